@@ -1,0 +1,241 @@
+"""
+The Cookie header in, the Set-Cookie header out (RFC 6265, and 6265bis for prefixes and limits).
+
+The options of a cookie are checked once, when they are given; a Set-Cookie line is then two ready-made pieces around the value.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal, TypedDict, cast
+
+from holdall.errors import ConfigurationError
+
+__all__ = [
+    "MAX_COOKIE_BYTES",
+    "CookieAttributes",
+    "CookieOptions",
+    "SetCookie",
+    "check_key",
+    "cookie_finder",
+]
+
+# Browsers should keep 4096 bytes per cookie, name and attributes included (RFC 6265, section 6.1).
+# Past that some drop the cookie in silence, so we refuse while the developer can still see it.
+MAX_COOKIE_BYTES = 4096
+
+# Browsers cap a cookie's age at 400 days (RFC 6265bis, section 5.5) and ignore longer attribute values (section 5.6).
+_MAX_AGE = timedelta(days=400)
+_MAX_ATTRIBUTE_BYTES = 1024
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ATTRIBUTE_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
+_EXTRA = re.compile(r"[\x20-\x7e]*")
+
+SameSite = Literal["Lax", "Strict", "None"]
+
+
+class CookieOptions(TypedDict, total=False):
+    """What ``Sessions(…)`` takes for every cookie and ``session.configure(…)`` for one response."""
+
+    path: str
+    domain: str | None
+    secure: bool | Literal["auto"]
+    http_only: bool
+    same_site: SameSite | None
+    max_age: int | timedelta | None
+    partitioned: bool
+    extra: str
+
+
+@dataclass(frozen=True)
+class CookieAttributes:
+    """
+    Checked attributes of the cookie called *key*.
+
+    Attributes:
+        secure: ``"auto"`` is Secure when the request came by HTTPS.
+        max_age: Seconds the browser keeps it, 400 days at most; ``None`` until the browser closes.
+        extra: Written at the end as it stands, such as ``"Priority=High"``.
+
+    Raises:
+        ConfigurationError: A browser would refuse the combination.
+    """
+
+    key: str
+    path: str = "/"
+    domain: str | None = None
+    secure: bool | Literal["auto"] = "auto"
+    http_only: bool = True
+    same_site: SameSite | None = "Lax"
+    max_age: int | timedelta | None = None
+    partitioned: bool = False
+    extra: str = ""
+    _before: str = field(init=False, repr=False, compare=False)
+    _after: Mapping[bool, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        set_once: Callable[[str, Any], None] = lambda name, value: object.__setattr__(self, name, value)
+        check_key(self.key)
+        set_once("same_site", _same_site(self.same_site))
+        set_once("max_age", _whole_seconds(self.max_age))
+        _check_text("path", self.path, _ATTRIBUTE_VALUE)
+        _check_text("domain", self.domain or "", _ATTRIBUTE_VALUE)
+        _check_text("extra", self.extra, _EXTRA)
+        if not self.path.startswith("/"):
+            _refuse(f"path={self.path!r} is ignored by browsers: a path begins with '/'.")
+        set_once("secure", self._checked_secure())
+        set_once("_before", f"; path={self.path}" + (f"; domain={self.domain}" if self.domain else ""))
+        set_once("_after", {https: self._flags(https=https) for https in (False, True)})
+
+    @property
+    def seconds(self) -> int | None:
+        """``max_age`` in seconds."""
+        return cast("int | None", self.max_age)
+
+    @property
+    def place(self) -> tuple[str, str, str | None]:
+        """What tells one cookie in a browser from another: name, path and domain."""
+        return self.key, self.path, self.domain
+
+    def changed(self, options: Mapping[str, Any]) -> "CookieAttributes":
+        """Return these with *options* laid over them, checked again."""
+        return replace(self, **options) if options else self
+
+    def _checked_secure(self) -> bool | Literal["auto"]:
+        secure = self.secure
+        if secure not in (True, False, "auto"):
+            _refuse(f"secure={secure!r} is none of True, False and 'auto'.")
+        lowered = self.key.lower()
+        prefix = next((known for known in _PREFIXES if lowered.startswith(known.lower())), None)
+        if prefix is not None:
+            if not self.key.startswith(prefix):
+                _refuse(f"key={self.key!r}: browsers compare the prefix in any case; write it {prefix!r}.")
+            if secure is False:
+                _refuse(f"key={self.key!r} is only kept with Secure: leave secure out, or choose another key.")
+            if prefix.startswith("__Host-") and self.domain is not None:
+                _refuse(f"key={self.key!r} is only kept without a domain: leave it out, or use '__Secure-'.")
+            if prefix.startswith("__Host-") and self.path != "/":
+                _refuse(f"key={self.key!r} is only kept with path='/', or use '__Secure-'.")
+            if "Http-" in prefix and not self.http_only:
+                _refuse(f"key={self.key!r} is only kept with http_only=True.")
+            secure = True
+        if self.same_site == "None" and secure is not True:
+            _refuse("same_site='None' is only kept with Secure: set secure=True.")
+        if self.partitioned and secure is not True:
+            _refuse("partitioned=True is only kept with Secure: set secure=True.")
+        return secure
+
+    def _flags(self, *, https: bool) -> str:
+        return "".join(
+            (
+                "; secure" if self.secure is True or (self.secure == "auto" and https) else "",
+                "; HttpOnly" if self.http_only else "",
+                f"; SameSite={self.same_site}" if self.same_site else "",
+                "; partitioned" if self.partitioned else "",
+                f"; {self.extra}" if self.extra else "",
+            )
+        )
+
+
+# Longest first, since one begins with the other. The two with Http- are in the layered-cookies draft.
+_PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "__Http-")
+
+OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
+
+
+class SetCookie:
+    """
+    One cookie to set, or to expire where *value* is ``None``.
+
+    Attributes:
+        value: What the browser is to send back; ``None`` expires the cookie.
+        secure: Whether it carries Secure, ``"auto"`` decided.
+        max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
+        expires: The same as a time.
+    """
+
+    __slots__ = ("attributes", "expires", "https", "max_age", "value")
+
+    def __init__(
+        self, value: str | None, attributes: CookieAttributes, *, https: bool, now: datetime, max_age: int | None = None
+    ) -> None:
+        self.value = value
+        self.attributes = attributes
+        self.https = https
+        self.max_age = 0 if value is None else max_age
+        self.expires = None if max_age is None else now + timedelta(seconds=max_age)
+        if value is None:
+            self.expires = datetime.fromtimestamp(0, UTC)
+
+    @property
+    def secure(self) -> bool:
+        return self.attributes.secure is True or (self.attributes.secure == "auto" and self.https)
+
+    def __str__(self) -> str:
+        """Return the value of the Set-Cookie header."""
+        attributes = self.attributes
+        expiry = ""
+        if self.expires is not None:
+            expiry = f"; expires={format_datetime(self.expires, usegmt=True)}; Max-Age={self.max_age}"
+        return f"{attributes.key}={self.value or ''}{attributes._before}{expiry}{attributes._after[self.https]}"
+
+    def __repr__(self) -> str:
+        return f"<SetCookie {self.attributes.key}>"
+
+
+def cookie_finder(key: str) -> Callable[[str | Iterable[str]], list[str]]:
+    """
+    Return a function from the Cookie header, or all of them, to the values of the cookie *key*.
+
+    Names are compared in exact case, for a browser that let ``__HoSt-`` pass as another name does not vouch for it.
+    Each value comes once, in the order sent; quotes belong to a value (RFC 6265, section 5.4, makes nothing of them).
+    """
+    pattern = re.compile(rf"(?:^|;)[ \t]*{re.escape(key)}[ \t]*=[ \t]*([^;]*)")
+
+    def find(headers: str | Iterable[str]) -> list[str]:
+        header = headers if isinstance(headers, str) else ";".join(headers)
+        if key not in header:
+            return []
+        return list(dict.fromkeys(value.rstrip() for value in pattern.findall(header)))
+
+    return find
+
+
+def check_key(key: str) -> str:
+    """Return *key* if a cookie can be called so (a token of RFC 9110)."""
+    if not isinstance(key, str) or not _TOKEN.fullmatch(key):
+        _refuse(f"key={key!r} cannot be a cookie's name: use letters, digits, '_', '-' and '.'.")
+    return key
+
+
+def _refuse(message: str) -> None:
+    raise ConfigurationError(message)
+
+
+def _check_text(name: str, value: str, allowed: re.Pattern[str]) -> None:
+    if not isinstance(value, str) or not allowed.fullmatch(value) or len(value) > _MAX_ATTRIBUTE_BYTES:
+        _refuse(f"{name}={value!r} cannot stand in a cookie: printable ASCII without ';', 1024 characters at most.")
+
+
+def _same_site(value: str | None) -> str | None:
+    if value is None:
+        return None
+    found = value.capitalize() if isinstance(value, str) else value
+    if found not in ("Lax", "Strict", "None"):
+        _refuse(f"same_site={value!r} is none of 'Lax', 'Strict', 'None' and None (which leaves it out).")
+    return found
+
+
+def _whole_seconds(max_age: int | timedelta | None) -> int | None:
+    if isinstance(max_age, timedelta):
+        max_age = int(max_age.total_seconds())
+    if max_age is None:
+        return None
+    if type(max_age) is not int:
+        _refuse(f"max_age={max_age!r} is neither whole seconds, nor a timedelta, nor None.")
+    if max_age > _MAX_AGE.total_seconds():
+        _refuse(f"max_age={max_age} is over 400 days, and browsers keep no cookie longer: use at most 34560000.")
+    return max_age

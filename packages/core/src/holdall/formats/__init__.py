@@ -1,0 +1,10 @@
+"""
+How a session is sealed into a cookie's value, and opened again.
+
+A format does no I/O and knows no rule about sessions. ``NativeFormat`` is ours; the others speak other libraries' cookies.
+"""
+
+from holdall.formats.contract import Format, Record
+from holdall.formats.native import NativeFormat
+
+__all__ = ["Format", "NativeFormat", "Record"]

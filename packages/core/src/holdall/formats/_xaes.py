@@ -1,0 +1,117 @@
+"""
+XAES-256-GCM (C2SP, https://c2sp.org/XAES-256-GCM): AES-256-GCM with nonces of 24 bytes, which may be random without a limit.
+
+The first half of a nonce alone decides about the derived key. So a process draws that half once and afresh only the
+other one: each message is a valid XAES-256-GCM message that any implementation opens, at the price of AES-256-GCM.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+__all__ = ["XAES256GCM", "derivation"]
+
+_NONCE_BYTES = 24
+_PREFIX_BYTES = 12
+
+# NIST's bound for random 96-bit nonces under one key is 2**32 (SP 800-38D, section 8.3); this is far below.
+_SEALS_PER_PREFIX = 2**20
+# Derived keys kept for opening: one for each process, and each start of one, whose messages are still in use.
+_KEPT_KEYS = 256
+
+
+class XAES256GCM:
+    """
+    Encrypts and opens messages under one key.
+
+    Args:
+        key: 32 bytes.
+        random: Source of secret random bytes.
+    """
+
+    def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
+        self._derive = derivation(key)
+        self._random = random
+        self._sealer = _Sealer(b"", AESGCM(key), fork=-1)
+        self._openers: dict[bytes, AESGCM] = {}
+        self._lock = threading.Lock()
+
+    def seal(self, message: bytes, associated: bytes) -> bytes:
+        """Return nonce (24 bytes), ciphertext and tag (16 bytes)."""
+        sealer = self._sealer
+        if sealer.fork != _forks or next(sealer.count) >= _SEALS_PER_PREFIX:
+            prefix = self._random(_PREFIX_BYTES)
+            sealer = self._sealer = _Sealer(prefix, self._derive(prefix), fork=_forks)
+        nonce = self._random(_NONCE_BYTES - _PREFIX_BYTES)
+        return sealer.prefix + nonce + sealer.aes.encrypt(nonce, message, associated)
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
+        """Return the message, or ``None`` if *sealed* was not sealed under this key with *associated*."""
+        prefix = sealed[:_PREFIX_BYTES]
+        aes = self._openers.get(prefix)
+        known = aes is not None
+        try:
+            if aes is None:
+                aes = self._derive(prefix)
+            message = aes.decrypt(sealed[_PREFIX_BYTES:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
+        except (InvalidTag, ValueError):
+            return None
+        if not known:
+            # Only what opened is kept, or forgeries could push the good ones out.
+            with self._lock:
+                while len(self._openers) >= _KEPT_KEYS:
+                    del self._openers[next(iter(self._openers))]
+                self._openers[prefix] = aes
+        return message
+
+
+class _Sealer:
+    __slots__ = ("aes", "count", "fork", "prefix")
+
+    def __init__(self, prefix: bytes, aes: AESGCM, *, fork: int) -> None:
+        self.prefix = prefix
+        self.aes = aes
+        self.count = itertools.count(1)
+        self.fork = fork
+
+
+# How often this process was forked from another: a child must not go on with its parent's nonces.
+_forks = 0
+
+
+def _forked() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def derivation(key: bytes) -> Callable[[bytes], AESGCM]:
+    """Return the function from the first 12 bytes of a nonce to the AES-256-GCM key for it."""
+
+    def encrypt_block(block: bytes) -> bytes:
+        # CMAC is made of single AES blocks; nothing is encrypted in this mode.
+        encryptor = Cipher(AES(key), ECB()).encryptor()
+        return encryptor.update(block) + encryptor.finalize()
+
+    left = int.from_bytes(encrypt_block(bytes(16)), "big") << 1
+    subkey = (left ^ 0x87 if left >> 128 else left) & (2**128 - 1)
+
+    def derive(prefix: bytes) -> AESGCM:
+        if len(prefix) != _PREFIX_BYTES:
+            msg = "a nonce's first half has 12 bytes"
+            raise ValueError(msg)
+        blocks = (b"\0" + bytes((counter,)) + b"X\0" + prefix for counter in (1, 2))
+        masked = ((int.from_bytes(block, "big") ^ subkey).to_bytes(16, "big") for block in blocks)
+        return AESGCM(encrypt_block(b"".join(masked)))
+
+    return derive

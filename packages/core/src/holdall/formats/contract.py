@@ -1,0 +1,46 @@
+"""What every format keeps to."""
+
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from holdall._discreet import discreet
+
+__all__ = ["Format", "Record"]
+
+
+@discreet
+class Record(NamedTuple):
+    """
+    What a format seals.
+
+    Attributes:
+        created: When the session began, in UTC and whole seconds.
+        expires: When it ends unless it is used, in UTC and whole seconds.
+        log_id: Sixteen hexadecimal digits that name the session in logs and open nothing.
+    """
+
+    data: dict[str, Any]
+    created: datetime
+    expires: datetime
+    log_id: str
+
+
+class Format(Protocol):
+    """Seals sessions into cookies. *key* is the cookie's name: a cookie of one name must not open under another."""
+
+    def seal(self, record: Record, *, key: str) -> str:
+        """
+        Return *record* as a cookie's value, in characters that a cookie can hold (RFC 6265, section 4.1.1).
+
+        Raises:
+            TypeError: A value cannot be stored; the message names its key and path.
+        """
+        ...
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        """
+        Return what was sealed, or ``None`` if *cookie* is not this format's own or was tampered with.
+
+        It never raises, whatever the browser sent. Whether the session has expired is for the caller to say.
+        """
+        ...

@@ -1,0 +1,113 @@
+"""
+Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 where it is to be readable.
+
+``docs/formats.md`` describes it byte by byte. In short, before base64url without padding::
+
+    encrypted   01 | key id (4) | nonce (24) | AES-256-GCM of the body | tag (16)
+    signed      02 | key id (4) | body | HMAC-SHA256 (32)
+    body        created (4) | expires (4) | log id (8) | the serialized data
+
+Version and key id are in clear so that exactly one key is tried. They are authenticated along with the application,
+the purpose and the cookie's name.
+"""
+
+import hmac
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from struct import Struct
+
+from holdall._base64url import from_text, to_text
+from holdall.errors import ConfigurationError
+from holdall.formats._xaes import XAES256GCM
+from holdall.formats.contract import Record
+from holdall.keys import check_secret, derive_key
+from holdall.serializers import Serializer, TaggedJSON
+
+__all__ = ["NativeFormat"]
+
+_ENCRYPTED = b"\x01"
+_SIGNED = b"\x02"
+_KEY_ID_BYTES = 4
+_HEADER_BYTES = 1 + _KEY_ID_BYTES
+_MAC_BYTES = 32
+_BODY = Struct(">II8s")
+
+
+class NativeFormat:
+    """
+    The default format: encrypted and authenticated, or with ``encrypt=False`` signed and readable by the visitor.
+
+    Args:
+        secret_key_base: 32 bytes at least; text is taken as UTF-8.
+        app: Names the application where several share a secret; a cookie of one does not open in another.
+        signing_salt: Separates keys for one purpose from another's. Not a secret.
+        encryption_salt: The same.
+        weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
+        random: Source of secret random bytes.
+
+    Raises:
+        ConfigurationError: The secret is too short or well known.
+    """
+
+    def __init__(
+        self,
+        secret_key_base: str | bytes,
+        *,
+        encrypt: bool = True,
+        app: str = "",
+        signing_salt: str = "",
+        encryption_salt: str = "",
+        serializer: Serializer | None = None,
+        weak_secrets: bool = False,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        secret = check_secret(secret_key_base, name="secret_key_base", at_least=32, weak_secrets=weak_secrets)
+        if any("\0" in text for text in (app, signing_salt, encryption_salt)):
+            msg = "app, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
+            raise ConfigurationError(msg)
+        version = _ENCRYPTED if encrypt else _SIGNED
+        use = "\0".join(("holdall 1", "encrypt" if encrypt else "sign", signing_salt, encryption_salt))
+        self._header = version + derive_key(secret, use + "\0key id", length=_KEY_ID_BYTES)
+        self._associated = self._header + b"holdall\0session\0" + app.encode() + b"\0"
+        key = derive_key(secret, use + "\0key")
+        self._box = XAES256GCM(key, random) if encrypt else _Signing(key)
+        self._serializer = serializer or TaggedJSON()
+
+    def seal(self, record: Record, *, key: str) -> str:
+        data, created, expires, log_id = record
+        body = _BODY.pack(int(created.timestamp()), int(expires.timestamp()), bytes.fromhex(log_id))
+        body += self._serializer.dumps(data)
+        return to_text(self._header + self._box.seal(body, self._associated + key.encode()))
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        token = from_text(cookie)
+        if token is None or token[:_HEADER_BYTES] != self._header:
+            return None
+        body = self._box.open(token[_HEADER_BYTES:], self._associated + key.encode())
+        if body is None or len(body) < _BODY.size:
+            return None
+        created, expires, log_id = _BODY.unpack_from(body)
+        try:
+            data = self._serializer.loads(body[_BODY.size :])
+        except ValueError:
+            # Authentic, so one of our own: the serializer has been changed since.
+            return None
+        return Record(data, datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC), log_id.hex())
+
+
+class _Signing:
+    """HMAC-SHA256 over the associated data and the body, the length of the former first."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, body: bytes, associated: bytes) -> bytes:
+        return body + self._mac(body, associated)
+
+    def open(self, sealed: bytes, associated: bytes) -> bytes | None:
+        body, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
+        return body if hmac.compare_digest(mac, self._mac(body, associated)) else None
+
+    def _mac(self, body: bytes, associated: bytes) -> bytes:
+        return hmac.digest(self._key, len(associated).to_bytes(4, "big") + associated + body, "sha256")

@@ -1,0 +1,38 @@
+"""How an application keeps its sessions: what is configured once and holds for every request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from holdall.cookies import CookieAttributes
+from holdall.events import EventName
+
+__all__ = ["Policy"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    The rules' own settings, checked by ``Sessions``.
+
+    Attributes:
+        idle_timeout: How long a session lives without being used; ``None`` for ever.
+        absolute_timeout: How long it lives at all; ``None`` for ever.
+        principal_key: The session's key that says whose it is.
+        save_on_error: Save plain writes of a request that fails (5xx) too.
+        raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
+        emit: Reports an event: its name, a reason, the session's ``log_id``.
+    """
+
+    attributes: CookieAttributes
+    emit: Callable[[EventName, str, str], None]
+    idle_timeout: timedelta | None = None
+    absolute_timeout: timedelta | None = None
+    principal_key: str | None = None
+    save_on_error: bool = False
+    raise_on_lost_write: bool = False
+
+    @property
+    def key(self) -> str:
+        """The cookie's name."""
+        return self.attributes.key

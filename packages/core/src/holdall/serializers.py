@@ -1,0 +1,186 @@
+"""
+Python values as bytes and back: JSON, with a tag where JSON has no such type.
+
+A value beyond JSON stands as an object of one key that begins with ``$``::
+
+    {"seen": {"$datetime": "2026-01-31T12:00:00+00:00"}, "pair": {"$tuple": [1, 2]}}
+
+A dict of the application's that would look like a tag is itself tagged: ``{"$dict": [["$tuple", 1]]}``.
+"""
+
+import json
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+__all__ = ["Serializer", "TaggedJSON"]
+
+
+class Serializer(Protocol):
+    """Turns a session's data into bytes and back."""
+
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        """Return *data* as bytes; ``TypeError`` names the key and path of what cannot be stored."""
+        ...
+
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        """Return what ``dumps`` was given; ``ValueError`` if *payload* is not its work."""
+        ...
+
+
+class TaggedJSON:
+    """
+    The default serializer: compact JSON in UTF-8, and tags for what JSON lacks.
+
+    Carries ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict`` with string keys,
+    ``datetime``, ``date``, ``time``, ``timedelta``, ``UUID``, ``Decimal``, ``bytes``, ``tuple``, ``set``,
+    and text marked as safe HTML (``__html__``). Anything else is a ``TypeError``.
+    """
+
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        try:
+            plain = data if _is_plain(data) else _tagged_items(data)
+            return _encode(plain).encode("utf-8", "surrogatepass")
+        except (ValueError, RecursionError) as exc:
+            raise _explained(data, exc) from exc
+
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        text = payload.decode("utf-8", "surrogatepass")
+        # An object's first key is the one place where these three characters can stand unescaped.
+        try:
+            data = _decode_tagged(text) if _TAG_MARK in text else _decode(text)
+        except (TypeError, ArithmeticError, RecursionError) as exc:
+            msg = "the payload is not one of ours"
+            raise ValueError(msg) from exc
+        if type(data) is not dict:
+            msg = "the payload is not an object"
+            raise ValueError(msg)
+        return data
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_JUST_STR = frozenset({str})
+_TAG_MARK = '{"$'
+
+
+def _is_plain(value: Any) -> bool:
+    """Say whether JSON by itself gives *value* back as it was."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is dict:
+        if not _JUST_STR.issuperset(map(type, value)):
+            return False
+        if len(value) == 1 and next(iter(value)).startswith("$"):
+            return False
+        value = value.values()
+    elif kind is not list:
+        return False
+    return _SCALARS.issuperset(map(type, value)) or all(map(_is_plain, value))
+
+
+def _tagged_items(data: Mapping[str, Any]) -> Any:
+    return _as_object({key: _tagged(value, f"session[{key!r}]") for key, value in data.items()})
+
+
+def _tagged(value: Any, path: str) -> Any:
+    """Return *value* as JSON can write it. *path* says where it stands, for the message."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if isinstance(value, str):
+        return {"$html": str(value)} if hasattr(value, "__html__") else str(value)
+    if isinstance(value, dict):
+        return _as_object({_key(key, path): _tagged(item, f"{path}[{key!r}]") for key, item in value.items()})
+    if isinstance(value, (list, tuple, set)):
+        items = [_tagged(item, f"{path}[{place}]") for place, item in enumerate(value)]
+        return items if isinstance(value, list) else {"$tuple" if isinstance(value, tuple) else "$set": items}
+    if isinstance(value, (int, float)):
+        return value
+    for known, (tag, to_json) in _TAGS.items():
+        if isinstance(value, known):
+            return {tag: to_json(value)}
+    msg = (
+        f"{path} cannot be stored: it is of type {kind.__qualname__}. "
+        "Store plain data (text, numbers, lists, dicts, dates, …) that the value can be made from again."
+    )
+    raise TypeError(msg)
+
+
+def _key(key: Any, path: str) -> str:
+    if isinstance(key, str):
+        return str(key)
+    msg = f"{path} cannot be stored: one of its keys is of type {type(key).__qualname__}, and keys must be strings."
+    raise TypeError(msg)
+
+
+def _as_object(items: dict[str, Any]) -> dict[str, Any]:
+    if len(items) == 1 and next(iter(items)).startswith("$"):
+        return {"$dict": [list(item) for item in items.items()]}
+    return items
+
+
+def _seconds(value: timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+def _html(text: str) -> Any:
+    try:
+        from markupsafe import Markup
+    except ModuleNotFoundError:
+        return text
+    return Markup(text)
+
+
+# A datetime is a date too, so it comes first.
+_TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    datetime: ("$datetime", datetime.isoformat),
+    date: ("$date", date.isoformat),
+    time: ("$time", time.isoformat),
+    timedelta: ("$timedelta", _seconds),
+    UUID: ("$uuid", str),
+    Decimal: ("$decimal", str),
+    bytes: ("$bytes", lambda value: b2a_base64(value, newline=False).decode("ascii")),
+}
+
+_FROM_TAG: dict[str, Callable[[Any], Any]] = {
+    "$datetime": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$time": time.fromisoformat,
+    "$timedelta": lambda parts: timedelta(*parts),
+    "$uuid": UUID,
+    "$decimal": Decimal,
+    "$bytes": a2b_base64,
+    "$tuple": tuple,
+    "$set": set,
+    "$html": _html,
+    "$dict": dict,
+}
+
+
+def _untagged(items: dict[str, Any]) -> Any:
+    if len(items) == 1:
+        ((tag, value),) = items.items()
+        make = _FROM_TAG.get(tag)
+        if make is not None:
+            return make(value)
+    return items
+
+
+_decode_tagged = json.JSONDecoder(object_hook=_untagged).decode
+
+
+def _explained(data: Mapping[str, Any], cause: Exception) -> TypeError:
+    """Say which key held what JSON refused: a float that is no number, a circle, an endless int."""
+    for key, value in data.items():
+        try:
+            _encode(_tagged(value, f"session[{key!r}]"))
+        except (ValueError, RecursionError):
+            break
+    return TypeError(f"session[{key!r}] cannot be stored: {cause}")

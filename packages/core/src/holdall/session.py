@@ -1,0 +1,379 @@
+"""
+The session that one request holds.
+
+A mapping that is read from its store when first touched and that remembers, by top-level key, what was changed.
+What becomes of the changes is decided in ``holdall.lifecycle`` when the request ends.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from holdall._discreet import discreet
+from holdall.cookies import OPTION_NAMES
+from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotFetchedError
+from holdall.policy import Policy
+from holdall.stores.contract import Changes, Stored
+
+__all__ = ["Fetched", "Intent", "Phase", "Session"]
+
+
+class Intent(Enum):
+    """What the application asked to become of the session, beyond its changes."""
+
+    KEEP = "keep"
+    RENEW = "renew"
+    DROP = "drop"
+    IGNORE = "ignore"
+    LOGOUT = "logout"
+
+
+class Phase(Enum):
+    """How far the response has come, and so what can still be changed."""
+
+    OPEN = "the headers have not gone"
+    ROW_ONLY = "the headers have gone; a row in a table can still be changed"
+    CLOSED = "nothing can be changed any more"
+
+
+@discreet
+class Fetched(NamedTuple):
+    """
+    What the request's cookies held.
+
+    Attributes:
+        stored: The session, or ``None`` where there is none.
+        late: The cookie is that of a session renewed since the browser sent it.
+    """
+
+    stored: Stored | None = None
+    late: bool = False
+
+
+# What cannot change after it was handed out, so that it need not be looked at again.
+_IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
+_DELETED = object()
+
+
+class Session(MutableMapping[str, Any]):
+    """
+    A visitor's session, for one request.
+
+    Use it as a ``dict`` with string keys. Lists and dicts inside may be changed in place: what was read and can
+    be changed is compared when the request ends, so no flag needs to be set.
+
+    Raises:
+        SessionNotFetchedError: It is touched before it was fetched (async adapters with ``fetch="explicit"``).
+        ResponseStartedError: It is changed after the response has started and nothing can take the change any more.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accessed",
+        "_changes",
+        "_cleared",
+        "_data",
+        "_fetch",
+        "_policy",
+        "_snapshots",
+        "cookies",
+        "fetched",
+        "https",
+        "intent",
+        "lifetime_before",
+        "modified",
+        "overrides",
+        "phase",
+        "principal_before",
+    )
+
+    def __init__(self, cookies: Sequence[str] = (), *, policy: Policy, https: bool = False) -> None:
+        """
+        Make the session of a request; ``Sessions`` does this.
+
+        Args:
+            cookies: The values that came under the session's key.
+        """
+        self.cookies = cookies
+        self._fetch: Callable[[], Fetched] | None = None
+        self._policy = policy
+        self._data: dict[str, Any] | None = None
+        self._changes: dict[str, Any] = {}
+        self._cleared = False
+        self._snapshots: dict[str, str] = {}
+        self._accessed = False
+        self.fetched = _NOTHING
+        self.https = https
+        self.intent = Intent.KEEP
+        self.overrides: dict[str, Any] = {}
+        self.phase = Phase.OPEN
+        #: Set by habit from other libraries: writes the session even if no change is seen in it.
+        self.modified = False
+
+    # The mapping.
+
+    def __getitem__(self, key: str) -> Any:
+        data = self._data
+        if data is None:
+            data = self._load()
+        try:
+            value = data[key]
+        except KeyError:
+            _check_session_key(key)
+            raise
+        if type(value) not in _IMMUTABLE and key not in self._changes and key not in self._snapshots:
+            self._snapshots[key] = repr(value)
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        _check_session_key(key)
+        data = self._changeable(key)
+        data[key] = value
+        self._changes[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        _check_session_key(key)
+        data = self._changeable(key)
+        del data[key]
+        self._changes[key] = _DELETED
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaded())
+
+    def __len__(self) -> int:
+        return len(self._loaded())
+
+    def __contains__(self, key: object) -> bool:
+        _check_session_key(key)
+        return key in self._loaded()
+
+    def __ior__(self, other: Mapping[str, Any]) -> "Session":
+        self.update(other)
+        return self
+
+    def put(self, key: str, value: Any) -> None:
+        """Set *key*; the same as ``session[key] = value``."""
+        self[key] = value
+
+    def delete(self, key: str) -> None:
+        """Remove *key* and write the session, whether or not the key was there."""
+        _check_session_key(key)
+        self._changeable(key).pop(key, None)
+        self._changes[key] = _DELETED
+
+    def clear(self) -> None:
+        """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
+        self._changeable(None if self.principal is None else self._policy.principal_key).clear()
+        self._changes.clear()
+        self._snapshots.clear()
+        self._cleared = True
+
+    # What becomes of it.
+
+    def configure(self, option: str | None = None, value: Any = True, /, **options: Any) -> None:
+        """
+        Say what becomes of the session, or how its cookie is set by this response.
+
+        ``renew=True`` keeps the data under a new id, ``drop=True`` ends the session, ``ignore=True`` forgets this
+        request's changes. In one call they outrank each other in this order; over several calls the last one
+        stands; ``False`` changes nothing.
+
+        Any of ``key path domain secure http_only same_site max_age partitioned extra`` holds for the cookie of this
+        response, if one is sent. They do not by themselves send one. ``configure("path", "/")`` is the same as
+        ``configure(path="/")``.
+
+        Raises:
+            ConfigurationError: An option is unknown, or a browser would refuse the cookie.
+        """
+        if option is not None:
+            options[option] = value
+        cookie = {name: given for name, given in options.items() if name not in _INTENTS}
+        unknown = cookie.keys() - OPTION_NAMES
+        if unknown:
+            msg = (
+                f"configure() does not know {', '.join(sorted(unknown))}. "
+                f"It takes {', '.join((*_INTENTS, *sorted(OPTION_NAMES)))}."
+            )
+            raise ConfigurationError(msg)
+        intent = next((intent for name, intent in _INTENTS.items() if options.get(name)), None)
+        # A row can be dropped when the headers have gone; a new id or another cookie can't reach the browser then.
+        self._changeable(row=intent is Intent.DROP and not cookie)
+        if cookie:
+            overrides = {**self.overrides, **cookie}
+            self._policy.attributes.changed(overrides)
+            self.overrides = overrides
+        if intent is not None:
+            self.intent = intent
+
+    def login(self, principal: Any) -> None:
+        """
+        Make this the session of *principal*, under a new id.
+
+        Raises:
+            ConfigurationError: ``Sessions`` was given no ``principal_key`` to keep it under.
+        """
+        principal_key = self._policy.principal_key
+        if principal_key is None:
+            msg = "login() keeps who it is under a key of the session: give Sessions(principal_key='user_id')."
+            raise ConfigurationError(msg)
+        self[principal_key] = principal
+        self.intent = Intent.RENEW
+
+    def logout(self) -> None:
+        """
+        End this session. What is put into it afterwards begins a new one, under a new id.
+
+        Unlike ``configure(drop=True)`` the data is gone for the rest of this request too.
+        """
+        self.clear()
+        self.intent = Intent.LOGOUT
+
+    # What is known of it.
+
+    @property
+    def accessed(self) -> bool:
+        """Whether it was looked at in this request."""
+        return self._accessed or self._data is not None
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self._accessed = value
+
+    @property
+    def changed(self) -> bool:
+        """Whether this request has changed it, in place or by key."""
+        return bool(self.modified or (self._data is not None and self.changes()))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no session came with the request."""
+        self._loaded()
+        return self.fetched.stored is None
+
+    @property
+    def created(self) -> datetime | None:
+        """When it began, in UTC; ``None`` for one that is not stored yet."""
+        self._loaded()
+        return self.fetched.stored and self.fetched.stored.created
+
+    @property
+    def expires(self) -> datetime | None:
+        """When it ends if it is not used again, in UTC; ``None`` for one that is not stored yet."""
+        self._loaded()
+        return self.fetched.stored and self.fetched.stored.expires
+
+    @property
+    def principal(self) -> Any:
+        """Whose session it is: the value under ``principal_key``, or ``None``."""
+        principal_key = self._policy.principal_key
+        return None if principal_key is None else self._loaded().get(principal_key)
+
+    @property
+    def log_id(self) -> str:
+        """A short name for logs, which opens nothing; ``""`` for one that is not stored yet."""
+        self._loaded()
+        return self.fetched.stored.log_id if self.fetched.stored else ""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} ({'not touched' if self._data is None else 'in use'})>"
+
+    # For the lifecycle and for adapters that give a framework's own settings of one session.
+
+    @staticmethod
+    def lifetime(
+        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
+    ) -> tuple[timedelta | None, int | None]:
+        """
+        Return the idle timeout and the cookie's ``max_age`` of a session with this *data*.
+
+        A framework that keeps a session's lifetime in the session overrides this; here all live as configured.
+        """
+        return idle_timeout, max_age
+
+    def changes(self) -> Changes:
+        """Return what this request changed, values altered in place included."""
+        data = self._loaded()
+        put = {key: value for key, value in self._changes.items() if value is not _DELETED}
+        for key, before in self._snapshots.items():
+            if key in data and key not in self._changes and repr(data[key]) != before:
+                put[key] = data[key]
+        deleted = frozenset(self._changes.keys() - put.keys()) if len(put) < len(self._changes) else _NONE
+        return Changes(put, deleted, self._cleared)
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether it may be touched."""
+        return self._fetch is not None
+
+    def use(self, fetch: Callable[[], Fetched]) -> None:
+        """Let the session be read through *fetch* when it is first touched."""
+        self._fetch = fetch
+
+    def data(self) -> dict[str, Any]:
+        """Return the data itself, as it stands now."""
+        return self._loaded()
+
+    def settle(self, stored: Stored | None, phase: Phase) -> None:
+        """Take what was just written as what there is; *phase* says what can be changed from here on."""
+        self.fetched = Fetched(stored)
+        self._changes = {}
+        self._snapshots = {key: repr(self._loaded()[key]) for key in self._snapshots if key in self._loaded()}
+        self._cleared = self.modified = False
+        self.intent = Intent.KEEP
+        self.phase = phase
+        self._note_who_and_how_long()
+
+    def _loaded(self) -> dict[str, Any]:
+        return self._load() if self._data is None else self._data
+
+    def _load(self) -> dict[str, Any]:
+        if self._fetch is None:
+            msg = (
+                "the session has not been fetched: await fetch_session(request) first, "
+                "or leave fetch='explicit' out of the middleware."
+            )
+            raise SessionNotFetchedError(msg)
+        self.fetched = fetched = self._fetch()
+        self._data = data = fetched.stored.data if fetched.stored else {}
+        self._note_who_and_how_long()
+        return data
+
+    def _note_who_and_how_long(self) -> None:
+        policy = self._policy
+        self.principal_before = self.principal
+        self.lifetime_before = self.lifetime(self._loaded(), policy.idle_timeout, policy.attributes.seconds)
+
+    def _changeable(self, key: str | None = None, *, row: bool = True) -> dict[str, Any]:
+        """
+        Return the data if it may be changed now.
+
+        Args:
+            key: What is to be changed. Whose session it is decides about its id, so it can't change late.
+            row: Whether a row in a table suffices to take the change.
+        """
+        data = self._loaded()
+        if self.phase is Phase.OPEN:
+            return data
+        if self.phase is Phase.ROW_ONLY and row and (key is None or key != self._policy.principal_key):
+            return data
+        msg = (
+            "the session was changed after the response had started, when its cookie can no longer be sent. "
+            "Change it before the first byte, or keep sessions in a table, which takes changes to the data until the end."
+        )
+        raise ResponseStartedError(msg)
+
+
+_NOTHING = Fetched()
+_NONE: frozenset[str] = frozenset()
+
+# In the order in which they outrank each other in one call.
+_INTENTS = {"renew": Intent.RENEW, "drop": Intent.DROP, "ignore": Intent.IGNORE}
+
+
+def _check_session_key(key: object) -> None:
+    if not isinstance(key, str):
+        msg = f"a session's keys are strings, not {type(key).__qualname__}: use session[str(key)]."
+        raise TypeError(msg)

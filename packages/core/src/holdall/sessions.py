@@ -1,0 +1,327 @@
+"""
+Sessions as an application configures them, and the only driver of their I/O.
+
+An adapter asks for four things: ``fetch`` when a request comes, ``commit`` when its response's headers go, ``finish`` when a
+streamed body has gone, and ``prepare`` once, at set-up. All but the last have an async twin.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast
+
+from holdall.clock import Clock, utc_now
+from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, cookie_finder
+from holdall.errors import ConfigurationError
+from holdall.events import Event, EventName, Listener, report
+from holdall.formats import Format, NativeFormat
+from holdall.lifecycle import ResponseHeaders, commit, fetch, finish
+from holdall.policy import Policy
+from holdall.serializers import Serializer
+from holdall.session import Fetched, Session
+from holdall.steps import Steps, is_awaited, run, run_async
+from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
+from holdall.stores.threaded import InThread, ThreadedStore
+from holdall.tables import Form, table_opener
+
+__all__ = ["Sessions"]
+
+R = TypeVar("R")
+
+
+class CookieStoreOptions(TypedDict, total=False):
+    """What ``Sessions(store="cookie")`` takes besides: ``CookieStore`` and its format, by name."""
+
+    format: str
+    secret_key_base: str | bytes
+    fallbacks: Iterable[str | bytes]
+    encrypt: bool
+    app: str
+    signing_salt: str
+    encryption_salt: str
+    serializer: Serializer
+    weak_secrets: bool
+    also_read: Iterable[Format]
+    upgrade: Literal["write", "read"]
+
+
+class TableStoreOptions(TypedDict, total=False):
+    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
+
+    table: str
+    sealed: bool
+    serializer: Serializer
+
+
+class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
+    """Options of the cookie, and of a store given by name."""
+
+
+class Sessions:
+    """
+    The sessions of an application: their store, their cookie, their limits.
+
+    One object serves any number of threads, tasks and frameworks; those that are given the same store and key share
+    their sessions.
+
+    Args:
+        store: A store, or ``"cookie"`` or ``"table"`` with that store's own options
+            (``secret_key_base=…``; ``table="session"`` or ``table="memory://session"``).
+        key: The cookie's name.
+        idle_timeout: How long a session lives without being used; 7 days unless told, ``None`` for no limit.
+        absolute_timeout: How long it lives at all; 30 days unless told, ``None`` for no limit.
+        principal_key: The session's key that says whose it is, such as ``"user_id"``. When its value changes,
+            the session gets a new id by itself.
+        save_on_error: Save what a request changed even if it fails (5xx).
+        on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
+        on_event: Called with each ``Event``.
+        clock: Says what time it is.
+        random: Source of secret random bytes, for a store given by name.
+        options: ``path domain secure http_only same_site max_age partitioned extra`` of the cookie, and the store's.
+
+    Raises:
+        ConfigurationError: An option or a combination of them can't be used; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        store: Store | AsyncStore | Literal["cookie", "table"],
+        *,
+        key: str,
+        idle_timeout: timedelta | int | None = timedelta(days=7),
+        absolute_timeout: timedelta | int | None = timedelta(days=30),
+        principal_key: str | None = None,
+        save_on_error: bool = False,
+        on_lost_write: Literal["report", "raise"] = "report",
+        on_event: Listener | None = None,
+        clock: Clock = utc_now,
+        random: Callable[[int], bytes] = os.urandom,
+        **options: Unpack[Options],
+    ) -> None:
+        if on_lost_write not in ("report", "raise"):
+            msg = f"on_lost_write={on_lost_write!r} is neither 'report' nor 'raise'."
+            raise ConfigurationError(msg)
+        given = cast("dict[str, Any]", options)
+        cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
+        self._on_event = on_event
+        self._clock = clock
+        self._open_store = _store_opener(store, given, clock, random)
+        self._stores: dict[Form, Store | AsyncStore] = {}
+        self.policy = Policy(
+            attributes=CookieAttributes(key, **cookie),
+            emit=self._emit,
+            idle_timeout=_duration("idle_timeout", idle_timeout),
+            absolute_timeout=_duration("absolute_timeout", absolute_timeout),
+            principal_key=principal_key,
+            save_on_error=save_on_error,
+            raise_on_lost_write=on_lost_write == "raise",
+        )
+        self._find = cookie_finder(key)
+
+    @property
+    def key(self) -> str:
+        """The cookie's name."""
+        return self.policy.key
+
+    def prepare(self, form: Form) -> None:
+        """
+        Open the store in the *form* that an adapter needs, at set-up rather than at the first request.
+
+        Raises:
+            ConfigurationError: The store is awaited and the adapter can't.
+        """
+        self._store(form)
+
+    # Sync.
+
+    def fetch(
+        self, headers: str | Iterable[str] = (), *, https: bool = False, session_type: type[Session] = Session
+    ) -> Session:
+        """
+        Return the session of a request, which is read when it is first touched.
+
+        Args:
+            headers: The request's Cookie header, or all of them.
+            https: Whether the browser reached us by HTTPS.
+            session_type: What an adapter makes of ``Session`` for its framework.
+        """
+        return self._lazy(self.unfetched(headers, https=https, session_type=session_type))
+
+    def resume(self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session) -> Session:
+        """Return the session that stands behind a cookie's value, outside of any request."""
+        return self._lazy(session_type(() if cookie is None else (cookie,), policy=self.policy, https=https))
+
+    def commit(self, session: Session, *, status: int = 200) -> ResponseHeaders:
+        """
+        Store what the request made of its session, and return what the response's headers must say.
+
+        Args:
+            status: The response's: after a failure (5xx) a plain write is not saved.
+
+        Raises:
+            CookieOverflowError: The cookie would be larger than browsers keep.
+            TypeError: A value cannot be stored; the message names its key and path.
+            StoreError: The backend failed.
+            LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
+        """
+        return self._run(commit(session, self.policy, now=self._clock(), status=status))
+
+    def finish(self, session: Session) -> None:
+        """Save what was changed while the body was sent, which a session in a table allows."""
+        self._run(finish(session, self.policy, now=self._clock()))
+
+    # Async.
+
+    async def fetch_async(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        in_thread: InThread = asyncio.to_thread,
+    ) -> Session:
+        """
+        Return the session of a request, read now if its store has to be waited for and the cookie is there.
+
+        Args:
+            in_thread: Calls a function in a thread, for stores that block.
+        """
+        session = self.unfetched(headers, https=https, session_type=session_type)
+        await self.load_async(session, in_thread=in_thread)
+        return session
+
+    def unfetched(
+        self, headers: str | Iterable[str] = (), *, https: bool = False, session_type: type[Session] = Session
+    ) -> Session:
+        """Return a session that cannot be touched before ``load_async``."""
+        return session_type(self._find(headers), policy=self.policy, https=https)
+
+    async def load_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
+        """Let *session* be touched from now on. A second call does nothing."""
+        store = self._store("async")
+        if session.is_fetched:
+            return
+        if not session.cookies or not (is_awaited(store.get) or getattr(store, "blocking_reads", False)):
+            self._lazy(session, "async")
+            return
+        steps = fetch(session.cookies, self.policy, now=self._clock())
+        fetched = await self._run_async(steps, in_thread)
+        session.use(lambda: fetched)
+
+    async def commit_async(
+        self, session: Session, *, status: int = 200, in_thread: InThread = asyncio.to_thread
+    ) -> ResponseHeaders:
+        """Do what ``commit`` does."""
+        return await self._run_async(commit(session, self.policy, now=self._clock(), status=status), in_thread)
+
+    async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
+        """Do what ``finish`` does."""
+        await self._run_async(finish(session, self.policy, now=self._clock()), in_thread)
+
+    def __repr__(self) -> str:
+        return f"<Sessions {self.key}>"
+
+    def _lazy(self, session: Session, form: Form = "sync") -> Session:
+        session.use(partial(self._read, session.cookies, form) if session.cookies else Fetched)
+        return session
+
+    def _read(self, cookies: Iterable[str], form: Form) -> Fetched:
+        return run(fetch(tuple(cookies), self.policy, now=self._clock()), self._store(form))
+
+    def _run(self, steps: Steps[R]) -> R:
+        return run(steps, self._store("sync"))
+
+    async def _run_async(self, steps: Steps[R], in_thread: InThread) -> R:
+        store = self._store("async")
+        if is_awaited(store.get):
+            return await run_async(steps, store)
+        if getattr(store, "blocking_writes", False) or getattr(store, "blocking_reads", False):
+            return await run_async(steps, ThreadedStore(cast("Store", store), in_thread))
+        return run(steps, store)
+
+    def _store(self, form: Form) -> Store | AsyncStore:
+        store = self._stores.get(form)
+        if store is None:
+            store = self._open_store(form)
+            if form == "sync" and is_awaited(store.get):
+                msg = (
+                    f"{type(store).__name__} is awaited, which this adapter cannot do: use its twin, "
+                    f"{type(store).__name__.removeprefix('Async')}."
+                )
+                raise ConfigurationError(msg)
+            listen = getattr(store, "listen", None)
+            if listen is not None and self._on_event is not None and store not in self._stores.values():
+                listen(self._on_event)
+            self._stores[form] = store
+        return store
+
+    def _emit(self, name: EventName, reason: str, log_id: str) -> None:
+        report(Event(name, self.key, reason, log_id), self._on_event)
+
+
+def _store_opener(
+    store: Store | AsyncStore | str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
+) -> Callable[[Form], Store | AsyncStore]:
+    """Return what opens the store, having checked all that can be checked before."""
+    match store:
+        case "cookie":
+            _check_known(options, CookieStoreOptions.__annotations__, 'store="cookie"')
+            cookie_store = _cookie_store(options, random)
+            return lambda form: cookie_store
+        case "table":
+            _check_known(options, TableStoreOptions.__annotations__, 'store="table"')
+            if "table" not in options:
+                msg = 'store="table" needs a table: table="session" keeps one in memory, or name one by its URL.'
+                raise ConfigurationError(msg)
+            open_table = table_opener(options.pop("table"), clock=clock)
+            return lambda form: _table_store(open_table(form), random=random, **options)
+        case str():
+            msg = f'store={store!r} is neither "cookie", nor "table", nor a store.'
+            raise ConfigurationError(msg)
+    _check_known(options, {}, "a store given as an object")
+    return lambda form: store
+
+
+def _cookie_store(options: dict[str, Any], random: Callable[[int], bytes]) -> CookieStore:
+    name = options.pop("format", "native")
+    make_format = _FORMATS.get(name)
+    if make_format is None:
+        msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
+        raise ConfigurationError(msg)
+    fallbacks = tuple(options.pop("fallbacks", ()))
+    also_read = tuple(options.pop("also_read", ()))
+    upgrade = options.pop("upgrade", "write")
+    secret = options.pop("secret_key_base", None)
+    former = (make_format(fallback, random=random, **options) for fallback in fallbacks)
+    return CookieStore(make_format(secret, random=random, **options), also_read=(*former, *also_read), upgrade=upgrade)
+
+
+def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
+    return AsyncTableStore(table, **options) if is_awaited(table.read) else TableStore(table, **options)
+
+
+_FORMATS: Mapping[str, Callable[..., Format]] = {"native": NativeFormat}
+
+
+def _check_known(options: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    unknown = sorted(options.keys() - set(known))
+    if unknown:
+        names = ", ".join(sorted((*known, *OPTION_NAMES - {"key"})))
+        msg = f"{what} does not take {', '.join(unknown)}. It takes {names}."
+        raise ConfigurationError(msg)
+
+
+def _duration(name: str, value: timedelta | int | None) -> timedelta | None:
+    if value is None:
+        return None
+    if type(value) is int:
+        value = timedelta(seconds=value)
+    if not isinstance(value, timedelta):
+        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
+        raise ConfigurationError(msg)
+    if value < timedelta(seconds=1):
+        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
+        raise ConfigurationError(msg)
+    return value

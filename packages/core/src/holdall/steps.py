@@ -1,0 +1,54 @@
+"""
+One logic for sync and async.
+
+A generator of steps decides; it yields what it wants done and is sent the answer. ``run`` and ``run_async`` differ by one word,
+and a test can step several requests through every order of events.
+"""
+
+import inspect
+from collections.abc import Generator
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["Step", "Steps", "is_awaited", "run", "run_async"]
+
+R = TypeVar("R")
+
+
+class Step(Protocol):
+    """Something to be done by a *target*, a store or a table."""
+
+    def on(self, target: Any, /) -> Any:
+        """Do it: return the answer, or an awaitable of it where *target* is awaited."""
+        ...
+
+
+Steps = Generator[Step, Any, R]
+
+
+def run(steps: Steps[R], target: object) -> R:
+    """Take *steps* to their end on a *target* that answers at once."""
+    answer: object = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        answer = step.on(target)
+
+
+async def run_async(steps: Steps[R], target: object) -> R:
+    """Take *steps* to their end on a *target* that is awaited."""
+    answer: object = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        answer = await step.on(target)
+
+
+def is_awaited(method: object) -> bool:
+    """Say whether what *method* belongs to has to be awaited."""
+    return inspect.iscoroutinefunction(method)

@@ -1,0 +1,22 @@
+"""
+Where sessions live between requests.
+
+A store turns a cookie's value into a session's data and back. ``CookieStore`` seals the data into the cookie itself;
+``TableStore`` keeps rows in a table and gives the browser a secret name for one.
+"""
+
+from holdall.stores.contract import AsyncStore, Changes, Draft, Missing, Store, Stored
+from holdall.stores.cookie import CookieStore
+from holdall.stores.table import AsyncTableStore, TableStore
+
+__all__ = [
+    "AsyncStore",
+    "AsyncTableStore",
+    "Changes",
+    "CookieStore",
+    "Draft",
+    "Missing",
+    "Store",
+    "Stored",
+    "TableStore",
+]

@@ -1,0 +1,127 @@
+"""What every store keeps to, and the values that pass between a store and the lifecycle."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from holdall._discreet import discreet
+
+__all__ = ["AsyncStore", "Changes", "Draft", "Missing", "Store", "Stored"]
+
+
+@discreet
+class Stored(NamedTuple):
+    """
+    A session as its store holds it.
+
+    Attributes:
+        cookie: The cookie's value that stands for it.
+        data: The request's own copy.
+        log_id: Names it in logs and opens nothing.
+        version: The store's mark of what was read, to notice another's write; ``None`` where all there is
+            of the session is in the cookie, so that it cannot change once the response has started.
+        rewrite: The store asks for it to be written again even if nothing was changed.
+    """
+
+    cookie: str
+    data: dict[str, Any]
+    created: datetime
+    expires: datetime
+    log_id: str
+    version: int | None = None
+    rewrite: bool = False
+
+
+class Missing(NamedTuple):
+    """
+    No session stands behind a cookie.
+
+    Attributes:
+        reason: For the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
+        late: Its id was renewed a moment ago; the browser sent the old one before it had the new.
+    """
+
+    reason: str
+    late: bool = False
+
+
+@discreet
+class Changes(NamedTuple):
+    """What one request changed, by top-level key."""
+
+    put: Mapping[str, Any]
+    deleted: frozenset[str] = frozenset()
+    cleared: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.put or self.deleted or self.cleared)
+
+    def over(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *data* with these changes laid over it."""
+        kept = {} if self.cleared else {key: value for key, value in data.items() if key not in self.deleted}
+        kept.update(self.put)
+        return kept
+
+
+@discreet
+class Draft(NamedTuple):
+    """
+    A session as a request leaves it.
+
+    Attributes:
+        data: All of it, as this request sees it.
+        changes: This request's part in it, to be laid over what others wrote meanwhile.
+        principal: Whose session it is, as text; ``None`` for nobody's.
+    """
+
+    data: dict[str, Any]
+    changes: Changes
+    created: datetime
+    expires: datetime
+    principal: str | None = None
+
+
+class Store(Protocol):
+    """
+    What keeps sessions. *key* is always the cookie's name.
+
+    A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
+    ``blocking_writes = True``: an async adapter then makes those calls in a thread.
+
+    Raises:
+        StoreError: The backend failed. A bad cookie is not an error: it is ``Missing``.
+    """
+
+    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+        """Return the session that *cookie*, as the browser sent it, stands for."""
+        ...
+
+    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+        """
+        Write *draft* over what ``get`` or ``put`` gave, or into a session never in use for ``None``.
+
+        A draft without changes only moves the expiry. Return what is stored now, or ``None``, and write
+        nothing, if the session has ended meanwhile: it is never brought back.
+
+        Raises:
+            TypeError: A value cannot be stored; the message names its key and path.
+        """
+        ...
+
+    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+        """
+        End a session and return its last state, or ``None`` if it had ended already.
+
+        Until *tombstone* its cookie is known as late and not as unknown.
+        """
+        ...
+
+
+class AsyncStore(Protocol):
+    """The same as ``Store``, awaited."""
+
+    async def get(self, cookie: str, *, key: str) -> Stored | Missing: ...
+
+    async def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None: ...
+
+    async def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None: ...

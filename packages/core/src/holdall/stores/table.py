@@ -1,0 +1,258 @@
+"""
+Sessions kept in a table: the cookie holds a secret name, the table holds the rest.
+
+The steps are written once, for all tables; ``TableStore`` and ``AsyncTableStore`` differ in how they take them.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdall._base64url import to_text
+from holdall._discreet import discreet
+from holdall.errors import ConfigurationError, StoreError
+from holdall.events import Listener
+from holdall.serializers import Serializer, TaggedJSON
+from holdall.steps import Steps, is_awaited, run, run_async
+from holdall.stores.contract import Draft, Missing, Stored
+from holdall.tables.contract import AsyncTable, Replacement, Row, Table
+
+__all__ = ["AsyncTableStore", "TableSteps", "TableStore"]
+
+_SID_BYTES = 32
+_SID = re.compile(r"[A-Za-z0-9_-]{43}")
+_NONCE_BYTES = 12
+
+# Each conflict means that another request's write went through, so this many in a row means that something is wrong.
+_MOST_CONFLICTS = 1000
+
+_MALFORMED = Missing("malformed")
+_UNKNOWN = Missing("unknown")
+_RENEWED = Missing("renewed", late=True)
+_UNREADABLE = Missing("unreadable")
+
+
+@discreet
+class Read(NamedTuple):
+    """Read the row of a digest."""
+
+    digest: bytes
+
+    def on(self, table: Any) -> Any:
+        return table.read(self.digest)
+
+
+@discreet
+class Insert(NamedTuple):
+    """Put a row where none is."""
+
+    digest: bytes
+    row: Row
+
+    def on(self, table: Any) -> Any:
+        return table.insert(self.digest, self.row)
+
+
+@discreet
+class Replace(NamedTuple):
+    """Put a row in the place of a version of it."""
+
+    digest: bytes
+    row: Row
+    version: int
+
+    def on(self, table: Any) -> Any:
+        return table.replace(self.digest, self.row, version=self.version)
+
+
+@discreet
+class Touch(NamedTuple):
+    """Move a row's expiry forward."""
+
+    digest: bytes
+    expires: datetime
+
+    def on(self, table: Any) -> Any:
+        return table.touch(self.digest, self.expires)
+
+
+@discreet
+class Remove(NamedTuple):
+    """Remove a row."""
+
+    digest: bytes
+    tombstone: datetime | None
+
+    def on(self, table: Any) -> Any:
+        return table.delete(self.digest, tombstone=self.tombstone)
+
+
+@dataclass(frozen=True)
+class TableSteps:
+    """
+    What a table store does, as steps that a table is to take.
+
+    Attributes:
+        sealed: Encrypt each row's data under a key derived from its sid, which the table never sees.
+        random: Source of secret random bytes.
+    """
+
+    sealed: bool
+    serializer: Serializer
+    random: Callable[[int], bytes]
+
+    def get(self, cookie: str, *, key: str) -> Steps[Stored | Missing]:
+        if not _SID.fullmatch(cookie):
+            return _MALFORMED
+        row = yield Read(_digest(cookie))
+        if row is None:
+            return _UNKNOWN
+        if row.is_tombstone:
+            return _RENEWED
+        return self._stored(cookie, row) or _UNREADABLE
+
+    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Steps[Stored | None]:
+        if stored is None:
+            return (yield from self._insert(draft))
+        sid, digest = stored.cookie, _digest(stored.cookie)
+        if not draft.changes:
+            alive = yield Touch(digest, draft.expires)
+            return stored._replace(expires=draft.expires) if alive else None
+        data, version = draft.data, stored.version or 0
+        for _ in range(_MOST_CONFLICTS):
+            row = self._row(sid, data, version + 1, draft)
+            match (yield Replace(digest, row, version)):
+                case Replacement.REPLACED:
+                    return stored._replace(data=data, version=row.version, expires=draft.expires)
+                case Replacement.GONE:
+                    return None
+            present = yield Read(digest)
+            latest = None if present is None or present.is_tombstone else self._stored(sid, present)
+            if latest is None:
+                return None
+            data, version = draft.changes.over(latest.data), present.version
+        msg = f"a session was written by others {_MOST_CONFLICTS} times while one request tried to: it gave up."
+        raise StoreError(msg)
+
+    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Steps[Stored | None]:
+        row = yield Remove(_digest(stored.cookie), tombstone)
+        return None if row is None else self._stored(stored.cookie, row)
+
+    def _insert(self, draft: Draft) -> Steps[Stored]:
+        # 256 random bits do not meet twice; a table that says so twice is broken.
+        for _ in range(2):
+            sid = to_text(self.random(_SID_BYTES))
+            row = self._row(sid, draft.data, 1, draft)
+            if (yield Insert(_digest(sid), row)):
+                return Stored(sid, draft.data, row.created, row.expires, _log_id(sid), row.version)
+        msg = "the table refuses a row under a new random id: it is full or broken."
+        raise StoreError(msg)
+
+    def _row(self, sid: str, data: Mapping[str, Any], version: int, draft: Draft) -> Row:
+        payload = self.serializer.dumps(data)
+        if self.sealed:
+            nonce = self.random(_NONCE_BYTES)
+            payload = nonce + _box(sid).encrypt(nonce, payload, None)
+        return Row(payload, version, draft.expires, draft.created, draft.principal)
+
+    def _stored(self, sid: str, row: Row) -> Stored | None:
+        payload = row.data
+        try:
+            if self.sealed:
+                payload = _box(sid).decrypt(payload[:_NONCE_BYTES], payload[_NONCE_BYTES:], None)
+            data = self.serializer.loads(payload)
+        except (InvalidTag, ValueError):
+            # Not what we wrote: the row was damaged, or the store is set up in another way now.
+            return None
+        return Stored(sid, data, row.created, row.expires, _log_id(sid), row.version)
+
+
+class TableStore:
+    """
+    A store that keeps each session in a row of *table*.
+
+    No write is lost to another request's and no session that has ended comes back. The table sees neither an id nor,
+    where its rows leave the process, any data.
+
+    Args:
+        sealed: Encrypt the rows' data; by default where they leave the process.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        sealed: bool | None = None,
+        serializer: Serializer | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if is_awaited(table.read):
+            msg = f"{type(table).__name__} is awaited: keep it in AsyncTableStore, or use its twin that is not."
+            raise ConfigurationError(msg)
+        self.table = table
+        self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
+        self.blocking_reads = table.blocking_reads
+        self.blocking_writes = table.blocking_writes
+
+    def listen(self, listener: Listener) -> None:
+        """Tell *listener* of what happens in the table by itself, if anything does."""
+        listen = getattr(self.table, "listen", None)
+        if listen is not None:
+            listen(listener)
+
+    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+        return run(self.steps.get(cookie, key=key), self.table)
+
+    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+        return run(self.steps.put(stored, draft, key=key), self.table)
+
+    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+        return run(self.steps.delete(stored, key=key, tombstone=tombstone), self.table)
+
+
+class AsyncTableStore:
+    """The same as ``TableStore`` over a table that is awaited."""
+
+    def __init__(
+        self,
+        table: AsyncTable,
+        *,
+        sealed: bool | None = None,
+        serializer: Serializer | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if not is_awaited(table.read):
+            msg = f"{type(table).__name__} is not awaited: keep it in TableStore, which async adapters take as well."
+            raise ConfigurationError(msg)
+        self.table = table
+        self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
+
+    async def get(self, cookie: str, *, key: str) -> Stored | Missing:
+        return await run_async(self.steps.get(cookie, key=key), self.table)
+
+    async def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+        return await run_async(self.steps.put(stored, draft, key=key), self.table)
+
+    async def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+        return await run_async(self.steps.delete(stored, key=key, tombstone=tombstone), self.table)
+
+
+def _digest(sid: str) -> bytes:
+    return hashlib.sha256(sid.encode("ascii")).digest()
+
+
+def _log_id(sid: str) -> str:
+    # Not the digest: who reads the log must not be able to name a row.
+    return hmac.digest(sid.encode("ascii"), b"holdall log id", "sha256")[:8].hex()
+
+
+def _box(sid: str) -> AESGCM:
+    return AESGCM(hmac.digest(sid.encode("ascii"), b"holdall row 1", "sha256"))

@@ -1,0 +1,43 @@
+"""
+Where a table store's rows live.
+
+``MemoryTable`` is the embedded default. What needs a driver sits in a module of its own.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import urlsplit
+
+from holdall.clock import Clock
+from holdall.errors import ConfigurationError
+from holdall.tables.contract import AsyncTable, Listed, Replacement, Row, Table
+from holdall.tables.memory import MemoryTable
+
+__all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", "Table", "table_opener"]
+
+#: Which kind of table or store an adapter can use.
+Form = Literal["sync", "async"]
+
+
+def table_opener(url: str, *, clock: Clock) -> Callable[[Form], Table | AsyncTable]:
+    """
+    Return what opens the table that *url* names, such as ``"memory://session"``, in the form it is asked for.
+
+    A name without a scheme is that of a table in memory. A table that has one form only comes in that.
+
+    Raises:
+        ConfigurationError: No table is known under this scheme.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else "memory"
+    opener = _OPENERS.get(scheme)
+    if opener is None:
+        msg = f"no table is known for {scheme}://. Known are: {', '.join(f'{name}://' for name in _OPENERS)}."
+        raise ConfigurationError(msg)
+    return lambda form: opener(url, form, clock)
+
+
+def _open_memory(url: str, form: Form, clock: Clock) -> Table:
+    return MemoryTable.named(url.removeprefix("memory://"), clock=clock)
+
+
+_OPENERS: dict[str, Callable[[str, Form, Clock], Table | AsyncTable]] = {"memory": _open_memory}

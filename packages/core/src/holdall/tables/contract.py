@@ -1,0 +1,132 @@
+"""
+What every table keeps to: the contract that makes lost updates and returning sessions impossible.
+
+A table keeps rows under digests. Two verbs carry the promise: ``insert`` never overwrites, and ``replace`` never creates.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from holdall._discreet import discreet
+
+__all__ = ["AsyncTable", "Listed", "Replacement", "Row", "Table"]
+
+
+@discreet
+class Row(NamedTuple):
+    """
+    A session as a table keeps it.
+
+    Attributes:
+        data: The session's data, serialized; sealed where the table is outside of the process.
+        version: Counts the writes from 1; 0 marks a tombstone, all that is left of a renewed id.
+        expires: When the row is gone, in UTC and whole seconds.
+        created: When the session began, in UTC and whole seconds. A ``replace`` leaves it as it was.
+        principal: Whose session it is. A ``replace`` leaves it as it was.
+    """
+
+    data: bytes
+    version: int
+    expires: datetime
+    created: datetime
+    principal: str | None = None
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether this only says that an id was renewed a moment ago."""
+        return self.version == 0
+
+
+class Replacement(Enum):
+    """What became of a ``replace``."""
+
+    REPLACED = "replaced"
+    CONFLICT = "another version is there"
+    GONE = "no live row is there"
+
+
+@discreet
+class Listed(NamedTuple):
+    """One of a principal's rows."""
+
+    digest: bytes
+    created: datetime
+    expires: datetime
+
+
+class Table(Protocol):
+    """
+    Rows by digest, 32 bytes each. Each verb is atomic, among threads and among processes.
+
+    A row lives until its ``expires`` by the table's clock, and from then on it is as if it were not there.
+
+    Attributes:
+        leaves_process: The rows can be seen from outside of this process, so that their data is to be sealed.
+        blocking_reads: ``read`` waits for a network, so that an async adapter makes it in a thread.
+        blocking_writes: The other verbs wait for a disk or a network.
+
+    Raises:
+        StoreError: The backend failed.
+    """
+
+    leaves_process: bool
+    blocking_reads: bool
+    blocking_writes: bool
+
+    def read(self, digest: bytes) -> Row | None:
+        """Return the row, a tombstone too, or ``None``."""
+        ...
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        """Put *row* where none is. Return whether it was; what is there is never overwritten."""
+        ...
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        """Put *row* in the place of a live row of this *version*. Where none is, none is made."""
+        ...
+
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        """Move a live row's expiry forward, never back, data and version unchanged. Return whether there is one."""
+        ...
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        """
+        Remove the live row and return it as it last was; ``None`` if there is none.
+
+        Where it was a tombstone stays until then, if asked for; where nothing was, none is made.
+        """
+        ...
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        """Return the live rows of *principal*, oldest first."""
+        ...
+
+    def sweep(self, limit: int = 1000) -> int:
+        """
+        Remove up to *limit* expired rows and return how many.
+
+        It happens by itself too, a little with each write: nothing has to call this.
+        """
+        ...
+
+
+class AsyncTable(Protocol):
+    """The same as ``Table``, awaited."""
+
+    leaves_process: bool
+
+    async def read(self, digest: bytes) -> Row | None: ...
+
+    async def insert(self, digest: bytes, row: Row) -> bool: ...
+
+    async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement: ...
+
+    async def touch(self, digest: bytes, expires: datetime) -> bool: ...
+
+    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None: ...
+
+    async def find(self, principal: str) -> Sequence[Listed]: ...
+
+    async def sweep(self, limit: int = 1000) -> int: ...

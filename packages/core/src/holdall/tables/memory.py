@@ -1,0 +1,231 @@
+"""
+Rows in this process's memory: the table that needs nothing, for one process with any number of threads.
+
+Reads take no lock. Writers share one, and each of them sweeps a few expired rows, so no thread or task runs for it.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import TypeVar
+
+from holdall.clock import Clock, utc_now
+from holdall.errors import ConfigurationError
+from holdall.events import Event, Listener, report
+from holdall.tables.contract import Listed, Replacement, Row
+
+__all__ = ["MemoryTable"]
+
+Key = TypeVar("Key")
+
+# Rows due in the same minute lie in one bucket, so that finding expired ones looks at no other row.
+_BUCKET_SECONDS = 60
+# Each write removes up to so many expired rows: more than it can add, so that the table does not fill up with them.
+_SWEPT_PER_WRITE = 4
+# Reads are noted for the order of eviction and sorted in by the next write. When nobody writes, the oldest notes fall off.
+_NOTED_READS = 4096
+
+
+class MemoryTable:
+    """
+    A table in memory.
+
+    It keeps encoded rows and no live objects. Another process sees nothing of it, and it ends with this one.
+
+    Args:
+        max_rows: With so many rows an insert evicts the one that was used least recently, with an event.
+        name: Stands in the event.
+    """
+
+    leaves_process = False
+    blocking_reads = False
+    blocking_writes = False
+
+    def __init__(self, *, max_rows: int = 1_000_000, name: str = "memory", clock: Clock = utc_now) -> None:
+        if max_rows < 1:
+            msg = f"max_rows={max_rows} leaves no room for a session: use 1 or more."
+            raise ConfigurationError(msg)
+        self.max_rows = max_rows
+        self.name = name
+        self.clock = clock
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+        # Least recently used first. Readers only look up; whatever changes the order holds the lock.
+        self._rows: OrderedDict[bytes, Row] = OrderedDict()
+        self._reads: deque[bytes] = deque(maxlen=_NOTED_READS)
+        self._due: dict[int, set[bytes]] = {}
+        # A heap of the buckets there are; one that was emptied stays until its time has come.
+        self._buckets: list[int] = []
+        self._of: dict[str, set[bytes]] = {}
+
+    @classmethod
+    def named(cls, name: str, *, clock: Clock = utc_now) -> "MemoryTable":
+        """Return this process's table of that name, the same one each time."""
+        with _naming:
+            table = _named.get(name)
+            if table is None:
+                table = _named[name] = cls(name=name, clock=clock)
+        if table.clock is not clock:
+            msg = f"the memory table {name!r} is in use with another clock: use one clock, or another name."
+            raise ConfigurationError(msg)
+        return table
+
+    def listen(self, listener: Listener) -> None:
+        """Tell *listener* of each eviction."""
+        self._listeners.append(listener)
+
+    def __len__(self) -> int:
+        """Return how many rows there are, tombstones and expired rows not yet swept among them."""
+        return len(self._rows)
+
+    def read(self, digest: bytes) -> Row | None:
+        row = self._rows.get(digest)
+        if row is None or row.expires <= self.clock():
+            return None
+        self._reads.append(digest)
+        return row
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        now = self.clock()
+        evicted = 0
+        with self._lock:
+            present = self._rows.get(digest)
+            if present is not None and present.expires > now:
+                return False
+            if present is not None:
+                self._remove(digest, present)
+            self._sweep(now, _SWEPT_PER_WRITE)
+            if len(self._rows) >= self.max_rows:
+                self._sort_in_reads()
+                while len(self._rows) >= self.max_rows:
+                    self._remove(*next(iter(self._rows.items())))
+                    evicted += 1
+            self._add(digest, row)
+        if evicted:
+            report(Event("evicted", self.name, reason=f"{evicted} of {self.max_rows} rows"), *self._listeners)
+        return True
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        now = self.clock()
+        with self._lock:
+            present = self._live(digest, now)
+            if present is None:
+                return Replacement.GONE
+            if present.version != version:
+                return Replacement.CONFLICT
+            self._rows[digest] = Row(row.data, row.version, row.expires, present.created, present.principal)
+            self._rows.move_to_end(digest)
+            self._move_due(digest, present.expires, row.expires)
+            self._sweep(now, _SWEPT_PER_WRITE)
+        return Replacement.REPLACED
+
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        now = self.clock()
+        with self._lock:
+            present = self._live(digest, now)
+            if present is None:
+                return False
+            if expires > present.expires:
+                self._rows[digest] = present._replace(expires=expires)
+                self._move_due(digest, present.expires, expires)
+            self._rows.move_to_end(digest)
+            self._sweep(now, _SWEPT_PER_WRITE)
+        return True
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        now = self.clock()
+        with self._lock:
+            present = self._live(digest, now)
+            if present is not None:
+                self._remove(digest, present)
+                if tombstone is not None:
+                    self._add(digest, Row(b"", 0, tombstone, present.created))
+            self._sweep(now, _SWEPT_PER_WRITE)
+        return present
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        now = self.clock()
+        with self._lock:
+            rows = [(digest, self._rows[digest]) for digest in self._of.get(principal, ())]
+        listed = [Listed(digest, row.created, row.expires) for digest, row in rows if row.expires > now]
+        return sorted(listed, key=lambda each: each.created)
+
+    def sweep(self, limit: int = 1000) -> int:
+        now = self.clock()
+        with self._lock:
+            swept = self._sweep(now, limit)
+            # The bucket of this minute holds rows that have expired and rows that have not.
+            expired = [digest for digest in self._due.get(_bucket(now), ()) if self._rows[digest].expires <= now]
+            for digest in expired[: limit - swept]:
+                self._remove(digest, self._rows[digest])
+        return min(limit, swept + len(expired))
+
+    # All below is called with the lock held.
+
+    def _live(self, digest: bytes, now: datetime) -> Row | None:
+        row = self._rows.get(digest)
+        return None if row is None or row.expires <= now or row.is_tombstone else row
+
+    def _add(self, digest: bytes, row: Row) -> None:
+        self._rows[digest] = row
+        self._put_due(digest, _bucket(row.expires))
+        if row.principal is not None:
+            self._of.setdefault(row.principal, set()).add(digest)
+
+    def _remove(self, digest: bytes, row: Row) -> None:
+        del self._rows[digest]
+        _take_out(self._due, _bucket(row.expires), digest)
+        if row.principal is not None:
+            _take_out(self._of, row.principal, digest)
+
+    def _move_due(self, digest: bytes, before: datetime, after: datetime) -> None:
+        old, new = _bucket(before), _bucket(after)
+        if old != new:
+            _take_out(self._due, old, digest)
+            self._put_due(digest, new)
+
+    def _put_due(self, digest: bytes, bucket: int) -> None:
+        digests = self._due.get(bucket)
+        if digests is None:
+            digests = self._due[bucket] = set()
+            heappush(self._buckets, bucket)
+        digests.add(digest)
+
+    def _sort_in_reads(self) -> None:
+        for _ in range(len(self._reads)):
+            # Gone meanwhile, or fallen off the notes.
+            with suppress(KeyError, IndexError):
+                self._rows.move_to_end(self._reads.popleft())
+
+    def _sweep(self, now: datetime, limit: int) -> int:
+        """Remove up to *limit* rows from the buckets whose whole minute has passed."""
+        this_minute = _bucket(now)
+        swept = 0
+        while swept < limit and self._buckets and self._buckets[0] < this_minute:
+            digests = self._due.get(self._buckets[0])
+            if digests is None:
+                heappop(self._buckets)
+                continue
+            digest = digests.pop()
+            digests.add(digest)
+            self._remove(digest, self._rows[digest])
+            swept += 1
+        return swept
+
+
+def _take_out(index: dict[Key, set[bytes]], key: Key, digest: bytes) -> None:
+    digests = index[key]
+    digests.discard(digest)
+    if not digests:
+        del index[key]
+
+
+_named: dict[str, MemoryTable] = {}
+_naming = threading.Lock()
+
+
+def _bucket(expires: datetime) -> int:
+    return int(expires.timestamp()) // _BUCKET_SECONDS
