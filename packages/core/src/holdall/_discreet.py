@@ -10,8 +10,8 @@ Kind = TypeVar("Kind", bound=type)
 def discreet(kind: Kind) -> Kind:
     """Let the values of *kind* say no more than what they are."""
 
-    def __repr__(self: Any) -> str:
-        return f"<{type(self).__name__}>"
+    def say_what_it_is(value: Any) -> str:
+        return f"<{type(value).__name__}>"
 
-    kind.__repr__ = __repr__  # type: ignore[assignment]  # a class's methods can be set, whatever the checker thinks
+    kind.__repr__ = say_what_it_is  # type: ignore[assignment]  # a class's methods can be set, whatever the checker thinks
     return kind

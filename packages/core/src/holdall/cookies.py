@@ -1,7 +1,8 @@
 """
 The Cookie header in, the Set-Cookie header out (RFC 6265, and 6265bis for prefixes and limits).
 
-The options of a cookie are checked once, when they are given; a Set-Cookie line is then two ready-made pieces around the value.
+The options of a cookie are checked once, when they are given; a Set-Cookie line is then two ready-made pieces
+around what differs from response to response.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any, Literal, TypedDict, cast
 
 from holdall.errors import ConfigurationError
@@ -77,7 +79,7 @@ class CookieAttributes:
     _after: Mapping[bool, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        set_once: Callable[[str, Any], None] = lambda name, value: object.__setattr__(self, name, value)
+        set_once = partial(object.__setattr__, self)
         check_key(self.key)
         set_once("same_site", _same_site(self.same_site))
         set_once("max_age", _whole_seconds(self.max_age))

@@ -1,7 +1,8 @@
 """
 Secrets and the keys derived from them.
 
-One secret makes all the keys of an application, each for one purpose; a key for one purpose opens nothing made for another.
+One secret makes all the keys of an application, each for one purpose; a key for one purpose opens nothing made
+for another.
 """
 
 import warnings

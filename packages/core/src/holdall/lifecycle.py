@@ -1,8 +1,8 @@
 """
 What happens to a session in one request: every rule about sessions stands here, and none elsewhere.
 
-``fetch`` begins a request's use of its session, ``commit`` ends it when the headers go, ``finish`` when the body has gone.
-Each is a generator of steps (``holdall.steps``): what needs the store is yielded, and the answer comes back.
+``fetch`` begins a request's use of its session, ``commit`` ends it when the headers go, ``finish`` when the body has
+gone. Each is a generator of steps (``holdall.steps``): what needs the store is yielded, and the answer comes back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -148,19 +148,18 @@ def commit(session: Session, policy: Policy, *, now: datetime, status: int = 200
         intent = Intent.RENEW
     if intent is Intent.LOGOUT and not session.data():
         intent = Intent.DROP
+    failed = status >= 500 and not policy.save_on_error
+    if intent is Intent.IGNORE or (intent is Intent.KEEP and failed):
+        return _unsaved(session)
     if session.fetched.late and not (intent is Intent.RENEW and session.principal is not None):
         # The answer to a late request must not take from the browser the cookie of the session that this one
         # was renewed to. Only a login may, for it brings one as good.
         return _lost(session, policy, "renewed", wrote=bool(changes))
     match intent:
-        case Intent.IGNORE:
-            return _unsaved(session)
         case Intent.DROP:
             return (yield from _drop(session, policy, now))
         case Intent.RENEW | Intent.LOGOUT:
             return (yield from _renew(session, policy, changes, now, keep_created=intent is Intent.RENEW))
-    if status >= 500 and not policy.save_on_error:
-        return _unsaved(session)
     return (yield from _write(session, policy, changes, now))
 
 
@@ -196,8 +195,8 @@ def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHead
         return _LOOKED_AT
     policy.emit("dropped", "", last.log_id)
     attributes = policy.attributes.changed(session.overrides)
-    places = dict.fromkeys((policy.attributes, attributes))
-    return ResponseHeaders(tuple(_expire(place, session, now) for place in places), vary=True)
+    places = {each.place: each for each in (policy.attributes, attributes)}
+    return ResponseHeaders(tuple(_expire(each, session, now) for each in places.values()), vary=True)
 
 
 def _renew(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from holdall._discreet import discreet
@@ -150,7 +150,7 @@ class Session(MutableMapping[str, Any]):
         _check_session_key(key)
         return key in self._loaded()
 
-    def __ior__(self, other: Mapping[str, Any]) -> "Session":
+    def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
         return self
 
@@ -361,7 +361,7 @@ class Session(MutableMapping[str, Any]):
             return data
         msg = (
             "the session was changed after the response had started, when its cookie can no longer be sent. "
-            "Change it before the first byte, or keep sessions in a table, which takes changes to the data until the end."
+            "Change it before the first byte, or keep sessions in a table, which takes changes to data until the end."
         )
         raise ResponseStartedError(msg)
 

@@ -1,8 +1,8 @@
 """
 Sessions as an application configures them, and the only driver of their I/O.
 
-An adapter asks for four things: ``fetch`` when a request comes, ``commit`` when its response's headers go, ``finish`` when a
-streamed body has gone, and ``prepare`` once, at set-up. All but the last have an async twin.
+An adapter asks for four things: ``fetch`` when a request comes, ``commit`` when its response's headers go, ``finish``
+when a streamed body has gone, and ``prepare`` once, at set-up. All but the last have an async twin.
 """
 
 import asyncio

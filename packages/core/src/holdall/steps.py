@@ -1,8 +1,8 @@
 """
 One logic for sync and async.
 
-A generator of steps decides; it yields what it wants done and is sent the answer. ``run`` and ``run_async`` differ by one word,
-and a test can step several requests through every order of events.
+A generator of steps decides; it yields what it wants done and is sent the answer. ``run`` and ``run_async`` differ by
+one word, and a test can step several requests through every order of events.
 """
 
 import inspect

@@ -1,7 +1,8 @@
 """
 What every table keeps to: the contract that makes lost updates and returning sessions impossible.
 
-A table keeps rows under digests. Two verbs carry the promise: ``insert`` never overwrites, and ``replace`` never creates.
+A table keeps rows under digests. Two verbs carry the promise: ``insert`` never overwrites, and ``replace`` never
+creates.
 """
 
 from collections.abc import Sequence

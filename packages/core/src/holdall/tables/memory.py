@@ -25,7 +25,7 @@ Key = TypeVar("Key")
 _BUCKET_SECONDS = 60
 # Each write removes up to so many expired rows: more than it can add, so that the table does not fill up with them.
 _SWEPT_PER_WRITE = 4
-# Reads are noted for the order of eviction and sorted in by the next write. When nobody writes, the oldest notes fall off.
+# Reads are noted for the order of eviction and sorted in when it matters. Past so many, the oldest notes fall off.
 _NOTED_READS = 4096
 
 
