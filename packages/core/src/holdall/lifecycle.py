@@ -206,6 +206,9 @@ def _renew(
     data = session.data()
     created = now
     if stored is not None:
+        for key, value in changes.put.items():
+            # What was altered in place may be refused only now, and must be before the old id is gone.
+            policy.check(key, value)
         # Delete before put. If the put then fails, the visitor is signed out: a nuisance.
         # The other order can leave alive an id that an attacker planted: a breach.
         last = yield Delete(stored, policy.key, tombstone=now + _GRACE)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from holdall.cookies import CookieAttributes
 from holdall.events import EventName
@@ -22,6 +23,7 @@ class Policy:
         save_on_error: Save plain writes of a request that fails (5xx) too.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
         emit: Reports an event: its name, a reason, the session's ``log_id``.
+        check: Raises ``TypeError`` for a key's value that cannot be stored, if the store can tell.
     """
 
     attributes: CookieAttributes
@@ -31,6 +33,7 @@ class Policy:
     principal_key: str | None = None
     save_on_error: bool = False
     raise_on_lost_write: bool = False
+    check: Callable[[str, Any], None] = lambda key, value: None
 
     @property
     def key(self) -> str:

@@ -20,7 +20,12 @@ __all__ = ["Serializer", "TaggedJSON"]
 
 
 class Serializer(Protocol):
-    """Turns a session's data into bytes and back."""
+    """
+    Turns a session's data into bytes and back.
+
+    One that has ``check(key, value)`` too, raising the ``TypeError`` of ``dumps``, lets a developer hear of it at the
+    line that puts the value.
+    """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         """Return *data* as bytes; ``TypeError`` names the key and path of what cannot be stored."""
@@ -46,6 +51,14 @@ class TaggedJSON:
             return _encode(plain).encode("utf-8", "surrogatepass")
         except (ValueError, RecursionError) as exc:
             raise _explained(data, exc) from exc
+
+    def check(self, key: str, value: Any) -> None:
+        """Raise ``TypeError`` if *value* is of a kind that ``dumps`` would refuse."""
+        try:
+            if not _is_plain(value):
+                _tagged(value, f"session[{key!r}]")
+        except RecursionError as exc:
+            raise _explained({key: value}, exc) from exc
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
         text = payload.decode("utf-8", "surrogatepass")

@@ -131,6 +131,8 @@ class Session(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         _check_session_key(key)
         data = self._changeable(key)
+        if type(value) not in _IMMUTABLE:
+            self._policy.check(key, value)
         data[key] = value
         self._changes[key] = value
 

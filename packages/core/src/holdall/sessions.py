@@ -117,6 +117,7 @@ class Sessions:
             principal_key=principal_key,
             save_on_error=save_on_error,
             raise_on_lost_write=on_lost_write == "raise",
+            check=self._check,
         )
         self._find = cookie_finder(key)
 
@@ -256,6 +257,13 @@ class Sessions:
                 listen(self._on_event)
             self._stores[form] = store
         return store
+
+    def _check(self, key: str, value: Any) -> None:
+        for store in self._stores.values():
+            check = getattr(store, "check", None)
+            if check is not None:
+                check(key, value)
+            return
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)

@@ -73,6 +73,7 @@ class NativeFormat:
         key = derive_key(secret, use + "\0key")
         self._box = XAES256GCM(key, random) if encrypt else _Signing(key)
         self._serializer = serializer or TaggedJSON()
+        self.check = getattr(self._serializer, "check", None)
 
     def seal(self, record: Record, *, key: str) -> str:
         data, created, expires, log_id = record

@@ -86,7 +86,8 @@ class Store(Protocol):
     What keeps sessions. *key* is always the cookie's name.
 
     A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
-    ``blocking_writes = True``: an async adapter then makes those calls in a thread.
+    ``blocking_writes = True``: an async adapter then makes those calls in a thread. One that can tell early what it
+    cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``.
 
     Raises:
         StoreError: The backend failed. A bad cookie is not an error: it is ``Missing``.

@@ -37,6 +37,7 @@ class CookieStore:
             raise ConfigurationError(msg)
         self.format = format
         self.also_read = tuple(also_read)
+        self.check = getattr(format, "check", None)
         self._upgrade_on_read = upgrade == "read"
 
     def get(self, cookie: str, *, key: str) -> Stored | Missing:

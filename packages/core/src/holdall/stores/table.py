@@ -199,6 +199,7 @@ class TableStore:
             raise ConfigurationError(msg)
         self.table = table
         self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
+        self.check = getattr(self.steps.serializer, "check", None)
         self.blocking_reads = table.blocking_reads
         self.blocking_writes = table.blocking_writes
 
@@ -234,6 +235,7 @@ class AsyncTableStore:
             raise ConfigurationError(msg)
         self.table = table
         self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
+        self.check = getattr(self.steps.serializer, "check", None)
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return await run_async(self.steps.get(cookie, key=key), self.table)
