@@ -1,0 +1,30 @@
+"""
+What tests need: conformance suites for stores, tables and adapters, a browser, a clock that can be moved.
+
+Subclass ``StoreConformance``, ``TableConformance`` or ``AdapterConformance``, give it the one fixture it asks for, and
+pytest runs the contract against what you have made.
+"""
+
+from holdall.testing.adapters import AdapterConformance, Answer, Visitor
+from holdall.testing.browser import Browser
+from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
+from holdall.testing.clock import FakeClock
+from holdall.testing.scripts import ScriptedError, perform, stream
+from holdall.testing.suite import Suite
+
+__all__ = [
+    "AdapterConformance",
+    "Answer",
+    "Browser",
+    "Client",
+    "FakeClock",
+    "Request",
+    "Response",
+    "ScriptedError",
+    "Suite",
+    "Visitor",
+    "asgi_client",
+    "perform",
+    "stream",
+    "wsgi_client",
+]

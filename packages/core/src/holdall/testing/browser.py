@@ -1,0 +1,161 @@
+"""
+A browser, as far as cookies go (RFC 6265 with 6265bis: prefixes, limits, Secure).
+
+It decides what a real one would: which cookie of a response is kept, which one it replaces, and what goes into a request.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from holdall.clock import Clock, utc_now
+from holdall.testing.clients import HOST, Client, Request, Response
+
+__all__ = ["Browser", "KeptCookie"]
+
+_MOST_BYTES = 4096
+_LONGEST_AGE = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class KeptCookie:
+    """
+    A cookie in the jar.
+
+    Attributes:
+        host_only: It goes to ``domain`` itself and not to the hosts under it.
+        expires: When the browser forgets it; ``None`` when it is closed.
+        serial: Counts the cookies that the browser has kept.
+    """
+
+    name: str
+    value: str
+    domain: str
+    host_only: bool
+    path: str
+    secure: bool
+    http_only: bool
+    expires: datetime | None
+    serial: int
+
+
+class Browser:
+    """A cookie jar, and if *client* is given an application behind it."""
+
+    def __init__(self, client: Client | None = None, *, clock: Clock = utc_now, host: str = HOST) -> None:
+        self._client = client
+        self._clock = clock
+        self.host = host
+        self._jar: dict[tuple[str, str, str], KeptCookie] = {}
+        self._serial = 0
+
+    @property
+    def jar(self) -> list[KeptCookie]:
+        """What is kept and has not expired, the longest path first, then the oldest."""
+        now = self._clock()
+        kept = [each for each in self._jar.values() if each.expires is None or each.expires > now]
+        return sorted(kept, key=lambda each: (-len(each.path), each.serial))
+
+    def send(self, request: Request) -> Response:
+        """Send *request* with the cookies that belong to it, keep those of its response, and return that."""
+        if self._client is None:
+            msg = "this browser was given no client to send requests to: Browser(client)."
+            raise TypeError(msg)
+        cookie = self.header(request.path, https=request.https)
+        headers = [*request.headers, *([("Cookie", cookie)] if cookie else [])]
+        response = self._client(replace(request, headers=headers))
+        self.keep(response.all("Set-Cookie"), request.path, https=request.https)
+        return response
+
+    def header(self, path: str = "/", *, https: bool = False) -> str:
+        """Return the Cookie header of a request; ``""`` for none."""
+        sent = (each for each in self.jar if self._goes_to(each, path, https=https))
+        return "; ".join(f"{each.name}={each.value}" for each in sent)
+
+    def keep(self, set_cookies: Iterable[str], path: str = "/", *, https: bool = False) -> None:
+        """Take the Set-Cookie headers of a response to a request for *path*."""
+        for line in set_cookies:
+            cookie = self._parsed(line, path)
+            if cookie is None or not _may_be_kept(cookie, line, https=https):
+                continue
+            place = (cookie.name, cookie.domain, cookie.path)
+            before = self._jar.get(place)
+            if before is not None:
+                cookie = replace(cookie, serial=before.serial)
+            if cookie.expires is not None and cookie.expires <= self._clock():
+                self._jar.pop(place, None)
+            else:
+                self._jar[place] = cookie
+
+    def __getitem__(self, name: str) -> str:
+        """Return the value of the one cookie of that *name*."""
+        (value,) = (each.value for each in self.jar if each.name == name)
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return any(each.name == name for each in self.jar)
+
+    def _goes_to(self, cookie: KeptCookie, path: str, *, https: bool) -> bool:
+        if cookie.secure and not https:
+            return False
+        if not (self.host == cookie.domain if cookie.host_only else _is_within(self.host, cookie.domain)):
+            return False
+        return path == cookie.path or path.startswith(cookie.path.rstrip("/") + "/")
+
+    def _parsed(self, line: str, path: str) -> KeptCookie | None:
+        pair, *rest = line.split(";")
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not name:
+            return None
+        attributes = _attributes(rest)
+        domain = attributes.get("domain", "").lstrip(".").lower()
+        if domain and not _is_within(self.host, domain):
+            return None
+        given = attributes.get("path", "")
+        self._serial += 1
+        return KeptCookie(
+            name,
+            value,
+            domain or self.host,
+            host_only=not domain,
+            path=given if given.startswith("/") else path.rpartition("/")[0] or "/",
+            secure="secure" in attributes,
+            http_only="httponly" in attributes,
+            expires=self._expiry(attributes),
+            serial=self._serial,
+        )
+
+    def _expiry(self, attributes: dict[str, str]) -> datetime | None:
+        now = self._clock()
+        if "max-age" in attributes:
+            return now + min(timedelta(seconds=int(attributes["max-age"])), _LONGEST_AGE)
+        if "expires" in attributes:
+            return min(parsedate_to_datetime(attributes["expires"]), now + _LONGEST_AGE)
+        return None
+
+
+def _attributes(parts: Iterable[str]) -> dict[str, str]:
+    pairs = (part.partition("=") for part in parts)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _may_be_kept(cookie: KeptCookie, line: str, *, https: bool) -> bool:
+    name = cookie.name.lower()
+    if len(cookie.name) + len(cookie.value) > _MOST_BYTES:
+        return False
+    if cookie.secure and not https:
+        return False
+    if not cookie.secure and (name.startswith(("__secure-", "__host-")) or _says(line, "partitioned")):
+        return False
+    if _says(line, "samesite=none") and not cookie.secure:
+        return False
+    return not name.startswith("__host-") or (cookie.host_only and cookie.path == "/" and _says(line, "path=/"))
+
+
+def _says(line: str, attribute: str) -> bool:
+    return any(part.strip().lower() == attribute for part in line.split(";")[1:])
+
+
+def _is_within(host: str, domain: str) -> bool:
+    return host == domain or host.endswith(f".{domain}")

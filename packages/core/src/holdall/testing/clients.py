@@ -1,0 +1,192 @@
+"""
+Requests to an application in this process, over the protocol that a server would speak to it.
+
+A ``Client`` is any function from a ``Request`` to its ``Response``.
+"""
+
+import asyncio
+import sys
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+__all__ = ["Client", "Request", "Response", "asgi_client", "wsgi_client"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    A request as a browser sends it.
+
+    Attributes:
+        headers: Names and values, in order; a name may come more than once.
+        https: Whether it came by HTTPS.
+    """
+
+    method: str = "POST"
+    path: str = "/"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    https: bool = False
+
+
+@dataclass(frozen=True)
+class Response:
+    """
+    A response as the browser receives it.
+
+    Attributes:
+        headers: Names and values, in order; a name may come more than once.
+        error: What the application raised past its framework, which a server logs. Where nothing had been
+            sent by then, the status is 500.
+    """
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    error: Exception | None = None
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of each header called *name*, in any case."""
+        return [value for found, value in self.headers if found.lower() == name.lower()]
+
+
+Client = Callable[[Request], Response]
+
+#: Where every application is, as its requests say.
+HOST = "www.shop.example"
+
+
+def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
+    """Return a client of a WSGI application (PEP 3333)."""
+
+    def client(request: Request) -> Response:
+        started: list[tuple[int, list[tuple[str, str]]]] = []
+        chunks: list[bytes] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: object = None
+        ) -> Callable[[bytes], object]:
+            if exc_info and chunks:
+                raise exc_info[1]  # type: ignore[index]  # as PEP 3333 has it: too late to change the headers
+            started[:] = [(int(status.split(maxsplit=1)[0]), list(headers))]
+            return chunks.append
+
+        error: Exception | None = None
+        try:
+            body = app(_environ(request), start_response)
+            try:
+                chunks.extend(body)
+            finally:
+                close = getattr(body, "close", None)
+                if close is not None:
+                    close()
+        except Exception as exc:  # noqa: BLE001  # a server survives whatever its application raises
+            error = exc
+        if error is not None and not b"".join(chunks):
+            started.clear()
+        status, headers = started[0] if started else (500, [])
+        return Response(status, headers, b"".join(chunks), error)
+
+    return client
+
+
+def _environ(request: Request) -> dict[str, Any]:
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request.path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": HOST,
+        "SERVER_PORT": "443" if request.https else "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": HOST,
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https" if request.https else "http",
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request.headers:
+        variable = name.upper().replace("-", "_")
+        if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            variable = f"HTTP_{variable}"
+        # Cookie is the one header whose values are joined with a semicolon (RFC 9113, section 8.2.3).
+        before = f"{environ[variable]}; " if variable == "HTTP_COOKIE" and variable in environ else ""
+        environ[variable] = before + value
+    return environ
+
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+
+
+def asgi_client(app: Callable[[dict[str, Any], Any, Any], Awaitable[None]]) -> Client:
+    """
+    Return a client of an ASGI application.
+
+    All its requests run in one event loop of its own, so call it from tests that are not themselves ``async``.
+    """
+    return _AsgiClient(app)
+
+
+class _AsgiClient:
+    def __init__(self, app: Callable[[dict[str, Any], Any, Any], Awaitable[None]]) -> None:
+        self._app = app
+        self._loop = asyncio.new_event_loop()
+        weakref.finalize(self, self._loop.close)
+
+    def __call__(self, request: Request) -> Response:
+        return self._loop.run_until_complete(self._send(request))
+
+    async def _send(self, request: Request) -> Response:
+        unread = [request.body]
+        sent: list[Mapping[str, Any]] = []
+        over = asyncio.Event()
+
+        async def receive() -> _Message:
+            if unread:
+                return {"type": "http.request", "body": unread.pop(), "more_body": False}
+            await over.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: _Message) -> None:
+            sent.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                over.set()
+
+        error: Exception | None = None
+        try:
+            await self._app(_scope(request), receive, send)
+        except Exception as exc:  # noqa: BLE001  # a server survives whatever its application raises
+            error = exc
+        if not sent:
+            return Response(500, error=error)
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent[0].get("headers", ())]
+        body = b"".join(message.get("body", b"") for message in sent[1:])
+        return Response(sent[0]["status"], headers, body, error)
+
+
+def _scope(request: Request) -> dict[str, Any]:
+    headers = [("host", HOST), ("content-length", str(len(request.body))), *request.headers]
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": "https" if request.https else "http",
+        "path": request.path,
+        "raw_path": request.path.encode("ascii"),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+        "client": ("127.0.0.1", 50000),
+        "server": (HOST, 443 if request.https else 80),
+        "extensions": {},
+    }

@@ -1,0 +1,88 @@
+"""
+What a request does to its session, as JSON in its body: so that one suite can drive every framework.
+
+A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 200}``. Besides ``actions`` it may have
+
+* ``status``: the response's, 200 unless told;
+* ``headers``: an object of headers that the application itself sets on the response;
+* ``raise``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
+* ``later``: actions for ``stream``, taken when the response has started.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from holdall.errors import SessionError
+
+__all__ = ["ScriptedError", "perform", "stream"]
+
+
+class ScriptedError(Exception):
+    """The failure of a handler whose script says so."""
+
+
+def perform(session: Any, script: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """
+    Do what *script* says to *session*.
+
+    Return the response's body, to be sent as JSON, and its status. The handler sets ``script["headers"]``, if there
+    are any, on the response.
+    """
+    results = _act(session, script.get("actions", ()))
+    if script.get("raise"):
+        raise ScriptedError
+    return {"results": results}, script.get("status", 200)
+
+
+def stream(session: Any, script: Mapping[str, Any]) -> Iterator[bytes]:
+    """
+    Do what *script* says to *session* before the response starts, and its ``later`` after the first chunk has gone.
+
+    Return the body's chunks: two lines of JSON.
+    """
+    body, _ = perform(session, script)
+
+    def chunks() -> Iterator[bytes]:
+        yield json.dumps(body).encode() + b"\n"
+        try:
+            late: dict[str, Any] = {"results": _act(session, script.get("later", ()))}
+        except SessionError as exc:
+            late = {"error": type(exc).__name__}
+        yield json.dumps(late).encode() + b"\n"
+
+    return chunks()
+
+
+def _act(session: Any, actions: Any) -> list[Any]:
+    return [_VERBS[verb](session, *args) for verb, *args in actions]
+
+
+def _put(session: Any, key: str, value: Any) -> None:
+    session[key] = value
+
+
+def _put_object(session: Any, key: str) -> None:
+    session[key] = [object()]
+
+
+def _configure(session: Any, *args: Any) -> None:
+    if isinstance(args[0], dict):
+        session.configure(**args[0])
+    else:
+        session.configure(*args)
+
+
+_VERBS: Mapping[str, Callable[..., Any]] = {
+    "get": lambda session, key, default=None: session.get(key, default),
+    "put": _put,
+    "put_object": _put_object,  # no store can take it
+    "delete": lambda session, key: session.delete(key),
+    "clear": lambda session: session.clear(),
+    "mutate": lambda session, key, item: session[key].append(item),  # in place, in a list
+    "all": lambda session: dict(session.items()),
+    "ask": getattr,  # an attribute that JSON can carry: is_new, log_id, principal
+    "configure": _configure,  # an object of options, or Dynamo's name and value
+    "login": lambda session, principal: session.login(principal),
+    "logout": lambda session: session.logout(),
+}

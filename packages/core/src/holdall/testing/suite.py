@@ -1,0 +1,67 @@
+"""What makes a conformance suite: its tests need no plugin, and cannot be overridden."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from holdall.testing.clock import FakeClock
+
+__all__ = ["Suite"]
+
+
+class Suite:
+    """
+    Base of the suites.
+
+    A suite's direct subclasses of ``Suite`` hold tests; a third party subclasses those and gives fixtures. What the
+    thing under test cannot do is declared by a class attribute, and its tests are skipped with the reason. A test that
+    is overridden would look green and check nothing, so the class that does it cannot be made.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if Suite in cls.__bases__:
+            _let_async_tests_run(cls)
+            return
+        for suite in (base for base in cls.__mro__ if Suite in base.__bases__):
+            for name, test in vars(suite).items():
+                if name.startswith("test_") and inspect.getattr_static(cls, name) is not test:
+                    msg = (
+                        f"{cls.__qualname__} overrides {suite.__name__}.{name}, which then checks nothing: "
+                        "declare what cannot be done by the suite's class attributes, and add tests under other names."
+                    )
+                    raise TypeError(msg)
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        """Stand still until moved; give it to what is under test."""
+        return FakeClock()
+
+    @pytest.fixture
+    def runner(self) -> Iterator[asyncio.Runner]:
+        """Hold the event loop that a test's ``async`` parts run in; a fixture may use it to open and close."""
+        with asyncio.Runner() as runner:
+            yield runner
+
+
+def _let_async_tests_run(suite: type) -> None:
+    for name, test in list(vars(suite).items()):
+        if name.startswith("test_") and inspect.iscoroutinefunction(test):
+            setattr(suite, name, _run(test))
+
+
+def _run(test: Callable[..., Any]) -> Callable[..., None]:
+    @functools.wraps(test)
+    def run(self: Any, runner: asyncio.Runner, **fixtures: Any) -> None:
+        given = fixtures if "runner" not in wanted.parameters else {**fixtures, "runner": runner}
+        runner.run(test(self, **given))
+
+    wanted = inspect.signature(test)
+    parameters = [each for each in wanted.parameters.values() if each.name != "runner"]
+    runner = inspect.Parameter("runner", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    run.__signature__ = wanted.replace(parameters=[parameters[0], runner, *parameters[1:]])  # type: ignore[attr-defined]
+    return run
