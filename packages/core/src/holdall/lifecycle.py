@@ -2,7 +2,8 @@
 What happens to a session in one request: every rule about sessions stands here, and none elsewhere.
 
 ``fetch`` begins a request's use of its session, ``commit`` ends it when the headers go, ``finish`` when the body has
-gone. Each is a generator of steps (``holdall.steps``): what needs the store is yielded, and the answer comes back.
+gone, and ``abandon`` in place of both where no headers of ours go. Each is a generator of steps (``holdall.steps``):
+what needs the store is yielded, and the answer comes back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from holdall._discreet import discreet
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, SetCookie
 from holdall.errors import CookieOverflowError, LostWriteError
 from holdall.policy import Policy
-from holdall.session import Fetched, Intent, Phase, Session
+from holdall.session import Fetched, Intent, Phase, Session, phase_after
 from holdall.steps import Steps
 from holdall.stores import Changes, Draft, Missing, Stored
 
@@ -24,6 +25,7 @@ __all__ = [
     "Put",
     "ResponseHeaders",
     "Step",
+    "abandon",
     "commit",
     "fetch",
     "finish",
@@ -140,6 +142,8 @@ def commit(session: Session, policy: Policy, *, now: datetime, status: int = 200
     *status* is that of the response: after a failure (5xx) a plain write is not saved.
     """
     if not session.accessed:
+        # Touched only later, it is read then; what is changed then needs a row as well.
+        session.phase = Phase.ROW_ONLY
         return _UNTOUCHED
     changes = session.changes()
     intent = session.intent
@@ -173,6 +177,7 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
         if changes:
             # A list or dict was altered in place, which no call of ours could refuse.
             policy.emit("lost_write", "response started", stored.log_id if stored else "")
+            session.settle(stored, Phase.CLOSED)
     elif session.intent is not Intent.KEEP:
         yield from _drop(session, policy, now)
     elif changes or session.modified:
@@ -183,6 +188,27 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
             _lost(session, policy, "ended", wrote=True)
         else:
             session.settle(written, Phase.ROW_ONLY)
+
+
+def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 500) -> Steps[None]:
+    """
+    End a request to whose response no cookie can be added: it failed beyond us, or its WebSocket was refused.
+
+    What was to end does, the session of somebody who was signed out too. A renewal is not carried out, nor is what it
+    was for: the browser could not learn of the new id. After a failure (5xx) nothing else is saved either.
+    """
+    if not session.accessed or session.phase is Phase.CLOSED:
+        return
+    stored, intent = session.fetched.stored, session.intent
+    other_principal = session.principal != session.principal_before
+    signed_out = other_principal and session.principal_before is not None
+    if intent in (Intent.DROP, Intent.LOGOUT) or (signed_out and intent is not Intent.IGNORE):
+        yield from _drop(session, policy, now)
+    elif intent is not Intent.KEEP or other_principal or (status >= 500 and not policy.save_on_error):
+        _unsaved(session)
+    else:
+        session.phase = phase_after(stored)
+        yield from finish(session, policy, now=now)
 
 
 def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHeaders]:
@@ -237,7 +263,7 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     expires = _expiry(stored.created, now, lifetime.idle_timeout, policy)
     due = lifetime.changed or expires - stored.expires >= lifetime.touch_after
     if not (wrote or due or stored.rewrite):
-        session.phase = _phase_after(stored)
+        session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
     draft = _draft(session, policy, data, changes, stored.created, expires if due else stored.expires)
     return (yield from _put(session, policy, stored, draft, lifetime, now))
@@ -264,7 +290,7 @@ def _put(
             cookies = (_expire(policy.attributes, session, now), cookie)
     if stored is None:
         policy.emit("created" if came is None else "renewed", "", written.log_id)
-    session.settle(written, _phase_after(written))
+    session.settle(written, phase_after(written))
     return ResponseHeaders(cookies, vary=True, cookie=written.cookie)
 
 
@@ -330,10 +356,6 @@ def _draft(
         expires.replace(microsecond=0),
         None if principal is None else str(principal),
     )
-
-
-def _phase_after(stored: Stored) -> Phase:
-    return Phase.CLOSED if stored.version is None else Phase.ROW_ONLY
 
 
 def _expire(attributes: CookieAttributes, session: Session, now: datetime) -> SetCookie:

@@ -18,7 +18,7 @@ from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotF
 from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
 
-__all__ = ["Fetched", "Intent", "Phase", "Session"]
+__all__ = ["Fetched", "Intent", "Phase", "Session", "phase_after"]
 
 
 class Intent(Enum):
@@ -51,6 +51,11 @@ class Fetched(NamedTuple):
 
     stored: Stored | None = None
     late: bool = False
+
+
+def phase_after(stored: Stored | None) -> Phase:
+    """Return what can still be changed of a session when its response's headers have gone."""
+    return Phase.CLOSED if stored is None or stored.version is None else Phase.ROW_ONLY
 
 
 # What cannot change after it was handed out, so that it need not be looked at again.
@@ -340,6 +345,8 @@ class Session(MutableMapping[str, Any]):
             raise SessionNotFetchedError(msg)
         self.fetched = fetched = self._fetch()
         self._data = data = fetched.stored.data if fetched.stored else {}
+        if self.phase is not Phase.OPEN:
+            self.phase = phase_after(fetched.stored)
         self._note_who_and_how_long()
         return data
 

@@ -1,8 +1,9 @@
 """
 Sessions as an application configures them, and the only driver of their I/O.
 
-An adapter asks for four things: ``fetch`` when a request comes, ``commit`` when its response's headers go, ``finish``
-when a streamed body has gone, and ``prepare`` once, at set-up. All but the last have an async twin.
+An adapter asks for five things: ``fetch`` when a request comes, ``commit`` when its response's headers go, ``finish``
+when a streamed body has gone, ``abandon`` in place of both where no headers of ours go, and ``prepare`` once, at
+set-up. All but the last have an async twin.
 """
 
 import asyncio
@@ -10,14 +11,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
 
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, cookie_finder
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.formats import Format, NativeFormat
-from holdall.lifecycle import ResponseHeaders, commit, fetch, finish
+from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish
 from holdall.policy import Policy
 from holdall.serializers import Serializer
 from holdall.session import Fetched, Session
@@ -108,7 +109,7 @@ class Sessions:
         self._on_event = on_event
         self._clock = clock
         self._open_store = _store_opener(store, given, clock, random)
-        self._stores: dict[Form, Store | AsyncStore] = {}
+        self._stores: dict[Form, _Opened] = {}
         self.policy = Policy(
             attributes=CookieAttributes(key, **cookie),
             emit=self._emit,
@@ -133,7 +134,7 @@ class Sessions:
         Raises:
             ConfigurationError: The store is awaited and the adapter can't.
         """
-        self._store(form)
+        self._opened(form)
 
     # Sync.
 
@@ -173,6 +174,10 @@ class Sessions:
         """Save what was changed while the body was sent, which a session in a table allows."""
         self._run(finish(session, self.policy, now=self._clock()))
 
+    def abandon(self, session: Session, *, status: int = 500) -> None:
+        """End a request to whose response no cookie can be added: what was to be dropped still is."""
+        self._run(abandon(session, self.policy, now=self._clock(), status=status))
+
     # Async.
 
     async def fetch_async(
@@ -201,10 +206,10 @@ class Sessions:
 
     async def load_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
         """Let *session* be touched from now on. A second call does nothing."""
-        store = self._store("async")
+        opened = self._opened("async")
         if session.is_fetched:
             return
-        if not session.cookies or not (is_awaited(store.get) or getattr(store, "blocking_reads", False)):
+        if not session.cookies or not (opened.is_awaited or opened.blocking_reads):
             self._lazy(session, "async")
             return
         steps = fetch(session.cookies, self.policy, now=self._clock())
@@ -221,6 +226,12 @@ class Sessions:
         """Do what ``finish`` does."""
         await self._run_async(finish(session, self.policy, now=self._clock()), in_thread)
 
+    async def abandon_async(
+        self, session: Session, *, status: int = 500, in_thread: InThread = asyncio.to_thread
+    ) -> None:
+        """Do what ``abandon`` does."""
+        await self._run_async(abandon(session, self.policy, now=self._clock(), status=status), in_thread)
+
     def __repr__(self) -> str:
         return f"<Sessions {self.key}>"
 
@@ -229,44 +240,59 @@ class Sessions:
         return session
 
     def _read(self, cookies: Iterable[str], form: Form) -> Fetched:
-        return run(fetch(tuple(cookies), self.policy, now=self._clock()), self._store(form))
+        return run(fetch(tuple(cookies), self.policy, now=self._clock()), self._opened(form).store)
 
     def _run(self, steps: Steps[R]) -> R:
-        return run(steps, self._store("sync"))
+        return run(steps, self._opened("sync").store)
 
     async def _run_async(self, steps: Steps[R], in_thread: InThread) -> R:
-        store = self._store("async")
-        if is_awaited(store.get):
-            return await run_async(steps, store)
-        if getattr(store, "blocking_writes", False) or getattr(store, "blocking_reads", False):
-            return await run_async(steps, ThreadedStore(cast("Store", store), in_thread))
-        return run(steps, store)
+        opened = self._opened("async")
+        if opened.is_awaited:
+            return await run_async(steps, opened.store)
+        if opened.blocking_writes or opened.blocking_reads:
+            return await run_async(steps, ThreadedStore(opened.store, in_thread))
+        return run(steps, opened.store)
 
-    def _store(self, form: Form) -> Store | AsyncStore:
-        store = self._stores.get(form)
-        if store is None:
+    def _opened(self, form: Form) -> "_Opened":
+        opened = self._stores.get(form)
+        if opened is None:
             store = self._open_store(form)
-            if form == "sync" and is_awaited(store.get):
+            opened = _Opened.by(store)
+            if form == "sync" and opened.is_awaited:
                 msg = (
                     f"{type(store).__name__} is awaited, which this adapter cannot do: use its twin, "
                     f"{type(store).__name__.removeprefix('Async')}."
                 )
                 raise ConfigurationError(msg)
             listen = getattr(store, "listen", None)
-            if listen is not None and self._on_event is not None and store not in self._stores.values():
+            if listen is not None and self._on_event is not None and opened not in self._stores.values():
                 listen(self._on_event)
-            self._stores[form] = store
-        return store
+            self._stores[form] = opened
+        return opened
 
     def _check(self, key: str, value: Any) -> None:
-        for store in self._stores.values():
-            check = getattr(store, "check", None)
+        for opened in self._stores.values():
+            check = getattr(opened.store, "check", None)
             if check is not None:
                 check(key, value)
             return
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)
+
+
+class _Opened(NamedTuple):
+    """A store in use, and how its calls are made: asked once, for the answers cost more than many a call."""
+
+    store: Any
+    is_awaited: bool
+    blocking_reads: bool
+    blocking_writes: bool
+
+    @classmethod
+    def by(cls, store: Store | AsyncStore) -> "_Opened":
+        blocking = (bool(getattr(store, name, False)) for name in ("blocking_reads", "blocking_writes"))
+        return cls(store, is_awaited(store.get), *blocking)
 
 
 def _store_opener(
