@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict
 
 from holdall.errors import ConfigurationError
 
@@ -59,7 +59,8 @@ class CookieAttributes:
 
     Attributes:
         secure: ``"auto"`` is Secure when the request came by HTTPS.
-        max_age: Seconds the browser keeps it, 400 days at most; ``None`` until the browser closes.
+        max_age: How long the browser keeps it, 400 days at most; ``None`` until it closes.
+        seconds: ``max_age`` in seconds.
         extra: Written at the end as it stands, such as ``"Priority=High"``.
 
     Raises:
@@ -75,6 +76,7 @@ class CookieAttributes:
     max_age: int | timedelta | None = None
     partitioned: bool = False
     extra: str = ""
+    seconds: int | None = field(init=False, repr=False, compare=False)
     _before: str = field(init=False, repr=False, compare=False)
     _after: Mapping[bool, str] = field(init=False, repr=False, compare=False)
 
@@ -82,7 +84,7 @@ class CookieAttributes:
         set_once = partial(object.__setattr__, self)
         check_key(self.key)
         set_once("same_site", _same_site(self.same_site))
-        set_once("max_age", _whole_seconds(self.max_age))
+        set_once("seconds", _whole_seconds(self.max_age))
         _check_text("path", self.path, _ATTRIBUTE_VALUE)
         _check_text("domain", self.domain or "", _ATTRIBUTE_VALUE)
         _check_text("extra", self.extra, _EXTRA)
@@ -91,11 +93,6 @@ class CookieAttributes:
         set_once("secure", self._checked_secure())
         set_once("_before", f"; path={self.path}" + (f"; domain={self.domain}" if self.domain else ""))
         set_once("_after", {https: self._flags(https=https) for https in (False, True)})
-
-    @property
-    def seconds(self) -> int | None:
-        """``max_age`` in seconds."""
-        return cast("int | None", self.max_age)
 
     @property
     def place(self) -> tuple[str, str, str | None]:
@@ -108,7 +105,7 @@ class CookieAttributes:
 
     def _checked_secure(self) -> bool | Literal["auto"]:
         secure = self.secure
-        if secure not in (True, False, "auto"):
+        if not isinstance(secure, bool) and secure != "auto":
             _refuse(f"secure={secure!r} is none of True, False and 'auto'.")
         lowered = self.key.lower()
         prefix = next((known for known in _PREFIXES if lowered.startswith(known.lower())), None)
@@ -201,7 +198,8 @@ def cookie_finder(key: str) -> Callable[[str | Iterable[str]], list[str]]:
         header = headers if isinstance(headers, str) else ";".join(headers)
         if key not in header:
             return []
-        return list(dict.fromkeys(value.rstrip() for value in pattern.findall(header)))
+        values = [value.rstrip() for value in pattern.findall(header)]
+        return values if len(values) < 2 else list(dict.fromkeys(values))
 
     return find
 

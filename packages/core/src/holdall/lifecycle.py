@@ -37,7 +37,6 @@ NEVER = datetime.fromtimestamp(2**32 - 1, UTC)
 # A renewed id is remembered so long: requests that the browser sent before it had the new one have ended by then.
 _GRACE = timedelta(minutes=1)
 
-# The idle limit is moved at most every tenth of it, so that reading a session seldom writes.
 _TOUCHES_PER_IDLE_TIMEOUT = 10
 
 # An honest browser sends two or three cookies of one name at most; each one looked at costs us a read.
@@ -182,7 +181,10 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
         yield from _drop(session, policy, now)
     elif changes or session.modified:
         # Others' changes that the commit met are in the stored data, though not in this request's view.
-        draft = _draft(session, policy, changes.over(stored.data), changes, stored.created, stored.expires)
+        # A long body may outlast the limit that was stored when it began.
+        idle_timeout, _ = _lifetime(session, policy)
+        expires = _expiry(stored.created, now, idle_timeout, policy)
+        draft = _draft(policy, changes.over(stored.data), changes, stored.created, expires)
         written = yield Put(stored, draft, policy.key)
         if written is None:
             _lost(session, policy, "ended", wrote=True)
@@ -242,10 +244,16 @@ def _renew(
             return _lost(session, policy, "ended", wrote=True)
         data = changes.over(last.data)
         created = last.created if keep_created else now
-    lifetime = _lifetime(session, policy)
-    expires = _expiry(created, now, lifetime.idle_timeout, policy)
-    draft = _draft(session, policy, data, changes, created, expires)
-    return (yield from _put(session, policy, None, draft, lifetime, now))
+    return (yield from _begin(session, policy, data, changes, created, now))
+
+
+def _begin(
+    session: Session, policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, now: datetime
+) -> Steps[ResponseHeaders]:
+    """Put *data* into a session never in use."""
+    idle_timeout, max_age = _lifetime(session, policy)
+    draft = _draft(policy, data, changes, created, _expiry(created, now, idle_timeout, policy))
+    return (yield from _put(session, policy, None, draft, max_age, now))
 
 
 def _write(session: Session, policy: Policy, changes: Changes, now: datetime) -> Steps[ResponseHeaders]:
@@ -253,24 +261,33 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     wrote = changes or session.modified
     data = session.data()
     if stored is None:
-        if not wrote or not data:
-            # Nobody's empty session is not worth a row, nor a cookie.
-            return _unsaved(session)
-        lifetime = _lifetime(session, policy)
-        draft = _draft(session, policy, data, changes, now, _expiry(now, now, lifetime.idle_timeout, policy))
-        return (yield from _put(session, policy, None, draft, lifetime, now))
+        if wrote and data:
+            return (yield from _begin(session, policy, data, changes, now, now))
+        # Nobody's empty session is not worth a row, nor a cookie.
+        return _unsaved(session)
     lifetime = _lifetime(session, policy)
-    expires = _expiry(stored.created, now, lifetime.idle_timeout, policy)
-    due = lifetime.changed or expires - stored.expires >= lifetime.touch_after
-    if not (wrote or due or stored.rewrite):
+    idle_timeout, max_age = lifetime
+    expires = _expiry(stored.created, now, idle_timeout, policy)
+    # The idle limit is moved at most every tenth of it, so that reading a session seldom writes.
+    due = idle_timeout is not None and expires - stored.expires >= idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
+    changed = lifetime != session.lifetime_before
+    if not (wrote or due or changed or stored.rewrite):
         session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
-    draft = _draft(session, policy, data, changes, stored.created, expires if due else stored.expires)
-    return (yield from _put(session, policy, stored, draft, lifetime, now))
+    draft = _draft(policy, data, changes, stored.created, expires if due or changed else stored.expires)
+    resend = changed or (due and max_age is not None)
+    return (yield from _put(session, policy, stored, draft, max_age, now, resend=resend))
 
 
 def _put(
-    session: Session, policy: Policy, stored: Stored | None, draft: Draft, lifetime: "_Lifetime", now: datetime
+    session: Session,
+    policy: Policy,
+    stored: Stored | None,
+    draft: Draft,
+    max_age: int | None,
+    now: datetime,
+    *,
+    resend: bool = False,
 ) -> Steps[ResponseHeaders]:
     """Write *draft* over *stored*, or as a session never in use, and send the cookie if the browser needs it."""
     came = session.fetched.stored
@@ -278,12 +295,11 @@ def _put(
     written = yield Put(stored, draft, attributes.key)
     if written is None:
         return _lost(session, policy, "ended", wrote=bool(draft.changes))
-    max_age = attributes.seconds if "max_age" in session.overrides else lifetime.max_age
-    moved = stored is None or written.expires != stored.expires
     cookies: tuple[SetCookie, ...] = ()
     # The same id is not sent twice: an answer that overtakes a login's would bring the old one back.
-    if written.cookie != (came and came.cookie) or session.overrides or lifetime.changed or (moved and max_age):
-        cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=max_age)
+    if resend or session.overrides or came is None or written.cookie != came.cookie:
+        age = attributes.seconds if "max_age" in session.overrides else max_age
+        cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age)
         _check_size(cookie, draft.data, policy)
         cookies = (cookie,)
         if came is not None and attributes.place != policy.attributes.place:
@@ -315,21 +331,8 @@ def _unsaved(session: Session) -> ResponseHeaders:
     return ResponseHeaders(vary=True, cookie=stored and stored.cookie)
 
 
-class _Lifetime(NamedTuple):
-    """The limits of one session, and whether this request has changed them."""
-
-    idle_timeout: timedelta | None
-    max_age: int | None
-    changed: bool
-
-    @property
-    def touch_after(self) -> timedelta:
-        return timedelta.max if self.idle_timeout is None else self.idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
-
-
-def _lifetime(session: Session, policy: Policy) -> _Lifetime:
-    now = session.lifetime(session.data(), policy.idle_timeout, policy.attributes.seconds)
-    return _Lifetime(*now, changed=now != session.lifetime_before and session.fetched.stored is not None)
+def _lifetime(session: Session, policy: Policy) -> tuple[timedelta | None, int | None]:
+    return session.lifetime(session.data(), policy.idle_timeout, policy.attributes.seconds)
 
 
 def _expiry(created: datetime, now: datetime, idle_timeout: timedelta | None, policy: Policy) -> datetime:
@@ -344,9 +347,7 @@ def _has_ended(stored: Stored, policy: Policy, now: datetime) -> bool:
     return policy.absolute_timeout is not None and stored.created + policy.absolute_timeout <= now
 
 
-def _draft(
-    session: Session, policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, expires: datetime
-) -> Draft:
+def _draft(policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, expires: datetime) -> Draft:
     principal = None if policy.principal_key is None else data.get(policy.principal_key)
     # Stores count whole seconds; all of them are told the same.
     return Draft(

@@ -115,7 +115,7 @@ class Session(MutableMapping[str, Any]):
         self.intent = Intent.KEEP
         self.overrides: dict[str, Any] = {}
         self.phase = Phase.OPEN
-        #: Set by habit from other libraries: writes the session even if no change is seen in it.
+        #: Set by habit from other libraries: writes what was read of the session even if no change is seen in it.
         self.modified = False
 
     # The mapping.
@@ -126,7 +126,7 @@ class Session(MutableMapping[str, Any]):
             data = self._load()
         try:
             value = data[key]
-        except KeyError:
+        except (KeyError, TypeError):
             _check_session_key(key)
             raise
         if type(value) not in _IMMUTABLE and key not in self._changes and key not in self._snapshots:
@@ -243,7 +243,7 @@ class Session(MutableMapping[str, Any]):
     @property
     def accessed(self) -> bool:
         """Whether it was looked at in this request."""
-        return self._accessed or self._data is not None
+        return self._accessed or self.modified or self._data is not None
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
@@ -303,11 +303,13 @@ class Session(MutableMapping[str, Any]):
     def changes(self) -> Changes:
         """Return what this request changed, values altered in place included."""
         data = self._loaded()
+        if not (self._changes or self._snapshots or self._cleared):
+            return _NO_CHANGES
         put = {key: value for key, value in self._changes.items() if value is not _DELETED}
-        for key, before in self._snapshots.items():
-            if key in data and key not in self._changes and repr(data[key]) != before:
-                put[key] = data[key]
         deleted = frozenset(self._changes.keys() - put.keys()) if len(put) < len(self._changes) else _NONE
+        for key, before in self._snapshots.items():
+            if key in data and key not in self._changes and (self.modified or repr(data[key]) != before):
+                put[key] = data[key]
         return Changes(put, deleted, self._cleared)
 
     @property
@@ -326,12 +328,15 @@ class Session(MutableMapping[str, Any]):
     def settle(self, stored: Stored | None, phase: Phase) -> None:
         """Take what was just written as what there is; *phase* says what can be changed from here on."""
         self.fetched = Fetched(stored)
+        # What the request has put it may still hold on to, and alter while the body is sent.
+        held = self._snapshots.keys() | self._changes.keys()
+        data = self._loaded()
         self._changes = {}
-        self._snapshots = {key: repr(self._loaded()[key]) for key in self._snapshots if key in self._loaded()}
+        self._snapshots = {key: repr(data[key]) for key in held if key in data and type(data[key]) not in _IMMUTABLE}
         self._cleared = self.modified = False
         self.intent = Intent.KEEP
         self.phase = phase
-        self._note_who_and_how_long()
+        self._note_who_and_how_long(self._loaded())
 
     def _loaded(self) -> dict[str, Any]:
         return self._load() if self._data is None else self._data
@@ -347,13 +352,13 @@ class Session(MutableMapping[str, Any]):
         self._data = data = fetched.stored.data if fetched.stored else {}
         if self.phase is not Phase.OPEN:
             self.phase = phase_after(fetched.stored)
-        self._note_who_and_how_long()
+        self._note_who_and_how_long(data)
         return data
 
-    def _note_who_and_how_long(self) -> None:
+    def _note_who_and_how_long(self, data: dict[str, Any]) -> None:
         policy = self._policy
-        self.principal_before = self.principal
-        self.lifetime_before = self.lifetime(self._loaded(), policy.idle_timeout, policy.attributes.seconds)
+        self.principal_before = None if policy.principal_key is None else data.get(policy.principal_key)
+        self.lifetime_before = self.lifetime(data, policy.idle_timeout, policy.attributes.seconds)
 
     def _changeable(self, key: str | None = None, *, row: bool = True) -> dict[str, Any]:
         """
@@ -376,6 +381,7 @@ class Session(MutableMapping[str, Any]):
 
 
 _NOTHING = Fetched()
+_NO_CHANGES = Changes({})
 _NONE: frozenset[str] = frozenset()
 
 # In the order in which they outrank each other in one call.
