@@ -1,0 +1,51 @@
+"""What the tests share: a clock that stands still, and visitors who need no framework."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from holdall import ResponseHeaders, Session, Sessions
+from holdall.testing import Browser, FakeClock
+
+
+class Visitor:
+    """A browser and the thinnest of adapters, which drives the core alone."""
+
+    def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
+        self.sessions = sessions
+        self.browser = Browser(clock=clock)
+        self.answer = ResponseHeaders()
+
+    @property
+    def set_cookies(self) -> list[str]:
+        """The Set-Cookie headers of the last response."""
+        return [str(cookie) for cookie in self.answer.cookies]
+
+    @contextmanager
+    def request(self, path: str = "/", *, https: bool = False, status: int = 200) -> Iterator[Session]:
+        """Make a request: the ``with`` block is the application's part in it."""
+        session = self.sessions.fetch(self.browser.header(path, https=https), https=https)
+        yield session
+        self.send(session, path, https=https, status=status)
+        self.sessions.finish(session)
+
+    def send(self, session: Session, path: str = "/", *, https: bool = False, status: int = 200) -> None:
+        """Let the headers go."""
+        self.answer = self.sessions.commit(session, status=status)
+        self.browser.keep(self.set_cookies, path, https=https)
+
+    def look(self) -> dict[str, object]:
+        """Make a request that only reads, and return what it saw."""
+        with self.request() as session:
+            return dict(session)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def visit(clock: FakeClock) -> Callable[[Sessions], Visitor]:
+    return lambda sessions: Visitor(sessions, clock)

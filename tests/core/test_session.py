@@ -1,0 +1,512 @@
+"""A session in the hands of an application."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from holdall import ConfigurationError, ResponseStartedError, Session, SessionNotFetchedError
+from holdall.cookies import CookieAttributes
+from holdall.policy import Policy
+from holdall.session import Fetched, Intent, Phase
+from holdall.stores import Stored
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def make_session(data: dict[str, Any] | None = None, **settings: Any) -> Session:
+    """Return a session that holds *data*; one that is not stored yet for ``None``."""
+    session = Session(policy=Policy(CookieAttributes("_shop"), lambda *event: None, **settings))
+    stored = None if data is None else Stored("cookie", data, NOON, NOON + timedelta(days=7), "0123456789abcdef", 1)
+    session.use(lambda: Fetched(stored))
+    return session
+
+
+# As a mapping.
+
+
+def test_what_is_put_is_got() -> None:
+    session = make_session()
+
+    session.put("user", 7)
+
+    assert session["user"] == session.get("user") == 7
+    assert dict(session) == {"user": 7}
+
+
+def test_a_default_is_returned_only_for_what_is_absent() -> None:
+    session = make_session({"nothing": None})
+
+    assert session.get("nothing", "default") is None
+    assert session.get("absent", "default") == "default"
+
+
+def test_what_is_absent_is_a_key_error() -> None:
+    session = make_session({})
+
+    with pytest.raises(KeyError, match="absent"):
+        session["absent"]
+    with pytest.raises(KeyError, match="absent"):
+        del session["absent"]
+
+    assert not session.changes()
+
+
+def test_delete_takes_what_is_not_there_and_counts_as_a_change() -> None:
+    session = make_session({"a": 1})
+
+    session.delete("absent")
+
+    assert dict(session) == {"a": 1}
+    assert session.changes().deleted == {"absent"}
+
+
+@pytest.mark.parametrize("key", [7, None, b"key", ("a",), [], {}], ids=repr)
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda session, key: session[key],
+        lambda session, key: session.get(key),
+        lambda session, key: key in session,
+        lambda session, key: session.put(key, 1),
+        lambda session, key: session.delete(key),
+        lambda session, key: session.pop(key, None),
+        lambda session, key: session.setdefault(key, 1),
+        lambda session, key: session.update({key: 1} if key.__hash__ else [(key, 1)]),
+        lambda session, key: session.__delitem__(key),
+    ],
+    ids=["[]", "get", "in", "put", "delete", "pop", "setdefault", "update", "del"],
+)
+def test_a_key_that_is_no_string_is_a_type_error_that_says_so(use: Callable[[Session, Any], Any], key: Any) -> None:
+    session = make_session({"a": 1})
+
+    with pytest.raises(TypeError, match=rf"keys are strings, not {type(key).__name__}: use session\[str\(key\)\]"):
+        use(session, key)
+
+    assert not session.changes()
+
+
+def test_an_update_in_place_is_recorded() -> None:
+    session = make_session({"a": 1})
+    before = session
+
+    session |= {"b": 2}
+
+    assert session is before
+    assert session.changes().put == {"b": 2}
+
+
+KEYS = st.sampled_from(["a", "b", "c", "$tuple"])
+PLAIN = st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "x"])
+VALUES = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(KEYS, st.lists(PLAIN, max_size=2), max_size=2)
+
+
+class SessionAgainstDict(RuleBasedStateMachine):
+    """Whatever is done, a session reads as a dict would, and what it recorded leads from before to after."""
+
+    @initialize(data=st.dictionaries(KEYS, VALUES))
+    def begin(self, data: dict[str, Any]) -> None:
+        self.before = deepcopy(data)
+        self.model = deepcopy(data)
+        self.session = make_session(data)
+
+    @rule(key=KEYS, value=VALUES)
+    def put(self, key: str, value: Any) -> None:
+        self.session[key] = deepcopy(value)
+        self.model[key] = value
+
+    @rule(key=KEYS)
+    def delete(self, key: str) -> None:
+        self.session.delete(key)
+        self.model.pop(key, None)
+
+    @rule(key=KEYS, default=VALUES)
+    def pop(self, key: str, default: Any) -> None:
+        assert self.session.pop(key, default) == self.model.pop(key, default)
+
+    @rule()
+    def popitem(self) -> None:
+        if self.model:
+            key, value = self.session.popitem()
+            assert self.model.pop(key) == value
+
+    @rule()
+    def clear(self) -> None:
+        self.session.clear()
+        self.model.clear()
+
+    @rule(key=KEYS, default=VALUES)
+    def setdefault(self, key: str, default: Any) -> None:
+        assert self.session.setdefault(key, deepcopy(default)) == self.model.setdefault(key, default)
+
+    @rule(values=st.dictionaries(KEYS, VALUES))
+    def update(self, values: dict[str, Any]) -> None:
+        self.session.update(deepcopy(values))
+        self.model |= values
+
+    @rule(values=st.dictionaries(KEYS, VALUES))
+    def ior(self, values: dict[str, Any]) -> None:
+        self.session |= deepcopy(values)
+        self.model |= values
+
+    @rule(key=KEYS, value=PLAIN)
+    def alter_in_place(self, key: str, value: Any) -> None:
+        for each in (self.session.get(key), self.model.get(key)):
+            if isinstance(each, list):
+                each.append(value)
+            elif isinstance(each, dict):
+                each.setdefault("nested", []).append(value)
+
+    @rule()
+    def alter_through_values(self) -> None:
+        for mapping in (self.session, self.model):
+            for value in mapping.values():
+                if isinstance(value, list):
+                    value.reverse()
+
+    @invariant()
+    def reads_as_the_dict(self) -> None:
+        assert self.session == self.model
+        assert len(self.session) == len(self.model)
+        assert list(self.session) == list(self.model)
+        assert all(key in self.session for key in self.model)
+
+    @invariant()
+    def changes_lead_from_before_to_after(self) -> None:
+        changes = self.session.changes()
+        assert changes.over(self.before) == self.model
+        assert bool(changes) or self.before == self.model
+
+
+TestSessionAgainstDict = SessionAgainstDict.TestCase
+
+
+# Changes.
+
+
+def test_a_list_that_was_read_and_altered_is_a_change() -> None:
+    session = make_session({"cart": ["apple"], "lang": "en"})
+
+    session["cart"].append("pear")
+
+    assert session.changed
+    assert session.changes().put == {"cart": ["apple", "pear"]}
+
+
+def test_a_list_that_was_read_and_left_alone_is_none() -> None:
+    session = make_session({"cart": ["apple"]})
+
+    assert session["cart"] == ["apple"]
+
+    assert not session.changed
+
+
+def test_a_deletion_beside_a_value_altered_in_place_is_kept() -> None:
+    session = make_session({"cart": [], "coupon": "X"})
+
+    session["cart"].append("apple")
+    del session["coupon"]
+
+    assert session.changes() == ({"cart": ["apple"]}, {"coupon"}, False)
+
+
+def test_the_flag_of_other_libraries_makes_what_was_read_a_change() -> None:
+    session = make_session({"cart": ["apple"], "lang": "en"})
+    assert session["cart"]
+
+    session.modified = True
+
+    assert session.changed
+    assert session.changes().put == {"cart": ["apple"]}
+
+
+def test_what_was_put_can_be_altered_while_the_body_is_sent() -> None:
+    session = make_session({})
+    cart: list[str] = session.setdefault("cart", [])
+    session.settle(Stored("cookie", session.data(), NOON, NOON, "0123456789abcdef", 2), Phase.ROW_ONLY)
+
+    cart.append("apple")
+
+    assert session.changes().put == {"cart": ["apple"]}
+
+
+def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put() -> None:
+    def check(key: str, value: object) -> None:
+        msg = f"session[{key!r}] cannot be stored"
+        raise TypeError(msg)
+
+    session = make_session({"a": 1}, check=check)
+
+    with pytest.raises(TypeError, match=r"session\['b'\] cannot be stored"):
+        session["b"] = object()
+
+    assert dict(session) == {"a": 1}
+    assert not session.changes()
+
+
+# Looking at it.
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda session: session.get("a"),
+        lambda session: "a" in session,
+        len,
+        list,
+        bool,
+        lambda session: session == {},
+        lambda session: session.keys() & {"a"},
+        lambda session: list(session.values()),
+        lambda session: list(session.items()),
+        lambda session: session.pop("a", None),
+        lambda session: session.setdefault("a", 1),
+        lambda session: session.update({}) or session.update(a=1),
+        lambda session: session.clear(),
+        lambda session: session.put("a", 1),
+        lambda session: session.delete("a"),
+        lambda session: session.configure(renew=True),
+        lambda session: session.login(7),
+        lambda session: session.logout(),
+        lambda session: session.is_new,
+        lambda session: session.created,
+        lambda session: session.expires,
+        lambda session: session.principal,
+        lambda session: session.log_id,
+    ],
+)
+def test_cve_2026_27205_each_way_to_look_at_it_counts_as_access(look: Callable[[Session], Any]) -> None:
+    session = make_session(principal_key="user_id")
+    assert not session.accessed
+
+    look(session)
+
+    assert session.accessed
+
+
+@pytest.mark.parametrize("look", [repr, lambda session: session.changed, lambda session: session.is_fetched])
+def test_asking_about_it_without_looking_reads_nothing(look: Callable[[Session], Any]) -> None:
+    session = make_session({"a": 1})
+
+    look(session)
+
+    assert not session.accessed
+
+
+def test_a_framework_can_say_that_it_was_accessed() -> None:
+    session = make_session()
+
+    session.accessed = True
+
+    assert session.accessed
+
+
+def test_it_is_read_once() -> None:
+    reads = []
+    session = Session(policy=Policy(CookieAttributes("_shop"), lambda *event: None))
+    session.use(lambda: reads.append(1) or Fetched())
+
+    assert not reads
+    assert list(session) == []
+    assert len(session) == 0
+    assert reads == [1]
+
+
+def test_before_it_is_fetched_it_cannot_be_touched() -> None:
+    session = Session(policy=Policy(CookieAttributes("_shop"), lambda *event: None))
+
+    with pytest.raises(SessionNotFetchedError, match=r"await fetch_session\(request\) first"):
+        session.get("a")
+
+    assert not session.is_fetched
+    assert not session.accessed
+
+
+def test_a_new_one_has_no_times_and_no_name() -> None:
+    session = make_session()
+
+    assert (session.is_new, session.created, session.expires, session.log_id) == (True, None, None, "")
+
+
+def test_a_stored_one_tells_its_times_and_its_name_for_logs() -> None:
+    session = make_session({})
+
+    assert not session.is_new
+    assert (session.created, session.expires) == (NOON, NOON + timedelta(days=7))
+    assert session.log_id == "0123456789abcdef"
+
+
+def test_its_repr_shows_neither_data_nor_id() -> None:
+    session = make_session({"secret": "data"})
+
+    assert repr(session) == str(session) == f"{session}" == "<Session (not touched)>"
+    session["secret"]
+    assert repr(session) == "<Session (in use)>"
+
+
+# configure, login, logout.
+
+
+@pytest.mark.parametrize(
+    ("options", "intent"),
+    [
+        ({"renew": True, "drop": True, "ignore": True}, Intent.RENEW),
+        ({"drop": True, "ignore": True}, Intent.DROP),
+        ({"ignore": True}, Intent.IGNORE),
+        ({"renew": False, "drop": True}, Intent.DROP),
+        ({"renew": False, "drop": False, "ignore": False}, Intent.KEEP),
+        ({}, Intent.KEEP),
+    ],
+)
+def test_in_one_call_renew_outranks_drop_and_drop_outranks_ignore(options: dict[str, bool], intent: Intent) -> None:
+    session = make_session({})
+
+    session.configure(**options)
+
+    assert session.intent is intent
+
+
+@pytest.mark.parametrize("last", ["renew", "drop", "ignore"])
+@pytest.mark.parametrize("first", ["renew", "drop", "ignore"])
+def test_over_several_calls_the_last_one_stands(first: str, last: str) -> None:
+    session = make_session({})
+
+    session.configure(**{first: True})
+    session.configure(**{last: True})
+    session.configure(**{last: False})
+
+    assert session.intent is Intent(last)
+
+
+def test_an_option_can_be_given_by_name_as_in_dynamo() -> None:
+    session = make_session({})
+
+    session.configure("path", "/admin")
+    session.configure("renew")
+
+    assert session.overrides == {"path": "/admin"}
+    assert session.intent is Intent.RENEW
+
+
+def test_options_of_several_calls_add_up() -> None:
+    session = make_session({})
+
+    session.configure(path="/admin", secure=True)
+    session.configure(path="/shop")
+
+    assert session.overrides == {"path": "/shop", "secure": True}
+
+
+def test_an_unknown_option_is_refused_and_nothing_is_done() -> None:
+    session = make_session({})
+
+    with pytest.raises(ConfigurationError, match=r"does not know samesite\. It takes renew, drop, .*same_site"):
+        session.configure(drop=True, path="/admin", samesite="Lax")
+
+    assert (session.intent, session.overrides) == (Intent.KEEP, {})
+
+
+def test_a_combination_that_browsers_refuse_is_refused_and_nothing_is_done() -> None:
+    session = make_session({})
+    session.configure(secure=False)
+
+    with pytest.raises(ConfigurationError, match="set secure=True"):
+        session.configure(drop=True, same_site="None")
+
+    assert (session.intent, session.overrides) == (Intent.KEEP, {"secure": False})
+
+
+def test_login_sets_the_principal_and_asks_for_a_new_id() -> None:
+    session = make_session({"cart": 1}, principal_key="user_id")
+
+    session.login(7)
+
+    assert session.principal == session["user_id"] == 7
+    assert session.intent is Intent.RENEW
+
+
+def test_login_needs_to_know_where_to_keep_the_principal() -> None:
+    with pytest.raises(ConfigurationError, match=r"give Sessions\(principal_key='user_id'\)"):
+        make_session({}).login(7)
+
+
+def test_without_a_principal_key_there_is_no_principal() -> None:
+    assert make_session({"user_id": 7}).principal is None
+
+
+def test_logout_takes_the_data_away_at_once() -> None:
+    session = make_session({"user_id": 7, "cart": 1}, principal_key="user_id")
+
+    session.logout()
+
+    assert dict(session) == {}
+    assert session.principal is None
+    assert session.intent is Intent.LOGOUT
+
+
+# After the response has started.
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session.put("a", 1),
+        lambda session: session.delete("a"),
+        lambda session: session.pop("a"),
+        lambda session: session.clear(),
+        lambda session: session.configure(drop=True),
+        lambda session: session.configure("path", "/"),
+        lambda session: session.login(7),
+        lambda session: session.logout(),
+    ],
+)
+def test_when_it_is_closed_each_change_raises_and_reading_goes_on(change: Callable[[Session], Any]) -> None:
+    session = make_session({"a": 0}, principal_key="user_id")
+    session.settle(session.fetched.stored, Phase.CLOSED)
+
+    with pytest.raises(ResponseStartedError, match="Change it before the first byte"):
+        change(session)
+
+    assert dict(session) == {"a": 0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session: session.put("user_id", 8),
+        lambda session: session.delete("user_id"),
+        lambda session: session.clear(),
+        lambda session: session.logout(),
+        lambda session: session.login(8),
+        lambda session: session.configure(renew=True),
+        lambda session: session.configure(ignore=True),
+        lambda session: session.configure(path="/"),
+        lambda session: session.configure(drop=True, path="/"),
+    ],
+)
+def test_a_row_takes_no_late_change_that_would_need_a_cookie(change: Callable[[Session], Any]) -> None:
+    session = make_session({"user_id": 7}, principal_key="user_id")
+    assert session.principal == 7
+    session.settle(session.fetched.stored, Phase.ROW_ONLY)
+
+    with pytest.raises(ResponseStartedError):
+        change(session)
+
+    assert dict(session) == {"user_id": 7}
+
+
+def test_a_row_takes_late_changes_to_the_data_and_its_end() -> None:
+    session = make_session({"a": 0}, principal_key="user_id")
+    assert len(session) == 1
+    session.settle(session.fetched.stored, Phase.ROW_ONLY)
+
+    session["b"] = 1
+    session.clear()
+    session.configure(drop=True)
+
+    assert session.changes().cleared
+    assert session.intent is Intent.DROP
