@@ -5,7 +5,8 @@ Subclass ``StoreConformance``, ``TableConformance`` or ``AdapterConformance``, g
 pytest runs the contract against what you have made.
 """
 
-from holdall.testing.adapters import AdapterConformance, Answer, Visitor
+from holdall.testing.adapters import AdapterConformance
+from holdall.testing.adapters.visitor import Answer, Visitor
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
 from holdall.testing.clock import FakeClock

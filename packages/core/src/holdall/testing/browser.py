@@ -1,7 +1,7 @@
 """
 A browser, as far as cookies go (RFC 6265 with 6265bis: prefixes, limits, Secure).
 
-It decides what a real one would: which cookie of a response is kept, which one it replaces, and what goes into a request.
+It decides what a real one would: which cookie of a response is kept, which one it replaces, what goes into a request.
 """
 
 from collections.abc import Iterable

@@ -5,12 +5,13 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 
 * ``status``: the response's, 200 unless told;
 * ``headers``: an object of headers that the application itself sets on the response;
-* ``raise``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
+* ``fails``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
 * ``later``: actions for ``stream``, taken when the response has started.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from holdall.errors import SessionError
@@ -30,7 +31,7 @@ def perform(session: Any, script: Mapping[str, Any]) -> tuple[dict[str, Any], in
     are any, on the response.
     """
     results = _act(session, script.get("actions", ()))
-    if script.get("raise"):
+    if script.get("fails"):
         raise ScriptedError
     return {"results": results}, script.get("status", 200)
 
@@ -62,8 +63,13 @@ def _put(session: Any, key: str, value: Any) -> None:
     session[key] = value
 
 
-def _put_object(session: Any, key: str) -> None:
-    session[key] = [object()]
+def _hide_object(session: Any, key: str) -> None:
+    session[key].append(object())
+
+
+def _ask(session: Any, name: str) -> Any:
+    value = getattr(session, name)
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _configure(session: Any, *args: Any) -> None:
@@ -76,12 +82,13 @@ def _configure(session: Any, *args: Any) -> None:
 _VERBS: Mapping[str, Callable[..., Any]] = {
     "get": lambda session, key, default=None: session.get(key, default),
     "put": _put,
-    "put_object": _put_object,  # no store can take it
+    "put_object": lambda session, key: _put(session, key, object()),  # which no store can take
+    "hide_object": _hide_object,  # the same in a list that is there, so that nothing sees it before the end
     "delete": lambda session, key: session.delete(key),
     "clear": lambda session: session.clear(),
     "mutate": lambda session, key, item: session[key].append(item),  # in place, in a list
     "all": lambda session: dict(session.items()),
-    "ask": getattr,  # an attribute that JSON can carry: is_new, log_id, principal
+    "ask": _ask,  # is_new, log_id, principal, created, expires
     "configure": _configure,  # an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
     "logout": lambda session: session.logout(),

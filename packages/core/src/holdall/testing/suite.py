@@ -4,7 +4,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,17 +17,17 @@ class Suite:
     """
     Base of the suites.
 
-    A suite's direct subclasses of ``Suite`` hold tests; a third party subclasses those and gives fixtures. What the
-    thing under test cannot do is declared by a class attribute, and its tests are skipped with the reason. A test that
-    is overridden would look green and check nothing, so the class that does it cannot be made.
+    A class made with ``sealed=True`` holds tests, which may be ``async`` and need no plugin; a third party subclasses
+    it and gives fixtures. What the thing under test cannot do is declared by a class attribute, and its tests are
+    skipped with the reason. A test that is overridden would look green and check nothing: such a class cannot be made.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, sealed: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if Suite in cls.__bases__:
+        if sealed:
             _let_async_tests_run(cls)
-            return
-        for suite in (base for base in cls.__mro__ if Suite in base.__bases__):
+        cls._sealed = sealed
+        for suite in (base for base in cls.__mro__ if vars(base).get("_sealed")):
             for name, test in vars(suite).items():
                 if name.startswith("test_") and inspect.getattr_static(cls, name) is not test:
                     msg = (
@@ -35,6 +35,8 @@ class Suite:
                         "declare what cannot be done by the suite's class attributes, and add tests under other names."
                     )
                     raise TypeError(msg)
+
+    _sealed: ClassVar[bool] = False
 
     @pytest.fixture
     def clock(self) -> FakeClock:

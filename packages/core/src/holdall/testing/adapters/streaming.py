@@ -1,0 +1,85 @@
+"""Changes after the response has started: a row can take them, a cookie cannot."""
+
+from typing import Any
+
+import pytest
+
+from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
+from holdall.testing.adapters.visitor import Answer, Visitor
+
+__all__ = ["StreamingTests"]
+
+
+class StreamingTests(AdapterSuite, sealed=True):
+    """A body that is sent piece by piece, and a handler that goes on meanwhile."""
+
+    @pytest.fixture(autouse=True)
+    def _streams(self, request: pytest.FixtureRequest) -> None:
+        if request.function.__name__ in vars(StreamingTests) and not self.streams:
+            pytest.skip("the framework does not stream")
+
+    def test_what_was_put_before_the_response_is_saved(self, visitor: Visitor) -> None:
+        answer = _streams(visitor, ["put", "n", 1])
+
+        assert answer.cookie.name == KEY
+        assert visitor.does(["get", "n"]).results == [1]
+
+    def test_reading_goes_on(self, visitor: Visitor) -> None:
+        visitor.does(["put", "n", 1])
+
+        answer = _streams(visitor, ["get", "n"], later=[["get", "n"]])
+
+        assert answer.later == {"results": [1]}
+
+    @pytest.mark.parametrize("first", [[], [["get", "n"]], [["put", "n", 2]]], ids=["untouched", "read", "written"])
+    @pytest.mark.parametrize(
+        "change",
+        [["put", "n", 3], ["delete", "n"], ["clear"], ["configure", {"renew": True}], ["configure", {"drop": True}]],
+    )
+    def test_a_cookie_can_take_no_change_any_more(
+        self, visit_cookie: Visit, first: list[list[Any]], change: list[Any]
+    ) -> None:
+        visitor = visit_cookie()
+        visitor.does(["put", "n", 1])
+
+        answer = _streams(visitor, *first, later=[change])
+
+        assert answer.later == {"error": "ResponseStartedError"}
+        assert visitor.does(["get", "n"]).results == [2 if ["put", "n", 2] in first else 1]
+
+    @pytest.mark.parametrize("first", [[], [["get", "n"]], [["put", "m", 2]]], ids=["untouched", "read", "written"])
+    def test_a_row_takes_changes_until_the_end(self, visit_table: Visit, first: list[list[Any]]) -> None:
+        visitor = visit_table()
+        visitor.does(["put", "n", 1])
+
+        answer = _streams(visitor, *first, later=[["put", "n", 3]])
+
+        assert answer.later == {"results": [None]}
+        assert visitor.does(["get", "n"]).results == [3]
+
+    def test_a_row_can_be_dropped_until_the_end(self, visit_table: Visit) -> None:
+        visitor = visit_table()
+        visitor.does(["put", "n", 1])
+
+        _streams(visitor, ["get", "n"], later=[["configure", {"drop": True}]])
+
+        assert visitor.does(["all"]).results == [{}]
+
+    @pytest.mark.parametrize("change", [["configure", {"renew": True}], ["login", 7], ["put", "user_id", 7]])
+    def test_who_is_logged_in_cannot_change_any_more(self, visit_table: Visit, change: list[Any]) -> None:
+        visitor = visit_table(principal_key="user_id")
+        visitor.does(["put", "n", 1])
+
+        answer = _streams(visitor, ["get", "n"], later=[change])
+
+        assert answer.later == {"error": "ResponseStartedError"}
+
+    @pytest.mark.parametrize("first", [[], [["get", "n"]]], ids=["untouched", "read"])
+    def test_a_new_session_cannot_begin_any_more(self, visit: Visit, first: list[list[Any]]) -> None:
+        answer = _streams(visit(), *first, later=[["put", "n", 1]])
+
+        assert answer.later == {"error": "ResponseStartedError"}
+
+
+def _streams(visitor: Visitor, *actions: list[Any], **script: Any) -> Answer:
+    return visitor.does(*actions, path="/stream", **script)

@@ -1,0 +1,88 @@
+"""What the tests of an adapter share: stores, and a visitor of the application that a third party mounts."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pytest
+
+from holdall.events import Event
+from holdall.formats import NativeFormat
+from holdall.sessions import Sessions
+from holdall.stores import CookieStore, Store, TableStore
+from holdall.tables import MemoryTable
+from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.clients import Client
+from holdall.testing.clock import FakeClock
+from holdall.testing.suite import Suite
+
+__all__ = ["KEY", "AdapterSuite", "Mount", "Visit", "VisitStore", "cookie_store"]
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"  # noqa: S105  # of no application
+KEY = "_shop"
+
+Mount = Callable[[Sessions], Client]
+
+
+class VisitStore(Protocol):
+    """Makes a visitor of an application that keeps its sessions in *store*."""
+
+    def __call__(self, store: Store, *, key: str = KEY, **options: Any) -> Visitor: ...
+
+
+class Visit(Protocol):
+    """Makes a visitor of an application whose ``Sessions`` has these options."""
+
+    def __call__(self, *, key: str = KEY, **options: Any) -> Visitor: ...
+
+
+def cookie_store() -> CookieStore:
+    """Return a cookie store whose secret no application has."""
+    return CookieStore(NativeFormat(SECRET))
+
+
+class AdapterSuite(Suite):
+    """Fixtures of the adapters' tests; capabilities are declared here."""
+
+    streams = True
+    answers_failures = True
+
+    @pytest.fixture
+    def mount(self) -> Mount:
+        msg = f"{type(self).__name__} needs a fixture `mount`: a function from Sessions to a Client."
+        raise NotImplementedError(msg)
+
+    @pytest.fixture
+    def events(self) -> list[Event]:
+        """Collect what ``Sessions`` reports."""
+        return []
+
+    @pytest.fixture
+    def visit_store(self, mount: Mount, clock: FakeClock, events: list[Event]) -> VisitStore:
+        """Make a visitor of an application that keeps its sessions in a store."""
+
+        def visit_store(store: Store, *, key: str = KEY, **options: Any) -> Visitor:
+            return Visitor(mount(Sessions(store, key=key, clock=clock, on_event=events.append, **options)), clock)
+
+        return visit_store
+
+    @pytest.fixture
+    def table(self, clock: FakeClock) -> MemoryTable:
+        return MemoryTable(clock=clock)
+
+    @pytest.fixture
+    def visit_cookie(self, visit_store: VisitStore) -> Visit:
+        """Make a visitor whose session is in the cookie."""
+        return lambda **options: visit_store(cookie_store(), **options)
+
+    @pytest.fixture
+    def visit_table(self, visit_store: VisitStore, table: MemoryTable) -> Visit:
+        """Make a visitor whose session is in ``table``."""
+        return lambda **options: visit_store(TableStore(table), **options)
+
+    @pytest.fixture(params=["cookie", "table"])
+    def visit(self, request: pytest.FixtureRequest, visit_cookie: Visit, visit_table: Visit) -> Visit:
+        return visit_cookie if request.param == "cookie" else visit_table
+
+    @pytest.fixture
+    def visitor(self, visit: Visit) -> Visitor:
+        return visit()

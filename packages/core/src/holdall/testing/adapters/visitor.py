@@ -1,0 +1,100 @@
+"""Somebody with a browser, who sends scripts to an application and reads its answers."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from holdall.clock import Clock
+from holdall.testing.browser import Browser
+from holdall.testing.clients import Client, Request, Response
+
+__all__ = ["Answer", "Line", "Visitor"]
+
+
+class Line(NamedTuple):
+    """A Set-Cookie header taken apart; the names of its attributes in lower case, flags with the value ``""``."""
+
+    name: str
+    value: str
+    attributes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a visitor sees of a response."""
+
+    response: Response
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def results(self) -> list[Any]:
+        """What the script's actions returned, in their order."""
+        assert self.status != 500, f"the application failed: {self.response.error!r} {self.response.body!r}"
+        results: list[Any] = json.loads(self.response.body.splitlines()[0])["results"]
+        return results
+
+    @property
+    def later(self) -> dict[str, Any]:
+        """What became of a streamed script's ``later``: its ``results`` or its ``error``."""
+        later: dict[str, Any] = json.loads(self.response.body.splitlines()[1])
+        return later
+
+    @property
+    def cookies(self) -> list[Line]:
+        return [_parsed(line) for line in self.response.all("Set-Cookie")]
+
+    @property
+    def cookie(self) -> Line:
+        """The one cookie that it sets."""
+        (line,) = self.cookies
+        return line
+
+    @property
+    def vary(self) -> list[str]:
+        """The names in the Vary headers, in lower case."""
+        return _listed(self.response.all("Vary"))
+
+    @property
+    def cache_control(self) -> list[str]:
+        """The directives in the Cache-Control headers, in lower case."""
+        return _listed(self.response.all("Cache-Control"))
+
+
+class Visitor:
+    """Somebody with a browser."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self.client = client
+        self._clock = clock
+        self.browser = Browser(client, clock=clock)
+
+    def another(self) -> "Visitor":
+        """Return somebody else who visits the same application."""
+        return Visitor(self.client, self._clock)
+
+    def does(self, *actions: list[Any], path: str = "/", https: bool = False, **script: Any) -> Answer:
+        """Send *actions* and the rest of the *script*, with the browser's cookies."""
+        return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script})))
+
+    def sends(self, *cookie_headers: str, actions: list[list[Any]], **script: Any) -> Answer:
+        """Send *actions* with these Cookie headers and none of the browser's, by HTTP to ``/``."""
+        return Answer(self.client(_request("/", False, cookie_headers, {"actions": actions, **script})))
+
+
+def _request(path: str, https: bool, cookie_headers: tuple[str, ...], script: dict[str, Any]) -> Request:
+    headers = [("Content-Type", "application/json"), *(("Cookie", each) for each in cookie_headers)]
+    return Request("POST", path, headers, json.dumps(script).encode(), https)
+
+
+def _parsed(line: str) -> Line:
+    pair, *rest = line.split(";")
+    name, _, value = pair.partition("=")
+    attributes = (part.strip().partition("=") for part in rest)
+    return Line(name, value, {attribute.lower(): value for attribute, _, value in attributes})
+
+
+def _listed(values: list[str]) -> list[str]:
+    return [each.strip().lower() for value in values for each in value.split(",")]
