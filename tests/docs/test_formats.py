@@ -1,0 +1,145 @@
+"""``docs/formats.md`` and the vectors say what the code does: each of the three is held to the other two."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from docs.blocks import ROOT, compiled, python_blocks
+from holdall import MemoryTable, TableStore
+from holdall.formats import NativeFormat, Record
+from holdall.serializers import _FROM_TAG, TaggedJSON
+from holdall.stores import Changes, Draft
+
+PAGE = "docs/formats.md"
+TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
+VECTORS = json.loads((ROOT / "tests" / "vectors" / "native.json").read_text(encoding="utf-8"))
+COOKIES = {vector["id"]: vector for vector in VECTORS["cookies"]}
+REFUSED = [{**COOKIES[vector["like"]], **vector} for vector in VECTORS["refused"]]
+
+SETTINGS = ("encrypt", "app", "signing_salt", "encryption_salt")
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+END = datetime(2026, 1, 8, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    """What the page's own code defines."""
+    names: dict[str, Any] = {}
+    for line, source in python_blocks(PAGE):
+        exec(compiled(PAGE, line, source), names)
+    return names
+
+
+def drawing(*pieces: str) -> Callable[[int], bytes]:
+    """Return a source of randomness that gives these pieces and no more."""
+    left = [bytes.fromhex(piece) for piece in pieces]
+
+    def random(length: int) -> bytes:
+        piece = left.pop(0)
+        assert len(piece) == length
+        return piece
+
+    return random
+
+
+def native(vector: dict[str, Any]) -> NativeFormat:
+    nonce = vector.get("nonce", "")
+    settings = {name: vector[name] for name in SETTINGS}
+    return NativeFormat(vector["secret_key_base"], random=drawing(nonce[:24], nonce[24:]), **settings)
+
+
+def record(vector: dict[str, Any]) -> Record:
+    created, expires = (datetime.fromtimestamp(vector[name], UTC) for name in ("created", "expires"))
+    return Record(TaggedJSON().loads(vector["data"].encode()), created, expires, vector["log_id"])
+
+
+def read_as_described(described: dict[str, Any], vector: dict[str, Any]) -> Any:
+    settings = {name: vector[name] for name in SETTINGS}
+    secret = vector["secret_key_base"].encode()
+    return described["open_cookie"](vector["cookie"], secret, name=vector["cookie_name"], **settings)
+
+
+by_id = pytest.mark.parametrize("vector", COOKIES.values(), ids=COOKIES)
+by_fault = pytest.mark.parametrize("vector", REFUSED, ids=[f"{each['like']}: {each['why']}" for each in REFUSED])
+by_row = pytest.mark.parametrize("vector", VECTORS["rows"], ids=[each["id"] for each in VECTORS["rows"]])
+
+
+@by_id
+def test_a_session_is_sealed_to_the_letter(vector: dict[str, Any]) -> None:
+    assert native(vector).seal(record(vector), key=vector["cookie_name"]) == vector["cookie"]
+
+
+@by_id
+def test_a_cookie_opens_to_what_went_in(vector: dict[str, Any]) -> None:
+    assert native(vector).open(vector["cookie"], key=vector["cookie_name"]) == record(vector)
+
+
+@by_id
+def test_the_page_reads_a_cookie_as_we_do(described: dict[str, Any], vector: dict[str, Any]) -> None:
+    inside = tuple(vector[name] for name in ("created", "expires", "log_id", "data"))
+
+    assert read_as_described(described, vector) == inside
+
+
+@by_fault
+def test_we_refuse_what_is_not_ours(vector: dict[str, Any]) -> None:
+    assert native(vector).open(vector["cookie"], key=vector["cookie_name"]) is None
+
+
+@by_fault
+def test_the_page_refuses_what_we_refuse(described: dict[str, Any], vector: dict[str, Any]) -> None:
+    assert read_as_described(described, vector) is None
+
+
+@by_row
+def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
+    data = TaggedJSON().loads(vector["data"].encode())
+    table = MemoryTable(clock=lambda: START)
+    store = TableStore(table, sealed=True, random=drawing(vector["sid"], vector["nonce"]))
+
+    stored = store.put(None, Draft(data, Changes(data), START, END), key="sid")
+
+    assert (stored.cookie, stored.log_id) == (vector["cookie"], vector["log_id"])
+    row = table.read(bytes.fromhex(vector["digest"]))
+    assert row.data.hex() == vector["row"]
+
+
+@by_row
+def test_the_page_reads_a_row_as_we_do(described: dict[str, Any], vector: dict[str, Any]) -> None:
+    assert described["digest_of"](vector["cookie"]).hex() == vector["digest"]
+    assert described["open_row"](bytes.fromhex(vector["row"]), vector["cookie"]) == vector["data"]
+
+
+def test_the_page_shows_every_tag_as_it_is_written() -> None:
+    shown = re.findall(r"^\| `(\$\w+)` \| `(.+?)` \|", TEXT, re.MULTILINE)
+
+    assert {tag for tag, _ in shown} == _FROM_TAG.keys()
+    for tag, value in shown:
+        text = json.dumps({"value": {tag: json.loads(value)}}, separators=(",", ":"))
+        assert TaggedJSON().dumps(TaggedJSON().loads(text.encode())).decode() == text
+
+
+def test_the_example_is_the_first_vector(described: dict[str, Any]) -> None:
+    vector = COOKIES["encrypted"]
+    shown = dict(re.findall(r"^\| ([\w ]+) \| `(.+)` \|$", TEXT.partition("## 5.")[2], re.MULTILINE))
+    secret, use = vector["secret_key_base"].encode(), b"holdall 1\0encrypt\0\0"
+    token = described["base64"].urlsafe_b64decode(vector["cookie"] + "==")
+    times = vector["created"].to_bytes(4, "big") + vector["expires"].to_bytes(4, "big")
+    derived = described["AESGCM"](bytes.fromhex(shown["derived key"]))
+    associated = bytes.fromhex(shown["associated data"])
+
+    assert shown["secret"] == vector["secret_key_base"]
+    assert shown["cookie name"] == vector["cookie_name"]
+    assert shown["key id"] == described["hkdf"](secret, use + b"\0key id", 4).hex()
+    assert shown["key"] == described["hkdf"](secret, use + b"\0key", 32).hex()
+    assert shown["nonce"] == vector["nonce"]
+    assert shown["data"] == vector["data"]
+    assert shown["cookie"] == vector["cookie"]
+    assert shown["body"] == (times + bytes.fromhex(vector["log_id"]) + vector["data"].encode()).hex()
+    assert derived.decrypt(token[17:29], token[29:], associated).hex() == shown["body"]
+    assert associated == token[:5] + b"holdall\0session\0\0_shop"
