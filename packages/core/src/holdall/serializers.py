@@ -65,7 +65,7 @@ class TaggedJSON:
         # An object's first key is the one place where these three characters can stand unescaped.
         try:
             data = _decode_tagged(text) if _TAG_MARK in text else _decode(text)
-        except (TypeError, ArithmeticError, RecursionError) as exc:
+        except (TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
             msg = "the payload is not one of ours"
             raise ValueError(msg) from exc
         if type(data) is not dict:
@@ -79,6 +79,7 @@ _decode = json.JSONDecoder().decode
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _JUST_STR = frozenset({str})
+_SEVERAL = (list, tuple, set)
 _TAG_MARK = '{"$'
 
 
@@ -111,7 +112,7 @@ def _tagged(value: Any, path: str) -> Any:
         return {"$html": str(value)} if hasattr(value, "__html__") else str(value)
     if isinstance(value, dict):
         return _as_object({_key(key, path): _tagged(item, f"{path}[{key!r}]") for key, item in value.items()})
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, _SEVERAL):
         items = [_tagged(item, f"{path}[{place}]") for place, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple" if isinstance(value, tuple) else "$set": items}
     if isinstance(value, (int, float)):
@@ -190,10 +191,18 @@ _decode_tagged = json.JSONDecoder(object_hook=_untagged).decode
 
 
 def _explained(data: Mapping[str, Any], cause: Exception) -> TypeError:
-    """Say which key held what JSON refused: a float that is no number, a circle, an endless int."""
-    for key, value in data.items():
+    """Say where the value stands that JSON refused: a float that is no number, an endless int, a circle."""
+    if isinstance(cause, RecursionError):
+        return TypeError(f"{_refused(data, 'session', 1)} cannot be stored: it holds itself, or is nested too deeply.")
+    return TypeError(f"{_refused(data, 'session')} cannot be stored: {cause}")
+
+
+def _refused(value: Any, path: str, depth: int = -1) -> str:
+    """Return the path of the innermost value that JSON refuses, *depth* steps down at most."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, _SEVERAL) else ()
+    for place, item in items if depth else ():
         try:
-            _encode(_tagged(value, f"session[{key!r}]"))
+            _encode(_tagged(item, path))
         except (ValueError, RecursionError):
-            break
-    return TypeError(f"session[{key!r}] cannot be stored: {cause}")
+            return _refused(item, f"{path}[{place!r}]", depth - 1)
+    return path
