@@ -127,6 +127,12 @@ class Sessions:
         """The cookie's name."""
         return self.policy.key
 
+    @property
+    def waits(self) -> bool:
+        """Whether an async adapter has to wait for the store, so that a request can be cancelled meanwhile."""
+        opened = self._opened("async")
+        return opened.is_awaited or opened.blocking_reads or opened.blocking_writes
+
     def prepare(self, form: Form) -> None:
         """
         Open the store in the *form* that an adapter needs, at set-up rather than at the first request.

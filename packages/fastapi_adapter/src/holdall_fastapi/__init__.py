@@ -1,0 +1,28 @@
+"""
+Sessions of ``holdall`` in FastAPI, and in any other Starlette application.
+
+``SessionMiddleware`` begins and ends a request's use of its session; handlers find it as ``request.session``,
+``websocket.session`` or a parameter of type ``SessionDep``.
+"""
+
+from holdall_fastapi.middleware import SessionMiddleware
+from holdall_fastapi.verbs import (
+    SessionDep,
+    clear_session,
+    configure_session,
+    delete_session,
+    fetch_session,
+    get_session,
+    put_session,
+)
+
+__all__ = [
+    "SessionDep",
+    "SessionMiddleware",
+    "clear_session",
+    "configure_session",
+    "delete_session",
+    "fetch_session",
+    "get_session",
+    "put_session",
+]

@@ -1,0 +1,228 @@
+"""
+The middleware: one layer of plain ASGI between a server and an application.
+
+It makes the session of each request and WebSocket from the Cookie header, and adds what the session asks for to the
+headers when they pass on their way out. What it asks for is decided in the core.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar
+
+from anyio import CancelScope, to_thread
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+
+__all__ = ["SESSIONS", "SessionMiddleware"]
+
+#: The scope's key for the ``Sessions`` that ``scope["session"]`` is one of.
+SESSIONS = "holdall.sessions"
+
+R = TypeVar("R")
+
+_logger = logging.getLogger("holdall")
+
+_HEADERS_LEAVE = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_BODY_LEAVES = frozenset({"http.response.body", "websocket.http.response.body"})
+
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class SessionMiddleware:
+    """
+    Give each request and each WebSocket of an ASGI application its session, as ``scope["session"]``.
+
+    Where another middleware has put a session there already, ours stands in its place within *app* and nowhere else.
+
+    A handler that fails with an exception of its own is answered outside of this layer, where no cookie can be added:
+    a session that was to end has ended then, if it is kept in a table, and all other changes are forgotten. Around the
+    whole application, ``SessionMiddleware(app, sessions)``, this layer sees that answer too and treats it like any 5xx.
+
+    Args:
+        fetch: ``"auto"`` reads a session before the handler runs, if its store has to be waited for and its cookie is
+            there, and else when it is touched. ``"explicit"`` reads nothing before ``await fetch_session(request)``.
+
+    Raises:
+        ConfigurationError: An option can't be used.
+    """
+
+    def __init__(self, app: ASGIApp, sessions: Sessions, *, fetch: Literal["auto", "explicit"] = "auto") -> None:
+        if fetch not in ("auto", "explicit"):
+            msg = f"fetch={fetch!r} is neither 'auto' nor 'explicit'."
+            raise ConfigurationError(msg)
+        sessions.prepare("async")
+        self.app = app
+        self.sessions = sessions
+        self._fetches = fetch == "auto"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or scope.get(SESSIONS) is self.sessions:
+            await self.app(scope, receive, send)
+            return
+        try:
+            session = await self._session(scope)
+        except StoreError as exc:
+            await _refuse(exc, scope, send)
+            return
+        if "session" in scope:
+            # Whoever put that one there will look for it when the response comes by.
+            scope = dict(scope)
+        scope["session"] = session
+        scope[SESSIONS] = self.sessions
+        exchange = _Exchange(self.sessions, session, send)
+        try:
+            await self.app(scope, receive, exchange.send)
+        except (ClientDisconnect, WebSocketDisconnect):
+            # A visitor who leaves is no failure of the application.
+            await exchange.end()
+            raise
+        except Exception as exc:
+            error = await exchange.fail(exc)
+            if error is None:
+                raise
+            await _refuse(error, scope, send)
+        else:
+            await exchange.end()
+
+    async def _session(self, scope: Scope) -> Session:
+        cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+        https = scope.get("scheme") in ("https", "wss")
+        if self._fetches:
+            return await self.sessions.fetch_async(cookies, https=https, in_thread=to_thread.run_sync)
+        return self.sessions.unfetched(cookies, https=https)
+
+
+class _Exchange:
+    """A request and its response, or a WebSocket, as far as they concern the session."""
+
+    __slots__ = ("_commit_error", "_send", "_session", "_sessions", "_started", "_streamed")
+
+    def __init__(self, sessions: Sessions, session: Session, send: Send) -> None:
+        self._sessions = sessions
+        self._session = session
+        self._send = send
+        self._started = False
+        self._streamed = False
+        self._commit_error: StoreError | LostWriteError | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass *message* on to the server, having done what the session needs before."""
+        kind = message["type"]
+        if not self._started:
+            if kind in _HEADERS_LEAVE:
+                message = _with_headers(message, await self._commit(message.get("status", 200)))
+                self._started = True
+            elif kind == "websocket.close":
+                # Refused before it was accepted: the server makes a 403 of it, with headers of its own.
+                await self._sessions.abandon_async(self._session, status=403, in_thread=to_thread.run_sync)
+                self._started = True
+        elif kind in _BODY_LEAVES:
+            # Saved before the end is told: who has seen it may ask for what was changed.
+            if message.get("more_body", False):
+                self._streamed = True
+            elif self._streamed:
+                await self.end()
+        elif kind == "websocket.close":
+            await self.end()
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Save what was changed since the headers went, background tasks included."""
+        if self._started:
+            await self._sessions.finish_async(self._session, in_thread=to_thread.run_sync)
+        else:
+            await self._sessions.abandon_async(self._session, in_thread=to_thread.run_sync)
+
+    async def fail(self, exc: Exception) -> StoreError | LostWriteError | None:
+        """Give up after *exc*, and return what is to be answered in its place: an error of ours, if it can be."""
+        try:
+            await self._sessions.abandon_async(self._session, in_thread=to_thread.run_sync)
+        except StoreError:
+            # The failure that came first is the one to tell of.
+            _logger.exception("a session could not be ended after its request had failed")
+        # On its way here the error may have been dressed in another: Starlette says "response already started".
+        error = self._commit_error or exc
+        return error if isinstance(error, StoreError | LostWriteError) and not self._started else None
+
+    async def _commit(self, status: int) -> ResponseHeaders:
+        commit = self._sessions.commit_async(self._session, status=status, in_thread=to_thread.run_sync)
+        try:
+            return await (_unbroken(commit) if self._sessions.waits and self._session.accessed else commit)
+        except (StoreError, LostWriteError) as exc:
+            self._commit_error = exc
+            raise
+
+
+async def _unbroken(commit: Coroutine[Any, Any, R]) -> R:
+    """
+    Take *commit* to its end even if the request is cancelled meanwhile.
+
+    A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        steps: Awaitable[R] = commit
+    else:
+        steps = _in_own_task(commit)
+    with CancelScope(shield=True):
+        answer = await steps
+    return answer  # noqa: RET504  # not in the block: by its type a scope may swallow what is raised in it
+
+
+async def _in_own_task(commit: Coroutine[Any, Any, R]) -> R:
+    # The scope holds off anyio's cancellation; a task's own cancel() only another task outlives.
+    task = asyncio.ensure_future(commit)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _with_headers(message: Message, wanted: ResponseHeaders) -> Message:
+    if not wanted.vary:
+        return message
+    # A list of our own: an application may send one response object to many visitors.
+    headers = [*message.get("headers", ())]
+    headers += ((b"set-cookie", str(cookie).encode("latin-1")) for cookie in wanted.cookies)
+    if message["type"] != "websocket.accept":
+        # What follows speaks to caches, and none keeps a handshake.
+        _vary_by_cookie(headers)
+        if wanted.no_store and all(name.lower() != b"cache-control" for name, _ in headers):
+            headers.append(_NO_STORE)
+    return {**message, "headers": headers}
+
+
+def _vary_by_cookie(headers: list[tuple[bytes, bytes]]) -> None:
+    lines = [at for at, (name, _) in enumerate(headers) if name.lower() == b"vary"]
+    if not lines:
+        headers.append((b"vary", b"Cookie"))
+        return
+    listed = {each.strip().lower() for at in lines for each in headers[at][1].split(b",")}
+    if listed.isdisjoint((b"cookie", b"*")):
+        name, value = headers[lines[-1]]
+        headers[lines[-1]] = (name, value + b", Cookie")
+
+
+async def _refuse(error: StoreError | LostWriteError, scope: Scope, send: Send) -> None:
+    """Answer that the session could not be read or written."""
+    status = HTTPStatus.CONFLICT
+    if isinstance(error, StoreError):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
+    prefix = ""
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1011, "reason": status.phrase})
+            return
+        prefix = "websocket."
+    body = status.phrase.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    await send({"type": f"{prefix}http.response.start", "status": status.value, "headers": headers})
+    await send({"type": f"{prefix}http.response.body", "body": body})

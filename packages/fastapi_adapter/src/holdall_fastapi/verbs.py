@@ -1,0 +1,79 @@
+"""
+Plug's verbs as functions of a request or a WebSocket, for those who prefer them to the mapping.
+
+Each takes the connection first. They are those of ``Session`` under longer names; only ``fetch_session`` waits.
+"""
+
+from typing import Annotated, Any, overload
+
+from anyio import to_thread
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from holdall import ConfigurationError, Session, Sessions
+from holdall_fastapi.middleware import SESSIONS
+
+__all__ = [
+    "SessionDep",
+    "clear_session",
+    "configure_session",
+    "delete_session",
+    "fetch_session",
+    "get_session",
+    "put_session",
+]
+
+
+async def fetch_session(connection: HTTPConnection) -> Session:
+    """
+    Return the connection's session, having read it if that is still to be done.
+
+    A second call does nothing more. With ``fetch="explicit"`` this has to come before anything else.
+
+    Raises:
+        ConfigurationError: No ``SessionMiddleware`` stands before the handler.
+        StoreError: The backend failed.
+    """
+    session = get_session(connection)
+    sessions: Sessions = connection.scope[SESSIONS]
+    await sessions.load_async(session, in_thread=to_thread.run_sync)
+    return session
+
+
+#: A handler's parameter of this type is the session, fetched: ``async def page(session: SessionDep)``.
+SessionDep = Annotated[Session, Depends(fetch_session)]
+
+
+@overload
+def get_session(connection: HTTPConnection) -> Session: ...
+@overload
+def get_session(connection: HTTPConnection, key: str, default: Any = None) -> Any: ...
+def get_session(connection: HTTPConnection, key: str | None = None, default: Any = None) -> Any:
+    """Return the session, or what stands in it under *key*; *default* only where the key is not there."""
+    session = connection.scope.get("session")
+    if not isinstance(session, Session):
+        msg = "the request has no session of ours: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
+        raise ConfigurationError(msg)
+    return session if key is None else session.get(key, default)
+
+
+def put_session(connection: HTTPConnection, key: str, value: Any) -> None:
+    """Set *key*."""
+    get_session(connection).put(key, value)
+
+
+def delete_session(connection: HTTPConnection, key: str) -> None:
+    """Remove *key*, whether or not it is there."""
+    get_session(connection).delete(key)
+
+
+def clear_session(connection: HTTPConnection) -> None:
+    """Remove all keys."""
+    get_session(connection).clear()
+
+
+def configure_session(
+    connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Any
+) -> None:
+    """Say what becomes of the session, or how its cookie is set: ``renew``, ``drop``, ``ignore``, any cookie option."""
+    get_session(connection).configure(option, value, **options)
