@@ -140,10 +140,10 @@ def commit(session: Session, policy: Policy, *, now: datetime, status: int = 200
 
     *status* is that of the response: after a failure (5xx) a plain write is not saved.
     """
-    if not session.accessed:
+    if not (session.is_loaded or session.marked):
         # Touched only later, it is read then; what is changed then needs a row as well.
         session.phase = Phase.ROW_ONLY
-        return _UNTOUCHED
+        return _LOOKED_AT if session.accessed else _UNTOUCHED
     changes = session.changes()
     intent = session.intent
     if intent is Intent.KEEP and session.principal != session.principal_before:
@@ -168,7 +168,7 @@ def commit(session: Session, policy: Policy, *, now: datetime, status: int = 200
 
 def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
     """Save what was changed while the body was sent: into a row that exists, for no cookie can be sent any more."""
-    if not session.accessed or session.phase is Phase.OPEN:
+    if not session.is_loaded or session.phase is Phase.OPEN:
         return
     changes = session.changes()
     stored = session.fetched.stored
@@ -179,7 +179,7 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
             session.settle(stored, Phase.CLOSED)
     elif session.intent is not Intent.KEEP:
         yield from _drop(session, policy, now)
-    elif changes or session.modified:
+    elif changes or session.marked:
         # Others' changes that the commit met are in the stored data, though not in this request's view.
         # A long body may outlast the limit that was stored when it began.
         idle_timeout, _ = _lifetime(session, policy)
@@ -199,7 +199,7 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
     What was to end does, the session of somebody who was signed out too. A renewal is not carried out, nor is what it
     was for: the browser could not learn of the new id. After a failure (5xx) nothing else is saved either.
     """
-    if not session.accessed or session.phase is Phase.CLOSED:
+    if not session.is_loaded or session.phase is Phase.CLOSED:
         return
     stored, intent = session.fetched.stored, session.intent
     other_principal = session.principal != session.principal_before
@@ -258,7 +258,7 @@ def _begin(
 
 def _write(session: Session, policy: Policy, changes: Changes, now: datetime) -> Steps[ResponseHeaders]:
     stored = session.fetched.stored
-    wrote = changes or session.modified
+    wrote = changes or session.marked
     data = session.data()
     if stored is None:
         if wrote and data:

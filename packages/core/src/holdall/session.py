@@ -89,7 +89,7 @@ class Session(MutableMapping[str, Any]):
         "https",
         "intent",
         "lifetime_before",
-        "modified",
+        "marked",
         "overrides",
         "phase",
         "principal_before",
@@ -115,8 +115,8 @@ class Session(MutableMapping[str, Any]):
         self.intent = Intent.KEEP
         self.overrides: dict[str, Any] = {}
         self.phase = Phase.OPEN
-        #: Set by habit from other libraries: writes what was read of the session even if no change is seen in it.
-        self.modified = False
+        #: What was read of it is to be written even if no change is seen in it.
+        self.marked = False
 
     # The mapping.
 
@@ -243,7 +243,7 @@ class Session(MutableMapping[str, Any]):
     @property
     def accessed(self) -> bool:
         """Whether it was looked at in this request."""
-        return self._accessed or self.modified or self._data is not None
+        return self._accessed or self.marked or self._data is not None
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
@@ -252,7 +252,16 @@ class Session(MutableMapping[str, Any]):
     @property
     def changed(self) -> bool:
         """Whether this request has changed it, in place or by key."""
-        return bool(self.modified or (self._data is not None and self.changes()))
+        return self.marked or (self._data is not None and bool(self.changes()))
+
+    @property
+    def modified(self) -> bool:
+        """Other libraries' name for ``changed``. Set to ``True`` by habit from there, it has the session written."""
+        return self.changed
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self.marked = value
 
     @property
     def is_new(self) -> bool:
@@ -308,7 +317,7 @@ class Session(MutableMapping[str, Any]):
         put = {key: value for key, value in self._changes.items() if value is not _DELETED}
         deleted = frozenset(self._changes.keys() - put.keys()) if len(put) < len(self._changes) else _NONE
         for key, before in self._snapshots.items():
-            if key in data and key not in self._changes and (self.modified or repr(data[key]) != before):
+            if key in data and key not in self._changes and (self.marked or repr(data[key]) != before):
                 put[key] = data[key]
         return Changes(put, deleted, self._cleared)
 
@@ -316,6 +325,11 @@ class Session(MutableMapping[str, Any]):
     def is_fetched(self) -> bool:
         """Whether it may be touched."""
         return self._fetch is not None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it was read: what only a framework looked at, or could not be read, was not."""
+        return self._data is not None
 
     def use(self, fetch: Callable[[], Fetched]) -> None:
         """Let the session be read through *fetch* when it is first touched."""
@@ -333,7 +347,7 @@ class Session(MutableMapping[str, Any]):
         data = self._loaded()
         self._changes = {}
         self._snapshots = {key: repr(data[key]) for key in held if key in data and type(data[key]) not in _IMMUTABLE}
-        self._cleared = self.modified = False
+        self._cleared = self.marked = False
         self.intent = Intent.KEEP
         self.phase = phase
         self._note_who_and_how_long(self._loaded())

@@ -1,0 +1,53 @@
+"""The flags that frameworks read and set on a session by themselves: ``accessed`` and ``modified``."""
+
+import pytest
+
+from holdall import Sessions, StoreError, TableStore
+from holdall.session import Session
+from holdall.tables import MemoryTable, Row
+
+
+class Broken(MemoryTable):
+    def read(self, digest: bytes) -> Row | None:
+        msg = "the table's backend is gone"
+        raise StoreError(msg)
+
+
+@pytest.fixture
+def sessions() -> Sessions:
+    return Sessions(TableStore(Broken()), key="sid")
+
+
+@pytest.fixture
+def session(sessions: Sessions) -> Session:
+    return sessions.fetch("sid=" + "a" * 43)
+
+
+def test_what_a_framework_only_looked_at_is_not_read_for_that(sessions: Sessions, session: Session) -> None:
+    session.accessed = True
+
+    headers = sessions.commit(session)
+    sessions.finish(session)
+
+    assert headers.vary
+    assert not headers.cookies
+
+
+def test_what_could_not_be_read_is_not_read_again(sessions: Sessions, session: Session) -> None:
+    with pytest.raises(StoreError):
+        session.get("n")
+
+    assert not sessions.commit(session, status=503).cookies
+    sessions.finish(session)
+    sessions.abandon(session)
+
+
+def test_a_change_counts_as_modified(sessions: Sessions) -> None:
+    session = sessions.fetch()
+    assert not session.modified
+
+    session["n"] = 1
+
+    assert session.modified
+    sessions.commit(session)
+    assert not session.modified
