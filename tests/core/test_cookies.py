@@ -1,0 +1,311 @@
+"""The Cookie header in, the Set-Cookie header out."""
+
+import re
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, check_key, cookie_finder
+from holdall.formats import NativeFormat
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+
+
+# Finding ours.
+
+
+@pytest.mark.parametrize(
+    ("header", "values"),
+    [
+        ("", []),
+        ("_shop=a", ["a"]),
+        ("x=1; _shop=a; y=2", ["a"]),
+        ("x=1;_shop=a;y=2", ["a"]),
+        (" \t_shop = a \t; y", ["a"]),
+        ("_shop=a; _shop=b", ["a", "b"]),
+        ("_shop=b; _shop=a; _shop=b", ["b", "a"]),
+        ("_shop=", [""]),
+        ("_shop=;_shop=a", ["", "a"]),
+        ('_shop="a"', ['"a"']),
+        ("_shop=a=b==", ["a=b=="]),
+        ("_shop", []),
+        ("my_shop=a; _shop2=b; _Shop=c; -_shop=d; _shop[]=e", []),
+        ("x=_shop=a", []),
+        ("x=y _shop=a", []),
+        ("=_shop=a", []),
+        ("x=1,_shop=a", []),
+        (";;; ;_shop=a;;", ["a"]),
+        ("_shop=caf\xe9", ["caf\xe9"]),
+    ],
+)
+def test_our_cookie_is_found_and_no_other(header: str, values: list[str]) -> None:
+    assert cookie_finder("_shop")(header) == values
+
+
+def test_several_headers_are_read_as_one() -> None:
+    find = cookie_finder("_shop")
+
+    assert find(["x=1; _shop=a", "_shop=b", "_shop=a"]) == ["a", "b"]
+    assert find([]) == find(["", "x=1"]) == []
+
+
+@pytest.mark.parametrize("look_alike", ["__HoSt-sid", "__host-sid", "__HOST-sid"])
+def test_a_look_alike_of_a_prefix_is_another_cookie(look_alike: str) -> None:
+    assert cookie_finder("__Host-sid")(f"{look_alike}=forged; __Host-sid=ours") == ["ours"]
+
+
+def test_a_nameless_cookie_that_mimics_ours_is_not_ours() -> None:
+    assert cookie_finder("__Host-sid")("=__Host-sid=forged; x=__Host-sid=forged") == []
+
+
+def test_a_name_is_no_pattern() -> None:
+    assert cookie_finder("a.b*c|d")("aXbbc=1; d=2; a.b*c|d=3") == ["3"]
+
+
+@given(st.text(), st.lists(st.text()))
+def test_any_header_can_be_searched(header: str, headers: list[str]) -> None:
+    find = cookie_finder("_shop")
+
+    assert all(isinstance(value, str) and ";" not in value for value in find(header) + find(headers))
+
+
+def test_a_long_header_is_searched_in_one_pass() -> None:
+    # A pattern that backtracks would take minutes.
+    assert cookie_finder("_shop")("; _shop " * 20_000 + " \t" * 20_000) == []
+
+
+# The attributes.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"key": ""}, "cannot be a cookie's name: use letters"),
+        ({"key": "a b"}, "cannot be a cookie's name"),
+        ({"key": "a=b"}, "cannot be a cookie's name"),
+        ({"key": "a;b"}, "cannot be a cookie's name"),
+        ({"key": "caf\xe9"}, "cannot be a cookie's name"),
+        ({"key": "a\n"}, "cannot be a cookie's name"),
+        ({"key": b"_shop"}, "cannot be a cookie's name"),
+        ({"key": None}, "cannot be a cookie's name"),
+        ({"same_site": "None"}, r"set secure=True"),
+        ({"same_site": "none", "secure": False}, r"set secure=True"),
+        ({"same_site": "Loose"}, r"none of 'Lax', 'Strict', 'None' and None"),
+        ({"same_site": True}, r"none of 'Lax'"),
+        ({"partitioned": True}, r"set secure=True"),
+        ({"partitioned": True, "secure": False}, r"set secure=True"),
+        ({"secure": "yes"}, "none of True, False and 'auto'"),
+        ({"secure": 1}, "none of True, False and 'auto'"),
+        ({"secure": None}, "none of True, False and 'auto'"),
+        ({"key": "__Host-sid", "domain": "example.org"}, "leave it out, or use '__Secure-'"),
+        ({"key": "__Host-sid", "path": "/admin"}, "only kept with path='/', or use '__Secure-'"),
+        ({"key": "__Host-sid", "secure": False}, "leave secure out, or choose another key"),
+        ({"key": "__Secure-sid", "secure": False}, "leave secure out"),
+        ({"key": "__Http-sid", "secure": False}, "leave secure out"),
+        ({"key": "__Http-sid", "http_only": False}, "only kept with http_only=True"),
+        ({"key": "__Host-Http-sid", "http_only": False}, "only kept with http_only=True"),
+        ({"key": "__Host-Http-sid", "domain": "example.org"}, "leave it out"),
+        ({"key": "__host-sid"}, "write it '__Host-'"),
+        ({"key": "__SECURE-sid"}, "write it '__Secure-'"),
+        ({"path": "admin"}, "a path begins with '/'"),
+        ({"path": ""}, "a path begins with '/'"),
+        ({"path": "/a;b"}, "path='/a;b' cannot stand in a cookie"),
+        ({"path": "/\r\nSet-Cookie: a=b"}, "cannot stand in a cookie"),
+        ({"path": "/" + "a" * 1024}, "1024 characters at most"),
+        ({"path": None}, "cannot stand in a cookie"),
+        ({"domain": "example.org; secure"}, "domain='example.org; secure' cannot stand"),
+        ({"domain": "b\xfccher.example"}, "cannot stand in a cookie"),
+        ({"extra": "Priority=High\r\n"}, "cannot stand in a cookie"),
+        ({"max_age": 34_560_001}, "use at most 34560000"),
+        ({"max_age": timedelta(days=401)}, "use at most 34560000"),
+        ({"max_age": "3600"}, "neither whole seconds, nor a timedelta, nor None"),
+        ({"max_age": 1.5}, "neither whole seconds"),
+        ({"max_age": True}, "neither whole seconds"),
+    ],
+)
+def test_what_a_browser_would_refuse_is_refused_first_and_says_what_to_do(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        CookieAttributes(**{"key": "_shop", **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"same_site": "None", "secure": True},
+        {"partitioned": True, "secure": True},
+        {"key": "__Host-sid", "same_site": "None", "partitioned": True},
+        {"key": "__Secure-sid", "domain": "example.org", "path": "/admin"},
+        {"key": "__Host-Http-sid"},
+        {"max_age": 34_560_000},
+        {"max_age": timedelta(days=400)},
+        {"domain": ".example.org"},
+        {"same_site": None},
+    ],
+)
+def test_what_a_browser_keeps_is_taken(options: dict[str, Any]) -> None:
+    attributes = CookieAttributes(**{"key": "_shop", **options})
+
+    assert attributes.key in str(SetCookie("v", attributes, https=True, now=NOON))
+
+
+@pytest.mark.parametrize("key", ["__Host-sid", "__Secure-sid", "__Http-sid", "__Host-Http-sid"])
+def test_a_prefix_turns_secure_on(key: str) -> None:
+    assert CookieAttributes(key).secure is True
+
+
+def test_same_site_may_be_written_in_any_case() -> None:
+    assert CookieAttributes("_shop", same_site="strict").same_site == "Strict"  # type: ignore[arg-type]  # on purpose
+
+
+def test_changes_are_laid_over_and_checked_again() -> None:
+    attributes = CookieAttributes("_shop", domain="example.org")
+
+    changed = attributes.changed({"path": "/admin"})
+
+    assert changed.place == ("_shop", "/admin", "example.org")
+    assert attributes.changed({}) is attributes
+    with pytest.raises(ConfigurationError, match="leave it out"):
+        attributes.changed({"key": "__Host-sid"})
+
+
+def test_attributes_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        CookieAttributes("_shop").path = "/admin"  # type: ignore[misc]  # on purpose
+
+
+def test_check_key_gives_a_good_name_back() -> None:
+    assert check_key("!#$%&'*+-.^_`|~09AZaz") == "!#$%&'*+-.^_`|~09AZaz"
+
+
+# Setting it.
+
+
+def test_it_is_written_as_plug_does() -> None:
+    attributes = CookieAttributes(
+        "_shop",
+        domain="example.org",
+        max_age=3600,
+        same_site="Strict",
+        partitioned=True,
+        secure=True,
+        extra="Priority=High",
+    )
+
+    line = str(SetCookie("value", attributes, https=False, now=NOON, max_age=3600))
+
+    assert line == (
+        "_shop=value; path=/; domain=example.org; expires=Sun, 01 Mar 2026 13:00:00 GMT; Max-Age=3600"
+        "; secure; HttpOnly; SameSite=Strict; partitioned; Priority=High"
+    )
+
+
+def test_by_default_it_is_kept_until_the_browser_closes() -> None:
+    cookie = SetCookie("value", CookieAttributes("_shop"), https=False, now=NOON)
+
+    assert str(cookie) == "_shop=value; path=/; HttpOnly; SameSite=Lax"
+    assert (cookie.max_age, cookie.expires) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("secure", "https", "is_secure"),
+    [("auto", True, True), ("auto", False, False), (True, False, True), (False, True, False)],
+)
+def test_secure_auto_follows_the_scheme(secure: Any, https: bool, is_secure: bool) -> None:
+    cookie = SetCookie("value", CookieAttributes("_shop", secure=secure), https=https, now=NOON)
+
+    assert cookie.secure is is_secure
+    assert ("; secure" in str(cookie)) is is_secure
+
+
+def test_a_deletion_carries_the_same_attributes_and_no_max_age_of_its_own() -> None:
+    attributes = CookieAttributes("__Secure-sid", domain="example.org", path="/a", max_age=3600, extra="Priority=High")
+
+    cookie = SetCookie(None, attributes, https=False, now=NOON, max_age=3600)
+
+    assert str(cookie) == (
+        "__Secure-sid=; path=/a; domain=example.org; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
+        "; secure; HttpOnly; SameSite=Lax; Priority=High"
+    )
+    assert (cookie.value, cookie.max_age) == (None, 0)
+
+
+def test_its_repr_does_not_show_the_value() -> None:
+    assert repr(SetCookie("value", CookieAttributes("_shop"), https=False, now=NOON)) == "<SetCookie _shop>"
+
+
+# The limit.
+
+
+def commit_cookie_of(length: int) -> tuple[str, list[str]]:
+    """Commit a session whose cookie has *length* bytes; return the Set-Cookie header and the names of the events."""
+    data = {"cart": ["x" * 2000], "name": "y" * 300, "n": 1, "lang": "en"}
+
+    def commit(**options: Any) -> tuple[str, list[str]]:
+        events: list[Event] = []
+        sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, on_event=events.append, **options)
+        session = sessions.fetch()
+        session.update(data)
+        (cookie,) = sessions.commit(session).cookies
+        return str(cookie), [event.name for event in events]
+
+    without, _ = commit()
+    return commit(extra="z" * (length - len(without) - len("; ")))
+
+
+def test_4096_bytes_pass() -> None:
+    line, events = commit_cookie_of(4096)
+
+    assert len(line) == MAX_COOKIE_BYTES == 4096
+    assert events == ["created"]
+
+
+def test_4097_bytes_are_refused_and_the_largest_keys_named() -> None:
+    message = (
+        r"would have 4097 bytes, and browsers keep 4096\. The largest of its keys: "
+        r"'cart' \(about 2004 bytes\), 'name' \(about 302 bytes\), 'lang' \(about 4 bytes\)\. "
+        r"Store less, or keep sessions in a table"
+    )
+
+    with pytest.raises(CookieOverflowError, match=message):
+        commit_cookie_of(4097)
+
+
+def test_after_an_overflow_the_session_can_be_cleared_and_sent() -> None:
+    events: list[Event] = []
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, on_event=events.append)
+    session = sessions.fetch()
+    session["cart"] = "x" * 4096
+    with pytest.raises(CookieOverflowError):
+        sessions.commit(session)
+
+    session.clear()
+    session["cart"] = "little"
+    (cookie,) = sessions.commit(session).cookies
+
+    assert sessions.resume(cookie.value)["cart"] == "little"
+    assert [event.name for event in events] == ["overflow", "created"]
+    assert "x" not in events[0].reason
+
+
+def test_nobody_makes_us_open_a_cookie_longer_than_we_send() -> None:
+    store = CookieStore(NativeFormat(SECRET))
+
+    assert store.get("A" * 4097, key="_shop") == store.get("A" * 4096, key="_shop") == ("unreadable", False)
+
+
+def test_rack_session_61_a_value_needs_no_quoting_in_any_cookie() -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
+    session = sessions.fetch()
+    session["text"] = 'quotes " ; , \\ \r\n caf\xe9 \0'
+
+    (cookie,) = sessions.commit(session).cookies
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", cookie.value or "")
