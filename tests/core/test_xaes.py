@@ -1,0 +1,163 @@
+"""XAES-256-GCM, and how it makes nonces that do not repeat."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdall.formats import _xaes
+from holdall.formats._xaes import XAES256GCM, derivation
+
+KEY = bytes(range(32))
+
+
+def drawing(*pieces: bytes) -> Callable[[int], bytes]:
+    """Return a source of randomness that gives these *pieces*, then counts."""
+    left: Iterator[bytes] = iter(pieces)
+    count = iter(range(2**32))
+
+    def random(length: int) -> bytes:
+        piece = next(left, None)
+        return next(count).to_bytes(length, "big") if piece is None else piece
+
+    return random
+
+
+@pytest.mark.parametrize(
+    ("key", "associated", "sealed"),
+    [
+        (b"\x01" * 32, b"", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
+        (b"\x03" * 32, b"c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+    ],
+)
+def test_it_agrees_with_the_vectors_of_c2sp(key: bytes, associated: bytes, sealed: str) -> None:
+    nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX"
+    box = XAES256GCM(key, drawing(nonce[:12], nonce[12:]))
+
+    assert box.seal(b"XAES-256-GCM", associated) == nonce + bytes.fromhex(sealed)
+    assert box.open(nonce + bytes.fromhex(sealed), associated) == b"XAES-256-GCM"
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(), st.binary())
+def test_what_is_sealed_opens(key: bytes, message: bytes, associated: bytes) -> None:
+    sealed = XAES256GCM(key, os.urandom).seal(message, associated)
+
+    assert XAES256GCM(key, os.urandom).open(sealed, associated) == message
+
+
+@given(st.integers(0, 8 * (24 + 7 + 16) - 1))
+def test_one_flipped_bit_closes_it(bit: int) -> None:
+    box = XAES256GCM(KEY, os.urandom)
+    sealed = bytearray(box.seal(b"message", b""))
+
+    sealed[bit // 8] ^= 1 << bit % 8
+
+    assert box.open(bytes(sealed), b"") is None
+
+
+def test_cut_off_anywhere_it_does_not_open() -> None:
+    box = XAES256GCM(KEY, os.urandom)
+    sealed = box.seal(b"message", b"")
+
+    assert [box.open(sealed[:length], b"") for length in range(len(sealed))] == [None] * len(sealed)
+
+
+def test_another_key_or_other_associated_data_do_not_open_it() -> None:
+    sealed = XAES256GCM(KEY, os.urandom).seal(b"message", b"associated")
+
+    assert XAES256GCM(bytes(32), os.urandom).open(sealed, b"associated") is None
+    assert XAES256GCM(KEY, os.urandom).open(sealed, b"other") is None
+
+
+def test_a_prefix_serves_many_messages_each_with_its_own_nonce() -> None:
+    box = XAES256GCM(KEY, os.urandom)
+
+    nonces = {box.seal(b"", b"")[:24] for _ in range(1000)}
+
+    assert len(nonces) == 1000
+    assert len({nonce[:12] for nonce in nonces}) == 1
+
+
+def test_a_prefix_is_drawn_afresh_after_so_many_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _xaes._SEALS_PER_PREFIX == 2**20
+    monkeypatch.setattr(_xaes, "_SEALS_PER_PREFIX", 5)
+    box = XAES256GCM(KEY, os.urandom)
+
+    prefixes = [box.seal(b"", b"")[:12] for _ in range(15)]
+
+    assert [prefixes.count(prefix) for prefix in dict.fromkeys(prefixes)] == [5, 5, 5]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_draws_a_prefix_of_its_own() -> None:
+    box = XAES256GCM(KEY, os.urandom)
+    before = box.seal(b"", b"")[:12]
+    reading, writing = os.pipe()
+
+    child = os.fork()
+    if child == 0:  # pragma: no cover  # the child's coverage is not recorded
+        os.write(writing, box.seal(b"", b"")[:12])
+        os._exit(0)
+    os.waitpid(child, 0)
+    in_child = os.read(reading, 12)
+    os.close(reading)
+    os.close(writing)
+
+    assert len(in_child) == 12
+    assert in_child != before
+    assert box.seal(b"", b"")[:12] == before
+
+
+def test_keys_for_opening_are_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_xaes, "_KEPT_KEYS", 3)
+    box = XAES256GCM(KEY, os.urandom)
+    sealed = [XAES256GCM(KEY, os.urandom).seal(b"%d" % n, b"") for n in range(10)]
+
+    assert [box.open(each, b"") for each in sealed] == [b"%d" % n for n in range(10)]
+    assert list(box._openers) == [each[:12] for each in sealed[-3:]]
+
+
+def test_a_forgery_cannot_push_out_a_key_in_use() -> None:
+    box = XAES256GCM(KEY, os.urandom)
+    sealed = box.seal(b"message", b"")
+    box.open(sealed, b"")
+
+    for _ in range(1000):
+        assert box.open(os.urandom(60), b"") is None
+
+    assert list(box._openers) == [sealed[:12]]
+
+
+def test_a_nonces_first_half_has_its_length() -> None:
+    with pytest.raises(ValueError, match="12 bytes"):
+        derivation(KEY)(bytes(11))
+
+
+def test_threads_share_one_without_a_nonce_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_xaes, "_SEALS_PER_PREFIX", 50)
+    monkeypatch.setattr(_xaes, "_KEPT_KEYS", 4)
+    box = XAES256GCM(KEY, os.urandom)
+    nonces: list[bytes] = []
+    opened: list[bytes | None] = []
+    ready = threading.Barrier(8)
+
+    def work() -> None:
+        ready.wait()
+        for _ in range(500):
+            sealed = box.seal(b"message", b"")
+            nonces.append(sealed[:24])
+            opened.append(box.open(sealed, b""))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert opened == [b"message"] * 4000
+    assert len(set(nonces)) == 4000
+    assert len(box._openers) <= 4
