@@ -1,0 +1,27 @@
+"""
+holdall's sessions for Flask.
+
+``Holdall(app, sessions)`` makes ``flask.session`` one of ours; ``Holdall(app)`` takes its settings from Flask's own.
+"""
+
+from holdall_flask.extension import Holdall
+from holdall_flask.session import FlaskSession
+from holdall_flask.verbs import (
+    clear_session,
+    configure_session,
+    delete_session,
+    fetch_session,
+    get_session,
+    put_session,
+)
+
+__all__ = [
+    "FlaskSession",
+    "Holdall",
+    "clear_session",
+    "configure_session",
+    "delete_session",
+    "fetch_session",
+    "get_session",
+    "put_session",
+]

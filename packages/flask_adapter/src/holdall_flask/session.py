@@ -1,0 +1,50 @@
+"""What ``flask.session`` is: the core's session with the attributes that Flask and its extensions look for."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from flask.sessions import SessionMixin
+
+from holdall import Session
+
+__all__ = ["FlaskSession"]
+
+# Browsers keep no cookie for longer than 400 days (RFC 6265bis, section 5.5).
+_LONGEST = timedelta(days=400)
+
+
+class FlaskSession(Session, SessionMixin):
+    """
+    A visitor's session, for one request to a Flask application.
+
+    It is not permanent unless ``session.permanent = True`` says so: the browser then keeps the cookie for as long
+    as the session lives unused, and until it is closed otherwise.
+    """
+
+    # The request failed to store it, and what is sent now is the answer to that.
+    failed = False
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the browser keeps the cookie when it is closed."""
+        return bool(self.get("_permanent", False))
+
+    @permanent.setter
+    def permanent(self, value: bool) -> None:
+        # Applications say it before every request; only the first time is a change.
+        if self.permanent != bool(value):
+            self["_permanent"] = bool(value)
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]  # Flask leaves it open, and nobody sets it
+        """Whether no session came with the request."""
+        return self.is_new
+
+    @staticmethod
+    def lifetime(
+        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
+    ) -> tuple[timedelta | None, int | None]:
+        if data.get("_permanent") and max_age is None:
+            max_age = int(min(idle_timeout or _LONGEST, _LONGEST).total_seconds())
+        return idle_timeout, max_age
