@@ -269,7 +269,7 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     idle_timeout, max_age = lifetime
     expires = _expiry(stored.created, now, idle_timeout, policy)
     # The idle limit is moved at most every tenth of it, so that reading a session seldom writes.
-    due = idle_timeout is not None and expires - stored.expires >= idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
+    due = isinstance(idle_timeout, timedelta) and expires - stored.expires >= idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
     changed = lifetime != session.lifetime_before
     if not (wrote or due or changed or stored.rewrite):
         session.phase = phase_after(stored)
@@ -284,7 +284,7 @@ def _put(
     policy: Policy,
     stored: Stored | None,
     draft: Draft,
-    max_age: int | None,
+    max_age: int | datetime | None,
     now: datetime,
     *,
     resend: bool = False,
@@ -299,6 +299,8 @@ def _put(
     # The same id is not sent twice: an answer that overtakes a login's would bring the old one back.
     if resend or session.overrides or came is None or written.cookie != came.cookie:
         age = attributes.seconds if "max_age" in session.overrides else max_age
+        if isinstance(age, datetime):
+            age = int((age - now).total_seconds())
         cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age)
         _check_size(cookie, draft.data, policy)
         cookies = (cookie,)
@@ -314,6 +316,8 @@ def _lost(session: Session, policy: Policy, reason: str, *, wrote: bool) -> Resp
     """Let go of a write to a session that has ended: bring nothing back, send no cookie, say so."""
     log_id = session.fetched.stored.log_id if session.fetched.stored else ""
     session.settle(None, Phase.CLOSED)
+    # An adapter that can save ahead of the response lets the request go on: what it puts then is as late as this.
+    session.fetched = Fetched(late=True)
     if wrote:
         policy.emit("lost_write", reason, log_id)
         if policy.raise_on_lost_write:
@@ -331,13 +335,14 @@ def _unsaved(session: Session) -> ResponseHeaders:
     return ResponseHeaders(vary=True, cookie=stored and stored.cookie)
 
 
-def _lifetime(session: Session, policy: Policy) -> tuple[timedelta | None, int | None]:
+def _lifetime(session: Session, policy: Policy) -> tuple[timedelta | datetime | None, int | datetime | None]:
     return session.lifetime(session.data(), policy.idle_timeout, policy.attributes.seconds)
 
 
-def _expiry(created: datetime, now: datetime, idle_timeout: timedelta | None, policy: Policy) -> datetime:
-    idle = NEVER if idle_timeout is None else now + idle_timeout
-    return min(idle, NEVER if policy.absolute_timeout is None else created + policy.absolute_timeout)
+def _expiry(created: datetime, now: datetime, idle_timeout: timedelta | datetime | None, policy: Policy) -> datetime:
+    if isinstance(idle_timeout, timedelta):
+        idle_timeout = now + idle_timeout
+    return min(idle_timeout or NEVER, NEVER if policy.absolute_timeout is None else created + policy.absolute_timeout)
 
 
 def _has_ended(stored: Stored, policy: Policy, now: datetime) -> bool:

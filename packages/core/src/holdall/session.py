@@ -301,11 +301,12 @@ class Session(MutableMapping[str, Any]):
     @staticmethod
     def lifetime(
         data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
-    ) -> tuple[timedelta | None, int | None]:
+    ) -> tuple[timedelta | datetime | None, int | datetime | None]:
         """
         Return the idle timeout and the cookie's ``max_age`` of a session with this *data*.
 
         A framework that keeps a session's lifetime in the session overrides this; here all live as configured.
+        Either may be a time instead, at which this session ends however it is used.
         """
         return idle_timeout, max_age
 

@@ -1,0 +1,90 @@
+"""Sessions whose lifetime a framework keeps in the session."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from holdall import MemoryTable, Session, Sessions, TableStore
+from holdall.testing import FakeClock
+
+HOUR = timedelta(hours=1)
+
+
+class UntilSession(Session):
+    """One that ends at the time under ``"until"``."""
+
+    @staticmethod
+    def lifetime(
+        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
+    ) -> tuple[timedelta | datetime | None, int | datetime | None]:
+        until = data.get("until")
+        return (until, until) if until else (idle_timeout, max_age)
+
+
+@pytest.fixture
+def sessions(clock: FakeClock) -> Sessions:
+    return Sessions(TableStore(MemoryTable(clock=clock)), key="sid", clock=clock)
+
+
+@pytest.fixture
+def begin(sessions: Sessions, clock: FakeClock) -> Callable[[timedelta], str]:
+    def begin(after: timedelta) -> str:
+        session = sessions.fetch(session_type=UntilSession)
+        session["until"] = clock() + after
+        (cookie,) = sessions.commit(session).cookies
+        assert cookie.max_age == after.total_seconds()
+        return f"sid={cookie.value}"
+
+    return begin
+
+
+def test_a_session_ends_at_its_time_however_it_is_used(
+    sessions: Sessions, clock: FakeClock, begin: Callable[[timedelta], str]
+) -> None:
+    header = begin(2 * HOUR)
+
+    for _ in range(2):
+        session = sessions.fetch(header, session_type=UntilSession)
+        assert "until" in session
+        assert sessions.commit(session).cookies == ()
+        clock.advance(HOUR)
+
+    assert sessions.fetch(header, session_type=UntilSession).is_new
+
+
+def test_a_fixed_time_does_not_outlast_the_absolute_timeout(
+    sessions: Sessions, clock: FakeClock, begin: Callable[[timedelta], str]
+) -> None:
+    header = begin(timedelta(days=60))
+    clock.advance(timedelta(days=30))
+
+    assert sessions.fetch(header, session_type=UntilSession).is_new
+
+
+def test_a_new_time_is_stored_and_told_to_the_browser(
+    sessions: Sessions, clock: FakeClock, begin: Callable[[timedelta], str]
+) -> None:
+    header = begin(HOUR)
+    session = sessions.fetch(header, session_type=UntilSession)
+    session["until"] = clock() + 3 * HOUR
+
+    (cookie,) = sessions.commit(session).cookies
+
+    assert cookie.max_age == 3 * 3600
+    clock.advance(2 * HOUR)
+    assert not sessions.fetch(header, session_type=UntilSession).is_new
+
+
+def test_a_request_whose_write_was_lost_stays_late(sessions: Sessions, begin: Callable[[timedelta], str]) -> None:
+    header = begin(HOUR)
+    session = sessions.fetch(header, session_type=UntilSession)
+    session["n"] = 1
+    other = sessions.fetch(header, session_type=UntilSession)
+    other.configure(drop=True)
+    sessions.commit(other)
+
+    sessions.commit(session)
+
+    assert session.fetched.late
