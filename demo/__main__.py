@@ -1,0 +1,39 @@
+"""Run the demo: ``python -m demo``, and ``python -m demo --check`` to try it over HTTP."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from demo.check import check
+from demo.servers import ServerError, running
+from demo.settings import STORES, hosts
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo and return the exit code."""
+    parser = argparse.ArgumentParser("demo", description="One session in Flask, FastAPI and Django.")
+    parser.add_argument("--store", choices=STORES, default="cookie", help="where sessions are kept (%(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="the first of three ports (any that are free)")
+    parser.add_argument("--check", action="store_true", help="try everything over HTTP, say what was seen, and exit")
+    options = parser.parse_args(arguments)
+    try:
+        with running(hosts(options.store), port=options.port) as servers:
+            print(f"One session in three frameworks, kept by --store {options.store}:")
+            for framework, url in servers.urls.items():
+                print(f"  {framework:8} {url}/")
+            if options.check:
+                return 0 if check(servers.urls, in_table=options.store != "cookie") else 1
+            print("Open any of them. Ctrl-C ends all.", flush=True)
+            servers.watch()
+    except KeyboardInterrupt:
+        # The usual end of the demo, but not of a check.
+        return 1 if options.check else 0
+    except ServerError as exc:
+        print(f"demo: {exc}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""Try the demo as visitors would, over HTTP, and say what they saw."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from http.client import HTTPConnection, HTTPException
+from http.cookies import SimpleCookie
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from demo.settings import FRAMEWORKS, KEY
+
+__all__ = ["check"]
+
+# For all requests together, which take less than one.
+_SECONDS = 15
+
+
+def check(urls: Mapping[str, str], *, in_table: bool) -> bool:
+    """
+    Return whether the servers at *urls*, by framework, share one session; print what each step saw.
+
+    Args:
+        in_table: A table keeps the sessions, so that no copy of a cookie outlives them.
+    """
+    report = Report()
+    try:
+        _visit(Visitor(urls, until=time.monotonic() + _SECONDS), report, in_table=in_table)
+    except (OSError, HTTPException) as exc:
+        report.line("wait for an answer", "", f"none came: {exc}", good=False)
+    print("All is as it should be." if report.good else "Not all is as it should be.", flush=True)
+    return report.good
+
+
+def _visit(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
+    flask, fastapi, django = FRAMEWORKS
+
+    for framework in FRAMEWORKS:
+        report.page("visit", visitor.opens(framework), Page(framework))
+        report.line("visit", framework, visitor.cookie_in_words, good=not visitor.cookie)
+
+    report.page("add Tea", visitor.submits(fastapi, "/add", item="Tea"), Page(fastapi, cart=("Tea",)))
+    guarded = {"HttpOnly", "SameSite=Lax"} <= set(visitor.set_cookie.split("; "))
+    report.line("add Tea", fastapi, visitor.cookie_in_words, good=guarded)
+    anonymous = visitor.cookie
+
+    report.page("log in", visitor.submits(flask, "/login", name="Ada"), Page(flask, "Ada", ("Tea",)))
+    report.line("log in", flask, visitor.cookie_in_words, good=visitor.cookie not in ("", anonymous))
+    for framework in FRAMEWORKS:
+        report.page("come back", visitor.opens(framework), Page(framework, "Ada", ("Tea",)))
+        # In a cookie the cart lives on as it was; the login never got there.
+        earlier = Page(framework, cart=() if in_table else ("Tea",))
+        report.page("bring the cookie from before", visitor.bringing(anonymous).opens(framework), earlier)
+
+    cart: tuple[str, ...] = ("Tea",)
+    for framework, item in zip(FRAMEWORKS, ("Apples", "Bread", "Olives"), strict=True):
+        cart = (*cart, item)
+        report.page(f"add {item}", visitor.submits(framework, "/add", item=item), Page(framework, "Ada", cart))
+    cart = ("Tea", "Apples", "Olives")
+    removed = visitor.submits(django, "/remove", item="Bread", through=fastapi)
+    report.page("remove Bread", removed, Page(django, "Ada", cart))
+    for framework in FRAMEWORKS:
+        report.page("look at the session", visitor.opens(framework, "/seen"), Page(framework, "Ada", cart))
+
+    for framework in FRAMEWORKS:
+        for forged in (_altered(visitor.cookie), "nonsense"):
+            report.page("bring a forged cookie", visitor.bringing(forged).opens(framework), Page(framework))
+
+    last = visitor.cookie
+    report.page("log out", visitor.submits(django, "/logout"), Page(django))
+    report.line("log out", django, visitor.cookie_in_words, good=not visitor.cookie)
+    for framework in FRAMEWORKS:
+        report.page("come back", visitor.opens(framework), Page(framework))
+        if in_table:
+            report.page("bring a copy of the cookie", visitor.bringing(last).opens(framework), Page(framework))
+
+
+class Page(NamedTuple):
+    """What a page says: who answers, who is logged in, what is in the cart."""
+
+    framework: str
+    user: str = ""
+    cart: tuple[str, ...] = ()
+    status: int = 200
+
+    def __str__(self) -> str:
+        who = f"{self.user} is logged in" if self.user else "nobody is logged in"
+        return f"{self.status}, {who}, in the cart: {', '.join(self.cart) or 'nothing'}"
+
+
+class Report:
+    """What was seen, a line for each thing."""
+
+    def __init__(self) -> None:
+        self.good = True
+
+    def line(self, step: str, framework: str, saw: str, *, good: bool) -> None:
+        """Print what was seen and remember whether it was as it should be."""
+        print(f"{'ok' if good else 'FAILED':7} {step:29} {framework:8} {saw}", flush=True)
+        self.good = self.good and good
+
+    def page(self, step: str, page: Page, expected: Page) -> None:
+        """Print what *page* says, and what it should say where that differs."""
+        good = page == expected
+        self.line(step, expected.framework, str(page) if good else f"{page} (and not: {expected})", good=good)
+
+
+class Visitor:
+    """
+    Somebody with a browser: one cookie for all three servers.
+
+    Attributes:
+        cookie: The session cookie's value; ``""`` where there is none.
+        set_cookie: The header that set or deleted it.
+    """
+
+    def __init__(self, urls: Mapping[str, str], *, until: float, cookie: str = "") -> None:
+        self._urls = urls
+        self._until = until
+        self.cookie = cookie
+        self.set_cookie = ""
+
+    def bringing(self, cookie: str) -> "Visitor":
+        """Return somebody else, whose browser has this *cookie*."""
+        return Visitor(self._urls, until=self._until, cookie=cookie)
+
+    @property
+    def cookie_in_words(self) -> str:
+        if not self.cookie:
+            return "no cookie"
+        attributes = self.set_cookie.partition("; ")[2]
+        return f"a cookie of {len(f'{KEY}={self.cookie}')} bytes; {attributes}"
+
+    def opens(self, framework: str, path: str = "/") -> Page:
+        """Open a page."""
+        return self._sends("GET", framework, path)
+
+    def submits(self, framework: str, path: str, **fields: str) -> Page:
+        """Submit a form and return the page that its answer leads to."""
+        return self._sends("POST", framework, path, urlencode(fields))
+
+    def _sends(self, method: str, framework: str, path: str, body: str = "") -> Page:
+        headers = {"Cookie": f"{KEY}={self.cookie}"} if self.cookie else {}
+        if method == "POST":
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        # What is left of the time; a socket takes no timeout of 0 for one.
+        timeout = max(0.1, self._until - time.monotonic())
+        connection = HTTPConnection(urlsplit(self._urls[framework]).netloc, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        for line in answer.headers.get_all("Set-Cookie", []):
+            self._keeps(line)
+        if method == "POST" and answer.status == 303:
+            return self.opens(framework, answer.headers["Location"])
+        said = _said(text)
+        return Page(" ".join(said["framework"]), " ".join(said["user"]), tuple(said["item"]), answer.status)
+
+    def _keeps(self, set_cookie: str) -> None:
+        cookie = SimpleCookie(set_cookie).get(KEY)
+        if cookie is not None:
+            self.cookie = "" if cookie["max-age"] == "0" else cookie.value
+            self.set_cookie = set_cookie
+
+
+class _Said(HTMLParser):
+    """Collect the texts of a page that are marked with ``itemprop``, by its value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: dict[str, list[str]] = defaultdict(list)
+        self._inside: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = dict(attrs).get("itemprop")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = None
+
+    def handle_data(self, data: str) -> None:
+        if self._inside is not None:
+            self.texts[self._inside].append(data.strip())
+
+
+def _said(html: str) -> dict[str, list[str]]:
+    parser = _Said()
+    parser.feed(html)
+    return parser.texts
+
+
+def _altered(cookie: str) -> str:
+    """Return *cookie* with another character in its middle."""
+    middle = len(cookie) // 2
+    return cookie[:middle] + ("A" if cookie[middle] != "A" else "B") + cookie[middle + 1 :]

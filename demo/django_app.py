@@ -1,0 +1,80 @@
+"""The shop in Django, settings and all in one file."""
+
+from collections import deque
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path
+from django.views.decorators.http import require_POST
+
+from demo import page, shop
+from demo.settings import KEY, session_options
+from holdall import Event, Sessions
+from holdall_django import DjangoSession
+
+events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
+
+settings.configure(
+    ALLOWED_HOSTS=["127.0.0.1", "localhost"],
+    ROOT_URLCONF=__name__,
+    MIDDLEWARE=["holdall_django.SessionMiddleware"],
+    SESSION_ENGINE="holdall_django.engine",
+    HOLDALL=Sessions(**session_options(), on_event=events.append),
+)
+
+
+class Request(HttpRequest):
+    """A request as the middleware passes it on."""
+
+    session: DjangoSession
+
+
+def home(request: Request) -> HttpResponse:
+    return HttpResponse(page.home("Django", request.session, request.COOKIES.get(KEY)))
+
+
+def seen(request: Request) -> HttpResponse:
+    return HttpResponse(page.seen("Django", request.session, events))
+
+
+@require_POST
+def login(request: Request) -> HttpResponse:
+    shop.log_in(request.session, request.POST.get("name", ""))
+    return SeeOther("/")
+
+
+@require_POST
+def logout(request: Request) -> HttpResponse:
+    shop.log_out(request.session)
+    return SeeOther("/")
+
+
+@require_POST
+def add(request: Request) -> HttpResponse:
+    shop.add(request.session, request.POST.get("item", ""), through="Django")
+    return SeeOther("/")
+
+
+@require_POST
+def remove(request: Request) -> HttpResponse:
+    shop.remove(request.session, request.POST.get("item", ""), request.POST.get("through", ""))
+    return SeeOther("/")
+
+
+class SeeOther(HttpResponseRedirect):
+    """The answer to a form: the browser gets the page anew, and reloading it sends nothing twice."""
+
+    status_code = 303
+
+
+urlpatterns = [
+    path("", home),
+    path("seen", seen),
+    path("login", login),
+    path("logout", logout),
+    path("add", add),
+    path("remove", remove),
+]
+
+app = get_wsgi_application()

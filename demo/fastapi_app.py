@@ -1,0 +1,53 @@
+"""The shop in FastAPI."""
+
+from collections import deque
+from typing import Annotated
+
+from fastapi import FastAPI, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from demo import page, shop
+from demo.settings import KEY, session_options
+from holdall import Event, Sessions
+from holdall_fastapi import SessionDep, SessionMiddleware
+
+events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
+
+app = FastAPI(openapi_url=None)
+app.add_middleware(SessionMiddleware, sessions=Sessions(**session_options(), on_event=events.append))
+
+Field = Annotated[str, Form()]
+
+
+@app.get("/", response_class=HTMLResponse)
+async def home(request: Request, session: SessionDep) -> str:
+    return page.home("FastAPI", session, request.cookies.get(KEY))
+
+
+@app.get("/seen", response_class=HTMLResponse)
+async def seen(session: SessionDep) -> str:
+    return page.seen("FastAPI", session, events)
+
+
+@app.post("/login")
+async def login(session: SessionDep, name: Field = "") -> RedirectResponse:
+    shop.log_in(session, name)
+    return RedirectResponse("/", 303)
+
+
+@app.post("/logout")
+async def logout(session: SessionDep) -> RedirectResponse:
+    shop.log_out(session)
+    return RedirectResponse("/", 303)
+
+
+@app.post("/add")
+async def add(session: SessionDep, item: Field = "") -> RedirectResponse:
+    shop.add(session, item, through="FastAPI")
+    return RedirectResponse("/", 303)
+
+
+@app.post("/remove")
+async def remove(session: SessionDep, item: Field = "", through: Field = "") -> RedirectResponse:
+    shop.remove(session, item, through)
+    return RedirectResponse("/", 303)

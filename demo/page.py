@@ -1,0 +1,58 @@
+"""
+The page, the same from each framework.
+
+Its forms are plain POSTs, answered by a redirect. No token stands in them: the cookie is ``SameSite=Lax``, so a form on
+another site comes without it. Other ports of this machine are the same site, though; a shop that shares its host name
+with strangers adds its framework's own protection.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from demo import settings, shop
+from holdall import Event, Session
+
+__all__ = ["EVENTS_SHOWN", "home", "seen"]
+
+EVENTS_SHOWN = 5
+
+
+def home(framework: str, session: Session, cookie: str | None) -> str:
+    """Return the page as *framework* answers it; *cookie* is the value that came with the request."""
+    return _templates.get_template("page.html").render(
+        framework=framework,
+        urls=settings.urls(),
+        store=settings.store_name(),
+        key=settings.KEY,
+        cookie_bytes=None if cookie is None else len(f"{settings.KEY}={cookie}"),
+        session=session,
+        goods=shop.GOODS,
+        cart_limit=shop.CART_LIMIT,
+        now=datetime.now(UTC),
+    )
+
+
+def seen(framework: str, session: Session, events: Iterable[Event]) -> str:
+    """Return what *framework* sees of the session and reports of its events, for a frame in each of the pages."""
+    return _templates.get_template("seen.html").render(
+        framework=framework,
+        session=session,
+        events=events,
+    )
+
+
+def _in_words(span: timedelta) -> str:
+    seconds = round(abs(span).total_seconds())
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            count = round(seconds / length)
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{seconds} second{'s' if seconds != 1 else ''}"
+
+
+_templates = Environment(
+    loader=PackageLoader("demo"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_templates.filters["in_words"] = _in_words

@@ -1,0 +1,47 @@
+"""What the three applications are told, by environment, so that their sessions are the same ones."""
+
+import os
+import secrets
+from typing import Any, NamedTuple
+
+__all__ = ["FRAMEWORKS", "KEY", "STORES", "Host", "hosts", "session_options", "store_name", "urls"]
+
+FRAMEWORKS = ("Flask", "FastAPI", "Django")
+
+#: The cookie's name. A browser does not tell ports apart, so one cookie serves all three.
+KEY = "_demo"
+
+#: What ``--store`` takes: sessions in the cookie itself, or a table by its URL.
+STORES = {"cookie": "cookie", "memory": "memory://demo"}
+
+
+class Host(NamedTuple):
+    """One process: the frameworks that it serves, and what its environment tells them."""
+
+    frameworks: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def hosts(store: str) -> list[Host]:
+    """Return the processes that share sessions in *store*, under a secret made for this run."""
+    told = {"DEMO_STORE": STORES[store], "DEMO_SECRET": secrets.token_urlsafe(32)}
+    # Memory is seen by its own process alone. All else is shared by three.
+    one_process = STORES[store].startswith("memory:")
+    return [Host(served, told) for served in ([FRAMEWORKS] if one_process else zip(FRAMEWORKS))]
+
+
+def session_options() -> dict[str, Any]:
+    """Return what each application makes its ``Sessions`` of."""
+    store = os.environ["DEMO_STORE"]
+    kept = {"secret_key_base": os.environ["DEMO_SECRET"]} if store == "cookie" else {"table": store}
+    return {"store": "cookie" if store == "cookie" else "table", "key": KEY, "principal_key": "user", **kept}
+
+
+def store_name() -> str:
+    """Return what ``--store`` was."""
+    return next(name for name, store in STORES.items() if store == os.environ["DEMO_STORE"])
+
+
+def urls() -> dict[str, str]:
+    """Return where each framework answers."""
+    return dict(zip(FRAMEWORKS, os.environ["DEMO_URLS"].split(), strict=True))

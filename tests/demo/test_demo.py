@@ -1,0 +1,159 @@
+"""The demo, run as its users run it: in a process of its own, with real servers."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_connection, create_server
+from urllib.parse import urlsplit
+
+import pytest
+
+from demo.check import check
+from demo.servers import ServerError, running
+from demo.settings import FRAMEWORKS, STORES, hosts
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 30
+
+stores = pytest.mark.parametrize("store", STORES)
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "demo", *options]
+
+
+@contextmanager
+def started(*options: str) -> Iterator["subprocess.Popen[str]"]:
+    """Run the demo in a process group of its own, as a terminal does."""
+    process = subprocess.Popen(
+        command(*options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def addresses(process: "subprocess.Popen[str]") -> list[tuple[str, int]]:
+    """Return where the servers answer, from what the demo prints until it is ready."""
+    found = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "http://" in line:
+            url = urlsplit(line.split()[-1])
+            found.append((str(url.hostname), int(url.port or 0)))
+        elif "Ctrl-C" in line:
+            break
+    return found
+
+
+def is_open(address: tuple[str, int]) -> bool:
+    try:
+        create_connection(address, timeout=1).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@stores
+def test_the_check_passes_in_each_store(store: str) -> None:
+    done = subprocess.run(
+        command("--check", "--store", store), cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "FAILED" not in done.stdout
+    for framework in FRAMEWORKS:
+        assert f"ok      come back                     {framework}" in done.stdout
+
+
+def test_the_check_fails_where_the_secrets_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    # Each process is one of another run's: it has a secret of its own.
+    unlike = [hosts("cookie")[number] for number in range(len(FRAMEWORKS))]
+    with running(unlike) as servers:
+        good = check(servers.urls, in_table=False)
+
+    assert not good
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_the_check_fails_where_a_copied_cookie_outlives_its_session(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(hosts("cookie")) as servers:
+        good = check(servers.urls, in_table=True)
+
+    failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
+    assert not good
+    assert all("bring" in line for line in failed)
+
+
+def test_the_check_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(hosts("memory")) as servers:
+        urls = servers.urls
+
+    assert not check(urls, in_table=True)
+    assert "none came" in capsys.readouterr().out
+
+
+def test_the_exit_code_of_a_failed_check_is_1() -> None:
+    # A visitor whose browser calls the cookie by another name never gets a session back.
+    misled = "import sys; from demo import __main__, check; check.KEY = '_other'; sys.exit(__main__.main())"
+
+    done = subprocess.run(
+        [sys.executable, "-c", misled, "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert done.returncode == 1, done.stderr
+    assert "FAILED" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is no signal to a group of processes")
+@stores
+def test_ctrl_c_ends_all_of_it_without_a_word(store: str) -> None:
+    with started("--store", store) as process:
+        where = addresses(process)
+        assert [is_open(each) for each in where] == [True] * len(FRAMEWORKS)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=SECONDS)
+
+    assert (process.returncode, out, err) == (0, "", "")
+    assert [is_open(each) for each in where] == [False] * len(FRAMEWORKS)
+
+
+def test_the_servers_end_with_the_one_that_started_them() -> None:
+    with started() as process:
+        where = addresses(process)
+        process.kill()
+        process.communicate(timeout=SECONDS)  # comes back when the last of them has let go of the output
+
+    assert [is_open(each) for each in where] == [False] * len(FRAMEWORKS)
+
+
+def test_a_server_that_ends_by_itself_is_told_of() -> None:
+    with running(hosts("cookie")) as servers:
+        lost = servers.processes[1]
+        lost.kill()
+
+        with pytest.raises(ServerError, match=r"the server of FastAPI has ended \(exit code -9\)"):
+            servers.watch()
+
+    assert not any(process.is_alive() for process in servers.processes)
+
+
+def test_a_port_that_is_in_use_is_told_of() -> None:
+    with (
+        create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ServerError, match="cannot be used"),
+        running(hosts("cookie"), port=taken.getsockname()[1]),
+    ):
+        pytest.fail("the port was in use")
