@@ -1,9 +1,11 @@
 """
 Every check of the repository by its name: ``nox`` runs those in ``nox.options.sessions``, ``nox -l`` lists all.
 
-Each session makes an environment of its own, installs what it needs in the versions of ``constraints.txt``, and runs one tool.
+Each session makes an environment of its own, installs what it needs in the versions of ``constraints.txt``, and runs
+one tool.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,16 +20,18 @@ nox.options.sessions = ["lint", "typing", "tests", "lowest", "wheels", "demo_che
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
 
-ROOT = Path(__file__).parent
-CONSTRAINTS = ROOT / "constraints.txt"
-WORKSPACE = load_toml(ROOT / "pyproject.toml")
-PACKAGES = [ROOT / "packages" / name for name in ("core", "flask_adapter", "fastapi_adapter", "django_adapter")]
-PROJECTS = {folder: load_toml(folder / "pyproject.toml") for folder in PACKAGES}
+# nox works in the folder of this file, so that all paths begin there.
+CONSTRAINTS = "constraints.txt"
+PACKAGES = ["packages/core", "packages/flask_adapter", "packages/fastapi_adapter", "packages/django_adapter"]
+CHECKOUT = [option for package in PACKAGES for option in ("-e", package)]
+DEMO = "demo/requirements.txt"
+WORKSPACE = load_toml("pyproject.toml")
+PROJECTS = {package: load_toml(f"{package}/pyproject.toml") for package in PACKAGES}
 
 # The Python that runs this file is always there, so that at least one runs the tests.
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # 3.14 is not promised yet, but shall not surprise us.
-PYTHONS = sorted({*python_versions(PROJECTS[PACKAGES[0]]), "3.14", "3.14t", RUNNING}, key=lambda v: (len(v), v))
+PYTHONS = sorted({*python_versions(PROJECTS["packages/core"]), "3.14", "3.14t", RUNNING}, key=lambda v: (len(v), v))
 
 
 @nox.session(python=PYTHONS)
@@ -54,7 +58,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types with mypy and with pyright (as basedpyright, which pip installs whole)."""
-    install(session, "tests", "typing", "demo")
+    install(session, "tests", "typing")
     session.run("mypy")
     session.run("basedpyright")
 
@@ -70,58 +74,48 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Build every package, install the wheels outside of the checkout and try them there."""
-    outside = Path(session.create_tmp()).resolve()
     session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "build"))
+    outside = Path(session.create_tmp()).resolve()
     built = outside / "dist"
     for package in PACKAGES:
         session.run("python", "-m", "build", "--outdir", built, package, silent=True)
-
     session.run("python", "-m", "venv", "--clear", outside / "venv")
+
     python = outside / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    needed = dependency_groups(WORKSPACE, "conformance")
-    session.run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *built.glob("*.whl"), *needed, external=True)
-    tried = outside / "test_installed.py"
-    tried.write_text((ROOT / "tests" / "installed" / tried.name).read_text())
+    files = [f"{wheel}[testing]" if wheel.name.startswith("holdall-") else wheel for wheel in built.glob("*.whl")]
+    session.run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *files, external=True)
+    tried = shutil.copy("tests/installed/test_installed.py", outside)
     session.chdir(outside)
-    session.run(python, "-I", "-W", "error", "-m", "pytest", "--rootdir", outside, tried, external=True)
+    session.run(python, "-I", "-m", "pytest", "-W", "error", "--rootdir", outside, tried, external=True)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Run three servers, one in each framework, that share a session; ``-- --check`` tries them and exits."""
+    """Run three servers, one in each framework, that share a session; with ``-- --check`` try them and exit."""
     run_demo(session, *session.posargs)
 
 
 @nox.session
 def demo_check(session: nox.Session) -> None:
     """Try the demo over HTTP, with a cookie and with a table."""
-    run_demo(session, "--check")
-    run_demo(session, "--check", "--store", "memory")
+    for store in ("cookie", "memory"):
+        run_demo(session, "--check", "--store", store)
 
 
 def run_demo(session: nox.Session, *options: str) -> None:
-    install(session, "demo")
+    install(session)
     session.run("python", "-m", "demo", *options)
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Install our packages from the checkout, and what *groups* of the workspace name."""
-    session.install("-c", CONSTRAINTS, *editable(), *dependency_groups(WORKSPACE, *groups))
+    """Install our packages from the checkout, what the demo needs, and what *groups* of the workspace name."""
+    session.install("-c", CONSTRAINTS, *CHECKOUT, "-r", DEMO, *dependency_groups(WORKSPACE, *groups))
 
 
-def install_oldest(session: nox.Session, packages: list[Path]) -> None:
-    """Do the same for the tests, with the oldest versions that *packages* ask for."""
-    oldest = {}
-    for package in packages:
-        for needed in map(Requirement, PROJECTS[package]["project"]["dependencies"]):
-            oldest |= {needed.name.lower(): bound.version for bound in needed.specifier if bound.operator == ">="}
-    newest = CONSTRAINTS.read_text().splitlines()
-    pins = [line for line in newest if line.partition("==")[0] not in oldest]
-    pins += [f"{name}=={version}" for name, version in oldest.items()]
-    constraints = Path(session.create_tmp()) / "oldest.txt"
-    constraints.write_text("\n".join(pins))
-    session.install("-c", constraints, *editable(), *dependency_groups(WORKSPACE, "tests"))
-
-
-def editable() -> list[str]:
-    return [option for package in PACKAGES for option in ("-e", str(package))]
+def install_oldest(session: nox.Session, packages: list[str]) -> None:
+    """Do the same with the oldest versions that *packages* ask for."""
+    session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "tests"))
+    needed = (Requirement(text) for package in packages for text in PROJECTS[package]["project"]["dependencies"])
+    pins = [f"{each.name}=={bound.version}" for each in needed for bound in each.specifier if bound.operator == ">="]
+    # What these ask for in turn is theirs to say: our constraints are for the newest.
+    session.install(*CHECKOUT, "-r", DEMO, *pins)

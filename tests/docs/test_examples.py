@@ -1,0 +1,125 @@
+"""The examples of the README and of the other pages run, and do what the page says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs.blocks import ROOT, compiled, python_blocks
+
+from holdall.testing import Browser, Request, asgi_client, wsgi_client
+
+SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+
+PAGES = ["README.md", "docs/reference.md", *(str(page.relative_to(ROOT)) for page in ROOT.glob("packages/*/README.md"))]
+
+
+def names_of(page: str) -> dict[str, Any]:
+    """Run the blocks of *page* in their order, and return what they define."""
+    names: dict[str, Any] = {"__name__": "__main__", "SECRET": SECRET}
+    for line, source in python_blocks(page):
+        exec(compiled(page, line, source), names)
+    return names
+
+
+def block_called(title: str) -> str:
+    """Return the README's block that begins with the comment *title*."""
+    (found,) = (source for _, source in python_blocks("README.md") if source.startswith(f"# {title}\n"))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_SECRET", SECRET)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_of_a_page_run(page: str) -> None:
+    assert python_blocks(page)
+    names_of(page)
+
+
+def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -> None:
+    names = names_of("README.md")
+    visitor = Browser(wsgi_client(names["app"]))
+    visitor.send(Request("POST", "/login/7"))
+    visitor.send(Request("POST", "/cart/apples"))
+    visitor.send(Request("POST", "/cart/pears"))
+    expected = {"user": 7, "cart": ["apples", "pears"]}
+    request = Request("GET", "/cart", [("Cookie", visitor.header())])
+
+    in_fastapi = asgi_client(names["api"])(request)
+    assert json.loads(in_fastapi.body) == expected
+
+    # Django can be set up once in a process.
+    (tmp_path / "settings.py").write_text(
+        f"import os\n{block_called('settings.py')}\nROOT_URLCONF = 'urls'\nALLOWED_HOSTS = ['*']\n", encoding="utf-8"
+    )
+    (tmp_path / "views.py").write_text(block_called("views.py"), encoding="utf-8")
+    (tmp_path / "urls.py").write_text(
+        "import views\nfrom django.urls import path\nurlpatterns = [path('cart', views.cart)]\n", encoding="utf-8"
+    )
+    (tmp_path / "ask.py").write_text(
+        "import os, sys\n"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\n"
+        "from django.core.wsgi import get_wsgi_application\n"
+        "from holdall.testing import Request, wsgi_client\n"
+        "request = Request('GET', '/cart', [('Cookie', sys.argv[1])])\n"
+        "print(wsgi_client(get_wsgi_application())(request).body.decode())\n",
+        encoding="utf-8",
+    )
+    in_django = subprocess.run(
+        [sys.executable, "ask.py", request.headers[0][1]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert in_django.stderr == ""
+    assert json.loads(in_django.stdout) == expected
+
+
+def test_the_session_of_the_readme_can_be_renewed_and_left() -> None:
+    names = names_of("README.md")
+    sessions = names["sessions"]
+    browser = Browser()
+
+    def answer(act: Any) -> dict[str, Any]:
+        session = sessions.fetch(browser.header())
+        act(session)
+        browser.keep([str(cookie) for cookie in sessions.commit(session).cookies])
+        return dict(session)
+
+    answer(lambda session: session.update(user_id=7, cart=["apples"]))
+    before = answer(lambda session: None)
+    answer(names["checkout"])
+    ordered = answer(lambda session: None)
+    answer(names["leave"])
+    left = answer(lambda session: None)
+
+    assert before == {"user_id": 7, "cart": ["apples"]}
+    assert ordered == {"user_id": 7, "last_order": ["apples"]}
+    assert left == {}
+
+
+def test_the_listener_of_the_readme_hears_of_a_session() -> None:
+    names = names_of("README.md")
+    session = names["watched"].fetch()
+    session["a"] = 1
+
+    names["watched"].commit(session)
+
+    assert names["seen"] == {"created": 1}
+
+
+def test_the_suite_of_the_readme_passes_from_five_lines(tmp_path: Path) -> None:
+    (tmp_path / "test_my_table.py").write_text(block_called("test_my_table.py"), encoding="utf-8")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout
+    assert "passed" in ran.stdout

@@ -1,0 +1,107 @@
+"""
+The packages as somebody installs them: imported, exercised, and put to use by a third party.
+
+``nox -s wheels`` runs a copy of this file outside of the checkout, where the built wheels and nothing else of ours are.
+"""
+
+import importlib.metadata
+import importlib.resources
+import subprocess
+import sys
+
+import pytest
+from fastapi import FastAPI
+from flask import Flask, session
+
+from holdall import MemoryTable, Sessions
+from holdall.testing import Browser, Request, TableConformance, as_async, asgi_client, wsgi_client
+from holdall_fastapi import SessionDep, SessionMiddleware
+from holdall_flask import Holdall
+
+SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+PACKAGES = {
+    "holdall": "holdall",
+    "holdall_flask": "holdall-flask",
+    "holdall_fastapi": "holdall-fastapi",
+    "holdall_django": "holdall-django",
+}
+
+DJANGO = f"""
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+from holdall.testing import Browser, Request, wsgi_client
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    ROOT_URLCONF=__name__,
+    MIDDLEWARE=["holdall_django.SessionMiddleware"],
+    SESSION_ENGINE="holdall_django.engine",
+    HOLDALL={{"store": "cookie", "key": "_shop", "secret_key_base": "{SECRET}"}},
+)
+
+def count(request):
+    request.session["count"] = request.session.get("count", 0) + 1
+    return HttpResponse(str(request.session["count"]))
+
+urlpatterns = [path("", count)]
+browser = Browser(wsgi_client(get_wsgi_application()))
+print(*(browser.send(Request("POST", "/")).body.decode() for _ in range(3)))
+"""
+
+
+@pytest.fixture
+def sessions() -> Sessions:
+    return Sessions(store="cookie", key="_shop", secret_key_base=SECRET)
+
+
+def counts(browser: Browser) -> list[bytes]:
+    return [browser.send(Request("POST", "/")).body for _ in range(3)]
+
+
+@pytest.mark.parametrize("imported", PACKAGES)
+def test_a_package_comes_whole(imported: str) -> None:
+    about = importlib.metadata.metadata(PACKAGES[imported])
+
+    assert importlib.resources.files(imported).joinpath("py.typed").is_file()
+    assert about["Version"] == importlib.metadata.version("holdall")
+    assert about["License-Expression"] == "MIT"
+    assert about.get_payload().startswith(f"# {PACKAGES[imported]}\n")
+
+
+def test_flask_counts(sessions: Sessions) -> None:
+    app = Flask("shop")
+    Holdall(app, sessions)
+
+    @app.post("/")
+    def count() -> str:
+        session["count"] = session.get("count", 0) + 1
+        return str(session["count"])
+
+    assert counts(Browser(wsgi_client(app))) == [b"1", b"2", b"3"]
+
+
+def test_fastapi_counts(sessions: Sessions) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.post("/")
+    async def count(session: SessionDep) -> int:
+        session["count"] = session.get("count", 0) + 1
+        return session["count"]
+
+    assert counts(Browser(asgi_client(app))) == [b"1", b"2", b"3"]
+
+
+def test_django_counts() -> None:
+    # Django can be set up once in a process.
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", DJANGO], capture_output=True, text=True, check=False)
+
+    assert (ran.stdout, ran.stderr) == ("1 2 3\n", "")
+
+
+class TestTableOfAThirdParty(TableConformance):
+    @pytest.fixture
+    def table(self, clock):
+        return as_async(MemoryTable(clock=clock))
