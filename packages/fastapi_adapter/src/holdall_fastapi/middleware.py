@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 from anyio import CancelScope, to_thread
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
@@ -41,7 +40,8 @@ class SessionMiddleware:
 
     A handler that fails with an exception of its own is answered outside of this layer, where no cookie can be added:
     a session that was to end has ended then, if it is kept in a table, and all other changes are forgotten. Around the
-    whole application, ``SessionMiddleware(app, sessions)``, this layer sees that answer too and treats it like any 5xx.
+    whole application, ``SessionMiddleware(app, sessions)``, this layer sees that answer too and treats it like any 5xx;
+    it is then the answer to a ``StoreError`` of the handler as well, in the place of our 503.
 
     Args:
         fetch: ``"auto"`` reads a session before the handler runs, if its store has to be waited for and its cookie is
@@ -77,10 +77,6 @@ class SessionMiddleware:
         exchange = _Exchange(self.sessions, session, send)
         try:
             await self.app(scope, receive, exchange.send)
-        except (ClientDisconnect, WebSocketDisconnect):
-            # A visitor who leaves is no failure of the application.
-            await exchange.end()
-            raise
         except Exception as exc:
             error = await exchange.fail(exc)
             if error is None:
@@ -100,7 +96,7 @@ class SessionMiddleware:
 class _Exchange:
     """A request and its response, or a WebSocket, as far as they concern the session."""
 
-    __slots__ = ("_commit_error", "_send", "_session", "_sessions", "_started", "_streamed")
+    __slots__ = ("_commit_error", "_left", "_send", "_session", "_sessions", "_started", "_streamed")
 
     def __init__(self, sessions: Sessions, session: Session, send: Send) -> None:
         self._sessions = sessions
@@ -108,6 +104,7 @@ class _Exchange:
         self._send = send
         self._started = False
         self._streamed = False
+        self._left = False
         self._commit_error: StoreError | LostWriteError | None = None
 
     async def send(self, message: Message) -> None:
@@ -129,7 +126,11 @@ class _Exchange:
                 await self.end()
         elif kind == "websocket.close":
             await self.end()
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:
+            self._left = True
+            raise
 
     async def end(self) -> None:
         """Save what was changed since the headers went, background tasks included."""
@@ -140,6 +141,10 @@ class _Exchange:
 
     async def fail(self, exc: Exception) -> StoreError | LostWriteError | None:
         """Give up after *exc*, and return what is to be answered in its place: an error of ours, if it can be."""
+        if self._left or isinstance(exc, WebSocketDisconnect):
+            # A visitor who leaves is no failure of the application.
+            await self.end()
+            return None
         try:
             await self._sessions.abandon_async(self._session, in_thread=to_thread.run_sync)
         except StoreError:
