@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from heapq import heappop, heappush
-from typing import TypeVar
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
@@ -18,8 +17,6 @@ from holdall.events import Event, Listener, report
 from holdall.tables.contract import Listed, Replacement, Row
 
 __all__ = ["MemoryTable"]
-
-Key = TypeVar("Key")
 
 # Rows due in the same minute lie in one bucket, so that finding expired ones looks at no other row.
 _BUCKET_SECONDS = 60
@@ -74,8 +71,9 @@ class MemoryTable:
         return table
 
     def listen(self, listener: Listener) -> None:
-        """Tell *listener* of each eviction."""
-        self._listeners.append(listener)
+        """Tell *listener* of each eviction, once however often it asks: it may use the table through several stores."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
 
     def __len__(self) -> int:
         """Return how many rows there are, tombstones and expired rows not yet swept among them."""
@@ -177,14 +175,17 @@ class MemoryTable:
 
     def _remove(self, digest: bytes, row: Row) -> None:
         del self._rows[digest]
-        _take_out(self._due, _bucket(row.expires), digest)
+        self._due[_bucket(row.expires)].discard(digest)
         if row.principal is not None:
-            _take_out(self._of, row.principal, digest)
+            digests = self._of[row.principal]
+            digests.discard(digest)
+            if not digests:
+                del self._of[row.principal]
 
     def _move_due(self, digest: bytes, before: datetime, after: datetime) -> None:
         old, new = _bucket(before), _bucket(after)
         if old != new:
-            _take_out(self._due, old, digest)
+            self._due[old].discard(digest)
             self._put_due(digest, new)
 
     def _put_due(self, digest: bytes, bucket: int) -> None:
@@ -205,22 +206,15 @@ class MemoryTable:
         this_minute = _bucket(now)
         swept = 0
         while swept < limit and self._buckets and self._buckets[0] < this_minute:
-            digests = self._due.get(self._buckets[0])
-            if digests is None:
-                heappop(self._buckets)
+            digests = self._due[self._buckets[0]]
+            if not digests:
+                del self._due[heappop(self._buckets)]
                 continue
             digest = digests.pop()
             digests.add(digest)
             self._remove(digest, self._rows[digest])
             swept += 1
         return swept
-
-
-def _take_out(index: dict[Key, set[bytes]], key: Key, digest: bytes) -> None:
-    digests = index[key]
-    digests.discard(digest)
-    if not digests:
-        del index[key]
 
 
 _named: dict[str, MemoryTable] = {}
