@@ -315,7 +315,11 @@ def _store_opener(
             if "table" not in options:
                 msg = 'store="table" needs a table: table="session" keeps one in memory, or name one by its URL.'
                 raise ConfigurationError(msg)
-            open_table = table_opener(options.pop("table"), clock=clock)
+            table = options.pop("table")
+            if not isinstance(table, str):
+                msg = f"table= takes a name or a URL: give a {type(table).__name__} as Sessions(TableStore(table), …)."
+                raise ConfigurationError(msg)
+            open_table = table_opener(table, clock=clock)
             return lambda form: _table_store(open_table(form), random=random, **options)
         case str():
             msg = f'store={store!r} is neither "cookie", nor "table", nor a store.'
@@ -342,6 +346,9 @@ def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
     return AsyncTableStore(table, **options) if is_awaited(table.read) else TableStore(table, **options)
 
 
+# What is far longer leaves the calendar when it is added to a date.
+_CENTURY = timedelta(days=36525)
+
 _FORMATS: Mapping[str, Callable[..., Format]] = {"native": NativeFormat}
 
 
@@ -356,12 +363,14 @@ def _check_known(options: Mapping[str, Any], known: Iterable[str], what: str) ->
 def _duration(name: str, value: timedelta | int | None) -> timedelta | None:
     if value is None:
         return None
-    if type(value) is int:
-        value = timedelta(seconds=value)
-    if not isinstance(value, timedelta):
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
+    if seconds is None:
         msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
         raise ConfigurationError(msg)
-    if value < timedelta(seconds=1):
+    if seconds < 1:
         msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
         raise ConfigurationError(msg)
-    return value
+    if seconds > _CENTURY.total_seconds():
+        msg = f"{name} is {value}, which is over a hundred years: use None for no limit."
+        raise ConfigurationError(msg)
+    return timedelta(seconds=seconds)

@@ -1,0 +1,466 @@
+"""What an application configures, and how its store is driven."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    CookieStore,
+    LostWriteError,
+    MemoryTable,
+    Session,
+    SessionNotFetchedError,
+    Sessions,
+    StoreError,
+    TableStore,
+    tables,
+)
+from holdall.formats import NativeFormat, Record
+from holdall.tables import Listed, Replacement, Row
+from holdall.testing import FakeClock
+
+SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+OTHER = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
+
+
+class AsyncMemoryTable:
+    """A table that is awaited, over one that is not."""
+
+    leaves_process = True
+
+    def __init__(self, table: MemoryTable) -> None:
+        self._table = table
+
+    async def read(self, digest: bytes) -> Row | None:
+        await asyncio.sleep(0)
+        return self._table.read(digest)
+
+    async def insert(self, digest: bytes, row: Row) -> bool:
+        await asyncio.sleep(0)
+        return self._table.insert(digest, row)
+
+    async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        await asyncio.sleep(0)
+        return self._table.replace(digest, row, version=version)
+
+    async def touch(self, digest: bytes, expires: datetime) -> bool:
+        await asyncio.sleep(0)
+        return self._table.touch(digest, expires)
+
+    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        await asyncio.sleep(0)
+        return self._table.delete(digest, tombstone=tombstone)
+
+    async def find(self, principal: str) -> Sequence[Listed]:
+        await asyncio.sleep(0)
+        return self._table.find(principal)
+
+    async def sweep(self, limit: int = 1000) -> int:
+        await asyncio.sleep(0)
+        return self._table.sweep(limit)
+
+
+class WaitingTable(MemoryTable):
+    """A table that says it waits, and notes in which thread each verb ran."""
+
+    leaves_process = True
+
+    def __init__(self, clock: FakeClock, *, reads: bool, writes: bool) -> None:
+        super().__init__(clock=clock)
+        self.blocking_reads = reads
+        self.blocking_writes = writes
+        self.ran: list[tuple[str, bool]] = []
+
+    def _note(self, verb: str) -> None:
+        self.ran.append((verb, threading.current_thread() is threading.main_thread()))
+
+    def read(self, digest: bytes) -> Row | None:
+        self._note("read")
+        return super().read(digest)
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self._note("insert")
+        return super().insert(digest, row)
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        self._note("replace")
+        return super().replace(digest, row, version=version)
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        self._note("delete")
+        return super().delete(digest, tombstone=tombstone)
+
+
+def visit(sessions: Sessions, cookie: str = "", **data: Any) -> tuple[dict[str, Any], str]:
+    """Make a request that adds *data*; return what it saw and the cookie's value afterwards."""
+    session = sessions.fetch(f"{sessions.key}={cookie}" if cookie else ())
+    saw = dict(session)
+    session.update(data)
+    return saw, sessions.commit(session).cookie or ""
+
+
+async def visit_async(sessions: Sessions, cookie: str = "", **data: Any) -> tuple[dict[str, Any], str]:
+    session = await sessions.fetch_async(f"{sessions.key}={cookie}" if cookie else ())
+    saw = dict(session)
+    session.update(data)
+    answer = await sessions.commit_async(session)
+    await sessions.finish_async(session)
+    return saw, answer.cookie or ""
+
+
+# By name and by object.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, signing_salt="Jk7pxAMf"),
+        lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, encrypt=False, app="a", format="native"),
+        lambda: Sessions(store="table", key="sid", table="session"),
+        lambda: Sessions(store="table", key="sid", table="memory://session", sealed=True),
+        lambda: Sessions(CookieStore(NativeFormat(SECRET)), key="_shop"),
+        lambda: Sessions(TableStore(MemoryTable()), key="sid"),
+    ],
+)
+def test_it_is_made_by_name_or_of_an_object(make: Callable[[], Sessions]) -> None:
+    sessions = make()
+
+    _, cookie = visit(sessions, user=7)
+
+    assert visit(sessions, cookie) == ({"user": 7}, cookie)
+
+
+def test_two_that_name_one_table_share_their_sessions() -> None:
+    one, other = (Sessions("table", key="sid", table="shared") for _ in range(2))
+
+    _, cookie = visit(one, user=7)
+
+    assert visit(other, cookie)[0] == {"user": 7}
+
+
+def test_former_secrets_and_other_formats_are_read() -> None:
+    _, cookie = visit(Sessions("cookie", key="_shop", secret_key_base=OTHER), user=7)
+
+    rotated = Sessions("cookie", key="_shop", secret_key_base=SECRET, fallbacks=[OTHER])
+    moved = Sessions("cookie", key="_shop", secret_key_base=SECRET, also_read=[NativeFormat(OTHER)], upgrade="read")
+
+    assert visit(rotated, cookie) == ({"user": 7}, cookie)
+    saw, upgraded = visit(moved, cookie)
+    assert saw == {"user": 7}
+    assert NativeFormat(SECRET).open(upgraded, key="_shop") is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"store": "redis"}, r"""store='redis' is neither "cookie", nor "table", nor a store"""),
+        ({"store": "cookie"}, "secret_key_base is missing"),
+        ({"store": "cookie", "secret_key_base": "short"}, "needs at least 32"),
+        (
+            {"store": "cookie", "secret_key_base": SECRET, "format": "jwt"},
+            "format='jwt' is not known. Known are: native",
+        ),
+        ({"store": "cookie", "secret_key_base": SECRET, "table": "session"}, 'store="cookie" does not take table'),
+        ({"store": "cookie", "secret_key_base": SECRET, "upgrade": "never"}, "neither 'write' nor 'read'"),
+        (
+            {"store": "cookie", "secret_key_base": SECRET, "samesite": "Lax"},
+            "does not take samesite. It takes .*same_site",
+        ),
+        ({"store": "cookie", "secret_key_base": SECRET, "same_site": "None"}, "set secure=True"),
+        ({"store": "table"}, "needs a table"),
+        ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Known are: .*memory://"),
+        ({"store": "table", "table": "session", "encrypt": True}, 'store="table" does not take encrypt'),
+        ({"store": "table", "table": MemoryTable()}, r"give a MemoryTable as Sessions\(TableStore\(table\)"),
+        ({"store": TableStore(MemoryTable()), "table": "session"}, "a store given as an object does not take table"),
+        ({"store": "table", "table": "session", "key": "a b"}, "cannot be a cookie's name"),
+        ({"store": "table", "table": "session", "on_lost_write": "ignore"}, "neither 'report' nor 'raise'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Sessions(**{"key": "_shop", **options})
+
+
+@pytest.mark.parametrize("name", ["idle_timeout", "absolute_timeout"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("7 days", "neither a timedelta, nor whole seconds, nor None"),
+        (1.5, "neither a timedelta"),
+        (True, "neither a timedelta"),
+        (0, "use a second or more"),
+        (-1, "use a second or more"),
+        (timedelta(milliseconds=999), "use a second or more"),
+        (10**30, "use None for no limit"),
+        (-(10**30), "use a second or more"),
+        (timedelta.max, "use None for no limit"),
+    ],
+)
+def test_cve_2026_107275_a_duration_that_is_none_is_refused(name: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name}.*{message}"):
+        Sessions("table", key="sid", table="session", **{name: value})
+
+
+@pytest.mark.parametrize("value", [1, timedelta(seconds=1), timedelta(days=36525), None])
+def test_a_duration_is_a_timedelta_or_whole_seconds_or_none(value: Any) -> None:
+    sessions = Sessions("table", key="sid", table="session", idle_timeout=value, absolute_timeout=value)
+
+    assert visit(sessions, user=7)[1]
+
+
+def test_an_async_table_and_a_sync_store_do_not_go_together() -> None:
+    with pytest.raises(ConfigurationError, match="AsyncMemoryTable is awaited: keep it in AsyncTableStore"):
+        TableStore(AsyncMemoryTable(MemoryTable()))  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(ConfigurationError, match="MemoryTable is not awaited: keep it in TableStore"):
+        AsyncTableStore(MemoryTable())  # type: ignore[arg-type]  # on purpose
+
+
+def test_an_async_store_in_a_sync_adapter_is_refused_and_its_twin_named() -> None:
+    sessions = Sessions(AsyncTableStore(AsyncMemoryTable(MemoryTable())), key="sid")
+
+    sessions.prepare("async")
+    with pytest.raises(ConfigurationError, match=r"AsyncTableStore is awaited, .* use its twin, TableStore"):
+        sessions.prepare("sync")
+
+
+def test_a_table_named_by_url_is_opened_in_the_form_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = MemoryTable()
+    asked = []
+
+    def opener(url: str, form: str, clock: Callable[[], datetime]) -> MemoryTable | AsyncMemoryTable:
+        asked.append((url, form))
+        return rows if form == "sync" else AsyncMemoryTable(rows)
+
+    monkeypatch.setitem(tables._OPENERS, "twin", opener)
+    sessions = Sessions("table", key="sid", table="twin://somewhere", sealed=False)
+
+    _, cookie = visit(sessions, user=7)
+
+    assert asyncio.run(visit_async(sessions, cookie))[0] == {"user": 7}
+    assert asked == [("twin://somewhere", "sync"), ("twin://somewhere", "async")]
+
+
+def test_its_repr_names_it_and_no_more() -> None:
+    assert repr(Sessions("cookie", key="_shop", secret_key_base=SECRET)) == "<Sessions _shop>"
+
+
+# Clock and randomness.
+
+
+def test_with_a_clock_and_randomness_of_ones_own_all_is_the_same_each_time() -> None:
+    def run() -> list[str]:
+        count = iter(range(100))
+
+        def random(length: int) -> bytes:
+            return next(count).to_bytes(length, "big")
+
+        clock = FakeClock(datetime(2030, 1, 1, tzinfo=UTC))
+        made = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, random=random)
+        table = TableStore(MemoryTable(clock=clock), random=random, sealed=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("secrets.token_hex", lambda size: "00" * size)
+            return [visit(made, user=7)[1], visit(Sessions(table, key="sid", clock=clock), user=7)[1]]
+
+    assert run() == run()
+
+
+def test_times_are_those_of_the_clock(clock: FakeClock) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, idle_timeout=60)
+    _, cookie = visit(sessions, user=7)
+
+    session = sessions.resume(cookie)
+
+    assert (session.created, session.expires) == (clock(), clock() + timedelta(seconds=60))
+
+
+def test_no_cookie_stands_for_no_session() -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
+
+    assert sessions.resume(None).is_new
+    assert sessions.resume("").is_new
+
+
+# Async.
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        lambda clock: CookieStore(NativeFormat(SECRET)),
+        lambda clock: TableStore(MemoryTable(clock=clock)),
+        lambda clock: AsyncTableStore(AsyncMemoryTable(MemoryTable(clock=clock))),
+        lambda clock: TableStore(WaitingTable(clock, reads=True, writes=True)),
+        lambda clock: TableStore(WaitingTable(clock, reads=False, writes=True)),
+    ],
+)
+def test_the_async_twin_does_the_same(store: Callable[[FakeClock], Any], clock: FakeClock) -> None:
+    sessions = Sessions(store(clock), key="sid", clock=clock, principal_key="user")
+
+    async def visits() -> None:
+        saw, cookie = await visit_async(sessions, cart=1)
+        assert saw == {}
+        saw, renewed = await visit_async(sessions, cookie, user=7)
+        assert saw == {"cart": 1}
+        assert renewed != cookie
+        assert (await visit_async(sessions, renewed))[0] == {"cart": 1, "user": 7}
+        session = await sessions.fetch_async(f"sid={renewed}")
+        session.configure(drop=True)
+        await sessions.abandon_async(session)
+
+    asyncio.run(visits())
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "in_main_thread"),
+    [
+        (False, True, {"read": True, "insert": False, "replace": False, "delete": False}),
+        (True, True, {"read": False, "insert": False, "replace": False, "delete": False}),
+        (False, False, {"read": True, "insert": True, "replace": True, "delete": True}),
+    ],
+)
+def test_what_waits_is_called_in_a_thread_and_nothing_else(
+    clock: FakeClock, reads: bool, writes: bool, in_main_thread: dict[str, bool]
+) -> None:
+    table = WaitingTable(clock, reads=reads, writes=writes)
+    sessions = Sessions(TableStore(table), key="sid", clock=clock, principal_key="user")
+
+    async def visits() -> None:
+        _, cookie = await visit_async(sessions, cart=1)
+        _, cookie = await visit_async(sessions, cookie, cart=2)
+        await visit_async(sessions, cookie, user=7)
+
+    asyncio.run(visits())
+
+    assert dict(table.ran) == in_main_thread
+    assert sessions.waits is (reads or writes)
+
+
+def test_the_way_into_a_thread_can_be_given(clock: FakeClock) -> None:
+    calls = []
+
+    def in_thread(function: Callable[[], Any]) -> Awaitable[Any]:
+        calls.append(function)
+        return asyncio.to_thread(function)
+
+    sessions = Sessions(TableStore(WaitingTable(clock, reads=True, writes=True)), key="sid", clock=clock)
+
+    async def request() -> None:
+        session = sessions.unfetched("sid=" + "A" * 43)
+        await sessions.load_async(session, in_thread=in_thread)
+        session["user"] = 7
+        await sessions.commit_async(session, in_thread=in_thread)
+        session["user"] = 8
+        await sessions.finish_async(session, in_thread=in_thread)
+
+    asyncio.run(request())
+
+    assert len(calls) == 3
+
+
+def test_a_store_that_waits_is_not_asked_without_a_cookie(clock: FakeClock) -> None:
+    table = WaitingTable(clock, reads=True, writes=True)
+    sessions = Sessions(TableStore(table), key="sid", clock=clock)
+
+    asyncio.run(visit_async(sessions))
+
+    assert table.ran == []
+
+
+def test_before_it_is_loaded_a_session_cannot_be_touched_and_then_it_is_read_once(clock: FakeClock) -> None:
+    table = WaitingTable(clock, reads=True, writes=True)
+    sessions = Sessions(TableStore(table), key="sid", clock=clock)
+
+    async def request() -> None:
+        _, cookie = await visit_async(sessions, user=7)
+        session = sessions.unfetched(f"sid={cookie}")
+        with pytest.raises(SessionNotFetchedError):
+            session.get("user")
+        await sessions.load_async(session)
+        await sessions.load_async(session)
+        assert session["user"] == 7
+
+    asyncio.run(request())
+
+    assert [verb for verb, _ in table.ran] == ["insert", "read"]
+
+
+def test_an_unfetched_session_that_nobody_touched_ends_in_silence(clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(WaitingTable(clock, reads=True, writes=True)), key="sid", clock=clock)
+    session = sessions.unfetched("sid=" + "A" * 43)
+
+    answer = asyncio.run(sessions.commit_async(session))
+
+    assert (answer.cookies, answer.vary) == ((), False)
+
+
+# Errors.
+
+
+def test_a_backend_that_fails_is_an_error_and_no_empty_session() -> None:
+    class Unreachable(MemoryTable):
+        def read(self, digest: bytes) -> Row | None:
+            msg = "no answer"
+            raise StoreError(msg)
+
+    sessions = Sessions(TableStore(Unreachable()), key="sid")
+    session = sessions.fetch("sid=" + "A" * 43)
+
+    with pytest.raises(StoreError, match="no answer"):
+        session.get("user")
+
+
+def test_a_lost_write_can_be_an_error(clock: FakeClock) -> None:
+    sessions = Sessions("table", key="sid", table="lost", clock=clock, on_lost_write="raise")
+    _, cookie = visit(sessions, user=7)
+    session = sessions.fetch(f"sid={cookie}")
+    session["cart"] = 1
+    other = sessions.fetch(f"sid={cookie}")
+    other.configure(drop=True)
+    sessions.commit(other)
+
+    with pytest.raises(LostWriteError, match="let the visitor retry"):
+        sessions.commit(session)
+
+
+def test_a_value_that_cannot_be_stored_is_refused_where_it_is_put_by_every_store() -> None:
+    for sessions in (
+        Sessions("cookie", key="_shop", secret_key_base=SECRET),
+        Sessions("table", key="_shop", table="refuses"),
+    ):
+        sessions.prepare("sync")
+        with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored"):
+            sessions.fetch()["a"] = [object()]
+
+
+def test_a_store_that_cannot_tell_early_tells_when_it_writes() -> None:
+    class Opaque:
+        def seal(self, record: Record, *, key: str) -> str:
+            raise TypeError(record.data["a"])
+
+        def open(self, cookie: str, *, key: str) -> Record | None:
+            return None
+
+    sessions = Sessions(CookieStore(Opaque()), key="_shop")
+    sessions.prepare("sync")
+    session = sessions.fetch()
+    session["a"] = ["refused late"]
+
+    with pytest.raises(TypeError, match="refused late"):
+        sessions.commit(session)
+
+
+def test_adapters_can_make_sessions_of_their_own_kind() -> None:
+    class FrameworkSession(Session):
+        __slots__ = ()
+
+    sessions = Sessions("table", key="sid", table="kinds")
+
+    assert type(sessions.fetch(session_type=FrameworkSession)) is FrameworkSession
+    assert type(sessions.resume("x", session_type=FrameworkSession)) is FrameworkSession
+    assert type(asyncio.run(sessions.fetch_async(session_type=FrameworkSession))) is FrameworkSession
