@@ -7,24 +7,35 @@ pytest runs the contract against what you have made.
 
 from holdall.testing.adapters import AdapterConformance
 from holdall.testing.adapters.visitor import Answer, Visitor
+from holdall.testing.awaited import as_async
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
 from holdall.testing.clock import FakeClock
+from holdall.testing.interleavings import ACTS, Act, Explored, explore
 from holdall.testing.scripts import ScriptedError, perform, stream
 from holdall.testing.suite import Suite
+from holdall.testing.tables import TableConformance
+from holdall.testing.tables.orders import InterleavingConformance
 
 __all__ = [
+    "ACTS",
+    "Act",
     "AdapterConformance",
     "Answer",
     "Browser",
     "Client",
+    "Explored",
     "FakeClock",
+    "InterleavingConformance",
     "Request",
     "Response",
     "ScriptedError",
     "Suite",
+    "TableConformance",
     "Visitor",
+    "as_async",
     "asgi_client",
+    "explore",
     "perform",
     "stream",
     "wsgi_client",

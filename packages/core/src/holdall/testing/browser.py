@@ -90,11 +90,18 @@ class Browser:
 
     def __getitem__(self, name: str) -> str:
         """Return the value of the one cookie of that *name*."""
-        (value,) = (each.value for each in self.jar if each.name == name)
+        (value,) = self._values(name)
         return value
 
+    def get(self, name: str) -> str | None:
+        """Return the value of the cookie of that *name* that is sent first, or ``None``."""
+        return next(iter(self._values(name)), None)
+
     def __contains__(self, name: str) -> bool:
-        return any(each.name == name for each in self.jar)
+        return bool(self._values(name))
+
+    def _values(self, name: str) -> list[str]:
+        return [each.value for each in self.jar if each.name == name]
 
     def _goes_to(self, cookie: KeptCookie, path: str, *, https: bool) -> bool:
         if cookie.secure and not https:

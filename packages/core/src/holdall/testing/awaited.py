@@ -1,0 +1,43 @@
+"""A store or table that answers at once, with an awaitable face: so that what is written in async takes both kinds."""
+
+from collections.abc import Callable
+from typing import Any, overload
+
+from holdall.stores import AsyncStore, Store
+from holdall.tables import AsyncTable, Table
+
+__all__ = ["Awaited", "as_async"]
+
+_VERBS = frozenset({"get", "put", "delete", "read", "insert", "replace", "touch", "find", "sweep"})
+
+
+class Awaited:
+    """
+    The face that ``as_async`` makes; everything that is no verb is passed on.
+
+    Attributes:
+        sync: What is behind it.
+    """
+
+    def __init__(self, sync: Any) -> None:
+        self.sync = sync
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.sync, name)
+        return _awaited(found) if name in _VERBS else found
+
+
+@overload
+def as_async(sync: Table) -> AsyncTable: ...
+@overload
+def as_async(sync: Store) -> AsyncStore: ...
+def as_async(sync: Any) -> Any:
+    """Return *sync*, a store or a table, to be awaited."""
+    return Awaited(sync)
+
+
+def _awaited(verb: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(*args: Any, **options: Any) -> Any:
+        return verb(*args, **options)
+
+    return call

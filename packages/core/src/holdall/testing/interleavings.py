@@ -1,0 +1,251 @@
+"""
+Every order in which concurrent requests can meet at a table.
+
+A request is a generator of the steps that its table takes (``holdall.stores.table``). ``explore`` begins several with
+the same cookie, and takes one step of one of them at a time. It does so again from the beginning for each order there
+is, and after each hands their responses to a browser in each order in which they can arrive.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import permutations
+from typing import Any, NamedTuple, TypeVar
+
+from holdall.cookies import CookieAttributes
+from holdall.lifecycle import commit, fetch
+from holdall.policy import Policy
+from holdall.session import Session
+from holdall.steps import Steps
+from holdall.stores import AsyncTableStore, Changes, Draft, Stored
+from holdall.stores.table import TableSteps
+from holdall.tables import AsyncTable
+from holdall.testing.browser import Browser
+from holdall.testing.clock import FakeClock
+
+__all__ = ["ACTS", "Act", "Explored", "explore"]
+
+R = TypeVar("R")
+
+_KEY = "sid"
+_PRINCIPAL_KEY = "user_id"
+_IDLE_TIMEOUT = timedelta(hours=1)
+
+#: What the session holds before; no act changes it, so it is there until the session ends.
+_BEFORE = {"untouched": 0}
+
+
+@dataclass(frozen=True)
+class Act:
+    """
+    What a request does.
+
+    Attributes:
+        handle: The handler; ``None`` for the table's own sweep.
+        puts: What it changes, by key.
+        ends: It drops or renews the session, so that another's write may be given up.
+        logs_in: It makes somebody of a visitor.
+    """
+
+    name: str
+    handle: Callable[[Session], object] | None
+    puts: Mapping[str, Any] = field(default_factory=dict)
+    ends: bool = False
+    logs_in: bool = False
+
+
+def _writes(name: str, key: str, value: str) -> Act:
+    return Act(name, lambda session: session.put(key, value), {key: value})
+
+
+#: The acts that are set against each other.
+ACTS = {
+    act.name: act
+    for act in (
+        _writes("write", "a", "first"),
+        _writes("write the same key", "a", "second"),
+        _writes("write another key", "b", "third"),
+        Act("touch", lambda session: session.get("untouched")),
+        Act("drop", lambda session: session.configure(drop=True), ends=True),
+        Act("renew", lambda session: session.configure(renew=True), ends=True),
+        Act("login", lambda session: session.login(7), {_PRINCIPAL_KEY: 7}, ends=True, logs_in=True),
+        Act("sweep", None),
+    )
+}
+
+
+class Explored(NamedTuple):
+    """
+    How much was looked at.
+
+    Attributes:
+        schedules: Orders of the table's operations.
+        outcomes: The same times the orders in which the responses arrive.
+        lost: Writes that came after the session's end, each of them reported.
+    """
+
+    schedules: int
+    outcomes: int
+    lost: int
+
+
+async def explore(acts: Sequence[Act], make_table: Callable[[FakeClock], AsyncTable]) -> Explored:
+    """
+    Let *acts* meet at a table in every order.
+
+    Args:
+        make_table: Makes the table of one schedule, or gives the same one each time: each schedule uses ids of its own.
+
+    Raises:
+        AssertionError: An order breaks a promise; the message says which of both.
+    """
+    schedules = outcomes = lost = 0
+    todo: list[tuple[int, ...]] = [()]
+    while todo:
+        run = _Run(acts, FakeClock(), make_table)
+        todo += await run.follow(todo.pop())
+        schedules += 1
+        lost += sum(run.lost)
+        for order in permutations(range(len(acts))):
+            await run.check(order)
+            outcomes += 1
+    return Explored(schedules, outcomes, lost)
+
+
+class _Sweep(NamedTuple):
+    """The table's own sweep, as a step."""
+
+    def on(self, table: Any) -> Any:
+        return table.sweep()
+
+
+class _Run:
+    """One schedule, from the beginning."""
+
+    def __init__(self, acts: Sequence[Act], clock: FakeClock, make_table: Callable[[FakeClock], AsyncTable]) -> None:
+        self._acts = acts
+        self._clock = clock
+        self._table = make_table(clock)
+        self._store = AsyncTableStore(self._table)
+        self._cookie = ""
+        self._answers: list[tuple[str, ...]] = []
+        self._trace: list[str] = []
+        self._events: list[list[str]] = [[] for _ in acts]
+
+    @property
+    def lost(self) -> list[bool]:
+        """By act: whether it was reported as given up."""
+        return ["lost_write" in events for events in self._events]
+
+    async def follow(self, prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """
+        Take steps in the order of *prefix*, and from there on always that of the first request that has not ended.
+
+        Return the orders that part from this one after *prefix*.
+        """
+        self._cookie = await self._begin_session()
+        requests = [self._request(act, events) for act, events in zip(self._acts, self._events, strict=True)]
+        self._answers = [()] * len(requests)
+        # What a request does before its first step touches no table.
+        waiting = {number: next(request) for number, request in enumerate(requests)}
+        chosen: list[int] = []
+        others: list[tuple[int, ...]] = []
+        while waiting:
+            first, *rest = waiting
+            if len(chosen) < len(prefix):
+                first = prefix[len(chosen)]
+            else:
+                others += [(*chosen, other) for other in rest]
+            chosen.append(first)
+            step = waiting[first]
+            self._trace.append(f"{self._acts[first].name}: {type(step).__name__.strip('_').lower()}")
+            answer = await step.on(self._table)
+            try:
+                waiting[first] = requests[first].send(answer)
+            except StopIteration as done:
+                del waiting[first]
+                self._answers[first] = done.value
+        return others
+
+    async def check(self, order: Sequence[int]) -> None:
+        """Hold the outcome to what is promised, with the responses arriving in this *order*."""
+        browser = Browser(clock=self._clock)
+        browser.keep([f"{_KEY}={self._cookie}; path=/"])
+        for number in order:
+            browser.keep(self._answers[number])
+        now = await self._data(browser.get(_KEY))
+        old = await self._data(self._cookie)
+        for broken in self._broken(now, old):
+            arrived = ", ".join(self._acts[number].name for number in order)
+            msg = f"{broken}\n  at the table: {'; '.join(self._trace)}\n  at the browser: {arrived}"
+            raise AssertionError(msg)
+
+    def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> Iterator[str]:
+        """Say which promises are broken; *now* is what the browser's cookie opens, *old* what its first one does."""
+        if old and _PRINCIPAL_KEY in old:
+            yield "an id from before the login reaches a session that is logged in"
+        if any("dropped" in events for events in self._events):
+            if any(data and data.keys() & _BEFORE.keys() for data in (now, old)):
+                yield "what was dropped came back"
+            return
+        if not any(act.ends for act in self._acts) and any(self.lost):
+            yield "a write was given up, though the session lives"
+        if now is None:
+            yield "the browser has lost its session"
+            return
+        if any(act.logs_in and "created" in events for act, events in zip(self._acts, self._events, strict=True)):
+            # A login with the cookie of a session renewed meanwhile begins one of its own, which may stand beside that.
+            if all(act.logs_in for act in self._acts if act.ends) and _PRINCIPAL_KEY not in now:
+                yield "the browser is not logged in"
+            return
+        if not now.items() >= _BEFORE.items():
+            yield "what nobody changed is gone"
+        saved = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
+        for key in {key for act in saved for key in act.puts}:
+            if now.get(key) not in [act.puts[key] for act in saved if key in act.puts]:
+                what = "the browser is not logged in" if key == _PRINCIPAL_KEY else f"a change to {key!r} is lost"
+                yield f"{what}, and nothing said so"
+
+    async def _begin_session(self) -> str:
+        """Let a visitor come, and some time pass, so that the next request moves the expiry."""
+        now = self._clock()
+        draft = Draft(_BEFORE, Changes(_BEFORE), now, now + _IDLE_TIMEOUT)
+        stored = await self._store.put(None, draft, key=_KEY)
+        assert stored is not None
+        self._clock.advance(_IDLE_TIMEOUT / 2)
+        return stored.cookie
+
+    def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
+        """Return a request as the steps its table takes; it returns its Set-Cookie headers."""
+        if act.handle is None:
+            yield _Sweep()
+            return ()
+        policy = Policy(
+            attributes=CookieAttributes(_KEY),
+            emit=lambda name, reason, log_id: events.append(name),
+            idle_timeout=_IDLE_TIMEOUT,
+            principal_key=_PRINCIPAL_KEY,
+        )
+        cookies, steps = (self._cookie,), self._store.steps
+        fetched = yield from _at_the_table(fetch(cookies, policy, now=self._clock()), steps)
+        session = Session(cookies, policy=policy)
+        session.use(lambda: fetched)
+        act.handle(session)
+        told = yield from _at_the_table(commit(session, policy, now=self._clock()), steps)
+        return tuple(map(str, told.cookies))
+
+    async def _data(self, cookie: str | None) -> dict[str, Any] | None:
+        stored = await self._store.get(cookie or "", key=_KEY)
+        return stored.data if isinstance(stored, Stored) else None
+
+
+def _at_the_table(lifecycle: Steps[R], steps: TableSteps) -> Steps[R]:
+    """Return *lifecycle* with each step that a store takes in place of it as the table's own."""
+    answer: Any = None
+    while True:
+        try:
+            step = lifecycle.send(answer)
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        answer = yield from step.on(steps)

@@ -1,0 +1,26 @@
+"""What every table must do (``holdall.tables.contract``)."""
+
+from holdall.testing.tables.model import ModelTests
+from holdall.testing.tables.races import RaceTests
+from holdall.testing.tables.verbs import VerbTests
+
+__all__ = ["TableConformance"]
+
+
+class TableConformance(VerbTests, RaceTests, ModelTests):
+    """
+    The suite for tables.
+
+    Subclass it and give it ``table``, a fixture: an empty table that goes by ``clock``, and that is awaited::
+
+        class TestMyTable(TableConformance):
+            @pytest.fixture
+            def table(self, clock):
+                return as_async(MyTable(clock=clock))
+
+    A table that is awaited by nature is given as it is; its connections can be closed in the tests' event loop,
+    ``runner.run(table.aclose())``.
+
+    Attributes:
+        sweeps: Expired rows are removed by the table. ``False`` where a server does it by itself, uncounted.
+    """

@@ -1,0 +1,59 @@
+"""Requests that meet at a table, in every order."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import combinations_with_replacement
+
+import pytest
+
+from holdall.tables import AsyncTable
+from holdall.testing.clock import FakeClock
+from holdall.testing.interleavings import ACTS, explore
+from holdall.testing.suite import Suite
+
+__all__ = ["InterleavingConformance"]
+
+MakeTable = Callable[[FakeClock], AsyncTable]
+
+
+class InterleavingConformance(Suite, sealed=True):
+    """
+    The suite that lets two and three requests meet at a table in every order.
+
+    Subclass it and give it ``make_table``, a fixture: a function from a clock to a table that goes by it and is
+    awaited. It may give the same table each time, for each schedule uses ids of its own::
+
+        class TestMyTable(InterleavingConformance):
+            @pytest.fixture
+            def make_table(self):
+                return lambda clock: as_async(MyTable(clock=clock))
+
+    Attributes:
+        triples: Let three meet too: tens of thousands of orders, which takes long over a network.
+    """
+
+    triples = True
+
+    @pytest.fixture
+    def make_table(self) -> MakeTable:
+        msg = f"{type(self).__name__} needs a fixture `make_table`: a function from a clock to a table that is awaited."
+        raise NotImplementedError(msg)
+
+    @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 2)), ids=" + ".join)
+    def test_two_requests_keep_every_promise_in_every_order(
+        self, names: tuple[str, ...], make_table: MakeTable, runner: asyncio.Runner
+    ) -> None:
+        explored = runner.run(explore([ACTS[name] for name in names], make_table))
+
+        assert explored.schedules > 1
+
+    @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 3)), ids=" + ".join)
+    def test_three_requests_keep_every_promise_in_every_order(
+        self, names: tuple[str, ...], make_table: MakeTable, runner: asyncio.Runner
+    ) -> None:
+        if not self.triples:
+            pytest.skip("three requests at this table would take too long")
+
+        explored = runner.run(explore([ACTS[name] for name in names], make_table))
+
+        assert explored.schedules > 5

@@ -1,0 +1,131 @@
+"""Several at once: threads for a table that answers at once, tasks for one that is awaited."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from holdall.tables import AsyncTable, Replacement
+from holdall.testing.awaited import Awaited
+from holdall.testing.clock import FakeClock
+from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
+from holdall.testing.tables.suite import TableSuite
+
+__all__ = ["RaceTests"]
+
+R = TypeVar("R")
+
+_WORKERS = 8
+_ROUNDS = 25
+
+
+class RaceTests(TableSuite, sealed=True):
+    """Each verb is atomic."""
+
+    async def test_of_many_replacements_none_is_lost(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        await table.insert(digest, new_row(clock, b"0"))
+
+        async def count(_: int) -> None:
+            for _ in range(_ROUNDS):
+                await _increment(table, clock, digest)
+
+        await _at_once(table, count)
+
+        row = await table.read(digest)
+        assert row is not None
+        assert (int(row.data), row.version) == (_WORKERS * _ROUNDS, 1 + _WORKERS * _ROUNDS)
+
+    async def test_of_many_replacements_of_one_version_one_wins(self, table: AsyncTable, clock: FakeClock) -> None:
+        for _ in range(_ROUNDS):
+            digest = new_digest()
+            await table.insert(digest, new_row(clock))
+
+            async def replace(worker: int, digest: bytes = digest) -> Replacement:
+                return await table.replace(digest, new_row(clock, str(worker).encode(), 2), version=1)
+
+            answers = await _at_once(table, replace)
+
+            winner = answers.index(Replacement.REPLACED)
+            assert answers.count(Replacement.CONFLICT) == _WORKERS - 1
+            row = await table.read(digest)
+            assert row is not None
+            assert int(row.data) == winner
+
+    async def test_of_many_inserts_one_wins(self, table: AsyncTable, clock: FakeClock) -> None:
+        for _ in range(_ROUNDS):
+            digest = new_digest()
+
+            async def insert(worker: int, digest: bytes = digest) -> bool:
+                return await table.insert(digest, new_row(clock, str(worker).encode()))
+
+            answers = await _at_once(table, insert)
+
+            row = await table.read(digest)
+            assert row is not None
+            assert [worker for worker, won in enumerate(answers) if won] == [int(row.data)]
+
+    async def test_of_many_deletions_one_gets_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
+        for _ in range(_ROUNDS):
+            digest, row = new_digest(), new_row(clock)
+            await table.insert(digest, row)
+
+            async def delete(worker: int, digest: bytes = digest) -> Any:
+                return await table.delete(digest, tombstone=clock() + HOUR if worker % 2 else None)
+
+            answers = await _at_once(table, delete)
+
+            assert [answer for answer in answers if answer is not None] == [row]
+
+    async def test_what_was_deleted_does_not_come_back(self, table: AsyncTable, clock: FakeClock) -> None:
+        principal = new_principal()
+        for _ in range(_ROUNDS):
+            digest = new_digest()
+            await table.insert(digest, new_row(clock, b"0", principal=principal))
+
+            async def work(worker: int, digest: bytes = digest) -> Any:
+                if worker == 0:
+                    return await table.delete(digest)
+                if worker == 1:
+                    return await table.touch(digest, clock() + 2 * HOUR)
+                return await _increment(table, clock, digest)
+
+            await _at_once(table, work)
+
+            assert await table.read(digest) is None
+        assert list(await table.find(principal)) == []
+
+    async def test_a_touch_takes_no_write_away(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"0")
+        await table.insert(digest, row)
+
+        async def work(worker: int) -> None:
+            for n in range(_ROUNDS):
+                if worker % 2:
+                    await table.touch(digest, row.expires + n * SECOND)
+                else:
+                    await _increment(table, clock, digest)
+
+        await _at_once(table, work)
+
+        present = await table.read(digest)
+        assert present is not None
+        assert int(present.data) == _WORKERS // 2 * _ROUNDS
+
+
+async def _increment(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+    """Add one to the number in a row, as often as it takes; leave a row that is gone."""
+    while (row := await table.read(digest)) is not None:
+        after = new_row(clock, str(int(row.data) + 1).encode(), row.version + 1)
+        if await table.replace(digest, after, version=row.version) is not Replacement.CONFLICT:
+            return
+
+
+async def _at_once(table: AsyncTable, work: Callable[[int], Awaitable[R]]) -> list[R]:
+    """Let each worker do its *work* and return their results."""
+    if not isinstance(table, Awaited):
+        return await asyncio.gather(*(work(n) for n in range(_WORKERS)))
+
+    async def one(n: int) -> R:
+        return await work(n)
+
+    return await asyncio.gather(*(asyncio.to_thread(asyncio.run, one(n)) for n in range(_WORKERS)))

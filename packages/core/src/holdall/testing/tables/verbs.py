@@ -1,0 +1,393 @@
+"""What each verb of a table does, alone."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from holdall.lifecycle import NEVER
+from holdall.tables import AsyncTable, Replacement
+from holdall.testing.clock import FakeClock
+from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
+from holdall.testing.tables.suite import TableSuite
+
+__all__ = ["VerbTests"]
+
+_MEGABYTE = 1024 * 1024
+
+Ending = Callable[[AsyncTable, FakeClock, bytes], Awaitable[None]]
+
+
+async def _never_was(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+    """Leave nothing where nothing was."""
+
+
+async def _expired(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+    await table.insert(digest, new_row(clock, lives=HOUR))
+    clock.advance(HOUR)
+
+
+async def _deleted(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+    await table.insert(digest, new_row(clock))
+    await table.delete(digest)
+
+
+async def _renewed(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+    await table.insert(digest, new_row(clock))
+    await table.delete(digest, tombstone=clock() + HOUR)
+
+
+_no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, _renewed])
+
+
+class VerbTests(TableSuite, sealed=True):
+    """``read insert replace touch delete find sweep``."""
+
+    async def test_read_finds_nothing_where_nothing_is(self, table: AsyncTable) -> None:
+        assert await table.read(new_digest()) is None
+
+    @pytest.mark.parametrize("principal", [None, "7", "", "Zoë:{1}\n'\"\0", "long " * 100], ids=repr)
+    async def test_read_gives_back_what_was_inserted(
+        self, table: AsyncTable, clock: FakeClock, principal: str | None
+    ) -> None:
+        digest, row = new_digest(), new_row(clock, b"data", version=3, age=HOUR, principal=principal)
+
+        assert await table.insert(digest, row) is True
+        assert await table.read(digest) == row
+
+    @pytest.mark.parametrize(
+        "data", [b"", bytes(range(256)), b"\0", b"\r\n", b"\xff\xfe", bytes(range(256)) * (_MEGABYTE // 256)], ids=len
+    )
+    async def test_data_comes_back_byte_by_byte(self, table: AsyncTable, clock: FakeClock, data: bytes) -> None:
+        digest, other = new_digest(), new_digest()
+        await table.insert(digest, new_row(clock, data))
+        await table.insert(other, new_row(clock, b"-"))
+        await table.replace(other, new_row(clock, data, 2), version=1)
+
+        for each in (digest, other):
+            row = await table.read(each)
+            assert row is not None
+            assert row.data == data
+
+    @pytest.mark.parametrize(
+        "digest",
+        [b"\0" * 32, b"\xff" * 32, b"{*?[a]}:'\"\\%_\r\n\0".ljust(32), bytes(range(32)), bytes(range(224, 256))],
+    )
+    async def test_any_digest_will_do(self, table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
+        principal = new_principal()
+        row = new_row(clock, digest, principal=principal)
+        near = digest[:-1] + bytes([digest[-1] ^ 1])
+
+        assert await table.insert(digest, row) is True
+        assert await table.read(digest) == row
+        assert await table.read(near) is None
+        assert [each.digest for each in await table.find(principal)] == [digest]
+        assert await table.delete(digest) == row
+
+    async def test_the_latest_time_of_all_is_kept(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock)._replace(expires=NEVER)
+        await table.insert(digest, row)
+
+        assert await table.read(digest) == row
+
+    async def test_thousands_of_rows_are_kept_apart(self, table: AsyncTable, clock: FakeClock) -> None:
+        rows = {new_digest(): new_row(clock, str(n).encode()) for n in range(3000)}
+        for digest, row in rows.items():
+            await table.insert(digest, row)
+
+        assert [await table.read(digest) for digest in rows] == list(rows.values())
+
+    async def test_a_row_lives_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        await table.insert(digest, new_row(clock, lives=HOUR))
+
+        clock.advance(HOUR - SECOND)
+        assert await table.read(digest) is not None
+        clock.advance(SECOND)
+        assert await table.read(digest) is None
+
+    # insert
+
+    async def test_insert_never_overwrites(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"first")
+        await table.insert(digest, row)
+
+        assert await table.insert(digest, new_row(clock, b"second", principal=new_principal())) is False
+        assert await table.read(digest) == row
+
+    async def test_insert_does_not_overwrite_a_tombstone(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        await _renewed(table, clock, digest)
+
+        assert await table.insert(digest, new_row(clock)) is False
+        row = await table.read(digest)
+        assert row is not None
+        assert row.is_tombstone
+
+    async def test_insert_takes_the_place_of_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, former = new_digest(), new_principal()
+        await table.insert(digest, new_row(clock, b"old", lives=HOUR, principal=former))
+        clock.advance(HOUR)
+        row = new_row(clock, b"new")
+
+        assert await table.insert(digest, row) is True
+        assert await table.read(digest) == row
+        assert list(await table.find(former)) == []
+
+    # replace
+
+    async def test_replace_writes_data_version_and_expiry(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        row = new_row(clock, b"old", principal="7", age=HOUR)
+        await table.insert(digest, row)
+        after = new_row(clock, b"new", 2, lives=2 * HOUR)
+
+        assert await table.replace(digest, after, version=1) is Replacement.REPLACED
+        assert await table.read(digest) == row._replace(data=b"new", version=2, expires=after.expires)
+
+    async def test_replace_leaves_created_and_principal_as_they_were(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, principal, other = new_digest(), new_principal(), new_principal()
+        row = new_row(clock, principal=principal)
+        await table.insert(digest, row)
+        clock.advance(SECOND)
+
+        await table.replace(digest, new_row(clock, version=2, principal=other), version=1)
+
+        present = await table.read(digest)
+        assert present is not None
+        assert (present.created, present.principal) == (row.created, principal)
+        assert [each.digest for each in await table.find(principal)] == [digest]
+        assert list(await table.find(other)) == []
+
+    async def test_replace_may_bring_the_expiry_nearer(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        await table.insert(digest, new_row(clock, lives=2 * HOUR))
+        await table.replace(digest, new_row(clock, version=2, lives=HOUR), version=1)
+        clock.advance(HOUR)
+
+        assert await table.read(digest) is None
+
+    @pytest.mark.parametrize("version", [0, 1, 3, 1000])
+    async def test_replace_of_another_version_is_a_conflict(
+        self, table: AsyncTable, clock: FakeClock, version: int
+    ) -> None:
+        digest, row = new_digest(), new_row(clock, b"theirs", version=2)
+        await table.insert(digest, row)
+
+        assert await table.replace(digest, new_row(clock, b"ours", 3), version=version) is Replacement.CONFLICT
+        assert await table.read(digest) == row
+
+    async def test_a_version_can_be_replaced_once(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        await table.insert(digest, new_row(clock))
+        await table.replace(digest, new_row(clock, b"first", 2), version=1)
+
+        assert await table.replace(digest, new_row(clock, b"second", 2), version=1) is Replacement.CONFLICT
+
+    @_no_live_row
+    @pytest.mark.parametrize("version", [0, 1])
+    async def test_replace_never_creates(self, table: AsyncTable, clock: FakeClock, end: Ending, version: int) -> None:
+        digest, principal = new_digest(), new_principal()
+        await end(table, clock, digest)
+        before = await table.read(digest)
+
+        row = new_row(clock, b"back again", version + 1, principal=principal)
+        assert await table.replace(digest, row, version=version) is Replacement.GONE
+
+        assert await table.read(digest) == before
+        assert list(await table.find(principal)) == []
+
+    # touch
+
+    async def test_touch_moves_the_expiry_and_nothing_else(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"data", version=3, principal="7")
+        await table.insert(digest, row)
+        later = row.expires + HOUR
+
+        assert await table.touch(digest, later) is True
+        assert await table.read(digest) == row._replace(expires=later)
+        assert await table.replace(digest, new_row(clock, version=4), version=3) is Replacement.REPLACED
+
+    async def test_touch_never_moves_it_back(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock)
+        await table.insert(digest, row)
+
+        assert await table.touch(digest, row.expires - SECOND) is True
+        assert await table.read(digest) == row
+
+    async def test_a_touched_row_outlives_its_first_expiry(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, lives=HOUR)
+        await table.insert(digest, row)
+        await table.touch(digest, row.expires + HOUR)
+        clock.advance(HOUR + SECOND)
+        await table.sweep()
+
+        assert await table.read(digest) is not None
+
+    @_no_live_row
+    async def test_touch_brings_nothing_back(self, table: AsyncTable, clock: FakeClock, end: Ending) -> None:
+        digest = new_digest()
+        await end(table, clock, digest)
+        before = await table.read(digest)
+
+        assert await table.touch(digest, clock() + 24 * HOUR) is False
+        assert await table.read(digest) == before
+
+    # delete
+
+    async def test_delete_gives_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"old", principal="7", age=HOUR)
+        await table.insert(digest, row)
+        await table.replace(digest, row._replace(data=b"new", version=2), version=1)
+
+        assert await table.delete(digest) == row._replace(data=b"new", version=2)
+        assert await table.delete(digest) is None
+        assert await table.read(digest) is None
+
+    async def test_delete_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"secret")
+        await table.insert(digest, row)
+        clock.advance(HOUR / 2)
+        expires = clock() + timedelta(minutes=1)
+
+        assert await table.delete(digest, tombstone=expires) == row
+
+        tombstone = await table.read(digest)
+        assert tombstone is not None
+        assert (tombstone.is_tombstone, tombstone.data, tombstone.expires) == (True, b"", expires)
+        clock.advance(timedelta(minutes=1) - SECOND)
+        assert await table.read(digest) == tombstone
+        clock.advance(SECOND)
+        assert await table.read(digest) is None
+
+    async def test_a_tombstone_may_outlive_the_row_it_stands_for(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest = new_digest()
+        await table.insert(digest, new_row(clock, lives=SECOND))
+        await table.delete(digest, tombstone=clock() + HOUR)
+        clock.advance(2 * SECOND)
+        await table.sweep()
+
+        assert await table.read(digest) is not None
+
+    @pytest.mark.parametrize("end", [_never_was, _expired, _deleted])
+    async def test_delete_of_nothing_leaves_no_tombstone(
+        self, table: AsyncTable, clock: FakeClock, end: Ending
+    ) -> None:
+        digest = new_digest()
+        await end(table, clock, digest)
+
+        assert await table.delete(digest, tombstone=clock() + HOUR) is None
+        assert await table.read(digest) is None
+        assert await table.insert(digest, new_row(clock)) is True
+
+    @pytest.mark.parametrize("again", [False, True])
+    async def test_delete_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
+        digest = new_digest()
+        await _renewed(table, clock, digest)
+        before = await table.read(digest)
+
+        assert await table.delete(digest, tombstone=clock() + 2 * HOUR if again else None) is None
+        assert await table.read(digest) == before
+
+    # find
+
+    async def test_find_gives_the_live_rows_of_one_principal_oldest_first(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
+        principal = new_principal()
+        rows = {new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal) for n in (2, 4, 1, 3)}
+        for digest, row in rows.items():
+            await table.insert(digest, row)
+        await table.insert(new_digest(), new_row(clock, principal=new_principal()))
+        await table.insert(new_digest(), new_row(clock))
+
+        found = await table.find(principal)
+
+        expected = sorted(rows.items(), key=lambda item: item[1].created)
+        assert [tuple(each) for each in found] == [(digest, row.created, row.expires) for digest, row in expected]
+
+    async def test_find_knows_of_no_stranger(self, table: AsyncTable, clock: FakeClock) -> None:
+        await table.insert(new_digest(), new_row(clock))
+
+        assert list(await table.find(new_principal())) == []
+        assert list(await table.find("")) == []
+
+    async def test_find_sees_what_touch_and_replace_did(self, table: AsyncTable, clock: FakeClock) -> None:
+        principal = new_principal()
+        touched, replaced = new_digest(), new_digest()
+        for digest in (touched, replaced):
+            await table.insert(digest, new_row(clock, lives=HOUR, principal=principal))
+        later = clock() + 2 * HOUR
+        await table.touch(touched, later)
+        await table.replace(replaced, new_row(clock, version=2, lives=2 * HOUR), version=1)
+
+        assert {each.expires for each in await table.find(principal)} == {later}
+        clock.advance(HOUR)
+        assert {each.digest for each in await table.find(principal)} == {touched, replaced}
+
+    @pytest.mark.parametrize("tombstone", [False, True])
+    async def test_find_forgets_what_was_deleted(self, table: AsyncTable, clock: FakeClock, tombstone: bool) -> None:
+        principal = new_principal()
+        digests = [new_digest() for _ in range(3)]
+        for digest in digests:
+            await table.insert(digest, new_row(clock, principal=principal))
+        await table.delete(digests[0], tombstone=clock() + HOUR if tombstone else None)
+
+        assert {each.digest for each in await table.find(principal)} == set(digests[1:])
+
+    async def test_find_forgets_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
+        principal, lasting = new_principal(), new_digest()
+        await table.insert(new_digest(), new_row(clock, lives=HOUR, principal=principal))
+        await table.insert(lasting, new_row(clock, lives=2 * HOUR, principal=principal))
+        clock.advance(HOUR)
+
+        assert [each.digest for each in await table.find(principal)] == [lasting]
+        await table.sweep()
+        assert [each.digest for each in await table.find(principal)] == [lasting]
+
+    # sweep
+
+    async def test_sweep_leaves_what_lives(self, table: AsyncTable, clock: FakeClock) -> None:
+        live, renewed, expired = new_digest(), new_digest(), new_digest()
+        await table.insert(live, new_row(clock, lives=2 * HOUR))
+        await table.insert(renewed, new_row(clock, lives=2 * HOUR))
+        await table.delete(renewed, tombstone=clock() + 2 * HOUR)
+        await table.insert(expired, new_row(clock, lives=HOUR))
+        clock.advance(HOUR)
+
+        await table.sweep()
+
+        assert await table.read(live) is not None
+        assert await table.read(renewed) is not None
+        assert await table.read(expired) is None
+
+    async def test_sweep_removes_as_many_as_it_is_told_and_counts_them(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
+        self.needs_sweeping()
+        for n in range(10):
+            await table.insert(new_digest(), new_row(clock, lives=HOUR + n * SECOND))
+        clock.advance(2 * HOUR)
+
+        assert [await table.sweep(limit) for limit in (3, 1, 100, 100)] == [3, 1, 6, 0]
+
+    async def test_sweep_removes_tombstones_too(self, table: AsyncTable, clock: FakeClock) -> None:
+        self.needs_sweeping()
+        await _renewed(table, clock, new_digest())
+        clock.advance(HOUR)
+
+        assert await table.sweep() == 1
+
+    async def test_each_write_sweeps_a_little(self, table: AsyncTable, clock: FakeClock) -> None:
+        self.needs_sweeping()
+        for _ in range(100):
+            await table.insert(new_digest(), new_row(clock, lives=HOUR))
+        clock.advance(2 * HOUR)
+        for _ in range(200):
+            await table.insert(new_digest(), new_row(clock))
+
+        assert await table.sweep(1000) < 100
+
+    def needs_sweeping(self) -> None:
+        if not self.sweeps:
+            pytest.skip("expired rows are removed by the server, which does not count them")

@@ -1,0 +1,77 @@
+"""Tables that break one promise each. Whoever calls itself a test of tables has to notice."""
+
+from datetime import datetime
+
+from holdall import MemoryTable
+from holdall.tables import Replacement, Row
+
+
+class Upserts(MemoryTable):
+    """Its ``replace`` creates: what nearly every session library does."""
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        answer = super().replace(digest, row, version=version)
+        if answer is Replacement.GONE:
+            self._rows.pop(digest, None)
+            super().insert(digest, row)
+            return Replacement.REPLACED
+        return answer
+
+
+class IgnoresVersions(MemoryTable):
+    """The last writer wins, with all it has read."""
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        present = self.read(digest)
+        return super().replace(digest, row, version=version if present is None else present.version)
+
+
+class ForgetsRenewals(MemoryTable):
+    """It leaves no tombstones."""
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        return super().delete(digest)
+
+
+class DeletesNothing(MemoryTable):
+    """It says that it deletes."""
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        return self.read(digest)
+
+
+class GivesStaleRows(MemoryTable):
+    """Its ``delete`` gives the row as it was at first."""
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        inserted = super().insert(digest, row)
+        self.__dict__.setdefault("first", {}).setdefault(digest, row)
+        return inserted
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = super().delete(digest, tombstone=tombstone)
+        return None if row is None else self.__dict__["first"][digest]
+
+
+class TouchRevives(MemoryTable):
+    """Its ``touch`` writes the row that it has read, whatever has become of it."""
+
+    def read(self, digest: bytes) -> Row | None:
+        row = super().read(digest)
+        if row is not None and not row.is_tombstone:
+            self.__dict__.setdefault("seen", {})[digest] = row
+        return row
+
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        self._rows.pop(digest, None)
+        return super().insert(digest, self.__dict__["seen"][digest]._replace(expires=expires))
+
+
+class SweepsTheLiving(MemoryTable):
+    """Its ``sweep`` takes any row."""
+
+    def sweep(self, limit: int = 1000) -> int:
+        swept = list(self._rows)[:limit]
+        for digest in swept:
+            self._remove(digest, self._rows[digest])
+        return len(swept)
