@@ -365,7 +365,7 @@ class Session(MutableMapping[str, Any]):
             raise SessionNotFetchedError(msg)
         self.fetched = fetched = self._fetch()
         self._data = data = fetched.stored.data if fetched.stored else {}
-        if self.phase is not Phase.OPEN:
+        if self.phase is Phase.ROW_ONLY:
             self.phase = phase_after(fetched.stored)
         self._note_who_and_how_long(data)
         return data

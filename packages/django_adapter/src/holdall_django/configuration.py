@@ -1,0 +1,155 @@
+"""
+What Django's settings say about sessions.
+
+``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. What it leaves out is taken from
+Django's own settings. All is read once, and again when a test overrides a setting.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache, cached_property
+from typing import Any
+
+from django.conf import global_settings, settings
+from django.core import mail
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from holdall import ConfigurationError, Sessions
+
+__all__ = ["Configuration", "configuration", "configured_sessions"]
+
+# Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
+_LONGEST_MAX_AGE = timedelta(days=400)
+_ABSOLUTE_TIMEOUT = timedelta(days=30)
+
+_NAME = "SESSION_COOKIE_NAME"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    The settings, understood.
+
+    Attributes:
+        fetches: The middleware reads a session that has to be waited for; ``False`` leaves that to ``afetch_session``.
+        uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
+    """
+
+    sessions: Sessions
+    fetches: bool
+    uses_always: bool
+
+    @cached_property
+    def is_awaited(self) -> bool:
+        """Whether the store can't be used but by awaiting it."""
+        try:
+            self.sessions.prepare("sync")
+        except ConfigurationError:
+            return True
+        return False
+
+
+def configured_sessions() -> Sessions:
+    """
+    Return the ``Sessions`` that the settings describe.
+
+    Raises:
+        ConfigurationError: The settings can't be used; the message says what to do.
+    """
+    return configuration().sessions
+
+
+@cache
+def configuration() -> Configuration:
+    """Return what the settings say."""
+    given = getattr(settings, "HOLDALL", {})
+    if isinstance(given, Sessions):
+        given = {"sessions": given}
+    if not isinstance(given, Mapping):
+        msg = f"HOLDALL is of type {type(given).__qualname__}: give a dict of options, or a Sessions."
+        raise ConfigurationError(msg)
+    options = dict(given)
+    fetch = options.pop("fetch", "auto")
+    if fetch not in ("auto", "explicit"):
+        msg = f"HOLDALL has fetch={fetch!r}, which is neither 'auto' nor 'explicit'."
+        raise ConfigurationError(msg)
+    sessions = _given(options) if "sessions" in options else _by_settings(options)
+    _name_the_cookie(sessions.key)
+    return Configuration(sessions, fetches=fetch == "auto", uses_always=settings.SESSION_SAVE_EVERY_REQUEST)
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting in ("HOLDALL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "DEBUG") or setting.startswith("SESSION_"):
+        configuration.cache_clear()
+
+
+setting_changed.connect(_forget)
+
+
+def _given(options: dict[str, Any]) -> Sessions:
+    sessions = options.pop("sessions")
+    if options:
+        msg = f"HOLDALL has 'sessions', which is made already: give {', '.join(sorted(options))} to that Sessions."
+        raise ConfigurationError(msg)
+    found = import_string(sessions) if isinstance(sessions, str) else sessions
+    if not isinstance(found, Sessions):
+        msg = f"HOLDALL['sessions'] is {sessions!r}, which is neither a Sessions nor the dotted path of one."
+        raise ConfigurationError(msg)
+    return found
+
+
+def _by_settings(options: dict[str, Any]) -> Sessions:
+    """Return sessions with these *options*, and what they leave out as Django's settings say."""
+    options.setdefault("store", "cookie")
+    if options["store"] == "cookie":
+        if "secret_key_base" not in options:
+            options["secret_key_base"] = settings.SECRET_KEY
+            options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
+        # The test runner keeps mail in an outbox, and is known by it.
+        options.setdefault("weak_secrets", settings.DEBUG or hasattr(mail, "outbox"))
+    options.setdefault("key", settings.SESSION_COOKIE_NAME if _is_named() else global_settings.SESSION_COOKIE_NAME)
+    options.setdefault("principal_key", "_auth_user_id")
+    options.setdefault("path", settings.SESSION_COOKIE_PATH)
+    options.setdefault("domain", settings.SESSION_COOKIE_DOMAIN)
+    options.setdefault(
+        "secure", settings.SESSION_COOKIE_SECURE if settings.is_overridden("SESSION_COOKIE_SECURE") else "auto"
+    )
+    options.setdefault("http_only", settings.SESSION_COOKIE_HTTPONLY)
+    # Django's False leaves the attribute out.
+    options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
+    idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
+    if isinstance(idle_timeout, int):
+        idle_timeout = timedelta(seconds=idle_timeout)
+    options.setdefault("absolute_timeout", max(_ABSOLUTE_TIMEOUT, idle_timeout or _ABSOLUTE_TIMEOUT))
+    if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
+        options.setdefault("max_age", min(_LONGEST_MAX_AGE, idle_timeout or _LONGEST_MAX_AGE))
+    try:
+        return Sessions(**options)
+    except ConfigurationError as exc:
+        exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
+        raise
+
+
+def _name_the_cookie(key: str) -> None:
+    """Let Django's setting say the same *key*: its test client looks for the session under that."""
+    if key == settings.SESSION_COOKIE_NAME:
+        return
+    if _is_named():
+        msg = (
+            f"HOLDALL calls the cookie {key!r} and {_NAME} {settings.SESSION_COOKIE_NAME!r}: "
+            "set one of the two, and the other follows."
+        )
+        raise ConfigurationError(msg)
+    settings.SESSION_COOKIE_NAME = key
+    _names_given.add(key)
+
+
+# The names that the setting has from us and not from the project.
+_names_given: set[str] = set()
+
+
+def _is_named() -> bool:
+    """Say whether the project itself has named the cookie."""
+    return settings.is_overridden(_NAME) and settings.SESSION_COOKIE_NAME not in _names_given

@@ -1,0 +1,81 @@
+"""
+The session engine for ``SESSION_ENGINE``: sessions outside of requests.
+
+Django's test client, management commands and whoever looks at other people's sessions make a ``SessionStore``. No
+response carries its cookie, so what becomes of the session does so at once; its data is written by ``save``, as in
+Django.
+"""
+
+from functools import partial
+
+from django.contrib.sessions.backends.base import UpdateError
+
+from holdall.session import Intent
+from holdall_django.configuration import configured_sessions
+from holdall_django.session import DjangoSession, afind, find
+
+__all__ = ["SessionStore"]
+
+
+class SessionStore(DjangoSession):
+    """
+    The session of a ``session_key``, read when it is first touched.
+
+    Raises:
+        UpdateError: It is saved after it has ended elsewhere.
+    """
+
+    def __init__(self, session_key: str | None = None) -> None:
+        cookies = (session_key,) if session_key else ()
+        super().__init__(cookies, policy=configured_sessions().policy)
+        self.use(partial(find, session_key or None))
+
+    async def _aget_session(self, no_load: bool = False) -> "SessionStore":
+        if not self.is_loaded:
+            fetched = await afind(self.cookies[0] if self.cookies else None)
+            self.use(lambda: fetched)
+        return self
+
+    def delete(self, key: str | None = None) -> None:
+        super().delete(key)
+        if self.intent is Intent.DROP:
+            self.save()
+
+    async def adelete(self, key: str | None = None) -> None:
+        await self._aget_session()
+        await super().adelete(key)
+        if self.intent is Intent.DROP:
+            await self.asave()
+
+    def cycle_key(self) -> None:
+        self.create()
+
+    async def acycle_key(self) -> None:
+        await self.acreate()
+
+    def flush(self) -> None:
+        super().flush()
+        self.save()
+
+    async def aflush(self) -> None:
+        await self._aget_session()
+        super().flush()
+        await self.asave()
+
+    def save(self, must_create: bool = False) -> None:
+        modified = self.modified or must_create
+        super().save(must_create)
+        self._check_it_was_saved(modified)
+
+    async def asave(self, must_create: bool = False) -> None:
+        await self._aget_session()
+        modified = self.modified or must_create
+        await super().asave(must_create)
+        self._check_it_was_saved(modified)
+
+    def _check_it_was_saved(self, modified: bool) -> None:
+        if self.fetched.late:
+            msg = "the session was ended or renewed elsewhere: its changes are lost."
+            raise UpdateError(msg)
+        # Where Django's own middleware is in use, it sends the cookie of a session that is still called modified.
+        self.modified = modified

@@ -1,0 +1,201 @@
+"""
+The way in and out: a request's session from its Cookie header, and the response's headers from its session.
+
+Under WSGI and ASGI alike, and without a thread where nothing has to be waited for.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib.sessions import middleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
+
+from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
+from holdall.session import Phase
+from holdall_django.configuration import configuration, configured_sessions
+from holdall_django.cookies import add_cookies
+from holdall_django.session import DjangoSession
+
+__all__ = ["SessionMiddleware"]
+
+R = TypeVar("R")
+
+_logger = logging.getLogger("holdall")
+
+
+class SessionMiddleware(middleware.SessionMiddleware):
+    """
+    Give each request its session, as ``request.session``.
+
+    It stands where Django's own does, which it is to Django's system checks.
+
+    Raises:
+        ConfigurationError: The settings can't be used; the message says what to do.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if settings.SESSION_ENGINE.startswith("django.contrib.sessions."):
+            msg = (
+                f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}, where Django's test client would look for sessions: "
+                "set it to 'holdall_django.engine'."
+            )
+            raise ConfigurationError(msg)
+        super().__init__(get_response)
+        configured_sessions().prepare("async" if self.async_mode else "sync")
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        self.process_request(request)
+        try:
+            response = cast("HttpResponseBase", self.get_response(request))
+        except BaseException:
+            # Django answers exceptions further in; this is one that it was told to let through.
+            _abandon(cast("DjangoSession", request.session))
+            raise
+        return self.process_response(request, response)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        sessions = configured_sessions()
+        session = sessions.unfetched(
+            request.META.get("HTTP_COOKIE", ""), https=request.is_secure(), session_type=DjangoSession
+        )
+        request.session = cast("DjangoSession", session)
+        if configuration().fetches:
+            try:
+                await sessions.load_async(session)
+            except StoreError as exc:
+                return _answer(exc)
+        try:
+            response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        except BaseException:
+            # As above, or the visitor has gone.
+            await _abandon_async(request.session)
+            raise
+        session = request.session
+        if not isinstance(session, DjangoSession):
+            return response
+        try:
+            _count_use(session)
+            commit = sessions.commit_async(session, status=response.status_code)
+            headers = await (_unbroken(commit) if sessions.waits and session.accessed else commit)
+        except (StoreError, LostWriteError) as exc:
+            return _answer(exc)
+        return _with_headers(response, session, headers)
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.session = cast(
+            "DjangoSession",
+            configured_sessions().fetch(
+                request.META.get("HTTP_COOKIE", ""), https=request.is_secure(), session_type=DjangoSession
+            ),
+        )
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
+        session = request.session
+        if not isinstance(session, DjangoSession):
+            # A test may have put something of its own there.
+            return response
+        try:
+            _count_use(session)
+            headers = configured_sessions().commit(session, status=response.status_code)
+        except (StoreError, LostWriteError) as exc:
+            return _answer(exc)
+        return _with_headers(response, session, headers)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer for a view that failed for want of its session."""
+        return _answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
+
+
+def _count_use(session: DjangoSession) -> None:
+    """Read a session that nobody has looked at, if every request counts as its use."""
+    if configuration().uses_always and session.cookies and session.is_fetched:
+        session.data()
+
+
+def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders) -> HttpResponseBase:
+    if headers.vary:
+        patch_vary_headers(response, ("Cookie",))
+    if headers.cookies or session.unsent:
+        add_cookies(response, (*session.unsent, *headers.cookies))
+        response.headers.setdefault("Cache-Control", "no-store")
+    if not isinstance(response, StreamingHttpResponse) or getattr(response, "file_to_stream", None) is not None:
+        # Nothing of the application's runs while such a body is sent, and nothing would save what came after this.
+        session.phase = Phase.CLOSED
+    elif response.is_async:
+        response.streaming_content = _finishing_async(cast("AsyncIterable[bytes]", response.streaming_content), session)
+    else:
+        response.streaming_content = _finishing(cast("Iterable[bytes]", response.streaming_content), session)
+    return response
+
+
+def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]:
+    """Send *body*, and save what was changed meanwhile before its end is told."""
+    try:
+        yield from body
+    finally:
+        if configuration().is_awaited:
+            async_to_sync(configured_sessions().finish_async)(session)
+        else:
+            configured_sessions().finish(session)
+
+
+async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -> AsyncIterator[bytes]:
+    """Do what ``_finishing`` does."""
+    try:
+        async for chunk in body:
+            yield chunk
+    finally:
+        await configured_sessions().finish_async(session)
+
+
+def _abandon(session: object) -> None:
+    if isinstance(session, DjangoSession):
+        with _failure_logged():
+            configured_sessions().abandon(session)
+
+
+async def _abandon_async(session: object) -> None:
+    if isinstance(session, DjangoSession):
+        with _failure_logged():
+            await configured_sessions().abandon_async(session)
+
+
+@contextmanager
+def _failure_logged() -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        # The failure that came first is the one to tell of.
+        _logger.exception("a session could not be ended after its request had failed")
+
+
+async def _unbroken(commit: Coroutine[Any, Any, R]) -> R:
+    """
+    Take *commit* to its end even if the visitor leaves meanwhile, when Django cancels the request.
+
+    A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
+    """
+    task = asyncio.ensure_future(commit)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _answer(error: Exception) -> HttpResponse:
+    """Say that the session could not be read or written."""
+    status = HTTPStatus.CONFLICT
+    if isinstance(error, StoreError):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
+    return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")
