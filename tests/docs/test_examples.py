@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.blocks import ROOT, compiled, python_blocks
 
+from docs.blocks import ROOT, compiled, python_blocks
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 
 SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from docs.blocks import ROOT, compiled, python_blocks
 
+from docs.blocks import ROOT, compiled, python_blocks
 from holdall import MemoryTable, TableStore
 from holdall.formats import NativeFormat, Record
 from holdall.serializers import _FROM_TAG, TaggedJSON

@@ -1,0 +1,44 @@
+"""
+What a type checker must accept, and what it must refuse: nothing here is run.
+
+A ``type: ignore`` that is not needed is an error, so each one here is a mistake that a checker does find.
+"""
+
+from holdall import (
+    AsyncStore,
+    AsyncTable,
+    AsyncTableStore,
+    CookieOptions,
+    CookieStore,
+    MemoryTable,
+    Sessions,
+    Store,
+    Table,
+    TableStore,
+)
+from holdall.formats import Format, NativeFormat
+from holdall.serializers import Serializer, TaggedJSON
+from holdall.testing import as_async
+
+
+def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) -> None:
+    cookie_format: Format = NativeFormat(secret)
+    table: Table = MemoryTable()
+    _serializer: Serializer = TaggedJSON()
+    cookie_store: Store = CookieStore(cookie_format)
+    _table_store: Store = TableStore(table)
+    _async_table_store: AsyncStore = AsyncTableStore(async_table)
+    _faces: tuple[AsyncTable, AsyncStore] = as_async(table), as_async(sync_store)
+    options: CookieOptions = {"path": "/", "same_site": "Lax", "secure": True}
+    Sessions(cookie_store, key="_shop", **options)
+    Sessions("table", key="sid", table="session")
+
+
+def what_is_refused(secret: str, async_table: AsyncTable) -> None:
+    _not_a_store: Store = MemoryTable()  # type: ignore[assignment]
+    _not_awaited: AsyncTable = MemoryTable()  # type: ignore[assignment]
+    TableStore(async_table)  # type: ignore[arg-type]
+    AsyncTableStore(MemoryTable())  # type: ignore[arg-type]
+    Sessions(CookieStore(NativeFormat(secret)))  # type: ignore[call-arg]
+    Sessions("cookie", key="_shop", secret_key_base=secret, same_site="lax")  # type: ignore[arg-type]
+    Sessions("cookie", key="_shop", secret_key_bass=secret)  # type: ignore[call-arg]
