@@ -1,0 +1,9 @@
+"""How much is tried of what could go on for ever; the environment can ask for more."""
+
+import os
+
+#: Sessions that Hypothesis makes for each property.
+EXAMPLES = int(os.environ.get("HOLDALL_EXAMPLES", "2000"))
+
+#: Tokens and terms that are mutated for each format.
+FUZZED = int(os.environ.get("HOLDALL_FUZZED", "50000"))
