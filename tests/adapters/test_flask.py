@@ -1,10 +1,655 @@
+"""The adapter for Flask: the suite of all adapters, and what only a Flask application has."""
+
+import http.client
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import flask
 import pytest
+from flask import Flask, Response, flash, get_flashed_messages, session, stream_with_context
+from markupsafe import Markup
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.serving import make_server
+
+from holdall import (
+    ConfigurationError,
+    CookieOverflowError,
+    LostWriteError,
+    ResponseStartedError,
+    Sessions,
+    StoreError,
+    TableStore,
+)
+from holdall.keys import WeakSecretWarning
+from holdall.tables import MemoryTable
+from holdall.testing import AdapterConformance, FakeClock
+from holdall_flask import (
+    FlaskSession,
+    Holdall,
+    clear_session,
+    configure_session,
+    delete_session,
+    fetch_session,
+    get_session,
+    put_session,
+)
 from tests.adapters.mounts.flask import mount as mount_flask
 
-from holdall.testing import AdapterConformance
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+FORMER_SECRET = "0c93fa7d81b6e254-9d40b1c7f3a8e625"
 
 
 class TestFlask(AdapterConformance):
     @pytest.fixture
     def mount(self):
         return mount_flask
+
+
+def application(sessions: Sessions | None = None, /, **config: Any) -> Flask:
+    """Return an application that counts, at /count, and says what it has, at /."""
+    app = Flask(__name__)
+    app.config.update(config)
+    Holdall(app, sessions)
+
+    @app.get("/count")
+    def count() -> dict[str, int]:
+        session["n"] = session.get("n", 0) + 1
+        return {"n": session["n"]}
+
+    @app.get("/")
+    def show() -> dict[str, Any]:
+        return get_session()
+
+    return app
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable()
+
+
+@pytest.fixture
+def app(table: MemoryTable) -> Flask:
+    return application(Sessions(TableStore(table), key="_shop", principal_key="user_id"))
+
+
+@pytest.fixture
+def cookie_app() -> Flask:
+    return application(SECRET_KEY=SECRET)
+
+
+def set_cookie(response: Response) -> dict[str, str]:
+    """Return the one cookie that is set, by its name and the lower-case names of its attributes."""
+    (line,) = response.headers.getlist("Set-Cookie")
+    (name, value), *attributes = (part.strip().partition("=")[::2] for part in line.split(";"))
+    return {name: value} | {attribute.lower(): value for attribute, value in attributes}
+
+
+# By Flask's own settings.
+
+
+def test_a_secret_key_is_all_that_is_needed(cookie_app: Flask) -> None:
+    client = cookie_app.test_client()
+
+    cookie = set_cookie(client.get("/count"))
+
+    assert cookie.keys() == {"session", "path", "httponly", "samesite"}
+    assert (cookie["path"], cookie["samesite"]) == ("/", "Lax")
+    assert client.get("/").json == {"n": 1}
+
+
+def test_flasks_settings_are_those_of_the_cookie() -> None:
+    app = application(
+        SECRET_KEY=SECRET,
+        SESSION_COOKIE_NAME="_shop",
+        SESSION_COOKIE_DOMAIN="shop.example",
+        SESSION_COOKIE_PATH="/basket",
+        SESSION_COOKIE_HTTPONLY=False,
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_SAMESITE="None",
+        SESSION_COOKIE_PARTITIONED=True,
+    )
+
+    cookie = set_cookie(app.test_client().get("/count"))
+
+    assert cookie.pop("_shop")
+    assert cookie == {"domain": "shop.example", "path": "/basket", "secure": "", "samesite": "None", "partitioned": ""}
+
+
+def test_the_path_is_the_application_root_unless_told() -> None:
+    app = application(SECRET_KEY=SECRET, APPLICATION_ROOT="/shop")
+
+    assert set_cookie(app.test_client().get("/count"))["path"] == "/shop"
+
+
+def test_settings_may_come_after_the_extension_and_before_the_first_request() -> None:
+    app = application()
+    app.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME="late")
+
+    assert "late" in set_cookie(app.test_client().get("/count"))
+
+
+def test_one_extension_serves_applications_of_different_settings() -> None:
+    extension = Holdall()
+    apps = [Flask(__name__), Flask(__name__)]
+    for app, secret in zip(apps, (SECRET, FORMER_SECRET), strict=True):
+        app.secret_key = secret
+        extension.init_app(app)
+        app.add_url_rule("/", view_func=lambda: put_session("n", 1) or get_session())
+    first, second = (app.test_client() for app in apps)
+    value = set_cookie(first.get("/"))["session"]
+
+    second.set_cookie("session", value)
+    with second.session_transaction() as session:
+        assert session.new
+
+
+def test_cookies_under_a_fallback_are_still_read() -> None:
+    old = set_cookie(application(SECRET_KEY=FORMER_SECRET).test_client().get("/count"))["session"]
+    client = application(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=[FORMER_SECRET]).test_client()
+    client.set_cookie("session", old)
+
+    assert client.get("/count").json == {"n": 2}
+    fresh = application(SECRET_KEY=SECRET).test_client()
+    fresh.set_cookie("session", client.get_cookie("session").value)
+    assert fresh.get("/").json == {"n": 2}
+
+
+@pytest.mark.parametrize(("refresh", "expected"), [(True, {"n": 1}), (False, {})])
+def test_use_prolongs_a_session_unless_flask_is_told_otherwise(refresh: bool, expected: dict[str, int]) -> None:
+    clock = FakeClock(datetime.now(UTC) - timedelta(hours=2))
+    before = Sessions("cookie", key="session", secret_key_base=SECRET, idle_timeout=timedelta(hours=3), clock=clock)
+    kept = before.fetch()
+    kept["n"] = 1
+    value = before.commit(kept).cookie
+    app = application(
+        SECRET_KEY=SECRET, PERMANENT_SESSION_LIFETIME=timedelta(hours=1), SESSION_REFRESH_EACH_REQUEST=refresh
+    )
+    client = app.test_client()
+    client.set_cookie("session", value)
+
+    assert client.get("/").json == expected
+
+
+def test_without_a_secret_key_flask_says_so() -> None:
+    app = application()
+    app.testing = True
+    client = app.test_client()
+
+    with pytest.raises(RuntimeError, match="session is unavailable"), app.test_request_context():
+        session["n"] = 1
+    with app.test_request_context():
+        assert session.get("n") is None
+    with pytest.raises(RuntimeError, match="did not open a session"), client.session_transaction():
+        pass
+
+
+def test_a_weak_secret_is_refused_and_the_message_names_flasks_settings(caplog: pytest.LogCaptureFixture) -> None:
+    response = application(SECRET_KEY="dev").test_client().get("/count")
+
+    assert response.status_code == 500
+    assert "Set-Cookie" not in response.headers
+    (record,) = caplog.records
+    assert isinstance(record.exc_info[1], ConfigurationError)
+    assert "SECRET_KEY" in record.exc_info[1].__notes__[0]
+
+
+@pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
+def test_a_weak_secret_is_a_warning_in_debug_and_testing_mode(mode: str) -> None:
+    client = application(SECRET_KEY="dev", **{mode: True}).test_client()
+
+    with pytest.warns(WeakSecretWarning):
+        assert client.get("/count").json == {"n": 1}
+
+
+def test_a_store_that_is_awaited_is_refused_at_set_up() -> None:
+    class AwaitedStore:
+        async def get(self, cookie: str, *, key: str) -> Any: ...
+
+        async def put(self, stored: Any, draft: Any, *, key: str) -> Any: ...
+
+        async def delete(self, stored: Any, *, key: str, tombstone: Any = None) -> Any: ...
+
+    with pytest.raises(ConfigurationError, match="AwaitedStore"):
+        Holdall(Flask(__name__), Sessions(AwaitedStore(), key="sid"))
+
+
+# What Flask and its extensions expect of a session.
+
+
+def test_a_permanent_session_outlives_the_browser() -> None:
+    app = application(SECRET_KEY=SECRET, PERMANENT_SESSION_LIFETIME=timedelta(hours=1))
+    app.before_request(lambda: setattr(session, "permanent", True))
+    client = app.test_client()
+
+    assert set_cookie(client.get("/count"))["max-age"] == "3600"
+    assert client.get("/").json == {"n": 1, "_permanent": True}
+
+
+def test_saying_again_that_it_is_permanent_writes_nothing(cookie_app: Flask) -> None:
+    cookie_app.before_request(lambda: setattr(session, "permanent", True))
+    client = cookie_app.test_client()
+    client.get("/count")
+
+    assert "Set-Cookie" not in client.get("/").headers
+
+
+def test_a_session_can_be_made_to_end_with_the_browser_again(app: Flask) -> None:
+    client = app.test_client()
+    with client.session_transaction() as session:
+        assert not session.permanent
+        session.permanent = True
+    assert client.get_cookie("_shop").max_age == timedelta(days=7).total_seconds()
+
+    with client.session_transaction() as session:
+        session.permanent = False
+
+    assert client.get_cookie("_shop").max_age is None
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [({"idle_timeout": None}, 34560000), ({"idle_timeout": timedelta(days=500)}, 34560000), ({"max_age": 60}, 60)],
+)
+def test_a_permanent_cookie_lives_as_long_as_browsers_allow(options: dict[str, Any], seconds: int) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, **options)
+    client = application(sessions).test_client()
+
+    with client.session_transaction() as session:
+        session.permanent = True
+
+    assert client.get_cookie("_shop").max_age == seconds
+
+
+def test_new_accessed_and_modified_say_what_flask_means(app: Flask) -> None:
+    client = app.test_client()
+
+    with client.session_transaction() as session:
+        assert isinstance(session, FlaskSession)
+        assert (session.accessed, session.modified) == (False, False)
+        assert session.new
+        session["cart"] = []
+        assert (session.accessed, session.modified) == (True, True)
+    with client.session_transaction() as session:
+        assert not session.new
+        session["cart"].append(7)
+        assert session.modified
+    assert client.get("/").json == {"cart": [7]}
+
+
+def test_flashed_messages_survive_a_redirect(cookie_app: Flask) -> None:
+    @cookie_app.get("/buy")
+    def buy() -> Any:
+        flash(Markup("<b>bought</b>"), "info")
+        flash("pay now")
+        return flask.redirect("/thanks")
+
+    @cookie_app.get("/thanks")
+    def thanks() -> str:
+        return repr(get_flashed_messages(with_categories=True))
+
+    client = cookie_app.test_client()
+
+    assert client.get("/buy", follow_redirects=True).text == repr(
+        [("info", Markup("<b>bought</b>")), ("message", "pay now")]
+    )
+    assert client.get("/thanks").text == "[]"
+
+
+def test_the_types_that_flask_keeps_survive(cookie_app: Flask) -> None:
+    values = {
+        "tuple": (1, (2,)),
+        "bytes": b"\xff",
+        "html": Markup("<i>"),
+        "uuid": UUID(int=7),
+        "time": datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "tags": [{" t": "not a tuple"}, {" di": 1}, {"$tuple": 1}, {"$dict": {"$set": 1}}],
+    }
+    client = cookie_app.test_client()
+    with client.session_transaction() as session:
+        session.update(values)
+
+    with client.session_transaction() as session:
+        found = dict(session)
+    assert found == values
+    assert isinstance(found["html"], Markup)
+
+
+def test_the_session_is_saved_after_all_after_request_functions(app: Flask) -> None:
+    @app.after_request
+    def note(response: Response) -> Response:
+        session["noted"] = True
+        return response
+
+    client = app.test_client()
+    client.get("/count")
+
+    assert client.get("/").json["noted"]
+
+
+def test_what_a_teardown_function_changes_is_saved(app: Flask) -> None:
+    app.teardown_request(lambda _: session.update(torn_down=True) if flask.request.path == "/" else None)
+    client = app.test_client()
+    client.get("/count")
+
+    client.get("/").close()
+
+    assert client.get("/").json == {"n": 1, "torn_down": True}
+
+
+def test_https_behind_a_proxy_sets_secure(cookie_app: Flask) -> None:
+    cookie_app.wsgi_app = ProxyFix(cookie_app.wsgi_app)
+    client = cookie_app.test_client()
+
+    assert "secure" in set_cookie(client.get("/count", headers={"X-Forwarded-Proto": "https"}))
+    assert "secure" not in set_cookie(client.get("/count"))
+
+
+# Plug's verbs.
+
+
+def test_verbs(app: Flask) -> None:
+    with app.test_request_context():
+        put_session("n", None)
+        assert get_session("n", 1) is None
+        assert get_session("absent", 1) == 1
+        assert get_session("absent") is None
+        assert get_session() == {"n": None}
+        delete_session("n")
+        delete_session("n")
+        assert get_session() == {}
+        put_session("n", 1)
+        clear_session()
+        assert get_session() == {}
+        assert fetch_session() is fetch_session()
+
+
+def test_configure_takes_plugs_options_and_dynamos(app: Flask) -> None:
+    @app.get("/configured")
+    def configured() -> str:
+        put_session("n", 1)
+        configure_session("path", "/basket")
+        configure_session(renew=True, same_site="Strict")
+        return ""
+
+    cookie = set_cookie(app.test_client().get("/configured"))
+
+    assert (cookie["path"], cookie["samesite"]) == ("/basket", "Strict")
+
+
+def test_verbs_without_a_session_say_what_to_do() -> None:
+    app = Flask(__name__)
+    app.secret_key = SECRET
+
+    with app.test_request_context(), pytest.raises(RuntimeError, match="Holdall"):
+        fetch_session()
+
+
+# Errors.
+
+
+class BrokenTable(MemoryTable):
+    """A table whose backend is gone."""
+
+    def insert(self, digest: bytes, row: Any) -> bool:
+        msg = "the table's backend is gone"
+        raise StoreError(msg)
+
+    def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+        raise StoreError
+
+
+@pytest.fixture
+def broken_app() -> Flask:
+    return application(Sessions(TableStore(BrokenTable()), key="sid"))
+
+
+def test_a_failing_store_is_logged(broken_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    response = broken_app.test_client().get("/count")
+
+    assert response.status_code == 503
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert isinstance(record.exc_info[1], StoreError)
+
+
+@pytest.mark.parametrize("kind", [StoreError, 503, Exception])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_errorhandler_of_the_applications_own_comes_first(kind: Any, when: str) -> None:
+    def answer(error: Exception) -> tuple[str, int]:
+        return "later, please", 503
+
+    app = Flask(__name__)
+    if when == "before":
+        app.register_error_handler(kind, answer)
+    Holdall(app, Sessions(TableStore(BrokenTable()), key="sid"))
+    if when == "after":
+        app.register_error_handler(kind, answer)
+    app.add_url_rule("/", view_func=lambda: put_session("n", 1) or "")
+
+    response = app.test_client().get("/")
+
+    assert (response.status_code, response.text) == (503, "later, please")
+
+
+def test_the_answer_to_a_failure_passes_the_after_request_functions(broken_app: Flask) -> None:
+    @broken_app.after_request
+    def allow(response: Response) -> Response:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+    response = broken_app.test_client().get("/count")
+
+    assert response.status_code == 503
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_a_body_that_is_not_sent_for_a_failure_is_closed(broken_app: Flask) -> None:
+    body = BytesIO(b"never sent")
+
+    @broken_app.get("/body")
+    def sent() -> Response:
+        put_session("n", 1)
+        return Response(body)
+
+    response = broken_app.test_client().get("/body")
+    response.close()
+
+    assert response.status_code == 503
+    assert body.closed
+
+
+@pytest.mark.parametrize(("handlers", "status"), [({}, 409), ({LostWriteError: lambda _: ("lost", 410)}, 410)])
+def test_a_lost_write_is_409_if_it_is_to_be_raised(table: MemoryTable, handlers: dict[Any, Any], status: int) -> None:
+    sessions = Sessions(TableStore(table), key="sid", on_lost_write="raise")
+    app = application(sessions)
+
+    for kind, handler in handlers.items():
+        app.register_error_handler(kind, handler)
+
+    @app.get("/late")
+    def late() -> str:
+        session["n"] = 2
+        elsewhere = sessions.resume(flask.request.cookies["sid"])
+        elsewhere.configure(drop=True)
+        sessions.commit(elsewhere)
+        return ""
+
+    client = app.test_client()
+    client.get("/count")
+
+    assert client.get("/late").status_code == status
+    assert client.get("/").json == {}
+
+
+def fill(app: Flask) -> None:
+    @app.get("/fill")
+    def fill() -> str:
+        session["big"] = "x" * 5000
+        return "filled"
+
+
+def test_an_errorhandler_may_clear_a_session_that_is_too_large_and_send_it(cookie_app: Flask) -> None:
+    fill(cookie_app)
+
+    @cookie_app.errorhandler(CookieOverflowError)
+    def too_large(error: CookieOverflowError) -> tuple[str, int]:
+        session.clear()
+        session["told"] = True
+        return "emptied", 200
+
+    client = cookie_app.test_client()
+    client.get("/count")
+
+    response = client.get("/fill")
+
+    assert (response.status_code, response.text) == (200, "emptied")
+    assert len(response.headers.getlist("Set-Cookie")) == 1
+    assert response.headers.getlist("Vary") == ["Cookie"]
+    assert client.get("/").json == {"told": True}
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_errorhandler_that_leaves_it_too_large_ends_in_a_clean_500(cookie_app: Flask, status: int) -> None:
+    fill(cookie_app)
+    cookie_app.register_error_handler(CookieOverflowError, lambda _: ("oh", status))
+    client = cookie_app.test_client()
+    client.get("/count")
+
+    response = client.get("/fill")
+
+    assert response.status_code == 500
+    assert "Set-Cookie" not in response.headers
+    assert client.get("/").json == {"n": 1}
+
+
+def test_what_cannot_be_stored_reaches_the_errorhandlers_too(cookie_app: Flask) -> None:
+    @cookie_app.get("/hide")
+    def hide() -> str:
+        session["list"] = hidden = []
+        hidden.append(object())
+        return ""
+
+    @cookie_app.errorhandler(TypeError)
+    def refused(error: TypeError) -> tuple[str, int]:
+        session.clear()
+        return str(error), 400
+
+    response = cookie_app.test_client().get("/hide")
+
+    assert response.status_code == 400
+    assert "session['list'][0]" in response.text
+
+
+def test_an_error_is_raised_in_testing_mode_as_flask_does(cookie_app: Flask) -> None:
+    cookie_app.testing = True
+    fill(cookie_app)
+
+    with pytest.raises(CookieOverflowError, match="'big'"):
+        cookie_app.test_client().get("/fill")
+
+
+def test_a_failure_on_top_of_a_failure_leaves_the_first_ones_answer(
+    broken_app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    @broken_app.get("/fail")
+    def fail() -> tuple[str, int]:
+        configure_session(renew=True)
+        return "sorry", 502
+
+    response = broken_app.test_client().get("/fail")
+
+    assert (response.status_code, response.text) == (502, "sorry")
+    assert [type(record.exc_info[1]) for record in caplog.records] == [StoreError]
+
+
+# Bodies that are sent piece by piece.
+
+
+def test_a_body_with_context_reads_the_session(cookie_app: Flask) -> None:
+    @cookie_app.get("/streamed")
+    def streamed() -> Response:
+        @stream_with_context
+        def body() -> Iterator[str]:
+            yield "n is "
+            yield str(session["n"])
+
+        return Response(body())
+
+    client = cookie_app.test_client()
+    client.get("/count")
+
+    assert client.get("/streamed").text == "n is 1"
+
+
+def test_a_file_that_the_server_takes_as_it_is_ends_all_changes(app: Flask) -> None:
+    kept: list[FlaskSession] = []
+
+    @app.get("/file")
+    def file() -> Response:
+        kept.append(fetch_session())
+        return flask.send_file(BytesIO(b"a file"), "text/plain")
+
+    client = app.test_client()
+    client.get("/count")
+    client.get("/file").close()
+
+    with pytest.raises(ResponseStartedError):
+        kept[0]["n"] = 2
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Flask], int]]:
+    """Serve applications by HTTP; return the port."""
+    servers = []
+
+    def serve(app: Flask) -> int:
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        return server.port
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_real_server_saves_what_the_body_changed_before_the_reader_sees_its_end(
+    app: Flask, serve: Callable[[Flask], int]
+) -> None:
+    go_on = threading.Event()
+
+    @app.get("/streamed")
+    def streamed() -> Response:
+        @stream_with_context
+        def body() -> Iterator[str]:
+            yield "."
+            assert go_on.wait(10)
+            session["n"] = 2
+            yield "."
+
+        return Response(body())
+
+    port = serve(app)
+    cookie = get(port, "/count").headers["Set-Cookie"].split(";")[0]
+    answer = get(port, "/streamed", cookie)
+
+    assert answer.read(1) == b"."
+    assert get(port, "/", cookie).read() == b'{"n":1}\n'
+    go_on.set()
+    assert answer.read() == b"."
+    assert get(port, "/", cookie).read() == b'{"n":2}\n'
+
+
+def get(port: int, path: str, cookie: str = "") -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Cookie": cookie})
+    return connection.getresponse()

@@ -72,13 +72,15 @@ class _Interface(SessionInterface):
         if sessions is None:
             if not app.secret_key:
                 return None
-            sessions = self._sessions = self._configured(app)
+            sessions = self._configured(app)
+            sessions.prepare("sync")
+            self._sessions = sessions
         cookies = request.environ.get("HTTP_COOKIE", "")
         return cast("FlaskSession", sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession))
 
     def is_null_session(self, obj: object) -> bool:
         # Flask saves what it has even if none could be opened.
-        return obj is None or super().is_null_session(obj)
+        return obj is None or isinstance(obj, self.null_session_class)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         sessions, opened = cast("Sessions", self._sessions), cast("FlaskSession", session)
@@ -89,6 +91,7 @@ class _Interface(SessionInterface):
             return
         _add(headers, response)
         finish = partial(sessions.finish, opened)
+        # What a teardown function changes is saved too.
         response.call_on_close(finish)
         if response.direct_passthrough:
             # The server takes such a body, a file, as it is, and nobody hears of its end.
