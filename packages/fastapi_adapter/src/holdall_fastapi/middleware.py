@@ -29,6 +29,7 @@ _logger = logging.getLogger("holdall")
 _HEADERS_LEAVE = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _BODY_LEAVES = frozenset({"http.response.body", "websocket.http.response.body"})
 
+_VARY = (b"vary", b"Cookie")
 _NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -96,24 +97,26 @@ class SessionMiddleware:
 class _Exchange:
     """A request and its response, or a WebSocket, as far as they concern the session."""
 
-    __slots__ = ("_commit_error", "_left", "_send", "_session", "_sessions", "_started", "_streamed")
+    # Of the class until something happens: most requests set none of them.
+    _started = False
+    _streamed = False
+    _left = False
+    _commit_error: StoreError | LostWriteError | None = None
 
     def __init__(self, sessions: Sessions, session: Session, send: Send) -> None:
         self._sessions = sessions
         self._session = session
         self._send = send
-        self._started = False
-        self._streamed = False
-        self._left = False
-        self._commit_error: StoreError | LostWriteError | None = None
 
     async def send(self, message: Message) -> None:
         """Pass *message* on to the server, having done what the session needs before."""
         kind = message["type"]
         if not self._started:
             if kind in _HEADERS_LEAVE:
-                message = _with_headers(message, await self._commit(message.get("status", 200)))
+                wanted = await self._commit(message.get("status", 200))
                 self._started = True
+                if wanted.vary:
+                    message = _with_headers(message, wanted)
             elif kind == "websocket.close":
                 # Refused before it was accepted: the server makes a 403 of it, with headers of its own.
                 await self._sessions.abandon_async(self._session, status=403, in_thread=to_thread.run_sync)
@@ -134,6 +137,8 @@ class _Exchange:
 
     async def end(self) -> None:
         """Save what was changed since the headers went, background tasks included."""
+        if not self._session.accessed:
+            return
         if self._started:
             await self._sessions.finish_async(self._session, in_thread=to_thread.run_sync)
         else:
@@ -191,28 +196,29 @@ async def _in_own_task(commit: Coroutine[Any, Any, R]) -> R:
 
 
 def _with_headers(message: Message, wanted: ResponseHeaders) -> Message:
-    if not wanted.vary:
-        return message
     # A list of our own: an application may send one response object to many visitors.
     headers = [*message.get("headers", ())]
-    headers += ((b"set-cookie", str(cookie).encode("latin-1")) for cookie in wanted.cookies)
     if message["type"] != "websocket.accept":
-        # What follows speaks to caches, and none keeps a handshake.
-        _vary_by_cookie(headers)
-        if wanted.no_store and all(name.lower() != b"cache-control" for name, _ in headers):
-            headers.append(_NO_STORE)
+        # For caches, and none keeps a handshake.
+        _tell_caches(headers, no_store=wanted.no_store)
+    headers += [(b"set-cookie", str(cookie).encode("latin-1")) for cookie in wanted.cookies]
     return {**message, "headers": headers}
 
 
-def _vary_by_cookie(headers: list[tuple[bytes, bytes]]) -> None:
-    lines = [at for at, (name, _) in enumerate(headers) if name.lower() == b"vary"]
-    if not lines:
-        headers.append((b"vary", b"Cookie"))
-        return
-    listed = {each.strip().lower() for at in lines for each in headers[at][1].split(b",")}
-    if listed.isdisjoint((b"cookie", b"*")):
-        name, value = headers[lines[-1]]
-        headers[lines[-1]] = (name, value + b", Cookie")
+def _tell_caches(headers: list[tuple[bytes, bytes]], *, no_store: bool) -> None:
+    """Add ``Vary: Cookie``, and ``Cache-Control: no-store`` if asked for, to what the application says itself."""
+    names = [name for name, _ in headers]
+    if b"vary" not in names:
+        headers.append(_VARY)
+    elif not any(_varies_by_cookie(value) for name, value in headers if name == b"vary"):
+        at = names.index(b"vary")
+        headers[at] = (b"vary", headers[at][1] + b", Cookie")
+    if no_store and b"cache-control" not in names:
+        headers.append(_NO_STORE)
+
+
+def _varies_by_cookie(vary: bytes) -> bool:
+    return any(each.strip().lower() in (b"cookie", b"*") for each in vary.split(b","))
 
 
 async def _refuse(error: StoreError | LostWriteError, scope: Scope, send: Send) -> None:
