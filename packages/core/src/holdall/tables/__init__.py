@@ -40,4 +40,13 @@ def _open_memory(url: str, form: Form, clock: Clock) -> Table:
     return MemoryTable.named(url.removeprefix("memory://"), clock=clock)
 
 
-_OPENERS: dict[str, Callable[[str, Form, Clock], Table | AsyncTable]] = {"memory": _open_memory}
+def _open_sqlite(url: str, form: Form, clock: Clock) -> Table:
+    from holdall.tables.sqlite import SQLiteTable
+
+    return SQLiteTable(url.removeprefix("sqlite:///"), clock=clock)
+
+
+_OPENERS: dict[str, Callable[[str, Form, Clock], Table | AsyncTable]] = {
+    "memory": _open_memory,
+    "sqlite": _open_sqlite,
+}

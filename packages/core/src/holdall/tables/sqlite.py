@@ -1,0 +1,290 @@
+"""
+Rows in an SQLite file: the embedded table for several processes on one machine.
+
+Write-ahead logging lets readers go on while one process writes. Every verb is one guarded statement, or two in one
+transaction, so that processes need nothing but the file to agree.
+"""
+
+import itertools
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from holdall.clock import Clock, utc_now
+from holdall.errors import ConfigurationError, StoreError
+from holdall.tables.contract import Listed, Replacement, Row
+
+__all__ = ["SQLiteTable"]
+
+# In the file's header: whose file it is ("hold" in ASCII), and of which layout.
+_APPLICATION_ID = 0x686F6C64
+_LAYOUT = 1
+
+# Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
+_GRID_SECONDS = 3600
+# Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
+_WRITES_PER_SWEEP = 64
+_SWEPT_AT_ONCE = 256
+
+_SCHEMA = """
+CREATE TABLE session (
+    digest BLOB PRIMARY KEY,
+    data BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    principal TEXT,
+    due INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX session_due ON session (due);
+CREATE INDEX session_principal ON session (principal) WHERE principal IS NOT NULL
+"""
+
+_READ = "SELECT data, version, expires, created, principal FROM session WHERE digest = ? AND expires > ?"
+_INSERT = """
+INSERT INTO session (digest, data, version, expires, created, principal, due)
+VALUES (:digest, :data, :version, :expires, :created, :principal, :due)
+ON CONFLICT (digest) DO UPDATE
+SET data = :data, version = :version, expires = :expires, created = :created, principal = :principal, due = :due
+WHERE session.expires <= :now
+"""
+_REPLACE = """
+UPDATE session SET data = :data, version = :version, expires = :expires, due = :due
+WHERE digest = :digest AND version = :old_version AND version > 0 AND expires > :now
+"""
+_TOUCH = """
+UPDATE session SET expires = max(expires, :expires), due = max(due, :due)
+WHERE digest = :digest AND version > 0 AND expires > :now
+"""
+_LIVE = """
+SELECT data, version, expires, created, principal FROM session
+WHERE digest = :digest AND version > 0 AND expires > :now
+"""
+_DELETE = """
+DELETE FROM session WHERE digest = :digest AND version > 0 AND expires > :now
+RETURNING data, version, expires, created, principal
+"""
+_BURY = "UPDATE session SET data = x'', version = 0, expires = ?, due = ?, principal = NULL WHERE digest = ?"
+_FIND = "SELECT digest, created, expires FROM session WHERE principal = ? AND expires > ? ORDER BY created, digest"
+_SWEEP = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE due <= :now LIMIT :limit)"
+_SWEEP_TO_THE_SECOND = """
+DELETE FROM session WHERE digest IN (
+    SELECT digest FROM session WHERE due <= :due AND expires <= :now LIMIT :limit
+)
+"""
+
+
+class SQLiteTable:
+    """
+    A table in the SQLite file *path*, which is made on first use.
+
+    Threads and processes may share one; each thread gets a connection of its own, and a forked process opens its own.
+
+    Args:
+        path: The file. It must lie on a local disk: write-ahead logging does not work over a network.
+        busy_timeout: How long a write waits for another process's, before it is a ``StoreError``.
+        synchronous: ``"NORMAL"`` may lose the last writes when the machine loses power, never when a process dies;
+            ``"FULL"`` waits for the disk with each write. The file stays whole with both.
+
+    Raises:
+        ConfigurationError: The file is another program's, or of a newer layout.
+    """
+
+    leaves_process = True
+    blocking_reads = False
+    blocking_writes = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        busy_timeout: timedelta = timedelta(seconds=5),
+        synchronous: str = "NORMAL",
+        clock: Clock = utc_now,
+    ) -> None:
+        if synchronous not in ("NORMAL", "FULL"):
+            msg = f"synchronous={synchronous!r} is neither 'NORMAL' nor 'FULL'."
+            raise ConfigurationError(msg)
+        self.path = Path(path)
+        self.clock = clock
+        self._busy_timeout = busy_timeout
+        self._synchronous = synchronous
+        self._local = threading.local()
+        self._writes = itertools.count(1)
+
+    def read(self, digest: bytes) -> Row | None:
+        found = self._execute(_READ, (digest, self._now())).fetchone()
+        return None if found is None else _row(*found)
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        now = self._now()
+        self._sweep_now_and_then(now)
+        return self._execute(_INSERT, _values(digest, row, now)).rowcount == 1
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        now = self._now()
+        self._sweep_now_and_then(now)
+        values = _values(digest, row, now) | {"old_version": version}
+        if self._execute(_REPLACE, values).rowcount == 1:
+            return Replacement.REPLACED
+        live = self._execute(_LIVE, {"digest": digest, "now": now}).fetchone()
+        return Replacement.GONE if live is None else Replacement.CONFLICT
+
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        values = {"digest": digest, "now": self._now(), "expires": _seconds(expires), "due": _due(expires)}
+        return self._execute(_TOUCH, values).rowcount == 1
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        which = {"digest": digest, "now": self._now()}
+        if tombstone is None:
+            found = self._execute(_DELETE, which).fetchone()
+        else:
+            with self._transaction():
+                found = self._execute(_LIVE, which).fetchone()
+                if found is not None:
+                    self._execute(_BURY, (_seconds(tombstone), _due(tombstone), digest))
+        return None if found is None else _row(*found)
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        found = self._execute(_FIND, (principal, self._now())).fetchall()
+        return [Listed(digest, _time(created), _time(expires)) for digest, created, expires in found]
+
+    def sweep(self, limit: int = 1000) -> int:
+        now = self._now()
+        return self._execute(_SWEEP_TO_THE_SECOND, {"due": _ceiling(now), "now": now, "limit": limit}).rowcount
+
+    def close(self) -> None:
+        """Close this thread's connection; the next call opens it again. Others close when their thread ends."""
+        self._local.__dict__.clear()
+
+    def _now(self) -> int:
+        return _seconds(self.clock())
+
+    def _sweep_now_and_then(self, now: int) -> None:
+        if next(self._writes) % _WRITES_PER_SWEEP == 0:
+            self._execute(_SWEEP, {"now": now, "limit": _SWEPT_AT_ONCE})
+
+    def _execute(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection().execute(statement, values)
+        except sqlite3.Error as exc:
+            raise self._failure(exc) from exc
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # Immediate: one that begins by reading could find at its first write that it came too late.
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
+
+    def _connection(self) -> sqlite3.Connection:
+        """Return this thread's connection, of this process."""
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is not None and held.pid == os.getpid():
+            return held.connection
+        if held is not None:
+            # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
+            _left_to_the_parent.append(held)
+        held = self._local.held = _Held(self._open())
+        return held.connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
+        )
+        try:
+            _lay_out(connection, self.path)
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _failure(self, exc: sqlite3.Error) -> StoreError:
+        return StoreError(f"SQLite could not use {self.path}: {exc}.")
+
+
+class _Held:
+    """A connection that closes with the thread that it belongs to."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.pid = os.getpid()
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            self.connection.close()
+
+
+_left_to_the_parent: list[_Held] = []
+
+
+def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
+    """Make sure that the file has our tables, in a layout that we know."""
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        connection.execute("PRAGMA journal_mode = WAL")
+    if _layout(connection) == (_APPLICATION_ID, _LAYOUT):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    # Another process may have been first.
+    application_id, layout = _layout(connection)
+    in_use = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,)
+    if application_id == 0 and layout == 0 and not in_use:
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+    connection.execute("COMMIT")
+    if application_id == _APPLICATION_ID and layout != _LAYOUT:
+        msg = f"{path} has layout {layout}, and this holdall knows {_LAYOUT}: update holdall, or use a new file."
+        raise ConfigurationError(msg)
+    if application_id != _APPLICATION_ID and in_use:
+        msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
+        raise ConfigurationError(msg)
+
+
+def _layout(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application_id, version
+
+
+def _values(digest: bytes, row: Row, now: int) -> dict[str, object]:
+    return {
+        "digest": digest,
+        "data": row.data,
+        "version": row.version,
+        "expires": _seconds(row.expires),
+        "created": _seconds(row.created),
+        "principal": row.principal,
+        "due": _due(row.expires),
+        "now": now,
+    }
+
+
+def _row(data: bytes, version: int, expires: int, created: int, principal: str | None) -> Row:
+    return Row(data, version, _time(expires), _time(created), principal)
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _due(expires: datetime) -> int:
+    return _ceiling(_seconds(expires))
+
+
+def _ceiling(seconds: int) -> int:
+    return -(-seconds // _GRID_SECONDS) * _GRID_SECONDS

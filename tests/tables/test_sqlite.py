@@ -1,0 +1,237 @@
+"""The table in an SQLite file: the contract, and what belongs to a file that processes share."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
+from holdall.tables import Replacement, Row
+from holdall.tables.sqlite import SQLiteTable
+from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+
+DAY = timedelta(days=1)
+_DONE = Replacement.REPLACED
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sessions.db"
+
+
+@pytest.fixture
+def sqlite(path: Path, clock: FakeClock) -> Iterator[SQLiteTable]:
+    table = SQLiteTable(path, clock=clock)
+    yield table
+    table.close()
+
+
+class TestSQLiteTable(TableConformance):
+    @pytest.fixture
+    def table(self, sqlite: SQLiteTable) -> AsyncTable:
+        return as_async(sqlite)
+
+
+class TestInterleavings(InterleavingConformance):
+    triples = False
+
+    @pytest.fixture
+    def make_table(self, path: Path) -> Callable[[FakeClock], AsyncTable]:
+        return lambda clock: as_async(SQLiteTable(path, clock=clock))
+
+
+def _row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
+    return Row(data, version, clock() + DAY, clock(), None)
+
+
+def test_a_url_names_the_file(path: Path, clock: FakeClock) -> None:
+    sessions = Sessions("table", table=f"sqlite:///{path}", key="sid", clock=clock)
+    session = sessions.fetch()
+    session["seen"] = 1
+    cookie = sessions.commit(session).cookie
+
+    other = Sessions(TableStore(SQLiteTable(path, clock=clock)), key="sid", clock=clock)
+
+    assert dict(other.resume(cookie)) == {"seen": 1}
+
+
+def test_another_process_sees_the_rows(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
+    sqlite.insert(b"1" * 32, _row(clock))
+
+    probe = f"import sqlite3; print(sqlite3.connect({str(path)!r}).execute('SELECT count(*) FROM session').fetchone())"
+    seen = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+
+    assert seen.stdout == "(1,)\n"
+
+
+def test_a_forked_process_opens_a_connection_of_its_own(sqlite: SQLiteTable, clock: FakeClock) -> None:
+    sqlite.insert(b"1" * 32, _row(clock))
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: os._exit(0 if sqlite.replace(b"1" * 32, _row(clock, b"child", 2), version=1) is _DONE else 1)
+    )
+
+    child.start()
+    child.join()
+
+    assert child.exitcode == 0
+    assert sqlite.replace(b"1" * 32, _row(clock, b"parent", 3), version=2) is _DONE
+
+
+def test_a_file_of_another_program_is_refused_and_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE session (mine)")
+    other.close()
+
+    with pytest.raises(ConfigurationError, match="another program"):
+        SQLiteTable(path).read(b"1" * 32)
+    with pytest.raises(ConfigurationError, match="another program"):
+        SQLiteTable(path).read(b"1" * 32)
+
+
+def test_a_file_of_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) -> None:
+    sqlite.sweep()
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+
+    with pytest.raises(ConfigurationError, match="layout 99"):
+        SQLiteTable(path).read(b"1" * 32)
+
+
+def test_a_file_that_another_process_keeps_locked_is_a_store_error(path: Path, clock: FakeClock) -> None:
+    table = SQLiteTable(path, clock=clock, busy_timeout=timedelta(milliseconds=50))
+    table.sweep()
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreError, match="locked"):
+        table.insert(b"1" * 32, _row(clock))
+
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert table.insert(b"1" * 32, _row(clock))
+    table.close()
+
+
+def test_a_renewal_that_fails_half_way_leaves_the_row_as_it_was(
+    sqlite: SQLiteTable, path: Path, clock: FakeClock
+) -> None:
+    sqlite.insert(b"1" * 32, _row(clock))
+    breaker = sqlite3.connect(path, isolation_level=None)
+    breaker.execute("CREATE TRIGGER broken BEFORE UPDATE ON session BEGIN SELECT RAISE(ABORT, 'broken'); END")
+
+    with pytest.raises(StoreError, match="broken"):
+        sqlite.delete(b"1" * 32, tombstone=clock() + DAY)
+
+    breaker.execute("DROP TRIGGER broken")
+    breaker.close()
+    assert sqlite.read(b"1" * 32) == _row(clock)
+
+
+def test_a_read_only_file_is_a_store_error_on_writing_and_readable(path: Path, clock: FakeClock) -> None:
+    table = SQLiteTable(path, clock=clock)
+    table.insert(b"1" * 32, _row(clock))
+    table._connection().execute("PRAGMA query_only = ON")
+
+    with pytest.raises(StoreError, match="readonly"):
+        table.insert(b"2" * 32, _row(clock))
+
+    assert table.read(b"1" * 32) == _row(clock)
+    table.close()
+
+
+def test_a_full_disk_is_a_store_error_and_breaks_nothing(sqlite: SQLiteTable, clock: FakeClock) -> None:
+    sqlite.insert(b"1" * 32, _row(clock))
+    pages = sqlite._connection().execute("PRAGMA page_count").fetchone()[0]
+    sqlite._connection().execute(f"PRAGMA max_page_count = {pages + 4}")
+
+    with pytest.raises(StoreError, match="full"):
+        sqlite.insert(b"2" * 32, _row(clock, bytes(100_000)))
+
+    assert sqlite.read(b"1" * 32) == _row(clock)
+    sqlite._connection().execute("PRAGMA max_page_count = 1000000")
+    assert sqlite.insert(b"2" * 32, _row(clock, bytes(100_000)))
+
+
+def test_what_has_expired_goes_by_itself_with_later_writes(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
+    for number in range(500):
+        sqlite.insert(number.to_bytes(32, "big"), _row(clock))
+    clock.advance(2 * DAY)
+    for number in range(500, 500 + 256):
+        sqlite.insert(number.to_bytes(32, "big"), _row(clock))
+
+    with sqlite3.connect(path) as other:
+        (rows,) = other.execute("SELECT count(*) FROM session").fetchone()
+    other.close()
+    assert rows == 256
+
+
+def test_threads_that_end_leave_no_connection_open(sqlite: SQLiteTable, clock: FakeClock) -> None:
+    from threading import Thread
+
+    thread = Thread(target=lambda: sqlite.insert(b"1" * 32, _row(clock)))
+    thread.start()
+    thread.join()
+
+    # An open one would be a ResourceWarning, which is an error here.
+    gc.collect()
+    assert sqlite.read(b"1" * 32) == _row(clock)
+
+
+def test_a_dump_of_the_file_shows_neither_ids_nor_data(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(sqlite), key="sid", clock=clock)
+    session = sessions.fetch()
+    session["card"] = "4111111111111111"
+    cookie = sessions.commit(session).cookie
+    assert cookie
+
+    everything = b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    assert b"4111111111111111" not in everything
+    assert b"card" not in everything
+    assert cookie.encode() not in everything
+
+
+def test_every_acknowledged_write_outlives_a_writer_that_is_killed(path: Path) -> None:
+    writer = textwrap.dedent(
+        f"""
+        import itertools
+        from datetime import UTC, datetime, timedelta
+        from holdall.tables import Row
+        from holdall.tables.sqlite import SQLiteTable
+        table = SQLiteTable({str(path)!r})
+        now = datetime.now(UTC)
+        start = int(input())
+        for number in itertools.count(start):
+            table.insert(number.to_bytes(32, "big"), Row(b"data", 1, now + timedelta(days=1), now))
+            print(number, flush=True)
+        """
+    )
+    acknowledged = -1
+    for attempt in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-c", writer], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process:
+            process.stdin.write(f"{(attempt + 1) * 1_000_000}\n")
+            process.stdin.flush()
+            last = [int(process.stdout.readline()) for _ in range(1 + 7 * attempt)][-1]
+            process.send_signal(signal.SIGKILL)
+            last = max([last, *(int(line) for line in process.stdout.read().split("\n")[:-1])])
+        table = SQLiteTable(path)
+        assert table.read(last.to_bytes(32, "big")) is not None
+        acknowledged = last
+        assert table._connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        table.close()
+    assert acknowledged > 0
