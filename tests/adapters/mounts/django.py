@@ -1,0 +1,36 @@
+"""The conformance suite's application in Django, under WSGI and under ASGI."""
+
+import tests.django_project  # noqa: F401, I001  # sets Django up, before anything of it is imported
+
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import override_settings
+
+from holdall import Sessions
+from holdall.testing import Client, Request, Response, asgi_client, wsgi_client
+
+__all__ = ["mount", "mount_asgi"]
+
+
+def mount(sessions: Sessions) -> Client:
+    settings = {"HOLDALL": {"sessions": sessions}}
+    with override_settings(**settings):
+        return _with_settings(settings, wsgi_client(WSGIHandler()))
+
+
+def mount_asgi(sessions: Sessions, *, urls: str = "tests.django_project.async_urls") -> Client:
+    settings = {"HOLDALL": {"sessions": sessions}, "ROOT_URLCONF": urls}
+    with override_settings(**settings):
+        return _with_settings(settings, asgi_client(ASGIHandler()))
+
+
+def _with_settings(settings: dict[str, Any], client: Client) -> Client:
+    """Return a client whose application has *settings* of its own, where Django has them for a process."""
+
+    def send(request: Request) -> Response:
+        with override_settings(**settings):
+            return client(request)
+
+    return send
