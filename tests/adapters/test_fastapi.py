@@ -417,6 +417,17 @@ class TestHeaders:
 
         assert in_cookie.fetch(wire.cookie.decode())["n"] == 1
 
+    async def test_what_goes_before_the_headers_leaves_the_session_open(self, in_cookie: Sessions) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.debug", "info": {}})
+            scope["session"]["n"] = 1
+            await PlainTextResponse("ok")(scope, receive, send)
+
+        wire = await request(SessionMiddleware(app, in_cookie))
+        del wire.sent[0]
+
+        assert looked_up(in_cookie, wire.cookie) == {"n": 1}
+
     async def test_the_lifespan_passes_by(self, in_cookie: Sessions) -> None:
         scopes: list[Scope] = []
 
