@@ -14,7 +14,7 @@ from demo.settings import FRAMEWORKS, KEY
 __all__ = ["check"]
 
 # For all requests together, which take less than one.
-_SECONDS = 15
+_SECONDS = 12
 
 
 def check(urls: Mapping[str, str], *, in_table: bool) -> bool:

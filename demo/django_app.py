@@ -25,9 +25,9 @@ settings.configure(
 
 
 class Request(HttpRequest):
-    """A request as the middleware passes it on."""
+    """A request as the middleware passes it on: its session is ours."""
 
-    session: DjangoSession
+    session: DjangoSession  # pyright: ignore[reportIncompatibleVariableOverride]  # Django says only that there is one
 
 
 def home(request: Request) -> HttpResponse:

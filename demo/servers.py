@@ -9,11 +9,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from socket import create_server, socket
 from threading import Thread
@@ -26,11 +27,14 @@ from demo.settings import FRAMEWORKS, Host
 
 __all__ = ["ServerError", "Servers", "running"]
 
-_SECONDS_TO_START = 15
-_SECONDS_TO_END = 2
+_SECONDS_TO_START = 12
+_SECONDS_TO_END = 1
 _SECONDS_BETWEEN_LOOKS = 0.2
 
 _spawn = multiprocessing.get_context("spawn")
+
+# One end of a pipe: a Connection, and on Windows a PipeConnection.
+_PipeEnd = Any
 
 
 class ServerError(Exception):
@@ -42,7 +46,7 @@ class Servers:
     """Where each framework answers, and the processes that see to it."""
 
     urls: dict[str, str]
-    processes: Sequence[SpawnProcess]
+    processes: list[SpawnProcess]
 
     def watch(self) -> NoReturn:
         """
@@ -51,8 +55,8 @@ class Servers:
         Raises:
             ServerError: One has ended.
         """
-        sentinels = {process.sentinel: process for process in self.processes}
-        ended = sentinels[next(each for each in wait(list(sentinels)) if isinstance(each, int))]
+        sentinels = wait([process.sentinel for process in self.processes])
+        ended = next(process for process in self.processes if process.sentinel in sentinels)
         ended.join()
         msg = f"the server of {ended.name} has ended (exit code {ended.exitcode})."
         raise ServerError(msg)
@@ -69,30 +73,18 @@ def running(hosts: Sequence[Host], *, port: int = 0) -> Iterator[Servers]:
     Raises:
         ServerError: A port is in use, or a server did not start.
     """
-    processes: list[SpawnProcess] = []
-    starting: list[Connection] = []
+    servers = Servers(urls={}, processes=[])
     try:
         with ExitStack() as ours:
-            sockets = [ours.enter_context(_listen(port and port + number)) for number in range(len(FRAMEWORKS))]
-            listeners = dict(zip(FRAMEWORKS, sockets, strict=True))
-            urls = {framework: "http://{}:{}".format(*each.getsockname()) for framework, each in listeners.items()}
-            servers = Servers(urls, processes)
-            for host in hosts:
-                served = {framework: listeners[framework] for framework in host.frameworks}
-                environment = {**host.environment, "DEMO_URLS": " ".join(urls.values())}
-                ready, tell_ready = _spawn.Pipe(duplex=False)
-                starting.append(ours.enter_context(ready))
-                process = _spawn.Process(
-                    target=_serve, args=(served, environment, tell_ready), name=" and ".join(served), daemon=True
-                )
-                with tell_ready, _interrupts_ignored():
-                    process.start()
-                    processes.append(process)
-            for ready in starting:
-                _wait_for(ready, servers)
+            listeners = {}
+            for number, framework in enumerate(FRAMEWORKS):
+                listeners[framework] = ours.enter_context(_listen(port and port + number))
+                servers.urls[framework] = "http://{}:{}".format(*listeners[framework].getsockname())
+            starting = [ours.enter_context(_start(host, listeners, servers)) for host in hosts]
+            _wait_for(starting, servers)
         yield servers
     finally:
-        _end(processes)
+        _end(servers.processes)
 
 
 def _listen(port: int) -> socket:
@@ -103,14 +95,29 @@ def _listen(port: int) -> socket:
         raise ServerError(msg) from exc
 
 
-def _wait_for(ready: Connection, servers: Servers) -> None:
-    if not ready.poll(_SECONDS_TO_START):
-        msg = f"the servers did not start within {_SECONDS_TO_START} seconds."
-        raise ServerError(msg)
-    try:
-        ready.recv()
-    except EOFError:
-        servers.watch()
+def _start(host: Host, listeners: dict[str, socket], servers: Servers) -> _PipeEnd:
+    """Start the process of *host*, add it to *servers*, and return the pipe through which it says that it is ready."""
+    served = {framework: listeners[framework] for framework in host.frameworks}
+    environment = {**host.environment, "DEMO_URLS": " ".join(servers.urls.values())}
+    ready, tell_ready = _spawn.Pipe(duplex=False)
+    process = _spawn.Process(target=_serve, args=(served, environment, tell_ready), name=" and ".join(served))
+    with tell_ready, _interrupts_ignored():
+        process.start()
+        servers.processes.append(process)
+    return ready
+
+
+def _wait_for(starting: Sequence[_PipeEnd], servers: Servers) -> None:
+    until = time.monotonic() + _SECONDS_TO_START
+    for ready in starting:
+        if not ready.poll(max(0, until - time.monotonic())):
+            msg = f"the servers did not start within {_SECONDS_TO_START} seconds."
+            raise ServerError(msg)
+        try:
+            ready.recv()
+        except EOFError:
+            # It has ended, and the end of the pipe that it held with it.
+            servers.watch()
 
 
 def _end(processes: Sequence[SpawnProcess]) -> None:
@@ -140,7 +147,7 @@ def _interrupts_ignored() -> Iterator[None]:
 # In the processes that were started.
 
 
-def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready: Connection) -> NoReturn:
+def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready: _PipeEnd) -> NoReturn:
     """Serve each framework in a thread of its own, for as long as all of them run and the starter lives."""
     os.environ.update(environment)
     threads = []
@@ -159,7 +166,7 @@ def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready
 
 
 def _waitress(app: Any, listener: socket) -> None:
-    waitress.create_server(app, sockets=[listener], threads=8).run()
+    waitress.serve(app, sockets=[listener], threads=8)
 
 
 def _uvicorn(app: Any, listener: socket) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["FRAMEWORKS", "KEY", "STORES", "Host", "hosts", "session_options", "store_name", "urls"]
 
-FRAMEWORKS = ("Flask", "FastAPI", "Django")
+FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
 
 #: The cookie's name. A browser does not tell ports apart, so one cookie serves all three.
 KEY = "_demo"

@@ -11,7 +11,7 @@ from holdall import Session
 
 __all__ = ["CART_LIMIT", "GOODS", "add", "log_in", "log_out", "remove"]
 
-GOODS = ("Apples", "Bread", "Cheese", "Coffee", "Olives", "Tea")
+GOODS = ("Apples", "Bread", "Coffee", "Olives", "Tea")
 
 # A cart that fits into a cookie of 4096 bytes many times over.
 CART_LIMIT = 12
