@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 
 import pytest
-from races import broken
 
 from holdall import AsyncTable, MemoryTable
 from holdall.testing import ACTS, Explored, FakeClock, InterleavingConformance, as_async, explore
+from races import broken
 
 
 class TestMemoryTable(InterleavingConformance):

@@ -11,8 +11,10 @@ from holdall.testing.awaited import as_async
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
 from holdall.testing.clock import FakeClock
+from holdall.testing.init import init_test_session
 from holdall.testing.interleavings import ACTS, Act, Explored, explore
 from holdall.testing.scripts import ScriptedError, perform, stream
+from holdall.testing.stores import StoreConformance
 from holdall.testing.suite import Suite
 from holdall.testing.tables import TableConformance
 from holdall.testing.tables.orders import InterleavingConformance
@@ -30,12 +32,14 @@ __all__ = [
     "Request",
     "Response",
     "ScriptedError",
+    "StoreConformance",
     "Suite",
     "TableConformance",
     "Visitor",
     "as_async",
     "asgi_client",
     "explore",
+    "init_test_session",
     "perform",
     "stream",
     "wsgi_client",

@@ -1,0 +1,29 @@
+"""What every store must do (``holdall.stores.contract``)."""
+
+from holdall.testing.stores.endings import EndingTests
+from holdall.testing.stores.roundtrips import RoundTripTests
+from holdall.testing.stores.writers import WriterTests
+
+__all__ = ["StoreConformance"]
+
+
+class StoreConformance(RoundTripTests, WriterTests, EndingTests):
+    """
+    The suite for stores.
+
+    Subclass it and give it ``store``, a fixture: a store that is awaited, over a table that goes by ``clock`` if it has
+    one::
+
+        class TestMyStore(StoreConformance):
+            keeps_rows = False
+
+            @pytest.fixture
+            def store(self):
+                return as_async(MyStore(SECRET))
+
+    Attributes:
+        keeps_rows: What was written last is known to the store, so that two requests' changes are merged. ``False``
+            where all there is of a session is in its cookie.
+        revocable: A session that was deleted has ended, whoever still has its cookie.
+        beyond_json: Dates, decimals, bytes, tuples and their like come back as they were.
+    """

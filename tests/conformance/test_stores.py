@@ -1,0 +1,54 @@
+"""Our stores keep the contract of stores."""
+
+import secrets
+
+import pytest
+
+from holdall import AsyncStore, AsyncTableStore, CookieStore, MemoryTable, TableStore
+from holdall.formats import NativeFormat
+from holdall.testing import FakeClock, StoreConformance, as_async
+
+SECRET = secrets.token_hex(32)
+
+
+class TestEncryptedCookies(StoreConformance):
+    keeps_rows = revocable = False
+
+    @pytest.fixture
+    def store(self) -> AsyncStore:
+        return as_async(CookieStore(NativeFormat(SECRET)))
+
+
+class TestSignedCookies(StoreConformance):
+    keeps_rows = revocable = False
+
+    @pytest.fixture
+    def store(self) -> AsyncStore:
+        return as_async(CookieStore(NativeFormat(SECRET, encrypt=False)))
+
+
+class TestCookiesThatWereRotated(StoreConformance):
+    keeps_rows = revocable = False
+
+    @pytest.fixture
+    def store(self) -> AsyncStore:
+        former = NativeFormat(secrets.token_hex(32))
+        return as_async(CookieStore(NativeFormat(SECRET), also_read=[former]))
+
+
+class TestRowsInMemory(StoreConformance):
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> AsyncStore:
+        return as_async(TableStore(MemoryTable(clock=clock)))
+
+
+class TestSealedRows(StoreConformance):
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> AsyncStore:
+        return as_async(TableStore(MemoryTable(clock=clock), sealed=True))
+
+
+class TestRowsOfATableThatIsAwaited(StoreConformance):
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> AsyncStore:
+        return AsyncTableStore(as_async(MemoryTable(clock=clock)), sealed=True)
