@@ -149,6 +149,16 @@ def test_one_extension_serves_applications_of_different_settings() -> None:
         assert session.new
 
 
+def test_an_application_may_be_given_later(table: MemoryTable) -> None:
+    app = Flask(__name__)
+    Holdall(sessions=Sessions(TableStore(table), key="_shop")).init_app(app)
+
+    with app.test_client().session_transaction() as session:
+        session["n"] = 1
+
+    assert len(table) == 1
+
+
 def test_cookies_under_a_fallback_are_still_read() -> None:
     old = set_cookie(application(SECRET_KEY=FORMER_SECRET).test_client().get("/count"))["session"]
     client = application(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=[FORMER_SECRET]).test_client()

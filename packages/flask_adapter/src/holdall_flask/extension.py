@@ -30,7 +30,8 @@ from holdall_flask.session import FlaskSession
 
 __all__ = ["Holdall"]
 
-_LONG = timedelta(days=30)
+# What a session lives at all, unless it is to live longer than that unused.
+_ABSOLUTE_TIMEOUT = timedelta(days=30)
 
 
 class Holdall:
@@ -103,7 +104,7 @@ class _Interface(SessionInterface):
 
     def _configured(self, app: Flask) -> Sessions:
         """Return sessions by Flask's own settings."""
-        lifetime = app.permanent_session_lifetime
+        lifetime, refresh = app.permanent_session_lifetime, app.config["SESSION_REFRESH_EACH_REQUEST"]
         try:
             return Sessions(
                 "cookie",
@@ -112,7 +113,7 @@ class _Interface(SessionInterface):
                 fallbacks=app.config.get("SECRET_KEY_FALLBACKS") or (),
                 weak_secrets=app.debug or app.testing,
                 idle_timeout=lifetime,
-                absolute_timeout=max(lifetime, _LONG) if app.config["SESSION_REFRESH_EACH_REQUEST"] else lifetime,
+                absolute_timeout=max(lifetime, _ABSOLUTE_TIMEOUT) if refresh else lifetime,
                 domain=self.get_cookie_domain(app),
                 path=self.get_cookie_path(app),
                 http_only=self.get_cookie_httponly(app),
@@ -137,7 +138,7 @@ def _add(said: ResponseHeaders, response: Response) -> None:
             headers["Vary"] = ", ".join((*vary, "Cookie"))
     for cookie in said.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.no_store and "Cache-Control" not in headers:
+    if said.no_store and not headers.getlist("Cache-Control"):
         headers.add("Cache-Control", "no-store")
 
 
