@@ -9,6 +9,7 @@ import itertools
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -218,10 +219,12 @@ class _Held:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.pid = os.getpid()
+        weakref.finalize(self, _close, connection, self.pid)
 
-    def __del__(self) -> None:
-        if self.pid == os.getpid():
-            self.connection.close()
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():
+        connection.close()
 
 
 _left_to_the_parent: list[_Held] = []
