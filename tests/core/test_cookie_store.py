@@ -1,0 +1,124 @@
+"""Sessions kept in the browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdall import ConfigurationError, CookieStore, Sessions
+from holdall.formats import Format, NativeFormat, Record
+from holdall.stores import Missing
+from holdall.testing import FakeClock
+
+SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+FORMER = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
+OLDEST = "0a9c4e7d1b2f38654f6e8d7c9b0a1f2e3d4c5b6a798f0e1d2c3b4a5968778695"
+
+NEW, OLD, VERY_OLD = NativeFormat(SECRET), NativeFormat(FORMER), NativeFormat(OLDEST)
+
+
+def cookie_of(visit: Callable[[Sessions], Any], format: Format) -> str:
+    """Return the cookie of a session that *format* sealed."""
+    visitor = visit(Sessions(CookieStore(format), key="_shop"))
+    with visitor.request() as session:
+        session["user"] = 7
+    cookie: str = visitor.browser["_shop"]
+    return cookie
+
+
+@pytest.fixture
+def rotated(clock: FakeClock) -> Sessions:
+    return Sessions(CookieStore(NEW, also_read=[OLD, VERY_OLD]), key="_shop", clock=clock)
+
+
+@pytest.mark.parametrize("format", [NEW, OLD, VERY_OLD])
+def test_each_format_of_the_rotation_is_read_and_by_reading_none_is_sent(
+    visit: Callable[[Sessions], Any], clock: FakeClock, format: Format
+) -> None:
+    visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD, VERY_OLD]), key="_shop", clock=clock))
+    visitor.browser.keep([f"_shop={cookie_of(visit, format)}; path=/"])
+
+    assert visitor.look() == {"user": 7}
+    assert visitor.set_cookies == []
+
+
+@pytest.mark.parametrize("format", [NEW, OLD, VERY_OLD])
+def test_cve_2025_47278_what_is_written_is_sealed_with_the_newest_key(
+    visit: Callable[[Sessions], Any], rotated: Sessions, format: Format
+) -> None:
+    visitor = visit(rotated)
+    visitor.browser.keep([f"_shop={cookie_of(visit, format)}; path=/"])
+
+    with visitor.request() as session:
+        session["cart"] = 1
+
+    opened = NEW.open(visitor.browser["_shop"], key="_shop")
+    assert opened is not None
+    assert opened.data == {"user": 7, "cart": 1}
+
+
+def test_cve_2025_47278_a_new_session_is_sealed_with_the_newest_key(
+    visit: Callable[[Sessions], Any], rotated: Sessions
+) -> None:
+    visitor = visit(rotated)
+    with visitor.request() as session:
+        session["cart"] = 1
+
+    assert NEW.open(visitor.browser["_shop"], key="_shop") is not None
+
+
+def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
+    visit: Callable[[Sessions], Any], clock: FakeClock
+) -> None:
+    visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], upgrade="read"), key="_shop", clock=clock))
+    before = cookie_of(visit, OLD)
+    visitor.browser.keep([f"_shop={before}; path=/"])
+
+    assert visitor.look() == {"user": 7}
+
+    assert NEW.open(visitor.browser["_shop"], key="_shop") == OLD.open(before, key="_shop")
+    assert visitor.look() == {"user": 7}
+    assert visitor.set_cookies == []
+
+
+def test_upgrade_is_on_write_or_on_read() -> None:
+    with pytest.raises(ConfigurationError, match="upgrade='always' is neither 'write' nor 'read'"):
+        CookieStore(NEW, upgrade="always")  # type: ignore[arg-type]  # on purpose
+
+
+def test_cve_2026_39324_what_no_format_opens_is_never_read_in_the_clear(rotated: Sessions) -> None:
+    signed = NativeFormat(SECRET, encrypt=False)
+    record = NEW.open(NEW.seal(record_of({"user": 7}), key="_shop"), key="_shop")
+    assert record is not None
+
+    for forged in (signed.seal(record, key="_shop"), "eyJ1c2VyIjo3fQ", '{"user":7}', "gAR9lC4"):
+        assert rotated.resume(forged).is_new
+
+
+def record_of(data: dict[str, Any]) -> Record:
+    clock = FakeClock()
+    return Record(data, clock(), clock(), "0" * 16)
+
+
+def test_a_format_that_opens_nothing_leaves_no_session() -> None:
+    assert CookieStore(NEW, also_read=[OLD]).get(VERY_OLD.seal(record_of({}), key="_shop"), key="_shop") == Missing(
+        "unreadable"
+    )
+
+
+def test_the_name_for_logs_stays_while_the_session_is_written_and_changes_with_a_renewal(
+    visit: Callable[[Sessions], Any], rotated: Sessions
+) -> None:
+    visitor, names = visit(rotated), []
+    for options in ({}, {}, {"renew": True}, {}):
+        with visitor.request() as session:
+            names.append(session.log_id)
+            session["n"] = len(names)
+            session.configure(**options)
+    with visitor.request() as session:
+        names.append(session.log_id)
+
+    new, first, second, renewed, last = names
+    assert new == ""
+    assert first == second
+    assert renewed == last != first

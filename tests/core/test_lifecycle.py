@@ -1,0 +1,868 @@
+"""The rules of a session, without a store: each test plays the store itself, step by step."""
+
+import asyncio
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from holdall import CookieOverflowError, LostWriteError, Session
+from holdall.cookies import CookieAttributes
+from holdall.lifecycle import Delete, Get, Put, abandon, commit, fetch, finish
+from holdall.policy import Policy
+from holdall.session import Fetched, Phase
+from holdall.steps import is_awaited, run, run_async
+from holdall.stores import Changes, Draft, Missing, Stored
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+
+
+class Told(list[tuple[str, str, str]]):
+    """The events that a policy has emitted."""
+
+    def policy(self, **settings: Any) -> Policy:
+        settings = {"idle_timeout": 7 * DAY, "absolute_timeout": 30 * DAY, "principal_key": "user_id", **settings}
+        attributes = CookieAttributes("_shop", **settings.pop("cookie", {}))
+        return Policy(attributes, lambda *event: self.append(event), **settings)
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def stored(cookie: str = "old", *, version: int | None = 1, rewrite: bool = False, **data: Any) -> Stored:
+    """Return a session that began at noon; a version of ``None`` makes it one in a cookie."""
+    return Stored(cookie, data, NOON, NOON + 7 * DAY, f"log id of {cookie}", version, rewrite)
+
+
+def use(policy: Policy, found: Stored | None = None, *, late: bool = False) -> Session:
+    session = Session(policy=policy)
+    session.use(lambda: Fetched(found, late))
+    return session
+
+
+def end(steps: Generator[Any, Any, Any], answer: Any = None) -> Any:
+    """Send the last *answer* and return what the steps come to."""
+    with pytest.raises(StopIteration) as stop:
+        steps.send(answer)
+    return stop.value.value
+
+
+def put(expected: Stored | None, step: Any, data: dict[str, Any], **changes: Any) -> None:
+    """Check that *step* writes *data*, as these changes, over what is expected."""
+    assert isinstance(step, Put)
+    assert step.stored is expected
+    assert step.draft.data == data
+    assert step.draft.changes == Changes(**{"put": {}, **changes})
+
+
+# Fetching.
+
+
+def test_without_a_cookie_the_store_is_not_asked(told: Told) -> None:
+    assert end(fetch([], told.policy(), now=NOON)) == Fetched()
+    assert told == []
+
+
+def test_the_one_cookie_that_holds_a_session_is_taken(told: Told) -> None:
+    steps = fetch(["tossed", "ours", "tossed too"], told.policy(), now=NOON)
+
+    assert next(steps) == Get("tossed", "_shop")
+    assert steps.send(Missing("unknown")) == Get("ours", "_shop")
+    assert steps.send(stored("ours")) == Get("tossed too", "_shop")
+    assert end(steps, Missing("unreadable")) == Fetched(stored("ours"))
+    assert told == []
+
+
+def test_two_that_hold_a_session_are_none(told: Told) -> None:
+    steps = fetch(["ours", "tossed"], told.policy(), now=NOON)
+    next(steps)
+    steps.send(stored("ours"))
+
+    assert end(steps, stored("tossed")) == Fetched()
+    assert told == [("rejected", "duplicate", "")]
+
+
+def test_a_flood_of_cookies_costs_16_reads(told: Told) -> None:
+    steps = fetch([str(number) for number in range(1000)], told.policy(), now=NOON)
+    asked = [next(steps)] + [steps.send(Missing("unknown")) for _ in range(15)]
+
+    assert end(steps, Missing("unknown")) == Fetched()
+    assert [step.cookie for step in asked] == [str(number) for number in range(16)]
+    assert told == [("rejected", "unknown", "")]
+
+
+@pytest.mark.parametrize(
+    ("now", "event"),
+    [
+        (NOON + 7 * DAY - timedelta(microseconds=1), []),
+        (NOON + 7 * DAY, [("expired", "expired", "")]),
+    ],
+)
+def test_a_session_ends_at_its_idle_limit(told: Told, now: datetime, event: list[Any]) -> None:
+    steps = fetch(["ours"], told.policy(), now=now)
+    next(steps)
+
+    assert (end(steps, stored("ours")) == Fetched()) is bool(event)
+    assert told == event
+
+
+def test_a_session_ends_at_an_absolute_limit_made_shorter_since(told: Told) -> None:
+    steps = fetch(["ours"], told.policy(absolute_timeout=DAY), now=NOON + DAY)
+    next(steps)
+
+    assert end(steps, stored("ours")) == Fetched()
+    assert told == [("expired", "expired", "")]
+
+
+def test_a_cookie_renewed_meanwhile_is_late(told: Told) -> None:
+    steps = fetch(["ours"], told.policy(), now=NOON)
+    next(steps)
+
+    assert end(steps, Missing("renewed", late=True)) == Fetched(None, late=True)
+
+
+def test_beside_a_session_a_late_cookie_is_none(told: Told) -> None:
+    steps = fetch(["late", "ours"], told.policy(), now=NOON)
+    next(steps)
+    steps.send(Missing("renewed", late=True))
+
+    assert end(steps, stored("ours")) == Fetched(stored("ours"), late=False)
+
+
+# Writing.
+
+
+def test_a_session_nobody_touched_takes_no_step(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+
+    answer = end(commit(session, told.policy(), now=NOON))
+
+    assert (answer.cookies, answer.vary, answer.no_store) == ((), False, False)
+
+
+def test_a_session_only_read_takes_no_step_and_varies_by_cookie(told: Told) -> None:
+    session = use(told.policy(), stored(cart=[1]))
+    assert session["cart"] == [1]
+
+    answer = end(commit(session, told.policy(), now=NOON))
+
+    assert (answer.cookies, answer.vary, answer.no_store, answer.cookie) == ((), True, False, "old")
+
+
+def test_a_new_session_is_put_and_its_cookie_sent(told: Told) -> None:
+    session = use(told.policy())
+    session["cart"] = 1
+
+    steps = commit(session, told.policy(), now=NOON + timedelta(microseconds=5))
+    step = next(steps)
+    put(None, step, {"cart": 1}, put={"cart": 1})
+    answer = end(steps, stored("new", cart=1))
+
+    assert (step.draft.created, step.draft.expires) == (NOON, NOON + 7 * DAY)
+    assert [str(cookie) for cookie in answer.cookies] == ["_shop=new; path=/; HttpOnly; SameSite=Lax"]
+    assert (answer.vary, answer.no_store, answer.cookie) == (True, True, "new")
+    assert told == [("created", "", "log id of new")]
+    assert not session.is_new
+
+
+def test_an_empty_new_session_is_not_put(told: Told) -> None:
+    session = use(told.policy())
+    session["cart"] = 1
+    session.clear()
+
+    assert end(commit(session, told.policy(), now=NOON)).cookies == ()
+
+
+def test_a_write_over_a_row_sends_no_cookie(told: Told) -> None:
+    found = stored(cart=1)
+    session = use(told.policy(), found)
+    session["cart"] = 2
+
+    steps = commit(session, told.policy(), now=NOON)
+    put(found, next(steps), {"cart": 2}, put={"cart": 2})
+    answer = end(steps, found._replace(version=2))
+
+    assert (answer.cookies, answer.cookie) == ((), "old")
+    assert told == []
+
+
+def test_a_sealed_session_that_was_written_is_sent(told: Told) -> None:
+    session = use(told.policy(), stored(version=None, cart=1))
+    session.clear()
+
+    steps = commit(session, told.policy(), now=NOON)
+    put(session.fetched.stored, next(steps), {}, cleared=True)
+    answer = end(steps, stored("sealed again", version=None))
+
+    assert [cookie.value for cookie in answer.cookies] == ["sealed again"]
+
+
+def test_cve_2023_20862_clearing_the_last_key_is_saved(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    del session["cart"]
+
+    put(session.fetched.stored, next(commit(session, told.policy(), now=NOON)), {}, deleted=frozenset({"cart"}))
+
+
+def test_the_flag_of_other_libraries_writes_what_was_not_even_read(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.modified = True
+
+    put(session.data() and session.fetched.stored, next(commit(session, told.policy(), now=NOON)), {"cart": 1})
+
+
+def test_what_the_store_wants_rewritten_is(told: Told) -> None:
+    session = use(told.policy(), stored(rewrite=True, cart=1))
+    session.get("cart")
+
+    put(session.fetched.stored, next(commit(session, told.policy(), now=NOON)), {"cart": 1})
+
+
+def test_a_write_to_a_session_that_has_ended_is_dropped_and_said(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session["cart"] = 2
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+
+    answer = end(steps, None)
+
+    assert (answer.cookies, answer.cookie, answer.vary) == ((), None, True)
+    assert told == [("lost_write", "ended", "log id of old")]
+
+
+def test_or_raised_if_so_configured(told: Told) -> None:
+    policy = told.policy(raise_on_lost_write=True)
+    session = use(policy, stored(cart=1))
+    session["cart"] = 2
+    steps = commit(session, policy, now=NOON)
+    next(steps)
+
+    with pytest.raises(LostWriteError):
+        steps.send(None)
+
+
+def test_a_touch_of_a_session_that_has_ended_is_no_lost_write(told: Told) -> None:
+    session = use(told.policy(raise_on_lost_write=True), stored(cart=1))
+    session.get("cart")
+    steps = commit(session, told.policy(), now=NOON + DAY)
+    next(steps)
+
+    assert end(steps, None).cookies == ()
+    assert told == []
+
+
+# Touching.
+
+
+def test_a_tenth_of_the_idle_timeout_moves_the_limit(told: Told) -> None:
+    policy = told.policy(idle_timeout=10 * DAY)
+    found = stored(cart=1)._replace(expires=NOON + 10 * DAY)
+
+    early, due = use(policy, found), use(policy, found)
+    assert len(early) == len(due) == 1
+    end(commit(early, policy, now=NOON + DAY - timedelta(seconds=1)))
+    step = next(commit(due, policy, now=NOON + DAY))
+
+    put(found, step, {"cart": 1})
+    assert step.draft.expires == NOON + 11 * DAY
+
+
+def test_touching_never_goes_past_the_absolute_limit(told: Told) -> None:
+    policy = told.policy(absolute_timeout=9 * DAY)
+    session = use(policy, stored(cart=1))
+    session.get("cart")
+
+    step = next(commit(session, policy, now=NOON + 6 * DAY))
+
+    assert (step.draft.created, step.draft.expires) == (NOON, NOON + 9 * DAY)
+
+
+def test_at_the_absolute_limit_nothing_is_touched_any_more(told: Told) -> None:
+    policy = told.policy(absolute_timeout=7 * DAY)
+    session = use(policy, stored(cart=1))
+    session.get("cart")
+
+    end(commit(session, policy, now=NOON + 6 * DAY))
+
+
+def test_without_limits_nothing_is_touched(told: Told) -> None:
+    policy = told.policy(idle_timeout=None, absolute_timeout=None)
+    session = use(policy, stored(cart=1))
+    session.get("cart")
+
+    end(commit(session, policy, now=NOON + 1000 * DAY))
+
+
+@pytest.mark.parametrize(("max_age", "sent"), [(None, []), (3600, ["old"])])
+def test_a_touched_row_sends_its_cookie_only_if_the_browser_counts_too(
+    told: Told, max_age: int | None, sent: list[str]
+) -> None:
+    policy = told.policy(cookie={"max_age": max_age})
+    session = use(policy, stored(cart=1))
+    session.get("cart")
+    steps = commit(session, policy, now=NOON + DAY)
+    step = next(steps)
+
+    answer = end(steps, stored(cart=1)._replace(expires=step.draft.expires))
+
+    assert [cookie.value for cookie in answer.cookies] == sent
+
+
+class Permanent(Session):
+    """A framework's session that lives longer if it says so itself."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def lifetime(data: Any, idle_timeout: Any, max_age: Any) -> Any:
+        return (31 * DAY, 31 * 86400) if data.get("permanent") else (idle_timeout, max_age)
+
+
+def test_a_session_that_changes_its_own_lifetime_is_stored_and_sent_with_it(told: Told) -> None:
+    policy = told.policy(absolute_timeout=None)
+    session = Permanent(policy=policy)
+    session.use(lambda: Fetched(stored(cart=1)))
+    session["permanent"] = True
+
+    steps = commit(session, policy, now=NOON)
+    step = next(steps)
+    answer = end(steps, stored(version=2))
+
+    assert step.draft.expires == NOON + 31 * DAY
+    assert [cookie.max_age for cookie in answer.cookies] == [31 * 86400]
+
+
+def test_a_lifetime_may_be_a_moment(told: Told) -> None:
+    class UntilTomorrow(Session):
+        __slots__ = ()
+
+        @staticmethod
+        def lifetime(data: Any, idle_timeout: Any, max_age: Any) -> Any:
+            return NOON + DAY, NOON + DAY
+
+    policy = told.policy()
+    session = UntilTomorrow(policy=policy)
+    session.use(Fetched)
+    session["cart"] = 1
+
+    steps = commit(session, policy, now=NOON)
+    step = next(steps)
+    answer = end(steps, stored("new"))
+
+    assert step.draft.expires == NOON + DAY
+    assert [cookie.max_age for cookie in answer.cookies] == [86400]
+
+
+# Renewing.
+
+
+def test_renew_deletes_the_old_id_before_it_puts_a_new_one(told: Told) -> None:
+    found = stored(cart=1, coupon="X")
+    session = use(told.policy(), found)
+    session["cart"] = 2
+    del session["coupon"]
+    session.configure(renew=True)
+
+    steps = commit(session, told.policy(), now=NOON + DAY)
+    assert next(steps) == Delete(found, "_shop", NOON + DAY + MINUTE)
+    # Another request has written meanwhile; what the deletion gives back is the latest.
+    step = steps.send(stored(cart=1, coupon="X", lang="en"))
+    put(None, step, {"cart": 2, "lang": "en"}, put={"cart": 2}, deleted=frozenset({"coupon"}))
+    answer = end(steps, stored("new"))
+
+    assert (step.draft.created, step.draft.expires) == (NOON, NOON + 8 * DAY)
+    assert [cookie.value for cookie in answer.cookies] == ["new"]
+    assert told == [("renewed", "", "log id of new")]
+
+
+def test_renewing_never_extends_the_absolute_limit(told: Told) -> None:
+    policy = told.policy(absolute_timeout=8 * DAY)
+    session = use(policy, stored(cart=1))
+    session.configure(renew=True)
+    steps = commit(session, policy, now=NOON + 6 * DAY)
+    next(steps)
+
+    step = steps.send(stored(cart=1))
+
+    assert (step.draft.created, step.draft.expires) == (NOON, NOON + 8 * DAY)
+
+
+def test_renewing_what_has_ended_brings_nothing_back(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.configure(renew=True)
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+
+    assert end(steps, None).cookies == ()
+    assert told == [("lost_write", "ended", "log id of old")]
+
+
+def test_renewing_without_a_session_begins_one_even_if_it_is_empty(told: Told) -> None:
+    session = use(told.policy())
+    session.configure(renew=True)
+
+    steps = commit(session, told.policy(), now=NOON)
+    put(None, next(steps), {})
+
+    assert end(steps, stored("new")).cookie == "new"
+    assert told == [("created", "", "log id of new")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [({}, {"user_id": 7}), ({"user_id": 7}, {"user_id": 8}), ({"user_id": 7}, {})]
+)
+def test_cve_2022_25896_another_principal_brings_another_id_whatever_logged_them_in(
+    told: Told, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    session = use(told.policy(), stored(**before))
+    session.clear()
+    session.update(after)
+
+    steps = commit(session, told.policy(), now=NOON)
+
+    assert isinstance(next(steps), Delete)
+    step = steps.send(stored(**before))
+    assert step.draft.principal == (str(after["user_id"]) if after else None)
+
+
+def test_the_same_principal_keeps_the_id(told: Told) -> None:
+    session = use(told.policy(), stored(user_id=7))
+    session["user_id"] = 7
+
+    assert isinstance(next(commit(session, told.policy(), now=NOON)), Put)
+
+
+def test_login_of_the_same_principal_renews_all_the_same(told: Told) -> None:
+    session = use(told.policy(), stored(user_id=7))
+    session.login(7)
+
+    assert isinstance(next(commit(session, told.policy(), now=NOON)), Delete)
+
+
+def test_what_cannot_be_stored_is_known_before_the_old_id_is_gone(told: Told) -> None:
+    def check(key: str, value: Any) -> None:
+        if value == ["bad"]:
+            raise TypeError(key)
+
+    policy = told.policy(check=check)
+    session = use(policy, stored(list=[]))
+    session["list"].append("bad")
+    session.configure(renew=True)
+
+    with pytest.raises(TypeError, match="list"):
+        next(commit(session, policy, now=NOON))
+
+
+# Ending.
+
+
+def test_drop_deletes_the_session_and_expires_its_cookie(told: Told) -> None:
+    found = stored(cart=1)
+    session = use(told.policy(), found)
+    session["cart"] = 2
+    session.configure(drop=True)
+
+    steps = commit(session, told.policy(), now=NOON)
+    assert next(steps) == Delete(found, "_shop")
+    answer = end(steps, found)
+
+    assert [(cookie.value, cookie.max_age) for cookie in answer.cookies] == [(None, 0)]
+    assert told == [("dropped", "", "log id of old")]
+
+
+def test_drop_without_a_session_does_nothing(told: Told) -> None:
+    session = use(told.policy())
+    session["cart"] = 1
+    session.configure(drop=True)
+
+    assert end(commit(session, told.policy(), now=NOON)).cookies == ()
+    assert told == []
+
+
+def test_drop_of_what_has_ended_does_not_wipe_out_a_new_logins_cookie(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.configure(drop=True)
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+
+    assert end(steps, None).cookies == ()
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("options", "places"),
+    [
+        ({"secure": True}, [("_shop", "/", None)]),
+        ({"path": "/admin"}, [("_shop", "/", None), ("_shop", "/admin", None)]),
+        ({"key": "_old"}, [("_shop", "/", None), ("_old", "/", None)]),
+    ],
+)
+def test_drop_expires_the_cookie_once_in_each_place(told: Told, options: dict[str, Any], places: list[Any]) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.configure(drop=True, **options)
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+
+    assert [cookie.attributes.place for cookie in end(steps, stored(cart=1)).cookies] == places
+
+
+def test_logout_ends_the_session(told: Told) -> None:
+    session = use(told.policy(), stored(user_id=7))
+    session.logout()
+
+    steps = commit(session, told.policy(), now=NOON)
+    assert next(steps) == Delete(session.fetched.stored, "_shop")
+
+    assert [cookie.value for cookie in end(steps, stored()).cookies] == [None]
+
+
+def test_what_is_put_after_logout_begins_a_session_with_an_age_of_its_own(told: Told) -> None:
+    session = use(told.policy(), stored(user_id=7, cart=1))
+    session.logout()
+    session["notice"] = "Goodbye"
+
+    steps = commit(session, told.policy(), now=NOON + DAY)
+    assert isinstance(next(steps), Delete)
+    step = steps.send(stored(user_id=7, cart=1))
+
+    put(None, step, {"notice": "Goodbye"}, put={"notice": "Goodbye"}, cleared=True)
+    assert step.draft.created == NOON + DAY
+
+
+def test_ignore_forgets_the_changes(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session["cart"] = 2
+    session.configure(ignore=True)
+
+    answer = end(commit(session, told.policy(), now=NOON))
+
+    assert (answer.cookies, answer.cookie, session["cart"]) == ((), "old", 2)
+
+
+# Failing.
+
+
+@pytest.mark.parametrize(
+    ("save_on_error", "status", "saved"), [(False, 500, False), (True, 503, True), (False, 499, True)]
+)
+def test_a_plain_write_of_a_request_that_fails_is_not_saved_unless_told(
+    told: Told, save_on_error: bool, status: int, saved: bool
+) -> None:
+    policy = told.policy(save_on_error=save_on_error)
+    session = use(policy, stored(cart=1))
+    session["cart"] = 2
+
+    assert bool(list(commit(session, policy, now=NOON, status=status))) is saved
+
+
+@pytest.mark.parametrize("ending", [{"drop": True}, {"renew": True}])
+def test_a_drop_or_a_renewal_is_carried_out_even_then(told: Told, ending: dict[str, bool]) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.configure(**ending)
+
+    assert isinstance(next(commit(session, told.policy(), now=NOON, status=500)), Delete)
+
+
+# Late requests.
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda session: session.put("cart", 1),
+        lambda session: session.configure(renew=True),
+        lambda session: session.configure(drop=True),
+        lambda session: session.logout(),
+    ],
+)
+def test_a_late_request_writes_nothing_and_sends_no_cookie(told: Told, act: Any) -> None:
+    session = use(told.policy(), late=True)
+    act(session)
+
+    assert end(commit(session, told.policy(), now=NOON)).cookies == ()
+
+
+def test_what_a_late_request_wrote_is_a_lost_write(told: Told) -> None:
+    session = use(told.policy(), late=True)
+    session["cart"] = 1
+
+    end(commit(session, told.policy(), now=NOON))
+
+    assert told == [("lost_write", "renewed", "")]
+
+
+@pytest.mark.parametrize(("options", "status"), [({"ignore": True}, 200), ({}, 500)])
+def test_what_would_not_be_saved_anyway_is_no_lost_write(told: Told, options: dict[str, bool], status: int) -> None:
+    session = use(told.policy(raise_on_lost_write=True), late=True)
+    session["cart"] = 1
+    session.configure(**options)
+
+    end(commit(session, told.policy(raise_on_lost_write=True), now=NOON, status=status))
+
+    assert told == []
+
+
+def test_a_login_in_a_late_request_begins_a_session(told: Told) -> None:
+    session = use(told.policy(), late=True)
+    session.login(7)
+
+    put(None, next(commit(session, told.policy(), now=NOON)), {"user_id": 7}, put={"user_id": 7})
+
+
+# The cookie of one response.
+
+
+@pytest.mark.parametrize("options", [{"key": "_new"}, {"path": "/admin"}, {"domain": "example.org"}])
+def test_a_cookie_that_moves_leaves_none_behind(told: Told, options: dict[str, Any]) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session["cart"] = 2
+    session.configure(**options)
+
+    steps = commit(session, told.policy(), now=NOON)
+    assert next(steps).key == options.get("key", "_shop")
+    expired, moved = end(steps, stored(version=2)).cookies
+
+    assert (expired.value, expired.attributes.place) == (None, ("_shop", "/", None))
+    assert (moved.value, moved.attributes) == ("old", CookieAttributes(**{"key": "_shop", **options}))
+
+
+def test_an_option_for_this_response_sends_the_cookie_of_a_write(told: Told) -> None:
+    session = use(told.policy(cookie={"domain": "example.org"}), stored(cart=1))
+    session["cart"] = 2
+    session.configure(max_age=60, same_site="Strict")
+    steps = commit(session, told.policy(cookie={"domain": "example.org"}), now=NOON)
+    next(steps)
+
+    (cookie,) = end(steps, stored(version=2)).cookies
+
+    assert str(cookie) == (
+        "_shop=old; path=/; domain=example.org; expires=Sun, 01 Mar 2026 12:01:00 GMT; Max-Age=60"
+        "; HttpOnly; SameSite=Strict"
+    )
+
+
+def test_an_option_alone_sends_nothing(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.configure(path="/admin")
+
+    assert end(commit(session, told.policy(), now=NOON)).cookies == ()
+
+
+def test_a_cookie_too_large_is_refused_when_it_is_known(told: Told) -> None:
+    session = use(told.policy())
+    session["cart"] = 1
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+
+    with pytest.raises(CookieOverflowError):
+        steps.send(stored("x" * 5000))
+
+    assert told == [("overflow", f"{5000 + len('_shop=; path=/; HttpOnly; SameSite=Lax')} bytes", "")]
+
+
+# After the headers.
+
+
+def sent(told: Told, found: Stored, **settings: Any) -> Session:
+    """Return a session whose response's headers have gone without a change to it."""
+    policy = told.policy(**settings)
+    session = use(policy, found)
+    len(session)
+    end(commit(session, policy, now=NOON))
+    return session
+
+
+def test_what_is_changed_while_the_body_is_sent_is_put_into_the_row(told: Told) -> None:
+    found = stored(cart=[1])
+    session = sent(told, found)
+    session["cart"].append(2)
+
+    steps = finish(session, told.policy(), now=NOON + DAY)
+    step = next(steps)
+    put(found, step, {"cart": [1, 2]}, put={"cart": [1, 2]})
+    end(steps, found._replace(version=2))
+
+    assert step.draft.expires == NOON + 8 * DAY
+
+
+def test_a_body_that_outlasts_the_idle_limit_does_not_end_the_session(told: Told) -> None:
+    session = sent(told, stored())
+    session["done"] = True
+
+    step = next(finish(session, told.policy(), now=NOON + 10 * DAY))
+
+    assert step.draft.expires == NOON + 17 * DAY
+
+
+def test_a_row_can_be_dropped_while_the_body_is_sent(told: Told) -> None:
+    found = stored(cart=1)
+    session = sent(told, found)
+    session.configure(drop=True)
+
+    steps = finish(session, told.policy(), now=NOON)
+    assert next(steps) == Delete(found, "_shop")
+    end(steps, found)
+
+    assert told == [("dropped", "", "log id of old")]
+
+
+def test_a_late_change_to_a_row_that_has_ended_is_a_lost_write(told: Told) -> None:
+    session = sent(told, stored(cart=1))
+    session["cart"] = 2
+    steps = finish(session, told.policy(), now=NOON)
+    next(steps)
+
+    end(steps, None)
+
+    assert told == [("lost_write", "ended", "log id of old")]
+
+
+@pytest.mark.parametrize("found", [stored(version=None, cart=[]), None])
+def test_a_late_change_in_place_that_nothing_can_take_is_said_once(told: Told, found: Stored | None) -> None:
+    session = use(told.policy(), found)
+    cart = session.setdefault("cart", [])
+    if found is None:
+        session.configure(ignore=True)
+    assert list(commit(session, told.policy(), now=NOON)) == []
+    told.clear()
+
+    cart.append(1)
+    end(finish(session, told.policy(), now=NOON))
+    end(finish(session, told.policy(), now=NOON))
+
+    assert [name for name, _, _ in told] == ["lost_write"]
+
+
+def test_finish_does_nothing_without_a_change_or_before_the_headers(told: Told) -> None:
+    end(finish(sent(told, stored(cart=1)), told.policy(), now=NOON))
+    early = use(told.policy(), stored(cart=1))
+    early["cart"] = 2
+    end(finish(early, told.policy(), now=NOON))
+    end(finish(use(told.policy(), stored()), told.policy(), now=NOON))
+
+    assert told == []
+
+
+def test_a_session_first_touched_after_the_headers_can_change_its_row(told: Told) -> None:
+    found = stored(cart=1)
+    session = use(told.policy(), found)
+    end(commit(session, told.policy(), now=NOON))
+    session["cart"] = 2
+
+    put(found, next(finish(session, told.policy(), now=NOON)), {"cart": 2}, put={"cart": 2})
+
+
+def test_a_sealed_session_first_touched_after_the_headers_is_closed(told: Told) -> None:
+    session = use(told.policy(), stored(version=None))
+    end(commit(session, told.policy(), now=NOON))
+
+    assert len(session) == 0
+    assert session.phase is Phase.CLOSED
+
+
+# Abandoned.
+
+
+@pytest.mark.parametrize(
+    ("act", "steps"),
+    [
+        (lambda session: session.configure(drop=True), [Delete]),
+        (lambda session: session.logout(), [Delete]),
+        (lambda session: session.delete("user_id"), [Delete]),
+        (lambda session: session.put("user_id", 8), [Delete]),
+        (lambda session: session.configure(renew=True), []),
+        (lambda session: session.put("cart", 2), []),
+        (lambda session: (session.delete("user_id"), session.configure(ignore=True)), []),
+        (lambda session: session.get("cart"), []),
+        (lambda session: None, []),
+    ],
+)
+def test_a_request_that_failed_beyond_us_still_ends_what_was_to_end(told: Told, act: Any, steps: list[type]) -> None:
+    session = use(told.policy(), stored(user_id=7, cart=1))
+    act(session)
+
+    assert [type(step) for step in abandon(session, told.policy(), now=NOON)] == steps
+
+
+def test_without_a_failure_an_abandoned_request_saves_what_a_row_can_take(told: Told) -> None:
+    found = stored(cart=1)
+    session = use(told.policy(), found)
+    session["cart"] = 2
+
+    put(found, next(abandon(session, told.policy(), now=NOON, status=403)), {"cart": 2}, put={"cart": 2})
+
+
+def test_a_login_that_the_browser_cannot_learn_of_is_not_carried_out(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.login(7)
+
+    assert list(abandon(session, told.policy(), now=NOON, status=403)) == []
+
+
+def test_a_request_already_ended_is_not_abandoned_as_well(told: Told) -> None:
+    session = use(told.policy(), stored(version=None, cart=[]))
+    assert session["cart"] == []
+    session.settle(session.fetched.stored, Phase.CLOSED)
+
+    assert list(abandon(session, told.policy(), now=NOON)) == []
+
+
+# Driving.
+
+
+class Echo:
+    """A target whose answer is what it is asked."""
+
+    def __init__(self, question: str) -> None:
+        self.question = question
+
+    def on(self, target: Any) -> Any:
+        return target(self.question)
+
+
+def conversation() -> Generator[Echo, Any, list[Any]]:
+    answers = []
+    for question in ("one", "two"):
+        answer = yield Echo(question)
+        answers.append(answer)
+    return answers
+
+
+def test_run_and_run_async_do_the_same() -> None:
+    async def shout(question: str) -> str:
+        await asyncio.sleep(0)
+        return question.upper()
+
+    assert run(conversation(), str.upper) == ["ONE", "TWO"]
+    assert asyncio.run(run_async(conversation(), shout)) == ["ONE", "TWO"]
+    assert is_awaited(shout)
+    assert not is_awaited(str.upper)
+
+
+def test_changes_are_true_if_there_are_any() -> None:
+    assert not Changes({})
+    assert Changes({"a": None})
+    assert Changes({}, frozenset({"a"}))
+    assert Changes({}, cleared=True)
+    assert Changes({"a": 1}, frozenset({"b"})).over({"b": 2, "c": 3}) == {"a": 1, "c": 3}
+    assert Changes({"a": 1}, cleared=True).over({"b": 2}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Get("secret", "_shop"),
+        Put(None, Draft({"secret": 1}, Changes({}), NOON, NOON), "_shop"),
+        Delete(stored("secret"), "_shop"),
+        Fetched(stored("secret")),
+        stored("secret"),
+        Changes({"secret": 1}),
+    ],
+)
+def test_what_passes_between_the_rules_and_a_store_does_not_show_itself(value: Any) -> None:
+    assert repr(value) == str(value) == f"<{type(value).__name__}>"

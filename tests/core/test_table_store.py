@@ -1,0 +1,431 @@
+"""Sessions kept in a table."""
+
+import asyncio
+import hashlib
+import pickle
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from holdall import Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall.stores import Changes, Draft, Missing
+from holdall.tables import Replacement, Row
+from holdall.testing import FakeClock
+
+
+def digest(sid: str) -> bytes:
+    return hashlib.sha256(sid.encode()).digest()
+
+
+class Watched(MemoryTable):
+    """A table in memory that counts its calls and can be looked into."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
+        self.written = 0
+        self.before_replace: list[Callable[[], Any]] = []
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self.written += 1
+        return super().insert(digest, row)
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        self.written += 1
+        if self.before_replace:
+            self.before_replace.pop()()
+        return super().replace(digest, row, version=version)
+
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        self.written += 1
+        return super().touch(digest, expires)
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        self.written += 1
+        return super().delete(digest, tombstone=tombstone)
+
+    def dump(self) -> bytes:
+        return pickle.dumps(dict(self._rows))
+
+
+@pytest.fixture
+def table(clock: FakeClock) -> Watched:
+    return Watched(clock)
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def sessions(table: Watched, clock: FakeClock, events: list[Event]) -> Sessions:
+    store = TableStore(table, sealed=True)
+    return Sessions(store, key="sid", clock=clock, principal_key="user_id", on_event=events.append)
+
+
+def begin(sessions: Sessions, **data: Any) -> str:
+    """Return the sid of a new session."""
+    session = sessions.fetch()
+    session.update(data)
+    return sessions.commit(session).cookie or ""
+
+
+def request(sessions: Sessions, sid: str, act: Callable[[Any], Any] = len) -> Any:
+    """Make a request and return what its response says."""
+    session = sessions.fetch(f"sid={sid}")
+    act(session)
+    return sessions.commit(session)
+
+
+def test_an_id_is_256_random_bits(sessions: Sessions) -> None:
+    sids = {begin(sessions, cart=1) for _ in range(100)}
+
+    assert len(sids) == 100
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", sid) for sid in sids)
+
+
+def test_cve_2019_16782_a_dump_of_the_table_holds_no_id_and_no_data(sessions: Sessions, table: Watched) -> None:
+    sid = begin(sessions, note="a private note")
+    request(sessions, sid, lambda session: session.put("more", "another private note"))
+
+    dump = table.dump()
+
+    assert digest(sid) in dump
+    assert sid.encode() not in dump
+    assert b"private" not in dump
+    assert sessions.resume(sid).log_id.encode() not in dump
+
+
+def test_activerecord_session_store_151_a_digest_presented_as_a_cookie_never_loads(
+    sessions: Sessions, table: Watched
+) -> None:
+    sid = begin(sessions, cart=1)
+
+    for presented in (digest(sid).hex(), digest(sid).decode("latin-1"), digest(sid).hex()[:43]):
+        assert sessions.resume(presented).is_new
+    assert len(table) == 1
+
+
+def test_in_memory_rows_are_not_sealed_unless_told() -> None:
+    table = MemoryTable()
+    sid = begin(Sessions(TableStore(table), key="sid"), cart=1)
+
+    row = table.read(digest(sid))
+
+    assert row is not None
+    assert row.data == b'{"cart":1}'
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-1],
+        lambda data: data[:5],
+        lambda data: b"",
+        lambda data: bytes([data[0] ^ 1]) + data[1:],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: b'{"cart":1}',
+    ],
+)
+def test_spring_session_529_a_damaged_row_is_an_empty_session(
+    sessions: Sessions, table: Watched, clock: FakeClock, events: list[Event], damage: Callable[[bytes], bytes]
+) -> None:
+    sid = begin(sessions, cart=1)
+    row = table.read(digest(sid))
+    assert row is not None
+    table.replace(digest(sid), row._replace(data=damage(row.data), version=2), version=1)
+
+    assert sessions.resume(sid).get("cart") is None
+    assert events[-1] == Event("rejected", "sid", "unreadable")
+
+
+def test_a_row_of_one_session_does_not_open_as_anothers(sessions: Sessions, table: Watched) -> None:
+    one, other = begin(sessions, cart=1), begin(sessions, cart=2)
+    row = table.read(digest(one))
+    assert row is not None
+    table.replace(digest(other), row._replace(version=2), version=1)
+
+    assert sessions.resume(other).is_new
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        " ",
+        "null",
+        "None",
+        "A" * 42,
+        "A" * 44,
+        "A" * 42 + "=",
+        "A" * 42 + "\u0410",
+        "../" * 14 + "A",
+        "A" * 43 + "\n",
+    ],
+)
+def test_cve_2015_3982_and_cve_2024_3400_what_cannot_be_an_id_never_reaches_the_table(
+    sessions: Sessions, table: Watched, cookie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "read", None)
+
+    assert TableStore(table).get(cookie, key="sid") == Missing("malformed")
+
+
+def test_cve_2024_38513_an_id_that_we_did_not_make_is_never_adopted(sessions: Sessions, table: Watched) -> None:
+    chosen = "A" * 43
+
+    answer = request(sessions, chosen, lambda session: session.put("cart", 1))
+
+    assert answer.cookie != chosen
+    assert table.read(digest(chosen)) is None
+
+
+def test_cve_2018_1000519_an_id_that_has_ended_is_never_adopted(sessions: Sessions) -> None:
+    sid = begin(sessions, cart=1)
+    request(sessions, sid, lambda session: session.configure(drop=True))
+
+    answer = request(sessions, sid, lambda session: session.put("cart", 2))
+
+    assert answer.cookie != sid
+    assert sessions.resume(sid).is_new
+
+
+def test_cve_2015_5143_and_5963_ten_thousand_visits_that_keep_nothing_write_nothing(
+    sessions: Sessions, table: Watched
+) -> None:
+    acts = [
+        len,
+        lambda session: session.logout(),
+        lambda session: session.clear(),
+        lambda session: session.delete("cart"),
+        lambda session: session.configure(drop=True),
+        lambda session: session.pop("cart", None),
+    ]
+    for number in range(10_000):
+        sid = f"{number:043d}" if number % 2 else ""
+        assert request(sessions, sid, acts[number % 6]).cookies == ()
+
+    assert table.written == 0
+
+
+def test_cve_2025_46336_a_slow_write_does_not_bring_a_session_back(
+    sessions: Sessions, table: Watched, events: list[Event]
+) -> None:
+    sid = begin(sessions, cart=1)
+    slow = sessions.fetch(f"sid={sid}")
+    slow["cart"] = 2
+    request(sessions, sid, lambda session: session.configure(drop=True))
+
+    answer = sessions.commit(slow)
+
+    assert (answer.cookies, answer.cookie) == ((), None)
+    assert len(table) == 0
+    assert [event.name for event in events] == ["created", "dropped", "lost_write"]
+
+
+def test_nor_does_a_slow_read_that_would_touch_it(sessions: Sessions, table: Watched, clock: FakeClock) -> None:
+    sid = begin(sessions, cart=1)
+    clock.advance(timedelta(days=1))
+    slow = sessions.fetch(f"sid={sid}")
+    assert len(slow) == 1
+    request(sessions, sid, lambda session: session.configure(drop=True))
+
+    assert sessions.commit(slow).cookies == ()
+    assert len(table) == 0
+
+
+def test_two_that_change_different_keys_both_win(sessions: Sessions) -> None:
+    sid = begin(sessions, cart=1, coupon="X", lang="en")
+    one, other = (sessions.fetch(f"sid={sid}") for _ in range(2))
+    one["cart"] = 2
+    other["lang"] = "de"
+    del other["coupon"]
+
+    sessions.commit(one)
+    sessions.commit(other)
+
+    assert sessions.resume(sid) == {"cart": 2, "lang": "de"}
+
+
+def test_of_two_that_change_one_key_the_later_wins(sessions: Sessions) -> None:
+    sid = begin(sessions, cart=1)
+    one, other = (sessions.fetch(f"sid={sid}") for _ in range(2))
+    one["cart"] = 2
+    other["cart"] = 3
+
+    sessions.commit(other)
+    sessions.commit(one)
+
+    assert sessions.resume(sid) == {"cart": 2}
+
+
+def test_a_clearing_clears_what_another_wrote_meanwhile(sessions: Sessions) -> None:
+    sid = begin(sessions, cart=1)
+    one, other = (sessions.fetch(f"sid={sid}") for _ in range(2))
+    one.clear()
+    other["lang"] = "de"
+
+    sessions.commit(other)
+    sessions.commit(one)
+
+    assert sessions.resume(sid) == {}
+
+
+def test_what_a_body_writes_late_keeps_what_others_wrote(sessions: Sessions) -> None:
+    sid = begin(sessions, cart=[])
+    streaming = sessions.fetch(f"sid={sid}")
+    cart = streaming["cart"]
+    sessions.commit(streaming)
+    request(sessions, sid, lambda session: session.put("lang", "de"))
+
+    cart.append("apple")
+    sessions.finish(streaming)
+
+    assert sessions.resume(sid) == {"cart": ["apple"], "lang": "de"}
+
+
+def test_a_write_that_meets_conflicts_goes_on_until_it_is_through(sessions: Sessions, table: Watched) -> None:
+    sid = begin(sessions, cart=1)
+    session = sessions.fetch(f"sid={sid}")
+    session["cart"] = 2
+
+    def by_another(number: int) -> Callable[[], Any]:
+        return lambda: request(sessions, sid, lambda session: session.put(f"other {number}", number))
+
+    table.before_replace = [by_another(1)]
+    sessions.commit(session)
+
+    assert sessions.resume(sid) == {"cart": 2, "other 1": 1}
+
+
+def test_a_row_that_ends_between_a_conflict_and_the_next_try_is_gone(sessions: Sessions, table: Watched) -> None:
+    sid = begin(sessions, cart=1)
+    slow = sessions.fetch(f"sid={sid}")
+    slow["cart"] = 2
+    request(sessions, sid, lambda session: session.put("lang", "de"))
+    read = table.read
+    table.read = lambda digest: table.delete(digest) and read(digest)  # type: ignore[method-assign]  # the race itself
+
+    assert sessions.commit(slow).cookie is None
+    assert len(table) == 0
+
+
+def test_endless_conflicts_are_the_backends_error(clock: FakeClock) -> None:
+    class Contended(MemoryTable):
+        def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+            return Replacement.CONFLICT
+
+    sessions = Sessions(TableStore(Contended(clock=clock)), key="sid", clock=clock)
+    session = sessions.fetch(f"sid={begin(sessions, cart=1)}")
+    session["cart"] = 2
+
+    with pytest.raises(StoreError, match="it gave up"):
+        sessions.commit(session)
+
+
+def test_a_table_that_refuses_new_ids_is_the_backends_error(clock: FakeClock) -> None:
+    class Full(MemoryTable):
+        def insert(self, digest: bytes, row: Row) -> bool:
+            return False
+
+    sessions = Sessions(TableStore(Full(clock=clock)), key="sid", clock=clock)
+
+    with pytest.raises(StoreError, match="it is full or broken"):
+        begin(sessions, cart=1)
+
+
+def test_an_id_met_twice_is_drawn_again(clock: FakeClock) -> None:
+    table = MemoryTable(clock=clock)
+    drawn = iter([b"a" * 32, b"a" * 32, b"b" * 32])
+    sessions = Sessions(TableStore(table, random=lambda length: next(drawn)), key="sid", clock=clock)
+
+    assert begin(sessions, cart=1) != begin(sessions, cart=2)
+    assert len(table) == 2
+
+
+def test_a_renewed_id_is_late_for_a_minute_and_then_unknown(
+    sessions: Sessions, clock: FakeClock, events: list[Event]
+) -> None:
+    sid = begin(sessions, cart=1)
+    answer = request(sessions, sid, lambda session: session.login(7))
+
+    late = request(sessions, sid, lambda session: session.put("cart", 2))
+    clock.advance(timedelta(minutes=1))
+    unknown = request(sessions, sid, lambda session: session.put("cart", 3))
+
+    assert late.cookies == ()
+    assert [event.reason for event in events if event.name == "rejected"] == ["renewed", "unknown"]
+    assert unknown.cookie not in (None, sid, answer.cookie)
+    assert sessions.resume(answer.cookie) == {"cart": 1, "user_id": 7}
+
+
+def test_cve_2022_25896_a_planted_id_does_not_reach_what_comes_after_the_login(sessions: Sessions) -> None:
+    planted = begin(sessions, planted=True)
+
+    answer = request(sessions, planted, lambda session: session.put("user_id", 7))
+
+    assert answer.cookie != planted
+    assert sessions.resume(planted).principal is None
+    assert sessions.resume(answer.cookie).principal == 7
+
+
+def test_logout_ends_the_row_and_the_cookie_does_not_come_back(sessions: Sessions, table: Watched) -> None:
+    sid = begin(sessions, user_id=7)
+
+    answer = request(sessions, sid, lambda session: session.logout())
+
+    assert [cookie.value for cookie in answer.cookies] == [None]
+    assert sessions.resume(sid).is_new
+    assert len(table) == 0
+
+
+def test_the_principal_is_kept_beside_the_row(sessions: Sessions, table: Watched) -> None:
+    begin(sessions, cart=1)
+    sid = begin(sessions, user_id=7)
+
+    assert [listed.digest for listed in table.find("7")] == [digest(sid)]
+
+
+def test_laravel_42782_a_large_session_comes_back_whole(sessions: Sessions) -> None:
+    large = "x" * 1_000_000
+
+    assert sessions.resume(begin(sessions, large=large))["large"] == large
+
+
+def test_a_touch_carries_no_data(sessions: Sessions, table: Watched, clock: FakeClock) -> None:
+    sid = begin(sessions, cart=1)
+    before = table.read(digest(sid))
+    assert before is not None
+    clock.advance(timedelta(days=1))
+
+    request(sessions, sid)
+
+    assert table.read(digest(sid)) == before._replace(expires=clock() + timedelta(days=7))
+
+
+def test_a_store_does_not_show_itself() -> None:
+    store = TableStore(MemoryTable(), sealed=True)
+    draft = Draft({"secret": 1}, Changes({"secret": 1}), FakeClock()(), FakeClock()() + timedelta(days=1))
+    step = next(store.steps.put(None, draft, key="sid"))
+
+    assert repr(step) == f"<{type(step).__name__}>"
+    assert repr(draft) == "<Draft>"
+
+
+def test_threads_that_count_in_keys_of_their_own_lose_nothing(clock: FakeClock) -> None:
+    sessions = Sessions("table", key="sid", table="threads", clock=clock)
+    sid = begin(sessions, total=0)
+
+    def count(name: str) -> None:
+        for _ in range(100):
+            request(sessions, sid, lambda session: session.put(name, session.get(name, 0) + 1))
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(asyncio.to_thread(count, f"thread {number}") for number in range(8)))
+
+    asyncio.run(all_at_once())
+
+    assert sessions.resume(sid) == {"total": 0} | {f"thread {number}": 100 for number in range(8)}
