@@ -33,9 +33,8 @@ def log_out(session: Session) -> None:
 
 def add(session: Session, item: str, through: str) -> None:
     """Put *item* into the cart and note which framework it came *through*."""
-    cart = session.setdefault("cart", [])
-    if item in GOODS and len(cart) < CART_LIMIT:
-        cart.append({"item": item, "through": through})
+    if item in GOODS and len(session.get("cart", [])) < CART_LIMIT:
+        session.setdefault("cart", []).append({"item": item, "through": through})
 
 
 def remove(session: Session, item: str, through: str) -> None:

@@ -12,9 +12,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from demo import shop
 from demo.check import check
 from demo.servers import ServerError, running
 from demo.settings import FRAMEWORKS, STORES, hosts
+from holdall import Sessions
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 30
@@ -157,3 +159,22 @@ def test_a_port_that_is_in_use_is_told_of() -> None:
         running(hosts("cookie"), port=taken.getsockname()[1]),
     ):
         pytest.fail("the port was in use")
+
+
+def test_what_the_shop_does_not_sell_begins_no_session() -> None:
+    session = Sessions("table", key="_demo", table="demo", principal_key="user").fetch()
+
+    shop.add(session, "Gold", through="Flask")
+    shop.remove(session, "Tea", through="Flask")
+    shop.log_in(session, "   ")
+
+    assert not session.changed
+
+
+def test_the_cart_has_an_end() -> None:
+    session = Sessions("table", key="_demo", table="demo", principal_key="user").fetch()
+
+    for _ in range(shop.CART_LIMIT + 1):
+        shop.add(session, "Tea", through="Flask")
+
+    assert len(session["cart"]) == shop.CART_LIMIT
