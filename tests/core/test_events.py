@@ -1,0 +1,167 @@
+"""What is told of sessions."""
+
+import contextlib
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, get_args
+
+import pytest
+
+from holdall import CookieOverflowError, Event, MemoryTable, Session, Sessions, TableStore
+from holdall.events import EventName, report
+from holdall.testing import FakeClock
+
+SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+def test_a_sessions_life_is_told_under_one_name(
+    clock: FakeClock, visit: Callable[[Sessions], Any], events: list[Event]
+) -> None:
+    store = TableStore(MemoryTable(clock=clock))
+    visitor = visit(Sessions(store, key="sid", clock=clock, principal_key="user", on_event=events.append))
+    with visitor.request() as session:
+        session["cart"] = 1
+    created = session.log_id
+    with visitor.request() as session:
+        session.login(7)
+    renewed = session.log_id
+    with visitor.request() as session:
+        session.logout()
+    visitor.browser.keep(["sid=tossed; path=/"])
+    visitor.look()
+
+    assert created != renewed
+    assert events == [
+        Event("created", "sid", "", created),
+        Event("renewed", "sid", "", renewed),
+        Event("dropped", "sid", "", renewed),
+        Event("rejected", "sid", "malformed", ""),
+    ]
+
+
+def test_an_expired_cookie_is_told_apart_from_a_forged_one_to_us_alone(
+    clock: FakeClock, visit: Callable[[Sessions], Any], events: list[Event]
+) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, on_event=events.append)
+    visitor = visit(sessions)
+    with visitor.request() as session:
+        session["cart"] = 1
+    clock.advance(timedelta(days=8))
+
+    assert visitor.look() == sessions.resume("forged") == {}
+    assert [(event.name, event.reason) for event in events[1:]] == [("expired", "expired"), ("rejected", "unreadable")]
+
+
+def test_one_bad_cookie_is_one_event(events: list[Event]) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, on_event=events.append)
+
+    session = sessions.fetch("_shop=a; _shop=b; _shop=c")
+    session.update(dict(session))
+    sessions.commit(session)
+
+    assert [event.name for event in events] == ["rejected"]
+
+
+def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="holdall"):
+        for name in get_args(EventName):
+            report(Event(name, "_shop", "why", "0123456789abcdef"))
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("DEBUG", "session created (why): _shop 0123456789abcdef"),
+        ("DEBUG", "session renewed (why): _shop 0123456789abcdef"),
+        ("DEBUG", "session dropped (why): _shop 0123456789abcdef"),
+        ("DEBUG", "session expired (why): _shop 0123456789abcdef"),
+        ("INFO", "session rejected (why): _shop 0123456789abcdef"),
+        ("WARNING", "session lost_write (why): _shop 0123456789abcdef"),
+        ("WARNING", "session evicted (why): _shop 0123456789abcdef"),
+        ("ERROR", "session overflow (why): _shop 0123456789abcdef"),
+    ]
+
+
+def test_a_level_that_is_off_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, logger="holdall"):
+        report(Event("created", "_shop"))
+
+    assert caplog.records == []
+
+
+def test_a_listener_that_fails_prevents_nothing(caplog: pytest.LogCaptureFixture, events: list[Event]) -> None:
+    def failing(event: Event) -> None:
+        raise ZeroDivisionError
+
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, on_event=failing)
+    session = sessions.fetch()
+    session["cart"] = 1
+
+    assert sessions.commit(session).cookie
+    assert [record.getMessage() for record in caplog.records] == ["on_event failed for created"]
+
+    report(Event("created", "_shop"), failing, None, events.append)
+    assert events == [Event("created", "_shop")]
+
+
+# Nothing of it shows.
+
+
+def test_cve_2023_20866_no_id_no_data_and_no_secret_is_ever_shown(
+    clock: FakeClock,
+    visit: Callable[[Sessions], Any],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+    hidden = {"private note", SECRET, SECRET[:16]}
+    events: list[Event] = []
+    table = MemoryTable(clock=clock, max_rows=2)
+    for sessions in (
+        Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, on_event=events.append),
+        Sessions(TableStore(table, sealed=True), key="_shop", clock=clock, on_event=events.append),
+    ):
+        visitor = visit(sessions)
+        with visitor.request() as session:
+            session["note"] = ["private note"]
+            shown.append(repr(session))
+        cookie = visitor.browser["_shop"]
+        hidden |= {cookie, cookie[:20]}
+        with visitor.request() as session:
+            session["note"].append("private note")
+            session.configure(renew=True)
+            shown += [repr(session), repr(session.changes()), repr(session.fetched)]
+        shown += [repr(visitor.answer), repr(visitor.answer.cookies), repr(sessions), repr(sessions.policy)]
+        shown += [repr(vars(sessions))]
+        hidden |= {visitor.browser["_shop"], visitor.browser["_shop"][:20]}
+        for forged in (cookie[:-1], cookie + "A", cookie.swapcase()):
+            assert sessions.resume(forged) == {}
+        for value in (["private note", object()], ["private note", float("nan")]):
+            session = sessions.fetch(f"_shop={visitor.browser['_shop']}")
+            with pytest.raises(TypeError) as refused:
+                store(sessions, session, value)
+            shown += [repr(session), "".join(traceback.format_exception(refused.value))]
+        with visitor.request() as session:
+            session.configure(drop=True)
+        begin_many(sessions)
+
+    text = "\n".join([*shown, *map(repr, events), caplog.text, *capfd.readouterr()])
+    assert {event.name for event in events} >= {"created", "renewed", "dropped", "rejected", "evicted", "overflow"}
+    assert "session created" in caplog.text
+    assert [secret for secret in hidden if secret in text] == []
+
+
+def store(sessions: Sessions, session: Session, value: object) -> None:
+    session["note"] = value
+    sessions.commit(session)
+
+
+def begin_many(sessions: Sessions) -> None:
+    for length in (1, 1, 1, 1000):
+        with contextlib.suppress(CookieOverflowError):
+            store(sessions, sessions.fetch(), "private note" * length)

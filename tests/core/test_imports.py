@@ -1,0 +1,33 @@
+"""What the core brings along, and what it leaves to others."""
+
+import subprocess
+import sys
+
+import holdall
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the names of all modules in a fresh interpreter after *statement*."""
+    probe = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
+    others = {"flask", "werkzeug", "starlette", "fastapi", "django", "redis", "psycopg", "sqlite3", "anyio"}
+    tools = {"pytest", "_pytest", "hypothesis", "holdall.testing", "markupsafe", "pickle"}
+
+    assert (others | tools).isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
+
+
+def test_what_it_lists_is_there_and_sorted() -> None:
+    assert [getattr(holdall, name).__name__ for name in holdall.__all__] == sorted(holdall.__all__)
+
+
+def test_all_errors_are_one_kind() -> None:
+    errors = [value for name in holdall.__all__ if isinstance(value := getattr(holdall, name), type)]
+    raised = [error for error in errors if issubclass(error, Exception)]
+
+    assert len(raised) == 7
+    assert all(issubclass(error, holdall.SessionError) for error in raised)
+    assert issubclass(holdall.ConfigurationError, ValueError)
