@@ -286,6 +286,15 @@ def test_no_cookie_stands_for_no_session() -> None:
     assert sessions.resume("").is_new
 
 
+def test_a_table_that_tells_of_nothing_needs_no_listener(clock: FakeClock) -> None:
+    class Silent(MemoryTable):
+        listen = None  # type: ignore[assignment]  # as in a table of somebody else's
+
+    sessions = Sessions(TableStore(Silent(clock=clock)), key="sid", clock=clock, on_event=print)
+
+    assert visit(sessions, user=7)[1]
+
+
 # Async.
 
 

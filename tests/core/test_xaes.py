@@ -161,3 +161,13 @@ def test_threads_share_one_without_a_nonce_twice(monkeypatch: pytest.MonkeyPatch
     assert opened == [b"message"] * 4000
     assert len(set(nonces)) == 4000
     assert len(box._openers) <= 4
+
+
+def test_what_was_drawn_before_a_fork_is_not_used_after_it() -> None:
+    box = XAES256GCM(KEY, os.urandom)
+    prefixes = [box.seal(b"", b"")[:12]]
+
+    _xaes._forked()
+    prefixes += [box.seal(b"", b"")[:12] for _ in range(2)]
+
+    assert prefixes[0] != prefixes[1] == prefixes[2]

@@ -91,7 +91,7 @@ def _forked() -> None:
     _forks += 1
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
     os.register_at_fork(after_in_child=_forked)
 
 
