@@ -1,8 +1,58 @@
+"""Django: the suite of all adapters, and what only Django has."""
+
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
+
+import asyncio
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.management.commands import clearsessions
+from django.core import mail
+from django.core.handlers.asgi import ASGIHandler
+from django.core.management import call_command
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.middleware.csrf import get_token
+from django.test import AsyncClient, Client, RequestFactory, override_settings
+from django.test.utils import setup_databases, setup_test_environment, teardown_databases, teardown_test_environment
+from django.urls import path
+from django.utils import timezone
+
+import holdall_django
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    CookieStore,
+    MemoryTable,
+    ResponseStartedError,
+    SessionNotFetchedError,
+    Sessions,
+    StoreError,
+    TableStore,
+)
+from holdall.formats import NativeFormat
+from holdall.keys import WeakSecretWarning
+from holdall.testing import AdapterConformance, FakeClock, as_async, asgi_client, init_test_session
+from holdall.testing import Request as ClientRequest
+from holdall.testing.awaited import Awaited
+from holdall_django import DjangoSession, SessionMiddleware, configured_sessions
+from holdall_django.engine import SessionStore
 from tests.adapters.mounts.django import mount as mount_wsgi
 from tests.adapters.mounts.django import mount_asgi
 
-from holdall.testing import AdapterConformance
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+KEY = "sessionid"
 
 
 class TestDjango(AdapterConformance):
@@ -19,6 +69,982 @@ class TestDjangoAsync(AdapterConformance):
 
 class TestDjangoSyncViewsUnderASGI(AdapterConformance):
     streams = False  # Django warns of a body that is not awaited there
+
     @pytest.fixture
     def mount(self):
         return lambda sessions: mount_asgi(sessions, urls="tests.django_project.urls")
+
+
+# A project of one view or a few, and the settings of one test.
+
+Configure = Callable[..., None]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    setup_test_environment()
+    databases = setup_databases(verbosity=0, interactive=False)
+    yield
+    teardown_databases(databases, verbosity=0)
+    teardown_test_environment()
+
+
+@pytest.fixture
+def configure() -> Iterator[Configure]:
+    """Override settings until the test ends."""
+    with ExitStack() as stack:
+        yield lambda **given: stack.enter_context(override_settings(**given))
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable()
+
+
+@pytest.fixture(params=["cookie", "table"])
+def stored(request: pytest.FixtureRequest, configure: Configure, table: MemoryTable) -> str:
+    """Keep the sessions of the test in cookies, and in a table."""
+    store = CookieStore(NativeFormat(SECRET)) if request.param == "cookie" else TableStore(table)
+    configure(HOLDALL={"store": store})
+    return request.param
+
+
+@pytest.fixture
+def in_table(configure: Configure, table: MemoryTable) -> None:
+    configure(HOLDALL={"store": TableStore(table)})
+
+
+@pytest.fixture
+def user() -> Iterator[User]:
+    user = User.objects.create_superuser("ada", password="lovelace")
+    yield user
+    user.delete()
+
+
+def requested(view: Callable[[HttpRequest], Any], client: Client | None = None, url: str = "/", **extra: Any) -> Any:
+    """Return the answer to a request that *view* takes."""
+
+    def adapted(request: HttpRequest, rest: str = "") -> HttpResponse:
+        answer = view(request)
+        return answer if isinstance(answer, HttpResponse | StreamingHttpResponse) else JsonResponse({"is": answer})
+
+    with override_settings(ROOT_URLCONF=(path("", adapted), path("<path:rest>", adapted))):
+        return (client or Client()).get(url, **extra)
+
+
+def key_of(client: Client) -> str:
+    return client.cookies[settings.SESSION_COOKIE_NAME].value
+
+
+# django.contrib.auth
+
+
+@pytest.mark.usefixtures("stored", "user")
+def test_a_user_logs_in_and_out() -> None:
+    client = Client()
+    assert client.get("/who").json() == {"user": "", "messages": []}
+
+    client.post("/login", {"username": "ada", "password": "lovelace"})
+    assert client.get("/who").json() == {"user": "ada", "messages": ["Welcome"]}
+
+    before = key_of(client)
+    client.post("/logout")
+    assert key_of(client) != before
+    assert client.get("/who").json() == {"user": "", "messages": ["Goodbye"]}
+
+
+@pytest.mark.usefixtures("in_table", "user")
+def test_a_login_ends_the_id_that_was_there_before() -> None:
+    client = Client()
+    requested(lambda request: request.session.put("cart", [7]), client)
+    planted = key_of(client)
+
+    client.post("/login", {"username": "ada", "password": "lovelace"})
+
+    assert not SessionStore().exists(planted)
+    assert SessionStore(key_of(client))["cart"] == [7]
+
+
+@pytest.mark.usefixtures("stored", "user")
+def test_a_user_logs_in_and_out_in_async(configure: Configure) -> None:
+    configure(ROOT_URLCONF="tests.django_project.async_urls")
+
+    async def visit() -> None:
+        client = AsyncClient()
+        await client.post("/login", {"username": "ada"})
+        assert (await client.get("/who")).json() == {"user": "ada"}
+        await client.post("/logout")
+        assert (await client.get("/who")).json() == {"user": ""}
+
+    asyncio.run(visit())
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_test_client_logs_a_user_in(user: User) -> None:
+    client = Client()
+
+    client.force_login(user)
+    assert client.get("/who").json()["user"] == "ada"
+
+    client.logout()
+    assert client.get("/who").json()["user"] == ""
+
+    assert client.login(username="ada", password="lovelace")
+    assert client.get("/who").json()["user"] == "ada"
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_async_test_client_logs_a_user_in(user: User, configure: Configure) -> None:
+    configure(ROOT_URLCONF="tests.django_project.async_urls")
+
+    async def visit() -> None:
+        client = AsyncClient()
+        await client.aforce_login(user)
+        assert (await client.get("/who")).json() == {"user": "ada"}
+        await client.alogout()
+        assert (await client.get("/who")).json() == {"user": ""}
+
+    asyncio.run(visit())
+
+
+@pytest.mark.usefixtures("in_table")
+def test_the_test_client_writes_to_the_session() -> None:
+    client = Client()
+    session = client.session
+    session["cart"] = [7]
+    session.save()
+
+    assert requested(lambda request: request.session["cart"], client).json() == {"is": [7]}
+    assert client.session["cart"] == [7]
+
+
+def test_with_cookies_the_test_client_is_given_the_new_one(configure: Configure) -> None:
+    configure(HOLDALL={"store": "cookie", "secret_key_base": SECRET})
+    client = Client()
+    session = client.session
+    session["cart"] = [7]
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+
+    assert requested(lambda request: request.session["cart"], client).json() == {"is": [7]}
+
+
+# Other applications of Django's.
+
+
+@pytest.mark.usefixtures("stored", "user")
+def test_the_admin_site_logs_a_user_in() -> None:
+    client = Client()
+    assert client.get("/admin/login/").status_code == 200
+
+    answer = client.post("/admin/login/", {"username": "ada", "password": "lovelace", "next": "/admin/"}, follow=True)
+
+    assert answer.redirect_chain == [("/admin/", 302)]
+    assert "Site administration" in answer.content.decode()
+
+
+def test_system_checks_find_the_middleware() -> None:
+    call_command("check", fail_level="WARNING")
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_csrf_token_is_kept_in_the_session(configure: Configure) -> None:
+    configure(CSRF_USE_SESSIONS=True, ROOT_URLCONF=(path("form", lambda request: HttpResponse(get_token(request))),))
+    client = Client(enforce_csrf_checks=True)
+    token = client.get("/form").content.decode()
+
+    assert client.post("/form").status_code == 403
+    assert client.post("/form", {"csrfmiddlewaretoken": token}).status_code == 200
+
+
+@pytest.mark.usefixtures("stored")
+def test_djangos_own_middleware_takes_the_engine(configure: Configure) -> None:
+    configure(MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"])
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+    before = key_of(client)
+
+    requested(lambda request: request.session.cycle_key(), client)
+    assert key_of(client) != before
+    assert requested(lambda request: request.session["n"], client).json() == {"is": 1}
+
+    requested(lambda request: request.session.flush(), client)
+    assert key_of(client) == ""
+
+
+# Django's names for what becomes of a session.
+
+
+@pytest.mark.usefixtures("stored")
+def test_cycle_key_keeps_the_data_under_a_new_id() -> None:
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+    before = key_of(client)
+
+    requested(lambda request: request.session.cycle_key(), client)
+
+    assert key_of(client) != before
+    assert client.session["n"] == 1
+
+
+@pytest.mark.usefixtures("stored")
+def test_flush_ends_the_session() -> None:
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+
+    def flush(request: HttpRequest) -> list[object]:
+        request.session.flush()
+        return [request.session.session_key, request.session.is_empty(), bool(request.session)]
+
+    assert requested(flush, client).json() == {"is": [None, True, False]}
+    assert key_of(client) == ""
+
+
+@pytest.mark.usefixtures("in_table")
+def test_what_is_put_after_a_flush_begins_another_session() -> None:
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+    before = key_of(client)
+
+    requested(lambda request: request.session.flush() or request.session.update(m=2), client)
+
+    assert not SessionStore().exists(before)
+    assert dict(client.session) == {"m": 2}
+
+
+@pytest.mark.usefixtures("in_table")
+def test_delete_takes_a_key_of_the_data_and_a_session_key() -> None:
+    mine, other = Client(), Client()
+    for client in (mine, other):
+        requested(lambda request: request.session.update(n=1, m=2), client)
+
+    requested(lambda request: request.session.delete("n"), mine)
+    requested(lambda request: request.session.delete(key_of(other)), mine)
+    assert dict(mine.session) == {"m": 2}
+    assert not SessionStore().exists(key_of(other))
+
+    ended = key_of(mine)
+    requested(lambda request: request.session.delete(request.session.session_key), mine)
+    assert not SessionStore().exists(ended)
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_long_key_of_the_data_is_no_session_key() -> None:
+    client = Client()
+    requested(lambda request: request.session.update({"k" * 50: 1, "n": 2}), client)
+
+    requested(lambda request: request.session.delete("k" * 50), client)
+
+    assert dict(client.session) == {"n": 2}
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("verb", ["save", "create"])
+def test_a_session_stored_early_has_a_key_that_the_browser_gets(verb: str) -> None:
+    client = Client()
+
+    def view(request: HttpRequest) -> list[str | None]:
+        before = request.session.session_key
+        getattr(request.session, verb)()
+        return [before, request.session.session_key]
+
+    before, key = requested(view, client).json()["is"]
+
+    assert before is None
+    assert key == key_of(client)
+    assert client.session.session_key == key
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_is_put_after_an_early_save_is_saved_too() -> None:
+    client = Client()
+
+    def view(request: HttpRequest) -> None:
+        request.session["n"] = 1
+        request.session.save()
+        request.session["m"] = 2
+
+    requested(view, client)
+
+    assert dict(client.session) == {"n": 1, "m": 2}
+
+
+@pytest.mark.usefixtures("in_table", "user")
+def test_the_key_after_a_login_is_the_one_that_lasts() -> None:
+    keys: list[str] = []
+
+    def remember(request: HttpRequest, **kwargs: Any) -> None:
+        keys.append(request.session.session_key)
+
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+    user_logged_in.connect(remember)
+    try:
+        client.post("/login", {"username": "ada", "password": "lovelace"})
+    finally:
+        user_logged_in.disconnect(remember)
+
+    assert keys == [key_of(client)]
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_write_after_an_early_save_that_was_lost_sends_no_cookie() -> None:
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+
+    def view(request: HttpRequest) -> None:
+        request.session["n"] = 2
+        SessionStore(request.session.session_key).flush()
+        request.session.save()
+        request.session["n"] = 3
+
+    answer = requested(view, client)
+
+    assert answer.status_code == 200
+    assert not answer.cookies
+
+
+# How long it lives.
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("expiry", "max_age"),
+    [(None, 1209600), (0, ""), (300, 300), (timedelta(seconds=300), 300), ("in an hour", 3600)],
+)
+def test_set_expiry_says_how_long_the_browser_keeps_it(expiry: Any, max_age: int | str) -> None:
+    if expiry == "in an hour":
+        expiry = timezone.now() + timedelta(hours=1)
+
+    answer = requested(lambda request: request.session.set_expiry(expiry) or request.session.put("n", 1))
+
+    found = answer.cookies[KEY]["max-age"]
+    assert found == max_age or 0 < max_age - found <= 2
+
+
+def test_a_time_without_a_zone_is_local(configure: Configure, table: MemoryTable) -> None:
+    configure(USE_TZ=False, TIME_ZONE="Asia/Tokyo", HOLDALL={"store": TableStore(table)})
+
+    answer = requested(lambda request: request.session.set_expiry(timedelta(hours=1)))
+
+    assert 3598 <= answer.cookies[KEY]["max-age"] <= 3600
+
+
+@pytest.mark.parametrize("expiry", [timedelta(hours=1), 3600])
+def test_a_session_lives_no_longer_than_it_was_given(configure: Configure, expiry: Any) -> None:
+    clock = FakeClock(timezone.now())
+    configure(HOLDALL={"store": TableStore(MemoryTable(clock=clock)), "clock": clock})
+    client = Client()
+    requested(lambda request: request.session.set_expiry(expiry), client)
+
+    clock.advance(timedelta(minutes=59))
+    assert "_session_expiry" in client.session
+    clock.advance(timedelta(minutes=2))
+    assert "_session_expiry" not in client.session
+
+
+@pytest.mark.usefixtures("stored")
+def test_by_default_the_browser_forgets_it_when_it_is_closed(configure: Configure) -> None:
+    configure(SESSION_EXPIRE_AT_BROWSER_CLOSE=True)
+
+    answer = requested(lambda request: request.session.put("n", 1))
+
+    assert answer.cookies[KEY]["max-age"] == ""
+    assert SessionStore().get_expire_at_browser_close()
+    assert asyncio.run(SessionStore().aget_expire_at_browser_close())
+
+
+def test_the_expiry_age_is_that_of_the_sessions(configure: Configure) -> None:
+    configure(HOLDALL={"store": "table", "table": "a", "idle_timeout": 600})
+    assert SessionStore().get_expiry_age() == 600
+
+    configure(HOLDALL={"store": "table", "table": "a", "idle_timeout": None}, SESSION_COOKIE_AGE=700)
+    assert SessionStore().get_expiry_age() == 700
+
+
+def test_every_request_can_count_as_a_use(configure: Configure) -> None:
+    clock = FakeClock()
+    given = {"store": TableStore(MemoryTable(clock=clock)), "clock": clock, "idle_timeout": 3600}
+    configure(HOLDALL=given, SESSION_SAVE_EVERY_REQUEST=True)
+    client = Client()
+    requested(lambda request: request.session.put("n", 1), client)
+
+    for _ in range(3):
+        clock.advance(timedelta(minutes=50))
+        assert requested(lambda request: None, client).cookies[KEY]["max-age"] == 3600
+
+    configure(SESSION_SAVE_EVERY_REQUEST=False)
+    assert not requested(lambda request: None, client).cookies
+    assert not requested(lambda request: None).cookies
+
+
+# Other sessions than the request's.
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_session_is_looked_up_by_its_key() -> None:
+    session = SessionStore()
+    session["n"] = 1
+    session.save()
+
+    other = SessionStore(session.session_key)
+
+    assert other.load() == {"n": 1}
+    assert other.exists(session.session_key)
+    assert not other.exists("k" * 43)
+    assert not other.exists(None)
+    other.delete()
+    assert other.session_key is None
+    assert session.load() == {}
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_session_that_has_ended_is_not_saved() -> None:
+    session = SessionStore()
+    session.save()
+    SessionStore().delete(session.session_key)
+    session["n"] = 1
+
+    with pytest.raises(UpdateError, match="ended"):
+        session.save()
+
+    assert session.load() == {}
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_write_keeps_what_another_one_put_under_other_keys() -> None:
+    session = SessionStore()
+    session.update(a=[1], b=1)
+    session.save()
+    other = SessionStore(session.session_key)
+    assert session["a"] == [1]
+    other["a"] = [2]
+    other.save()
+
+    asyncio.run(session.aset("b", 2))
+    session.save()
+
+    assert SessionStore(session.session_key).load() == {"a": [2], "b": 2}
+
+
+def test_sessions_that_are_awaited_have_all_that_others_have(configure: Configure, table: MemoryTable) -> None:
+    configure(HOLDALL={"store": AsyncTableStore(as_async(table)), "principal_key": "user"})
+
+    async def use() -> None:
+        session = SessionStore()
+        await session.aupdate({"n": 1, "m": 2})
+        await session.asave()
+        key = session.session_key
+        assert await session.aload() == {"n": 1, "m": 2}
+        assert await session.apop("n") == 1
+        assert await session.apop("n", None) is None
+        await session.adelete("m")
+        await session.aset("k" * 50, 1)
+        await session.adelete("k" * 50)
+        await session.acycle_key()
+        assert not await session.aexists(key)
+        assert session.session_key != key
+
+        other = SessionStore()
+        await other.acreate()
+        await session.adelete(other.session_key)
+        assert await other.aload() == {}
+        await other.aset("n", 1)
+        with pytest.raises(UpdateError):
+            await other.asave()
+
+        await session.aflush()
+        await session.adelete()
+        await session.aclear_expired()
+        assert len(table) == 1  # the tombstone of the renewed one
+
+    asyncio.run(use())
+
+
+@pytest.mark.usefixtures("in_table")
+def test_expired_sessions_clear_themselves() -> None:
+    call_command(clearsessions.Command())
+
+
+@pytest.mark.usefixtures("stored")
+def test_modified_says_what_was_changed_since_it_was_set() -> None:
+    session = SessionStore()
+    assert not session.modified
+    session["n"] = 1
+    assert session.modified
+    session.modified = False
+    assert not session.modified
+    session["m"] = 1
+    assert session.modified
+    session.save()
+    assert session.modified
+    session.modified = False
+    session.modified = True
+    assert session.modified
+
+
+# Under ASGI, with a table that is waited for.
+
+
+class CountedTable(MemoryTable):
+    """A table that notes which verbs were called, and in which threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+        self.threads: set[int] = set()
+
+    def _note(self, verb: str) -> None:
+        self.calls.append(verb)
+        self.threads.add(threading.get_ident())
+
+    def read(self, digest: bytes) -> Any:
+        self._note("read")
+        return super().read(digest)
+
+    def insert(self, digest: bytes, row: Any) -> bool:
+        self._note("insert")
+        return super().insert(digest, row)
+
+
+class BlockingTable(CountedTable):
+    blocking_reads = blocking_writes = True
+
+
+def visited(view: Callable[..., Any], sessions: Sessions, cookie: str = "", **given: Any) -> Any:
+    """Return the answer of an ASGI application of one view."""
+    with override_settings(HOLDALL={"sessions": sessions, **given}, ROOT_URLCONF=(path("", view),)):
+        headers = [("Cookie", cookie)] if cookie else []
+        return asgi_client(ASGIHandler())(ClientRequest("GET", headers=headers))
+
+
+def test_a_session_that_has_to_be_waited_for_is_read_before_the_view() -> None:
+    table = CountedTable()
+    sessions = Sessions(AsyncTableStore(as_async(table)), key="sid")
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(str(request.session.get("n")))
+
+    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+    table.calls.clear()
+
+    assert visited(view, sessions).body == b"None"
+    assert table.calls == []
+    assert visited(view, sessions, cookie).body == b"1"
+    assert table.calls == ["read"]
+
+
+def test_what_blocks_is_called_in_a_thread_and_nothing_else_is() -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = request.session.get("n", 0) + 1
+        return HttpResponse()
+
+    for table, hops in ((BlockingTable(), True), (CountedTable(), False)):
+        sessions = Sessions(TableStore(table), key="sid")
+        cookie = init_test_session(sessions, {"n": 1})
+        table.threads.clear()
+        visited(view, sessions)
+        visited(view, sessions, cookie)
+
+        assert (threading.get_ident() not in table.threads) is hops
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_sync_view_can_save_what_is_awaited(table: MemoryTable, is_async: bool) -> None:
+    sessions = Sessions(AsyncTableStore(as_async(table)), key="sid")
+
+    def save(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = 1
+        request.session.save()
+        return HttpResponse(request.session.session_key)
+
+    async def asave(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = 1
+        await request.session.asave()
+        return HttpResponse(request.session.session_key)
+
+    answer = visited(asave if is_async else save, sessions)
+
+    (line,) = answer.all("Set-Cookie")
+    assert line.startswith(f"sid={answer.body.decode()};")
+    assert len(table) == 1
+
+
+def test_a_session_can_be_fetched_by_hand(table: MemoryTable) -> None:
+    sessions = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+
+    async def fetched(request: HttpRequest) -> HttpResponse:
+        session = await holdall_django.afetch_session(request)
+        return HttpResponse(str(session["n"]))
+
+    async def awaited(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(str(await request.session.aget("n")))
+
+    async def untouched(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("")
+
+    async def forgotten(request: HttpRequest) -> HttpResponse:
+        with pytest.raises(SessionNotFetchedError):
+            return HttpResponse(str(request.session["n"]))
+        return HttpResponse("not fetched")
+
+    for view, body in ((fetched, b"1"), (awaited, b"1"), (untouched, b""), (forgotten, b"not fetched")):
+        assert visited(view, sessions, cookie, fetch="explicit").body == body
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+def test_a_body_that_is_not_awaited_may_change_a_row_under_asgi(table: MemoryTable) -> None:
+    sessions = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    outside = Sessions(TableStore(table), key="sid")
+    cookie = init_test_session(outside, {"n": 1})
+
+    def view(request: HttpRequest) -> StreamingHttpResponse:
+        def body() -> Iterator[bytes]:
+            yield b"a"
+            request.session["n"] = 2
+
+        return StreamingHttpResponse(body())
+
+    assert visited(view, sessions, cookie).body == b"a"
+    assert outside.fetch(cookie)["n"] == 2
+
+
+def test_a_renewal_is_finished_though_the_visitor_has_left(table: MemoryTable) -> None:
+    removed, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Awaited):
+        async def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+            removed.set()
+            await go_on.wait()
+            return self.sync.delete(digest, tombstone=tombstone)
+
+    sessions = Sessions(AsyncTableStore(Slow(table)), key="sid")
+    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        request.session.cycle_key()
+        return HttpResponse()
+
+    async def visit() -> None:
+        request = RequestFactory().get("/", headers={"cookie": cookie})
+        answer = asyncio.create_task(SessionMiddleware(view)(request))
+        await removed.wait()
+        answer.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await answer
+
+    with override_settings(HOLDALL={"sessions": sessions}):
+        asyncio.run(visit())
+    assert len(table) == 2  # the renewed one, and the tombstone of the old
+
+
+# What fails.
+
+
+class GoneTable(MemoryTable):
+    """A table whose backend is gone."""
+
+    def read(self, digest: bytes) -> Any:
+        msg = "gone"
+        raise StoreError(msg)
+
+    def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+        msg = "gone"
+        raise StoreError(msg)
+
+
+def test_a_session_that_cannot_be_waited_for_is_503(caplog: pytest.LogCaptureFixture) -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    answer = visited(view, Sessions(AsyncTableStore(as_async(GoneTable())), key="sid"), "sid=" + "k" * 43)
+
+    assert (answer.status, answer.body) == (503, b"Service Unavailable")
+    assert "store failed" in caplog.text
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_lost_write_can_be_409(table: MemoryTable, is_async: bool) -> None:
+    sessions = Sessions(TableStore(table), key="sid", on_lost_write="raise")
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = 2
+        SessionStore(request.COOKIES["sid"]).flush()
+        return HttpResponse()
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    cookie = init_test_session(sessions, {"n": 1})
+    if is_async:
+        assert visited(aview, sessions, cookie).status == 409
+    else:
+        with override_settings(HOLDALL={"sessions": sessions}):
+            assert requested(view, headers={"cookie": cookie}).status_code == 409
+
+
+def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(table: MemoryTable) -> None:
+    sessions = Sessions(TableStore(table), key="sid")
+
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session.flush()
+        raise ZeroDivisionError
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        view(request)
+
+    with override_settings(DEBUG_PROPAGATE_EXCEPTIONS=True, HOLDALL={"sessions": sessions}):
+        cookie = init_test_session(sessions, {"n": 1})
+        with pytest.raises(ZeroDivisionError):
+            requested(view, headers={"cookie": cookie})
+        cookie = init_test_session(sessions, {"n": 1})
+        assert isinstance(visited(aview, sessions, cookie).error, ZeroDivisionError)
+
+    assert len(table) == 0
+
+
+def test_a_failure_after_a_failure_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    table = GoneTable()
+    sessions = Sessions(TableStore(table), key="sid")
+
+    def view(request: HttpRequest) -> HttpResponse:
+        session = SessionStore()
+        session.save()
+        request.session.use(lambda: session.fetched)
+        request.session.flush()
+        raise ZeroDivisionError
+
+    with (
+        override_settings(DEBUG_PROPAGATE_EXCEPTIONS=True, HOLDALL={"sessions": sessions}),
+        pytest.raises(ZeroDivisionError),
+    ):
+        requested(view)
+
+    assert "could not be ended" in caplog.text
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_comes_after_the_middleware_is_refused(configure: Configure) -> None:
+    def middleware(get_response: Callable[..., Any]) -> Callable[..., Any]:
+        def call(request: HttpRequest) -> HttpResponse:
+            response = get_response(request)
+            with pytest.raises(ResponseStartedError):
+                request.session["n"] = 2
+            return response
+
+        return call
+
+    globals()["late"] = middleware
+    configure(MIDDLEWARE=[f"{__name__}.late", "holdall_django.SessionMiddleware"])
+    client = Client()
+
+    requested(lambda request: None, client)
+    requested(lambda request: request.session.put("n", 1), client)
+    requested(lambda request: None, client)
+
+    assert client.session["n"] == 1
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_file_is_sent_as_it_is() -> None:
+    def view(request: HttpRequest) -> FileResponse:
+        request.session["n"] = 1
+        return FileResponse(BytesIO(b"file"))
+
+    answer = SessionMiddleware(view)(RequestFactory().get("/"))
+
+    assert answer.file_to_stream is not None
+    assert answer.cookies
+    answer.close()
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_session_of_somebody_elses_is_left_alone(is_async: bool) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session = {}
+        return HttpResponse()
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    if is_async:
+        assert visited(aview, Sessions(TableStore(MemoryTable()), key="sid")).status == 200
+    else:
+        assert requested(view).status_code == 200
+
+
+# Cookies, where Django has them.
+
+
+def test_a_cookie_goes_out_as_the_core_has_it_and_can_be_looked_at_as_a_morsel(configure: Configure) -> None:
+    options = {"extra": "Priority=High", "partitioned": True, "secure": True, "domain": "shop.example"}
+    configure(HOLDALL={"store": TableStore(MemoryTable()), **options})
+
+    morsel = requested(lambda request: request.session.put("n", 1)).cookies[KEY]
+
+    line = morsel.OutputString()
+    assert line.startswith(f"{KEY}={morsel.value}; path=/; domain=shop.example; expires=")
+    assert line.endswith("; Max-Age=1209600; secure; HttpOnly; SameSite=Lax; partitioned; Priority=High")
+    assert (morsel["path"], morsel["domain"], morsel["samesite"]) == ("/", "shop.example", "Lax")
+    assert (morsel["secure"], morsel["httponly"], morsel["max-age"]) == (True, True, 1209600)
+    assert morsel["expires"] in line
+    copied = pickle.loads(pickle.dumps(morsel))
+    assert copied == morsel
+    assert copied.OutputString() == line
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_cookie_that_a_middleware_alters_goes_out_altered() -> None:
+    response = requested(lambda request: request.session.put("n", 1))
+
+    response.cookies[KEY]["samesite"] = "Strict"
+    assert "SameSite=Strict" in response.cookies[KEY].OutputString()
+    response.cookies[KEY] = "other"
+    assert response.cookies[KEY].OutputString().startswith(f"{KEY}=other; ")
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_session_that_moves_to_another_path_leaves_no_second_cookie() -> None:
+    client = Client()
+    requested(lambda request: request.session.put("n", 1), client)
+
+    response = requested(lambda request: request.session.configure(path="/shop") or request.session.put("n", 2), client)
+
+    lines = [morsel.OutputString() for morsel in response.cookies.values()]
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{KEY}=; path=/; expires=Thu, 01 Jan 1970")
+    assert response.cookies[KEY]["path"] == "/shop"
+    assert client.session["n"] == 2
+
+
+# Settings.
+
+
+def test_without_settings_of_ours_djangos_own_are_taken(configure: Configure) -> None:
+    client = Client()
+    answer = requested(lambda request: request.session.put("n", 1), client, secure=True)
+    assert answer.cookies[KEY].OutputString().endswith("; Max-Age=1209600; secure; HttpOnly; SameSite=Lax")
+
+    configure(SECRET_KEY=SECRET[::-1], SECRET_KEY_FALLBACKS=[settings.SECRET_KEY])
+    assert requested(lambda request: request.session["n"], client).json() == {"is": 1}
+    configure(SECRET_KEY_FALLBACKS=[])
+    assert requested(lambda request: request.session.get("n"), client).json() == {"is": None}
+
+
+def test_djangos_settings_of_the_cookie_are_taken(configure: Configure) -> None:
+    configure(
+        SESSION_COOKIE_NAME="s",
+        SESSION_COOKIE_AGE=60 * 60 * 24 * 500,
+        SESSION_COOKIE_DOMAIN="shop.example",
+        SESSION_COOKIE_PATH="/a",
+        SESSION_COOKIE_SECURE=False,
+        SESSION_COOKIE_HTTPONLY=False,
+        SESSION_COOKIE_SAMESITE=False,
+    )
+
+    line = requested(lambda request: request.session.put("n", 1), secure=True).cookies["s"].OutputString()
+
+    assert line.partition("; ")[2].startswith("path=/a; domain=shop.example; expires=")
+    assert line.endswith("; Max-Age=34560000")
+    assert configured_sessions().policy.absolute_timeout == timedelta(days=500)
+
+
+@pytest.mark.parametrize("given", ["object", "dict", "path"])
+def test_sessions_can_be_given(configure: Configure, given: str) -> None:
+    ours = globals()["ours"] = Sessions(TableStore(MemoryTable()), key="sid")
+    configure(HOLDALL={"object": ours, "dict": {"sessions": ours}, "path": {"sessions": f"{__name__}.ours"}}[given])
+
+    assert configured_sessions() is ours
+
+
+def test_djangos_name_of_the_cookie_follows_ours(configure: Configure) -> None:
+    configure(HOLDALL={"store": "table", "table": "named", "key": "_shop"})
+    client = Client()
+    session = client.session
+    session["n"] = 1
+    session.save()
+
+    assert settings.SESSION_COOKIE_NAME == "_shop"
+    assert requested(lambda request: request.session["n"], client).json() == {"is": 1}
+    configure(SESSION_COOKIE_AGE=60)
+    assert configured_sessions().key == "_shop"
+    configure(HOLDALL={"store": "table", "table": "named"})
+    assert configured_sessions().key == KEY
+
+
+def test_a_cookie_with_two_names_is_refused(configure: Configure) -> None:
+    configure(HOLDALL={"store": "table", "table": "named", "key": "_shop"}, SESSION_COOKIE_NAME="other")
+
+    with pytest.raises(ConfigurationError, match="set one of the two"):
+        configured_sessions()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (7, "HOLDALL is of type int"),
+        ({"fetch": "never"}, "neither 'auto' nor 'explicit'"),
+        ({"sessions": 7}, "neither a Sessions nor the dotted path"),
+        ({"sessions": Sessions(TableStore(MemoryTable()), key="sid"), "key": "a"}, "give key to that Sessions"),
+        ({"store": "tabel"}, "neither"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(configure: Configure, given: Any, message: str) -> None:
+    configure(HOLDALL=given)
+
+    with pytest.raises(ConfigurationError, match=message):
+        configured_sessions()
+
+
+def test_an_engine_of_djangos_is_refused(configure: Configure) -> None:
+    configure(SESSION_ENGINE="django.contrib.sessions.backends.cache")
+
+    with pytest.raises(ConfigurationError, match="SESSION_ENGINE"):
+        SessionMiddleware(lambda request: HttpResponse())
+
+
+def test_a_store_that_is_awaited_is_refused_under_wsgi(configure: Configure) -> None:
+    configure(HOLDALL={"store": AsyncTableStore(as_async(MemoryTable()))})
+
+    with pytest.raises(ConfigurationError, match="its twin"):
+        SessionMiddleware(lambda request: HttpResponse())
+
+
+def test_a_weak_secret_is_let_through_in_tests_with_a_warning(configure: Configure, monkeypatch: Any) -> None:
+    configure(SECRET_KEY="django-insecure-" + SECRET)
+    with pytest.warns(WeakSecretWarning):
+        configured_sessions()
+
+    monkeypatch.delattr(mail, "outbox")
+    configure(SECRET_KEY="django-insecure-" + SECRET)
+    with pytest.raises(ConfigurationError, match="well-known") as raised:
+        configured_sessions()
+    assert "SECRET_KEY" in raised.value.__notes__[0]
+
+
+# Plug's verbs.
+
+
+@pytest.mark.usefixtures("stored")
+def test_plugs_verbs_take_the_request_first() -> None:
+    client = Client()
+
+    def begin(request: HttpRequest) -> object:
+        holdall_django.put_session(request, "n", 1)
+        holdall_django.put_session(request, "m", 2)
+        holdall_django.delete_session(request, "m")
+        return [holdall_django.get_session(request), holdall_django.get_session(request, "m", "no")]
+
+    assert requested(begin, client).json() == {"is": [{"n": 1}, "no"]}
+    requested(lambda request: holdall_django.configure_session(request, ignore=True) or begin(request), Client())
+    requested(holdall_django.clear_session, client)
+    assert dict(client.session) == {}
+    assert requested(lambda request: isinstance(holdall_django.fetch_session(request), DjangoSession)).json()["is"]
+
+
+def test_plugs_verbs_say_what_is_missing() -> None:
+    with pytest.raises(ConfigurationError, match="MIDDLEWARE"):
+        holdall_django.fetch_session(HttpRequest())

@@ -1,6 +1,8 @@
 """The conformance suite's application in Django, under WSGI and under ASGI."""
 
-import tests.django_project  # noqa: F401, I001  # sets Django up, before anything of it is imported
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
 
 from typing import Any
 

@@ -30,6 +30,19 @@ class SessionStore(DjangoSession):
         super().__init__(cookies, policy=configured_sessions().policy)
         self.use(partial(find, session_key or None))
 
+    # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
+    _was_modified = False
+
+    @property
+    def modified(self) -> bool:
+        """Whether it was changed, since this was last set to ``False``, and be it that it was saved since."""
+        return self._was_modified or self._is_modified()
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._was_modified = False
+        self._mark(value)
+
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if not self.is_loaded:
             fetched = await afind(self.cookies[0] if self.cookies else None)
@@ -77,5 +90,4 @@ class SessionStore(DjangoSession):
         if self.fetched.late:
             msg = "the session was ended or renewed elsewhere: its changes are lost."
             raise UpdateError(msg)
-        # Where Django's own middleware is in use, it sends the cookie of a session that is still called modified.
-        self.modified = modified
+        self._was_modified = modified

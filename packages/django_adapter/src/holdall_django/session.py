@@ -70,10 +70,16 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
     @property
     def modified(self) -> bool:
         """Whether it was changed, since this was last set to ``False``."""
-        return self.changed and (self.marked or self.changes() != self._unmodified)
+        return self._is_modified()
 
     @modified.setter
     def modified(self, value: bool) -> None:
+        self._mark(value)
+
+    def _is_modified(self) -> bool:
+        return self.changed and (self.marked or self.changes() != self._unmodified)
+
+    def _mark(self, value: bool) -> None:
         self.marked = value
         self._unmodified = self.changes() if self.is_loaded and not value else None
 
@@ -97,7 +103,8 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         """Do what ``delete`` does."""
         await self._aget_session()
         if key is None or len(key) < _SHORTEST_SESSION_KEY or key in self or key == self._stored_key:
-            self.delete(key)
+            # Not an engine's, which writes at once and does not wait.
+            DjangoSession.delete(self, key)
             return
         sessions = configured_sessions()
         other = Session((key,), policy=sessions.policy)
