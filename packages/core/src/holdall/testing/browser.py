@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import count
 
 from holdall.clock import Clock, utc_now
 from holdall.testing.clients import HOST, Client, Request, Response
@@ -41,14 +42,14 @@ class KeptCookie:
 
 
 class Browser:
-    """A cookie jar, and if *client* is given an application behind it."""
+    """A cookie jar, and if *client* is given an application to send requests to."""
 
     def __init__(self, client: Client | None = None, *, clock: Clock = utc_now, host: str = HOST) -> None:
         self._client = client
         self._clock = clock
         self.host = host
         self._jar: dict[tuple[str, str, str], KeptCookie] = {}
-        self._serial = 0
+        self._serials = count(1)
 
     @property
     def jar(self) -> list[KeptCookie]:
@@ -56,6 +57,13 @@ class Browser:
         now = self._clock()
         kept = [each for each in self._jar.values() if each.expires is None or each.expires > now]
         return sorted(kept, key=lambda each: (-len(each.path), each.serial))
+
+    def at(self, client: Client) -> "Browser":
+        """Return the same browser, with the one jar, at another application of the host."""
+        browser = Browser(client, clock=self._clock, host=self.host)
+        browser._jar = self._jar
+        browser._serials = self._serials
+        return browser
 
     def send(self, request: Request) -> Response:
         """Send *request* with the cookies that belong to it, keep those of its response, and return that."""
@@ -120,7 +128,6 @@ class Browser:
         if domain and not _is_within(self.host, domain):
             return None
         given = attributes.get("path", "")
-        self._serial += 1
         return KeptCookie(
             name,
             value,
@@ -130,7 +137,7 @@ class Browser:
             secure="secure" in attributes,
             http_only="httponly" in attributes,
             expires=self._expiry(attributes),
-            serial=self._serial,
+            serial=next(self._serials),
         )
 
     def _expiry(self, attributes: dict[str, str]) -> datetime | None:

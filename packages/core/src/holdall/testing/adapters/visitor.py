@@ -64,12 +64,17 @@ class Answer:
 
 
 class Visitor:
-    """Somebody with a browser."""
+    """
+    Somebody with a browser.
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    Args:
+        browser: One that visits another application too; their cookies are the same.
+    """
+
+    def __init__(self, client: Client, clock: Clock, browser: Browser | None = None) -> None:
         self.client = client
         self._clock = clock
-        self.browser = Browser(client, clock=clock)
+        self.browser = Browser(client, clock=clock) if browser is None else browser.at(client)
 
     def another(self) -> "Visitor":
         """Return somebody else who visits the same application."""

@@ -1,0 +1,95 @@
+"""The thinnest adapters, for WSGI and ASGI without a framework: the suite of adapters is run against them as well."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
+from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
+
+Headers = list[tuple[str, str]]
+
+
+class Adapter:
+    """One request as both protocols see it; what an adapter can get wrong is a method each."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self.sessions = sessions
+
+    def answer(
+        self, cookies: list[str], https: bool, path: str, payload: bytes
+    ) -> tuple[int, Headers, Iterator[bytes]]:
+        """Return status, headers and the chunks of the body."""
+        script = json.loads(payload)
+        session = self.sessions.fetch(self.cookies(cookies), https=https)
+        try:
+            try:
+                if path == "/stream":
+                    status, chunks = 200, stream(session, script)
+                else:
+                    body, status = perform(session, script)
+                    chunks = iter([json.dumps(body).encode()])
+            except StoreError:
+                raise
+            except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
+                status, chunks = 500, iter([b"failed"])
+            told = self.commit(session, status)
+        except StoreError:
+            return 503, [], iter([b"the sessions are out of reach"])
+        except LostWriteError:
+            return 409, [], iter([b"try again"])
+        headers = list(script.get("headers", {}).items())
+        return status, self.headers(headers, told), self.body(session, chunks)
+
+    def cookies(self, headers: list[str]) -> list[str]:
+        return headers
+
+    def commit(self, session: Any, status: int) -> ResponseHeaders:
+        return self.sessions.commit(session, status=status)
+
+    def headers(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return self.set_cookies(self.cache_control(self.vary(headers, told), told), told)
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies)]
+
+    def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        named = ",".join(value for name, value in headers if name.lower() == "vary").lower()
+        return [*headers, ("Vary", "Cookie")] if told.vary and "cookie" not in named else headers
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        own = any(name.lower() == "cache-control" for name, _ in headers)
+        return [*headers, ("Cache-Control", "no-store")] if told.no_store and not own else headers
+
+    def body(self, session: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        yield from chunks
+        self.sessions.finish(session)
+
+
+def mount_wsgi(adapter: Adapter) -> Client:
+    """Return a client of *adapter* as a WSGI application."""
+
+    def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterator[bytes]:
+        cookies = [environ["HTTP_COOKIE"]] if "HTTP_COOKIE" in environ else []
+        https, body = environ["wsgi.url_scheme"] == "https", environ["wsgi.input"].read()
+        status, headers, chunks = adapter.answer(cookies, https, environ["PATH_INFO"], body)
+        start_response(f"{status} -", headers)
+        return chunks
+
+    return wsgi_client(app)
+
+
+def mount_asgi(adapter: Adapter) -> Client:
+    """Return a client of *adapter* as an ASGI application."""
+
+    async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
+        cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+        body = (await receive())["body"]
+        status, headers, chunks = adapter.answer(cookies, scope["scheme"] == "https", scope["path"], body)
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    return asgi_client(app)

@@ -1,0 +1,326 @@
+"""
+Stores, tables and adapters that are wrong in one way each, set before the suites.
+
+Not collected with the rest: ``test_suites.py`` runs this file and sees to it that each of these classes fails.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, ClassVar
+
+import pytest
+
+from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
+from holdall import AsyncStore, AsyncTable, MemoryTable, ResponseHeaders, Sessions, TableStore
+from holdall.stores import Changes, Draft, Missing, Stored
+from holdall.tables import Listed, Replacement, Row
+from holdall.testing import (
+    AdapterConformance,
+    Client,
+    FakeClock,
+    StoreConformance,
+    TableConformance,
+    as_async,
+)
+from races import broken
+
+# Tables
+
+
+class Overwrites(MemoryTable):
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self.delete(digest)
+        return super().insert(digest, row)
+
+
+class ReplacesCreatedAndPrincipal(MemoryTable):
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        answer = super().replace(digest, row, version=version)
+        if answer is Replacement.REPLACED:
+            self._rows[digest] = row
+        return answer
+
+
+class TouchesBackwards(MemoryTable):
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        with self._lock:
+            present = self._live(digest, self.clock())
+            if present is not None:
+                self._rows[digest] = present._replace(expires=expires)
+                self._move_due(digest, present.expires, expires)
+        return present is not None
+
+
+class KeepsTheExpired(MemoryTable):
+    def read(self, digest: bytes) -> Row | None:
+        return self._rows.get(digest)
+
+
+class BuriesNobody(MemoryTable):
+    """It puts a tombstone where nothing was."""
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = super().delete(digest, tombstone=tombstone)
+        if tombstone is not None and row is None and self.read(digest) is None:
+            self.insert(digest, Row(b"", 0, tombstone, self.clock()))
+        return row
+
+
+class FindsInAnyOrder(MemoryTable):
+    def find(self, principal: str) -> list[Listed]:
+        return sorted(super().find(principal), key=lambda each: each.digest)
+
+
+class FindsTheDead(MemoryTable):
+    def _remove(self, digest: bytes, row: Row) -> None:
+        super()._remove(digest, row._replace(principal=None))
+
+    def find(self, principal: str) -> list[Listed]:
+        now = self.clock()
+        return [Listed(digest, now, now) for digest in self._of.get(principal, ())]
+
+
+class SweepsWithoutLimit(MemoryTable):
+    def sweep(self, limit: int = 1000) -> int:
+        return super().sweep(1_000_000)
+
+
+class CutsAtNUL(MemoryTable):
+    def insert(self, digest: bytes, row: Row) -> bool:
+        return super().insert(digest, row._replace(data=row.data.split(b"\0")[0]))
+
+
+class ReplacesInTwoSteps(MemoryTable):
+    """Between its look at the version and its write others can come."""
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        present = self.read(digest)
+        if present is not None and present.version == version:
+            _let_others_run()
+            present = self.read(digest)
+            version = version if present is None else present.version
+        return super().replace(digest, row, version=version)
+
+
+class DeletesInTwoSteps(MemoryTable):
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = self.read(digest)
+        _let_others_run()
+        super().delete(digest, tombstone=tombstone)
+        return None if row is None or row.is_tombstone else row
+
+
+def _let_others_run() -> None:
+    time.sleep(0.0001)
+
+
+class OfTable(TableConformance):
+    __test__ = False
+    kind: ClassVar[type[MemoryTable]]
+
+    @pytest.fixture
+    def table(self, clock: FakeClock) -> AsyncTable:
+        return as_async(self.kind(clock=clock))
+
+
+TABLES = [
+    broken.Upserts,
+    broken.IgnoresVersions,
+    broken.ForgetsRenewals,
+    broken.DeletesNothing,
+    broken.GivesStaleRows,
+    broken.SweepsTheLiving,
+    Overwrites,
+    ReplacesCreatedAndPrincipal,
+    TouchesBackwards,
+    KeepsTheExpired,
+    BuriesNobody,
+    FindsInAnyOrder,
+    FindsTheDead,
+    SweepsWithoutLimit,
+    CutsAtNUL,
+    ReplacesInTwoSteps,
+    DeletesInTwoSteps,
+]
+for table in TABLES:
+    globals()[f"Test{table.__name__}"] = type(f"Test{table.__name__}", (OfTable,), {"kind": table, "__test__": True})
+
+# Stores
+
+
+class LosesOthersWrites(TableStore):
+    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+        if stored is not None and draft.changes:
+            draft = draft._replace(changes=Changes(draft.data, cleared=True))
+        return super().put(stored, draft, key=key)
+
+
+class BringsBack(TableStore):
+    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+        return super().put(stored, draft, key=key) or super().put(None, draft, key=key)
+
+
+class OnlySaysThatItDeletes(TableStore):
+    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored:
+        return stored
+
+
+class ForgetsThatItRenewed(TableStore):
+    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+        return super().delete(stored, key=key)
+
+
+class ShedsTears(TableStore):
+    """It raises at a cookie that it does not like."""
+
+    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+        cookie.encode("ascii")
+        return super().get(cookie, key=key)
+
+
+class SharesItsData(TableStore):
+    def __init__(self, table: MemoryTable) -> None:
+        super().__init__(table)
+        self.shared: dict[str, Any] = {}
+
+    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+        found = super().get(cookie, key=key)
+        return found._replace(data=self.shared.setdefault(cookie, found.data)) if isinstance(found, Stored) else found
+
+
+class WritesWhenItTouches(TableStore):
+    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+        if stored is not None and not draft.changes:
+            draft = draft._replace(changes=Changes(draft.data))
+        return super().put(stored, draft, key=key)
+
+
+class BeginsAnew(TableStore):
+    """It counts a session's age from its last write."""
+
+    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+        found = super().get(cookie, key=key)
+        return found._replace(created=found.expires) if isinstance(found, Stored) else found
+
+
+class OfStore(StoreConformance):
+    __test__ = False
+    kind: ClassVar[type[TableStore]]
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> AsyncStore:
+        return as_async(self.kind(MemoryTable(clock=clock)))
+
+
+STORES = [
+    LosesOthersWrites,
+    BringsBack,
+    OnlySaysThatItDeletes,
+    ForgetsThatItRenewed,
+    ShedsTears,
+    SharesItsData,
+    WritesWhenItTouches,
+    BeginsAnew,
+]
+for store in STORES:
+    globals()[f"Test{store.__name__}"] = type(f"Test{store.__name__}", (OfStore,), {"kind": store, "__test__": True})
+
+# Adapters
+
+
+class SendsNoVary(Adapter):
+    def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return headers
+
+
+class AlwaysVaries(Adapter):
+    def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, ("Vary", "Cookie")]
+
+
+class LetsCachesKeepIt(Adapter):
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return headers
+
+
+class OverridesCacheControl(Adapter):
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        rest = [(name, value) for name, value in headers if name.lower() != "cache-control"]
+        return [*rest, ("Cache-Control", "no-store")] if told.no_store else headers
+
+
+class SendsOneCookieOnly(Adapter):
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies[-1:])]
+
+
+class ForgetsHowToDelete(Adapter):
+    """Its deletions have the name alone."""
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        lines = (str(each) if each.value else f"{each.attributes.key}=; Max-Age=0; Path=/" for each in told.cookies)
+        return [*headers, *(("Set-Cookie", line) for line in lines)]
+
+
+class DropsSecure(Adapter):
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", str(each).replace("; secure", "")) for each in told.cookies)]
+
+
+class SavesWhatFailed(Adapter):
+    def commit(self, session: Any, status: int) -> ResponseHeaders:
+        return super().commit(session, 200)
+
+
+class ForgetsToFinish(Adapter):
+    def body(self, session: Any, chunks: Any) -> Any:
+        return iter(chunks)
+
+
+class ReadsOneHeader(Adapter):
+    def cookies(self, headers: list[str]) -> list[str]:
+        return headers[:1]
+
+
+class ReadsLeniently(Adapter):
+    """It takes the quotes off, as ``http.cookies`` does."""
+
+    def cookies(self, headers: list[str]) -> list[str]:
+        return [header.replace('"', "") for header in headers]
+
+
+class HidesABrokenBackend(Adapter):
+    def answer(self, *request: Any) -> Any:
+        status, headers, chunks = super().answer(*request)
+        return 200 if status == 503 else status, headers, chunks
+
+
+class OfAdapter(AdapterConformance):
+    __test__ = False
+    kind: ClassVar[type[Adapter]]
+
+    @pytest.fixture
+    def mount(self) -> Callable[[Sessions], Client]:
+        # Only ASGI hands on more Cookie headers than one.
+        mount = mount_asgi if self.kind is ReadsOneHeader else mount_wsgi
+        return lambda sessions: mount(self.kind(sessions))
+
+
+ADAPTERS = [
+    SendsNoVary,
+    AlwaysVaries,
+    LetsCachesKeepIt,
+    OverridesCacheControl,
+    SendsOneCookieOnly,
+    ForgetsHowToDelete,
+    DropsSecure,
+    SavesWhatFailed,
+    ForgetsToFinish,
+    ReadsOneHeader,
+    ReadsLeniently,
+    HidesABrokenBackend,
+]
+for adapter in ADAPTERS:
+    name = f"Test{adapter.__name__}"
+    globals()[name] = type(name, (OfAdapter,), {"kind": adapter, "__test__": True})

@@ -1,0 +1,87 @@
+"""The suites themselves: what is broken fails them, and nobody passes by overriding a test."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from conformance import mutants
+from holdall import MemoryTable
+from holdall.testing import AdapterConformance, FakeClock, StoreConformance, Suite, TableConformance, as_async
+from holdall.testing.tables.machine import try_sequences
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Run the suites against all mutants and return the classes that failed."""
+    report = tmp_path_factory.mktemp("mutants") / "report.xml"
+    # The model finds them too, but takes its time to find the shortest way.
+    options = ["-q", "--tb=no", "-p", "no:cacheprovider", "-k", "not agrees_with_a_dict", f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", *options, mutants.__file__]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=False, capture_output=True)
+    cases = ElementTree.parse(report).iter("testcase")
+    return {case.attrib["classname"].rpartition(".")[2] for case in cases if case.find("failure") is not None}
+
+
+@pytest.mark.parametrize(
+    "mutant", [*mutants.TABLES, *mutants.STORES, *mutants.ADAPTERS], ids=lambda each: each.__name__
+)
+def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:
+    assert f"Test{mutant.__name__}" in failed
+
+
+@pytest.mark.parametrize("mutant", [mutants.TouchesBackwards, mutants.FindsTheDead], ids=lambda each: each.__name__)
+def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
+    clock = FakeClock()
+
+    with asyncio.Runner() as runner, pytest.raises(AssertionError):
+        try_sequences(as_async(mutant(clock=clock)), clock, runner)
+
+
+@pytest.mark.parametrize(
+    ("suite", "test"),
+    [
+        (TableConformance, "test_replace_never_creates"),
+        (StoreConformance, "test_nothing_brings_it_back"),
+        (AdapterConformance, "test_drop_ends_the_session_and_its_cookie"),
+    ],
+)
+def test_a_test_of_a_suite_cannot_be_overridden(suite: type[Suite], test: str) -> None:
+    for override in (lambda self: None, None):
+        with pytest.raises(TypeError, match=test):
+            type("TestMine", (suite,), {test: override})
+
+
+def test_a_test_of_a_suite_cannot_be_overridden_from_aside() -> None:
+    class Lenient:
+        def test_insert_never_overwrites(self) -> None:
+            """Check nothing."""
+
+    with pytest.raises(TypeError, match="test_insert_never_overwrites"):
+        type("TestMine", (Lenient, TableConformance), {})
+
+
+def test_fixtures_capabilities_and_tests_of_ones_own_are_welcome() -> None:
+    class TestMine(TableConformance):
+        sweeps = False
+
+        @pytest.fixture
+        def table(self) -> None:
+            """Be a table."""
+
+        def test_of_my_own(self) -> None:
+            """Check something."""
+
+    class TestMore(TestMine):
+        def test_of_my_own(self) -> None:
+            """Check more."""
+
+    assert TestMore.sweeps is False
+
+
+def test_each_suite_says_which_fixture_it_needs() -> None:
+    for suite, fixture in ((TableConformance, "table"), (StoreConformance, "store"), (AdapterConformance, "mount")):
+        assert f"``{fixture}``" in (suite.__doc__ or "")
