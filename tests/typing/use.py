@@ -1,0 +1,43 @@
+"""
+An application's and an adapter's use of the core, as type checkers see it: nothing here is run.
+
+``protocols.py`` says what keeps to which protocol; here are the calls that are made all the time, and parts that are
+handed in rarely.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from holdall import AsyncStore, CookieOptions, Event, ResponseHeaders, Session, Sessions, SetCookie, Store
+from holdall.clock import Clock, utc_now
+from holdall.events import Listener
+from holdall.stores.threaded import InThread, ThreadedStore
+from holdall.testing import FakeClock
+
+
+def parts(store: Store, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], told: list[Event]) -> None:
+    _clocks: tuple[Clock, Clock] = utc_now, FakeClock()
+    _listener: Listener = told.append
+    way: InThread = in_thread
+    _awaited: AsyncStore = ThreadedStore(store, way)
+
+
+def application(session: Session, cookie: CookieOptions) -> None:
+    session["cart"] = [*session.get("cart", []), "apple"]
+    session |= {"user": 7}
+    session.configure("path", "/")
+    session.configure(renew=True, **cookie)
+    _who: str = session.log_id
+    session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+
+
+class FrameworkSession(Session):
+    __slots__ = ()
+
+
+async def adapter(sessions: Sessions) -> None:
+    session = await sessions.fetch_async(["a=b"], https=True, session_type=FrameworkSession)
+    answer: ResponseHeaders = await sessions.commit_async(session, status=204)
+    _lines: list[str] = [str(cookie) for cookie in answer.cookies]
+    _cookies: tuple[SetCookie, ...] = answer.cookies
+    sessions.commit(answer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
