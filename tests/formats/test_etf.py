@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from formats.examples import EXAMPLES, FUZZED
-from formats.vectors import VECTORS, alike, payload_of, term_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.examples import EXAMPLES, FUZZED
+from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall.etf import MAX_BYTES, Atom, BitString, ImproperList, Opaque, dumps, loads
 
 NODE = b"w\x0dnonode@nohost"

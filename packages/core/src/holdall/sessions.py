@@ -7,6 +7,7 @@ set-up. All but the last have an async twin.
 """
 
 import asyncio
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -17,7 +18,7 @@ from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, cookie_finder
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
-from holdall.formats import Format, NativeFormat
+from holdall.formats import Format, NativeFormat, PlugFormat, Salt
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish
 from holdall.policy import Policy
 from holdall.serializers import Serializer
@@ -32,6 +33,9 @@ __all__ = ["Sessions"]
 R = TypeVar("R")
 
 
+SerializerName = Literal["external_term_format", "json"]
+
+
 class CookieStoreOptions(TypedDict, total=False):
     """What ``Sessions(store="cookie")`` takes besides: ``CookieStore`` and its format, by name."""
 
@@ -40,9 +44,13 @@ class CookieStoreOptions(TypedDict, total=False):
     fallbacks: Iterable[str | bytes]
     encrypt: bool
     app: str
-    signing_salt: str
-    encryption_salt: str
-    serializer: Serializer
+    signing_salt: Salt
+    encryption_salt: Salt | None
+    key_iterations: int
+    key_length: int
+    key_digest: str
+    serializer: Serializer | SerializerName
+    otp: Literal[25, 26]
     weak_secrets: bool
     also_read: Iterable[Format]
     upgrade: Literal["write", "read"]
@@ -53,7 +61,7 @@ class TableStoreOptions(TypedDict, total=False):
 
     table: str
     sealed: bool
-    serializer: Serializer
+    serializer: Serializer | SerializerName
 
 
 class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
@@ -305,10 +313,13 @@ def _store_opener(
     store: Store | AsyncStore | str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Form], Store | AsyncStore]:
     """Return what opens the store, having checked all that can be checked before."""
+    if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
+        msg = f"serializer={options['serializer']!r} is a name of Plug's: give an object with dumps() and loads()."
+        raise ConfigurationError(msg)
     match store:
         case "cookie":
             _check_known(options, CookieStoreOptions.__annotations__, 'store="cookie"')
-            cookie_store = _cookie_store(options, random)
+            cookie_store = _cookie_store(options, clock, random)
             return lambda form: cookie_store
         case "table":
             _check_known(options, TableStoreOptions.__annotations__, 'store="table"')
@@ -328,7 +339,7 @@ def _store_opener(
     return lambda form: store
 
 
-def _cookie_store(options: dict[str, Any], random: Callable[[int], bytes]) -> CookieStore:
+def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]) -> CookieStore:
     name = options.pop("format", "native")
     make_format = _FORMATS.get(name)
     if make_format is None:
@@ -338,8 +349,12 @@ def _cookie_store(options: dict[str, Any], random: Callable[[int], bytes]) -> Co
     also_read = tuple(options.pop("also_read", ()))
     upgrade = options.pop("upgrade", "write")
     secret = options.pop("secret_key_base", None)
-    former = (make_format(fallback, random=random, **options) for fallback in fallbacks)
-    return CookieStore(make_format(secret, random=random, **options), also_read=(*former, *also_read), upgrade=upgrade)
+    parameters = inspect.signature(make_format).parameters
+    _check_known(options, CookieStoreOptions.__annotations__.keys() & parameters, f'format="{name}"')
+    ours = {"clock": clock, "random": random}
+    options |= {name: ours[name] for name in ours.keys() & parameters}
+    former = (make_format(fallback, **options) for fallback in fallbacks)
+    return CookieStore(make_format(secret, **options), also_read=(*former, *also_read), upgrade=upgrade)
 
 
 def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
@@ -349,7 +364,7 @@ def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
 # What is far longer leaves the calendar when it is added to a date.
 _CENTURY = timedelta(days=36525)
 
-_FORMATS: Mapping[str, Callable[..., Format]] = {"native": NativeFormat}
+_FORMATS: Mapping[str, Callable[..., Format]] = {"native": NativeFormat, "plug": PlugFormat}
 
 
 def _check_known(options: Mapping[str, Any], known: Iterable[str], what: str) -> None:

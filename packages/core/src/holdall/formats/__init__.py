@@ -7,5 +7,6 @@ cookies.
 
 from holdall.formats.contract import Format, Record
 from holdall.formats.native import NativeFormat
+from holdall.formats.plug import PlugFormat, Salt
 
-__all__ = ["Format", "NativeFormat", "Record"]
+__all__ = ["Format", "NativeFormat", "PlugFormat", "Record", "Salt"]

@@ -1,11 +1,14 @@
 """What every format keeps to."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from holdall._discreet import discreet
 
-__all__ = ["Format", "Record"]
+__all__ = ["NEVER", "Format", "Record"]
+
+#: When a session without limits expires: the latest time that 32 bits can say.
+NEVER = datetime.fromtimestamp(2**32 - 1, UTC)
 
 
 @discreet

@@ -1,0 +1,226 @@
+"""
+The cookies of Plug, and so of Phoenix: one session between an Elixir application and a Python one.
+
+Signed, ``HS`` being 256, 384 or 512; encrypted; and as plug_crypto encrypted before 2.0, which is read only::
+
+    base64url("HS256") . base64url(payload) . base64url(HMAC of what stands before)
+    "XCP" . base64url(nonce (24) | tag (16) | XChaCha20-Poly1305 of the payload)
+    base64url("A128GCM") . wrapped key . nonce . ciphertext . tag
+
+The payload is the session, in Erlang's external term format unless told otherwise.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdall import etf
+from holdall._base64url import from_text, to_text
+from holdall.clock import Clock, utc_now
+from holdall.errors import ConfigurationError
+from holdall.formats._json import PlainJSON
+from holdall.formats._times import with_times, without_times
+from holdall.formats._xchacha import NONCE_BYTES, TAG_BYTES, decrypt, encrypt
+from holdall.formats.contract import NEVER, Record
+from holdall.keys import as_bytes, check_secret
+from holdall.serializers import Serializer
+
+__all__ = ["PlugFormat", "Salt"]
+
+Salt = str | bytes | Callable[[], str | bytes]
+
+_KEY_DIGESTS = {"sha": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
+_KEY_BYTES = 32
+
+
+class PlugFormat:
+    """
+    Cookies of Plug's cookie store, byte for byte, both ways.
+
+    The options are Plug's, by the same names and with the same defaults; its ``rotating_options`` are other formats in
+    ``also_read``. Where Plug lets several texts stand for one cookie (padding, unused bits), only the one that it
+    writes is read.
+
+    These cookies carry no times. Where sessions have limits, ours are kept in the session under the key ``"_holdall"``,
+    which Phoenix leaves alone. A session that Phoenix began says nothing of its age: until it is written here with
+    times, each look at it takes it as begun now and without an end, as it is to Plug. Without limits
+    (``idle_timeout=None, absolute_timeout=None``) nothing is added and the cookie is Plug's own.
+
+    Args:
+        secret_key_base: 64 bytes at least; text is taken as UTF-8.
+        signing_salt: Required, for encrypted cookies too, as in Plug.
+        encryption_salt: Encrypts; ``None`` only signs, and the visitor can read the session.
+        key_iterations: Rounds of PBKDF2, by which the keys are derived once, here.
+        key_length: Bytes of the keys, 32 where cookies are encrypted.
+        key_digest: The digest of PBKDF2. Signatures are written with SHA-256, whatever it is, and read with any.
+        serializer: ``"external_term_format"``, ``"json"``, or an object with ``dumps`` and ``loads``.
+        otp: The Erlang release whose atoms are written: 25 for Phoenix on 25 or older, which 26 reads as well.
+        weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
+        clock: Says when a session of unknown age is read.
+        random: Source of secret random bytes.
+
+    Raises:
+        ConfigurationError: Plug could not use an option either; the message says what to do.
+    """
+
+    def __init__(
+        self,
+        secret_key_base: str | bytes,
+        *,
+        signing_salt: Salt | None = None,
+        encryption_salt: Salt | None = None,
+        key_iterations: int = 1000,
+        key_length: int = 32,
+        key_digest: str = "sha256",
+        serializer: Literal["external_term_format", "json"] | Serializer = "external_term_format",
+        otp: Literal[25, 26] = 26,
+        weak_secrets: bool = False,
+        clock: Clock = utc_now,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        secret = check_secret(secret_key_base, name="secret_key_base", at_least=64, weak_secrets=weak_secrets)
+        if signing_salt is None:
+            msg = "signing_salt is missing: give the one of the Phoenix application (endpoint.ex), or any text."
+            raise ConfigurationError(msg)
+        if key_digest not in _KEY_DIGESTS:
+            msg = f"key_digest={key_digest!r} is not known. Known are: {', '.join(_KEY_DIGESTS)}."
+            raise ConfigurationError(msg)
+        if type(key_iterations) is not int or type(key_length) is not int or key_iterations < 1 or key_length < 1:
+            msg = f"key_iterations={key_iterations!r} and key_length={key_length!r} are whole numbers from 1 up."
+            raise ConfigurationError(msg)
+        if encryption_salt is not None and key_length != _KEY_BYTES:
+            msg = f"key_length={key_length} is not what encryption needs: leave it at {_KEY_BYTES}."
+            raise ConfigurationError(msg)
+
+        def key(salt: Salt) -> bytes:
+            text = as_bytes(salt() if callable(salt) else salt)
+            return hashlib.pbkdf2_hmac(_KEY_DIGESTS[key_digest], secret, text, key_iterations, key_length)
+
+        signing_key = key(signing_salt)
+        self._box: _Signing | _Encrypting = _Signing(signing_key)
+        if encryption_salt is not None:
+            self._box = _Encrypting(key(encryption_salt), signing_key, random)
+        self._serializer = _serializer(serializer, otp)
+        self._clock = clock
+        self.check = getattr(self._serializer, "check", None)
+
+    def seal(self, record: Record, *, key: str) -> str:
+        return self._box.seal(self._serializer.dumps(with_times(record, key=key)))
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        payload = self._box.open(cookie) if cookie.isascii() else None
+        if payload is None:
+            return None
+        try:
+            data = self._serializer.loads(payload)
+        except ValueError:
+            # Authentic, but not to be read: a function, or another serializer's work.
+            return None
+        return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
+
+
+_SIGNED = to_text(b"HS256")
+_MAC_DIGESTS = {_SIGNED: "sha256", to_text(b"HS384"): "sha384", to_text(b"HS512"): "sha512"}
+
+
+class _Signing:
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def seal(self, payload: bytes) -> str:
+        signed = f"{_SIGNED}.{to_text(payload)}"
+        return f"{signed}.{self._mac(signed, 'sha256')}"
+
+    def open(self, cookie: str) -> bytes | None:
+        signed, _, mac = cookie.rpartition(".")
+        header, _, payload = signed.partition(".")
+        # A signature with another digest is as good, and under the same key: the header may choose.
+        digest = _MAC_DIGESTS.get(header)
+        if digest is None or not hmac.compare_digest(mac, self._mac(signed, digest)):
+            return None
+        return from_text(payload)
+
+    def _mac(self, signed: str, digest: str) -> str:
+        return to_text(hmac.digest(self._key, signed.encode("ascii"), digest))
+
+
+_ENCRYPTED = "XCP."
+_ENCRYPTED_V1 = b"A128GCM"
+_ASSOCIATED = _ENCRYPTED_V1  # in XCP messages too
+
+_HEAD_BYTES = NONCE_BYTES + TAG_BYTES
+_GCM_NONCE_BYTES = 12
+_WRAPPED_BYTES = 16 + TAG_BYTES + _GCM_NONCE_BYTES
+
+
+class _Encrypting:
+    def __init__(self, key: bytes, signing_key: bytes, random: Callable[[int], bytes]) -> None:
+        self._key = key
+        self._signing_key = signing_key
+        self._random = random
+
+    def seal(self, payload: bytes) -> str:
+        nonce = self._random(NONCE_BYTES)
+        sealed = encrypt(self._key, nonce, payload, _ASSOCIATED)
+        message, tag = sealed[:-TAG_BYTES], sealed[-TAG_BYTES:]
+        return _ENCRYPTED + to_text(nonce + tag + message)
+
+    def open(self, cookie: str) -> bytes | None:
+        if not cookie.startswith(_ENCRYPTED):
+            return self._open_v1(cookie)
+        token = from_text(cookie[len(_ENCRYPTED) :])
+        if token is None or len(token) < _HEAD_BYTES:
+            return None
+        tag, message = token[NONCE_BYTES:_HEAD_BYTES], token[_HEAD_BYTES:]
+        return decrypt(self._key, token[:NONCE_BYTES], message + tag, _ASSOCIATED)
+
+    def _open_v1(self, cookie: str) -> bytes | None:
+        """Open what plug_crypto 1 encrypted, each message under a key of its own, which ours wraps."""
+        match [from_text(part) for part in cookie.split(".", 5)]:
+            case [header, bytes(wrapped), bytes(nonce), bytes(message), bytes(tag)]:
+                lengths = len(wrapped), len(nonce), len(tag)
+                if header != _ENCRYPTED_V1 or lengths != (_WRAPPED_BYTES, _GCM_NONCE_BYTES, TAG_BYTES):
+                    return None
+                wrapped, wrapping_nonce = wrapped[:-_GCM_NONCE_BYTES], wrapped[-_GCM_NONCE_BYTES:]
+                try:
+                    message_key = AESGCM(self._key).decrypt(wrapping_nonce, wrapped, self._signing_key)
+                    return AESGCM(message_key).decrypt(nonce, message + tag, _ASSOCIATED)
+                except InvalidTag:
+                    return None
+        return None
+
+
+class _Terms:
+    """The external term format as a serializer."""
+
+    def __init__(self, otp: Literal[25, 26]) -> None:
+        self._otp = otp
+
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        return etf.dumps(data, otp=self._otp)
+
+    def check(self, key: str, value: Any) -> None:
+        self.dumps({key: value})
+
+    def loads(self, payload: bytes, /) -> Any:
+        return etf.loads(payload)
+
+
+def _serializer(given: str | Serializer, otp: Literal[25, 26]) -> Serializer:
+    if otp not in (25, 26):
+        msg = f"otp={otp!r} is neither 25 (and before) nor 26 (and after)."
+        raise ConfigurationError(msg)
+    match given:
+        case "external_term_format":
+            return _Terms(otp)
+        case "json":
+            return PlainJSON(strict=True)
+        case _ if hasattr(given, "dumps") and hasattr(given, "loads"):
+            return given
+    msg = f'serializer={given!r} is neither "external_term_format", nor "json", nor has it dumps() and loads().'
+    raise ConfigurationError(msg)
