@@ -74,8 +74,33 @@ class TaggedJSON:
         return data
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+def _encoder() -> Callable[[Any], str]:
+    """Return a function from plain values to compact JSON."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+    # What JSONEncoder.encode makes anew in each call, which takes as long as the session of most visitors does.
+    # Without its list of what it is in the middle of, a circle ends as a RecursionError.
+    chunks = make(None, None, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+def _decoder(**hooks: Any) -> Callable[[str], Any]:
+    """Return a function from JSON without white space around it to values."""
+    raw_decode = json.JSONDecoder(**hooks).raw_decode
+
+    def decode(text: str) -> Any:
+        value, end = raw_decode(text)
+        if end != len(text):
+            msg = "something follows the payload"
+            raise ValueError(msg)
+        return value
+
+    return decode
+
+
+_encode = _encoder()
+_decode = _decoder()
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _JUST_STR = frozenset({str})
@@ -86,8 +111,6 @@ _TAG_MARK = '{"$'
 def _is_plain(value: Any) -> bool:
     """Say whether JSON by itself gives *value* back as it was."""
     kind = type(value)
-    if kind in _SCALARS:
-        return True
     if kind is dict:
         if not _JUST_STR.issuperset(map(type, value)):
             return False
@@ -95,8 +118,11 @@ def _is_plain(value: Any) -> bool:
             return False
         value = value.values()
     elif kind is not list:
-        return False
-    return _SCALARS.issuperset(map(type, value)) or all(map(_is_plain, value))
+        return kind in _SCALARS
+    for item in value:  # noqa: SIM110  # all() would cost a call more for each of the many scalars
+        if type(item) not in _SCALARS and not _is_plain(item):
+            return False
+    return True
 
 
 def _tagged_items(data: Mapping[str, Any]) -> Any:
@@ -187,7 +213,7 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
-_decode_tagged = json.JSONDecoder(object_hook=_untagged).decode
+_decode_tagged = _decoder(object_hook=_untagged)
 
 
 def _explained(data: Mapping[str, Any], cause: Exception) -> TypeError:
