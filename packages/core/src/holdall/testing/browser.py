@@ -125,7 +125,8 @@ class Browser:
             return None
         attributes = _attributes(rest)
         domain = attributes.get("domain", "").lstrip(".").lower()
-        if domain and not _is_within(self.host, domain):
+        if domain and not (_is_within(self.host, domain) and ("." in domain or domain == self.host)):
+            # Another's, or all of a top-level domain's.
             return None
         given = attributes.get("path", "")
         return KeptCookie(

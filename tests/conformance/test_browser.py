@@ -1,0 +1,149 @@
+"""The browser of the suites keeps what a real one keeps, and sends what a real one sends."""
+
+from datetime import timedelta
+
+import pytest
+
+from holdall.testing import Browser, FakeClock, Request, Response
+
+
+@pytest.fixture
+def browser(clock: FakeClock) -> Browser:
+    return Browser(clock=clock)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sid=1",
+        "sid=1; Path=/",
+        "sid=1; Domain=shop.example",
+        "sid=1; Domain=.shop.example",
+        "sid=1; Domain=www.shop.example",
+        "sid=1; Max-Age=1",
+        "sid=1; expires=Sun, 01 Mar 2026 12:00:01 GMT",
+        "sid=1; Max-Age=1; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "sid=1; path=not-a-path",
+        f"sid={'x' * 4093}",
+    ],
+)
+def test_it_keeps_a_cookie(browser: Browser, line: str) -> None:
+    browser.keep([line], "/")
+
+    assert "sid" in browser
+    assert browser.header("/").startswith("sid=")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sid",
+        "=1",
+        "sid=1; Domain=example",
+        "sid=1; Domain=other.shop.example",
+        "sid=1; Domain=wwwshop.example.evil",
+        "sid=1; Secure",
+        "sid=1; Max-Age=0",
+        "sid=1; Max-Age=-1; expires=Sun, 01 Mar 2027 12:00:00 GMT",
+        "sid=1; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        f"sid={'x' * 4094}",
+        "sid=1; SameSite=None",
+        "sid=1; Partitioned",
+        "__Secure-sid=1",
+        "__Host-sid=1; path=/",
+    ],
+)
+def test_it_refuses_a_cookie(browser: Browser, line: str) -> None:
+    browser.keep([line], "/")
+
+    assert browser.jar == []
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("__Host-sid=1; Path=/; Secure", True),
+        ("__host-sid=1; Path=/; Secure", True),
+        ("__Host-sid=1; Path=/", False),
+        ("__Host-sid=1; Secure", False),
+        ("__Host-sid=1; Path=/shop; Secure", False),
+        ("__Host-sid=1; Path=/; Secure; Domain=www.shop.example", False),
+        ("__Secure-sid=1; Secure; Domain=shop.example", True),
+        ("__SECURE-sid=1", False),
+        ("sid=1; SameSite=None; Secure", True),
+        ("sid=1; Partitioned; Secure", True),
+    ],
+)
+def test_it_knows_the_prefixes(browser: Browser, line: str, kept: bool) -> None:
+    browser.keep([line], "/", https=True)
+
+    assert bool(browser.jar) is kept
+
+
+def test_a_secure_cookie_goes_by_https_alone(browser: Browser) -> None:
+    browser.keep(["sid=1; Secure"], https=True)
+
+    assert browser.header(https=True) == "sid=1"
+    assert browser.header() == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"), [("/shop", True), ("/shop/cart", True), ("/shopping", False), ("/", False), ("/a/shop", False)]
+)
+def test_a_cookie_goes_to_its_path(browser: Browser, path: str, sent: bool) -> None:
+    browser.keep(["sid=1; Path=/shop"])
+
+    assert bool(browser.header(path)) is sent
+
+
+def test_a_cookie_without_a_path_belongs_to_the_folder_of_its_request(browser: Browser) -> None:
+    browser.keep(["sid=1"], "/shop/cart")
+
+    assert [kept.path for kept in browser.jar] == ["/shop"]
+
+
+def test_the_longest_path_goes_first_and_then_the_oldest(browser: Browser) -> None:
+    browser.keep(["a=1; path=/", "b=2; path=/shop", "c=3; path=/"])
+    browser.keep(["a=4; path=/"])
+
+    assert browser.header("/shop") == "b=2; a=4; c=3"
+    assert browser.get("c") == "3"
+    assert browser.get("d") is None
+
+
+def test_name_path_and_domain_tell_cookies_apart(browser: Browser) -> None:
+    browser.keep(["sid=1; path=/", "sid=2; path=/shop", "sid=3; path=/; domain=shop.example"])
+    assert len(browser.jar) == 3
+
+    browser.keep(["sid=; path=/; Max-Age=0"])
+
+    assert [kept.value for kept in browser.jar] == ["2", "3"]
+
+
+def test_a_cookie_ends_with_its_age(browser: Browser, clock: FakeClock) -> None:
+    browser.keep(["short=1; Max-Age=60", "long=1; Max-Age=99999999", "open=1"])
+
+    clock.advance(timedelta(seconds=60))
+    assert [kept.name for kept in browser.jar] == ["long", "open"]
+    clock.advance(timedelta(days=400))
+    assert [kept.name for kept in browser.jar] == ["open"]
+
+
+def test_it_sends_what_it_keeps_and_keeps_what_comes(clock: FakeClock) -> None:
+    seen: list[list[tuple[str, str]]] = []
+
+    def client(request: Request) -> Response:
+        seen.append(request.headers)
+        return Response(200, [("set-cookie", f"n={len(seen)}"), ("Set-Cookie", "m=1")])
+
+    browser = Browser(client, clock=clock)
+    browser.send(Request(headers=[("Accept", "*/*")]))
+    browser.at(client).send(Request())
+
+    assert seen == [[("Accept", "*/*")], [("Cookie", "n=1; m=1")]]
+    assert browser["n"] == "2"
+
+
+def test_without_an_application_it_can_send_nothing(browser: Browser) -> None:
+    with pytest.raises(TypeError, match=r"Browser\(client\)"):
+        browser.send(Request())
