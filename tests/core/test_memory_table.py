@@ -191,3 +191,13 @@ def test_rows_and_what_is_listed_of_them_do_not_show_themselves(clock: FakeClock
 
     assert repr(table.read(digest(0))) == "<Row>"
     assert repr(table.find("7")) == "[<Listed>]"
+
+
+def test_a_principals_other_rows_stay_listed_when_one_goes(table: MemoryTable, clock: FakeClock) -> None:
+    for number in range(2):
+        table.insert(digest(number), row(clock, principal="7"))
+        clock.advance(timedelta(seconds=1))
+
+    table.delete(digest(0))
+
+    assert [each.digest for each in table.find("7")] == [digest(1)]
