@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdall import CookieOverflowError, LostWriteError, Session
+from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session
 from holdall.cookies import CookieAttributes
 from holdall.lifecycle import Delete, Get, Put, abandon, commit, fetch, finish
 from holdall.policy import Policy
@@ -614,6 +614,31 @@ def test_a_login_in_a_late_request_begins_a_session(told: Told) -> None:
     put(None, next(commit(session, told.policy(), now=NOON)), {"user_id": 7}, put={"user_id": 7})
 
 
+@pytest.mark.parametrize("options", [{"drop": True}, {"renew": True}, {}])
+def test_when_it_has_ended_nothing_can_be_changed_any_more(told: Told, options: dict[str, bool]) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session["cart"] = 2
+    session.configure(**options)
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+    end(steps, None)
+
+    with pytest.raises(ResponseStartedError):
+        session["cart"] = 3
+    assert session["cart"] == 2
+    assert session.is_new
+
+
+def test_after_a_lost_write_the_request_counts_as_late(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session["cart"] = 2
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+    end(steps, None)
+
+    assert session.fetched == Fetched(None, late=True)
+
+
 # The cookie of one response.
 
 
@@ -688,6 +713,8 @@ def test_what_is_changed_while_the_body_is_sent_is_put_into_the_row(told: Told) 
     end(steps, found._replace(version=2))
 
     assert step.draft.expires == NOON + 8 * DAY
+    assert told == []
+    assert list(finish(session, told.policy(), now=NOON + DAY)) == []
 
 
 def test_a_body_that_outlasts_the_idle_limit_does_not_end_the_session(told: Told) -> None:
@@ -802,6 +829,23 @@ def test_a_login_that_the_browser_cannot_learn_of_is_not_carried_out(told: Told)
     session.login(7)
 
     assert list(abandon(session, told.policy(), now=NOON, status=403)) == []
+
+
+def test_what_a_failed_request_wrote_is_not_saved_later_either(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session["cart"] = 2
+    assert list(abandon(session, told.policy(), now=NOON)) == []
+
+    assert list(finish(session, told.policy(), now=NOON)) == []
+    with pytest.raises(ResponseStartedError):
+        session["cart"] = 3
+
+
+def test_an_abandoned_request_that_touched_no_session_reads_none(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+
+    assert list(abandon(session, told.policy(), now=NOON)) == []
+    assert not session.is_loaded
 
 
 def test_a_request_already_ended_is_not_abandoned_as_well(told: Told) -> None:
