@@ -430,6 +430,13 @@ def test_cve_2022_25896_another_principal_brings_another_id_whatever_logged_them
     assert step.draft.principal == (str(after["user_id"]) if after else None)
 
 
+def test_a_principal_altered_in_place_is_another(told: Told) -> None:
+    session = use(told.policy(), stored(user_id={"id": 7}))
+    session["user_id"]["id"] = 8
+
+    assert isinstance(next(commit(session, told.policy(), now=NOON)), Delete)
+
+
 def test_the_same_principal_keeps_the_id(told: Told) -> None:
     session = use(told.policy(), stored(user_id=7))
     session["user_id"] = 7

@@ -6,6 +6,7 @@ What becomes of the changes is decided in ``holdall.lifecycle`` when the request
 """
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from copy import deepcopy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -372,7 +373,9 @@ class Session(MutableMapping[str, Any]):
 
     def _note_who_and_how_long(self, data: dict[str, Any]) -> None:
         policy = self._policy
-        self.principal_before = None if policy.principal_key is None else data.get(policy.principal_key)
+        principal = None if policy.principal_key is None else data.get(policy.principal_key)
+        # A principal that is a dict can be made another's in place.
+        self.principal_before = principal if type(principal) in _IMMUTABLE else deepcopy(principal)
         self.lifetime_before = self.lifetime(data, policy.idle_timeout, policy.attributes.seconds)
 
     def _changeable(self, key: str | None = None, *, row: bool = True) -> dict[str, Any]:
