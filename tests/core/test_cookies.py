@@ -147,6 +147,7 @@ def test_what_a_browser_would_refuse_is_refused_first_and_says_what_to_do(
         {"max_age": 34_560_000},
         {"max_age": timedelta(days=400)},
         {"domain": ".example.org"},
+        {"path": "/" + "a" * 1023},
         {"same_site": None},
     ],
 )
