@@ -53,6 +53,14 @@ class GivesStaleRows(MemoryTable):
         return None if row is None else self.__dict__["first"][digest]
 
 
+class GivesNothing(MemoryTable):
+    """Its ``delete`` says that there was a row, and not what was in it."""
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = super().delete(digest, tombstone=tombstone)
+        return None if row is None else row._replace(data=b"{}")
+
+
 class TouchRevives(MemoryTable):
     """Its ``touch`` writes the row that it has read, whatever has become of it."""
 
@@ -65,6 +73,21 @@ class TouchRevives(MemoryTable):
     def touch(self, digest: bytes, expires: datetime) -> bool:
         self._rows.pop(digest, None)
         return super().insert(digest, self.__dict__["seen"][digest]._replace(expires=expires))
+
+
+class SeesOneRow(MemoryTable):
+    """All ids lead it to the row that was inserted last."""
+
+    def read(self, digest: bytes) -> Row | None:
+        return super().read(next(reversed(self._rows)))
+
+
+class GivesUp(MemoryTable):
+    """It takes every conflict for an end."""
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        answer = super().replace(digest, row, version=version)
+        return Replacement.GONE if answer is Replacement.CONFLICT else answer
 
 
 class SweepsTheLiving(MemoryTable):

@@ -47,21 +47,24 @@ def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "names"),
+    ("table", "names", "promise"),
     [
-        (broken.Upserts, ("write", "drop")),
-        (broken.Upserts, ("write", "login")),
-        (broken.IgnoresVersions, ("write", "write another key")),
-        (broken.ForgetsRenewals, ("write", "login")),
-        (broken.ForgetsRenewals, ("write", "renew")),
-        (broken.DeletesNothing, ("write", "drop")),
-        (broken.GivesStaleRows, ("write", "renew")),
-        (broken.GivesStaleRows, ("write", "login")),
-        (broken.TouchRevives, ("touch", "drop")),
-        (broken.TouchRevives, ("touch", "login", "write")),
-        (broken.SweepsTheLiving, ("sweep", "write")),
+        (broken.Upserts, ("write", "drop"), "what was dropped came back"),
+        (broken.Upserts, ("write", "login"), "a change to 'a' is lost"),
+        (broken.IgnoresVersions, ("write", "write another key"), "a change to '[ab]' is lost"),
+        (broken.ForgetsRenewals, ("write", "login"), "a change to 'a' is lost"),
+        (broken.ForgetsRenewals, ("write", "renew"), "a change to 'a' is lost"),
+        (broken.GivesNothing, ("touch", "renew"), "what nobody changed is gone"),
+        (broken.DeletesNothing, ("write", "drop"), "what was dropped came back"),
+        (broken.GivesStaleRows, ("write", "renew"), "a change to 'a' is lost"),
+        (broken.GivesStaleRows, ("write", "login"), "a change to 'a' is lost"),
+        (broken.TouchRevives, ("touch", "drop"), "what was dropped came back"),
+        (broken.SeesOneRow, ("touch", "login"), "an id from before the login"),
+        (broken.GivesUp, ("write", "write another key"), "a write was given up"),
+        (broken.SweepsTheLiving, ("sweep", "touch"), "the browser has lost its session"),
+        (broken.SweepsTheLiving, ("sweep", "write"), ""),
     ],
 )
-def test_a_broken_table_is_found_out(table: type[MemoryTable], names: tuple[str, ...]) -> None:
-    with pytest.raises(AssertionError, match="at the table: "):
+def test_a_broken_table_is_found_out(table: type[MemoryTable], names: tuple[str, ...], promise: str) -> None:
+    with pytest.raises(AssertionError, match=rf"{promise}.*\n  at the table: .*\n  at the browser: "):
         explored(*names, table=table)

@@ -42,7 +42,7 @@ class KeptCookie:
 
 
 class Browser:
-    """A cookie jar, and if *client* is given an application to send requests to."""
+    """A cookie jar for one *host*, and if *client* is given an application there to send requests to."""
 
     def __init__(self, client: Client | None = None, *, clock: Clock = utc_now, host: str = HOST) -> None:
         self._client = client
@@ -78,7 +78,7 @@ class Browser:
 
     def header(self, path: str = "/", *, https: bool = False) -> str:
         """Return the Cookie header of a request; ``""`` for none."""
-        sent = (each for each in self.jar if self._goes_to(each, path, https=https))
+        sent = (each for each in self.jar if _goes_to(each, path, https=https))
         return "; ".join(f"{each.name}={each.value}" for each in sent)
 
     def keep(self, set_cookies: Iterable[str], path: str = "/", *, https: bool = False) -> None:
@@ -111,13 +111,6 @@ class Browser:
     def _values(self, name: str) -> list[str]:
         return [each.value for each in self.jar if each.name == name]
 
-    def _goes_to(self, cookie: KeptCookie, path: str, *, https: bool) -> bool:
-        if cookie.secure and not https:
-            return False
-        if not (self.host == cookie.domain if cookie.host_only else _is_within(self.host, cookie.domain)):
-            return False
-        return path == cookie.path or path.startswith(cookie.path.rstrip("/") + "/")
-
     def _parsed(self, line: str, path: str) -> KeptCookie | None:
         pair, *rest = line.split(";")
         name, equals, value = (part.strip() for part in pair.partition("="))
@@ -148,6 +141,12 @@ class Browser:
         if "expires" in attributes:
             return min(parsedate_to_datetime(attributes["expires"]), now + _LONGEST_AGE)
         return None
+
+
+def _goes_to(cookie: KeptCookie, path: str, *, https: bool) -> bool:
+    if cookie.secure and not https:
+        return False
+    return path == cookie.path or path.startswith(cookie.path.rstrip("/") + "/")
 
 
 def _attributes(parts: Iterable[str]) -> dict[str, str]:

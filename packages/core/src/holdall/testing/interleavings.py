@@ -193,15 +193,15 @@ class _Run:
         if now is None:
             yield "the browser has lost its session"
             return
-        if any(act.logs_in and "created" in events for act, events in zip(self._acts, self._events, strict=True)):
-            # A login with the cookie of a session renewed meanwhile begins one of its own, which may stand beside that.
-            if all(act.logs_in for act in self._acts if act.ends) and _PRINCIPAL_KEY not in now:
-                yield "the browser is not logged in"
-            return
-        if not now.items() >= _BEFORE.items():
-            yield "what nobody changed is gone"
         saved = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
-        for key in {key for act in saved for key in act.puts}:
+        promised = {key for act in saved for key in act.puts}
+        if any(act.logs_in and "created" in events for act, events in zip(self._acts, self._events, strict=True)):
+            # A login with the cookie of a session renewed meanwhile begins one of its own, and the browser ends up
+            # with either: of all that was changed, only the login itself is then sure to be in both, if both are one.
+            promised &= {_PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
+        elif not now.items() >= _BEFORE.items():
+            yield "what nobody changed is gone"
+        for key in promised:
             if now.get(key) not in [act.puts[key] for act in saved if key in act.puts]:
                 what = "the browser is not logged in" if key == _PRINCIPAL_KEY else f"a change to {key!r} is lost"
                 yield f"{what}, and nothing said so"

@@ -47,11 +47,6 @@ class AdapterSuite(Suite):
     answers_failures = True
 
     @pytest.fixture
-    def mount(self) -> Mount:
-        msg = f"{type(self).__name__} needs a fixture `mount`: a function from Sessions to a Client."
-        raise NotImplementedError(msg)
-
-    @pytest.fixture
     def events(self) -> list[Event]:
         """Collect what ``Sessions`` reports."""
         return []

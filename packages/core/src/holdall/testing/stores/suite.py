@@ -17,16 +17,11 @@ HOUR = timedelta(hours=1)
 
 
 class StoreSuite(Suite):
-    """Fixtures of the stores' tests; capabilities are declared here."""
+    """What a store may declare that it cannot do."""
 
     keeps_rows = True
     revocable = True
     beyond_json = True
-
-    @pytest.fixture
-    def store(self) -> AsyncStore:
-        msg = f"{type(self).__name__} needs a fixture `store`: a store that is awaited."
-        raise NotImplementedError(msg)
 
     def needs_rows(self) -> None:
         if not self.keeps_rows:

@@ -34,11 +34,6 @@ class InterleavingConformance(Suite, sealed=True):
 
     triples = True
 
-    @pytest.fixture
-    def make_table(self) -> MakeTable:
-        msg = f"{type(self).__name__} needs a fixture `make_table`: a function from a clock to a table that is awaited."
-        raise NotImplementedError(msg)
-
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 2)), ids=" + ".join)
     def test_two_requests_keep_every_promise_in_every_order(
         self, names: tuple[str, ...], make_table: MakeTable, runner: asyncio.Runner

@@ -387,7 +387,3 @@ class VerbTests(TableSuite, sealed=True):
             await table.insert(new_digest(), new_row(clock))
 
         assert await table.sweep(1000) < 100
-
-    def needs_sweeping(self) -> None:
-        if not self.sweeps:
-            pytest.skip("expired rows are removed by the server, which does not count them")
