@@ -1,5 +1,6 @@
 """Secrets, and the keys derived from them."""
 
+import random
 import re
 import subprocess
 import sys
@@ -51,6 +52,24 @@ def test_cve_2023_27524_a_weak_secret_is_refused_with_the_command_that_makes_a_g
     assert message.startswith("secret_key_base ")
     assert message.endswith("Make one with: python -c 'import secrets; print(secrets.token_hex(32))'")
     assert not secret or str(secret)[:12] not in message
+
+
+@pytest.mark.parametrize(
+    ("secret", "taken"),
+    [
+        ("0123456789abcdef" * 2, True),
+        ("0123456789abcde" * 3, False),
+        ("".join(random.Random(1).choices("abcdefgh", k=64)), True),
+        ("".join(random.Random(1).choices("abcdefg", k=64)), False),
+    ],
+    ids=["period of 16", "period of 15", "8 distinct bytes", "7 distinct bytes"],
+)
+def test_what_counts_as_a_pattern(secret: str, taken: bool) -> None:
+    if taken:
+        assert check_secret(secret, name="secret", at_least=32)
+    else:
+        with pytest.raises(ConfigurationError, match="pattern"):
+            check_secret(secret, name="secret", at_least=32)
 
 
 def test_the_command_makes_a_secret_that_is_taken() -> None:
