@@ -236,7 +236,23 @@ def test_unused_bits_of_the_last_character_are_zero(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "A", "AAAAA", "AA==", "AA=", "AAA=", "A+AA", "A/AA", "AA A", "AAAA\n", "\xc0\xc0AA"]
+    "text",
+    [
+        "",
+        "A",
+        "AAAAA",
+        "AA==",
+        "AA=",
+        "AAA=",
+        "A+AA",
+        "A/AA",
+        "AA A",
+        "AAAA\n",
+        "AAAA    ",
+        "AAAA++++",
+        "AA==AA==",
+        "\xc0\xc0AA",
+    ],
 )
 def test_what_to_text_does_not_write_is_refused(text: str) -> None:
     assert from_text(text) is None
