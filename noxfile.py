@@ -63,7 +63,7 @@ def typing(session: nox.Session) -> None:
     """Check the types with mypy and with pyright (as basedpyright, which pip installs whole)."""
     install(session, "tests", "typing")
     session.run("mypy")
-    session.run("basedpyright")
+    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
 
 
 @nox.session
