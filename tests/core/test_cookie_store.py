@@ -1,5 +1,6 @@
 """Sessions kept in the browser."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -122,3 +123,4 @@ def test_the_name_for_logs_stays_while_the_session_is_written_and_changes_with_a
     assert new == ""
     assert first == second
     assert renewed == last != first
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in (first, last))

@@ -32,6 +32,21 @@ def test_what_is_sealed_opens(encrypt: bool) -> None:
     assert set(cookie) <= set(ALPHABET)
 
 
+@pytest.mark.parametrize(
+    ("encrypt", "cookie"),
+    [
+        (True, "Ad5K_WUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABZYCvbuY-C4dhGr2ed62OccX_AlHScCctZNDKCVAdLIzO6LDCwjQ_yuso"),
+        (False, "AiND2RZppCpAaa1kwAEjRWeJq83veyJ1c2VyIjo3fUaAjF66I8jTBoXPHevWn3VsaxuI4qXLT5yA-NTM1dsX"),
+    ],
+    ids=["encrypted", "signed"],
+)
+def test_a_cookie_of_this_version_opens_for_ever(encrypt: bool, cookie: str) -> None:
+    format = NativeFormat(SECRET, encrypt=encrypt, random=bytes)
+
+    assert format.open(cookie, key="_shop") == RECORD
+    assert format.seal(RECORD, key="_shop") == cookie
+
+
 @BOTH
 def test_the_times_are_sealed_inside(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
