@@ -5,6 +5,7 @@ Subclass ``StoreConformance``, ``TableConformance`` or ``AdapterConformance``, g
 pytest runs the contract against what you have made.
 """
 
+from holdall.testing import _asserts  # noqa: F401  # first of all
 from holdall.testing.adapters import AdapterConformance
 from holdall.testing.adapters.visitor import Answer, Visitor
 from holdall.testing.awaited import as_async

@@ -88,6 +88,8 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
         if error is not None and not b"".join(chunks):
             started.clear()
         status, headers = started[0] if started else (500, [])
+        # Whoever reads a header from the wire takes no account of space around its value (RFC 9110, section 5.5).
+        headers = [(name, value.strip(" \t")) for name, value in headers]
         return Response(status, headers, b"".join(chunks), error)
 
     return client

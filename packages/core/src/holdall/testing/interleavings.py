@@ -6,7 +6,7 @@ the same cookie, and takes one step of one of them at a time. It does so again f
 is, and after each hands their responses to a browser in each order in which they can arrive.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import permutations
@@ -175,24 +175,23 @@ class _Run:
             browser.keep(self._answers[number])
         now = await self._data(browser.get(_KEY))
         old = await self._data(self._cookie)
-        for broken in self._broken(now, old):
+        broken = self._broken(now, old)
+        if broken:
             arrived = ", ".join(self._acts[number].name for number in order)
             msg = f"{broken}\n  at the table: {'; '.join(self._trace)}\n  at the browser: {arrived}"
             raise AssertionError(msg)
 
-    def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> Iterator[str]:
-        """Say which promises are broken; *now* is what the browser's cookie opens, *old* what its first one does."""
+    def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
+        """Return which promise is broken; *now* is what the browser's cookie opens, *old* what its first one does."""
         if old and _PRINCIPAL_KEY in old:
-            yield "an id from before the login reaches a session that is logged in"
+            return "an id from before the login reaches a session that is logged in"
         if any("dropped" in events for events in self._events):
-            if any(data and data.keys() & _BEFORE.keys() for data in (now, old)):
-                yield "what was dropped came back"
-            return
+            back = any(data and data.keys() & _BEFORE.keys() for data in (now, old))
+            return "what was dropped came back" if back else ""
         if not any(act.ends for act in self._acts) and any(self.lost):
-            yield "a write was given up, though the session lives"
+            return "a write was given up, though the session lives"
         if now is None:
-            yield "the browser has lost its session"
-            return
+            return "the browser has lost its session"
         saved = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
         promised = {key for act in saved for key in act.puts}
         if any(act.logs_in and "created" in events for act, events in zip(self._acts, self._events, strict=True)):
@@ -200,11 +199,11 @@ class _Run:
             # with either: of all that was changed, only the login itself is then sure to be in both, if both are one.
             promised &= {_PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
         elif not now.items() >= _BEFORE.items():
-            yield "what nobody changed is gone"
+            return "what nobody changed is gone"
         for key in promised:
             if now.get(key) not in [act.puts[key] for act in saved if key in act.puts]:
-                what = "the browser is not logged in" if key == _PRINCIPAL_KEY else f"a change to {key!r} is lost"
-                yield f"{what}, and nothing said so"
+                return f"a change to {key!r} is lost, and nothing said so"
+        return ""
 
     async def _begin_session(self) -> str:
         """Let a visitor come, and some time pass, so that the next request moves the expiry."""

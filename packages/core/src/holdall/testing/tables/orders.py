@@ -28,6 +28,8 @@ class InterleavingConformance(Suite, sealed=True):
             def make_table(self):
                 return lambda clock: as_async(MyTable(clock=clock))
 
+    How many orders each test has explored stands in pytest's JUnit report, as the property ``schedules``.
+
     Attributes:
         triples: Let three meet too: tens of thousands of orders, which takes long over a network.
     """
@@ -36,19 +38,29 @@ class InterleavingConformance(Suite, sealed=True):
 
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 2)), ids=" + ".join)
     def test_two_requests_keep_every_promise_in_every_order(
-        self, names: tuple[str, ...], make_table: MakeTable, runner: asyncio.Runner
+        self,
+        names: tuple[str, ...],
+        make_table: MakeTable,
+        runner: asyncio.Runner,
+        record_property: Callable[[str, object], None],
     ) -> None:
         explored = runner.run(explore([ACTS[name] for name in names], make_table))
 
+        record_property("schedules", explored.schedules)
         assert explored.schedules > 1
 
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 3)), ids=" + ".join)
     def test_three_requests_keep_every_promise_in_every_order(
-        self, names: tuple[str, ...], make_table: MakeTable, runner: asyncio.Runner
+        self,
+        names: tuple[str, ...],
+        make_table: MakeTable,
+        runner: asyncio.Runner,
+        record_property: Callable[[str, object], None],
     ) -> None:
         if not self.triples:
             pytest.skip("three requests at this table would take too long")
 
         explored = runner.run(explore([ACTS[name] for name in names], make_table))
 
+        record_property("schedules", explored.schedules)
         assert explored.schedules > 5

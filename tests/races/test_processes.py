@@ -1,0 +1,122 @@
+"""
+Requests of several processes at one session, each in threads of its own, over real servers and files.
+
+Every engine takes the same tests: a process is told where by a URL.
+"""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from holdall import Event, Sessions
+
+PROCESSES = 4
+THREADS = 4
+REQUESTS = 100
+LOGOUTS = 40
+
+T = TypeVar("T")
+
+_MOST_WRITES = 1000
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture(params=["sqlite", "valkey"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name an engine as an application does."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'sessions.db'}"
+    found: str = request.getfixturevalue(request.param).url
+    return found
+
+
+def open_sessions(url: str, events: list[Event] | None = None) -> Sessions:
+    on_event = None if events is None else events.append
+    return Sessions("table", table=url, key="sid", principal_key="user_id", on_event=on_event)
+
+
+def new_session(sessions: Sessions) -> str:
+    session = sessions.fetch()
+    session["began"] = True
+    cookie = sessions.commit(session).cookie
+    assert cookie
+    return cookie
+
+
+def test_of_thousands_of_writes_by_several_processes_none_is_lost(url: str) -> None:
+    cookie = new_session(open_sessions(url))
+
+    in_processes(partial(_write_keys, url, cookie))
+
+    data = dict(open_sessions(url).resume(cookie))
+    written = {key for process in range(PROCESSES) for thread in range(THREADS) for key in _keys(process, thread)}
+    assert len(written) == PROCESSES * THREADS * REQUESTS
+    assert written - data.keys() == set()
+    assert data["began"] is True
+
+
+def _keys(process: int, thread: int) -> list[str]:
+    return [f"{process}.{thread}.{number}" for number in range(REQUESTS)]
+
+
+def _write_keys(url: str, cookie: str, process: int) -> None:
+    sessions = open_sessions(url)
+
+    def write(thread: int) -> None:
+        for key in _keys(process, thread):
+            session = sessions.resume(cookie)
+            session[key] = True
+            sessions.commit(session)
+
+    in_threads(write)
+
+
+def test_what_is_logged_out_among_slow_writers_does_not_come_back(url: str) -> None:
+    sessions = open_sessions(url)
+    cookies = [new_session(sessions) for _ in range(LOGOUTS)]
+
+    lost = in_processes(partial(_write_until_logged_out, url, cookies))
+
+    assert [dict(sessions.resume(cookie)) for cookie in cookies] == [{}] * LOGOUTS
+    # They did meet.
+    assert sum(lost) > 0
+
+
+def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
+    """Write to one session after the other until it has ended; one thread of all ends them. Return the lost writes."""
+    events: list[Event] = []
+    sessions = open_sessions(url, events)
+
+    def use(thread: int) -> None:
+        for cookie in cookies:
+            # A session that came back would have them write for ever.
+            for _ in range(_MOST_WRITES):
+                session = sessions.resume(cookie)
+                if not session:
+                    break
+                if (process, thread) == (0, 0) and session.get("writes", 0) >= 4:
+                    session.logout()
+                else:
+                    session["writes"] = session.get("writes", 0) + 1
+                sessions.commit(session)
+
+    in_threads(use)
+    return sum(event.name == "lost_write" for event in events)
+
+
+def in_processes(work: Callable[[int], T]) -> list[T]:
+    """Do *work* in each of several processes at once, and return what they return."""
+    with ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN) as pool:
+        return list(pool.map(work, range(PROCESSES)))
+
+
+def in_threads(work: Callable[[int], None]) -> None:
+    """Do *work* in each of several threads at once."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, range(THREADS)))
