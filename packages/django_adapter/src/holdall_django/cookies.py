@@ -1,6 +1,7 @@
 """Our cookies where Django and its test client look for them: in ``response.cookies``."""
 
 from collections.abc import Container, Iterable
+from functools import lru_cache
 from http.cookies import Morsel
 from typing import Any
 
@@ -32,7 +33,7 @@ class SessionCookie(Morsel[str]):
             "httponly": attributes.http_only or "",
             "samesite": attributes.same_site or "",
             "max-age": "" if cookie.max_age is None else cookie.max_age,
-            "expires": "" if cookie.expires is None else http_date(cookie.expires.timestamp()),
+            "expires": "" if cookie.expires is None else _http_date(int(cookie.expires.timestamp())),
         }
         if attributes.partitioned:
             said["partitioned"] = True
@@ -49,6 +50,10 @@ class SessionCookie(Morsel[str]):
     def __reduce__(self) -> tuple[type["SessionCookie"], tuple[SetCookie]]:
         # Caches keep responses pickled.
         return type(self), (self._cookie,)
+
+
+# Many cookies are set in one second, and all of them live for as long.
+_http_date = lru_cache(maxsize=64)(http_date)
 
 
 def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.sessions import middleware
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
@@ -64,9 +65,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         sessions = configured_sessions()
-        session = sessions.unfetched(
-            request.META.get("HTTP_COOKIE", ""), https=request.is_secure(), session_type=DjangoSession
-        )
+        session = sessions.unfetched(_cookies(request), https=request.is_secure(), session_type=DjangoSession)
         request.session = cast("DjangoSession", session)
         if configuration().fetches:
             try:
@@ -93,9 +92,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         request.session = cast(
             "DjangoSession",
-            configured_sessions().fetch(
-                request.META.get("HTTP_COOKIE", ""), https=request.is_secure(), session_type=DjangoSession
-            ),
+            configured_sessions().fetch(_cookies(request), https=request.is_secure(), session_type=DjangoSession),
         )
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
@@ -115,6 +112,15 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return _answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
 
 
+def _cookies(request: HttpRequest) -> str | list[str]:
+    """Return the request's Cookie headers."""
+    if isinstance(request, ASGIRequest):
+        # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
+        return [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
+    cookies: str = request.META.get("HTTP_COOKIE", "")
+    return cookies
+
+
 def _count_use(session: DjangoSession) -> None:
     """Read a session that nobody has looked at, if every request counts as its use."""
     if configuration().uses_always and session.cookies and session.is_fetched:
@@ -123,10 +129,14 @@ def _count_use(session: DjangoSession) -> None:
 
 def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders) -> HttpResponseBase:
     if headers.vary:
-        patch_vary_headers(response, ("Cookie",))
+        if response.has_header("Vary"):
+            patch_vary_headers(response, ("Cookie",))
+        else:
+            response.headers["Vary"] = "Cookie"
     if headers.cookies or session.unsent:
         add_cookies(response, (*session.unsent, *headers.cookies))
-        response.headers.setdefault("Cache-Control", "no-store")
+        if not response.has_header("Cache-Control"):
+            response.headers["Cache-Control"] = "no-store"
     if not isinstance(response, StreamingHttpResponse) or getattr(response, "file_to_stream", None) is not None:
         # Nothing of the application's runs while such a body is sent, and nothing would save what came after this.
         session.phase = Phase.CLOSED
