@@ -7,6 +7,9 @@ import pytest
 
 from holdall import ResponseHeaders, Session, Sessions
 from holdall.testing import Browser, FakeClock
+from servers.redis import cluster, old_redis, valkey
+
+__all__ = ["cluster", "old_redis", "valkey"]
 
 
 class Visitor:

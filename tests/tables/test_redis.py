@@ -1,0 +1,613 @@
+"""The table in Redis: the contract on every server that speaks its language, and what belongs to a server far away."""
+
+import asyncio
+import itertools
+import secrets
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from holdall import AsyncTable, ConfigurationError, Event, Sessions, StoreError, TableStore
+from holdall.tables import Replacement, Row
+from holdall.tables.redis import AsyncRedisTable, RedisTable
+from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+from servers.processes import free_port
+from servers.redis import IN_MEMORY, ON_DISK, Cluster, RedisServer, valkey_program
+
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+DIGEST = b"1" * 32
+
+_DONE = Replacement.REPLACED
+
+R = TypeVar("R")
+Start = Callable[..., RedisServer]
+Open = Callable[..., AsyncTable]
+
+
+def new_prefix() -> str:
+    """Return a prefix under which nothing is."""
+    return f"{secrets.token_hex(8)}:"
+
+
+def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1, principal: str | None = None) -> Row:
+    return Row(data, version, clock() + DAY, clock(), principal)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a server for one test."""
+    servers = []
+
+    def start(*options: str) -> RedisServer:
+        server = RedisServer(valkey_program(), tmp_path, *options)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(params=["sync", "async"])
+def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
+    """Open a table, in one form and in the other, to be awaited."""
+    opened: list[Any] = []
+
+    def open_table(url: str, prefix: str = "holdall:") -> AsyncTable:
+        kind = RedisTable if request.param == "sync" else AsyncRedisTable
+        opened.append(kind(url, prefix=prefix, clock=clock))
+        table = opened[-1]
+        return as_async(table) if isinstance(table, RedisTable) else table
+
+    yield open_table
+    for table in opened:
+        if isinstance(table, RedisTable):
+            table.close()
+        else:
+            runner.run(table.aclose())
+
+
+@pytest.fixture
+def table(valkey: RedisServer, clock: FakeClock) -> Iterator[RedisTable]:
+    table = RedisTable(valkey.url, prefix=new_prefix(), clock=clock)
+    yield table
+    table.close()
+
+
+# The contract.
+
+
+class OnServer(TableConformance):
+    """A server of its own kind is ``server``."""
+
+    __test__ = False
+    sweeps = False
+
+    @pytest.fixture
+    def table(self, server: RedisServer, clock: FakeClock) -> Iterator[AsyncTable]:
+        table = RedisTable(server.url, prefix=new_prefix(), clock=clock)
+        yield as_async(table)
+        table.close()
+
+
+class OnServerAsync(TableConformance):
+    __test__ = False
+    sweeps = False
+
+    @pytest.fixture
+    def table(self, server: RedisServer, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        table = AsyncRedisTable(server.url, prefix=new_prefix(), clock=clock)
+        yield table
+        runner.run(table.aclose())
+
+
+class OnValkey:
+    __test__ = True
+
+    @pytest.fixture
+    def server(self, valkey: RedisServer) -> RedisServer:
+        return valkey
+
+
+class OnOldRedis:
+    __test__ = True
+
+    @pytest.fixture
+    def server(self, old_redis: RedisServer) -> RedisServer:
+        return old_redis
+
+
+class TestOnValkey(OnValkey, OnServer):
+    """As most use it."""
+
+
+class TestOnValkeyAsync(OnValkey, OnServerAsync):
+    """As most use it."""
+
+
+class TestOnOldRedis(OnOldRedis, OnServer):
+    """The oldest server that we support."""
+
+
+class TestOnOldRedisAsync(OnOldRedis, OnServerAsync):
+    """The oldest server that we support."""
+
+
+class TestOnCluster(TableConformance):
+    sweeps = False
+
+    @pytest.fixture
+    def table(self, cluster: Cluster, clock: FakeClock) -> Iterator[AsyncTable]:
+        with redis.RedisCluster("127.0.0.1", cluster.port) as client:
+            yield as_async(RedisTable(client, prefix=new_prefix(), clock=clock))
+
+
+class TestOnClusterAsync(TableConformance):
+    sweeps = False
+
+    @pytest.fixture
+    def table(self, cluster: Cluster, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        async def connect() -> redis.asyncio.RedisCluster:
+            return await redis.asyncio.RedisCluster("127.0.0.1", cluster.port)
+
+        client = runner.run(connect())
+        yield AsyncRedisTable(client, prefix=new_prefix(), clock=clock)
+        runner.run(client.aclose())
+
+
+class TestInterleavings(InterleavingConformance):
+    triples = False
+
+    @pytest.fixture
+    def make_table(self, valkey: RedisServer) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+        with redis.Redis.from_url(valkey.url) as client:
+            yield lambda clock: as_async(RedisTable(client, clock=clock))
+
+
+class TestInterleavingsAsync(InterleavingConformance):
+    triples = False
+
+    @pytest.fixture
+    def make_table(self, valkey: RedisServer, runner: asyncio.Runner) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+        client = redis.asyncio.Redis.from_url(valkey.url)
+        yield lambda clock: AsyncRedisTable(client, clock=clock)
+        runner.run(client.aclose())
+
+
+# What it is opened with.
+
+
+def test_a_url_names_the_server(valkey: RedisServer) -> None:
+    for url in (valkey.url, valkey.url.replace("redis://", "valkey://"), f"unix://{valkey.socket}?db=0"):
+        sessions = Sessions("table", table=url, key="sid")
+        session = sessions.fetch()
+        session["seen"] = url
+        cookie = sessions.commit(session).cookie
+
+        other = Sessions("table", table=valkey.url, key="sid")
+        assert dict(other.resume(cookie)) == {"seen": url}
+
+
+def test_a_url_opens_the_awaited_table_for_an_async_adapter(valkey: RedisServer, runner: asyncio.Runner) -> None:
+    sessions = Sessions("table", table=valkey.url, key="sid")
+
+    async def visit() -> str | None:
+        session = await sessions.fetch_async()
+        session["seen"] = 1
+        return (await sessions.commit_async(session)).cookie
+
+    cookie = runner.run(visit())
+
+    assert dict(sessions.resume(cookie)) == {"seen": 1}
+    table = sessions._opened("async").store.table
+    assert isinstance(table, AsyncRedisTable)
+    runner.run(table.aclose())
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "redis://:hunter2/0@localhost", "redis://localhost?db=hunter2"])
+@pytest.mark.parametrize("kind", [RedisTable, AsyncRedisTable])
+def test_a_url_that_cannot_be_read_is_not_shown(kind: type, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="redis://user:password@host") as caught:
+        kind(url)
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value, chain=True))
+
+
+@pytest.mark.parametrize("given", ["client", "pool"])
+def test_what_was_given_stays_open(valkey: RedisServer, clock: FakeClock, given: str) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        table = RedisTable(client if given == "client" else client.connection_pool, prefix=new_prefix(), clock=clock)
+        assert table.insert(DIGEST, new_row(clock))
+        connection = client.connection_pool.get_connection()
+        client.connection_pool.release(connection)
+
+        table.close()
+
+        assert connection._sock is not None
+        assert table.read(DIGEST) == new_row(clock)
+
+
+def test_what_was_given_stays_open_where_it_is_awaited(
+    valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    async def use() -> None:
+        async with redis.asyncio.Redis.from_url(valkey.url) as client:
+            table = AsyncRedisTable(client.connection_pool, prefix=new_prefix(), clock=clock)
+            assert await table.insert(DIGEST, new_row(clock))
+            connection = await client.connection_pool.get_connection()
+            await client.connection_pool.release(connection)
+
+            await table.aclose()
+
+            assert connection.is_connected
+            assert await table.read(DIGEST) == new_row(clock)
+
+    runner.run(use())
+
+
+@pytest.mark.parametrize(
+    ("client", "kind", "twin"),
+    [
+        (redis.asyncio.Redis(), RedisTable, "AsyncRedisTable"),
+        (redis.asyncio.ConnectionPool(), RedisTable, "AsyncRedisTable"),
+        (redis.Redis(), AsyncRedisTable, "RedisTable"),
+        (redis.ConnectionPool(), AsyncRedisTable, "RedisTable"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_twin_is_named_to_whoever_has_the_other_client(client: Any, kind: type, twin: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"give it to {twin}, not to {kind.__name__}"):
+        kind(client)
+
+
+@pytest.mark.parametrize(("kind", "module"), [(RedisTable, redis), (AsyncRedisTable, redis.asyncio)])
+def test_a_client_that_decodes_is_refused(kind: type, module: Any) -> None:
+    with pytest.raises(ConfigurationError, match="decode_responses"):
+        kind(module.Redis(decode_responses=True))
+
+
+def test_a_client_of_the_newer_protocol_will_do(valkey: RedisServer, clock: FakeClock) -> None:
+    for protocol in (2, 3):
+        with redis.Redis.from_url(valkey.url, protocol=protocol) as client:
+            table = RedisTable(client, prefix=new_prefix(), clock=clock)
+            table.insert(DIGEST, new_row(clock, principal="7"))
+
+            assert table.read(DIGEST) == new_row(clock, principal="7")
+            assert [each.digest for each in table.find("7")] == [DIGEST]
+            assert table.delete(DIGEST, tombstone=clock() + DAY) == new_row(clock, principal="7")
+
+
+def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "holdall.tables.redis")
+    monkeypatch.setitem(sys.modules, "redis", None)
+
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'holdall\[redis\]'"):
+        Sessions("table", table="redis://localhost", key="sid").prepare("sync")
+
+
+# What it asks of the server.
+
+
+def test_tables_with_other_prefixes_see_nothing_of_each_other(valkey: RedisServer, clock: FakeClock) -> None:
+    one, other = (RedisTable(valkey.url, prefix=new_prefix(), clock=clock) for _ in range(2))
+    one.insert(DIGEST, new_row(clock, principal="7"))
+
+    assert other.read(DIGEST) is None
+    assert list(other.find("7")) == []
+    assert other.insert(DIGEST, new_row(clock, b"other"))
+    assert one.read(DIGEST) == new_row(clock, principal="7")
+
+
+def test_a_read_is_one_round_trip_and_so_is_a_write(
+    open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(valkey.url, new_prefix())
+    later = clock() + 2 * DAY
+
+    async def use(digest: bytes) -> None:
+        await table.insert(digest, new_row(clock))
+        await table.read(digest)
+        await table.replace(digest, new_row(clock, version=2), version=1)
+        await table.touch(digest, later)
+        await table.delete(digest, tombstone=later)
+
+    # The first connects, and loads the scripts where they are not there yet.
+    runner.run(use(b"0" * 32))
+    with redis.Redis.from_url(valkey.url) as other, valkey.client.monitor() as monitor:
+        other.ping()
+        runner.run(use(DIGEST))
+        other.echo("end")
+        seen = list(itertools.takewhile(lambda each: each["command"] != "ECHO end", monitor.listen()))
+
+    sent = [each["command"].split()[0] for each in seen if each["client_type"] != "lua"]
+    assert sent[sent.index("PING") + 1 :] == ["EVALSHA", "HMGET", "EVALSHA", "EVALSHA", "EVALSHA"]
+
+
+def test_scripts_that_the_server_has_lost_are_loaded_again(
+    open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(valkey.url, new_prefix())
+
+    async def use() -> None:
+        assert await table.insert(DIGEST, new_row(clock, principal="7"))
+        valkey.client.script_flush()
+        assert await table.replace(DIGEST, new_row(clock, version=2), version=1) is _DONE
+        valkey.client.script_flush()
+        assert await table.touch(DIGEST, clock() + 2 * DAY)
+        valkey.client.script_flush()
+        assert [each.digest for each in await table.find("7")] == [DIGEST]
+        valkey.client.script_flush()
+        assert await table.delete(DIGEST)
+
+    runner.run(use())
+
+
+def test_a_cluster_that_has_lost_its_scripts_loads_them_again(cluster: Cluster, clock: FakeClock) -> None:
+    with redis.RedisCluster("127.0.0.1", cluster.port) as client:
+        table = RedisTable(client, prefix=new_prefix(), clock=clock)
+        for number in range(20):
+            digest = bytes([number]) * 32
+            assert table.insert(digest, new_row(clock))
+            for server, _ in cluster.servers:
+                server.client.script_flush()
+            assert table.replace(digest, new_row(clock, version=2), version=1) is _DONE
+
+
+def test_a_dump_of_the_server_shows_neither_ids_nor_data(table: RedisTable, valkey: RedisServer) -> None:
+    sessions = Sessions(TableStore(table), key="sid", principal_key="user_id")
+    session = sessions.fetch()
+    session["card"] = "4111111111111111"
+    session.login(7)
+    cookie = sessions.commit(session).cookie
+    assert cookie
+
+    keys = list(valkey.client.scan_iter(match=f"{table._verbs._prefix}session:*"))
+    everything = b"".join(b"".join((key, *itertools.chain(*valkey.client.hgetall(key).items()))) for key in keys)
+
+    assert len(keys) == 1
+    assert b"4111111111111111" not in everything
+    assert b"card" not in everything
+    assert cookie.encode() not in everything
+
+
+def test_the_server_removes_a_row_by_itself_an_hour_after_its_end(
+    table: RedisTable, valkey: RedisServer, clock: FakeClock
+) -> None:
+    table.insert(DIGEST, new_row(clock, principal="7"))
+    (key,) = valkey.client.scan_iter(match=f"{table._verbs._prefix}session:*")
+    hour = 3600
+
+    def lives(seconds: float) -> bool:
+        return seconds - 5 < valkey.client.ttl(key) <= seconds
+
+    assert lives(24 * hour + hour)
+    table.touch(DIGEST, clock() + 2 * DAY)
+    assert lives(48 * hour + hour)
+    table.replace(DIGEST, new_row(clock, version=2), version=1)
+    assert lives(24 * hour + hour)
+    table.delete(DIGEST, tombstone=clock() + MINUTE)
+    assert lives(60 + hour)
+
+
+# The index of principals.
+
+
+def test_what_has_ended_leaves_the_index_when_somebody_looks(
+    table: RedisTable, valkey: RedisServer, clock: FakeClock
+) -> None:
+    digests = [bytes([number]) * 32 for number in range(4)]
+    for digest in digests:
+        table.insert(digest, new_row(clock, principal="7"))
+    table.delete(digests[0])
+    table.delete(digests[1], tombstone=clock() + DAY)
+    valkey.client.delete(table._verbs._key(digests[2]))
+
+    index = table._verbs._index("7")
+    # Their rows might be on their way.
+    assert [each.digest for each in table.find("7")] == [digests[3]]
+    assert valkey.client.zcard(index) == 4
+    clock.advance(2 * MINUTE)
+    assert [each.digest for each in table.find("7")] == [digests[3]]
+    assert valkey.client.zrange(index, 0, -1) == [digests[3]]
+
+
+def test_the_index_of_somebody_who_logs_in_often_stays_short(
+    table: RedisTable, valkey: RedisServer, clock: FakeClock
+) -> None:
+    lasting = [bytes([255, number]) * 16 for number in range(20)]
+    for digest in lasting:
+        table.insert(digest, new_row(clock, principal="7"))
+    for number in range(300):
+        clock.advance(MINUTE)
+        digest = number.to_bytes(2, "big") * 16
+        assert table.insert(digest, new_row(clock, principal="7"))
+        table.delete(digest)
+
+    assert valkey.client.zcard(table._verbs._index("7")) < 100
+    assert {each.digest for each in table.find("7")} == set(lasting)
+
+
+# What goes wrong.
+
+
+def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
+    open_table: Open, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(f"redis://somebody:hunter2@127.0.0.1:{free_port()}")
+
+    with pytest.raises(StoreError, match="Redis failed: ConnectionError") as caught:
+        runner.run(_awaited(table.read(DIGEST)))
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_wrong_password_is_a_store_error_without_it(open_table: Open, start: Start, runner: asyncio.Runner) -> None:
+    server = start(*IN_MEMORY)
+    table = open_table(f"redis://somebody:hunter2@127.0.0.1:{server.port}")
+
+    with pytest.raises(StoreError, match="Redis failed: AuthenticationError") as caught:
+        runner.run(_awaited(table.read(DIGEST)))
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_cluster_that_has_gone_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
+    cluster = Cluster(valkey_program(), tmp_path)
+    try:
+        cluster.start()
+        with redis.RedisCluster("127.0.0.1", cluster.port, retry=Retry(NoBackoff(), 0)) as client:
+            table = RedisTable(client, clock=clock)
+            cluster.stop()
+
+            with pytest.raises(StoreError):
+                table.read(DIGEST)
+            with pytest.raises(StoreError):
+                table.insert(DIGEST, new_row(clock, principal="7"))
+    finally:
+        cluster.stop()
+
+
+def test_every_acknowledged_write_outlives_a_server_that_is_killed(
+    open_table: Open, start: Start, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    server = start(*ON_DISK)
+    table = open_table(server.url)
+    acknowledged: dict[bytes, int] = {}
+    killing = threading.Thread(target=server.kill)
+
+    async def write(digest: bytes) -> None:
+        assert await table.insert(digest, new_row(clock))
+        for version in itertools.count(1):
+            acknowledged[digest] = version
+            if sum(acknowledged.values()) == 200:
+                killing.start()
+            assert await table.replace(digest, new_row(clock, b"more", version + 1), version=version) is _DONE
+
+    async def write_all() -> list[BaseException | None]:
+        return await asyncio.gather(*(write(bytes([number]) * 32) for number in range(4)), return_exceptions=True)
+
+    ends = runner.run(write_all())
+    killing.join()
+
+    assert [type(end) for end in ends] == [StoreError] * 4
+    with pytest.raises(StoreError):
+        runner.run(_awaited(table.read(DIGEST)))
+    server.start()
+    assert sum(acknowledged.values()) >= 200
+    for digest, version in acknowledged.items():
+        row = runner.run(_awaited(table.read(digest)))
+        assert row is not None
+        # One more may have been done than was answered.
+        assert version <= row.version <= version + 1
+
+
+def test_a_connection_that_the_server_has_closed_is_made_anew(
+    open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(valkey.url, new_prefix())
+    assert runner.run(_awaited(table.insert(DIGEST, new_row(clock))))
+
+    for _ in range(3):
+        valkey.client.client_kill_filter(_type="normal", skipme=True)
+        # An event loop hears of it before it turns to the next request.
+        runner.run(asyncio.sleep(0))
+        assert runner.run(_awaited(table.touch(DIGEST, clock() + DAY)))
+
+
+def test_an_evicted_row_is_an_empty_session_and_a_lost_write(start: Start, clock: FakeClock) -> None:
+    server = start(*IN_MEMORY, "--maxmemory-policy", "allkeys-lru")
+    table = RedisTable(server.url, clock=clock)
+    events: list[Event] = []
+    sessions = Sessions(TableStore(table), key="sid", clock=clock, on_event=events.append)
+    session = sessions.fetch()
+    session["seen"] = 1
+    cookie = sessions.commit(session).cookie
+    slow = sessions.resume(cookie)
+    assert dict(slow) == {"seen": 1}
+
+    server.client.config_set("maxmemory", server.client.info("memory")["used_memory"] + 1_000_000)
+    for number in range(200):
+        table.insert(number.to_bytes(32, "big"), new_row(clock, bytes(20_000)))
+    assert dict(sessions.resume(cookie)) == {}
+
+    slow["late"] = 1
+    answer = sessions.commit(slow)
+
+    assert answer.cookies == ()
+    assert events[-1].name == "lost_write"
+    assert dict(sessions.resume(cookie)) == {}
+    table.close()
+
+
+def test_a_full_server_refuses_new_rows_and_lets_go_of_old_ones(start: Start, clock: FakeClock) -> None:
+    server = start(*IN_MEMORY)
+    table = RedisTable(server.url, clock=clock)
+    for digest in (DIGEST, b"2" * 32):
+        table.insert(digest, new_row(clock))
+    server.client.config_set("maxmemory", 1)
+
+    with pytest.raises(StoreError, match="OutOfMemory"):
+        table.insert(b"3" * 32, new_row(clock))
+    with pytest.raises(StoreError, match="OutOfMemory"):
+        table.replace(DIGEST, new_row(clock, version=2), version=1)
+
+    assert table.read(DIGEST) == new_row(clock)
+    assert table.delete(DIGEST) == new_row(clock)
+    assert table.delete(b"2" * 32, tombstone=clock() + DAY) == new_row(clock)
+    table.close()
+
+
+def test_a_pool_that_runs_dry_is_a_store_error_until_it_does_not(table: RedisTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+    url = f"redis://127.0.0.1:{table._server.client.connection_pool.connection_kwargs['port']}"
+    narrow = RedisTable(f"{url}?max_connections=1&timeout=0.05", prefix=table._verbs._prefix, clock=clock)
+    pool = narrow._server.client.connection_pool
+    taken = pool.get_connection()
+
+    with pytest.raises(StoreError, match="ConnectionError"):
+        narrow.read(DIGEST)
+
+    pool.release(taken)
+    assert narrow.read(DIGEST) == new_row(clock)
+    narrow.close()
+
+
+def test_an_awaited_pool_that_runs_dry_is_a_store_error_until_it_does_not(
+    valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    async def use() -> None:
+        narrow = AsyncRedisTable(f"{valkey.url}?max_connections=1&timeout=0.05", prefix=new_prefix(), clock=clock)
+        await narrow.insert(DIGEST, new_row(clock))
+        pool = narrow._server.client.connection_pool
+        taken = await pool.get_connection()
+
+        with pytest.raises(StoreError, match="ConnectionError"):
+            await narrow.read(DIGEST)
+
+        await pool.release(taken)
+        assert await narrow.read(DIGEST) == new_row(clock)
+        await narrow.aclose()
+
+    runner.run(use())
+
+
+async def _awaited(verb: Awaitable[R]) -> R:
+    return await verb
