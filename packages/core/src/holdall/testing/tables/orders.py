@@ -28,7 +28,7 @@ class InterleavingConformance(Suite, sealed=True):
             def make_table(self):
                 return lambda clock: as_async(MyTable(clock=clock))
 
-    How many orders each test has explored stands in pytest's JUnit report, as the property ``schedules``.
+    How many orders each test has explored stands in pytest's JUnit report, among the properties of the run.
 
     Attributes:
         triples: Let three meet too: tens of thousands of orders, which takes long over a network.
@@ -42,11 +42,11 @@ class InterleavingConformance(Suite, sealed=True):
         names: tuple[str, ...],
         make_table: MakeTable,
         runner: asyncio.Runner,
-        record_property: Callable[[str, object], None],
+        record_testsuite_property: Callable[[str, object], None],
     ) -> None:
         explored = runner.run(explore([ACTS[name] for name in names], make_table))
 
-        record_property("schedules", explored.schedules)
+        record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
         assert explored.schedules > 1
 
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 3)), ids=" + ".join)
@@ -55,12 +55,12 @@ class InterleavingConformance(Suite, sealed=True):
         names: tuple[str, ...],
         make_table: MakeTable,
         runner: asyncio.Runner,
-        record_property: Callable[[str, object], None],
+        record_testsuite_property: Callable[[str, object], None],
     ) -> None:
         if not self.triples:
             pytest.skip("three requests at this table would take too long")
 
         explored = runner.run(explore([ACTS[name] for name in names], make_table))
 
-        record_property("schedules", explored.schedules)
+        record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
         assert explored.schedules > 5
