@@ -156,7 +156,7 @@ class SetCookie:
         expires: The same as a time.
     """
 
-    __slots__ = ("attributes", "expires", "https", "max_age", "value")
+    __slots__ = ("_line", "attributes", "expires", "https", "max_age", "value")
 
     def __init__(
         self, value: str | None, attributes: CookieAttributes, *, https: bool, now: datetime, max_age: int | None = None
@@ -168,6 +168,11 @@ class SetCookie:
         self.expires = None if max_age is None else now + timedelta(seconds=max_age)
         if value is None:
             self.expires = datetime.fromtimestamp(0, UTC)
+        expiry = ""
+        if self.expires is not None:
+            expiry = f"; expires={format_datetime(self.expires, usegmt=True)}; Max-Age={self.max_age}"
+        # Made once: it is measured before it is sent.
+        self._line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
 
     @property
     def secure(self) -> bool:
@@ -175,11 +180,7 @@ class SetCookie:
 
     def __str__(self) -> str:
         """Return the value of the Set-Cookie header."""
-        attributes = self.attributes
-        expiry = ""
-        if self.expires is not None:
-            expiry = f"; expires={format_datetime(self.expires, usegmt=True)}; Max-Age={self.max_age}"
-        return f"{attributes.key}={self.value or ''}{attributes._before}{expiry}{attributes._after[self.https]}"
+        return self._line
 
     def __repr__(self) -> str:
         return f"<SetCookie {self.attributes.key}>"
