@@ -7,7 +7,7 @@ import tests.django_project  # noqa: F401  # sets Django up
 import asyncio
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from io import BytesIO
@@ -566,6 +566,24 @@ def test_expired_sessions_clear_themselves() -> None:
     call_command(clearsessions.Command())
 
 
+@pytest.mark.usefixtures("in_table")
+def test_a_session_called_modified_is_written() -> None:
+    client = Client()
+    requested(lambda request: request.session.put("n", [1]), client)
+    session = SessionStore(key_of(client))
+    session["n"] = [2]
+
+    def view(request: HttpRequest) -> list[bool]:
+        assert request.session["n"] == [1]
+        session.save()
+        before = request.session.modified
+        request.session.modified = True
+        return [before, request.session.modified]
+
+    assert requested(view, client).json() == {"is": [False, True]}
+    assert client.session["n"] == [1]
+
+
 @pytest.mark.usefixtures("stored")
 def test_modified_says_what_was_changed_since_it_was_set() -> None:
     session = SessionStore()
@@ -581,6 +599,45 @@ def test_modified_says_what_was_changed_since_it_was_set() -> None:
     session.modified = False
     session.modified = True
     assert session.modified
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_else_django_has_of_a_session() -> None:
+    session = SessionStore()
+    session.set_test_cookie()
+
+    assert session.has_key(session.TEST_COOKIE_NAME)
+    assert session.test_cookie_worked()
+    assert asyncio.run(session.atest_cookie_worked())
+    assert session.decode(session.encode({"n": 1})) == {"n": 1}
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_save_while_the_body_is_sent_writes_to_the_row(table: MemoryTable, is_async: bool) -> None:
+    sessions = Sessions(TableStore(table), key="sid")
+    cookie = init_test_session(sessions, {"n": 1})
+
+    def view(request: HttpRequest) -> StreamingHttpResponse:
+        def body() -> Iterator[bytes]:
+            request.session["n"] = 2
+            request.session.save()
+            yield str(sessions.fetch(cookie)["n"]).encode()
+
+        return StreamingHttpResponse(body())
+
+    async def aview(request: HttpRequest) -> StreamingHttpResponse:
+        async def body() -> AsyncIterator[bytes]:
+            request.session["n"] = 2
+            await request.session.asave()
+            yield str(sessions.fetch(cookie)["n"]).encode()
+
+        return StreamingHttpResponse(body())
+
+    if is_async:
+        assert visited(aview, sessions, cookie).body == b"2"
+    else:
+        with override_settings(HOLDALL={"sessions": sessions}):
+            assert requested(view, headers={"cookie": cookie}).getvalue() == b"2"
 
 
 # Under ASGI, with a table that is waited for.
@@ -875,6 +932,20 @@ def test_a_session_of_somebody_elses_is_left_alone(is_async: bool) -> None:
         assert visited(aview, Sessions(TableStore(MemoryTable()), key="sid")).status == 200
     else:
         assert requested(view).status_code == 200
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_session_of_somebody_elses_is_left_alone_by_a_failure(is_async: bool) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session = {}
+        raise ZeroDivisionError
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    request = RequestFactory().get("/")
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(SessionMiddleware(aview)(request)) if is_async else SessionMiddleware(view)(request)
 
 
 # Cookies, where Django has them.
