@@ -1,12 +1,14 @@
 """Plug's cookies: what Phoenix wrote is read as it was meant, and what is written Phoenix could have written."""
 
+import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from formats.records import START, record
+from formats.records import END, START, record
+from formats.secret import OTHER, SECRET
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, CookieStore, Sessions, lifecycle
 from holdall._base64url import from_text
@@ -17,9 +19,6 @@ from holdall.formats.contract import NEVER
 from holdall.keys import WeakSecretWarning
 from holdall.serializers import TaggedJSON
 from holdall.testing import FakeClock
-
-SECRET = "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl+="
-OTHER = SECRET[::-1]
 
 OPTIONS = ("signing_salt", "encryption_salt", "key_iterations", "key_length", "key_digest", "serializer")
 PLUGS = [vector for vector in VECTORS if vector["kind"] != "dynamo"]
@@ -118,21 +117,30 @@ def test_without_limits_is_the_same_for_formats_and_for_the_lifecycle() -> None:
         [1, 2, "0123456789abcdef"],
         ["1", 2, "0123456789abcdef", "_key"],
         [1, 2, "0123456789ABCDEF", "_key"],
-        [1, 2, "0123456789abcdef", "_other"],
+        [1, 2, "0123456789abcdef", "_key", 1, 2],
         [-1, 2, "0123456789abcdef", "_key"],
         [1, 2**32, "0123456789abcdef", "_key"],
     ],
 )
-def test_times_that_are_not_ours_are_not_guessed_at(times: Any) -> None:
-    format = PlugFormat(SECRET, signing_salt="salt")
-    payload = format._serializer.dumps({"a": 1, "_holdall": times})
+def test_what_is_not_times_is_the_applications_own(times: Any) -> None:
+    format = PlugFormat(SECRET, signing_salt="salt", serializer="json", clock=lambda: START)
 
-    assert format.open(format._box.seal(payload), key="_key") is None
+    opened = format.open(format._box.seal(json.dumps({"_holdall": times}).encode()), key="_key")
+
+    assert opened is not None
+    assert (opened.data, opened.expires) == ({"_holdall": times}, NEVER)
 
 
-def test_the_reserved_key_is_not_for_the_application() -> None:
-    with pytest.raises(TypeError, match=r"session\['_holdall'\] cannot be stored"):
-        PlugFormat(SECRET, signing_salt="salt").seal(record({"_holdall": 1}), key="_key")
+@pytest.mark.parametrize("expires", [END, NEVER])
+@pytest.mark.parametrize("value", [None, 7, [1, 2, "0123456789abcdef", "_key"], [1, 2, "0123456789abcdef", "_key", 3]])
+def test_an_application_may_use_the_reserved_key_itself(expires: datetime, value: Any) -> None:
+    format = PlugFormat(SECRET, signing_salt="salt", clock=lambda: START)
+    given = record({"_holdall": value, "a": 1}, expires=expires)
+
+    opened = format.open(format.seal(given, key="_key"), key="_key")
+
+    assert opened is not None
+    assert opened[:3] == given[:3]
 
 
 @pytest.mark.parametrize(

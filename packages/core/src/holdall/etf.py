@@ -23,12 +23,13 @@ is refused, and so are ``bytes`` to write that would come back as ``str``.
 
 import math
 import re
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # an exception, by any name
 from typing import Any, Literal, Self
+
+from holdall._inflate import inflate
 
 __all__ = ["MAX_BYTES", "Atom", "BitString", "ImproperList", "Opaque", "dumps", "loads"]
 
@@ -187,13 +188,8 @@ def _unpacked(payload: bytes, max_bytes: int) -> bytes:
     if payload[1:2] == _COMPRESSED:
         (size,) = _U32.unpack_from(payload, 2)
         if size <= max_bytes:
-            unpacker = zlib.decompressobj()
-            try:
-                data = unpacker.decompress(payload[2 + _U32.size :], size + 1)
-            except zlib.error as exc:
-                msg = "a compressed term cannot be unpacked"
-                raise ValueError(msg) from exc
-            if len(data) != size or not unpacker.eof:
+            data = inflate(payload[2 + _U32.size :], at_most=size)
+            if len(data) != size:
                 msg = "a compressed term has another size than it says"
                 raise ValueError(msg)
             return data
@@ -581,5 +577,6 @@ def _where(term: Any, otp: int, *, steps: int, path: str = "session", depth: int
         inside = enumerate(term)
     for step, child in inside if depth < steps else ():
         if fails(child):
-            return _where(child, otp, steps=steps, path=f"{path}[{step!r}]", depth=depth + 1)
+            name = str(step) if isinstance(step, str) else step
+            return _where(child, otp, steps=steps, path=f"{path}[{name!r}]", depth=depth + 1)
     return path

@@ -16,6 +16,8 @@ from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
+from holdall._markup import markup
+
 __all__ = ["Serializer", "TaggedJSON"]
 
 
@@ -170,14 +172,6 @@ def _seconds(value: timedelta) -> list[int]:
     return [value.days, value.seconds, value.microseconds]
 
 
-def _html(text: str) -> Any:
-    try:
-        from markupsafe import Markup
-    except ModuleNotFoundError:
-        return text
-    return Markup(text)  # noqa: S704  # it was marked as safe when it was put into the session
-
-
 # A datetime is a date too, so it comes first.
 _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     datetime: ("$datetime", datetime.isoformat),
@@ -199,7 +193,7 @@ _FROM_TAG: dict[str, Callable[[Any], Any]] = {
     "$bytes": a2b_base64,
     "$tuple": tuple,
     "$set": set,
-    "$html": _html,
+    "$html": markup,
     "$dict": dict,
 }
 

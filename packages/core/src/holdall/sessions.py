@@ -18,7 +18,17 @@ from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, cookie_finder
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
-from holdall.formats import Format, NativeFormat, PlugFormat, Salt
+from holdall.formats import (
+    Derivation,
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    Salt,
+    StarletteFormat,
+)
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish
 from holdall.policy import Policy
 from holdall.serializers import Serializer
@@ -51,6 +61,9 @@ class CookieStoreOptions(TypedDict, total=False):
     key_digest: str
     serializer: Serializer | SerializerName
     otp: Literal[25, 26]
+    salt: str | bytes
+    key_derivation: Derivation
+    digest: str
     weak_secrets: bool
     also_read: Iterable[Format]
     upgrade: Literal["write", "read"]
@@ -364,7 +377,14 @@ def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
 # What is far longer leaves the calendar when it is added to a date.
 _CENTURY = timedelta(days=36525)
 
-_FORMATS: Mapping[str, Callable[..., Format]] = {"native": NativeFormat, "plug": PlugFormat}
+_FORMATS: Mapping[str, Callable[..., Format]] = {
+    "native": NativeFormat,
+    "plug": PlugFormat,
+    "dynamo": DynamoFormat,
+    "flask": FlaskFormat,
+    "django": DjangoFormat,
+    "starlette": StarletteFormat,
+}
 
 
 def _check_known(options: Mapping[str, Any], known: Iterable[str], what: str) -> None:

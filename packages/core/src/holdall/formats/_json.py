@@ -72,8 +72,8 @@ def from_json(payload: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
     """
     try:
         data = decode(payload.decode())
-    except RecursionError as exc:
-        msg = "the payload is nested too deep"
+    except (RecursionError, ArithmeticError) as exc:
+        msg = "the payload is nested too deep, or holds a date beyond the calendar"
         raise ValueError(msg) from exc
     if not isinstance(data, dict):
         msg = "the payload is not an object"

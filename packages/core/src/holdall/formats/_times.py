@@ -6,13 +6,14 @@ They stand in the session itself, under one reserved key::
     "_holdall": [created, expires, log_id, the cookie's name]
 
 A session without limits needs none, and is written as the other library would. What that library wrote has none either:
-then the format says what is known. The name is there because these formats do not bind a cookie to its own.
+then the format says what is known. The name is there because these formats do not bind a cookie to its own. Should an
+application use the key itself, its value stands at the end of the list.
 """
 
 import hashlib
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdall.formats.contract import NEVER, Record
 
@@ -24,6 +25,14 @@ _LOG_ID = re.compile("[0-9a-f]{16}")
 _LATEST = int(NEVER.timestamp())
 
 
+class _Times(NamedTuple):
+    created: datetime
+    expires: datetime
+    log_id: str
+    key: str
+    applications: list[Any]
+
+
 def with_times(record: Record, *, key: str, since: int = 0) -> dict[str, Any]:
     """
     Return the data of *record*, and its times if there is a limit to them.
@@ -33,13 +42,12 @@ def with_times(record: Record, *, key: str, since: int = 0) -> dict[str, Any]:
         since: What ``expires`` counts from. A format that is stamped when it is written counts from there: the
             idle limit then moves along when the other library writes the session again.
     """
-    if RESERVED_KEY in record.data:
-        msg = f"session[{RESERVED_KEY!r}] cannot be stored: the session's times stand under this key."
-        raise TypeError(msg)
-    if record.expires == NEVER:
-        return record.data
-    times = [int(record.created.timestamp()), int(record.expires.timestamp()) - since, record.log_id, key]
-    return {**record.data, RESERVED_KEY: times}
+    data, created, expires, log_id = record
+    if expires == NEVER and _times(data, since) is None:
+        return data
+    applications = [data[RESERVED_KEY]] if RESERVED_KEY in data else []
+    times = [int(created.timestamp()), int(expires.timestamp()) - since, log_id, key, *applications]
+    return {**data, RESERVED_KEY: times}
 
 
 def without_times(
@@ -54,11 +62,24 @@ def without_times(
     """
     if not isinstance(data, dict) or not all(isinstance(name, str) for name in data):
         return None
-    if RESERVED_KEY not in data:
+    times = _times(data, since)
+    if times is None:
         return Record(data, created, expires, hashlib.sha256(cookie.encode()).hexdigest()[:16])
-    match data.pop(RESERVED_KEY):
-        case [int(began), int(left), str(log_id), str(name)] if name == key and _LOG_ID.fullmatch(log_id):
+    if times.key != key:
+        return None
+    del data[RESERVED_KEY]
+    data.update((RESERVED_KEY, value) for value in times.applications)
+    return Record(data, times.created, times.expires, times.log_id)
+
+
+def _times(data: dict[str, Any], since: int) -> _Times | None:
+    """Return the times in *data*, or ``None`` if what stands under their key, if anything, is the application's."""
+    match data.get(RESERVED_KEY):
+        case [int(began), int(left), str(log_id), str(key), *applications] if len(
+            applications
+        ) < 2 and _LOG_ID.fullmatch(log_id):
             ends = since + left
             if 0 <= began <= _LATEST and 0 <= ends <= _LATEST:
-                return Record(data, datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ends, UTC), log_id)
+                created, expires = datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ends, UTC)
+                return _Times(created, expires, log_id, key, applications)
     return None

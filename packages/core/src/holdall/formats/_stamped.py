@@ -1,0 +1,193 @@
+"""
+What the cookies of Flask, Starlette and Django have in common: text, when it was written, and an HMAC over both.
+
+That is itsdangerous' ``TimestampSigner``; Django has it once more, with another separator and another way to write the
+time. Each of them ends a session some time after it was last written, and its cookies are held to that here as well.
+What is written here carries times of ours besides (``holdall.formats._times``).
+"""
+
+import hashlib
+import hmac
+import zlib
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from holdall._base64url import from_text, to_text
+from holdall._inflate import inflate
+from holdall.clock import Clock
+from holdall.errors import ConfigurationError
+from holdall.formats._times import with_times, without_times
+from holdall.formats.contract import NEVER, Record
+from holdall.keys import as_bytes, check_secret
+
+__all__ = ["BINARY_STAMPS", "Derivation", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
+
+Derivation = Literal["hmac", "django-concat", "concat", "none"]
+
+# These libraries take any secret, but with a short one anybody can log in. 16 bytes were Flask's own advice once.
+_SECRET_BYTES = 16
+
+# No honest session is larger, and a cookie can hold three megabytes of nothing.
+_MAX_JSON_BYTES = 2**20
+
+_LATEST = int(NEVER.timestamp())
+
+
+class Stamps(NamedTuple):
+    """
+    How whole seconds since 1970 are written.
+
+    Attributes:
+        read: Returns what *write* was given, or ``None`` if the text is not its work.
+    """
+
+    write: Callable[[int], str]
+    read: Callable[[str], int | None]
+
+
+def _read_bytes(text: str) -> int | None:
+    found = from_text(text)
+    return None if found is None else int.from_bytes(found, "big")
+
+
+#: As itsdangerous writes them.
+BINARY_STAMPS = Stamps(lambda stamp: to_text(stamp.to_bytes((stamp.bit_length() + 7) // 8, "big")), _read_bytes)
+
+
+class Signer:
+    """
+    Signs text and a time, and takes them apart again.
+
+    Args:
+        secrets: The first signs; all are tried.
+        derivation: How *salt* and a secret make a key, by itsdangerous' names.
+        digest: Of the derivation and of the HMAC.
+
+    Raises:
+        ConfigurationError: A secret is missing or weak, or an option is not known.
+    """
+
+    def __init__(
+        self,
+        secrets: Iterable[str | bytes],
+        *,
+        salt: str | bytes,
+        derivation: Derivation,
+        digest: str,
+        weak_secrets: bool,
+        separator: str = ".",
+        stamps: Stamps = BINARY_STAMPS,
+    ) -> None:
+        if digest not in hashlib.algorithms_guaranteed or digest.startswith("shake"):
+            msg = f"digest={digest!r} is not the name of a digest, such as 'sha1' or 'sha512'."
+            raise ConfigurationError(msg)
+        derive = _DERIVATIONS.get(derivation)
+        if derive is None:
+            msg = f"key_derivation={derivation!r} is not known. Known are: {', '.join(_DERIVATIONS)}."
+            raise ConfigurationError(msg)
+        self._keys = tuple(
+            derive(
+                as_bytes(salt),
+                check_secret(secret, name="secret", at_least=_SECRET_BYTES, weak_secrets=weak_secrets),
+                digest,
+            )
+            for secret in secrets
+        )
+        self._digest = digest
+        self._separator = separator
+        self._stamps = stamps
+
+    def sign(self, text: str, stamp: int) -> str:
+        """Return *text*, *stamp* and signature."""
+        signed = f"{text}{self._separator}{self._stamps.write(stamp)}"
+        return f"{signed}{self._separator}{self._mac(self._keys[0], signed)}"
+
+    def unsign(self, token: str) -> tuple[str, int] | None:
+        """Return what ``sign`` was given, or ``None`` if *token* is not its work."""
+        if not token.isascii():
+            return None
+        signed, _, mac = token.rpartition(self._separator)
+        if not any(hmac.compare_digest(mac, self._mac(key, signed)) for key in self._keys):
+            return None
+        text, _, written = signed.rpartition(self._separator)
+        stamp = self._stamps.read(written)
+        return None if stamp is None or stamp > _LATEST else (text, stamp)
+
+    def _mac(self, key: bytes, signed: str) -> str:
+        return to_text(hmac.digest(key, signed.encode("ascii"), self._digest))
+
+
+_DERIVATIONS: dict[str, Callable[[bytes, bytes, str], bytes]] = {
+    "hmac": lambda salt, secret, digest: hmac.digest(secret, salt, digest),
+    "django-concat": lambda salt, secret, digest: hashlib.new(digest, salt + b"signer" + secret).digest(),
+    "concat": lambda salt, secret, digest: hashlib.new(digest, salt + secret).digest(),
+    "none": lambda salt, secret, digest: secret,
+}
+
+
+class StampedFormat:
+    """
+    A format of signed text.
+
+    Args:
+        dumps: Returns data as text in ASCII; its ``TypeError`` names the key and path of what cannot be stored.
+        loads: Returns what *dumps* was given; ``ValueError`` if the text is not its work.
+        max_age: How long the other library reads its cookies after it wrote them; ``None`` for ever.
+        clock: Says when a cookie is written.
+    """
+
+    def __init__(
+        self,
+        signer: Signer,
+        *,
+        dumps: Callable[[dict[str, Any]], str],
+        loads: Callable[[str], Any],
+        max_age: timedelta | int | None,
+        clock: Clock,
+    ) -> None:
+        self._signer = signer
+        self._dumps = dumps
+        self._loads = loads
+        self._max_age = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
+        self._clock = clock
+
+    def check(self, key: str, value: Any) -> None:
+        """Raise ``TypeError`` if *value* cannot be stored."""
+        self._dumps({key: value})
+
+    def seal(self, record: Record, *, key: str) -> str:
+        stamp = int(self._clock().timestamp())
+        return self._signer.sign(self._dumps(with_times(record, key=key, since=stamp)), stamp)
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        found = self._signer.unsign(cookie)
+        if found is None:
+            return None
+        body, stamp = found
+        try:
+            data = self._loads(body)
+        except ValueError:
+            # Authentic, so from the library itself: it has another serializer than ours.
+            return None
+        # It is as old as its last writing, at least. No more is known of one that was not written here.
+        created = datetime.fromtimestamp(stamp, UTC)
+        # Their limit is the last second at which a cookie is good, ours the first at which it isn't.
+        end = _LATEST if self._max_age is None else min(stamp + self._max_age + 1, _LATEST)
+        expires = datetime.fromtimestamp(end, UTC)
+        return without_times(data, cookie, key=key, created=created, expires=expires, since=stamp)
+
+
+def to_url_text(json: bytes) -> str:
+    """Return *json* in base64url, compressed behind a dot if that is shorter, as itsdangerous and Django do."""
+    packed = zlib.compress(json)
+    return "." + to_text(packed) if len(packed) < len(json) - 1 else to_text(json)
+
+
+def from_url_text(text: str) -> bytes:
+    """Return what ``to_url_text`` was given; ``ValueError`` if *text* is not its work or too large."""
+    found = from_text(text.removeprefix("."))
+    if found is None:
+        msg = "the text is not base64url"
+        raise ValueError(msg)
+    return inflate(found, at_most=_MAX_JSON_BYTES) if text.startswith(".") else found

@@ -1,0 +1,85 @@
+"""
+The cookies of Django's ``signed_cookies`` sessions: JSON in base64url, compressed if that is shorter, and signed.
+
+[.] base64url(JSON) : base62(seconds since 1970) : base64url(HMAC-SHA256 of what stands before)
+"""
+
+import string
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from holdall.clock import Clock, utc_now
+from holdall.formats._json import PlainJSON
+from holdall.formats._stamped import Signer, StampedFormat, Stamps, from_url_text, to_url_text
+
+__all__ = ["DjangoFormat"]
+
+_json = PlainJSON()
+
+_DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+
+
+def _to_base62(stamp: int) -> str:
+    digits = ""
+    while stamp:
+        stamp, digit = divmod(stamp, 62)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"
+
+
+def _from_base62(text: str) -> int | None:
+    stamp = 0
+    for digit in text:
+        place = _DIGITS.find(digit)
+        if place < 0:
+            return None
+        stamp = 62 * stamp + place
+    return stamp
+
+
+class DjangoFormat(StampedFormat):
+    """
+    Cookies of ``SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"``, with its JSON serializer.
+
+    A session that Django wrote counts as begun then, and ends *max_age* later.
+
+    Args:
+        secret: ``SECRET_KEY``; 16 bytes at least.
+        fallbacks: ``SECRET_KEY_FALLBACKS``, read too.
+        salt: Other than the engine's own where an application signs such text for other uses.
+        max_age: ``SESSION_COOKIE_AGE``, in seconds or as a ``timedelta``; ``None`` for no limit.
+        weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
+
+    Raises:
+        ConfigurationError: A secret is missing or weak.
+    """
+
+    def __init__(
+        self,
+        secret: str | bytes,
+        fallbacks: Iterable[str | bytes] = (),
+        *,
+        salt: str = "django.contrib.sessions.backends.signed_cookies",
+        max_age: timedelta | int | None = timedelta(days=14),
+        weak_secrets: bool = False,
+        clock: Clock = utc_now,
+    ) -> None:
+        signer = Signer(
+            (secret, *fallbacks),
+            salt=salt,
+            derivation="django-concat",
+            digest="sha256",
+            weak_secrets=weak_secrets,
+            separator=":",
+            stamps=Stamps(_to_base62, _from_base62),
+        )
+        super().__init__(signer, dumps=_dumps, loads=_loads, max_age=max_age, clock=clock)
+
+
+def _dumps(data: dict[str, Any]) -> str:
+    return to_url_text(_json.dumps(data))
+
+
+def _loads(body: str) -> Any:
+    return _json.loads(from_url_text(body))

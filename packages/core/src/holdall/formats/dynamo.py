@@ -1,0 +1,102 @@
+"""
+The cookies of Dynamo, Phoenix's forerunner: an Erlang keyword list in base64, and an HMAC-SHA1 under the secret itself.
+
+base64(term) -- HMAC in upper-case hexadecimal, as a number and so without leading zeros
+"""
+
+import hmac
+from binascii import a2b_base64, b2a_base64
+from typing import Any
+
+from holdall import etf
+from holdall.clock import Clock, utc_now
+from holdall.etf import Atom
+from holdall.formats._times import with_times, without_times
+from holdall.formats.contract import NEVER, Record
+from holdall.keys import check_secret
+
+__all__ = ["DynamoFormat"]
+
+_SEPARATOR = "--"
+
+
+class _Binary(str):
+    """A key that came as a binary, to be written as one."""
+
+    __slots__ = ()
+
+
+class DynamoFormat:
+    """
+    Cookies of Dynamo's cookie store: signed, and readable by the visitor.
+
+    Keys are written as atoms, as ``put_session(conn, :user_id, 7)`` has them; one that came as a binary stays one.
+    Times are kept as in ``PlugFormat``.
+
+    Args:
+        secret: 64 bytes at least.
+        weak_secrets: Warn of a weak secret instead of refusing it.
+        clock: Says when a session of unknown age is read.
+
+    Raises:
+        ConfigurationError: The secret is missing or weak.
+    """
+
+    def __init__(self, secret: str | bytes, *, weak_secrets: bool = False, clock: Clock = utc_now) -> None:
+        self._secret = check_secret(secret, name="secret", at_least=64, weak_secrets=weak_secrets)
+        self._clock = clock
+
+    def check(self, key: str, value: Any) -> None:
+        """Raise ``TypeError`` if *value* cannot be stored."""
+        etf.dumps({_to_key(key): value}, otp=25)
+
+    def seal(self, record: Record, *, key: str) -> str:
+        data = with_times(record, key=key)
+        for name, value in data.items():
+            # In the list below each would have a place instead of its name.
+            self.check(name, value)
+        payload = etf.dumps([(_to_key(name), value) for name, value in data.items()], otp=25)
+        text = b2a_base64(payload, newline=False).decode("ascii")
+        return f"{text}{_SEPARATOR}{self._mac(text)}"
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        if not cookie.isascii():
+            return None
+        text, _, mac = cookie.rpartition(_SEPARATOR)
+        if not hmac.compare_digest(mac, self._mac(text)):
+            return None
+        try:
+            data = _from_keywords(etf.loads(a2b_base64(text)))
+        except ValueError:
+            # Authentic, but no keyword list, or one with a function in it.
+            return None
+        return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
+
+    def _mac(self, text: str) -> str:
+        return f"{int.from_bytes(hmac.digest(self._secret, text.encode('ascii'), 'sha1')):X}"
+
+
+def _to_key(name: str) -> str:
+    if isinstance(name, _Binary):
+        return str(name)
+    try:
+        return Atom(name)
+    except ValueError as exc:
+        msg = f"session[{name!r}] cannot be stored: {exc}, and keys are atoms."
+        raise TypeError(msg) from exc
+
+
+def _from_key(name: Any) -> str:
+    if not isinstance(name, str):
+        msg = "a key is neither an atom nor a binary"
+        raise ValueError(msg)  # noqa: TRY004  # its type is wrong in Erlang, not in Python
+    return str(name) if isinstance(name, Atom) else _Binary(name)
+
+
+def _from_keywords(term: Any) -> dict[str, Any]:
+    if isinstance(term, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in term):
+        data = {_from_key(name): value for name, value in term}
+        if len(data) == len(term):
+            return data
+    msg = "the term is not a list of pairs, each of another name"
+    raise ValueError(msg)

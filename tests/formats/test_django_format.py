@@ -1,0 +1,105 @@
+"""Django's signed cookies: Django itself says what is right, in both directions."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.core.signing import JSONSerializer, TimestampSigner, b62_decode, b62_encode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from formats.examples import EXAMPLES
+from formats.records import record
+from formats.secret import OTHER, SECRET
+from formats.sessions_of import json_sessions
+from formats.vectors import alike
+from holdall.formats import DjangoFormat
+from holdall.formats.contract import NEVER
+
+SALT = "django.contrib.sessions.backends.signed_cookies"
+ORACLE = TimestampSigner(key=SECRET, salt=SALT, fallback_keys=[])
+FORMAT = DjangoFormat(SECRET)
+
+
+def django_loads(cookie: str, oracle: TimestampSigner = ORACLE) -> Any:
+    return oracle.unsign_object(cookie, serializer=JSONSerializer, max_age=60)
+
+
+def django_dumps(data: dict[str, Any], oracle: TimestampSigner = ORACLE) -> str:
+    return oracle.sign_object(data, serializer=JSONSerializer, compress=True)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(json_sessions())
+def test_djangos_sessions_are_read_and_ours_django_reads(data: dict[str, Any]) -> None:
+    theirs, ours = django_dumps(data), FORMAT.seal(record(data, expires=NEVER), key="sessionid")
+    opened = FORMAT.open(theirs, key="sessionid")
+
+    assert opened is not None
+    assert alike(opened.data, data)
+    assert alike(django_loads(ours), data)
+    assert ours.split(":")[0] == theirs.split(":")[0]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_stamps_are_djangos(stamp: int) -> None:
+    written = FORMAT._signer.sign("body", stamp).split(":")[1]
+
+    assert written == b62_encode(stamp)
+    assert b62_decode(written) == stamp
+    assert FORMAT._signer.unsign(FORMAT._signer.sign("body", stamp)) == ("body", stamp)
+
+
+ENGINE = """
+import json, sys
+from django.conf import settings
+secret, fallbacks, cookie = json.load(sys.stdin)
+settings.configure(SECRET_KEY=secret, SECRET_KEY_FALLBACKS=fallbacks)
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+session = SessionStore(cookie)
+read = dict(session.items())
+session["text"] = "a" * 200
+session.save()
+print(json.dumps([read, session.session_key]))
+"""
+
+
+def engine(secret: str, fallbacks: list[str], cookie: str | None) -> Any:
+    """Return what Django's own engine reads from a cookie, and what it makes of it."""
+    asked = json.dumps([secret, fallbacks, cookie])
+    answer = subprocess.run([sys.executable, "-c", ENGINE], input=asked, capture_output=True, text=True, check=True)
+    return json.loads(answer.stdout)
+
+
+def test_a_session_goes_from_djangos_engine_to_us_and_back() -> None:
+    _, first = engine(OTHER, [], None)
+    opened = DjangoFormat(SECRET, [OTHER]).open(first, key="sessionid")
+    assert opened is not None
+    assert opened.data == {"text": "a" * 200}
+
+    sealed = DjangoFormat(OTHER).seal(opened._replace(data={**opened.data, "user_id": 7}), key="sessionid")
+    read, again = engine(SECRET, [OTHER], sealed)
+
+    assert (read["user_id"], read["text"]) == (7, "a" * 200)
+    back = FORMAT.open(again, key="sessionid")
+    assert back is not None
+    assert back.data == {"text": "a" * 200, "user_id": 7}
+    assert (back.created, back.log_id) == (opened.created, opened.log_id)
+
+
+def test_another_salt_is_another_use() -> None:
+    oracle = TimestampSigner(key=SECRET, salt="of our own", fallback_keys=[])
+    cookie = django_dumps({"a": 1}, oracle)
+
+    assert FORMAT.open(cookie, key="sessionid") is None
+    opened = DjangoFormat(SECRET, salt="of our own").open(cookie, key="sessionid")
+    assert opened is not None
+    assert opened.data == {"a": 1}
+
+
+@pytest.mark.parametrize("value", [(1, 2), b"a", {1: 2}])
+def test_what_django_would_alter_or_fail_on_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored"):
+        FORMAT.check("a", [value])

@@ -1,0 +1,194 @@
+"""Flask's cookies: Flask itself says what is right, in both directions."""
+
+import hashlib
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import flask
+import pytest
+from flask.sessions import SecureCookieSessionInterface
+from hypothesis import given, settings
+from markupsafe import Markup
+
+from formats.examples import EXAMPLES
+from formats.records import record
+from formats.secret import OTHER, SECRET
+from formats.sessions_of import flask_sessions
+from formats.vectors import alike
+from holdall._base64url import to_text
+from holdall.formats import FlaskFormat
+from holdall.formats.contract import NEVER
+from holdall.testing import Request, wsgi_client
+
+
+def flask_app(secret: str | bytes = SECRET, **attributes: Any) -> flask.Flask:
+    app = flask.Flask("shop")
+    app.secret_key = secret
+    app.session_interface = type("Interface", (SecureCookieSessionInterface,), attributes)()
+
+    @app.post("/")
+    def act() -> Any:
+        flask.session.update(flask.json.loads(flask.request.data))
+        return repr(dict(flask.session))
+
+    return app
+
+
+def flasks(app: flask.Flask) -> Any:
+    """Return what Flask itself seals and opens cookies with."""
+    return app.session_interface.get_signing_serializer(app)
+
+
+ORACLE = flasks(flask_app())
+FORMAT = FlaskFormat(SECRET)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(flask_sessions())
+def test_flasks_sessions_are_read_and_ours_flask_reads(data: dict[str, Any]) -> None:
+    opened = FORMAT.open(ORACLE.dumps(data), key="session")
+
+    assert opened is not None
+    assert alike(opened.data, data)
+    assert alike(ORACLE.loads(FORMAT.seal(record(data, expires=NEVER), key="session")), data)
+
+
+@settings(max_examples=EXAMPLES // 10 + 1, deadline=None)
+@given(flask_sessions())
+def test_the_text_is_what_flask_writes(data: dict[str, Any]) -> None:
+    ours = FORMAT.seal(record(data, expires=NEVER), key="session")
+
+    assert ours.rsplit(".", 2)[0] == ORACLE.dumps(data).rsplit(".", 2)[0]
+
+
+def test_a_session_goes_from_flask_to_us_and_back_over_http() -> None:
+    client = wsgi_client(flask_app())
+    answer = client(Request(body=b'{"user_id": 7}'))
+    cookie = answer.all("Set-Cookie")[0].partition(";")[0].removeprefix("session=")
+
+    opened = FORMAT.open(cookie, key="session")
+    assert opened is not None
+    assert opened.data == {"user_id": 7}
+    sealed = FORMAT.seal(opened._replace(data={**opened.data, "pair": (1, b"\xff")}), key="session")
+    answer = client(Request(headers=[("Cookie", f"session={sealed}")], body=b'{"more": true}'))
+
+    assert b"'user_id': 7" in answer.body
+    assert rb"'pair': (1, b'\xff')" in answer.body
+    back = FORMAT.open(answer.all("Set-Cookie")[0].partition(";")[0].removeprefix("session="), key="session")
+    assert back is not None
+    assert back.data == {"user_id": 7, "pair": (1, b"\xff"), "more": True}
+    assert (back.created, back.log_id) == (opened.created, opened.log_id)
+
+
+@pytest.mark.parametrize("key_derivation", ["hmac", "django-concat", "concat", "none"])
+@pytest.mark.parametrize("digest", ["sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("salt", ["cookie-session", "of our own"])
+def test_an_applications_own_settings_are_options(key_derivation: Any, digest: str, salt: str) -> None:
+    digest_method = staticmethod(getattr(hashlib, digest))
+    app = flask_app(SECRET.encode(), salt=salt, key_derivation=key_derivation, digest_method=digest_method)
+    format = FlaskFormat(SECRET, salt=salt, key_derivation=key_derivation, digest=digest)
+
+    opened = format.open(flasks(app).dumps({"a": (1,)}), key="session")
+
+    assert opened is not None
+    assert opened.data == {"a": (1,)}
+    assert flasks(app).loads(format.seal(record({"a": (1,)}, expires=NEVER), key="session")) == {"a": (1,)}
+
+
+def test_a_rotated_secret_is_the_same_to_both() -> None:
+    app = flask_app()
+    app.config["SECRET_KEY_FALLBACKS"] = [OTHER]
+    format = FlaskFormat(SECRET, [OTHER])
+    theirs, ours = flasks(flask_app(OTHER)).dumps({"a": 1}), FlaskFormat(OTHER).seal(record({"a": 1}), key="session")
+
+    assert format.open(theirs, key="session") is not None
+    assert flasks(app).loads(ours)["a"] == 1
+
+
+class Html:
+    def __html__(self) -> str:
+        return "<b>"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (datetime(2026, 1, 1, 0, 0, 0, 5, UTC), "whole seconds of UTC"),
+        (datetime(2026, 1, 1), "whole seconds of UTC"),  # noqa: DTZ001
+        (datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=1))), "whole seconds of UTC"),
+        (datetime(50, 1, 1, tzinfo=UTC), "whole seconds of UTC"),
+        (date(2026, 1, 1), "of type date"),
+        (Decimal(1), "of type Decimal"),
+        (Html(), "of type Html"),
+    ],
+)
+def test_what_flask_would_alter_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=rf"session\['a'\]\[0\] cannot be stored: .*{message}"):
+        FORMAT.check("a", [value])
+
+
+@pytest.mark.parametrize(
+    "tagged",
+    [
+        {" t": 5},
+        {" b": [1]},
+        {" b": "a"},
+        {" u": 7},
+        {" u": "x"},
+        {" d": "yesterday"},
+        {" d": "Thu, 01 Jan 1970 00:00:00 +99999999999999999999"},
+        {" m": None},
+        {" di": {}},
+        {" di": [1]},
+    ],
+    ids=str,
+)
+def test_a_tag_that_flask_does_not_write_makes_no_session(tagged: Any) -> None:
+    body = to_text(json.dumps({"a": tagged, "b": 1}).encode())
+
+    assert FORMAT.open(FORMAT._signer.sign(body, 1), key="session") is None
+
+
+def test_every_tag_of_flasks_own_documentation_is_read() -> None:
+    body = (
+        b'{"t":{" t":[1]},"b":{" b":"/w=="},"m":{" m":"<b>"},"u":{" u":"00000000000000000000000000000007"},'
+        b'"d":{" d":"Thu, 01 Jan 2026 00:00:00 GMT"},"n":{" d":"Thu, 01 Jan 2026 00:00:00 -0000"},'
+        b'"di":{" di":{" t__":1}},"other":{" x":1}}'
+    )
+
+    opened = FORMAT.open(FORMAT._signer.sign(to_text(body), 1), key="session")
+
+    assert opened is not None
+    assert alike(
+        opened.data,
+        {
+            "t": (1,),
+            "b": b"\xff",
+            "m": Markup("<b>"),
+            "u": UUID(int=7),
+            "d": datetime(2026, 1, 1, tzinfo=UTC),
+            "n": datetime(2026, 1, 1, tzinfo=UTC),
+            "di": {" t": 1},
+            "other": {" x": 1},
+        },
+    )
+
+
+@pytest.mark.parametrize("age", [0, 60, 61])
+def test_flask_and_we_let_it_live_equally_long(age: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = flask_app()
+    app.permanent_session_lifetime = timedelta(seconds=60)
+    written = 1_767_268_800
+    format = FlaskFormat(SECRET, max_age=60, clock=lambda: datetime.fromtimestamp(written, UTC))
+    cookie = format.seal(record({"a": 1}, expires=NEVER), key="session")
+    opened = format.open(cookie, key="session")
+    assert opened is not None
+    monkeypatch.setattr("itsdangerous.timed.time.time", lambda: written + age)
+
+    with app.test_request_context(headers={"Cookie": f"session={cookie}"}):
+        in_flask = bool(flask.session)
+
+    assert in_flask == (opened.expires > datetime.fromtimestamp(written + age, UTC))

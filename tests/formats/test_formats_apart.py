@@ -1,0 +1,93 @@
+"""All formats under one secret: none opens what is not its own to the letter, and none is upset by anything."""
+
+import random
+from itertools import permutations
+
+import pytest
+
+from formats.examples import FUZZED
+from formats.records import record
+from formats.secret import SECRET
+from formats.vectors import VECTORS
+from holdall import CookieStore
+from holdall.formats import (
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    StarletteFormat,
+)
+from holdall.stores import Missing
+
+V1 = next(vector for vector in VECTORS if vector["kind"] == "encrypted_legacy_v1")
+
+FORMATS: dict[str, Format] = {
+    "native": NativeFormat(SECRET),
+    "native, signed": NativeFormat(SECRET, encrypt=False),
+    "plug": PlugFormat(SECRET, signing_salt="salt", encryption_salt="vault"),
+    "plug, signed": PlugFormat(SECRET, signing_salt="salt"),
+    "plug, JSON": PlugFormat(SECRET, signing_salt="JSON", serializer="json"),
+    "plug 1": PlugFormat(V1["secret_key_base"], signing_salt=V1["signing_salt"], encryption_salt=V1["encryption_salt"]),
+    "dynamo": DynamoFormat(SECRET),
+    "flask": FlaskFormat(SECRET),
+    "starlette": StarletteFormat(SECRET),
+    "django": DjangoFormat(SECRET),
+}
+COOKIES = {
+    name: format.seal(record({"user_id": 7, "text": "a" * 100}), key="session") for name, format in FORMATS.items()
+} | {"plug 1": V1["cookie"]}
+
+# What stands in one of these cookies or another, and what stands in none.
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:+/=~ \0\n\"';,%é€\U0001f98a\ud800"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_opens_its_own(name: str) -> None:
+    assert FORMATS[name].open(COOKIES[name], key="session") is not None
+
+
+@pytest.mark.parametrize(("one", "other"), [*permutations(FORMATS, 2)])
+def test_none_opens_anothers(one: str, other: str) -> None:
+    assert FORMATS[one].open(COOKIES[other], key="session") is None
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"plug 1"}))
+def test_none_opens_under_another_name(name: str) -> None:
+    assert FORMATS[name].open(COOKIES[name], key="other") is None
+
+
+def test_a_store_that_also_reads_all_of_them_takes_no_unsigned_cookie() -> None:
+    store = CookieStore(FORMATS["native"], also_read=FORMATS.values())
+    source = random.Random(1)
+
+    for name, cookie in COOKIES.items():
+        assert not isinstance(store.get(cookie, key="session"), Missing), name
+        for end in range(len(cookie)):
+            assert isinstance(store.get(cookie[:end], key="session"), Missing)
+        signature = max(cookie.rfind(mark) for mark in ".:-") + 1
+        if signature:
+            forged = cookie[:signature] + "".join(source.choices(ALPHABET[:64], k=len(cookie) - signature))
+            assert isinstance(store.get(forged, key="session"), Missing)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_mutated_cookies_are_refused_and_nothing_is_raised(name: str) -> None:
+    source = random.Random(name)
+    format, cookie = FORMATS[name], COOKIES[name]
+    for _ in range(FUZZED):
+        mutated = cookie
+        for _ in range(source.randint(1, 3)):
+            at = source.randrange(len(mutated) + 1)
+            put = "".join(source.choices(ALPHABET, k=source.randint(0, 2)))
+            mutated = mutated[:at] + put + mutated[at + source.randint(0, 2) :]
+        if mutated != cookie:
+            assert format.open(mutated, key="session") is None, mutated
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_rubbish_is_refused_and_nothing_is_raised(name: str) -> None:
+    source = random.Random(name)
+    for length in range(0, 4097, 16):
+        assert FORMATS[name].open("".join(source.choices(ALPHABET, k=length)), key="session") is None

@@ -1,0 +1,238 @@
+"""What the formats of Flask, Starlette and Django share: a stamp, an age limit, former secrets, and times of ours."""
+
+import math
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from formats.records import END, START, record
+from formats.secret import OTHER, SECRET
+from holdall import ConfigurationError, Sessions
+from holdall._base64url import to_text
+from holdall.formats import DjangoFormat, FlaskFormat, StarletteFormat
+from holdall.formats._stamped import StampedFormat
+from holdall.formats.contract import NEVER
+from holdall.keys import WeakSecretWarning
+from holdall.testing import FakeClock
+
+Make = Callable[..., StampedFormat]
+LIMITS: dict[Make, timedelta] = {
+    FlaskFormat: timedelta(days=31),
+    StarletteFormat: timedelta(days=14),
+    DjangoFormat: timedelta(days=14),
+}
+
+formats = pytest.mark.parametrize("make", LIMITS)
+
+
+@formats
+def test_a_session_comes_back_with_its_times(make: Make) -> None:
+    clock = FakeClock(START + timedelta(hours=1))
+    given = record({"user_id": 7, "name": "Zoë", "cart": [{"sku": "A1", "price": 1.5}], "none": None})
+    format = make(SECRET, clock=clock)
+
+    cookie = format.seal(given, key="session")
+
+    assert format.open(cookie, key="session") == given
+    assert format.open(cookie, key="other") is None
+
+
+@formats
+def test_the_librarys_own_session_lasts_from_its_stamp_as_long_as_the_library_reads_it(make: Make) -> None:
+    format = make(SECRET, clock=lambda: START)
+    cookie = format.seal(record({"a": 1}, expires=NEVER), key="session")
+
+    opened = format.open(cookie, key="session")
+
+    assert opened is not None
+    assert (opened.data, opened.created) == ({"a": 1}, START)
+    assert opened.expires == START + LIMITS[make] + timedelta(seconds=1)
+    assert len(bytes.fromhex(opened.log_id)) == 8
+
+
+@formats
+@pytest.mark.parametrize("max_age", [60, timedelta(minutes=1), None])
+def test_how_long_the_library_reads_it_can_be_said(make: Make, max_age: Any) -> None:
+    format = make(SECRET, clock=lambda: START, max_age=max_age)
+
+    opened = format.open(format.seal(record({}, expires=NEVER), key="session"), key="session")
+
+    assert opened is not None
+    assert opened.expires == (NEVER if max_age is None else START + timedelta(seconds=61))
+
+
+@formats
+def test_an_age_limit_beyond_the_calendar_is_none(make: Make) -> None:
+    format = make(SECRET, max_age=timedelta.max)
+
+    opened = format.open(format.seal(record({}, expires=NEVER), key="session"), key="session")
+
+    assert opened is not None
+    assert opened.expires == NEVER
+
+
+@formats
+def test_the_idle_limit_moves_along_when_the_library_writes_the_session_again(make: Make) -> None:
+    clock = FakeClock(START)
+    format = make(SECRET, clock=clock)
+    body = format._signer.unsign(format.seal(record({"a": 1}), key="session"))
+    assert body is not None
+
+    later = START + timedelta(days=5)
+    rewritten = format._signer.sign(body[0], int(later.timestamp()))
+
+    assert format.open(rewritten, key="session") == record({"a": 1}, expires=END + timedelta(days=5))
+
+
+@formats
+def test_former_secrets_are_read_and_not_written(make: Make) -> None:
+    former, present = make(OTHER), make(SECRET, [OTHER])
+    given = record({"a": 1})
+
+    assert present.open(former.seal(given, key="session"), key="session") == given
+    assert former.open(present.seal(given, key="session"), key="session") is None
+
+
+@formats
+@pytest.mark.parametrize("secret", [None, "", "short", "changeme-changeme-changeme", b"a" * 64])
+def test_a_secret_that_is_none_is_refused(make: Make, secret: Any) -> None:
+    with pytest.raises(ConfigurationError, match="secret"):
+        make(secret)
+    with pytest.raises(ConfigurationError, match="secret"):
+        make(SECRET, [secret])
+
+
+@formats
+def test_a_weak_secret_can_be_let_through_for_debugging(make: Make) -> None:
+    with pytest.warns(WeakSecretWarning):
+        make("dev", weak_secrets=True)
+
+
+@formats
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({1, 2}, r"session\['a'\] cannot be stored: it is of type set"),
+        ([{"b": date} for date in [timedelta(1)]], r"session\['a'\]\[0\]\['b'\] cannot be stored: .* timedelta"),
+        ({"b": {7: 1}}, r"session\['a'\]\['b'\] cannot be stored: one of its keys is of type int"),
+        (10**5000, r"session\['a'\] cannot be stored: Exceeds the limit"),
+    ],
+    ids=["set", "timedelta", "key", "number"],
+)
+def test_what_cannot_be_carried_is_named(make: Make, value: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        make(SECRET).check("a", value)
+    with pytest.raises(TypeError, match=message):
+        make(SECRET).seal(record({"fine": [1], "a": value}), key="session")
+
+
+@formats
+def test_what_goes_round_in_circles_is_refused(make: Make) -> None:
+    circle: list[Any] = []
+    circle.append(circle)
+
+    with pytest.raises(TypeError, match=r"session\['a'\] cannot be stored"):
+        make(SECRET).check("a", circle)
+
+
+@formats
+def test_numbers_that_only_python_writes_come_back(make: Make) -> None:
+    format = make(SECRET)
+
+    opened = format.open(format.seal(record({"a": [math.inf, math.nan, "\ud800"]}), key="session"), key="session")
+
+    assert opened is not None
+    assert repr(opened.data) == repr({"a": [math.inf, math.nan, "\ud800"]})
+
+
+@formats
+@pytest.mark.parametrize("payload", [b"[1]", b"7", b"{", b"", b"\xff", b'{"a":' + b"[" * 100000])
+def test_an_authentic_cookie_that_holds_no_session_is_none(make: Make, payload: bytes) -> None:
+    from base64 import b64encode
+
+    format = make(SECRET)
+    body = b64encode(payload).decode() if make is StarletteFormat else to_text(payload)
+
+    assert format.open(format._signer.sign(body, 1), key="session") is None
+
+
+@pytest.mark.parametrize("make", [FlaskFormat, DjangoFormat])
+@pytest.mark.parametrize(
+    "packed",
+    [
+        zlib.compress(b'{"a":"' + b"a" * 2**20 + b'"}'),
+        zlib.compress(b'{"a":1}')[:-1],
+        b'{"a":1}',
+    ],
+    ids=["too large", "cut off", "not compressed"],
+)
+def test_what_cannot_be_unpacked_is_none(make: Make, packed: bytes) -> None:
+    format = make(SECRET)
+
+    assert format.open(format._signer.sign("." + to_text(packed), 1), key="session") is None
+
+
+@formats
+@pytest.mark.parametrize("stamp", [2**32, 2**70])
+def test_a_stamp_beyond_the_calendar_is_none(make: Make, stamp: int) -> None:
+    format = make(SECRET)
+    body, _ = format._signer.unsign(format.seal(record({}), key="session")) or ("", 0)
+
+    assert format.open(format._signer.sign(body, stamp), key="session") is None
+
+
+@formats
+@pytest.mark.parametrize("stamp", ["", "-", "é", "A", "!!"])
+def test_a_stamp_that_is_no_time_is_none(make: Make, stamp: str) -> None:
+    format = make(SECRET)
+    signer = format._signer
+    body, _ = signer.unsign(format.seal(record({}), key="session")) or ("", 0)
+    signed = f"{body}{signer._separator}{stamp}"
+    if not stamp.isascii():
+        assert format.open(signed, key="session") is None
+        return
+    signed = f"{signed}{signer._separator}{signer._mac(signer._keys[0], signed)}"
+
+    opened = format.open(signed, key="session")
+
+    # To Django an empty or short text of its digits is a time in 1970.
+    assert opened is None or (make is DjangoFormat and stamp in ("", "A"))
+
+
+@formats
+def test_a_time_of_nothing_is_written_and_read(make: Make) -> None:
+    signer = make(SECRET)._signer
+
+    assert signer.unsign(signer.sign("body", 61)) == ("body", 61)
+    assert signer.unsign(signer.sign("body", 2**32 - 1)) == ("body", 2**32 - 1)
+
+
+@pytest.mark.parametrize("name", ["flask", "django", "starlette"])
+def test_sessions_take_it_by_name(name: Any) -> None:
+    clock = FakeClock(START)
+    sessions = Sessions("cookie", key="session", format=name, secret_key_base=SECRET, fallbacks=[OTHER], clock=clock)
+    former = {"flask": FlaskFormat, "django": DjangoFormat, "starlette": StarletteFormat}[name](OTHER, clock=clock)
+
+    session = sessions.fetch("session=" + former.seal(record({"a": 1}), key="session"))
+    session["b"] = 2
+    cookie = sessions.commit(session).cookie
+
+    again = sessions.resume(cookie)
+    assert dict(again) == {"a": 1, "b": 2}
+    assert (again.created, again.log_id) == (START, "0123456789abcdef")
+
+
+@pytest.mark.parametrize("options", [{"digest": "md6"}, {"digest": "shake_128"}, {"key_derivation": "pbkdf2"}])
+def test_an_option_that_is_not_known_is_refused(options: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(options))}="):
+        FlaskFormat(SECRET, **options)
+
+
+def test_times_in_1970_are_read_as_utc() -> None:
+    format = FlaskFormat(SECRET, clock=lambda: datetime.fromtimestamp(5, UTC))
+    given = record({}, created=datetime.fromtimestamp(1, UTC), expires=datetime.fromtimestamp(9, UTC))
+
+    assert format.open(format.seal(given, key="session"), key="session") == given

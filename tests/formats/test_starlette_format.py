@@ -1,0 +1,83 @@
+"""Starlette's cookies: its own middleware says what is right, in both directions."""
+
+import json
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from formats.examples import EXAMPLES
+from formats.records import record
+from formats.secret import SECRET
+from formats.sessions_of import json_sessions
+from formats.vectors import alike
+from holdall.formats import StarletteFormat
+from holdall.formats.contract import NEVER
+from holdall.testing import Request, asgi_client
+
+
+async def act(request: StarletteRequest) -> PlainTextResponse:
+    request.session.update(await request.json())
+    return PlainTextResponse(repr(dict(request.session)))
+
+
+APP = Starlette(
+    routes=[Route("/", act, methods=["POST"])], middleware=[Middleware(SessionMiddleware, secret_key=SECRET)]
+)
+SIGNER = SessionMiddleware(APP, SECRET).signer
+FORMAT = StarletteFormat(SECRET)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(json_sessions())
+def test_starlettes_sessions_are_read_and_ours_starlette_reads(data: dict[str, Any]) -> None:
+    text = b64encode(json.dumps(data).encode("utf-8"))
+    opened = FORMAT.open(SIGNER.sign(text).decode(), key="session")
+
+    ours = SIGNER.unsign(FORMAT.seal(record(data, expires=NEVER), key="session"), max_age=60)
+
+    assert opened is not None
+    assert alike(opened.data, data)
+    assert ours == text
+    assert alike(json.loads(b64decode(ours)), data)
+
+
+def test_a_session_goes_from_starlette_to_us_and_back_over_http() -> None:
+    client = asgi_client(APP)
+    answer = client(Request(body=b'{"user_id": 7}'))
+    cookie = answer.all("Set-Cookie")[0].partition(";")[0].removeprefix("session=")
+
+    opened = FORMAT.open(cookie, key="session")
+    assert opened is not None
+    assert opened.data == {"user_id": 7}
+    sealed = FORMAT.seal(opened._replace(data={**opened.data, "name": "Zoë"}), key="session")
+    answer = client(Request(headers=[("Cookie", f"session={sealed}")], body=b'{"more": true}'))
+
+    assert b"'user_id': 7" in answer.body
+    assert "'name': 'Zoë'" in answer.body.decode()
+    back = FORMAT.open(answer.all("Set-Cookie")[0].partition(";")[0].removeprefix("session="), key="session")
+    assert back is not None
+    assert back.data == {"user_id": 7, "name": "Zoë", "more": True}
+    assert (back.created, back.log_id) == (opened.created, opened.log_id)
+
+
+@pytest.mark.parametrize("cookie", ["null", "", "null.null.null"])
+def test_a_cleared_session_is_none(cookie: str) -> None:
+    assert FORMAT.open(cookie, key="session") is None
+
+
+@pytest.mark.parametrize(
+    "value", [(1, 2), b"a", Markup("<b>"), datetime(2026, 1, 1, tzinfo=UTC)], ids=lambda value: type(value).__name__
+)
+def test_what_starlette_would_alter_or_fail_on_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored: it is of type"):
+        FORMAT.check("a", [value])
