@@ -724,6 +724,18 @@ def test_what_is_changed_while_the_body_is_sent_is_put_into_the_row(told: Told) 
     assert list(finish(session, told.policy(), now=NOON + DAY)) == []
 
 
+def test_what_was_stored_with_the_headers_is_not_stored_again(told: Told) -> None:
+    session = use(told.policy(), stored(cart=1))
+    session.clear()
+    session.modified = True
+    steps = commit(session, told.policy(), now=NOON)
+    next(steps)
+    end(steps, stored(version=2))
+
+    assert list(finish(session, told.policy(), now=NOON)) == []
+    assert not session.changed
+
+
 def test_a_body_that_outlasts_the_idle_limit_does_not_end_the_session(told: Told) -> None:
     session = sent(told, stored())
     session["done"] = True
