@@ -23,6 +23,7 @@ from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
 from servers.processes import free_port
 from servers.redis import IN_MEMORY, ON_DISK, Cluster, RedisServer, valkey_program
+from servers.tls import make_certificate, tls_front
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -229,6 +230,31 @@ def test_a_url_that_cannot_be_read_is_not_shown(kind: type, url: str) -> None:
         kind(url)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value, chain=True))
+
+
+def test_rediss_speaks_tls_to_a_server_whose_certificate_it_can_check(
+    clock: FakeClock, valkey: RedisServer, tmp_path: Path, runner: asyncio.Runner
+) -> None:
+    certificate = make_certificate(tmp_path)
+
+    async def use(url: str) -> Row | None:
+        table = AsyncRedisTable(url, prefix=prefix, clock=clock)
+        try:
+            return await table.read(DIGEST)
+        finally:
+            await table.aclose()
+
+    with tls_front(valkey.port, certificate) as port:
+        url, prefix = f"rediss://localhost:{port}/0", new_prefix()
+        table = RedisTable(f"{url}?ssl_ca_certs={certificate}", prefix=prefix, clock=clock)
+        assert table.insert(DIGEST, new_row(clock))
+        assert runner.run(use(f"{url}?ssl_ca_certs={certificate}")) == new_row(clock)
+        table.close()
+
+        with pytest.raises(StoreError):
+            RedisTable(url, clock=clock).read(DIGEST)
+        with pytest.raises(StoreError):
+            runner.run(use(url))
 
 
 @pytest.mark.parametrize("given", ["client", "pool"])
