@@ -17,8 +17,7 @@ PROJECTS: dict[str, dict[str, Any]] = {
 }
 ADAPTERS = FOLDERS[1:]
 
-# Put together here, so that this file is not the one that is found.
-REGISTRY = re.compile("|".join((r"pythonhosted\.org", r"pypi\.org/" + "simple", r"registry\.npmjs" + r"\.org")))
+REGISTRY = re.compile("|".join((r"pythonhosted\.org", r"\bpypi\.org", r"registry\.npmjs\.org")))
 MACHINE = re.compile(r"(?<![\w.:/-])/(root|work|home|Users)/[A-Za-z.]")
 
 every_package = pytest.mark.parametrize("folder", FOLDERS)
