@@ -871,7 +871,7 @@ def test_a_failure_after_a_failure_is_only_logged(caplog: pytest.LogCaptureFixtu
     def view(request: HttpRequest) -> HttpResponse:
         session = SessionStore()
         session.save()
-        request.session.use(lambda: session.fetched)
+        request.session.use(lambda cookies: session.fetched)
         request.session.flush()
         raise ZeroDivisionError
 

@@ -41,7 +41,7 @@ def stored(cookie: str = "old", *, version: int | None = 1, rewrite: bool = Fals
 
 def use(policy: Policy, found: Stored | None = None, *, late: bool = False) -> Session:
     session = Session(policy=policy)
-    session.use(lambda: Fetched(found, late))
+    session.use(lambda cookies: Fetched(found, late))
     return session
 
 
@@ -326,7 +326,7 @@ class Permanent(Session):
 def test_a_session_that_changes_its_own_lifetime_is_stored_and_sent_with_it(told: Told) -> None:
     policy = told.policy(absolute_timeout=None)
     session = Permanent(policy=policy)
-    session.use(lambda: Fetched(stored(cart=1)))
+    session.use(lambda cookies: Fetched(stored(cart=1)))
     session["permanent"] = True
 
     steps = commit(session, policy, now=NOON)
@@ -347,7 +347,7 @@ def test_a_lifetime_may_be_a_moment(told: Told) -> None:
 
     policy = told.policy()
     session = UntilTomorrow(policy=policy)
-    session.use(Fetched)
+    session.use(lambda cookies: Fetched())
     session["cart"] = 1
 
     steps = commit(session, policy, now=NOON)

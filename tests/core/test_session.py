@@ -22,7 +22,7 @@ def make_session(data: dict[str, Any] | None = None, **settings: Any) -> Session
     """Return a session that holds *data*; one that is not stored yet for ``None``."""
     session = Session(policy=Policy(CookieAttributes("_shop"), lambda *event: None, **settings))
     stored = None if data is None else Stored("cookie", data, NOON, NOON + timedelta(days=7), "0123456789abcdef", 1)
-    session.use(lambda: Fetched(stored))
+    session.use(lambda cookies: Fetched(stored))
     return session
 
 
@@ -308,7 +308,7 @@ def test_a_framework_can_say_that_it_was_accessed() -> None:
 def test_it_is_read_once() -> None:
     reads = []
     session = Session(policy=Policy(CookieAttributes("_shop"), lambda *event: None))
-    session.use(lambda: reads.append(1) or Fetched())
+    session.use(lambda cookies: reads.append(1) or Fetched())
 
     assert not reads
     assert list(session) == []

@@ -81,11 +81,11 @@ class Session(MutableMapping[str, Any]):
         "_accessed",
         "_changes",
         "_cleared",
+        "_cookies",
         "_data",
         "_fetch",
         "_policy",
         "_snapshots",
-        "cookies",
         "fetched",
         "https",
         "intent",
@@ -96,15 +96,17 @@ class Session(MutableMapping[str, Any]):
         "principal_before",
     )
 
-    def __init__(self, cookies: Sequence[str] = (), *, policy: Policy, https: bool = False) -> None:
+    def __init__(
+        self, cookies: Sequence[str] | Callable[[], Sequence[str]] = (), *, policy: Policy, https: bool = False
+    ) -> None:
         """
         Make the session of a request; ``Sessions`` does this.
 
         Args:
-            cookies: The values that came under the session's key.
+            cookies: The values that came under the session's key, or what finds them when they are asked for.
         """
-        self.cookies = cookies
-        self._fetch: Callable[[], Fetched] | None = None
+        self._cookies = cookies
+        self._fetch: Callable[[Sequence[str]], Fetched] | None = None
         self._policy = policy
         self._data: dict[str, Any] | None = None
         self._changes: dict[str, Any] = {}
@@ -176,7 +178,6 @@ class Session(MutableMapping[str, Any]):
         """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
         self._changeable(None if self.principal is None else self._policy.principal_key).clear()
         self._changes.clear()
-        self._snapshots.clear()
         self._cleared = True
 
     # What becomes of it.
@@ -333,8 +334,15 @@ class Session(MutableMapping[str, Any]):
         """Whether it was read: what only a framework looked at, or could not be read, was not."""
         return self._data is not None
 
-    def use(self, fetch: Callable[[], Fetched]) -> None:
-        """Let the session be read through *fetch* when it is first touched."""
+    @property
+    def cookies(self) -> Sequence[str]:
+        """The values that came under the session's key."""
+        if callable(self._cookies):
+            self._cookies = self._cookies()
+        return self._cookies
+
+    def use(self, fetch: Callable[[Sequence[str]], Fetched]) -> None:
+        """Let the session be read through *fetch*, a function of its cookies, when it is first touched."""
         self._fetch = fetch
 
     def data(self) -> dict[str, Any]:
@@ -364,7 +372,7 @@ class Session(MutableMapping[str, Any]):
                 "or leave fetch='explicit' out of the middleware."
             )
             raise SessionNotFetchedError(msg)
-        self.fetched = fetched = self._fetch()
+        self.fetched = fetched = self._fetch(self.cookies)
         self._data = data = fetched.stored.data if fetched.stored else {}
         if self.phase is Phase.ROW_ONLY:
             self.phase = phase_after(fetched.stored)

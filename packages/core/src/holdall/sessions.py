@@ -9,7 +9,7 @@ set-up. All but the last have an async twin.
 import asyncio
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
@@ -229,19 +229,19 @@ class Sessions:
         self, headers: str | Iterable[str] = (), *, https: bool = False, session_type: type[Session] = Session
     ) -> Session:
         """Return a session that cannot be touched before ``load_async``."""
-        return session_type(self._find(headers), policy=self.policy, https=https)
+        return session_type(partial(self._find, headers), policy=self.policy, https=https)
 
     async def load_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
         """Let *session* be touched from now on. A second call does nothing."""
         opened = self._opened("async")
         if session.is_fetched:
             return
-        if not session.cookies or not (opened.is_awaited or opened.blocking_reads):
+        if not (opened.is_awaited or opened.blocking_reads) or not session.cookies:
             self._lazy(session, "async")
             return
         steps = fetch(session.cookies, self.policy, now=self._clock())
         fetched = await self._run_async(steps, in_thread)
-        session.use(lambda: fetched)
+        session.use(lambda cookies: fetched)
 
     async def commit_async(
         self, session: Session, *, status: int = 200, in_thread: InThread = asyncio.to_thread
@@ -263,11 +263,13 @@ class Sessions:
         return f"<Sessions {self.key}>"
 
     def _lazy(self, session: Session, form: Form = "sync") -> Session:
-        session.use(partial(self._read, session.cookies, form) if session.cookies else Fetched)
+        session.use(partial(self._read, form))
         return session
 
-    def _read(self, cookies: Iterable[str], form: Form) -> Fetched:
-        return run(fetch(tuple(cookies), self.policy, now=self._clock()), self._opened(form).store)
+    def _read(self, form: Form, cookies: Sequence[str]) -> Fetched:
+        if not cookies:
+            return Fetched()
+        return run(fetch(cookies, self.policy, now=self._clock()), self._opened(form).store)
 
     def _run(self, steps: Steps[R]) -> R:
         return run(steps, self._opened("sync").store)

@@ -6,8 +6,6 @@ response carries its cookie, so what becomes of the session does so at once; its
 Django.
 """
 
-from functools import partial
-
 from django.contrib.sessions.backends.base import UpdateError
 
 from holdall.session import Intent
@@ -28,7 +26,7 @@ class SessionStore(DjangoSession):
     def __init__(self, session_key: str | None = None) -> None:
         cookies = (session_key,) if session_key else ()
         super().__init__(cookies, policy=configured_sessions().policy)
-        self.use(partial(find, session_key or None))
+        self.use(lambda cookies: find(session_key or None))
 
     # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
     _was_modified = False
@@ -46,7 +44,7 @@ class SessionStore(DjangoSession):
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if not self.is_loaded:
             fetched = await afind(self.cookies[0] if self.cookies else None)
-            self.use(lambda: fetched)
+            self.use(lambda cookies: fetched)
         return self
 
     def delete(self, key: str | None = None) -> None:

@@ -228,7 +228,7 @@ class _Run:
         cookies, steps = (self._cookie,), self._store.steps
         fetched = yield from _at_the_table(fetch(cookies, policy, now=self._clock()), steps)
         session = Session(cookies, policy=policy)
-        session.use(lambda: fetched)
+        session.use(lambda cookies: fetched)
         act.handle(session)
         told = yield from _at_the_table(commit(session, policy, now=self._clock()), steps)
         return tuple(map(str, told.cookies))
