@@ -55,12 +55,8 @@ class TaggedJSON:
             raise _explained(data, exc) from exc
 
     def check(self, key: str, value: Any) -> None:
-        """Raise ``TypeError`` if *value* is of a kind that ``dumps`` would refuse."""
-        try:
-            if not _is_plain(value):
-                _tagged(value, f"session[{key!r}]")
-        except RecursionError as exc:
-            raise _explained({key: value}, exc) from exc
+        """Raise the ``TypeError`` of ``dumps`` if *value* is not to be stored."""
+        self.dumps({key: value})
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
         text = payload.decode("utf-8", "surrogatepass")

@@ -9,6 +9,7 @@ set-up. All but the last have an async twin.
 import asyncio
 import inspect
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -131,6 +132,8 @@ class Sessions:
         self._clock = clock
         self._open_store = _store_opener(store, given, clock, random)
         self._stores: dict[Form, _Opened] = {}
+        # Two requests that come first, at once, are to share one pool of connections.
+        self._opening = threading.Lock()
         self.policy = Policy(
             attributes=CookieAttributes(key, **cookie),
             emit=self._emit,
@@ -283,8 +286,12 @@ class Sessions:
         return run(steps, opened.store)
 
     def _opened(self, form: Form) -> "_Opened":
-        opened = self._stores.get(form)
-        if opened is None:
+        return self._stores.get(form) or self._open(form)
+
+    def _open(self, form: Form) -> "_Opened":
+        with self._opening:
+            if form in self._stores:
+                return self._stores[form]
             store = self._open_store(form)
             opened = _Opened.by(store)
             if form == "sync" and opened.is_awaited:
@@ -297,7 +304,7 @@ class Sessions:
             if listen is not None and self._on_event is not None and opened not in self._stores.values():
                 listen(self._on_event)
             self._stores[form] = opened
-        return opened
+            return opened
 
     def _check(self, key: str, value: Any) -> None:
         for opened in self._stores.values():
