@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import multiprocessing
+import os
 import secrets
 import sys
 import threading
@@ -327,6 +329,19 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'holdall\[redis\]'"):
         Sessions("table", table="redis://localhost", key="sid").prepare("sync")
+
+
+def test_a_forked_process_opens_connections_of_its_own(table: RedisTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: os._exit(0 if table.replace(DIGEST, new_row(clock, b"child", 2), version=1) is _DONE else 1)
+    )
+
+    child.start()
+    child.join()
+
+    assert child.exitcode == 0
+    assert table.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
 
 
 # What it asks of the server.
