@@ -573,6 +573,24 @@ def test_a_connection_that_the_server_has_closed_is_made_anew(
         assert runner.run(_awaited(table.touch(DIGEST, clock() + DAY)))
 
 
+def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
+    open_table: Open, start: Start, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    server = start(*IN_MEMORY)
+    table = open_table(f"{server.url}?socket_timeout=0.1")
+    runner.run(_awaited(table.insert(DIGEST, new_row(clock))))
+    connections = server.client.info("stats")["total_connections_received"]
+
+    server.client.client_pause(60_000, all=False)
+    with pytest.raises(StoreError, match="TimeoutError"):
+        runner.run(_awaited(table.delete(DIGEST)))
+
+    # What has timed out goes with its connection: to ask again would take another.
+    assert server.client.info("stats")["total_connections_received"] == connections
+    server.client.client_unpause()
+    assert runner.run(_awaited(table.insert(b"2" * 32, new_row(clock))))
+
+
 def test_an_evicted_row_is_an_empty_session_and_a_lost_write(start: Start, clock: FakeClock) -> None:
     server = start(*IN_MEMORY, "--maxmemory-policy", "allkeys-lru")
     table = RedisTable(server.url, clock=clock)
