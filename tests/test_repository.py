@@ -17,7 +17,7 @@ PROJECTS: dict[str, dict[str, Any]] = {
 }
 ADAPTERS = FOLDERS[1:]
 
-REGISTRY = re.compile("|".join((r"pythonhosted\.org", r"\bpypi\.org", r"registry\.npmjs\.org")))
+REGISTRY = re.compile(r"pythonhosted\.org|\bpypi\.org|registry\.npmjs\.org")
 MACHINE = re.compile(r"(?<![\w.:/-])/(root|work|home|Users)/[A-Za-z.]")
 
 every_package = pytest.mark.parametrize("folder", FOLDERS)
