@@ -7,9 +7,10 @@ import pytest
 
 from holdall import ResponseHeaders, Session, Sessions
 from holdall.testing import Browser, FakeClock
+from servers.postgres import postgres
 from servers.redis import cluster, old_redis, valkey
 
-__all__ = ["cluster", "old_redis", "valkey"]
+__all__ = ["cluster", "old_redis", "postgres", "valkey"]
 
 
 class Visitor:

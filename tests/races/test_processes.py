@@ -27,12 +27,13 @@ _MOST_WRITES = 1000
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(params=["sqlite", "valkey"])
+@pytest.fixture(params=["sqlite", "valkey", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name an engine as an application does."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'sessions.db'}"
-    found: str = request.getfixturevalue(request.param).url
+    server = request.getfixturevalue(request.param)
+    found: str = server.new_url() if request.param == "postgres" else server.url
     return found
 
 

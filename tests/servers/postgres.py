@@ -1,7 +1,6 @@
 """PostgreSQL."""
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -27,9 +26,8 @@ class PostgresServer:
         self.folder = folder
         self._data = folder / "data"
         if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        # It comes up with the right words only in English.
+            shutil.chown(folder, "nobody")
+        # The C locale is everywhere, and its words are English.
         make = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         self.run("initdb", "-D", str(self._data), *make)
         command = [program("postgres"), "-D", str(self._data), "-p", str(self.port), "-k", str(folder)]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -73,5 +74,6 @@ class Process:
     def stop(self) -> None:
         """End it, if it runs."""
         if self._child is not None:
-            self._child.terminate()
+            # Not SIGTERM, at which PostgreSQL waits until everybody has left.
+            self._child.send_signal(signal.SIGINT)
             self._child.wait()

@@ -52,8 +52,15 @@ def _open_redis(url: str, form: Form, clock: Clock) -> Table | AsyncTable:
     return RedisTable(url, clock=clock) if form == "sync" else AsyncRedisTable(url, clock=clock)
 
 
+def _open_postgres(url: str, form: Form, clock: Clock) -> Table | AsyncTable:
+    from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
+
+    return PostgresTable(url, clock=clock) if form == "sync" else AsyncPostgresTable(url, clock=clock)
+
+
 _OPENERS: dict[str, Callable[[str, Form, Clock], Table | AsyncTable]] = {
     "memory": _open_memory,
     "sqlite": _open_sqlite,
     **dict.fromkeys(("redis", "rediss", "unix", "valkey", "valkeys"), _open_redis),
+    **dict.fromkeys(("postgresql", "postgres"), _open_postgres),
 }

@@ -1,0 +1,479 @@
+"""The table in PostgreSQL: the contract on a real server, and what belongs to a server far away."""
+
+import asyncio
+import inspect
+import logging
+import multiprocessing
+import os
+import re
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
+from holdall.tables import Replacement, Row
+from holdall.tables.postgres import SCHEMA, AsyncPostgresTable, PostgresTable
+from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+from servers.postgres import PostgresServer, running_postgres
+from servers.processes import free_port, wait_until
+
+DAY = timedelta(days=1)
+DIGEST = b"1" * 32
+MOMENT = timedelta(milliseconds=300)
+_DONE = Replacement.REPLACED
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1, principal: str | None = None) -> Row:
+    return Row(data, version, clock() + DAY, clock(), principal)
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_url()
+
+
+@pytest.fixture
+def table(url: str, clock: FakeClock) -> Iterator[PostgresTable]:
+    table = PostgresTable(url, clock=clock)
+    yield table
+    table.close()
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(params=[PostgresTable, AsyncPostgresTable])
+def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
+    """Open a table of either form, to be awaited."""
+    opened = []
+
+    def open_table(url: str, **options: Any) -> Any:
+        table = request.param(url, clock=clock, **options)
+        opened.append(table)
+        return table if request.param is AsyncPostgresTable else as_async(table)
+
+    yield open_table
+    for table in opened:
+        runner.run(_settled(table.aclose() if request.param is AsyncPostgresTable else table.close()))
+
+
+async def _settled(answer: Any) -> Any:
+    """Return an answer of a pool, of whichever form."""
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+class TestPostgresTable(TableConformance):
+    @pytest.fixture
+    def table(self, url: str, clock: FakeClock) -> Iterator[AsyncTable]:
+        table = PostgresTable(url, clock=clock)
+        yield as_async(table)
+        table.close()
+
+
+class TestAsyncPostgresTable(TableConformance):
+    @pytest.fixture
+    def table(self, url: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        table = AsyncPostgresTable(url, clock=clock)
+        yield table
+        runner.run(table.aclose())
+
+
+class TestInterleavings(InterleavingConformance):
+    triples = False
+
+    @pytest.fixture
+    def make_table(self, url: str) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+        with ConnectionPool(url, kwargs={"autocommit": True}) as pool:
+            yield lambda clock: as_async(PostgresTable(pool, clock=clock))
+
+
+class TestAsyncInterleavings(InterleavingConformance):
+    triples = False
+
+    @pytest.fixture
+    def make_table(self, url: str, runner: asyncio.Runner) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+        pool = AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False)
+        runner.run(pool.open())
+        yield lambda clock: AsyncPostgresTable(pool, clock=clock)
+        runner.run(pool.close())
+
+
+# What it is opened with.
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_url_names_the_database(url: str, scheme: str) -> None:
+    sessions = Sessions("table", table=url.replace("postgresql", scheme, 1), key="sid")
+    session = sessions.fetch()
+    session["seen"] = 1
+    cookie = sessions.commit(session).cookie
+
+    assert dict(Sessions("table", table=url, key="sid").resume(cookie)) == {"seen": 1}
+
+
+def test_a_url_opens_the_awaited_table_for_an_async_adapter(url: str, runner: asyncio.Runner) -> None:
+    sessions = Sessions("table", table=url, key="sid")
+
+    async def visit() -> str | None:
+        session = await sessions.fetch_async()
+        session["seen"] = 1
+        cookie = (await sessions.commit_async(session)).cookie
+        await sessions._opened("async").store.table.aclose()
+        return cookie
+
+    cookie = runner.run(visit())
+
+    assert dict(Sessions("table", table=url, key="sid").resume(cookie)) == {"seen": 1}
+
+
+@pytest.mark.parametrize("url", ["postgresql://somebody:hunter2@host/x?=1", "host=somewhere hunter2"])
+@pytest.mark.parametrize("kind", [PostgresTable, AsyncPostgresTable])
+def test_a_url_that_cannot_be_read_is_not_shown(kind: type, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://user:password@host") as caught:
+        kind(url)
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nothing_is_opened_before_the_first_use() -> None:
+    before = threading.active_count()
+    PostgresTable("postgresql://nobody.invalid/nothing")
+    AsyncPostgresTable("postgresql://nobody.invalid/nothing")
+
+    assert threading.active_count() == before
+
+
+def test_the_pool_of_the_other_form_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="give it a ConnectionPool, or use its twin"):
+        PostgresTable(AsyncConnectionPool(url, open=False))  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(ConfigurationError, match="give it a AsyncConnectionPool, or use its twin"):
+        AsyncPostgresTable(ConnectionPool(url, open=False))  # type: ignore[arg-type]  # what is tested
+
+
+def test_a_pool_that_is_handed_in_may_have_ways_of_its_own_and_stays_open(url: str, clock: FakeClock) -> None:
+    with ConnectionPool(url, kwargs={"row_factory": dict_row, "prepare_threshold": None}) as pool:
+        table = PostgresTable(pool, clock=clock)
+        assert table.insert(DIGEST, new_row(clock, principal="7"))
+        table.close()
+
+        assert table.read(DIGEST) == new_row(clock, principal="7")
+        assert [each.digest for each in table.find("7")] == [DIGEST]
+
+
+def test_one_that_was_closed_opens_again(table: PostgresTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+    table.close()
+
+    assert table.read(DIGEST) == new_row(clock)
+
+
+@pytest.mark.parametrize(("choice", "setting"), [("on", "on"), ("off", "off"), (None, "local")])
+def test_synchronous_commit_goes_with_the_connection(url: str, choice: Any, setting: str) -> None:
+    url += "%20-csynchronous_commit%3Dlocal"
+    table = PostgresTable(url, synchronous_commit=choice)
+    table.create_schema()
+    with table._connections.pool.connection() as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == (setting,)
+    table.close()
+
+
+def test_another_synchronous_commit_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="neither 'on' nor 'off'"):
+        PostgresTable(url, synchronous_commit="off; DROP")  # type: ignore[arg-type]  # what is tested
+    with pytest.raises(ConfigurationError, match="goes with a URL"):
+        PostgresTable(ConnectionPool(url, open=False), synchronous_commit="off")
+
+
+def test_a_forked_process_opens_connections_of_its_own(table: PostgresTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: os._exit(0 if table.replace(DIGEST, new_row(clock, b"child", 2), version=1) is _DONE else 1)
+    )
+
+    with pytest.warns(DeprecationWarning, match="fork"):
+        child.start()
+    child.join()
+
+    assert child.exitcode == 0
+    assert table.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
+
+
+# The schema.
+
+
+def test_the_sql_in_the_docs_is_what_create_schema_does() -> None:
+    blocks = re.findall(r"```sql\n(.*?)```", (_DOCS / "tables.md").read_text(encoding="utf-8"), re.DOTALL)
+
+    assert SCHEMA.strip() in [block.strip() for block in blocks]
+
+
+def test_who_migrates_by_hand_has_nothing_made(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url, create=False, clock=clock)
+    with pytest.raises(ConfigurationError, match="has no table holdall_session"):
+        table.read(DIGEST)
+
+    postgres.ask(SCHEMA, url)
+
+    assert table.insert(DIGEST, new_row(clock))
+    table.close()
+
+
+def test_create_schema_may_be_called_again(table: PostgresTable, clock: FakeClock) -> None:
+    table.create_schema()
+    table.insert(DIGEST, new_row(clock))
+    table.create_schema()
+
+    assert table.read(DIGEST) == new_row(clock)
+
+
+def test_the_awaited_table_makes_the_schema_too(url: str, clock: FakeClock, runner: asyncio.Runner) -> None:
+    async def use() -> bool:
+        table = AsyncPostgresTable(url, create=False, clock=clock)
+        await table.create_schema()
+        inserted = await table.insert(DIGEST, new_row(clock))
+        await table.aclose()
+        return inserted
+
+    assert runner.run(use())
+
+
+def test_many_may_make_the_schema_at_once(postgres: PostgresServer) -> None:
+    for _ in range(5):
+        url = postgres.new_url()
+        together = threading.Barrier(6)
+
+        def make(url: str = url, together: threading.Barrier = together) -> None:
+            table = PostgresTable(url)
+            table._connections.pool.open()
+            with table._connections.pool.connection():
+                together.wait()
+            table.create_schema()
+            table.close()
+
+        with ThreadPoolExecutor(6) as threads:
+            for made in [threads.submit(make) for _ in range(6)]:
+                made.result()
+
+
+@pytest.mark.parametrize("comment", ["'holdall layout 99'", "'My own'", "NULL"])
+def test_a_table_of_another_layout_is_refused_and_left_alone(
+    postgres: PostgresServer, url: str, clock: FakeClock, comment: str
+) -> None:
+    postgres.ask(f"CREATE TABLE holdall_session (mine text); COMMENT ON TABLE holdall_session IS {comment}", url)
+    table = PostgresTable(url, clock=clock)
+
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="this holdall knows 'holdall layout 1'"):
+            table.insert(DIGEST, new_row(clock))
+
+    assert postgres.ask("SELECT count(*) FROM holdall_session", url) == [(0,)]
+    table.close()
+
+
+# What it asks of the server.
+
+
+def test_a_read_is_one_round_trip_and_so_is_a_write(
+    url: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner, tmp_path: Path
+) -> None:
+    table = open_table(url)
+    later = clock() + 2 * DAY
+
+    async def use(digest: bytes) -> None:
+        assert await table.insert(digest, new_row(clock, principal="7"))
+        assert await table.read(digest)
+        assert await table.replace(digest, new_row(clock, b"more", version=2), version=1) is _DONE
+        assert await table.touch(digest, later)
+        assert await table.find("7")
+        assert await table.delete(digest)
+
+    async def use_traced() -> None:
+        # The first time, statements are prepared.
+        await use(DIGEST)
+        pool = table._connections.pool
+        connection = await _settled(pool.getconn())
+        connection.pgconn.trace(trace.fileno())
+        await _settled(pool.putconn(connection))
+        await use(b"2" * 32)
+        connection.pgconn.untrace()
+
+    with (tmp_path / "trace").open("w") as trace:
+        runner.run(use_traced())
+
+    assert (tmp_path / "trace").read_text().count("ReadyForQuery") == 6
+
+
+def test_what_has_expired_goes_by_itself_with_later_writes(
+    table: PostgresTable, postgres: PostgresServer, url: str, clock: FakeClock
+) -> None:
+    for number in range(500):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+    clock.advance(2 * DAY)
+    for number in range(500, 500 + 256):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+
+    assert postgres.ask("SELECT count(*) FROM holdall_session", url) == [(256,)]
+
+
+def test_a_sweep_waits_for_nobody(table: PostgresTable, url: str, clock: FakeClock) -> None:
+    for number in range(10):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+    clock.advance(2 * DAY)
+    with psycopg.connect(url) as other:
+        other.execute("SELECT FROM holdall_session WHERE digest < %s FOR UPDATE", [(4).to_bytes(32, "big")])
+
+        assert [table.sweep(4), table.sweep(4)] == [4, 2]
+
+    assert table.sweep() == 4
+
+
+def test_a_renewal_takes_along_the_write_that_it_waited_for(table: PostgresTable, url: str, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock, principal="7"))
+    with psycopg.connect(url) as writer, ThreadPoolExecutor(2) as threads:
+        writer.execute("UPDATE holdall_session SET data = 'late', version = 2")
+        renewals = [threads.submit(table.delete, DIGEST, tombstone=clock() + DAY) for _ in range(2)]
+        with psycopg.connect(url, autocommit=True) as watcher:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+            wait_until("both wait", lambda: watcher.execute(waiting, ["%FOR UPDATE%"]).fetchone() == (2,))
+        writer.commit()
+        taken = [renewal.result() for renewal in renewals]
+
+    assert [row for row in taken if row is not None] == [new_row(clock, b"late", 2, principal="7")]
+    tombstone = table.read(DIGEST)
+    assert tombstone is not None
+    assert tombstone.is_tombstone
+
+
+def test_a_dump_of_the_database_shows_neither_ids_nor_data(
+    table: PostgresTable, postgres: PostgresServer, url: str, clock: FakeClock
+) -> None:
+    sessions = Sessions(TableStore(table), key="sid", clock=clock)
+    session = sessions.fetch()
+    session["card"] = "4111111111111111"
+    cookie = sessions.commit(session).cookie
+    assert cookie
+
+    dump = postgres.run("pg_dump", "--data-only", "--inserts", "-t", "holdall_session", url)
+
+    assert dump.count("INSERT INTO") == 1
+    for secret in ("4111111111111111", "card", cookie):
+        assert secret not in dump
+        assert secret.encode().hex() not in dump
+
+
+# What goes wrong.
+
+
+def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    table = PostgresTable(f"postgresql://somebody:hunter2@127.0.0.1:{free_port()}/x", timeout=MOMENT, clock=clock)
+
+    with pytest.raises(StoreError, match="the server is not there") as caught:
+        table.read(DIGEST)
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in caplog.text
+    table.close()
+
+
+def test_a_pool_that_runs_dry_is_a_store_error(url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url, max_size=1, timeout=MOMENT, clock=clock)
+    assert table.insert(DIGEST, new_row(clock))
+
+    with (
+        table._connections.pool.connection(),
+        pytest.raises(StoreError, match="the pool ran dry"),
+    ):
+        table.read(DIGEST)
+
+    assert table.read(DIGEST) == new_row(clock)
+    table.close()
+
+
+def test_what_the_server_refuses_is_a_store_error_in_its_words(url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url + "%20-cdefault_transaction_read_only%3Don", clock=clock)
+
+    with pytest.raises(StoreError, match="PostgreSQL failed: cannot execute CREATE TABLE in a read-only transaction"):
+        table.insert(DIGEST, new_row(clock))
+    table.close()
+
+
+def test_connections_that_the_server_closed_while_idle_are_replaced(
+    url: str, open_table: Open, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    name = url[-8:]
+    table = open_table(f"{url}&application_name={name}")
+
+    async def open_four() -> None:
+        assert await table.insert(DIGEST, new_row(clock))
+        pool = table._connections.pool
+        for connection in [await _settled(pool.getconn()) for _ in range(4)]:
+            await _settled(pool.putconn(connection))
+
+    async def read_and_write() -> None:
+        assert await table.read(DIGEST) == new_row(clock)
+        assert await table.replace(DIGEST, new_row(clock, b"new", 2), version=1) is _DONE
+
+    runner.run(open_four())
+    closing = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '{name}'"
+    assert postgres.ask(closing) == [(True,)] * 4
+    runner.run(read_and_write())
+
+
+def test_every_acknowledged_write_outlives_a_server_that_is_killed(
+    open_table: Open, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    acknowledged: dict[bytes, int] = {}
+
+    async def write_for_ever(table: AsyncTable) -> None:
+        for number in count():
+            digest = number.to_bytes(32, "big")
+            assert await table.insert(digest, new_row(clock, b"1"))
+            for version in (1, 2, 3):
+                acknowledged[digest] = version
+                after = new_row(clock, b"%d" % (version + 1), version + 1)
+                assert await table.replace(digest, after, version=version) is _DONE
+            acknowledged[digest] = 4
+
+    async def write_until_it_is_killed(table: AsyncTable, server: PostgresServer) -> None:
+        killer = threading.Timer(0.7, server.kill)
+        killer.start()
+        with pytest.raises(StoreError):
+            await write_for_ever(table)
+        killer.join()
+        with pytest.raises(StoreError):
+            await table.read(DIGEST)
+
+    async def check(table: AsyncTable) -> None:
+        for digest, version in acknowledged.items():
+            row = await table.read(digest)
+            assert row is not None
+            # The last one may have been done, though its answer was lost.
+            assert version <= row.version <= version + 1
+            assert row.data == b"%d" % row.version
+
+    for server in running_postgres():
+        table = open_table(server.url, timeout=timedelta(seconds=3))
+        runner.run(write_until_it_is_killed(table, server))
+        server.start()
+        runner.run(check(table))
+    assert len(acknowledged) > 10
