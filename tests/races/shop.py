@@ -1,0 +1,239 @@
+"""
+One small shop in Flask, FastAPI and Django, served by real servers in processes of their own.
+
+Each request reads its session, waits, acts, and answers with what it had read. Where a test names a gate it waits
+there until the test lets it go on; else it waits a little, as if for a database, so that requests do overlap.
+"""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager
+from socket import create_connection, create_server, socket
+from threading import Thread
+from typing import Any, NamedTuple
+
+from holdall import Sessions
+
+#: The cookie's name.
+KEY = "sid"
+#: How long anybody waits for what is sure to come.
+SECONDS = 20
+
+_PAUSE_SECONDS = 0.002
+_THREADS = 16
+
+_spawn = multiprocessing.get_context("spawn")
+
+
+class Served(NamedTuple):
+    """An application on the ports of several processes, which share its sessions."""
+
+    ports: list[int]
+
+
+@contextmanager
+def serving(table: str, *, processes: int) -> Iterator[dict[str, Served]]:
+    """Serve each framework from several *processes*, with the sessions of all of them in *table*."""
+    with _running(_serve_frameworks, table, FRAMEWORKS, processes) as served:
+        yield served
+
+
+@contextmanager
+def serving_naively() -> Iterator[Served]:
+    """Serve the shop with sessions as one would write them in an afternoon."""
+    with _running(_serve_naive, "", ("naive",), 1) as served:
+        yield served["naive"]
+
+
+@contextmanager
+def _running(
+    serve: Callable[[str, dict[str, socket]], None], table: str, names: tuple[str, ...], count: int
+) -> Iterator[dict[str, Served]]:
+    served = {name: Served([]) for name in names}
+    processes = []
+    try:
+        for _ in range(count):
+            with ExitStack() as ours:
+                # They listen before the process has started, so that no port is lost and nobody is sent away.
+                listeners = {name: ours.enter_context(create_server(("127.0.0.1", 0))) for name in names}
+                for name, listener in listeners.items():
+                    served[name].ports.append(listener.getsockname()[1])
+                process = _spawn.Process(target=serve, args=(table, listeners))
+                process.start()
+                processes.append(process)
+        yield served
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+# In the processes that were started.
+
+
+def _serve_frameworks(table: str, listeners: dict[str, socket]) -> None:
+    sessions = Sessions("table", table=table, key=KEY, principal_key="user")
+    _serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})
+
+
+def _serve_naive(table: str, listeners: dict[str, socket]) -> None:
+    from races.naive import NaiveInterface
+
+    app = _flask_app()
+    app.session_interface = NaiveInterface(KEY)
+    _serve({name: (app, _waitress, listener) for name, listener in listeners.items()})
+
+
+def _serve(apps: dict[str, tuple[Any, Callable[[Any, socket], None], socket]]) -> None:
+    """Serve each application in a thread of its own, for as long as the starter lives."""
+    for name, (app, server, listener) in apps.items():
+        Thread(target=server, args=(app, listener), name=name, daemon=True).start()
+    starter = multiprocessing.parent_process()
+    assert starter is not None
+    starter.join()
+
+
+def _waitress(app: Any, listener: socket) -> None:
+    import waitress
+
+    waitress.serve(app, sockets=[listener], threads=_THREADS)
+
+
+def _uvicorn(app: Any, listener: socket) -> None:
+    import uvicorn
+
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+# The shop.
+
+
+def act(session: Any, verb: str, value: str) -> None:
+    match verb:
+        case "read":
+            pass
+        case "count":
+            session[value] = session.get(value, 0) + 1
+        case "login":
+            session.login(value)
+        case "logout":
+            session.logout()
+        case "renew":
+            session.configure(renew=True)
+        case _:
+            raise ValueError(verb)
+
+
+def wait(gate: str | None) -> None:
+    if gate is None:
+        time.sleep(_PAUSE_SECONDS)
+        return
+    with create_connection(("127.0.0.1", int(gate)), timeout=SECONDS) as waiting:
+        # The gate says nothing: it opens by hanging up.
+        waiting.recv(1)
+
+
+def body(session: MutableMapping[str, Any], value: str, gate: str | None) -> Iterator[bytes]:
+    yield b"begun"
+    wait(gate)
+    act(session, "count", value)
+    yield b" and ended"
+
+
+async def async_wait(gate: str | None) -> None:
+    await (asyncio.sleep(_PAUSE_SECONDS) if gate is None else asyncio.to_thread(wait, gate))
+
+
+async def async_body(session: MutableMapping[str, Any], value: str, gate: str | None) -> AsyncIterator[bytes]:
+    yield b"begun"
+    await async_wait(gate)
+    act(session, "count", value)
+    yield b" and ended"
+
+
+def _flask_app() -> Any:
+    from flask import Flask, Response, jsonify, request, session, stream_with_context
+
+    app = Flask(__name__)
+
+    @app.post("/stream/<value>")
+    def stream(value: str) -> Response:
+        dict(session)
+        return Response(stream_with_context(body(session, value, request.headers.get("Gate"))))
+
+    @app.post("/<verb>/<value>")
+    def answer(verb: str, value: str) -> Response:
+        seen = dict(session)
+        wait(request.headers.get("Gate"))
+        act(session, verb, value)
+        return jsonify(seen)
+
+    return app
+
+
+def _flask(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
+    from holdall_flask import Holdall
+
+    app = _flask_app()
+    Holdall(app, sessions)
+    return app, _waitress
+
+
+def _fastapi(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
+    from fastapi import FastAPI, Request
+    from fastapi.responses import StreamingResponse
+
+    from holdall_fastapi import SessionMiddleware, get_session
+
+    app = FastAPI(openapi_url=None)
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.post("/stream/{value}")
+    async def stream(request: Request, value: str) -> StreamingResponse:
+        session = get_session(request)
+        dict(session)
+        return StreamingResponse(async_body(session, value, request.headers.get("Gate")))
+
+    @app.post("/{verb}/{value}")
+    async def answer(request: Request, verb: str, value: str) -> dict[str, Any]:
+        session = get_session(request)
+        seen = dict(session)
+        await async_wait(request.headers.get("Gate"))
+        act(session, verb, value)
+        return seen
+
+    return app, _uvicorn
+
+
+def _django(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
+    from django.conf import settings
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+    from django.urls import path
+
+    def stream(request: HttpRequest, value: str) -> StreamingHttpResponse:
+        dict(request.session)
+        return StreamingHttpResponse(body(request.session, value, request.headers.get("Gate")))
+
+    def answer(request: HttpRequest, verb: str, value: str) -> JsonResponse:
+        seen = dict(request.session)
+        wait(request.headers.get("Gate"))
+        act(request.session, verb, value)
+        return JsonResponse(seen)
+
+    settings.configure(
+        ALLOWED_HOSTS=["127.0.0.1"],
+        ROOT_URLCONF=(path("stream/<value>", stream), path("<verb>/<value>", answer)),
+        MIDDLEWARE=["holdall_django.SessionMiddleware"],
+        SESSION_ENGINE="holdall_django.engine",
+        HOLDALL=sessions,
+    )
+    return get_wsgi_application(), _waitress
+
+
+_MAKERS = {"Flask": _flask, "FastAPI": _fastapi, "Django": _django}
+
+FRAMEWORKS = tuple(_MAKERS)

@@ -1,0 +1,110 @@
+"""Browsers that send several requests at once over HTTP, and the gate at which a test holds some of them."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from itertools import count
+from socket import create_server, socket
+from threading import Lock
+from typing import Any, Self
+
+from holdall.testing import Browser, Response
+from races.shop import KEY, SECONDS, Served
+
+
+class Gate:
+    """Holds requests that have read their session and have not changed it yet."""
+
+    def __init__(self) -> None:
+        self._listener = create_server(("127.0.0.1", 0))
+        self._listener.settimeout(SECONDS)
+        self._held: list[socket] = []
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def hold(self, requests: int) -> None:
+        """Wait until so many *requests* have come."""
+        self._held += [self._listener.accept()[0] for _ in range(requests)]
+
+    def open(self) -> None:
+        """Let go on who has come."""
+        for held in self._held:
+            held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.open()
+        self._listener.close()
+
+
+class Answer:
+    """A response, as far as sessions go."""
+
+    def __init__(self, response: Response) -> None:
+        assert response.status == 200, response
+        self.set_cookies = response.all("Set-Cookie")
+        self.body = response.body
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What the request found in its session."""
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+class Visitor:
+    """
+    A browser with many tabs, and with the *cookie* of a session if it is given one.
+
+    Its requests go to the processes in turn. The cookies of each answer are kept when that arrives, whenever the
+    request was sent.
+    """
+
+    _turns = count()
+
+    def __init__(self, served: Served, cookie: str | None = None) -> None:
+        self._served = served
+        self._browser = Browser()
+        self._lock = Lock()
+        if cookie is not None:
+            self._browser.keep([f"{KEY}={cookie}; path=/"])
+
+    @property
+    def cookie(self) -> str | None:
+        """The value that stands for the session now."""
+        return self._browser.get(KEY)
+
+    def ask(self, what: str, *, gate: Gate | None = None, cookie: str | None = None) -> Answer:
+        """Ask for *what*, ``"verb/value"``, with a *cookie* that the browser held before if it is given one."""
+        with self._lock:
+            header = self._browser.header() if cookie is None else f"{KEY}={cookie}"
+            port = self._served.ports[next(self._turns) % len(self._served.ports)]
+        headers = {"Cookie": header} if header else {}
+        if gate is not None:
+            headers["Gate"] = str(gate.port)
+        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        try:
+            connection.request("POST", f"/{what}", headers=headers)
+            with connection.getresponse() as response:
+                answer = Answer(Response(response.status, response.getheaders(), response.read()))
+                with self._lock:
+                    self._browser.keep(answer.set_cookies)
+        finally:
+            connection.close()
+        return answer
+
+    def look(self) -> dict[str, Any]:
+        """Return what is in the session."""
+        return self.ask("read/all").seen
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Do all *works* at once, and wait for them."""
+    with ThreadPoolExecutor(len(works)) as pool:
+        for done in [pool.submit(work) for work in works]:
+            done.result()
