@@ -1,11 +1,13 @@
 """The table in PostgreSQL: the contract on a real server, and what belongs to a server far away."""
 
 import asyncio
+import importlib
 import inspect
 import logging
 import multiprocessing
 import os
 import re
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -177,6 +179,27 @@ def test_a_pool_that_is_handed_in_may_have_ways_of_its_own_and_stays_open(url: s
         assert [each.digest for each in table.find("7")] == [DIGEST]
 
 
+def test_a_pool_that_is_handed_in_stays_open_where_it_is_awaited(
+    url: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    async def use() -> bool:
+        async with AsyncConnectionPool(url, open=False) as pool:
+            table = AsyncPostgresTable(pool, clock=clock)
+            await table.insert(DIGEST, new_row(clock))
+            await table.aclose()
+            return await table.read(DIGEST) == new_row(clock)
+
+    assert runner.run(use())
+
+
+def test_without_the_driver_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg_pool", None)
+    monkeypatch.delitem(sys.modules, "holdall.tables.postgres")
+
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'holdall\[postgres\]'"):
+        importlib.import_module("holdall.tables.postgres")
+
+
 def test_one_that_was_closed_opens_again(table: PostgresTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
     table.close()
@@ -201,14 +224,14 @@ def test_another_synchronous_commit_is_refused(url: str) -> None:
         PostgresTable(ConnectionPool(url, open=False), synchronous_commit="off")
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_opens_connections_of_its_own(table: PostgresTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
     child = multiprocessing.get_context("fork").Process(
         target=lambda: os._exit(0 if table.replace(DIGEST, new_row(clock, b"child", 2), version=1) is _DONE else 1)
     )
 
-    with pytest.warns(DeprecationWarning, match="fork"):
-        child.start()
+    child.start()
     child.join()
 
     assert child.exitcode == 0
@@ -317,7 +340,9 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
     with (tmp_path / "trace").open("w") as trace:
         runner.run(use_traced())
 
-    assert (tmp_path / "trace").read_text().count("ReadyForQuery") == 6
+    said = (tmp_path / "trace").read_text()
+    assert said.count("ReadyForQuery") == 6
+    assert "Parse" not in said
 
 
 def test_what_has_expired_goes_by_itself_with_later_writes(

@@ -18,6 +18,7 @@ from holdall import (
 )
 from holdall.formats import Format, NativeFormat
 from holdall.serializers import Serializer, TaggedJSON
+from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
 
@@ -25,6 +26,8 @@ from holdall.testing import as_async
 def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) -> None:
     cookie_format: Format = NativeFormat(secret)
     table: Table = MemoryTable()
+    _postgres_table: Table = PostgresTable("postgresql://localhost")
+    _async_postgres_table: AsyncTable = AsyncPostgresTable("postgresql://localhost")
     _redis_table: Table = RedisTable("redis://localhost")
     _async_redis_table: AsyncTable = AsyncRedisTable("redis://localhost")
     _serializer: Serializer = TaggedJSON()

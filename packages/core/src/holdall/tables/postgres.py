@@ -446,12 +446,12 @@ _ours: "weakref.WeakSet[_Pooled[Any]]" = weakref.WeakSet()
 _left_to_the_parent: list[Any] = []
 
 
-def _leave_to_the_parent() -> None:
+def _leave_to_the_parent() -> None:  # pragma: no cover - it runs in a forked process, where nobody counts
     # A forked process has the sockets of its parent's connections, and none of its pool's threads.
     _left_to_the_parent.extend(each.take_out() for each in _ours)
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
@@ -508,8 +508,6 @@ def _conninfo(url: str, seconds: float, synchronous_commit: SynchronousCommit | 
 
 def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
     """Look, without a round trip, whether the server said anything unasked: that is how it closes a connection."""
-    if connection.closed:
-        return True
     with _Selector() as selector:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         return bool(selector.select(0))
