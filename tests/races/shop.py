@@ -10,6 +10,7 @@ import multiprocessing
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from socket import create_connection, create_server, socket
 from threading import Thread
 from typing import Any, NamedTuple
@@ -36,20 +37,20 @@ class Served(NamedTuple):
 @contextmanager
 def serving(table: str, *, processes: int) -> Iterator[dict[str, Served]]:
     """Serve each framework from several *processes*, with the sessions of all of them in *table*."""
-    with _running(_serve_frameworks, table, FRAMEWORKS, processes) as served:
+    with _running(partial(_serve_frameworks, table), FRAMEWORKS, processes) as served:
         yield served
 
 
 @contextmanager
 def serving_naively() -> Iterator[Served]:
     """Serve the shop with sessions as one would write them in an afternoon."""
-    with _running(_serve_naive, "", ("naive",), 1) as served:
+    with _running(_serve_naive, ("naive",), 1) as served:
         yield served["naive"]
 
 
 @contextmanager
 def _running(
-    serve: Callable[[str, dict[str, socket]], None], table: str, names: tuple[str, ...], count: int
+    serve: Callable[[dict[str, socket]], None], names: tuple[str, ...], count: int
 ) -> Iterator[dict[str, Served]]:
     served = {name: Served([]) for name in names}
     processes = []
@@ -60,7 +61,7 @@ def _running(
                 listeners = {name: ours.enter_context(create_server(("127.0.0.1", 0))) for name in names}
                 for name, listener in listeners.items():
                     served[name].ports.append(listener.getsockname()[1])
-                process = _spawn.Process(target=serve, args=(table, listeners))
+                process = _spawn.Process(target=serve, args=(listeners,))
                 process.start()
                 processes.append(process)
         yield served
@@ -79,7 +80,7 @@ def _serve_frameworks(table: str, listeners: dict[str, socket]) -> None:
     _serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})
 
 
-def _serve_naive(table: str, listeners: dict[str, socket]) -> None:
+def _serve_naive(listeners: dict[str, socket]) -> None:
     from races.naive import NaiveInterface
 
     app = _flask_app()
