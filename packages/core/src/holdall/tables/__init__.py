@@ -6,7 +6,6 @@ Where a table store's rows live.
 
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import urlsplit
 
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
@@ -28,7 +27,9 @@ def table_opener(url: str, *, clock: Clock) -> Callable[[Form], Table | AsyncTab
     Raises:
         ConfigurationError: No table is known under this scheme.
     """
-    scheme = urlsplit(url).scheme if "://" in url else "memory"
+    # Not by urlsplit: where it cannot read a URL its error repeats the password.
+    scheme, separator, _ = url.partition("://")
+    scheme = scheme.lower() if separator else "memory"
     opener = _OPENERS.get(scheme)
     if opener is None:
         msg = f"no table is known for {scheme}://. Known are: {', '.join(f'{name}://' for name in _OPENERS)}."
