@@ -5,6 +5,7 @@ A table keeps rows under digests. Two verbs carry the promise: ``insert`` never 
 creates.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
@@ -55,6 +56,11 @@ class Listed(NamedTuple):
     digest: bytes
     created: datetime
     expires: datetime
+
+    @property
+    def handle(self) -> str:
+        """A name for people and pages, which leads neither to the id nor to the row: sixteen hexadecimal digits."""
+        return hashlib.sha256(b"holdall handle" + self.digest).hexdigest()[:16]
 
 
 class Table(Protocol):
