@@ -278,7 +278,7 @@ def test_the_awaited_table_makes_the_schema_too(url: str, clock: FakeClock, runn
 
 
 def test_many_may_make_the_schema_at_once(postgres: PostgresServer) -> None:
-    for _ in range(5):
+    for _ in range(20):
         url = postgres.new_url()
         together = threading.Barrier(6)
 

@@ -67,9 +67,10 @@ CREATE INDEX holdall_session_principal ON holdall_session (principal) WHERE prin
 COMMENT ON TABLE holdall_session IS '{_LAYOUT}';
 """
 
-# All or nothing. Where another process is making it, this waits until that is done.
+# All or nothing. Where another process is making it, this waits until that is done; which name it then meets first is
+# chance.
 _CREATE: LiteralString = f"""
-DO $$ BEGIN {SCHEMA} EXCEPTION WHEN duplicate_table OR unique_violation THEN NULL; END $$
+DO $$ BEGIN {SCHEMA} EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN NULL; END $$
 """
 _DESCRIBE: LiteralString = """
 SELECT obj_description(present, 'pg_class') FROM to_regclass('holdall_session') AS present WHERE present IS NOT NULL
