@@ -18,9 +18,9 @@ OLDEST = "0a9c4e7d1b2f38654f6e8d7c9b0a1f2e3d4c5b6a798f0e1d2c3b4a5968778695"
 NEW, OLD, VERY_OLD = NativeFormat(SECRET), NativeFormat(FORMER), NativeFormat(OLDEST)
 
 
-def cookie_of(visit: Callable[[Sessions], Any], format: Format) -> str:
+def cookie_of(visit: Callable[[Sessions], Any], format: Format, clock: FakeClock) -> str:
     """Return the cookie of a session that *format* sealed."""
-    visitor = visit(Sessions(CookieStore(format), key="_shop"))
+    visitor = visit(Sessions(CookieStore(format), key="_shop", clock=clock))
     with visitor.request() as session:
         session["user"] = 7
     cookie: str = visitor.browser["_shop"]
@@ -37,7 +37,7 @@ def test_each_format_of_the_rotation_is_read_and_by_reading_none_is_sent(
     visit: Callable[[Sessions], Any], clock: FakeClock, format: Format
 ) -> None:
     visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD, VERY_OLD]), key="_shop", clock=clock))
-    visitor.browser.keep([f"_shop={cookie_of(visit, format)}; path=/"])
+    visitor.browser.keep([f"_shop={cookie_of(visit, format, clock)}; path=/"])
 
     assert visitor.look() == {"user": 7}
     assert visitor.set_cookies == []
@@ -45,10 +45,10 @@ def test_each_format_of_the_rotation_is_read_and_by_reading_none_is_sent(
 
 @pytest.mark.parametrize("format", [NEW, OLD, VERY_OLD])
 def test_cve_2025_47278_what_is_written_is_sealed_with_the_newest_key(
-    visit: Callable[[Sessions], Any], rotated: Sessions, format: Format
+    visit: Callable[[Sessions], Any], rotated: Sessions, clock: FakeClock, format: Format
 ) -> None:
     visitor = visit(rotated)
-    visitor.browser.keep([f"_shop={cookie_of(visit, format)}; path=/"])
+    visitor.browser.keep([f"_shop={cookie_of(visit, format, clock)}; path=/"])
 
     with visitor.request() as session:
         session["cart"] = 1
@@ -72,7 +72,7 @@ def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
     visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], upgrade="read"), key="_shop", clock=clock))
-    before = cookie_of(visit, OLD)
+    before = cookie_of(visit, OLD, clock)
     visitor.browser.keep([f"_shop={before}; path=/"])
 
     assert visitor.look() == {"user": 7}

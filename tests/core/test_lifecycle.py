@@ -123,7 +123,10 @@ def test_a_cookie_renewed_meanwhile_is_late(told: Told) -> None:
     steps = fetch(["ours"], told.policy(), now=NOON)
     next(steps)
 
-    assert end(steps, Missing("renewed", late=True)) == Fetched(None, late=True)
+    fetched = end(steps, Missing("renewed", late=True))
+    assert (fetched.stored, fetched.late) == (None, True)
+    assert fetched.renewed is not None
+    assert (fetched.renewed.cookie, fetched.renewed.data) == ("ours", {})
 
 
 def test_beside_a_session_a_late_cookie_is_none(told: Told) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from holdall import ConfigurationError
 from holdall._base64url import from_text, to_text
+from holdall.clock import NEVER
 from holdall.formats import Format, NativeFormat, Record
-from holdall.lifecycle import NEVER
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"

@@ -480,7 +480,6 @@ def test_when_it_is_closed_each_change_raises_and_reading_goes_on(change: Callab
         lambda session: session.put("user_id", 8),
         lambda session: session.delete("user_id"),
         lambda session: session.clear(),
-        lambda session: session.logout(),
         lambda session: session.login(8),
         lambda session: session.configure(renew=True),
         lambda session: session.configure(ignore=True),

@@ -15,8 +15,8 @@ from formats.records import record
 from formats.secret import OTHER, SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
+from holdall.clock import NEVER
 from holdall.formats import DjangoFormat
-from holdall.formats.contract import NEVER
 
 SALT = "django.contrib.sessions.backends.signed_cookies"
 ORACLE = TimestampSigner(key=SECRET, salt=SALT, fallback_keys=[])

@@ -11,9 +11,9 @@ from formats.records import START, record
 from formats.secret import SECRET
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, Sessions
+from holdall.clock import NEVER
 from holdall.etf import Atom, dumps
 from holdall.formats import DynamoFormat
-from holdall.formats.contract import NEVER
 
 DYNAMOS = [vector for vector in VECTORS if vector["kind"] == "dynamo"]
 FORMAT = DynamoFormat(SECRET, clock=lambda: START)

@@ -12,10 +12,10 @@ from formats.secret import OTHER, SECRET
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, CookieStore, Sessions, lifecycle
 from holdall._base64url import from_text
+from holdall.clock import NEVER
 from holdall.etf import Atom
 from holdall.formats import PlugFormat
 from holdall.formats._xchacha import decrypt, encrypt, hchacha20
-from holdall.formats.contract import NEVER
 from holdall.keys import WeakSecretWarning
 from holdall.serializers import TaggedJSON
 from holdall.testing import FakeClock

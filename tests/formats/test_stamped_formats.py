@@ -12,9 +12,9 @@ from formats.records import END, START, record
 from formats.secret import OTHER, SECRET
 from holdall import ConfigurationError, Sessions
 from holdall._base64url import to_text
+from holdall.clock import NEVER
 from holdall.formats import DjangoFormat, FlaskFormat, StarletteFormat
 from holdall.formats._stamped import StampedFormat
-from holdall.formats.contract import NEVER
 from holdall.keys import WeakSecretWarning
 from holdall.testing import FakeClock
 

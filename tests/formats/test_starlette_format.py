@@ -20,8 +20,8 @@ from formats.records import record
 from formats.secret import SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
+from holdall.clock import NEVER
 from holdall.formats import StarletteFormat
-from holdall.formats.contract import NEVER
 from holdall.testing import Request, asgi_client
 
 

@@ -26,10 +26,10 @@ def explored(*names: str, table: type[MemoryTable] = MemoryTable) -> Explored:
     [
         (("touch", "touch"), (2, 2)),
         (("touch", "sweep"), (2, 1)),
-        (("renew", "sweep"), (3, 1)),
+        (("renew", "sweep"), (4, 1)),
         (("sweep", "sweep", "sweep"), (1, 1, 1)),
         (("touch", "sweep", "sweep"), (2, 1, 1)),
-        (("renew", "sweep", "sweep"), (3, 1, 1)),
+        (("renew", "sweep", "sweep"), (4, 1, 1)),
     ],
 )
 def test_every_order_is_explored(names: tuple[str, ...], steps: tuple[int, ...]) -> None:

@@ -7,19 +7,19 @@ what needs the store is yielded, and the answer comes back.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from holdall._discreet import discreet
+from holdall.clock import NEVER
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, SetCookie
 from holdall.errors import CookieOverflowError, LostWriteError
 from holdall.policy import Policy
 from holdall.session import Fetched, Intent, Phase, Session, phase_after
 from holdall.steps import Steps
-from holdall.stores import Changes, Draft, Missing, Stored
+from holdall.stores import Changes, Draft, Missing, Stored, Succession
 
 __all__ = [
-    "NEVER",
     "Delete",
     "Get",
     "Put",
@@ -31,13 +31,12 @@ __all__ = [
     "finish",
 ]
 
-#: The latest time that a cookie's 32 bits can say: the expiry of a session without a limit.
-NEVER = datetime.fromtimestamp(2**32 - 1, UTC)
-
 # A renewed id is remembered so long: requests that the browser sent before it had the new one have ended by then.
 _GRACE = timedelta(minutes=1)
 
 _TOUCHES_PER_IDLE_TIMEOUT = 10
+# Servers whose clocks differ by less do not write in turns what the other has written.
+_CLOCK_SKEW = timedelta(minutes=1)
 
 # An honest browser sends two or three cookies of one name at most; each one looked at costs us a read.
 _MAX_DUPLICATES = 16
@@ -102,6 +101,8 @@ class ResponseHeaders(NamedTuple):
         return bool(self.cookies)
 
 
+_ENDS = (Intent.DROP, Intent.LOGOUT)
+
 _UNTOUCHED = ResponseHeaders()
 _LOOKED_AT = ResponseHeaders(vary=True)
 
@@ -111,50 +112,64 @@ def fetch(cookies: Sequence[str], policy: Policy, *, now: datetime) -> Steps[Fet
     Find the session among the values of our cookie.
 
     Several with our name mean that another host or path has set one too ("cookie tossing"): then the one
-    that holds a session is taken, if exactly one does.
+    that holds a session is taken, if exactly one does. Copies of one session, left where its path or domain
+    was another once, count as one: what was written last expires last.
     """
     found: list[Stored] = []
     reason = "duplicate"
-    late = False
+    renewed = None
     for cookie in cookies[:_MAX_DUPLICATES]:
         answer = yield Get(cookie, policy.key)
         if isinstance(answer, Missing):
             reason = answer.reason
-            late = late or answer.late
+            if answer.late:
+                renewed = Stored(cookie, {}, now, now, "")
         elif _has_ended(answer, policy, now):
             reason = "expired"
         else:
             found.append(answer)
-    if len(found) == 1:
-        return Fetched(found[0])
+    if len({each.log_id for each in found}) == 1:
+        # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
+        newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
+        return Fetched(newest, copies=len(found) > 1)
     if found:
         reason = "duplicate"
     if cookies:
         policy.emit("expired" if reason == "expired" else "rejected", reason, "")
-    return Fetched(None, late and not found)
+    if found:
+        return Fetched()
+    return Fetched(late=renewed is not None, renewed=renewed)
 
 
-def commit(session: Session, policy: Policy, *, now: datetime, status: int = 200) -> Steps[ResponseHeaders]:
+def commit(
+    session: Session, policy: Policy, *, now: datetime, status: int = 200, streams: bool = False
+) -> Steps[ResponseHeaders]:
     """
     Carry out what the application decided, and say what the response's headers must.
 
-    *status* is that of the response: after a failure (5xx) a plain write is not saved.
+    Args:
+        status: That of the response: after a failure (5xx) a plain write is not saved.
+        streams: The body is made after the headers have gone, and may yet depend on the session.
     """
     if not (session.is_loaded or session.marked):
         # Touched only later, it is read then; what is changed then needs a row as well.
         session.phase = Phase.ROW_ONLY
-        return _LOOKED_AT if session.accessed else _UNTOUCHED
+        return _LOOKED_AT if session.accessed or streams else _UNTOUCHED
     changes = session.changes()
     intent = session.intent
+    failed = status >= 500 and not policy.save_on_error
     if intent is Intent.KEEP and session.principal != session.principal_before:
         # Whatever library logged the visitor in or out: an id from before must not reach what comes after.
-        intent = Intent.RENEW
+        # Of a request that failed only the end of a login stands.
+        intent = Intent.IGNORE if failed and session.principal is not None else Intent.RENEW
     if intent is Intent.LOGOUT and not session.data():
         intent = Intent.DROP
-    failed = status >= 500 and not policy.save_on_error
     if intent is Intent.IGNORE or (intent is Intent.KEEP and failed):
         return _unsaved(session)
-    if session.fetched.late and not (intent is Intent.RENEW and session.principal is not None):
+    if session.fetched.renewed is not None and intent in _ENDS:
+        # Whoever leaves by the old cookie leaves the session that it was renewed to.
+        return (yield from _drop(session, policy, now))
+    if session.fetched.late and not _logs_in(session):
         # The answer to a late request must not take from the browser the cookie of the session that this one
         # was renewed to. Only a login may, for it brings one as good.
         return _lost(session, policy, "renewed", wrote=bool(changes))
@@ -162,7 +177,7 @@ def commit(session: Session, policy: Policy, *, now: datetime, status: int = 200
         case Intent.DROP:
             return (yield from _drop(session, policy, now))
         case Intent.RENEW | Intent.LOGOUT:
-            return (yield from _renew(session, policy, changes, now, keep_created=intent is Intent.RENEW))
+            return (yield from _renew(session, policy, changes, now, intent))
     return (yield from _write(session, policy, changes, now))
 
 
@@ -187,7 +202,8 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
         draft = _draft(policy, changes.over(stored.data), changes, stored.created, expires)
         written = yield Put(stored, draft, policy.key)
         if written is None:
-            _lost(session, policy, "ended", wrote=True)
+            # No error page can be sent any more, whatever was configured.
+            _let_go(session, policy, "ended")
         else:
             session.settle(written, Phase.ROW_ONLY)
 
@@ -204,7 +220,7 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
     stored, intent = session.fetched.stored, session.intent
     other_principal = session.principal != session.principal_before
     signed_out = other_principal and session.principal_before is not None
-    if intent in (Intent.DROP, Intent.LOGOUT) or (signed_out and intent is not Intent.IGNORE):
+    if intent in _ENDS or (signed_out and intent is not Intent.IGNORE):
         yield from _drop(session, policy, now)
     elif intent is not Intent.KEEP or other_principal or (status >= 500 and not policy.save_on_error):
         _unsaved(session)
@@ -214,7 +230,7 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
 
 
 def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHeaders]:
-    stored = session.fetched.stored
+    stored, copies = session.fetched.stored or session.fetched.renewed, session.fetched.copies
     last = None if stored is None else (yield Delete(stored, policy.key))
     session.settle(None, Phase.CLOSED)
     if last is None:
@@ -222,38 +238,53 @@ def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHead
         # the cookie of a new login, which a deletion would wipe out.
         return _LOOKED_AT
     policy.emit("dropped", "", last.log_id)
-    attributes = policy.attributes.changed(session.overrides)
-    places = {each.place: each for each in (policy.attributes, attributes)}
-    return ResponseHeaders(tuple(_expire(each, session, now) for each in places.values()), vary=True)
+    places = {each.place: each for each in (policy.attributes, policy.attributes.changed(session.overrides))}
+    cookies = [*_former_places(policy, copies=copies), *places.values()]
+    return ResponseHeaders(tuple(_expire(each, session, now) for each in cookies), vary=True)
 
 
-def _renew(
-    session: Session, policy: Policy, changes: Changes, now: datetime, *, keep_created: bool
-) -> Steps[ResponseHeaders]:
+def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, intent: Intent) -> Steps[ResponseHeaders]:
     stored = session.fetched.stored
-    data = session.data()
-    created = now
-    if stored is not None:
-        for key, value in changes.put.items():
-            # What was altered in place may be refused only now, and must be before the old id is gone.
-            policy.check(key, value)
-        # Delete before put. If the put then fails, the visitor is signed out: a nuisance.
-        # The other order can leave alive an id that an attacker planted: a breach.
-        last = yield Delete(stored, policy.key, tombstone=now + _GRACE)
-        if last is None:
-            return _lost(session, policy, "ended", wrote=True)
-        data = changes.over(last.data)
-        created = last.created if keep_created else now
-    return (yield from _begin(session, policy, data, changes, created, now))
+    if stored is None:
+        return (yield from _begin(session, policy, session.data(), changes, now, now))
+    # What was altered in place may be refused only now, and must be before the old id is gone.
+    for key, value in changes.put.items():
+        policy.check(key, value)
+    _principal(session.data(), policy)
+    # Delete before put. If the put then fails, the visitor is signed out: a nuisance.
+    # The other order can leave alive an id that an attacker planted: a breach.
+    until = now + _GRACE
+    last = yield Delete(stored, policy.key, tombstone=until)
+    if last is None and intent is Intent.LOGOUT:
+        return (yield from _drop(session, policy, now))
+    if last is None and _logs_in(session):
+        # Another request has logged the visitor in or out: this login begins anew, with what it brings itself.
+        session.fetched = Fetched()
+        return (yield from _begin(session, policy, dict(changes.put), changes, now, now))
+    if last is None:
+        return _lost(session, policy, "ended", wrote=True)
+    data = changes.over(last.data)
+    if intent is Intent.LOGOUT:
+        policy.emit("dropped", "", last.log_id)
+        return (yield from _begin(session, policy, data, changes, now, now))
+    # What a logout then meets is to end too, unless it has become another's meanwhile.
+    succeeds = Succession(stored, until) if session.principal == session.principal_before else None
+    return (yield from _begin(session, policy, data, changes, last.created, now, succeeds))
 
 
 def _begin(
-    session: Session, policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, now: datetime
+    session: Session,
+    policy: Policy,
+    data: dict[str, Any],
+    changes: Changes,
+    created: datetime,
+    now: datetime,
+    succeeds: Succession | None = None,
 ) -> Steps[ResponseHeaders]:
     """Put *data* into a session never in use."""
     idle_timeout, max_age = _lifetime(session, policy)
     draft = _draft(policy, data, changes, created, _expiry(created, now, idle_timeout, policy))
-    return (yield from _put(session, policy, None, draft, max_age, now))
+    return (yield from _put(session, policy, None, draft._replace(succeeds=succeeds), max_age, now))
 
 
 def _write(session: Session, policy: Policy, changes: Changes, now: datetime) -> Steps[ResponseHeaders]:
@@ -268,13 +299,12 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     lifetime = _lifetime(session, policy)
     idle_timeout, max_age = lifetime
     expires = _expiry(stored.created, now, idle_timeout, policy)
-    # The idle limit is moved at most every tenth of it, so that reading a session seldom writes.
-    due = isinstance(idle_timeout, timedelta) and expires - stored.expires >= idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
+    due = _is_due(stored, expires, idle_timeout)
     changed = lifetime != session.lifetime_before
     if not (wrote or due or changed or stored.rewrite):
         session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
-    draft = _draft(policy, data, changes, stored.created, expires if due or changed else stored.expires)
+    draft = _draft(policy, data, changes, stored.created, expires)._replace(limits=changed)
     resend = changed or (due and max_age is not None)
     return (yield from _put(session, policy, stored, draft, max_age, now, resend=resend))
 
@@ -293,6 +323,9 @@ def _put(
     came = session.fetched.stored
     attributes = policy.attributes.changed(session.overrides)
     written = yield Put(stored, draft, attributes.key)
+    if written is None and draft.succeeds is not None:
+        # Somebody has logged out while the id was renewed, and that was carried out just now.
+        policy.emit("dropped", "", draft.succeeds.stored.log_id)
     if written is None:
         return _lost(session, policy, "ended", wrote=bool(draft.changes))
     cookies: tuple[SetCookie, ...] = ()
@@ -303,29 +336,40 @@ def _put(
             age = int((age - now).total_seconds())
         cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age)
         _check_size(cookie, draft.data, policy)
-        cookies = (cookie,)
+        former = _former_places(policy, copies=session.fetched.copies)
         if came is not None and attributes.place != policy.attributes.place:
-            cookies = (_expire(policy.attributes, session, now), cookie)
+            former.append(policy.attributes)
+        cookies = (*(_expire(each, session, now) for each in former), cookie)
     if stored is None:
-        policy.emit("created" if came is None else "renewed", "", written.log_id)
+        renewed = came is not None and session.intent is not Intent.LOGOUT
+        policy.emit("renewed" if renewed else "created", "", written.log_id)
     session.settle(written, phase_after(written))
     return ResponseHeaders(cookies, vary=True, cookie=written.cookie)
 
 
 def _lost(session: Session, policy: Policy, reason: str, *, wrote: bool) -> ResponseHeaders:
-    """Let go of a write to a session that has ended: bring nothing back, send no cookie, say so."""
+    """Let go of a request's part in a session that has ended, and if it wrote, say so as it is configured."""
+    if not wrote:
+        _forget(session)
+        return _LOOKED_AT
+    _let_go(session, policy, reason)
+    if policy.raise_on_lost_write:
+        msg = "the session was ended or renewed by another request while this one changed it: let the visitor retry."
+        raise LostWriteError(msg)
+    return _LOOKED_AT
+
+
+def _let_go(session: Session, policy: Policy, reason: str) -> None:
+    """Drop a write to a session that has ended: bring nothing back, send no cookie, tell the log."""
     log_id = session.fetched.stored.log_id if session.fetched.stored else ""
+    _forget(session)
+    policy.emit("lost_write", reason, log_id)
+
+
+def _forget(session: Session) -> None:
     session.settle(None, Phase.CLOSED)
     # An adapter that can save ahead of the response lets the request go on: what it puts then is as late as this.
     session.fetched = Fetched(late=True)
-    if wrote:
-        policy.emit("lost_write", reason, log_id)
-        if policy.raise_on_lost_write:
-            msg = (
-                "the session was ended or renewed by another request while this one changed it: let the visitor retry."
-            )
-            raise LostWriteError(msg)
-    return _LOOKED_AT
 
 
 def _unsaved(session: Session) -> ResponseHeaders:
@@ -339,10 +383,36 @@ def _lifetime(session: Session, policy: Policy) -> tuple[timedelta | datetime | 
     return session.lifetime(session.data(), policy.idle_timeout, policy.attributes.seconds)
 
 
+def _logs_in(session: Session) -> bool:
+    """Say whether this request made the session somebody's, or somebody else's."""
+    return session.principal is not None and session.principal != session.principal_before
+
+
+def _former_places(policy: Policy, *, copies: bool) -> list[CookieAttributes]:
+    """Return where copies of the cookie may be left over: a domain was added when the browser had one without."""
+    return [policy.attributes.changed({"domain": None})] if copies and policy.attributes.domain else []
+
+
 def _expiry(created: datetime, now: datetime, idle_timeout: timedelta | datetime | None, policy: Policy) -> datetime:
-    if isinstance(idle_timeout, timedelta):
-        idle_timeout = now + idle_timeout
-    return min(idle_timeout or NEVER, NEVER if policy.absolute_timeout is None else created + policy.absolute_timeout)
+    limits = [NEVER]
+    if idle_timeout is not None:
+        limits.append(now + idle_timeout if isinstance(idle_timeout, timedelta) else idle_timeout)
+    if policy.absolute_timeout is not None:
+        limits.append(created + policy.absolute_timeout)
+    return min(limits)
+
+
+def _is_due(stored: Stored, expires: datetime, idle_timeout: timedelta | datetime | None) -> bool:
+    """
+    Say whether a session that was only read is to be written all the same, because of its expiry.
+
+    The idle limit is moved at most every tenth of it, so that reading a session seldom writes. A cookie that would live
+    longer than it may, another library's or one from before the limits were shortened, is sealed anew.
+    """
+    later = expires - stored.expires
+    if stored.version is None and later < -_CLOCK_SKEW:
+        return True
+    return isinstance(idle_timeout, timedelta) and later >= idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
 
 
 def _has_ended(stored: Stored, policy: Policy, now: datetime) -> bool:
@@ -353,15 +423,23 @@ def _has_ended(stored: Stored, policy: Policy, now: datetime) -> bool:
 
 
 def _draft(policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, expires: datetime) -> Draft:
-    principal = None if policy.principal_key is None else data.get(policy.principal_key)
     # Stores count whole seconds; all of them are told the same.
     return Draft(
-        data,
-        changes,
-        created.replace(microsecond=0),
-        expires.replace(microsecond=0),
-        None if principal is None else str(principal),
+        data, changes, created.replace(microsecond=0), expires.replace(microsecond=0), _principal(data, policy)
     )
+
+
+def _principal(data: Mapping[str, Any], policy: Policy) -> str | None:
+    """Return whose session it is as the text that a table looks for."""
+    principal = None if policy.principal_key is None else data.get(policy.principal_key)
+    if principal is None:
+        return None
+    try:
+        str(principal).encode()
+    except UnicodeEncodeError as exc:
+        msg = f"session[{policy.principal_key!r}] cannot say whose the session is: it is no valid text."
+        raise TypeError(msg) from exc
+    return str(principal)
 
 
 def _expire(attributes: CookieAttributes, session: Session, now: datetime) -> SetCookie:

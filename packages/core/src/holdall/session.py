@@ -48,10 +48,14 @@ class Fetched(NamedTuple):
     Attributes:
         stored: The session, or ``None`` where there is none.
         late: The cookie is that of a session renewed since the browser sent it.
+        copies: The browser holds more than one cookie of it.
+        renewed: What the late cookie stands for, without its data: it can still be ended.
     """
 
     stored: Stored | None = None
     late: bool = False
+    copies: bool = False
+    renewed: Stored | None = None
 
 
 def phase_after(stored: Stored | None) -> Phase:
@@ -176,7 +180,10 @@ class Session(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
-        self._changeable(None if self.principal is None else self._policy.principal_key).clear()
+        self._empty(self._changeable(None if self.principal is None else self._policy.principal_key))
+
+    def _empty(self, data: dict[str, Any]) -> None:
+        data.clear()
         self._changes.clear()
         self._cleared = True
 
@@ -237,7 +244,7 @@ class Session(MutableMapping[str, Any]):
 
         Unlike ``configure(drop=True)`` the data is gone for the rest of this request too.
         """
-        self.clear()
+        self._empty(self._changeable())
         self.intent = Intent.LOGOUT
 
     # What is known of it.
@@ -391,13 +398,15 @@ class Session(MutableMapping[str, Any]):
         Return the data if it may be changed now.
 
         Args:
-            key: What is to be changed. Whose session it is decides about its id, so it can't change late.
+            key: What is to be changed. Whose session it is decides about its id, so it can't change late; nor can
+                anything in a session that is to end.
             row: Whether a row in a table suffices to take the change.
         """
         data = self._loaded()
         if self.phase is Phase.OPEN:
             return data
-        if self.phase is Phase.ROW_ONLY and row and (key is None or key != self._policy.principal_key):
+        stays_the_same = self.intent is Intent.KEEP and (key is None or key != self._policy.principal_key)
+        if self.phase is Phase.ROW_ONLY and row and stays_the_same:
             return data
         msg = (
             "the session was changed after the response had started, when its cookie can no longer be sent. "

@@ -185,12 +185,13 @@ class Sessions:
         """Return the session that stands behind a cookie's value, outside of any request."""
         return self._lazy(session_type(() if cookie is None else (cookie,), policy=self.policy, https=https))
 
-    def commit(self, session: Session, *, status: int = 200) -> ResponseHeaders:
+    def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """
         Store what the request made of its session, and return what the response's headers must say.
 
         Args:
             status: The response's: after a failure (5xx) a plain write is not saved.
+            streams: The body is made after the headers have gone, and may yet depend on the session.
 
         Raises:
             CookieOverflowError: The cookie would be larger than browsers keep.
@@ -198,7 +199,7 @@ class Sessions:
             StoreError: The backend failed.
             LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
         """
-        return self._run(commit(session, self.policy, now=self._clock(), status=status))
+        return self._run(commit(session, self.policy, now=self._clock(), status=status, streams=streams))
 
     def finish(self, session: Session) -> None:
         """Save what was changed while the body was sent, which a session in a table allows."""
@@ -247,10 +248,11 @@ class Sessions:
         session.use(lambda cookies: fetched)
 
     async def commit_async(
-        self, session: Session, *, status: int = 200, in_thread: InThread = asyncio.to_thread
+        self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
     ) -> ResponseHeaders:
         """Do what ``commit`` does."""
-        return await self._run_async(commit(session, self.policy, now=self._clock(), status=status), in_thread)
+        steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
+        return await self._run_async(steps, in_thread)
 
     async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
         """Do what ``finish`` does."""

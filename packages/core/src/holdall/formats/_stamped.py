@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple
 
 from holdall._base64url import from_text, to_text
 from holdall._inflate import inflate
-from holdall.clock import Clock
+from holdall.clock import NEVER, Clock
 from holdall.errors import ConfigurationError
 from holdall.formats._times import with_times, without_times
-from holdall.formats.contract import NEVER, Record
+from holdall.formats.contract import Record
 from holdall.keys import as_bytes, check_secret
 
 __all__ = ["BINARY_STAMPS", "Derivation", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]

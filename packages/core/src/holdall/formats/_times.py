@@ -15,7 +15,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from holdall.formats.contract import NEVER, Record
+from holdall.clock import NEVER
+from holdall.formats.contract import Record
 
 __all__ = ["RESERVED_KEY", "with_times", "without_times"]
 

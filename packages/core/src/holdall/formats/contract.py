@@ -1,20 +1,17 @@
 """What every format keeps to."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from holdall._discreet import discreet
 
-__all__ = ["NEVER", "Format", "Record"]
-
-#: When a session without limits expires: the latest time that 32 bits can say.
-NEVER = datetime.fromtimestamp(2**32 - 1, UTC)
+__all__ = ["Format", "Record"]
 
 
 @discreet
 class Record(NamedTuple):
     """
-    What a format seals.
+    What a format seals: the part of a ``Stored`` that a cookie holds, in the same order.
 
     Attributes:
         created: When the session began, in UTC and whole seconds.

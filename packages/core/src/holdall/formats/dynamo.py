@@ -9,10 +9,10 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 from holdall import etf
-from holdall.clock import Clock, utc_now
+from holdall.clock import NEVER, Clock, utc_now
 from holdall.etf import Atom
 from holdall.formats._times import with_times, without_times
-from holdall.formats.contract import NEVER, Record
+from holdall.formats.contract import Record
 from holdall.keys import check_secret
 
 __all__ = ["DynamoFormat"]

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall import etf
 from holdall._base64url import from_text, to_text
-from holdall.clock import Clock, utc_now
+from holdall.clock import NEVER, Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.formats._json import PlainJSON
 from holdall.formats._times import with_times, without_times
 from holdall.formats._xchacha import NONCE_BYTES, TAG_BYTES, decrypt, encrypt
-from holdall.formats.contract import NEVER, Record
+from holdall.formats.contract import Record
 from holdall.keys import as_bytes, check_secret
 from holdall.serializers import Serializer
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from holdall._discreet import discreet
 
-__all__ = ["AsyncStore", "Changes", "Draft", "Missing", "Store", "Stored"]
+__all__ = ["AsyncStore", "Changes", "Draft", "Missing", "Store", "Stored", "Succession"]
 
 
 @discreet
@@ -64,6 +64,18 @@ class Changes(NamedTuple):
 
 
 @discreet
+class Succession(NamedTuple):
+    """
+    A new session in the place of one that was renewed.
+
+    Until *until* whoever ends the old one ends the new one too.
+    """
+
+    stored: Stored
+    until: datetime
+
+
+@discreet
 class Draft(NamedTuple):
     """
     A session as a request leaves it.
@@ -72,6 +84,8 @@ class Draft(NamedTuple):
         data: All of it, as this request sees it.
         changes: This request's part in it, to be laid over what others wrote meanwhile.
         principal: Whose session it is, as text; ``None`` for nobody's.
+        limits: This request has changed how long the session lives, so that its expiry outranks another's.
+        succeeds: What a new session was renewed from, where both are the same visitor's.
     """
 
     data: dict[str, Any]
@@ -79,6 +93,8 @@ class Draft(NamedTuple):
     created: datetime
     expires: datetime
     principal: str | None = None
+    limits: bool = False
+    succeeds: Succession | None = None
 
 
 class Store(Protocol):
@@ -113,7 +129,8 @@ class Store(Protocol):
         """
         End a session and return its last state, or ``None`` if it had ended already.
 
-        Until *tombstone* its cookie is known as late and not as unknown.
+        Until *tombstone* its cookie is known as late and not as unknown. Without one the session is to be over: one
+        that was renewed meanwhile is ended in its new place, and what was given is returned.
         """
         ...
 

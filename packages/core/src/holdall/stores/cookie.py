@@ -46,22 +46,18 @@ class CookieStore:
             return _UNREADABLE
         record = self.format.open(cookie, key=key)
         if record is not None:
-            return _stored(cookie, record)
+            return Stored(cookie, *record)
         for format in self.also_read:
             record = format.open(cookie, key=key)
             if record is not None:
-                return _stored(cookie, record)._replace(rewrite=self._upgrade_on_read)
+                return Stored(cookie, *record, rewrite=self._upgrade_on_read)
         return _UNREADABLE
 
     def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored:
         log_id = stored.log_id if stored else secrets.token_hex(8)
         record = Record(draft.data, draft.created, draft.expires, log_id)
-        return _stored(self.format.seal(record, key=key), record)
+        return Stored(self.format.seal(record, key=key), *record)
 
     def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored:
         """Return *stored*: there is nothing here to delete, and what the browser does is beyond us."""
         return stored
-
-
-def _stored(cookie: str, record: Record) -> Stored:
-    return Stored(cookie, record.data, record.created, record.expires, record.log_id)

@@ -22,7 +22,7 @@ from holdall.errors import ConfigurationError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps, is_awaited, run, run_async
-from holdall.stores.contract import Draft, Missing, Stored
+from holdall.stores.contract import Draft, Missing, Stored, Succession
 from holdall.tables.contract import AsyncTable, Replacement, Row, Table
 
 __all__ = ["AsyncTableStore", "TableSteps", "TableStore"]
@@ -139,22 +139,69 @@ class TableSteps:
             if latest is None:
                 return None
             data, version = draft.changes.over(latest.data), present.version
+            if not draft.limits:
+                draft = draft._replace(expires=latest.expires)
         msg = f"a session was written by others {_MOST_CONFLICTS} times while one request tried to: it gave up."
         raise StoreError(msg)
 
     def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Steps[Stored | None]:
-        row = yield Remove(_digest(stored.cookie), tombstone)
-        return None if row is None else self._stored(stored.cookie, row)
+        digest = _digest(stored.cookie)
+        row = yield Remove(digest, tombstone)
+        if row is not None:
+            return self._stored(stored.cookie, row)
+        if tombstone is None and (yield from self._end_successor(stored, digest)):
+            return stored
+        return None
 
-    def _insert(self, draft: Draft) -> Steps[Stored]:
+    def _insert(self, draft: Draft) -> Steps[Stored | None]:
         # 256 random bits do not meet twice; a table that says so twice is broken.
         for _ in range(2):
             sid = to_text(self.random(_SID_BYTES))
+            digest = _digest(sid)
             row = self._row(sid, draft.data, 1, draft)
-            if (yield Insert(_digest(sid), row)):
+            if (yield Insert(digest, row)):
+                if draft.succeeds is not None and not (yield from self._succeed(draft.succeeds, digest)):
+                    return None
                 return Stored(sid, draft.data, row.created, row.expires, _log_id(sid), row.version)
         msg = "the table refuses a row under a new random id: it is full or broken."
         raise StoreError(msg)
+
+    # A logout and a renewal of one session can meet after the old row is gone. Between them stands a signpost, a row
+    # that only one of the two can insert: the renewal, to say where the session has gone, or the logout, to say that
+    # it is over. It names the new row by its digest, which opens nothing.
+
+    def _succeed(self, succession: Succession, digest: bytes) -> Steps[bool]:
+        """Say where a renewed session has gone. If it was ended meanwhile, end it there and return ``False``."""
+        old = succession.stored
+        signpost = Row(digest, 1, succession.until, old.created)
+        if (yield Insert(_signpost(_digest(old.cookie)), signpost)):
+            return True
+        yield Remove(digest, None)
+        return False
+
+    def _end_successor(self, stored: Stored, digest: bytes) -> Steps[bool]:
+        """End what the row of *digest* was renewed to, and return whether it has ended by that."""
+        row = yield Read(digest)
+        if row is None or not row.is_tombstone:
+            return False
+        signpost = _signpost(digest)
+        if (yield Insert(signpost, Row(b"", 1, row.expires, row.created))):
+            # The renewal is under way and ends it when it finds this; a login is, and goes on.
+            return False
+        row = yield Read(signpost)
+        if row is None or not row.data:
+            return False
+        if (yield Remove(row.data, None)) is not None:
+            return True
+        return (yield from self._end_successor(stored, row.data))
+
+    def check(self, key: str, value: Any) -> None:
+        """Raise ``TypeError`` if *value* cannot be stored."""
+        check = getattr(self.serializer, "check", None)
+        if check is not None:
+            check(key, value)
+        else:
+            self.serializer.dumps({key: value})
 
     def _row(self, sid: str, data: Mapping[str, Any], version: int, draft: Draft) -> Row:
         payload = self.serializer.dumps(data)
@@ -199,7 +246,7 @@ class TableStore:
             raise ConfigurationError(msg)
         self.table = table
         self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
-        self.check = getattr(self.steps.serializer, "check", None)
+        self.check = self.steps.check
         self.blocking_reads = table.blocking_reads
         self.blocking_writes = table.blocking_writes
 
@@ -235,7 +282,7 @@ class AsyncTableStore:
             raise ConfigurationError(msg)
         self.table = table
         self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
-        self.check = getattr(self.steps.serializer, "check", None)
+        self.check = self.steps.check
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return await run_async(self.steps.get(cookie, key=key), self.table)
@@ -251,9 +298,13 @@ def _digest(sid: str) -> bytes:
     return hashlib.sha256(sid.encode("ascii")).digest()
 
 
+def _signpost(digest: bytes) -> bytes:
+    return hashlib.sha256(b"holdall signpost" + digest).digest()
+
+
 def _log_id(sid: str) -> str:
     # Not the digest: who reads the log must not be able to name a row.
-    return hmac.digest(sid.encode("ascii"), b"holdall log id", "sha256")[:8].hex()
+    return hashlib.sha256(b"holdall log" + sid.encode("ascii")).hexdigest()[:16]
 
 
 def _box(sid: str) -> AESGCM:

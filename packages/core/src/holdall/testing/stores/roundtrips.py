@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from holdall.lifecycle import NEVER
+from holdall.clock import NEVER
 from holdall.stores import AsyncStore, Missing, Stored
 from holdall.testing.clock import FakeClock
 from holdall.testing.stores.suite import HOUR, KEY, StoreSuite, begin, change, read

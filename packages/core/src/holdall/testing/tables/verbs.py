@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdall.lifecycle import NEVER
+from holdall.clock import NEVER
 from holdall.tables import AsyncTable, Replacement
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row

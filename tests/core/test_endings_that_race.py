@@ -1,0 +1,233 @@
+"""A logout that meets a renewal or a login on its way: every order of the table's operations."""
+
+from collections.abc import Callable, Generator
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from holdall import MemoryTable, ResponseStartedError, Session, Sessions, TableStore
+from holdall.lifecycle import commit, fetch
+from holdall.testing import Browser, FakeClock
+
+Request = Generator[Any, Any, tuple[str, ...]]
+
+
+def _at_the_table(steps: Any, store: TableStore) -> Any:
+    answer: Any = None
+    while True:
+        try:
+            step = steps.send(answer)
+        except StopIteration as done:
+            return done.value
+        answer = yield from step.on(store.steps)
+
+
+def _request(
+    sessions: Sessions, store: TableStore, clock: FakeClock, cookie: str, act: Callable[[Session], Any]
+) -> Request:
+    fetched = yield from _at_the_table(fetch((cookie,), sessions.policy, now=clock()), store)
+    session = Session((cookie,), policy=sessions.policy)
+    session.use(lambda cookies: fetched)
+    act(session)
+    headers = yield from _at_the_table(commit(session, sessions.policy, now=clock()), store)
+    return tuple(map(str, headers.cookies))
+
+
+class _Both:
+    """Two requests with the cookie of a session of somebody's, in one order of their steps."""
+
+    def __init__(
+        self, begin: dict[str, Any], acts: list[Callable[[Session], Any]], order: list[int] | None = None
+    ) -> None:
+        clock = FakeClock()
+        self.events: list[str] = []
+        self.table = MemoryTable(clock=clock)
+        store = TableStore(self.table)
+        self.sessions = Sessions(
+            store, key="sid", clock=clock, principal_key="user", on_event=lambda event: self.events.append(event.name)
+        )
+        session = self.sessions.fetch()
+        session.update(begin)
+        self.cookie = self.sessions.commit(session).cookie or ""
+        requests = [_request(self.sessions, store, clock, self.cookie, act) for act in acts]
+        waiting = {number: next(request) for number, request in enumerate(requests)}
+        self.answers: list[tuple[str, ...]] = [(), ()]
+        self.taken: list[int] = []
+        todo = list(order)
+        while waiting:
+            number = todo.pop(0) if todo else next(iter(waiting))
+            if number not in waiting:
+                continue
+            self.taken.append(number)
+            try:
+                waiting[number] = requests[number].send(waiting[number].on(self.table))
+            except StopIteration as done:
+                del waiting[number]
+                self.answers[number] = done.value
+        self.clock = clock
+
+    def seen_after(self, *arrivals: int) -> dict[str, Any]:
+        """Return what the browser's cookie opens when the answers have arrived in this order."""
+        browser = Browser(clock=self.clock)
+        browser.keep([f"sid={self.cookie}; path=/"])
+        for number in arrivals:
+            browser.keep(self.answers[number])
+        return dict(self.sessions.resume(browser.get("sid")))
+
+
+def _orders() -> list[list[int]]:
+    """Return every order of up to six steps of each of two requests."""
+    return [[0 if place in places else 1 for place in range(12)] for places in combinations(range(12), 6)]
+
+
+@pytest.mark.parametrize(
+    "leave", [lambda session: session.configure(drop=True), lambda session: session.logout()], ids=["drop", "logout"]
+)
+def test_whoever_logs_out_while_the_id_is_renewed_is_logged_out_in_every_order(leave: Callable[[Session], Any]) -> None:
+    renew = lambda session: session.configure(renew=True)  # noqa: E731
+    taken = set()
+    for order in _orders():
+        both = _Both({"user": 7}, [leave, renew], order)
+        taken.add(tuple(both.taken))
+
+        assert both.table.find("7") == []
+        assert both.seen_after(0, 1) == both.seen_after(1, 0) == {}
+    assert len(taken) > 20
+
+
+def test_a_logout_with_the_cookie_from_before_a_login_leaves_the_login_alone() -> None:
+    leave = lambda session: session.configure(drop=True)  # noqa: E731
+    for order in _orders():
+        both = _Both({"cart": 1}, [leave, lambda session: session.login(7)], order)
+
+        assert len(both.table.find("7")) == 1
+        assert both.seen_after(0, 1).get("user") == 7
+
+
+def test_of_two_logins_at_once_each_answer_logs_in() -> None:
+    for order in _orders():
+        both = _Both({"cart": 1}, [lambda session: session.login(7), lambda session: session.login(7)], order)
+
+        assert both.seen_after(0)["user"] == both.seen_after(1)["user"] == 7
+        assert both.seen_after(0, 1)["user"] == both.seen_after(1, 0)["user"] == 7
+        assert dict(both.sessions.resume(both.cookie)) == {}
+
+
+def test_an_expiry_that_was_shortened_meanwhile_stays_short(clock: FakeClock) -> None:
+    class Limited(Session):
+        @staticmethod
+        def lifetime(data: Any, idle_timeout: Any, max_age: Any) -> Any:
+            return idle_timeout if "minutes" not in data else idle_timeout / 100, max_age
+
+    table = MemoryTable(clock=clock)
+    sessions = Sessions(TableStore(table), key="sid", clock=clock)
+    session = sessions.fetch(session_type=Limited)
+    session["cart"] = 1
+    cookie = sessions.commit(session).cookie
+
+    shorter, other = (sessions.resume(cookie, session_type=Limited) for _ in range(2))
+    shorter["minutes"] = 1
+    other["cart"] = 2
+    sessions.commit(shorter)
+    sessions.commit(other)
+
+    assert dict(sessions.resume(cookie)) == {"cart": 2, "minutes": 1}
+    assert sessions.resume(cookie).expires == shorter.expires
+
+
+def test_copies_of_one_cookie_are_one_session_and_the_newest_counts(clock: FakeClock) -> None:
+    secret = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+    before = Sessions("cookie", key="_shop", secret_key_base=secret, clock=clock)
+    now = Sessions("cookie", key="_shop", secret_key_base=secret, clock=clock, domain="example.org")
+    session = before.fetch()
+    session["user"] = 7
+    old = before.commit(session).cookie
+    session = now.fetch(f"_shop={old}")
+    session["cart"] = 1
+    new = now.commit(session).cookie
+
+    session = now.fetch(f"_shop={old}; _shop={new}")
+    assert dict(session) == {"user": 7, "cart": 1}
+    session.logout()
+    answer = [str(cookie) for cookie in now.commit(session).cookies]
+
+    assert [cookie.split("; expires")[0] for cookie in answer] == [
+        "_shop=; path=/",
+        "_shop=; path=/; domain=example.org",
+    ]
+
+
+def test_another_visitors_session_beside_ours_makes_both_nobodys(clock: FakeClock) -> None:
+    sessions = Sessions("table", table="beside", key="sid", clock=clock)
+    cookies = []
+    for user in (7, 8):
+        session = sessions.fetch()
+        session["user"] = user
+        cookies.append(f"sid={sessions.commit(session).cookie}")
+
+    assert dict(sessions.fetch("; ".join(cookies))) == {}
+
+
+@pytest.mark.parametrize(("user", "stays"), [(None, {}), (8, {"user": 7, "cart": 1})])
+def test_of_a_request_that_fails_only_the_end_of_a_login_stands(user: int | None, stays: dict[str, Any]) -> None:
+    sessions = Sessions("table", table="failing", key="sid", principal_key="user")
+    session = sessions.fetch()
+    session.update(user=7, cart=1)
+    cookie = sessions.commit(session).cookie
+
+    failing = sessions.resume(cookie)
+    if user is None:
+        failing.clear()
+    else:
+        failing["user"] = user
+    said = sessions.commit(failing, status=500)
+
+    assert dict(sessions.resume(said.cookie)) == stays
+
+
+def test_an_untouched_session_of_a_body_that_is_still_made_varies_the_answer() -> None:
+    sessions = Sessions("table", table="streaming", key="sid")
+
+    assert not sessions.commit(sessions.fetch()).vary
+    assert sessions.commit(sessions.fetch(), streams=True).vary
+
+
+def test_a_limit_beyond_the_calendar_of_cookies_ends_with_it() -> None:
+    secret = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+    years = 90 * 365 * 24 * 3600
+    sessions = Sessions("cookie", key="_shop", secret_key_base=secret, idle_timeout=years, absolute_timeout=years)
+    session = sessions.fetch()
+    session["user"] = 7
+
+    session = sessions.resume(sessions.commit(session).cookie)
+
+    assert session["user"] == 7
+
+
+def test_a_principal_that_is_no_text_is_refused_before_the_old_id_is_gone() -> None:
+    sessions = Sessions("table", table="no-text", key="sid", principal_key="user")
+    session = sessions.fetch()
+    session["cart"] = 1
+    cookie = sessions.commit(session).cookie
+
+    login = sessions.resume(cookie)
+    login.login("\ud800")
+    with pytest.raises(TypeError, match="'user'"):
+        sessions.commit(login)
+
+    assert dict(sessions.resume(cookie)) == {"cart": 1}
+
+
+def test_a_session_that_is_logged_out_while_the_body_is_sent_takes_nothing_more() -> None:
+    sessions = Sessions("table", table="late-logout", key="sid")
+    session = sessions.fetch()
+    session["cart"] = 1
+    cookie = sessions.commit(session).cookie
+    session.logout()
+
+    with pytest.raises(ResponseStartedError):
+        session["cart"] = 2
+    sessions.finish(session)
+
+    assert dict(sessions.resume(cookie)) == {}
