@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from tempfile import TemporaryDirectory
 
 from demo.check import check
 from demo.servers import ServerError, running
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="try everything over HTTP, say what was seen, and exit")
     options = parser.parse_args(arguments)
     try:
-        with running(hosts(options.store), port=options.port) as servers:
+        with TemporaryDirectory() as folder, running(hosts(options.store, folder), port=options.port) as servers:
             print(f"One session in three frameworks, kept by --store {options.store}:")
             for framework, url in servers.urls.items():
                 print(f"  {framework:8} {url}/")

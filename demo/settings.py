@@ -12,7 +12,7 @@ FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
 KEY = "_demo"
 
 #: What ``--store`` takes: sessions in the cookie itself, or a table by its URL.
-STORES = {"cookie": "cookie", "memory": "memory://demo"}
+STORES = {"cookie": "cookie", "memory": "memory://demo", "sqlite": "sqlite:///{folder}/sessions.db"}
 
 
 class Host(NamedTuple):
@@ -22,9 +22,13 @@ class Host(NamedTuple):
     environment: dict[str, str]
 
 
-def hosts(store: str) -> list[Host]:
-    """Return the processes that share sessions in *store*, under a secret made for this run."""
-    told = {"DEMO_STORE": STORES[store], "DEMO_SECRET": secrets.token_urlsafe(32)}
+def hosts(store: str, folder: str) -> list[Host]:
+    """Return the processes that share sessions in *store*, its files in *folder*, under a secret made for this run."""
+    told = {
+        "DEMO_STORE": STORES[store].format(folder=folder),
+        "DEMO_STORE_NAME": store,
+        "DEMO_SECRET": secrets.token_urlsafe(32),
+    }
     # Memory is seen by its own process alone. All else is shared by three.
     one_process = STORES[store].startswith("memory:")
     return [Host(served, told) for served in ([FRAMEWORKS] if one_process else zip(FRAMEWORKS))]
@@ -39,7 +43,7 @@ def session_options() -> dict[str, Any]:
 
 def store_name() -> str:
     """Return what ``--store`` was."""
-    return next(name for name, store in STORES.items() if store == os.environ["DEMO_STORE"])
+    return os.environ["DEMO_STORE_NAME"]
 
 
 def urls() -> dict[str, str]:

@@ -77,7 +77,7 @@ def test_the_check_passes_in_each_store(store: str) -> None:
 
 def test_the_check_fails_where_the_secrets_differ(capsys: pytest.CaptureFixture[str]) -> None:
     # Each process is one of another run's: it has a secret of its own.
-    unlike = [hosts("cookie")[number] for number in range(len(FRAMEWORKS))]
+    unlike = [hosts("cookie", "")[number] for number in range(len(FRAMEWORKS))]
     with running(unlike) as servers:
         good = check(servers.urls, in_table=False)
 
@@ -86,7 +86,7 @@ def test_the_check_fails_where_the_secrets_differ(capsys: pytest.CaptureFixture[
 
 
 def test_the_check_fails_where_a_copied_cookie_outlives_its_session(capsys: pytest.CaptureFixture[str]) -> None:
-    with running(hosts("cookie")) as servers:
+    with running(hosts("cookie", "")) as servers:
         good = check(servers.urls, in_table=True)
 
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
@@ -95,7 +95,7 @@ def test_the_check_fails_where_a_copied_cookie_outlives_its_session(capsys: pyte
 
 
 def test_the_check_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    with running(hosts("memory")) as servers:
+    with running(hosts("memory", "")) as servers:
         urls = servers.urls
 
     assert not check(urls, in_table=True)
@@ -142,7 +142,7 @@ def test_the_servers_end_with_the_one_that_started_them() -> None:
 
 
 def test_a_server_that_ends_by_itself_is_told_of() -> None:
-    with running(hosts("cookie")) as servers:
+    with running(hosts("cookie", "")) as servers:
         lost = servers.processes[1]
         lost.kill()
 
@@ -156,7 +156,7 @@ def test_a_port_that_is_in_use_is_told_of() -> None:
     with (
         create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ServerError, match="cannot be used"),
-        running(hosts("cookie"), port=taken.getsockname()[1]),
+        running(hosts("cookie", ""), port=taken.getsockname()[1]),
     ):
         pytest.fail("the port was in use")
 
