@@ -1,0 +1,62 @@
+"""
+The command ``holdall``: for an operator at a terminal, or a job at night.
+
+Each subcommand is a module that adds itself to the parser. What it finds goes to standard output, what it has to say
+besides to standard error. The exit code is 0, or 1 where something failed or was not as hoped, or 2 where the command
+was called wrongly.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from holdall.command import inspect, principal, secret, sweep
+from holdall.errors import SessionError
+
+__all__ = ["main"]
+
+# As a shell says it of a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return the exit code."""
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # argparse would repeat them, and one of them may be a secret or a cookie.
+        parser.error("it does not take all of these arguments: see --help, and write a lone -- before a cookie's dash")
+    # A driver's warnings tell of a server's address, which we do not. What they warn of becomes an error of ours.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        code: int = options.run(options)
+        # Here, for at the interpreter's end nobody could answer a failure.
+        print(end="", flush=True)
+    except SessionError as exc:
+        print(f"holdall: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except OSError as exc:
+        return _unwritten(exc)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Without abbreviations, for --secret would be one of --secret-env.
+    parser = argparse.ArgumentParser("holdall", description="Look after sessions.", allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (secret, inspect, sweep, principal):
+        command.add(commands)
+    return parser
+
+
+def _unwritten(exc: OSError) -> int:
+    """Say that the output could not be written, unless its reader has simply seen enough."""
+    if not isinstance(exc, BrokenPipeError):
+        print(f"holdall: the output could not be written: {exc.strerror}.", file=sys.stderr)
+    # What is still in the buffer goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

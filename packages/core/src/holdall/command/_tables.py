@@ -1,0 +1,57 @@
+"""The table that a command is about, by its URL."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from holdall.clock import utc_now
+from holdall.errors import ConfigurationError
+from holdall.tables import MemoryTable, Table, table_opener
+from holdall.tables.sqlite import SQLiteTable
+
+__all__ = ["add_url", "opened"]
+
+_VARIABLE = "HOLDALL_TABLE"
+
+
+def add_url(parser: argparse.ArgumentParser) -> None:
+    """Let *parser* take a table's URL."""
+    parser.add_argument(
+        "url",
+        nargs="?",
+        metavar="URL",
+        help="the table, such as sqlite:///sessions.db; without it the variable HOLDALL_TABLE says which, "
+        "so that no list of processes shows a password",
+    )
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator[Table]:
+    """Open the table of *url* for as long as the command works on it."""
+    url = url or os.environ.get(_VARIABLE)
+    if url is None:
+        msg = f"which table? Give its URL, or put it into the variable {_VARIABLE}."
+        raise ConfigurationError(msg)
+    table = _open(url)
+    try:
+        yield table
+    finally:
+        table.close()
+
+
+def _open(url: str) -> Any:
+    try:
+        table = table_opener(url, clock=utc_now)("sync")
+    except ModuleNotFoundError as exc:
+        # It says which driver is missing, and how to install it.
+        raise ConfigurationError(str(exc)) from exc
+    if isinstance(table, MemoryTable):
+        msg = "a table in memory is seen by its own process alone: name another, such as sqlite:///sessions.db."
+        raise ConfigurationError(msg)
+    if isinstance(table, SQLiteTable) and not table.path.exists():
+        # It would be made, and found to be empty.
+        msg = f"there is no file {table.path}."
+        raise ConfigurationError(msg)
+    return table

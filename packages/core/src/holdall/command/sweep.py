@@ -1,0 +1,96 @@
+"""``holdall sweep``: expired rows go, in portions, so that no request waits for long."""
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from holdall.command._tables import add_url, opened
+
+__all__ = ["add"]
+
+# Where there is no terminal, so that a log of a long sweep stays short.
+_PORTIONS_PER_LINE = 100
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "sweep",
+        help="remove expired sessions from a table",
+        description="Remove expired sessions from a table, in portions, until none is left. "
+        "Tables do this by themselves, a little with each write: it is needed where nobody writes any more.",
+        allow_abbrev=False,
+    )
+    add_url(parser)
+    parser.add_argument("--batch", type=_count, default=1000, metavar="N", help="rows in a portion (%(default)s)")
+    parser.add_argument(
+        "--pause",
+        type=_seconds,
+        default=0.01,
+        metavar="SECONDS",
+        help="rest between two portions, for writes that wait (%(default)s)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    progress = _Progress()
+    try:
+        with progress, opened(options.url) as table:
+            while (removed := table.sweep(options.batch)) == options.batch:
+                progress.add(removed)
+                time.sleep(options.pause)
+            progress.add(removed)
+    except KeyboardInterrupt:
+        print(f"holdall: stopped when {_rows(progress.removed)} had been removed.", file=sys.stderr)
+        raise
+    print(f"Removed {_rows(progress.removed)}.")
+    return 0
+
+
+class _Progress:
+    """How many rows are gone: a line that is written anew on a terminal, and elsewhere one from time to time."""
+
+    def __init__(self) -> None:
+        self.removed = 0
+        self._portions = 0
+        self._is_seen = sys.stderr.isatty()
+        self._line = ""
+
+    def __enter__(self) -> None:
+        pass
+
+    def add(self, removed: int) -> None:
+        """Show that a portion is gone."""
+        self.removed += removed
+        self._portions += 1
+        if self._is_seen:
+            self._line = f"{_rows(self.removed)} removed"
+            print(f"\r{self._line}", end="", file=sys.stderr, flush=True)
+        elif self._portions % _PORTIONS_PER_LINE == 0:
+            print(f"{_rows(self.removed)} removed", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        # What is said next begins a line of its own.
+        if self._line:
+            print("\r" + " " * len(self._line), end="\r", file=sys.stderr, flush=True)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} expired row{'' if count == 1 else 's'}"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
+        msg = f"{text!r} is not a whole number from 1 to 1000000"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 3600:
+        msg = f"{text!r} is not a number from 0 to 3600"
+        raise argparse.ArgumentTypeError(msg)
+    return seconds

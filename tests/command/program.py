@@ -1,0 +1,63 @@
+"""The command as somebody runs it: a program of its own."""
+
+import os
+import pty
+import subprocess
+import sys
+from typing import Any
+
+#: What Python finds to warn of is an error here too.
+HOLDALL = [sys.executable, "-W", "error", "-m", "holdall"]
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command with *arguments*, and no terminal, and return what it said."""
+    variables = environment(options.pop("env", {}))
+    return subprocess.run(
+        [*HOLDALL, *arguments],
+        env=variables,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+        **({} if "input" in options else {"stdin": subprocess.DEVNULL}),
+        **options,
+    )
+
+
+def run_on_terminal(*arguments: str, keys: str = "", env: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run the command on a terminal where somebody types *keys*; return its exit code and all that was to be seen."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*HOLDALL, *arguments],
+        env=environment(env or {}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    typed = not keys
+    try:
+        while True:
+            if not typed and b": " in seen:
+                os.write(ours, keys.encode())
+                typed = True
+            try:
+                part = os.read(ours, 4096)
+            except OSError:
+                # Linux has no other way to say that nobody is at the other end.
+                part = b""
+            if not part:
+                return process.wait(60), seen.decode()
+            seen += part
+    finally:
+        os.close(ours)
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return the environment, of ours with nothing but *variables*."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("HOLDALL_")}
+    return {**others, "PYTHONIOENCODING": "utf-8", **variables}

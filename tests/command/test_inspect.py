@@ -1,0 +1,332 @@
+"""``holdall inspect``."""
+
+import pprint
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from command.program import run, run_on_terminal
+from formats.secret import OTHER, SECRET
+from formats.vectors import VECTORS, term_of
+from holdall import MemoryTable, Sessions, TableStore
+from holdall.clock import NEVER
+from holdall.formats import (
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    Record,
+    StarletteFormat,
+)
+from holdall.keys import WeakSecretWarning
+
+MADE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+ENDS = MADE + timedelta(days=1)
+DATA = {"user_id": 7, "note": "for nobody else"}
+#: One of each kind, and with each digest.
+OF_PLUG = list(
+    {(each["kind"], each["cookie"].split(".")[0][:11]): each for each in reversed(VECTORS) if each["valid"]}.values()
+)
+
+VALUES = ("user_id", "nobody else")
+
+PLUG_SALTS = ["--signing-salt", "salt", "--encryption-salt", "vault"]
+
+#: Each format as an application sets it up, what its cookies are said to be, and the options that this takes.
+FORMATS: dict[str, tuple[Format, str, list[str]]] = {
+    "native": (NativeFormat(SECRET), "holdall, encrypted, version 1, key id ", []),
+    "native, signed": (NativeFormat(SECRET, encrypt=False), "holdall, signed and readable, version 2, key id ", []),
+    "native, with options": (
+        NativeFormat(SECRET, app="shop", signing_salt="a", encryption_salt="b"),
+        "holdall, encrypted, version 1, key id ",
+        ["--app", "shop", "--signing-salt", "a", "--encryption-salt", "b"],
+    ),
+    "plug": (PlugFormat(SECRET, signing_salt="salt", encryption_salt="vault"), "Plug, encrypted", PLUG_SALTS),
+    "plug, signed": (PlugFormat(SECRET, signing_salt="salt"), "Plug, signed and readable", PLUG_SALTS),
+    "plug, with options": (
+        PlugFormat(
+            SECRET, signing_salt="salt", key_iterations=10, key_length=40, key_digest="sha512", serializer="json"
+        ),
+        "Plug, signed and readable",
+        [
+            "--signing-salt",
+            "salt",
+            "--key-iterations",
+            "10",
+            "--key-length",
+            "40",
+            "--key-digest",
+            "sha512",
+            "--serializer",
+            "json",
+        ],
+    ),
+    "dynamo": (DynamoFormat(SECRET), "Dynamo, signed and readable", []),
+    "flask": (FlaskFormat(SECRET), "Flask, signed and readable", []),
+    "flask, with options": (
+        FlaskFormat(SECRET, salt="other", key_derivation="concat", digest="sha512"),
+        "Flask, signed and readable",
+        ["--salt", "other", "--key-derivation", "concat", "--digest", "sha512"],
+    ),
+    "starlette": (StarletteFormat(SECRET), "Starlette, signed and readable", []),
+    "django": (DjangoFormat(SECRET), "Django's signed_cookies, signed and readable", []),
+}
+every_format = pytest.mark.parametrize("name", FORMATS)
+
+
+def cookie_of(name: str, *, ends: datetime = ENDS) -> str:
+    format, _, _ = FORMATS[name]
+    return format.seal(Record(dict(DATA), MADE, ends, "0123456789abcdef"), key="_shop")
+
+
+def lines(stdout: str) -> dict[str, str]:
+    """Return what was said of what."""
+    return {line[:8].strip(): line[8:] for line in stdout.splitlines()}
+
+
+def inspect(cookie: str, *options: str, secret: str | None = SECRET, **others: Any) -> tuple[int, dict[str, str]]:
+    """Run the command; return its exit code and what it said."""
+    done = run("inspect", *options, "--", cookie, env={} if secret is None else {"HOLDALL_SECRET": secret}, **others)
+    assert done.stderr == ""
+    assert not any(secret in done.stdout for secret in (SECRET, OTHER))
+    assert len(cookie) < 40 or cookie not in done.stdout
+    return done.returncode, lines(done.stdout)
+
+
+@every_format
+def test_a_cookie_is_named_and_its_secret_opens_it(name: str) -> None:
+    _, says, options = FORMATS[name]
+    cookie = cookie_of(name)
+
+    code, said = inspect(f"_shop={cookie}", *options)
+
+    assert code == 0
+    assert said.pop("format").startswith(says)
+    assert said == {
+        "size": f"{len(cookie)} bytes",
+        "secret": "opens it",
+        "made": f"{MADE:%Y-%m-%dT%H:%M:%SZ}",
+        "ends": f"{ENDS:%Y-%m-%dT%H:%M:%SZ}",
+        "log id": "0123456789abcdef",
+    }
+
+
+@every_format
+def test_another_secret_does_not_open_it_and_nothing_more_is_said(name: str) -> None:
+    _, says, options = FORMATS[name]
+
+    code, said = inspect(f"_shop={cookie_of(name)}", "--data", *options, secret=OTHER)
+
+    assert code == 1
+    assert says in said["format"]
+    assert said["secret"] == "does not open it"
+    assert said.keys() == {"format", "size", "secret"}
+
+
+@every_format
+def test_without_a_secret_its_look_is_all_there_is_to_say(name: str) -> None:
+    _, says, _ = FORMATS[name]
+
+    code, said = inspect(cookie_of(name), "--data", secret=None)
+
+    assert code == 0
+    assert says in said["format"]
+    assert said["secret"] == "none given"
+    assert said.keys() == {"format", "size", "secret"}
+
+
+@every_format
+def test_the_data_is_printed_if_asked_for_alone(name: str) -> None:
+    *_, options = FORMATS[name]
+
+    _, without = inspect(f"_shop={cookie_of(name)}", *options)
+    _, with_data = inspect(f"_shop={cookie_of(name)}", "--data", *options)
+
+    assert not any(value in str(without) for value in VALUES)
+    assert with_data["data"] == "{'note': 'for nobody else', 'user_id': 7}"
+
+
+@every_format
+def test_a_cookie_of_another_name_does_not_open(name: str) -> None:
+    *_, options = FORMATS[name]
+
+    code, said = inspect(cookie_of(name), "--key", "other", *options)
+
+    assert (code, said["secret"]) == (1, "does not open it")
+
+
+@pytest.mark.parametrize("name", ["native", "starlette", "dynamo"])
+@pytest.mark.parametrize(
+    "written", ["_shop={}", "_shop={}; Path=/; HttpOnly; SameSite=Lax", " _shop = {} \n", "{}"], ids=str.strip
+)
+def test_a_cookie_may_be_copied_with_what_stands_around_it(name: str, written: str) -> None:
+    options = ["--key", "_shop"] if written == "{}" else []
+
+    assert inspect(written.format(cookie_of(name)), *options)[1]["secret"] == "opens it"
+
+
+def test_a_cookie_may_come_from_standard_input() -> None:
+    done = run("inspect", "-", input=f"_shop={cookie_of('native')}\n", env={"HOLDALL_SECRET": SECRET})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines(done.stdout)["secret"] == "opens it"
+
+
+def test_the_secret_may_be_in_a_variable_of_another_name() -> None:
+    env = {"SHOP_SECRET": SECRET, "HOLDALL_SECRET": OTHER}
+
+    done = run("inspect", f"_shop={cookie_of('native')}", "--secret-env", "SHOP_SECRET", env=env)
+
+    assert lines(done.stdout)["secret"] == "opens it"
+
+
+def test_a_variable_that_is_not_set_is_an_error() -> None:
+    done = run("inspect", cookie_of("native"), "--secret-env", "SHOP_SECRET", env={"HOLDALL_SECRET": SECRET})
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "holdall: the variable that --secret-env names is not set, or empty.\n"
+
+
+def test_a_secret_of_bytes_is_taken_as_it_is() -> None:
+    secret = bytes(range(128, 192))
+    cookie = NativeFormat(secret).seal(Record(DATA, MADE, ENDS, "0" * 16), key="_shop")
+
+    assert inspect(f"_shop={cookie}", secret=secret.decode("utf-8", "surrogateescape"))[1]["secret"] == "opens it"
+
+
+def test_on_a_terminal_the_secret_is_asked_for_and_not_shown() -> None:
+    code, seen = run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys=f"{SECRET}\n")
+
+    assert code == 0
+    assert "Secret (it is not shown" in seen
+    assert "opens it" in seen
+    assert SECRET not in seen
+
+
+def test_on_a_terminal_one_can_go_on_without_a_secret() -> None:
+    code, seen = run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys="\n")
+
+    assert code == 0
+    assert "none given" in seen
+
+
+def test_a_weak_secret_is_tried_all_the_same() -> None:
+    with pytest.warns(WeakSecretWarning):
+        weak = FlaskFormat("dev", weak_secrets=True)
+    cookie = weak.seal(Record(DATA, MADE, ENDS, "0" * 16), key="session")
+
+    assert inspect(f"session={cookie}", secret="dev")[1]["secret"] == "opens it"
+
+
+def test_a_secret_needs_the_name_of_the_cookie() -> None:
+    done = run("inspect", cookie_of("native"), env={"HOLDALL_SECRET": SECRET})
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "holdall: a cookie opens under its own name alone: give it with --key, or write name=value.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("plug", [], "this cookie needs --signing-salt: the application knows it."),
+        ("plug", ["--signing-salt", "salt"], "this cookie needs --encryption-salt: the application knows it."),
+        ("native", ["--salt", "a"], "--salt is no option of the format that this cookie has."),
+        ("plug, signed", [*PLUG_SALTS, "--key-digest", "md5"], "key_digest='md5' is not known. Known are: sha, "),
+    ],
+)
+def test_options_that_do_not_fit_are_named(name: str, options: list[str], message: str) -> None:
+    done = run("inspect", f"_shop={cookie_of(name)}", *options, env={"HOLDALL_SECRET": SECRET})
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"holdall: {message}")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["native", "flask", "plug"])
+def test_a_session_that_has_ended_is_said_to(name: str) -> None:
+    *_, options = FORMATS[name]
+
+    code, said = inspect(f"_shop={cookie_of(name, ends=MADE + timedelta(minutes=1))}", *options)
+
+    assert code == 0
+    assert said["ends"] == f"{MADE + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ} (it has)"
+
+
+def test_a_cookie_that_does_not_say_its_times_is_not_given_any() -> None:
+    _, said = inspect(f"_shop={cookie_of('plug', ends=NEVER)}", *PLUG_SALTS)
+
+    assert (said["made"], said["ends"]) == ("it does not say", "it does not say")
+
+
+def test_a_session_of_flask_ends_when_the_application_says() -> None:
+    cookie = cookie_of("flask", ends=NEVER)
+
+    _, said = inspect(f"_shop={cookie}", "--max-age", "60")
+    _, default = inspect(f"_shop={cookie}")
+
+    made = datetime.fromisoformat(said["made"])
+    assert datetime.fromisoformat(said["ends"]) == made + timedelta(seconds=61)
+    assert datetime.fromisoformat(default["ends"]) == made + timedelta(days=31, seconds=1)
+
+
+@pytest.mark.parametrize("vector", OF_PLUG, ids=lambda vector: vector["id"])
+def test_a_cookie_of_the_real_plug_is_known_and_opened(vector: dict[str, Any]) -> None:
+    names = ("signing_salt", "encryption_salt", "key_iterations", "key_length", "key_digest", "serializer")
+    given = {name: str(vector[name]) for name in names if vector["kind"] != "dynamo" and vector[name] is not None}
+    options = [text for name, value in given.items() for text in (f"--{name.replace('_', '-')}", value)]
+
+    code, said = inspect(f"_plug={vector['cookie']}", *options, "--data", secret=vector["secret_key_base"])
+
+    assert code == 0
+    assert said["format"].startswith("Dynamo, " if vector["kind"] == "dynamo" else "Plug, ")
+    data = dict(term_of(vector["term"]))
+    assert said["data"] == pprint.pformat({str(name): data[name] for name in data}).split("\n")[0]
+
+
+def test_the_id_of_a_session_in_a_table_is_known_and_not_repeated() -> None:
+    sessions = Sessions(TableStore(MemoryTable()), key="sid")
+    session = sessions.fetch()
+    session["a"] = 1
+    (cookie,) = sessions.commit(session).cookies
+
+    code, said = inspect(str(cookie), secret=None)
+
+    assert code == 0
+    assert said == {"format": "the id of a session in a table", "size": "43 bytes"}
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "",
+        "x",
+        "-" * 42,
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXI",
+        "é" * 43,
+        "a=b",
+        "=",
+        "\x1b[2J",
+    ],
+)
+def test_what_is_none_of_these_is_said_to_be(cookie: str) -> None:
+    code, said = inspect(cookie)
+
+    assert code == 1
+    assert said["format"] == "not one that is known here"
+    assert "\x1b" not in str(said)
+
+
+@every_format
+def test_a_format_can_be_asked_for(name: str) -> None:
+    *_, options = FORMATS[name]
+    named, *_ = name.split(",")
+    other = "django" if named != "django" else "plug"
+
+    assert inspect(f"_shop={cookie_of(name)}", "--format", named, *options)[1]["secret"] == "opens it"
+    assert inspect(f"_shop={cookie_of(name)}", "--format", other, *options) == (
+        1,
+        {"format": "not one that is known here", "size": f"{len(cookie_of(name))} bytes"},
+    )

@@ -1,0 +1,165 @@
+"""``holdall list`` and ``holdall revoke``."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from command.program import run
+from holdall import Sessions
+from servers.postgres import PostgresServer
+from servers.redis import RedisServer
+
+
+@pytest.fixture(params=["sqlite", "valkey", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    match request.param:
+        case "valkey":
+            valkey: RedisServer = request.getfixturevalue("valkey")
+            valkey.client.flushdb()
+            return valkey.url
+        case "postgres":
+            postgres: PostgresServer = request.getfixturevalue("postgres")
+            return postgres.new_url()
+    return f"sqlite:///{tmp_path / 'sessions.db'}"
+
+
+@pytest.fixture
+def sessions(url: str) -> Iterator[Sessions]:
+    sessions = Sessions("table", key="sid", table=url, principal_key="user_id")
+    yield sessions
+    sessions._opened("sync").store.table.close()
+
+
+def log_in(sessions: Sessions, user_id: object) -> str:
+    """Begin a session and return its cookie's value."""
+    session = sessions.fetch()
+    session.login(user_id)
+    session["note"] = "for nobody else"
+    (cookie,) = sessions.commit(session).cookies
+    assert cookie.value is not None
+    return cookie.value
+
+
+def is_alive(sessions: Sessions, sid: str) -> bool:
+    return "user_id" in sessions.fetch(f"sid={sid}")
+
+
+def handles(url: str, principal: str) -> list[str]:
+    listed = run("list", url, "--principal", principal, "--json")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    return [each["handle"] for each in json.loads(listed.stdout)]
+
+
+def test_sessions_are_listed_with_a_handle_and_their_times(sessions: Sessions, url: str) -> None:
+    sids = [log_in(sessions, 7), log_in(sessions, 7), log_in(sessions, "seven")]
+
+    listed = run("list", url, "--principal", "7")
+
+    assert (listed.returncode, listed.stderr) == (0, "")
+    head, *rows = listed.stdout.splitlines()
+    assert head.split() == ["HANDLE", "BEGAN", "ENDS"]
+    assert len(rows) == 2
+    time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    assert all(re.fullmatch(rf"[0-9a-f]{{16}}  {time}  {time}", row) for row in rows)
+    assert not any(secret in listed.stdout for secret in (*sids, "nobody else"))
+
+
+def test_machines_get_json(sessions: Sessions, url: str) -> None:
+    log_in(sessions, 7)
+
+    (listed,) = json.loads(run("list", url, "--principal", "7", "--json").stdout)
+
+    assert listed.keys() == {"handle", "began", "ends"}
+    assert datetime.fromisoformat(listed["ends"]) - datetime.fromisoformat(listed["began"]) == timedelta(days=7)
+
+
+def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:
+    log_in(sessions, 7)
+
+    assert run("list", url, "--principal", "8").stdout == "No sessions.\n"
+    assert run("list", url, "--principal", "8", "--json").stdout == "[]\n"
+
+
+def test_all_sessions_of_a_principal_are_ended_and_no_others(sessions: Sessions, url: str) -> None:
+    mine, other = [log_in(sessions, 7) for _ in range(3)], log_in(sessions, 8)
+
+    revoked = run("revoke", url, "--principal", "7")
+
+    assert (revoked.returncode, revoked.stdout, revoked.stderr) == (0, "Ended 3 sessions.\n", "")
+    assert not any(is_alive(sessions, sid) for sid in mine)
+    assert is_alive(sessions, other)
+    assert run("revoke", url, "--principal", "7").stdout == "Ended 0 sessions.\n"
+
+
+def test_one_session_is_ended_by_its_handle(sessions: Sessions, url: str) -> None:
+    sids = [log_in(sessions, 7) for _ in range(3)]
+    chosen, *others = handles(url, "7")
+
+    assert run("revoke", url, "--principal", "7", "--handle", chosen).stdout == "Ended 1 session.\n"
+    assert sum(is_alive(sessions, sid) for sid in sids) == 2
+    assert handles(url, "7") == others
+
+
+def test_all_but_one_are_ended(sessions: Sessions, url: str) -> None:
+    sids = [log_in(sessions, 7) for _ in range(3)]
+    _, kept, _ = handles(url, "7")
+
+    assert run("revoke", url, "--principal", "7", "--all-but", kept).stdout == "Ended 2 sessions.\n"
+    assert sum(is_alive(sessions, sid) for sid in sids) == 1
+    assert handles(url, "7") == [kept]
+
+
+@pytest.mark.parametrize("handle", ["0123456789abcdef", ""])
+@pytest.mark.parametrize("choice", ["--handle", "--all-but"])
+def test_a_handle_that_is_not_there_ends_nothing(sessions: Sessions, url: str, choice: str, handle: str) -> None:
+    sid = log_in(sessions, 7)
+
+    refused = run("revoke", url, "--principal", "7", choice, handle)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"holdall: this principal has no session with the handle {handle!r}: nothing was ended.\n"
+    assert is_alive(sessions, sid)
+
+
+def test_a_handle_of_another_principal_ends_nothing(sessions: Sessions, url: str) -> None:
+    log_in(sessions, 7)
+    sid = log_in(sessions, 8)
+    (handle,) = handles(url, "8")
+
+    assert run("revoke", url, "--principal", "7", "--handle", handle).returncode == 1
+    assert is_alive(sessions, sid)
+
+
+def test_a_handle_stays_while_the_session_is_written(sessions: Sessions, url: str) -> None:
+    sid = log_in(sessions, 7)
+    before = handles(url, "7")
+    session = sessions.fetch(f"sid={sid}")
+    session["more"] = 1
+    sessions.commit(session)
+
+    assert handles(url, "7") == before
+
+
+def test_handle_and_all_but_exclude_each_other() -> None:
+    refused = run("revoke", "sqlite:///x", "--principal", "7", "--handle", "a", "--all-but", "b")
+
+    assert refused.returncode == 2
+    assert "not allowed with argument" in refused.stderr
+
+
+@pytest.mark.parametrize("principal", ["ünïcødé", "a b", "-7", "' OR 1=1 --", "*", "\n"])
+def test_a_principal_is_any_text(sessions: Sessions, url: str, principal: str) -> None:
+    log_in(sessions, principal)
+
+    assert run("revoke", url, f"--principal={principal}").stdout == "Ended 1 session.\n"
+
+
+def test_a_principal_that_is_no_text_is_refused() -> None:
+    refused = run("list", "sqlite:///x", "--principal", "\udcff")
+
+    assert refused.returncode == 2
+    assert "argument --principal: " in refused.stderr

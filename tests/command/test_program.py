@@ -1,0 +1,157 @@
+"""What all subcommands have in common: how they are started, how they fail, and what they never say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command.program import HOLDALL, run
+from servers.processes import free_port
+
+SCRIPT = Path(sys.executable).with_name("holdall")
+
+
+def test_the_installed_script_is_the_same_program() -> None:
+    if not SCRIPT.exists():
+        pytest.skip("holdall is not installed in this environment")
+
+    script = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, check=True)
+
+    assert script.stdout == run("--help").stdout
+
+
+def test_help_names_every_command() -> None:
+    shown = run("--help").stdout
+
+    assert all(f"    {command} " in shown for command in ("secret", "inspect", "sweep", "list", "revoke"))
+
+
+def test_without_a_command_it_says_how_it_is_called() -> None:
+    refused = run()
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("usage: holdall")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "cookie", "--secret", "hunter2"],
+        ["inspect", "cookie", "--secret=hunter2"],
+        ["inspect", "cookie", "--secret-env", "hunter2"],
+        ["inspect", "cookie", "hunter2"],
+        ["inspect", "cookie", "--key", "sid", "-qhunter2"],
+        ["sweep", "redis://127.0.0.1", "hunter2"],
+    ],
+)
+def test_what_should_not_have_been_an_argument_is_not_repeated(arguments: list[str]) -> None:
+    refused = run(*arguments)
+
+    assert refused.returncode != 0
+    assert "hunter2" not in refused.stdout + refused.stderr
+
+
+TABLE_COMMANDS = (["sweep"], ["list", "--principal", "7"], ["revoke", "--principal", "7"])
+every_table_command = pytest.mark.parametrize("command", TABLE_COMMANDS, ids=lambda command: command[0])
+
+
+@every_table_command
+@pytest.mark.parametrize(
+    "url", ["memory://session", "session", "shop:hunter2@db.example", "memory://shop:hunter2@db.example"]
+)
+def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
+    refused = run(*command, url)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "holdall: a table in memory is seen by its own process alone: name another, such as sqlite:///sessions.db.\n"
+    )
+
+
+@every_table_command
+def test_no_table_is_refused(command: list[str]) -> None:
+    refused = run(*command)
+
+    assert refused.returncode == 1
+    assert refused.stderr == "holdall: which table? Give its URL, or put it into the variable HOLDALL_TABLE.\n"
+
+
+@every_table_command
+def test_a_file_that_is_not_there_is_not_made(command: list[str], tmp_path: Path) -> None:
+    refused = run(*command, f"sqlite:///{tmp_path}/sesions.db")
+
+    assert refused.returncode == 1
+    assert refused.stderr == f"holdall: there is no file {tmp_path}/sesions.db.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_table_command
+def test_a_file_that_is_none_of_ours_is_an_error_of_one_line(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing like a database, and long enough to be looked at" * 20)
+
+    refused = run(*command, f"sqlite:///{tmp_path}/notes.txt")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"holdall: SQLite could not use {tmp_path}/notes.txt: file is not a database.\n"
+
+
+@every_table_command
+@pytest.mark.parametrize(
+    "url",
+    [
+        "gopher://shop:hunter2@db.example",
+        "redis://shop:hunter2@127.0.0.1:{port}/0",
+        "redis://shop:hunter2@127.0.0.1:hunter2/0",
+        "valkeys://shop:hunter2@127.0.0.1:{port}/0",
+        "unix://shop:hunter2@/nowhere/{port}",
+        "postgresql://shop:hunter2@[127.0.0.1/shop",
+    ],
+)
+def test_a_server_that_is_not_there_is_an_error_of_one_line_without_its_password(command: list[str], url: str) -> None:
+    if command == ["sweep"] and "{port}" in url:
+        pytest.skip("Redis is asked nothing: it sweeps by itself")
+
+    failed = run(*command, env={"HOLDALL_TABLE": url.format(port=free_port())})
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("holdall: ")
+    assert failed.stderr.count("\n") == 1
+    assert "hunter2" not in failed.stderr
+
+
+def test_a_postgresql_that_is_not_there_is_an_error_of_one_line() -> None:
+    failed = run("sweep", f"postgresql://shop:hunter2@127.0.0.1:{free_port()}/shop")
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("holdall: PostgreSQL gave no connection in time")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_a_driver_that_is_missing_is_named_with_the_way_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "redis.py").write_text("raise ModuleNotFoundError(name='redis')")
+
+    refused = run("sweep", "redis://127.0.0.1", env={"PYTHONPATH": str(tmp_path)})
+
+    assert refused.returncode == 1
+    assert refused.stderr == "holdall: RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    read, write = os.pipe()
+    os.close(read)
+
+    with os.fdopen(write) as pipe:
+        done = subprocess.run([*HOLDALL, "secret"], stdout=pipe, stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_is_full_is_an_error_of_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*HOLDALL, "secret"], stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr == b"holdall: the output could not be written: No space left on device.\n"
