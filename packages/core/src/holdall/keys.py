@@ -30,6 +30,9 @@ _WELL_KNOWN = (
 _LEAST_DISTINCT_BYTES = 8
 _LEAST_PERIOD = 16
 
+# Where this is read, it can be run: the script of that name need not be on the path.
+_ADVICE = "Make one with: python -m holdall secret"
+
 
 class WeakSecretWarning(UserWarning):
     """A secret is too weak for production; it was let through for debugging or testing."""
@@ -52,14 +55,13 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
     Raises:
         ConfigurationError: It is missing, too short, a repeated pattern, or a well-known one.
     """
-    advice = f"Make one with: python -c 'import secrets; print(secrets.token_hex({at_least}))'"
     if not secret:
-        msg = f"{name} is missing. {advice}"
+        msg = f"{name} is missing. {_ADVICE}"
         raise ConfigurationError(msg)
     found = as_bytes(secret)
     fault = _fault(found, at_least)
     if fault is not None:
-        msg = f"{name} {fault}. {advice}"
+        msg = f"{name} {fault}. {_ADVICE}"
         if not weak_secrets:
             raise ConfigurationError(msg)
         warnings.warn(msg, WeakSecretWarning, stacklevel=3)
