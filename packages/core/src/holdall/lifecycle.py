@@ -128,10 +128,12 @@ def fetch(cookies: Sequence[str], policy: Policy, *, now: datetime) -> Steps[Fet
             reason = "expired"
         else:
             found.append(answer)
+    if len(found) == 1:
+        return Fetched(found[0])
     if len({each.log_id for each in found}) == 1:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
-        return Fetched(newest, copies=len(found) > 1)
+        return Fetched(newest, copies=True)
     if found:
         reason = "duplicate"
     if cookies:
