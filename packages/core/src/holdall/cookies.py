@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal, TypedDict
 
 from holdall.errors import ConfigurationError
@@ -145,6 +145,10 @@ _PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "__Http-")
 OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
 
 
+# Many cookies are set in one second, and most of them live for as long.
+_http_date = lru_cache(maxsize=64)(partial(format_datetime, usegmt=True))
+
+
 class SetCookie:
     """
     One cookie to set, or to expire where *value* is ``None``.
@@ -170,7 +174,7 @@ class SetCookie:
             self.expires = datetime.fromtimestamp(0, UTC)
         expiry = ""
         if self.expires is not None:
-            expiry = f"; expires={format_datetime(self.expires, usegmt=True)}; Max-Age={self.max_age}"
+            expiry = f"; expires={_http_date(self.expires.replace(microsecond=0))}; Max-Age={self.max_age}"
         # Made once: it is measured before it is sent.
         self._line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
 
