@@ -8,6 +8,7 @@ what needs the store is yielded, and the answer comes back.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from holdall._discreet import discreet
@@ -29,6 +30,7 @@ __all__ = [
     "commit",
     "fetch",
     "finish",
+    "pass_by",
 ]
 
 # A renewed id is remembered so long: requests that the browser sent before it had the new one have ended by then.
@@ -143,6 +145,13 @@ def fetch(cookies: Sequence[str], policy: Policy, *, now: datetime) -> Steps[Fet
     return Fetched(late=renewed is not None, renewed=renewed)
 
 
+def pass_by(session: Session, *, streams: bool = False) -> ResponseHeaders:
+    """Commit a session that was not used, which takes no steps: most requests do no more than this."""
+    # Touched only later, it is read then; what is changed then needs a row as well.
+    session.phase = Phase.ROW_ONLY
+    return _LOOKED_AT if session.accessed or streams else _UNTOUCHED
+
+
 def commit(
     session: Session, policy: Policy, *, now: datetime, status: int = 200, streams: bool = False
 ) -> Steps[ResponseHeaders]:
@@ -153,10 +162,8 @@ def commit(
         status: That of the response: after a failure (5xx) a plain write is not saved.
         streams: The body is made after the headers have gone, and may yet depend on the session.
     """
-    if not (session.is_loaded or session.marked):
-        # Touched only later, it is read then; what is changed then needs a row as well.
-        session.phase = Phase.ROW_ONLY
-        return _LOOKED_AT if session.accessed or streams else _UNTOUCHED
+    if not session.is_used:
+        return pass_by(session, streams=streams)
     changes = session.changes()
     intent = session.intent
     failed = status >= 500 and not policy.save_on_error
@@ -185,7 +192,7 @@ def commit(
 
 def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
     """Save what was changed while the body was sent: into a row that exists, for no cookie can be sent any more."""
-    if not session.is_loaded or session.phase is Phase.OPEN:
+    if session.is_as_stored or not session.is_loaded or session.phase is Phase.OPEN:
         return
     changes = session.changes()
     stored = session.fetched.stored
@@ -298,7 +305,8 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
             return (yield from _begin(session, policy, data, changes, now, now))
         # Nobody's empty session is not worth a row, nor a cookie.
         return _unsaved(session)
-    lifetime = _lifetime(session, policy)
+    # The data alone decides about the lifetime.
+    lifetime = _lifetime(session, policy) if wrote else session.lifetime_before
     idle_timeout, max_age = lifetime
     expires = _expiry(stored.created, now, idle_timeout, policy)
     due = _is_due(stored, expires, idle_timeout)
@@ -414,7 +422,13 @@ def _is_due(stored: Stored, expires: datetime, idle_timeout: timedelta | datetim
     later = expires - stored.expires
     if stored.version is None and later < -_CLOCK_SKEW:
         return True
-    return isinstance(idle_timeout, timedelta) and later >= idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
+    return isinstance(idle_timeout, timedelta) and later >= _touch_interval(idle_timeout)
+
+
+@lru_cache(maxsize=64)
+def _touch_interval(idle_timeout: timedelta) -> timedelta:
+    """Return how far an idle limit is moved at least. To divide it is dear."""
+    return idle_timeout / _TOUCHES_PER_IDLE_TIMEOUT
 
 
 def _has_ended(stored: Stored, policy: Policy, now: datetime) -> bool:

@@ -252,7 +252,7 @@ class Session(MutableMapping[str, Any]):
     @property
     def accessed(self) -> bool:
         """Whether it was looked at in this request."""
-        return self._accessed or self.marked or self._data is not None
+        return self._accessed or self.is_used
 
     @accessed.setter
     def accessed(self, value: bool) -> None:
@@ -342,6 +342,16 @@ class Session(MutableMapping[str, Any]):
         return self._data is not None
 
     @property
+    def is_used(self) -> bool:
+        """Whether the end of the request has to look at it: it was read, or is to be written."""
+        return self._data is not None or self.marked
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether nothing can have become of it: nothing was changed or asked for, nor handed out to be altered."""
+        return not (self._changes or self._snapshots or self._cleared or self.marked) and self.intent is Intent.KEEP
+
+    @property
     def cookies(self) -> Sequence[str]:
         """The values that came under the session's key."""
         if callable(self._cookies):
@@ -367,7 +377,7 @@ class Session(MutableMapping[str, Any]):
         self._cleared = self.marked = False
         self.intent = Intent.KEEP
         self.phase = phase
-        self._note_who_and_how_long(self._loaded())
+        self._note_who_and_how_long(data)
 
     def _loaded(self) -> dict[str, Any]:
         return self._load() if self._data is None else self._data

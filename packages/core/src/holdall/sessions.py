@@ -30,7 +30,7 @@ from holdall.formats import (
     Salt,
     StarletteFormat,
 )
-from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish
+from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
 from holdall.policy import Policy
 from holdall.serializers import Serializer
 from holdall.session import Fetched, Session
@@ -154,8 +154,7 @@ class Sessions:
     @property
     def waits(self) -> bool:
         """Whether an async adapter has to wait for the store, so that a request can be cancelled meanwhile."""
-        opened = self._opened("async")
-        return opened.is_awaited or opened.blocking_reads or opened.blocking_writes
+        return self._opened("async").waits
 
     def prepare(self, form: Form) -> None:
         """
@@ -199,11 +198,14 @@ class Sessions:
             StoreError: The backend failed.
             LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
         """
+        if not session.is_used:
+            return pass_by(session, streams=streams)
         return self._run(commit(session, self.policy, now=self._clock(), status=status, streams=streams))
 
     def finish(self, session: Session) -> None:
         """Save what was changed while the body was sent, which a session in a table allows."""
-        self._run(finish(session, self.policy, now=self._clock()))
+        if not session.is_as_stored:
+            self._run(finish(session, self.policy, now=self._clock()))
 
     def abandon(self, session: Session, *, status: int = 500) -> None:
         """End a request to whose response no cookie can be added: what was to be dropped still is."""
@@ -240,7 +242,7 @@ class Sessions:
         opened = self._opened("async")
         if session.is_fetched:
             return
-        if not (opened.is_awaited or opened.blocking_reads) or not session.cookies:
+        if not (opened.waits_to_read and session.cookies):
             self._lazy(session, "async")
             return
         steps = fetch(session.cookies, self.policy, now=self._clock())
@@ -251,12 +253,15 @@ class Sessions:
         self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
     ) -> ResponseHeaders:
         """Do what ``commit`` does."""
+        if not session.is_used:
+            return pass_by(session, streams=streams)
         steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
         return await self._run_async(steps, in_thread)
 
     async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
         """Do what ``finish`` does."""
-        await self._run_async(finish(session, self.policy, now=self._clock()), in_thread)
+        if not session.is_as_stored:
+            await self._run_async(finish(session, self.policy, now=self._clock()), in_thread)
 
     async def abandon_async(
         self, session: Session, *, status: int = 500, in_thread: InThread = asyncio.to_thread
@@ -281,11 +286,9 @@ class Sessions:
 
     async def _run_async(self, steps: Steps[R], in_thread: InThread) -> R:
         opened = self._opened("async")
-        if opened.is_awaited:
-            return await run_async(steps, opened.store)
-        if opened.blocking_writes or opened.blocking_reads:
-            return await run_async(steps, ThreadedStore(opened.store, in_thread))
-        return run(steps, opened.store)
+        if not opened.waits:
+            return run(steps, opened.store)
+        return await run_async(steps, opened.store if opened.is_awaited else ThreadedStore(opened.store, in_thread))
 
     def _opened(self, form: Form) -> "_Opened":
         return self._stores.get(form) or self._open(form)
@@ -324,13 +327,14 @@ class _Opened(NamedTuple):
 
     store: Any
     is_awaited: bool
-    blocking_reads: bool
-    blocking_writes: bool
+    waits_to_read: bool
+    waits: bool
 
     @classmethod
     def by(cls, store: Store | AsyncStore) -> "_Opened":
-        blocking = (bool(getattr(store, name, False)) for name in ("blocking_reads", "blocking_writes"))
-        return cls(store, is_awaited(store.get), *blocking)
+        awaited = is_awaited(store.get)
+        reads, writes = (awaited or getattr(store, name, False) for name in ("blocking_reads", "blocking_writes"))
+        return cls(store, awaited, waits_to_read=bool(reads), waits=bool(reads or writes))
 
 
 def _store_opener(
