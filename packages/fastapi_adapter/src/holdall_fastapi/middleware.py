@@ -65,11 +65,13 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket") or scope.get(SESSIONS) is self.sessions:
             await self.app(scope, receive, send)
             return
-        try:
-            session = await self._session(scope)
-        except StoreError as exc:
-            await _refuse(exc, scope, send)
-            return
+        session = self._session(scope)
+        if self._fetches:
+            try:
+                await self.sessions.load_async(session, in_thread=to_thread.run_sync)
+            except StoreError as exc:
+                await _refuse(exc, scope, send)
+                return
         if "session" in scope:
             # Whoever put that one there will look for it when the response comes by.
             scope = dict(scope)
@@ -86,12 +88,9 @@ class SessionMiddleware:
         else:
             await exchange.end()
 
-    async def _session(self, scope: Scope) -> Session:
+    def _session(self, scope: Scope) -> Session:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-        https = scope.get("scheme") in ("https", "wss")
-        if self._fetches:
-            return await self.sessions.fetch_async(cookies, https=https, in_thread=to_thread.run_sync)
-        return self.sessions.unfetched(cookies, https=https)
+        return self.sessions.unfetched(cookies, https=scope.get("scheme") in ("https", "wss"))
 
 
 class _Exchange:
@@ -182,7 +181,8 @@ async def _unbroken(commit: Coroutine[Any, Any, R]) -> R:
         steps = _in_own_task(commit)
     with CancelScope(shield=True):
         answer = await steps
-    return answer  # noqa: RET504  # not in the block: by its type a scope may swallow what is raised in it
+    # Not in the block: by its type a scope may swallow what is raised in it. This one does not.
+    return answer  # noqa: RET504  # pyright: ignore[reportReturnType, reportPossiblyUnboundVariable]
 
 
 async def _in_own_task(commit: Coroutine[Any, Any, R]) -> R:
