@@ -46,6 +46,7 @@ def tests(session: nox.Session, frameworks: str) -> None:
         else:
             # On one Python, for it makes the tests slower.
             session.run("coverage", "run", "-m", "pytest")
+            session.run("coverage", "combine", "--quiet")
             session.run("coverage", "report")
     else:
         if session.python not in PROMISED:
