@@ -73,7 +73,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         return self._is_modified()
 
     @modified.setter
-    def modified(self, value: bool) -> None:
+    def modified(self, value: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # set as Django's is
         self._mark(value)
 
     def _is_modified(self) -> bool:
@@ -83,7 +83,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         self.marked = value
         self._unmodified = self.changes() if self.is_loaded and not value else None
 
-    def delete(self, key: str | None = None) -> None:
+    def delete(self, key: str | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as Plug's
         """
         Remove *key*, whether or not it is there; without one, end the session.
 
@@ -99,7 +99,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
             other.configure(drop=True)
             sessions.commit(other)
 
-    async def adelete(self, key: str | None = None) -> None:
+    async def adelete(self, key: str | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Do what ``delete`` does."""
         await self._aget_session()
         if key is None or len(key) < _SHORTEST_SESSION_KEY or key in self or key == self._stored_key:

@@ -199,7 +199,7 @@ class _Terms:
     """The external term format as a serializer."""
 
     def __init__(self, otp: Literal[25, 26]) -> None:
-        self._otp = otp
+        self._otp: Literal[25, 26] = otp
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         return etf.dumps(data, otp=self._otp)
@@ -220,7 +220,7 @@ def _serializer(given: str | Serializer, otp: Literal[25, 26]) -> Serializer:
             return _Terms(otp)
         case "json":
             return PlainJSON(strict=True)
-        case _ if hasattr(given, "dumps") and hasattr(given, "loads"):
+        case _ if not isinstance(given, str) and hasattr(given, "dumps") and hasattr(given, "loads"):
             return given
     msg = f'serializer={given!r} is neither "external_term_format", nor "json", nor has it dumps() and loads().'
     raise ConfigurationError(msg)

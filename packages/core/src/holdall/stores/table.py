@@ -135,8 +135,7 @@ class TableSteps:
                 case Replacement.GONE:
                     return None
             present = yield Read(digest)
-            latest = None if present is None or present.is_tombstone else self._stored(sid, present)
-            if latest is None:
+            if present is None or present.is_tombstone or (latest := self._stored(sid, present)) is None:
                 return None
             data, version = draft.changes.over(latest.data), present.version
             if not draft.limits:

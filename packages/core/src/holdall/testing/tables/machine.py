@@ -31,7 +31,11 @@ def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -
         return _Machine(table, clock, runner)
 
     limits = settings(
-        max_examples=100, stateful_step_count=30, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+        max_examples=100,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # by its type it holds no checks
     )
     run_state_machine_as_test(machine, settings=limits)  # type: ignore[arg-type]  # any factory will do
 
