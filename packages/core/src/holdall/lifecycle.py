@@ -293,7 +293,9 @@ def _begin(
     """Put *data* into a session never in use."""
     idle_timeout, max_age = _lifetime(session, policy)
     draft = _draft(policy, data, changes, created, _expiry(created, now, idle_timeout, policy))
-    return (yield from _put(session, policy, None, draft._replace(succeeds=succeeds), max_age, now))
+    if succeeds is not None:
+        draft = draft._replace(succeeds=succeeds)
+    return (yield from _put(session, policy, None, draft, max_age, now))
 
 
 def _write(session: Session, policy: Policy, changes: Changes, now: datetime) -> Steps[ResponseHeaders]:
@@ -314,7 +316,9 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     if not (wrote or due or changed or stored.rewrite):
         session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
-    draft = _draft(policy, data, changes, stored.created, expires)._replace(limits=changed)
+    draft = _draft(policy, data, changes, stored.created, expires)
+    if changed:
+        draft = draft._replace(limits=True)
     resend = changed or (due and max_age is not None)
     return (yield from _put(session, policy, stored, draft, max_age, now, resend=resend))
 
@@ -404,12 +408,9 @@ def _former_places(policy: Policy, *, copies: bool) -> list[CookieAttributes]:
 
 
 def _expiry(created: datetime, now: datetime, idle_timeout: timedelta | datetime | None, policy: Policy) -> datetime:
-    limits = [NEVER]
-    if idle_timeout is not None:
-        limits.append(now + idle_timeout if isinstance(idle_timeout, timedelta) else idle_timeout)
-    if policy.absolute_timeout is not None:
-        limits.append(created + policy.absolute_timeout)
-    return min(limits)
+    idle = now + idle_timeout if isinstance(idle_timeout, timedelta) else idle_timeout or NEVER
+    absolute = NEVER if policy.absolute_timeout is None else created + policy.absolute_timeout
+    return min(idle, absolute, NEVER)
 
 
 def _is_due(stored: Stored, expires: datetime, idle_timeout: timedelta | datetime | None) -> bool:
@@ -450,12 +451,14 @@ def _principal(data: Mapping[str, Any], policy: Policy) -> str | None:
     principal = None if policy.principal_key is None else data.get(policy.principal_key)
     if principal is None:
         return None
-    try:
-        str(principal).encode()
-    except UnicodeEncodeError as exc:
-        msg = f"session[{policy.principal_key!r}] cannot say whose the session is: it is no valid text."
-        raise TypeError(msg) from exc
-    return str(principal)
+    text = str(principal)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as exc:
+            msg = f"session[{policy.principal_key!r}] cannot say whose the session is: it is no valid text."
+            raise TypeError(msg) from exc
+    return text
 
 
 def _expire(attributes: CookieAttributes, session: Session, now: datetime) -> SetCookie:
