@@ -5,6 +5,7 @@ Each session makes an environment of its own, installs what it needs in the vers
 one tool.
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -34,6 +35,13 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What is not promised yet shall not surprise us, where it is there.
 PYTHONS = list(dict.fromkeys((*PROMISED, "3.14", "3.14t", RUNNING)))
 
+# What this process may use, and of many no more than pays: each worker has servers of its own.
+CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# A file's tests stay together, for they share servers.
+PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadfile"]
+# What is drawn at random is drawn in full once; elsewhere only what depends on the Python or on a version shall show.
+FEWER = {"HOLDALL_EXAMPLES": "100", "HOLDALL_FUZZED": "2000", "HOLDALL_RACES_ROUNDS": "2"}
+
 
 @nox.session(python=PYTHONS)
 @nox.parametrize("frameworks", ["newest", "oldest"], ids=["newest", "oldest"])
@@ -41,25 +49,28 @@ def tests(session: nox.Session, frameworks: str) -> None:
     """Run all tests with the newest frameworks, and those of the adapters with the oldest ones we promise."""
     if frameworks == "newest":
         install(session, "tests")
-        if session.posargs or session.python != RUNNING:
+        if session.posargs:
             session.run("pytest", *session.posargs)
-        else:
-            # On one Python, for it makes the tests slower.
-            session.run("coverage", "run", "-m", "pytest")
+        elif session.python == RUNNING:
+            # Measured on one Python, for it makes the tests slower.
+            session.run("coverage", "run", "-m", "pytest", *PARALLEL)
             session.run("coverage", "combine", "--quiet")
             session.run("coverage", "report")
+        else:
+            session.run("pytest", *PARALLEL, env=FEWER)
     else:
-        if session.python not in PROMISED:
-            session.skip("frameworks of that age know nothing of this Python")
+        if session.python not in (PROMISED[0], PROMISED[-1]):
+            session.skip("frameworks of that age meet the oldest and the newest Python that we promise")
         install_oldest(session, PACKAGES[1:])
-        session.run("pytest", "tests/adapters", *session.posargs)
+        session.run("pytest", *(session.posargs or ["tests/adapters", *PARALLEL]))
 
 
 @nox.session
 def lowest(session: nox.Session) -> None:
-    """Run all tests of the packages with the oldest version of everything that one asks for."""
+    """Run the tests of the packages with the oldest version of everything that one asks for."""
     install_oldest(session, PACKAGES)
-    session.run("pytest", "--ignore=tests/demo", *session.posargs)
+    # The demo asks for the newest, and a race at real servers is no other one with an older framework.
+    session.run("pytest", *(session.posargs or ["--ignore=tests/demo", "--ignore=tests/races", *PARALLEL]), env=FEWER)
 
 
 @nox.session

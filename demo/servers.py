@@ -5,6 +5,7 @@ The sockets listen before a process is started, so that no port is lost between 
 Each process ends with the one that started it, however that came about.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -166,6 +167,8 @@ def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready
 
 
 def _waitress(app: Any, listener: socket) -> None:
+    # On a busy machine it says so for each request that waits for a thread, and that is no news to who tries the demo.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(app, sockets=[listener], threads=8)
 
 
