@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import textwrap
@@ -62,6 +63,46 @@ def test_a_url_names_the_file(path: Path, clock: FakeClock) -> None:
     other = Sessions(TableStore(SQLiteTable(path, clock=clock)), key="sid", clock=clock)
 
     assert dict(other.resume(cookie)) == {"seen": 1}
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:///:memory:", "memory://session"),
+        ("sqlite:///", "memory://session"),
+        ("sqlite://sessions.db", "sqlite:///sessions.db"),
+        ("sqlite://", "three"),
+        ("sqlite:////no/such/folder/sessions.db", "no folder /no/such/folder"),
+    ],
+)
+def test_a_url_that_names_no_file_is_refused_at_set_up(url: str, message: str) -> None:
+    sessions = Sessions("table", table=url, key="sid")
+
+    with pytest.raises(ConfigurationError, match=message):
+        sessions.prepare("sync")
+
+
+def test_only_its_owner_may_read_the_file(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
+    sqlite.insert(b"1" * 32, _row(clock))
+
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+
+    assert modes == dict.fromkeys(("sessions.db", "sessions.db-wal", "sessions.db-shm"), 0o600)
+
+
+def test_a_file_that_is_there_keeps_its_mode(path: Path, clock: FakeClock) -> None:
+    path.touch()
+    path.chmod(0o660)
+    table = SQLiteTable(path, clock=clock)
+
+    assert table.insert(b"1" * 32, _row(clock))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    table.close()
+
+
+def test_a_file_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="unable to open"):
+        SQLiteTable(tmp_path).read(b"1" * 32)
 
 
 def test_another_process_sees_the_rows(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:

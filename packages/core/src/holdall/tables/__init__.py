@@ -44,7 +44,11 @@ def _open_memory(url: str, form: Form, clock: Clock) -> Table:
 def _open_sqlite(url: str, form: Form, clock: Clock) -> Table:
     from holdall.tables.sqlite import SQLiteTable
 
-    return SQLiteTable(url.removeprefix("sqlite:///"), clock=clock)
+    _, _, rest = url.partition("://")
+    if not rest.startswith("/"):
+        msg = f"{url!r} has two slashes and needs three before a path: sqlite:///{rest}, or four if it is absolute."
+        raise ConfigurationError(msg)
+    return SQLiteTable(rest.removeprefix("/"), clock=clock)
 
 
 def _open_redis(url: str, form: Form, clock: Clock) -> Table | AsyncTable:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,7 +81,7 @@ DELETE FROM session WHERE digest IN (
 
 class SQLiteTable:
     """
-    A table in the SQLite file *path*, which is made on first use.
+    A table in the SQLite file *path*, which is made on first use for its owner's eyes alone.
 
     Threads and processes may share one; each thread gets a connection of its own, and a forked process opens its own.
 
@@ -92,7 +92,7 @@ class SQLiteTable:
             ``"FULL"`` waits for the disk with each write. The file stays whole with both.
 
     Raises:
-        ConfigurationError: The file is another program's, or of a newer layout.
+        ConfigurationError: There is no such folder, or the file is another program's, or of a newer layout.
     """
 
     leaves_process = True
@@ -110,7 +110,7 @@ class SQLiteTable:
         if synchronous not in ("NORMAL", "FULL"):
             msg = f"synchronous={synchronous!r} is neither 'NORMAL' nor 'FULL'."
             raise ConfigurationError(msg)
-        self.path = Path(path)
+        self.path = _checked(path)
         self.clock = clock
         self._busy_timeout = busy_timeout
         self._synchronous = synchronous
@@ -198,6 +198,7 @@ class SQLiteTable:
         return held.connection
 
     def _open(self) -> sqlite3.Connection:
+        _make(self.path)
         connection = sqlite3.connect(
             self.path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
         )
@@ -228,6 +229,31 @@ def _close(connection: sqlite3.Connection, pid: int) -> None:
 
 
 _left_to_the_parent: list[_Held] = []
+
+
+# To close a file gives up all locks that this process has on it: nobody is to open it before it is made and closed.
+_making = threading.Lock()
+
+
+def _make(path: Path) -> None:
+    """Make the file, if there is none, with a mode that SQLite gives to the files beside it as well."""
+    # What is wrong with it otherwise SQLite says itself.
+    with _making, suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _checked(path: str | os.PathLike[str]) -> Path:
+    if not os.fspath(path) or os.fspath(path) == ":memory:":
+        msg = (
+            f"{os.fspath(path)!r} names no file, and SQLite would give each thread rows of its own: "
+            'table="memory://session" keeps them in memory for all.'
+        )
+        raise ConfigurationError(msg)
+    checked = Path(path)
+    if not checked.parent.is_dir():
+        msg = f"{checked} cannot be made: there is no folder {checked.parent}. Make it first."
+        raise ConfigurationError(msg)
+    return checked
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
