@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.client import HTTPConnection as Connection
@@ -29,6 +29,7 @@ from holdall import (
     CookieOverflowError,
     MemoryTable,
     ResponseStartedError,
+    Session,
     SessionNotFetchedError,
     Sessions,
     StoreError,
@@ -240,7 +241,7 @@ class AwaitedTable:
     @property
     def sessions(self) -> Sessions:
         """Those of the same rows, for a test to look from outside."""
-        return Sessions(TableStore(self.table), key="sid")
+        return Sessions(TableStore(self.table), key="sid", principal_key="user_id")
 
 
 class BlockingTable(MemoryTable):
@@ -416,6 +417,26 @@ class TestHeaders:
         wire = await request(SessionMiddleware(app, in_cookie))
 
         assert in_cookie.fetch(wire.cookie.decode())["n"] == 1
+
+    @pytest.mark.parametrize(
+        ("start", "expected"),
+        [
+            ({}, [b"Cookie"]),
+            ({"headers": [(b"content-length", b"0")]}, []),
+            ({"status": 204}, []),
+            ({"status": 304}, []),
+        ],
+    )
+    async def test_a_body_of_unsaid_length_may_yet_read_the_session(
+        self, in_cookie: Sessions, start: Message, expected: list[bytes]
+    ) -> None:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, **start})
+            await send({"type": "http.response.body"})
+
+        wire = await request(SessionMiddleware(app, in_cookie))
+
+        assert wire.all(b"vary") == expected
 
     async def test_what_goes_before_the_headers_leaves_the_session_open(self, in_cookie: Sessions) -> None:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -728,11 +749,11 @@ class TestCancellation:
             request.session.configure(renew=True)
             return PlainTextResponse("ok")
 
-        return served(handler, Sessions(AsyncTableStore(rows), key="sid"))
+        return served(handler, Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id"))
 
     @pytest.mark.parametrize("step", ["read", "delete", "insert"])
     async def test_cancelled_through_anyio(self, rows: AwaitedTable, app: Starlette, step: str) -> None:
-        cookie = kept(rows.sessions, n=1)
+        cookie = kept(rows.sessions, user_id=7)
         with anyio.CancelScope() as scope:
 
             async def cancel(at: str) -> None:
@@ -744,12 +765,12 @@ class TestCancellation:
             await request(app, cookie)
 
         assert scope.cancelled_caught
-        assert _live(rows) == 1
+        assert len(rows.table.find("7")) == 1
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.parametrize("step", ["read", "delete", "insert"])
     async def test_cancelled_as_a_task_of_asyncio(self, rows: AwaitedTable, app: Starlette, step: str) -> None:
-        cookie = kept(rows.sessions, n=1)
+        cookie = kept(rows.sessions, user_id=7)
 
         async def cancel(at: str) -> None:
             if at == step:
@@ -762,11 +783,108 @@ class TestCancellation:
             await task
 
         assert task.cancelled()
-        assert _live(rows) == 1
+        assert len(rows.table.find("7")) == 1
 
+    @pytest.mark.parametrize("started", [False, True], ids=["before the headers", "while the body goes"])
+    async def test_cancelled_after_a_logout_the_session_has_ended(self, rows: AwaitedTable, started: bool) -> None:
+        async def handler(request: Request) -> Response:
+            request.session.logout()
+            scope.cancel()
+            await anyio.sleep_forever()
+            raise AssertionError
 
-def _live(rows: AwaitedTable) -> int:
-    return sum(not row.is_tombstone for row in rows.table._rows.values())
+        async def body(session: Session) -> AsyncIterator[bytes]:
+            yield b"a"
+            session.configure(drop=True)
+            scope.cancel()
+            await anyio.sleep_forever()
+
+        async def streams(request: Request) -> Response:
+            request.session.get("n")
+            return StreamingResponse(body(request.session))
+
+        app = served(
+            streams if started else handler, Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+        )
+        cookie = kept(rows.sessions, user_id=7)
+        with anyio.CancelScope() as scope:
+            await request(app, cookie)
+
+        assert scope.cancelled_caught
+        assert len(rows.table.find("7")) == 0
+
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    async def test_cancelled_as_a_task_after_a_logout_the_session_has_ended(self, rows: AwaitedTable) -> None:
+        async def cancel(at: str) -> None:
+            if at == "delete":
+                task.cancel()
+            await asyncio.sleep(0)
+
+        async def handler(request: Request) -> Response:
+            request.session.logout()
+            task.cancel()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        cookie = kept(rows.sessions, user_id=7)
+        rows.before = cancel
+        task = asyncio.create_task(
+            request(served(handler, Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")), cookie)
+        )
+        with suppress(asyncio.CancelledError):
+            await task
+
+        assert task.cancelled()
+        assert len(rows.table.find("7")) == 0
+
+    async def test_a_plain_write_is_forgotten_then(self, in_table: Sessions) -> None:
+        async def handler(request: Request) -> Response:
+            request.session["n"] = 2
+            scope.cancel()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        cookie = kept(in_table, n=1)
+        with anyio.CancelScope() as scope:
+            await request(served(handler, in_table), cookie)
+
+        assert looked_up(in_table, cookie) == {"n": 1}
+
+    async def test_the_cancellation_is_told_where_ending_the_session_fails(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def handler(request: Request) -> Response:
+            request.session.logout()
+            scope.cancel()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        table = BrokenTable("delete", waits=True)
+        sessions = Sessions(TableStore(table), key="sid")
+        cookie = kept(sessions, n=1)
+        table.broken = True
+        with anyio.CancelScope() as scope:
+            await request(served(handler, sessions), cookie)
+
+        assert scope.cancelled_caught
+        assert "could not be ended" in caplog.text
+
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    async def test_a_coroutine_that_is_only_closed_waits_for_nothing(self, rows: AwaitedTable) -> None:
+        async def handler(request: Request) -> Response:
+            request.session.logout()
+            await anyio.sleep_forever()
+            raise AssertionError
+
+        visit = request(
+            served(handler, Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")),
+            kept(rows.sessions, user_id=7),
+        )
+        visit.send(None)
+        visit.send(None)
+        visit.close()
+
+        assert "delete" not in rows.steps
 
 
 class TestWebSockets:
@@ -930,7 +1048,9 @@ class TestVerbs:
 
         @app.get("/")
         async def page(request: Request) -> list[Any]:
-            assert await fetch_session(request) is get_session(request) is request.session
+            assert await fetch_session(request) is request.session
+            assert get_session(request) == {"a": 1}
+            assert type(get_session(request)) is dict
             put_session(request, "b", None)
             delete_session(request, "a")
             delete_session(request, "never there")

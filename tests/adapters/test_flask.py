@@ -4,6 +4,7 @@ import http.client
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -576,6 +577,89 @@ def test_a_failure_on_top_of_a_failure_leaves_the_first_ones_answer(
 
     assert (response.status_code, response.text) == (502, "sorry")
     assert [type(record.exc_info[1]) for record in caplog.records] == [StoreError]
+
+
+@pytest.fixture
+def raising_app(app: Flask) -> Flask:
+    app.testing = True
+
+    @app.get("/leave")
+    def leave() -> str:
+        fetch_session().logout()
+        raise ZeroDivisionError
+
+    return app
+
+
+@pytest.mark.parametrize("keeps_context", [False, True])
+def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(
+    raising_app: Flask, table: MemoryTable, keeps_context: bool
+) -> None:
+    client = raising_app.test_client()
+    client.get("/count")
+    with client if keeps_context else nullcontext(), pytest.raises(ZeroDivisionError):
+        client.get("/leave")
+
+    assert len(table) == 0
+    assert client.get("/count").json == {"n": 1}
+
+
+def test_a_session_that_cannot_be_ended_hides_no_exception(caplog: pytest.LogCaptureFixture) -> None:
+    class Undeletable(MemoryTable):
+        def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+            raise StoreError
+
+    app = application(Sessions(TableStore(Undeletable()), key="sid"), PROPAGATE_EXCEPTIONS=True)
+
+    @app.get("/leave")
+    def leave() -> str:
+        fetch_session().logout()
+        raise ZeroDivisionError
+
+    client = app.test_client()
+    client.get("/count")
+    with pytest.raises(ZeroDivisionError):
+        client.get("/leave")
+
+    assert "could not be ended" in caplog.text
+
+
+def test_a_copy_of_the_context_that_ends_earlier_ends_nothing(app: Flask, table: MemoryTable) -> None:
+    @app.get("/copy")
+    def copy() -> str:
+        session["n"] = 7
+        thread = threading.Thread(target=flask.copy_current_request_context(lambda: session["n"]))
+        thread.start()
+        thread.join()
+        session["n"] += 1
+        return "ok"
+
+    client = app.test_client()
+    client.get("/copy")
+
+    assert client.get("/").json == {"n": 8}
+
+
+def test_a_request_that_was_answered_is_not_ended_again(app: Flask) -> None:
+    abandoned: list[object] = []
+    sessions = app.session_interface._sessions
+    sessions.abandon = abandoned.append
+    client = app.test_client()
+    with client:
+        client.get("/count")
+        client.get("/")
+        client.get("/missing")
+        assert session["n"] == 1
+
+    assert abandoned == []
+
+
+def test_a_session_that_a_test_writes_is_kept(app: Flask) -> None:
+    client = app.test_client()
+    with client.session_transaction() as opened:
+        opened["n"] = 5
+
+    assert client.get("/").json == {"n": 5}
 
 
 # Bodies that are sent piece by piece.

@@ -9,6 +9,8 @@ from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
 Headers = list[tuple[str, str]]
 
+_LOOKED_AT = ResponseHeaders(vary=True)
+
 
 class Adapter:
     """One request as both protocols see it; what an adapter can get wrong is a method each."""
@@ -33,19 +35,19 @@ class Adapter:
                 raise
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])
-            told = self.commit(session, status)
+            told = self.commit(session, status, streams=path == "/stream")
         except StoreError:
-            return 503, [], iter([b"the sessions are out of reach"])
+            return 503, self.vary([], _LOOKED_AT), iter([b"the sessions are out of reach"])
         except LostWriteError:
-            return 409, [], iter([b"try again"])
+            return 409, self.vary([], _LOOKED_AT), iter([b"try again"])
         headers = list(script.get("headers", {}).items())
         return status, self.headers(headers, told), self.body(session, chunks)
 
     def cookies(self, headers: list[str]) -> list[str]:
         return headers
 
-    def commit(self, session: Any, status: int) -> ResponseHeaders:
-        return self.sessions.commit(session, status=status)
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        return self.sessions.commit(session, status=status, streams=streams)
 
     def headers(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return self.set_cookies(self.cache_control(self.vary(headers, told), told), told)

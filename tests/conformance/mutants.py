@@ -269,8 +269,13 @@ class DropsSecure(Adapter):
 
 
 class SavesWhatFailed(Adapter):
-    def commit(self, session: Any, status: int) -> ResponseHeaders:
-        return super().commit(session, 200)
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        return super().commit(session, 200, streams=streams)
+
+
+class ForgetsThatItStreams(Adapter):
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        return super().commit(session, status, streams=False)
 
 
 class ForgetsToFinish(Adapter):
@@ -316,6 +321,7 @@ ADAPTERS = [
     ForgetsHowToDelete,
     DropsSecure,
     SavesWhatFailed,
+    ForgetsThatItStreams,
     ForgetsToFinish,
     ReadsOneHeader,
     ReadsLeniently,

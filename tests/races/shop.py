@@ -187,20 +187,20 @@ def _fastapi(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
     from fastapi import FastAPI, Request
     from fastapi.responses import StreamingResponse
 
-    from holdall_fastapi import SessionMiddleware, get_session
+    from holdall_fastapi import SessionMiddleware
 
     app = FastAPI(openapi_url=None)
     app.add_middleware(SessionMiddleware, sessions=sessions)
 
     @app.post("/stream/{value}")
     async def stream(request: Request, value: str) -> StreamingResponse:
-        session = get_session(request)
+        session = request.session
         dict(session)
         return StreamingResponse(async_body(session, value, request.headers.get("Gate")))
 
     @app.post("/{verb}/{value}")
     async def answer(request: Request, verb: str, value: str) -> dict[str, Any]:
-        session = get_session(request)
+        session = request.session
         seen = dict(session)
         await async_wait(request.headers.get("Gate"))
         act(session, verb, value)

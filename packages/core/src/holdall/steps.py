@@ -5,11 +5,12 @@ A generator of steps decides; it yields what it wants done and is sent the answe
 one word, and a test can step several requests through every order of events.
 """
 
+import asyncio
 import inspect
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Step", "Steps", "is_awaited", "run", "run_async"]
+__all__ = ["Step", "Steps", "is_awaited", "run", "run_async", "unbroken"]
 
 R = TypeVar("R")
 
@@ -47,6 +48,26 @@ async def run_async(steps: Steps[R], target: object) -> R:
             result: R = done.value
             return result
         answer = await step.on(target)
+
+
+async def unbroken(work: Coroutine[Any, Any, R]) -> R:
+    """
+    Take *work* to its end even if the request is cancelled meanwhile.
+
+    A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
+    This holds off asyncio's cancellation; under another library an adapter has to hold off that library's.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return await work
+    # Only another task outlives a task's own cancel().
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def is_awaited(method: object) -> bool:

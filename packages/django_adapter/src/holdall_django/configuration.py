@@ -17,12 +17,9 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Sessions
+from holdall.lifetimes import absolute_timeout, permanent_max_age
 
 __all__ = ["Configuration", "configuration", "configured_sessions"]
-
-# Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
-_LONGEST_MAX_AGE = timedelta(days=400)
-_ABSOLUTE_TIMEOUT = timedelta(days=30)
 
 _NAME = "SESSION_COOKIE_NAME"
 
@@ -122,9 +119,9 @@ def _by_settings(options: dict[str, Any]) -> Sessions:
     idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
     if isinstance(idle_timeout, int):
         idle_timeout = timedelta(seconds=idle_timeout)
-    options.setdefault("absolute_timeout", max(_ABSOLUTE_TIMEOUT, idle_timeout or _ABSOLUTE_TIMEOUT))
+    options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
-        options.setdefault("max_age", min(_LONGEST_MAX_AGE, idle_timeout or _LONGEST_MAX_AGE))
+        options.setdefault("max_age", permanent_max_age(idle_timeout))
     try:
         return Sessions(**options)
     except ConfigurationError as exc:

@@ -4,12 +4,11 @@ The way in and out: a request's session from its Cookie header, and the response
 Under WSGI and ASGI alike, and without a thread where nothing has to be waited for.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, cast
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
@@ -20,13 +19,12 @@ from django.utils.cache import patch_vary_headers
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
 from holdall.session import Phase
+from holdall.steps import unbroken
 from holdall_django.configuration import configuration, configured_sessions
 from holdall_django.cookies import add_cookies
 from holdall_django.session import DjangoSession
 
 __all__ = ["SessionMiddleware"]
-
-R = TypeVar("R")
 
 _logger = logging.getLogger("holdall")
 
@@ -65,13 +63,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         sessions = configured_sessions()
-        session = sessions.unfetched(_cookies(request), https=request.is_secure(), session_type=DjangoSession)
-        request.session = cast("DjangoSession", session)
+        unfetched = sessions.unfetched(_cookies(request), https=request.is_secure(), session_type=DjangoSession)
+        request.session = session = cast("DjangoSession", unfetched)
         if configuration().fetches:
             try:
                 await sessions.load_async(session)
             except StoreError as exc:
-                return _answer(exc)
+                return _answer_instead(exc, session)
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         except BaseException:
@@ -83,10 +81,10 @@ class SessionMiddleware(middleware.SessionMiddleware):
             return response
         try:
             _count_use(session)
-            commit = sessions.commit_async(session, status=response.status_code)
-            headers = await (_unbroken(commit) if sessions.waits and session.accessed else commit)
+            commit = sessions.commit_async(session, status=response.status_code, streams=_streams(response))
+            headers = await (unbroken(commit) if sessions.waits and session.accessed else commit)
         except (StoreError, LostWriteError) as exc:
-            return _answer(exc)
+            return _answer_instead(exc, session)
         return _with_headers(response, session, headers)
 
     def process_request(self, request: HttpRequest) -> None:
@@ -102,9 +100,10 @@ class SessionMiddleware(middleware.SessionMiddleware):
             return response
         try:
             _count_use(session)
-            headers = configured_sessions().commit(session, status=response.status_code)
+            streams = _streams(response)
+            headers = configured_sessions().commit(session, status=response.status_code, streams=streams)
         except (StoreError, LostWriteError) as exc:
-            return _answer(exc)
+            return _answer_instead(exc, session)
         return _with_headers(response, session, headers)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -137,14 +136,19 @@ def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: R
         add_cookies(response, (*session.unsent, *headers.cookies))
         if not response.has_header("Cache-Control"):
             response.headers["Cache-Control"] = "no-store"
-    if not isinstance(response, StreamingHttpResponse) or getattr(response, "file_to_stream", None) is not None:
-        # Nothing of the application's runs while such a body is sent, and nothing would save what came after this.
+    if not _streams(response):
+        # Nothing would save what came after this.
         session.phase = Phase.CLOSED
     elif response.is_async:
         response.streaming_content = _finishing_async(cast("AsyncIterable[bytes]", response.streaming_content), session)
     else:
         response.streaming_content = _finishing(cast("Iterable[bytes]", response.streaming_content), session)
     return response
+
+
+def _streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
+    """Say whether the application makes the body while it is sent, which it does not of a file."""
+    return isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None
 
 
 def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]:
@@ -188,18 +192,9 @@ def _failure_logged() -> Iterator[None]:
         _logger.exception("a session could not be ended after its request had failed")
 
 
-async def _unbroken(commit: Coroutine[Any, Any, R]) -> R:
-    """
-    Take *commit* to its end even if the visitor leaves meanwhile, when Django cancels the request.
-
-    A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
-    """
-    task = asyncio.ensure_future(commit)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+def _answer_instead(error: StoreError | LostWriteError, session: DjangoSession) -> HttpResponseBase:
+    """Answer for a request whose session could not be read or written: with the cookies of what was saved before."""
+    return _with_headers(_answer(error), session, ResponseHeaders(vary=True))
 
 
 def _answer(error: Exception) -> HttpResponse:

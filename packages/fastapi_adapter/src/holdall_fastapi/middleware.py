@@ -5,9 +5,8 @@ It makes the session of each request and WebSocket from the Cookie header, and a
 headers when they pass on their way out. What it asks for is decided in the core.
 """
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+from holdall.steps import unbroken
 
 __all__ = ["SESSIONS", "SessionMiddleware"]
 
@@ -85,6 +85,12 @@ class SessionMiddleware:
             if error is None:
                 raise
             await _refuse(error, scope, send)
+        except GeneratorExit:
+            # The event loop has ended before us, so nothing can be waited for.
+            raise
+        except BaseException:
+            await exchange.break_off()
+            raise
         else:
             await exchange.end()
 
@@ -112,7 +118,7 @@ class _Exchange:
         kind = message["type"]
         if not self._started:
             if kind in _HEADERS_LEAVE:
-                wanted = await self._commit(message.get("status", 200))
+                wanted = await self._commit(message)
                 self._started = True
                 if wanted.vary:
                     message = _with_headers(message, wanted)
@@ -158,8 +164,17 @@ class _Exchange:
         error = self._commit_error or exc
         return error if isinstance(error, StoreError | LostWriteError) and not self._started else None
 
-    async def _commit(self, status: int) -> ResponseHeaders:
-        commit = self._sessions.commit_async(self._session, status=status, in_thread=to_thread.run_sync)
+    async def break_off(self) -> None:
+        """Do when the request is cancelled what a visitor who leaves makes us do, or nobody would hear of a logout."""
+        try:
+            await (_unbroken(self.end()) if self._sessions.waits else self.end())
+        except StoreError:
+            _logger.exception("a session could not be ended after its request had been cancelled")
+
+    async def _commit(self, start: Message) -> ResponseHeaders:
+        commit = self._sessions.commit_async(
+            self._session, status=start.get("status", 200), streams=_streams(start), in_thread=to_thread.run_sync
+        )
         try:
             return await (_unbroken(commit) if self._sessions.waits and self._session.accessed else commit)
         except (StoreError, LostWriteError) as exc:
@@ -167,32 +182,19 @@ class _Exchange:
             raise
 
 
-async def _unbroken(commit: Coroutine[Any, Any, R]) -> R:
-    """
-    Take *commit* to its end even if the request is cancelled meanwhile.
-
-    A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        steps: Awaitable[R] = commit
-    else:
-        steps = _in_own_task(commit)
+async def _unbroken(work: Coroutine[Any, Any, R]) -> R:
+    """Take *work* to its end even if the request is cancelled meanwhile, by asyncio or by anyio."""
     with CancelScope(shield=True):
-        answer = await steps
-    # Not in the block: by its type a scope may swallow what is raised in it. This one does not.
-    return answer  # noqa: RET504  # pyright: ignore[reportReturnType, reportPossiblyUnboundVariable]
+        answer = await unbroken(work)
+    return answer  # noqa: RET504  # not in the block: by its type a scope may swallow what is raised in it
 
 
-async def _in_own_task(commit: Coroutine[Any, Any, R]) -> R:
-    # The scope holds off anyio's cancellation; a task's own cancel() only another task outlives.
-    task = asyncio.ensure_future(commit)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+def _streams(message: Message) -> bool:
+    """Say whether the application makes the body when its headers have gone: it does not say how long that is."""
+    status = message.get("status", 200)
+    if message["type"] == "websocket.accept" or status < 200 or status in (204, 304):
+        return False
+    return all(name != b"content-length" for name, _ in message.get("headers", ()))
 
 
 def _with_headers(message: Message, wanted: ResponseHeaders) -> Message:
@@ -234,6 +236,6 @@ async def _refuse(error: StoreError | LostWriteError, scope: Scope, send: Send) 
             return
         prefix = "websocket."
     body = status.phrase.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body)), _VARY]
     await send({"type": f"{prefix}http.response.start", "status": status.value, "headers": headers})
     await send({"type": f"{prefix}http.response.body", "body": body})

@@ -4,7 +4,7 @@ Plug's verbs as functions of a request or a WebSocket, for those who prefer them
 Each takes the connection first. They are those of ``Session`` under longer names; only ``fetch_session`` waits.
 """
 
-from typing import Annotated, Any, overload
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import Depends
@@ -34,7 +34,7 @@ async def fetch_session(connection: HTTPConnection) -> Session:
         ConfigurationError: No ``SessionMiddleware`` stands before the handler.
         StoreError: The backend failed.
     """
-    session = get_session(connection)
+    session = _session(connection)
     sessions: Sessions = connection.scope[SESSIONS]
     await sessions.load_async(session, in_thread=to_thread.run_sync)
     return session
@@ -44,36 +44,37 @@ async def fetch_session(connection: HTTPConnection) -> Session:
 SessionDep = Annotated[Session, Depends(fetch_session)]
 
 
-@overload
-def get_session(connection: HTTPConnection) -> Session: ...
-@overload
-def get_session(connection: HTTPConnection, key: str, default: Any = None) -> Any: ...
 def get_session(connection: HTTPConnection, key: str | None = None, default: Any = None) -> Any:
-    """Return the session, or what stands in it under *key*; *default* only where the key is not there."""
-    session = connection.scope.get("session")
-    if not isinstance(session, Session):
-        msg = "the request has no session of ours: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
-        raise ConfigurationError(msg)
-    return session if key is None else session.get(key, default)
+    """Return the value under *key*, or *default* where there is none; without a key, all of it as a ``dict``."""
+    session = _session(connection)
+    return dict(session) if key is None else session.get(key, default)
 
 
 def put_session(connection: HTTPConnection, key: str, value: Any) -> None:
     """Set *key*."""
-    get_session(connection).put(key, value)
+    _session(connection).put(key, value)
 
 
 def delete_session(connection: HTTPConnection, key: str) -> None:
     """Remove *key*, whether or not it is there."""
-    get_session(connection).delete(key)
+    _session(connection).delete(key)
 
 
 def clear_session(connection: HTTPConnection) -> None:
     """Remove all keys."""
-    get_session(connection).clear()
+    _session(connection).clear()
 
 
 def configure_session(
     connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Any
 ) -> None:
     """Say what becomes of the session, or how its cookie is set: ``renew``, ``drop``, ``ignore``, any cookie option."""
-    get_session(connection).configure(option, value, **options)
+    _session(connection).configure(option, value, **options)
+
+
+def _session(connection: HTTPConnection) -> Session:
+    session = connection.scope.get("session")
+    if not isinstance(session, Session):
+        msg = "the request has no session of ours: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
+        raise ConfigurationError(msg)
+    return session

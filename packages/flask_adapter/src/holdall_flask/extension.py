@@ -6,12 +6,11 @@ What the body still changes is saved at its end.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
 from functools import partial
 from itertools import chain
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app
+from flask import Flask, Request, Response, current_app, g
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
@@ -25,13 +24,14 @@ from holdall import (
     Sessions,
     StoreError,
 )
+from holdall.lifetimes import absolute_timeout
 from holdall.session import Phase
 from holdall_flask.session import FlaskSession
 
 __all__ = ["Holdall"]
 
-# What a session lives at all, unless it is to live longer than that unused.
-_ABSOLUTE_TIMEOUT = timedelta(days=30)
+# The session of the request, among what Flask keeps for it.
+_OPENED = "_holdall_session"
 
 
 class Holdall:
@@ -59,7 +59,9 @@ class Holdall:
         """
         if self._sessions is not None:
             self._sessions.prepare("sync")
-        app.session_interface = _Interface(self._sessions)
+        interface = _Interface(self._sessions)
+        app.session_interface = interface
+        app.teardown_request(interface.end)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
         app.register_error_handler(SessionError, _answer)
 
@@ -77,7 +79,10 @@ class _Interface(SessionInterface):
             sessions.prepare("sync")
             self._sessions = sessions
         cookies = request.environ.get("HTTP_COOKIE", "")
-        return cast("FlaskSession", sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession))
+        session = cast("FlaskSession", sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession))
+        # Not found through flask.session at the end: copies of the request's context share that, and end before it.
+        setattr(g, _OPENED, session)
+        return session
 
     def is_null_session(self, obj: object) -> bool:
         # Flask saves what it has even if none could be opened.
@@ -86,9 +91,11 @@ class _Interface(SessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         sessions, opened = cast("Sessions", self._sessions), cast("FlaskSession", session)
         try:
-            headers = sessions.commit(opened, status=response.status_code)
+            streams = response.is_streamed and not response.direct_passthrough
+            headers = sessions.commit(opened, status=response.status_code, streams=streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
+            _add(ResponseHeaders(vary=True), response)
             return
         _add(headers, response)
         finish = partial(sessions.finish, opened)
@@ -97,10 +104,21 @@ class _Interface(SessionInterface):
         if response.direct_passthrough:
             # The server takes such a body, a file, as it is, and nobody hears of its end.
             opened.phase = Phase.CLOSED
-        elif response.is_streamed:
+        elif streams:
             # Before the last byte goes, so that who has read the answer finds in the session what it said.
             body = cast("Iterable[bytes]", response.response)
             response.response = ClosingIterator(chain(body, _then(finish)), getattr(body, "close", None))
+
+    def end(self, error: BaseException | None) -> None:
+        """End a request that got no response: its exception was let through to the server, or to a test."""
+        session = g.pop(_OPENED, None)
+        if session is None or session.phase is not Phase.OPEN:
+            return
+        try:
+            cast("Sessions", self._sessions).abandon(session)
+        except StoreError:
+            # The failure that came first is the one to tell of.
+            current_app.logger.exception("A session could not be ended after its request had failed.")
 
     def _configured(self, app: Flask) -> Sessions:
         """Return sessions by Flask's own settings."""
@@ -113,7 +131,7 @@ class _Interface(SessionInterface):
                 fallbacks=app.config.get("SECRET_KEY_FALLBACKS") or (),
                 weak_secrets=app.debug or app.testing,
                 idle_timeout=lifetime,
-                absolute_timeout=max(lifetime, _ABSOLUTE_TIMEOUT) if refresh else lifetime,
+                absolute_timeout=absolute_timeout(lifetime) if refresh else lifetime,
                 domain=self.get_cookie_domain(app),
                 path=self.get_cookie_path(app),
                 http_only=self.get_cookie_httponly(app),

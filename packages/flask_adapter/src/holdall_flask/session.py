@@ -7,11 +7,9 @@ from typing import Any
 from flask.sessions import SessionMixin
 
 from holdall import Session
+from holdall.lifetimes import permanent_max_age
 
 __all__ = ["FlaskSession"]
-
-# Browsers keep no cookie for longer than 400 days (RFC 6265bis, section 5.5).
-_LONGEST = timedelta(days=400)
 
 
 class FlaskSession(Session, SessionMixin):
@@ -46,5 +44,5 @@ class FlaskSession(Session, SessionMixin):
         data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
     ) -> tuple[timedelta | None, int | None]:
         if data.get("_permanent") and max_age is None:
-            max_age = int(min(idle_timeout or _LONGEST, _LONGEST).total_seconds())
+            return idle_timeout, permanent_max_age(idle_timeout)
         return idle_timeout, max_age

@@ -132,6 +132,7 @@ class FailureTests(AdapterSuite, sealed=True):
 
         assert answer.status == 503
         assert answer.cookies == []
+        assert answer.vary.count("cookie") == 1
 
     def test_a_request_without_a_cookie_needs_no_backend(self, visit_failing: Visit, failing: FailingTable) -> None:
         visitor = visit_failing()

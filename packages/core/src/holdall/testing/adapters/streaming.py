@@ -31,6 +31,15 @@ class StreamingTests(AdapterSuite, sealed=True):
 
         assert answer.later == {"results": [1]}
 
+    def test_what_reads_the_session_in_its_body_alone_sends_vary_too(self, visitor: Visitor) -> None:
+        visitor.does(["put", "n", 1])
+
+        answer = _streams(visitor, later=[["get", "n"]])
+
+        assert answer.later == {"results": [1]}
+        assert answer.vary.count("cookie") == 1
+        assert answer.cache_control == []
+
     @pytest.mark.parametrize("first", [[], [["get", "n"]], [["put", "n", 2]]], ids=["untouched", "read", "written"])
     @pytest.mark.parametrize(
         "change",

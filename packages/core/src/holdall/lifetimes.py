@@ -1,0 +1,20 @@
+"""What a session lives by the settings of a framework, which know but one limit: how long it lives unused."""
+
+from datetime import timedelta
+
+__all__ = ["absolute_timeout", "permanent_max_age"]
+
+_MONTH = timedelta(days=30)
+
+# Browsers keep no cookie for longer (RFC 6265bis, section 5.5).
+_LONGEST = timedelta(days=400)
+
+
+def absolute_timeout(idle_timeout: timedelta | None) -> timedelta:
+    """Return how long a session may live at all: 30 days, or as long as it may live unused."""
+    return _MONTH if idle_timeout is None else max(_MONTH, idle_timeout)
+
+
+def permanent_max_age(idle_timeout: timedelta | None) -> int:
+    """Return the seconds that a browser is to keep the cookie of a session that outlives its closing."""
+    return int((_LONGEST if idle_timeout is None else min(_LONGEST, idle_timeout)).total_seconds())
