@@ -186,7 +186,8 @@ async def _unbroken(work: Coroutine[Any, Any, R]) -> R:
     """Take *work* to its end even if the request is cancelled meanwhile, by asyncio or by anyio."""
     with CancelScope(shield=True):
         answer = await unbroken(work)
-    return answer  # noqa: RET504  # not in the block: by its type a scope may swallow what is raised in it
+    # Not in the block: by its type a scope may swallow what is raised in it. This one does not.
+    return answer  # noqa: RET504  # pyright: ignore[reportReturnType, reportPossiblyUnboundVariable]
 
 
 def _streams(message: Message) -> bool:
