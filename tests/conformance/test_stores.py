@@ -6,6 +6,7 @@ import pytest
 
 from holdall import AsyncStore, AsyncTableStore, CookieStore, MemoryTable, TableStore
 from holdall.formats import NativeFormat
+from holdall.formats._json import PlainJSON
 from holdall.testing import FakeClock, StoreConformance, as_async
 
 SECRET = secrets.token_hex(32)
@@ -40,6 +41,14 @@ class TestRowsInMemory(StoreConformance):
     @pytest.fixture
     def store(self, clock: FakeClock) -> AsyncStore:
         return as_async(TableStore(MemoryTable(clock=clock)))
+
+
+class TestRowsOfPlainJSON(StoreConformance):
+    beyond_json = False
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> AsyncStore:
+        return as_async(TableStore(MemoryTable(clock=clock), serializer=PlainJSON()))
 
 
 class TestSealedRows(StoreConformance):

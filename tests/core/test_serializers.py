@@ -252,6 +252,12 @@ def test_what_is_not_an_object_is_refused(payload: bytes) -> None:
         TaggedJSON().loads(payload)
 
 
+@pytest.mark.parametrize("payload", [b'{"a":1}x', b'{"a":1}{"a":2}'])
+def test_what_follows_the_object_is_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError, match="something follows"):
+        TaggedJSON().loads(payload)
+
+
 def test_times_keep_their_offset_and_naive_ones_stay_naive() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
     data = {"aware": datetime(2026, 1, 1, tzinfo=east), "naive": time(1, 2, 3, 4), "day": date(2026, 1, 1)}

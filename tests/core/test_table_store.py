@@ -2,9 +2,10 @@
 
 import asyncio
 import hashlib
+import operator
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -78,6 +79,22 @@ def request(sessions: Sessions, sid: str, act: Callable[[Any], Any] = len) -> An
     session = sessions.fetch(f"sid={sid}")
     act(session)
     return sessions.commit(session)
+
+
+def test_a_serializer_need_not_know_how_to_check_one_value(clock: FakeClock) -> None:
+    class OfNumbers:
+        def dumps(self, data: Mapping[str, Any]) -> bytes:
+            return " ".join(f"{key}={operator.index(value)}" for key, value in data.items()).encode()
+
+        def loads(self, payload: bytes) -> dict[str, Any]:
+            return {key: int(value) for key, _, value in (each.partition("=") for each in payload.decode().split())}
+
+    sessions = Sessions(TableStore(MemoryTable(clock=clock), serializer=OfNumbers()), key="sid", clock=clock)
+    sid = begin(sessions, cart=1)
+
+    assert sessions.resume(sid) == {"cart": 1}
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        sessions.resume(sid)["cart"] = ["apple"]
 
 
 def test_an_id_is_256_random_bits(sessions: Sessions) -> None:
@@ -308,6 +325,17 @@ def test_a_row_that_ends_between_a_conflict_and_the_next_try_is_gone(sessions: S
     request(sessions, sid, lambda session: session.put("lang", "de"))
     read = table.read
     table.read = lambda digest: table.delete(digest) and read(digest)  # type: ignore[method-assign]  # the race itself
+
+    assert sessions.commit(slow).cookie is None
+    assert len(table) == 0
+
+
+def test_a_logout_that_comes_after_the_end_begins_nothing(sessions: Sessions, table: Watched) -> None:
+    sid = begin(sessions, user_id=7)
+    slow = sessions.fetch(f"sid={sid}")
+    slow.logout()
+    slow["lang"] = "de"
+    request(sessions, sid, lambda session: session.configure(drop=True))
 
     assert sessions.commit(slow).cookie is None
     assert len(table) == 0

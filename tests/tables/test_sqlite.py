@@ -127,6 +127,11 @@ def test_a_forked_process_opens_a_connection_of_its_own(sqlite: SQLiteTable, clo
     assert sqlite.replace(b"1" * 32, _row(clock, b"parent", 3), version=2) is _DONE
 
 
+def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="neither 'NORMAL' nor 'FULL'"):
+        SQLiteTable(path, synchronous="SOMETIMES")
+
+
 def test_a_file_of_another_program_is_refused_and_left_alone(path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE session (mine)")

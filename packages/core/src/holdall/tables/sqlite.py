@@ -191,7 +191,7 @@ class SQLiteTable:
         held: _Held | None = getattr(self._local, "held", None)
         if held is not None and held.pid == os.getpid():
             return held.connection
-        if held is not None:
+        if held is not None:  # pragma: no cover  # so it is in a forked process, where nobody counts
             # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
             _left_to_the_parent.append(held)
         held = self._local.held = _Held(self._open())
@@ -224,7 +224,7 @@ class _Held:
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
-    if pid == os.getpid():
+    if pid == os.getpid():  # pragma: no branch  # it is another in a forked process, where nobody counts
         connection.close()
 
 
