@@ -768,16 +768,22 @@ def test_a_body_that_is_not_awaited_may_change_a_row_under_asgi(table: MemoryTab
     assert outside.fetch(cookie)["n"] == 2
 
 
+class SlowTable(Awaited):
+    """A table whose deletions wait until they may go on."""
+
+    def __init__(self, table: MemoryTable) -> None:
+        super().__init__(table)
+        self.deleting, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+        self.deleting.set()
+        await self.go_on.wait()
+        return self.sync.delete(digest, tombstone=tombstone)
+
+
 def test_a_renewal_is_finished_though_the_visitor_has_left(table: MemoryTable) -> None:
-    removed, go_on = asyncio.Event(), asyncio.Event()
-
-    class Slow(Awaited):
-        async def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
-            removed.set()
-            await go_on.wait()
-            return self.sync.delete(digest, tombstone=tombstone)
-
-    sessions = Sessions(AsyncTableStore(Slow(table)), key="sid", principal_key="user_id")
+    slow = SlowTable(table)
+    sessions = Sessions(AsyncTableStore(slow), key="sid", principal_key="user_id")
     cookie = init_test_session(Sessions(TableStore(table), key="sid", principal_key="user_id"), {"user_id": 7})
 
     async def view(request: HttpRequest) -> HttpResponse:
@@ -787,16 +793,42 @@ def test_a_renewal_is_finished_though_the_visitor_has_left(table: MemoryTable) -
     async def visit() -> None:
         request = RequestFactory().get("/", headers={"cookie": cookie})
         answer = asyncio.create_task(SessionMiddleware(view)(request))
-        await removed.wait()
+        await slow.deleting.wait()
         answer.cancel()
         await asyncio.sleep(0)
-        go_on.set()
+        slow.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await answer
 
     with override_settings(HOLDALL={"sessions": sessions}):
         asyncio.run(visit())
     assert len(table.find("7")) == 1
+
+
+def test_a_logout_is_finished_however_often_the_request_is_cancelled(table: MemoryTable) -> None:
+    slow, flushed = SlowTable(table), asyncio.Event()
+    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        request.session.flush()
+        flushed.set()
+        await asyncio.Event().wait()
+
+    async def visit() -> None:
+        request = RequestFactory().get("/", headers={"cookie": cookie})
+        answer = asyncio.create_task(SessionMiddleware(view)(request))
+        await flushed.wait()
+        answer.cancel()
+        await slow.deleting.wait()
+        answer.cancel()
+        await asyncio.sleep(0)
+        slow.go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await answer
+
+    with override_settings(HOLDALL={"sessions": Sessions(AsyncTableStore(slow), key="sid")}):
+        asyncio.run(visit())
+    assert len(table) == 0
 
 
 # What fails.

@@ -180,7 +180,7 @@ def _abandon(session: object) -> None:
 async def _abandon_async(session: object) -> None:
     if isinstance(session, DjangoSession):
         with _failure_logged():
-            await configured_sessions().abandon_async(session)
+            await unbroken(configured_sessions().abandon_async(session))
 
 
 @contextmanager
