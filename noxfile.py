@@ -37,8 +37,8 @@ PYTHONS = list(dict.fromkeys((*PROMISED, "3.14", "3.14t", RUNNING)))
 
 # What this process may use, and of many no more than pays: each worker has servers of its own.
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# A file's tests stay together, for they share servers.
-PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadfile"]
+# tests/conftest.py says which tests stay together.
+PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadgroup"]
 # What is drawn at random is drawn in full once; elsewhere only what depends on the Python or on a version shall show.
 FEWER = {"HOLDALL_EXAMPLES": "100", "HOLDALL_FUZZED": "2000"}
 # All orders of three requests, and many clients at real servers, are the same ones everywhere and take minutes.

@@ -12,6 +12,17 @@ from servers.redis import cluster, old_redis, valkey
 
 __all__ = ["cluster", "old_redis", "postgres", "valkey"]
 
+#: Where each test takes long and needs no server, so that several processes can share them out.
+_APART = ("formats", "test_interleavings.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one process where pytest-xdist runs several, for they share servers."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if not any(name in item.path.parts for name in _APART):
+                item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
 
 class Visitor:
     """A browser and the thinnest of adapters, which drives the core alone."""
