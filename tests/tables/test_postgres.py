@@ -31,7 +31,7 @@ from servers.processes import free_port, wait_until
 
 DAY = timedelta(days=1)
 DIGEST = b"1" * 32
-MOMENT = timedelta(milliseconds=300)
+MOMENT = timedelta(seconds=2)
 _DONE = Replacement.REPLACED
 _DOCS = Path(__file__).parents[2] / "docs"
 

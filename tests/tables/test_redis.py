@@ -577,7 +577,7 @@ def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
     open_table: Open, start: Start, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     server = start(*IN_MEMORY)
-    table = open_table(f"{server.url}?socket_timeout=0.1")
+    table = open_table(f"{server.url}?socket_timeout=1")
     runner.run(_awaited(table.insert(DIGEST, new_row(clock))))
     connections = server.client.info("stats")["total_connections_received"]
 
