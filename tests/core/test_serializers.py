@@ -1,5 +1,6 @@
 """Values as bytes and back."""
 
+import json
 import sys
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -13,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from holdall import serializers
 from holdall.serializers import TaggedJSON
 
 TEXT = st.text(st.characters(codec=None, categories=None))  # lone surrogates among it
@@ -268,3 +270,19 @@ def test_times_keep_their_offset_and_naive_ones_stay_naive() -> None:
     assert loaded["aware"].utcoffset() == timedelta(hours=5, minutes=30)
     assert loaded["naive"].tzinfo is None
     assert str(loaded["price"]) == "1.10"
+
+
+def test_where_json_has_no_encoder_in_c_the_bytes_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"user": 7, "name": "Zoë", "cart": [1, 2.5, None, True, {"a": "b"}], "when": date(2026, 1, 31)}
+    in_c = TaggedJSON().dumps(data)
+
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    monkeypatch.setattr(serializers, "_encode", serializers._encoder())
+
+    assert TaggedJSON().dumps(data) == in_c
+    with pytest.raises(TypeError, match="ratio"):
+        TaggedJSON().dumps({"ratio": float("nan")})
+
+
+def test_cpython_still_has_the_encoder_in_c_that_is_made_once() -> None:
+    assert sys.implementation.name != "cpython" or json.encoder.c_make_encoder is not None

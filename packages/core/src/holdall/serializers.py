@@ -75,7 +75,8 @@ class TaggedJSON:
 def _encoder() -> Callable[[Any], str]:
     """Return a function from plain values to compact JSON."""
     make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # pragma: no cover  # CPython has it, other Pythons have not
+    if make is None:
+        # CPython has it, other Pythons have not.
         return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
     # What JSONEncoder.encode makes anew in each call, which takes as long as the session of most visitors does.
     # Without its list of what it is in the middle of, a circle ends as a RecursionError.
