@@ -226,7 +226,7 @@ class AwaitedTable:
     async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         return await self._do("replace", digest, row, version=version)
 
-    async def touch(self, digest: bytes, expires: datetime) -> bool:
+    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._do("touch", digest, expires)
 
     async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:

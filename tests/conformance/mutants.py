@@ -43,7 +43,7 @@ class ReplacesCreatedAndPrincipal(MemoryTable):
 
 
 class TouchesBackwards(MemoryTable):
-    def touch(self, digest: bytes, expires: datetime) -> bool:
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         with self._lock:
             present = self._live(digest, self.clock())
             if present is not None:

@@ -923,7 +923,7 @@ def test_changes_are_true_if_there_are_any() -> None:
     "value",
     [
         Get("secret", "_shop"),
-        Put(None, Draft({"secret": 1}, Changes({}), NOON, NOON), "_shop"),
+        Put(None, Draft({"secret": 1}, Changes({}), NOON, NOON, NOON), "_shop"),
         Delete(stored("secret"), "_shop"),
         Fetched(stored("secret")),
         stored("secret"),

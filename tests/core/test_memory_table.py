@@ -31,7 +31,7 @@ def test_the_least_recently_used_row_goes_when_it_is_full(clock: FakeClock) -> N
     for number in range(3):
         table.insert(digest(number), row(clock))
     table.read(digest(0))
-    table.touch(digest(1), clock() + 2 * HOUR)
+    table.touch(digest(1), clock() + 2 * HOUR, seen=clock())
 
     assert table.insert(digest(3), row(clock))
 
@@ -118,7 +118,7 @@ def test_every_write_sweeps_a_little(table: MemoryTable, clock: FakeClock, verb:
         case "replace":
             table.replace(digest(0), row(clock), version=1)
         case "touch":
-            table.touch(digest(0), clock() + HOUR)
+            table.touch(digest(0), clock() + HOUR, seen=clock())
         case _:
             table.delete(digest(99))
 
@@ -140,8 +140,8 @@ def test_sweep_takes_the_expired_rows_of_this_minute_too_up_to_its_limit(table: 
 
 def test_what_was_touched_is_not_swept_at_its_old_time(table: MemoryTable, clock: FakeClock) -> None:
     table.insert(digest(0), row(clock))
-    table.touch(digest(0), clock() + 3 * HOUR)
-    table.touch(digest(0), clock() + 2 * HOUR)
+    table.touch(digest(0), clock() + 3 * HOUR, seen=clock())
+    table.touch(digest(0), clock() + 2 * HOUR, seen=clock())
     clock.advance(2 * HOUR + timedelta(minutes=1))
 
     assert table.sweep() == 0

@@ -49,9 +49,9 @@ class AsyncMemoryTable:
         await asyncio.sleep(0)
         return self._table.replace(digest, row, version=version)
 
-    async def touch(self, digest: bytes, expires: datetime) -> bool:
+    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         await asyncio.sleep(0)
-        return self._table.touch(digest, expires)
+        return self._table.touch(digest, expires, seen=seen)
 
     async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         await asyncio.sleep(0)

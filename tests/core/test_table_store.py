@@ -39,9 +39,9 @@ class Watched(MemoryTable):
             self.before_replace.pop()()
         return super().replace(digest, row, version=version)
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         self.written += 1
-        return super().touch(digest, expires)
+        return super().touch(digest, expires, seen=seen)
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         self.written += 1
@@ -436,7 +436,10 @@ def test_a_touch_carries_no_data(sessions: Sessions, table: Watched, clock: Fake
 
 def test_a_store_does_not_show_itself() -> None:
     store = TableStore(MemoryTable(), sealed=True)
-    draft = Draft({"secret": 1}, Changes({"secret": 1}), FakeClock()(), FakeClock()() + timedelta(days=1))
+    now = FakeClock()()
+    draft = Draft({"secret": 1}, Changes({"secret": 1}), now, now + timedelta(days=1), now)
+        {"secret": 1}, Changes({"secret": 1}), FakeClock()(), FakeClock()() + timedelta(days=1), FakeClock()()
+    )
     step = next(store.steps.put(None, draft, key="sid"))
 
     assert repr(step) == f"<{type(step).__name__}>"

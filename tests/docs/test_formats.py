@@ -102,7 +102,7 @@ def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
     table = MemoryTable(clock=lambda: START)
     store = TableStore(table, sealed=True, random=drawing(vector["sid"], vector["nonce"]))
 
-    stored = store.put(None, Draft(data, Changes(data), START, END), key="sid")
+    stored = store.put(None, Draft(data, Changes(data), START, END, START), key="sid")
 
     assert (stored.cookie, stored.log_id) == (vector["cookie"], vector["log_id"])
     row = table.read(bytes.fromhex(vector["digest"]))

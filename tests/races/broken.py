@@ -70,7 +70,7 @@ class TouchRevives(MemoryTable):
             self.__dict__.setdefault("seen", {})[digest] = row
         return row
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         self._rows.pop(digest, None)
         return super().insert(digest, self.__dict__["seen"][digest]._replace(expires=expires))
 

@@ -55,7 +55,7 @@ def test_eight_threads_leave_the_table_in_order(clock: FakeClock) -> None:
                         answer = table.replace(each, row(clock, version=version + 1), version=version)
                         done["replaced"] += answer is Replacement.REPLACED
                 case 2:
-                    done["touched"] += table.touch(each, clock() + chance.randrange(1, 5) * HOUR)
+                    done["touched"] += table.touch(each, clock() + chance.randrange(1, 5) * HOUR, seen=clock())
                 case 3:
                     tombstone = clock() + HOUR if chance.random() < 0.3 else None
                     done["deleted"] += table.delete(each, tombstone=tombstone) is not None

@@ -324,7 +324,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         assert await table.insert(digest, new_row(clock, principal="7"))
         assert await table.read(digest)
         assert await table.replace(digest, new_row(clock, b"more", version=2), version=1) is _DONE
-        assert await table.touch(digest, later)
+        assert await table.touch(digest, later, seen=clock())
         assert await table.find("7")
         assert await table.delete(digest)
 

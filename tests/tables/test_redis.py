@@ -367,7 +367,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         await table.insert(digest, new_row(clock))
         await table.read(digest)
         await table.replace(digest, new_row(clock, version=2), version=1)
-        await table.touch(digest, later)
+        await table.touch(digest, later, seen=clock())
         await table.delete(digest, tombstone=later)
 
     # The first connects, and loads the scripts where they are not there yet.
@@ -392,7 +392,7 @@ def test_scripts_that_the_server_has_lost_are_loaded_again(
         valkey.client.script_flush()
         assert await table.replace(DIGEST, new_row(clock, version=2), version=1) is _DONE
         valkey.client.script_flush()
-        assert await table.touch(DIGEST, clock() + 2 * DAY)
+        assert await table.touch(DIGEST, clock() + 2 * DAY, seen=clock())
         valkey.client.script_flush()
         assert [each.digest for each in await table.find("7")] == [DIGEST]
         valkey.client.script_flush()
@@ -440,7 +440,7 @@ def test_the_server_removes_a_row_by_itself_an_hour_after_its_end(
         return seconds - 5 < valkey.client.ttl(key) <= seconds
 
     assert lives(24 * hour + hour)
-    table.touch(DIGEST, clock() + 2 * DAY)
+    table.touch(DIGEST, clock() + 2 * DAY, seen=clock())
     assert lives(48 * hour + hour)
     table.replace(DIGEST, new_row(clock, version=2), version=1)
     assert lives(24 * hour + hour)
@@ -570,7 +570,7 @@ def test_a_connection_that_the_server_has_closed_is_made_anew(
         valkey.client.client_kill_filter(_type="normal", skipme=True)
         # An event loop hears of it before it turns to the next request.
         runner.run(asyncio.sleep(0))
-        assert runner.run(_awaited(table.touch(DIGEST, clock() + DAY)))
+        assert runner.run(_awaited(table.touch(DIGEST, clock() + DAY, seen=clock())))
 
 
 def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(

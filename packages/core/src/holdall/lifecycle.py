@@ -208,7 +208,7 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
         # A long body may outlast the limit that was stored when it began.
         idle_timeout, _ = _lifetime(session, policy)
         expires = _expiry(stored.created, now, idle_timeout, policy)
-        draft = _draft(policy, changes.over(stored.data), changes, stored.created, expires)
+        draft = _draft(policy, changes.over(stored.data), changes, stored.created, expires, now)
         written = yield Put(stored, draft, policy.key)
         if written is None:
             # No error page can be sent any more, whatever was configured.
@@ -292,7 +292,7 @@ def _begin(
 ) -> Steps[ResponseHeaders]:
     """Put *data* into a session never in use."""
     idle_timeout, max_age = _lifetime(session, policy)
-    draft = _draft(policy, data, changes, created, _expiry(created, now, idle_timeout, policy))
+    draft = _draft(policy, data, changes, created, _expiry(created, now, idle_timeout, policy), now)
     if succeeds is not None:
         draft = draft._replace(succeeds=succeeds)
     return (yield from _put(session, policy, None, draft, max_age, now))
@@ -316,7 +316,7 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     if not (wrote or due or changed or stored.rewrite):
         session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
-    draft = _draft(policy, data, changes, stored.created, expires)
+    draft = _draft(policy, data, changes, stored.created, expires, now)
     if changed:
         draft = draft._replace(limits=True)
     resend = changed or (due and max_age is not None)
@@ -439,10 +439,17 @@ def _has_ended(stored: Stored, policy: Policy, now: datetime) -> bool:
     return policy.absolute_timeout is not None and stored.created + policy.absolute_timeout <= now
 
 
-def _draft(policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, expires: datetime) -> Draft:
+def _draft(
+    policy: Policy, data: dict[str, Any], changes: Changes, created: datetime, expires: datetime, now: datetime
+) -> Draft:
     # Stores count whole seconds; all of them are told the same.
     return Draft(
-        data, changes, created.replace(microsecond=0), expires.replace(microsecond=0), _principal(data, policy)
+        data,
+        changes,
+        created.replace(microsecond=0),
+        expires.replace(microsecond=0),
+        now.replace(microsecond=0),
+        _principal(data, policy),
     )
 
 

@@ -83,7 +83,9 @@ class Draft(NamedTuple):
     Attributes:
         data: All of it, as this request sees it.
         changes: This request's part in it, to be laid over what others wrote meanwhile.
+        seen: When the request came.
         principal: Whose session it is, as text; ``None`` for nobody's.
+        device: What the visitor uses, as text, for a session that is to be listed with it.
         limits: This request has changed how long the session lives, so that its expiry outranks another's.
         succeeds: What a new session was renewed from, where both are the same visitor's.
     """
@@ -92,7 +94,9 @@ class Draft(NamedTuple):
     changes: Changes
     created: datetime
     expires: datetime
+    seen: datetime
     principal: str | None = None
+    device: str | None = None
     limits: bool = False
     succeeds: Succession | None = None
 

@@ -75,13 +75,14 @@ class Replace(NamedTuple):
 
 @discreet
 class Touch(NamedTuple):
-    """Move a row's expiry forward."""
+    """Move a row's times forward."""
 
     digest: bytes
     expires: datetime
+    seen: datetime
 
     def on(self, table: Any) -> Any:
-        return table.touch(self.digest, self.expires)
+        return table.touch(self.digest, self.expires, seen=self.seen)
 
 
 @discreet
@@ -124,7 +125,7 @@ class TableSteps:
             return (yield from self._insert(draft))
         sid, digest = stored.cookie, _digest(stored.cookie)
         if not draft.changes:
-            alive = yield Touch(digest, draft.expires)
+            alive = yield Touch(digest, draft.expires, draft.seen)
             return stored._replace(expires=draft.expires) if alive else None
         data, version = draft.data, stored.version or 0
         for _ in range(_MOST_CONFLICTS):
@@ -172,7 +173,7 @@ class TableSteps:
     def _succeed(self, succession: Succession, digest: bytes) -> Steps[bool]:
         """Say where a renewed session has gone. If it was ended meanwhile, end it there and return ``False``."""
         old = succession.stored
-        signpost = Row(digest, 1, succession.until, old.created)
+        signpost = Row(digest, 0, succession.until, old.created)
         if (yield Insert(_signpost(_digest(old.cookie)), signpost)):
             return True
         yield Remove(digest, None)
@@ -184,7 +185,7 @@ class TableSteps:
         if row is None or not row.is_tombstone:
             return False
         signpost = _signpost(digest)
-        if (yield Insert(signpost, Row(b"", 1, row.expires, row.created))):
+        if (yield Insert(signpost, Row(b"", 0, row.expires, row.created))):
             # The renewal is under way and ends it when it finds this; a login is, and goes on.
             return False
         row = yield Read(signpost)
@@ -207,7 +208,7 @@ class TableSteps:
         if self.sealed:
             nonce = self.random(_NONCE_BYTES)
             payload = nonce + _box(sid).encrypt(nonce, payload, None)
-        return Row(payload, version, draft.expires, draft.created, draft.principal)
+        return Row(payload, version, draft.expires, draft.created, draft.principal, draft.device, draft.seen)
 
     def _stored(self, sid: str, row: Row) -> Stored | None:
         payload = row.data

@@ -23,10 +23,13 @@ class Row(NamedTuple):
 
     Attributes:
         data: The session's data, serialized; sealed where the table is outside of the process.
-        version: Counts the writes from 1; 0 marks a tombstone, all that is left of a renewed id.
+        version: Counts the writes from 1; 0 marks what is no session: a tombstone, all that is left of a renewed
+            id, or another note of the store's.
         expires: When the row is gone, in UTC and whole seconds.
         created: When the session began, in UTC and whole seconds. A ``replace`` leaves it as it was.
-        principal: Whose session it is. A ``replace`` leaves it as it was.
+        principal: Whose session it is, or was. A ``replace`` leaves it as it was.
+        device: What it was begun with, for its owner to recognize it by, as text. A ``replace`` leaves it as it was.
+        seen: When it was last used, in UTC and whole seconds, as far as that was written.
     """
 
     data: bytes
@@ -34,10 +37,12 @@ class Row(NamedTuple):
     expires: datetime
     created: datetime
     principal: str | None = None
+    device: str | None = None
+    seen: datetime | None = None
 
     @property
     def is_tombstone(self) -> bool:
-        """Whether this only says that an id was renewed a moment ago."""
+        """Whether this is no session any more: its id was renewed a moment ago."""
         return self.version == 0
 
 
@@ -51,11 +56,14 @@ class Replacement(Enum):
 
 @discreet
 class Listed(NamedTuple):
-    """One of a principal's rows."""
+    """One of a principal's rows, all but its data. A tombstone is listed too: its session may live on elsewhere."""
 
     digest: bytes
     created: datetime
     expires: datetime
+    device: str | None = None
+    seen: datetime | None = None
+    is_tombstone: bool = False
 
     @property
     def handle(self) -> str:
@@ -94,20 +102,25 @@ class Table(Protocol):
         """Put *row* in the place of a live row of this *version*. Where none is, none is made."""
         ...
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
-        """Move a live row's expiry forward, never back, data and version unchanged. Return whether there is one."""
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        """Move a live row's times forward, never back, data and version unchanged. Return whether there is one."""
         ...
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         """
         Remove the live row and return it as it last was; ``None`` if there is none.
 
-        Where it was a tombstone stays until then, if asked for; where nothing was, none is made.
+        Where it was a tombstone stays until then, if asked for, which keeps the principal; where nothing was, none
+        is made.
         """
         ...
 
     def find(self, principal: str) -> Sequence[Listed]:
-        """Return the live rows of *principal*, oldest first."""
+        """Return the rows of *principal* that have not expired, tombstones among them, oldest first."""
+        ...
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        """Remove up to *limit* rows *created* then or before, tombstones among them, and return how many."""
         ...
 
     def sweep(self, limit: int = 1000) -> int:
@@ -130,10 +143,12 @@ class AsyncTable(Protocol):
 
     async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement: ...
 
-    async def touch(self, digest: bytes, expires: datetime) -> bool: ...
+    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool: ...
 
     async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None: ...
 
     async def find(self, principal: str) -> Sequence[Listed]: ...
+
+    async def clear(self, began_by: datetime, limit: int = 1000) -> int: ...
 
     async def sweep(self, limit: int = 1000) -> int: ...

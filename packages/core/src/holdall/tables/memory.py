@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from heapq import heappop, heappush
+from itertools import islice
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
@@ -114,21 +115,23 @@ class MemoryTable:
                 return Replacement.GONE
             if present.version != version:
                 return Replacement.CONFLICT
-            self._rows[digest] = Row(row.data, row.version, row.expires, present.created, present.principal)
+            self._rows[digest] = Row(
+                row.data, row.version, row.expires, present.created, present.principal, present.device, row.seen
+            )
             self._rows.move_to_end(digest)
             self._move_due(digest, present.expires, row.expires)
             self._sweep(now, _SWEPT_PER_WRITE)
         return Replacement.REPLACED
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         now = self.clock()
         with self._lock:
             present = self._live(digest, now)
             if present is None:
                 return False
-            if expires > present.expires:
-                self._rows[digest] = present._replace(expires=expires)
-                self._move_due(digest, present.expires, expires)
+            later = max(expires, present.expires)
+            self._rows[digest] = present._replace(expires=later, seen=max(seen, present.seen or seen))
+            self._move_due(digest, present.expires, later)
             self._rows.move_to_end(digest)
             self._sweep(now, _SWEPT_PER_WRITE)
         return True
@@ -140,7 +143,7 @@ class MemoryTable:
             if present is not None:
                 self._remove(digest, present)
                 if tombstone is not None:
-                    self._add(digest, Row(b"", 0, tombstone, present.created))
+                    self._add(digest, Row(b"", 0, tombstone, present.created, present.principal))
             self._sweep(now, _SWEPT_PER_WRITE)
         return present
 
@@ -148,8 +151,20 @@ class MemoryTable:
         now = self.clock()
         with self._lock:
             rows = [(digest, self._rows[digest]) for digest in self._of.get(principal, ())]
-        listed = [Listed(digest, row.created, row.expires) for digest, row in rows if row.expires > now]
+        listed = [
+            Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
+            for digest, row in rows
+            if row.expires > now
+        ]
         return sorted(listed, key=lambda each: each.created)
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        with self._lock:
+            begun = (each for each in self._rows.items() if each[1].created <= began_by)
+            chosen = list(islice(begun, limit))
+            for digest, row in chosen:
+                self._remove(digest, row)
+        return len(chosen)
 
     def sweep(self, limit: int = 1000) -> int:
         now = self.clock()

@@ -46,11 +46,11 @@ _GRID_SECONDS = 3600
 _WRITES_PER_SWEEP = 64
 _SWEPT_AT_ONCE = 256
 
-_LAYOUT = "holdall layout 1"
+_LAYOUT = "holdall layout 2"
 
 #: What ``create_schema`` does, for those who migrate by hand. Sealed data does not get smaller by compression, and
-#: room in each page lets a row be rewritten beside itself, without a word to the indexes. A principal is bytes, for not
-#: every text is one to PostgreSQL.
+#: room in each page lets a row be rewritten beside itself, without a word to the indexes. Principals and devices are
+#: bytes, for not every text is one to PostgreSQL.
 SCHEMA: LiteralString = f"""
 CREATE TABLE holdall_session (
     digest bytea PRIMARY KEY,
@@ -59,6 +59,8 @@ CREATE TABLE holdall_session (
     expires bigint NOT NULL,
     created bigint NOT NULL,
     principal bytea,
+    device bytea,
+    seen bigint,
     due bigint NOT NULL
 ) WITH (fillfactor = 85);
 ALTER TABLE holdall_session ALTER data SET STORAGE EXTERNAL;
@@ -77,20 +79,21 @@ SELECT obj_description(present, 'pg_class') FROM to_regclass('holdall_session') 
 """
 
 _READ: LiteralString = """
-SELECT data, version, expires, created, principal FROM holdall_session
+SELECT data, version, expires, created, principal, device, seen FROM holdall_session
 WHERE digest = %(digest)s AND expires > %(now)s
 """
 _INSERT: LiteralString = """
-INSERT INTO holdall_session (digest, data, version, expires, created, principal, due)
-VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(due)s)
+INSERT INTO holdall_session (digest, data, version, expires, created, principal, device, seen, due)
+VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(device)s, %(seen)s, %(due)s)
 ON CONFLICT (digest) DO UPDATE
 SET data = excluded.data, version = excluded.version, expires = excluded.expires, created = excluded.created,
-    principal = excluded.principal, due = excluded.due
+    principal = excluded.principal, device = excluded.device, seen = excluded.seen, due = excluded.due
 WHERE holdall_session.expires <= %(now)s
 RETURNING true
 """
 _REPLACE: LiteralString = """
-UPDATE holdall_session SET data = %(data)s, version = %(version)s, expires = %(expires)s, due = %(due)s
+UPDATE holdall_session
+SET data = %(data)s, version = %(version)s, expires = %(expires)s, seen = %(seen)s, due = %(due)s
 WHERE digest = %(digest)s AND version = %(old_version)s AND version > 0 AND expires > %(now)s
 RETURNING true
 """
@@ -98,29 +101,37 @@ _IS_LIVE: LiteralString = """
 SELECT true FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 """
 _TOUCH: LiteralString = """
-UPDATE holdall_session SET expires = greatest(expires, %(expires)s), due = greatest(due, %(due)s)
+UPDATE holdall_session
+SET expires = greatest(expires, %(expires)s), due = greatest(due, %(due)s), seen = greatest(seen, %(seen)s)
 WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING true
 """
 _DELETE: LiteralString = """
 DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-RETURNING data, version, expires, created, principal
+RETURNING data, version, expires, created, principal, device, seen
 """
 # The lock makes the row that is returned the very one that is buried.
 _BURY: LiteralString = """
 WITH live AS (
-    SELECT digest, data, version, expires, created, principal FROM holdall_session
+    SELECT digest, data, version, expires, created, principal, device, seen FROM holdall_session
     WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
     FOR UPDATE
 )
-UPDATE holdall_session SET data = '', version = 0, expires = %(expires)s, due = %(due)s, principal = NULL
+UPDATE holdall_session SET data = '', version = 0, expires = %(expires)s, due = %(due)s, device = NULL, seen = NULL
 FROM live WHERE holdall_session.digest = live.digest
-RETURNING live.data, live.version, live.expires, live.created, live.principal
+RETURNING live.data, live.version, live.expires, live.created, live.principal, live.device, live.seen
 """
 _FIND: LiteralString = """
-SELECT digest, created, expires FROM holdall_session
+SELECT digest, created, expires, device, seen, version FROM holdall_session
 WHERE principal = %(principal)s AND expires > %(now)s
 ORDER BY created, digest
+"""
+_CLEAR: LiteralString = """
+WITH begun AS MATERIALIZED (
+    SELECT digest FROM holdall_session WHERE created <= %(began_by)s LIMIT %(limit)s FOR UPDATE
+)
+DELETE FROM holdall_session USING begun WHERE holdall_session.digest = begun.digest
+RETURNING true
 """
 # What another sweep or a write is at is left to it: nobody waits.
 _SWEEP: LiteralString = """
@@ -173,7 +184,9 @@ class _Verbs:
             version=Int8(row.version),
             expires=_seconds(row.expires),
             created=_seconds(row.created),
-            principal=None if row.principal is None else row.principal.encode(),
+            principal=_bytes(row.principal),
+            device=_bytes(row.device),
+            seen=_seconds_or_none(row.seen),
             due=_due(row.expires),
             now=self._now(),
         )
@@ -189,6 +202,7 @@ class _Verbs:
             version=Int8(row.version),
             old_version=Int8(version),
             expires=_seconds(row.expires),
+            seen=_seconds_or_none(row.seen),
             due=_due(row.expires),
             now=now,
         )
@@ -197,9 +211,14 @@ class _Verbs:
         live = yield from self._execute(_IS_LIVE, digest=digest, now=now)
         return Replacement.CONFLICT if live else Replacement.GONE
 
-    def touch(self, digest: bytes, expires: datetime) -> Steps[bool]:
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Steps[bool]:
         touched = yield from self._execute(
-            _TOUCH, digest=digest, expires=_seconds(expires), due=_due(expires), now=self._now()
+            _TOUCH,
+            digest=digest,
+            expires=_seconds(expires),
+            due=_due(expires),
+            seen=_seconds(seen),
+            now=self._now(),
         )
         return bool(touched)
 
@@ -214,7 +233,14 @@ class _Verbs:
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
         found = yield from self._execute(_FIND, principal=principal.encode(), now=self._now())
-        return [Listed(digest, _time(created), _time(expires)) for digest, created, expires in found]
+        return [
+            Listed(digest, _time(created), _time(expires), _text(device), _time_or_none(seen), version == 0)
+            for digest, created, expires, device, seen, version in found
+        ]
+
+    def clear(self, began_by: datetime, limit: int) -> Steps[int]:
+        cleared = yield from self._execute(_CLEAR, began_by=_seconds(began_by), limit=Int8(limit))
+        return len(cleared)
 
     def sweep(self, limit: int) -> Steps[int]:
         now = self._now()
@@ -357,14 +383,17 @@ class PostgresTable:
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         return self._run(self._verbs.replace(digest, row, version=version))
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
-        return self._run(self._verbs.touch(digest, expires))
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        return self._run(self._verbs.touch(digest, expires, seen=seen))
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         return self._run(self._verbs.delete(digest, tombstone=tombstone))
 
     def find(self, principal: str) -> Sequence[Listed]:
         return self._run(self._verbs.find(principal))
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return self._run(self._verbs.clear(began_by, limit))
 
     def sweep(self, limit: int = 1000) -> int:
         return self._run(self._verbs.sweep(limit))
@@ -418,14 +447,17 @@ class AsyncPostgresTable:
     async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         return await self._run(self._verbs.replace(digest, row, version=version))
 
-    async def touch(self, digest: bytes, expires: datetime) -> bool:
-        return await self._run(self._verbs.touch(digest, expires))
+    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        return await self._run(self._verbs.touch(digest, expires, seen=seen))
 
     async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         return await self._run(self._verbs.delete(digest, tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         return await self._run(self._verbs.find(principal))
+
+    async def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return await self._run(self._verbs.clear(began_by, limit))
 
     async def sweep(self, limit: int = 1000) -> int:
         return await self._run(self._verbs.sweep(limit))
@@ -522,14 +554,31 @@ def _failure(exc: psycopg.Error) -> StoreError:
 
 
 def _row(found: Sequence[Any]) -> Row | None:
-    for data, version, expires, created, principal in found:
-        return Row(data, version, _time(expires), _time(created), None if principal is None else principal.decode())
+    for data, version, expires, created, principal, device, seen in found:
+        last = _time_or_none(seen)
+        return Row(data, version, _time(expires), _time(created), _text(principal), _text(device), last)
     return None
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode()
+
+
+def _text(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode()
 
 
 def _seconds(time: datetime) -> Int8:
     # Of one size whatever its value, so that each statement is prepared once.
     return Int8(int(time.timestamp()))
+
+
+def _seconds_or_none(time: datetime | None) -> Int8 | None:
+    return None if time is None else _seconds(time)
+
+
+def _time_or_none(seconds: int | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)
 
 
 def _time(seconds: int) -> datetime:

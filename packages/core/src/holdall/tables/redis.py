@@ -6,8 +6,10 @@ whether a row is live is told by our clock. The steps are written once; ``RedisT
 in how they take them.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from holdall._discreet import discreet
@@ -39,6 +41,9 @@ _SETTLED_SECONDS = 60
 # With more entries than this a login looks at so many of them, and takes out those whose rows have ended.
 _LISTED_AT_EASE = 16
 
+# How many keys a clearing looks at in one round trip.
+_SCANNED = 1000
+
 # How long one waits for the server, or for a connection that others have in use, where a URL says nothing else.
 _PATIENCE_SECONDS = 5
 
@@ -47,9 +52,9 @@ _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 _FAILURES = (RedisError, RedisClusterException)
 
-# A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal).
-_FIELDS = ("d", "v", "e", "c", "p")
-_LISTED_FIELDS = ("p", "c", "e")
+# A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal), f(rom which device), s(een).
+_FIELDS = ("d", "v", "e", "c", "p", "f", "s")
+_LISTED_FIELDS = ("p", "c", "e", "f", "s", "v")
 
 # Each is about one key, so that a cluster takes it too. ARGV[1] is the time by our clock, ARGV[2] how long the server
 # is to keep the key.
@@ -69,12 +74,14 @@ local present = redis.call('HMGET', KEYS[1], 'v', 'e')
 if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 'GONE' end
 if present[1] ~= ARGV[3] then return 'CONFLICT' end
 redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', ARGV[5], 'e', ARGV[6])
+if ARGV[7] then redis.call('HSET', KEYS[1], 's', ARGV[7]) else redis.call('HDEL', KEYS[1], 's') end
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 'REPLACED'
 """,
     "touch": """
-local present = redis.call('HMGET', KEYS[1], 'v', 'e')
+local present = redis.call('HMGET', KEYS[1], 'v', 'e', 's')
 if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 0 end
+if not present[3] or tonumber(ARGV[4]) > tonumber(present[3]) then redis.call('HSET', KEYS[1], 's', ARGV[4]) end
 if tonumber(ARGV[3]) > tonumber(present[2]) then
   redis.call('HSET', KEYS[1], 'e', ARGV[3])
   redis.call('EXPIRE', KEYS[1], ARGV[2])
@@ -84,11 +91,12 @@ return 1
     # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
     # write as well.
     "delete": """
-local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p')
+local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p', 'f', 's')
 if not present[2] or present[2] == '0' or tonumber(present[3]) <= tonumber(ARGV[1]) then return false end
 redis.call('DEL', KEYS[1])
 if ARGV[2] then
   redis.call('HSET', KEYS[1], 'd', '', 'v', '0', 'e', ARGV[3], 'c', present[4])
+  if present[5] then redis.call('HSET', KEYS[1], 'p', present[5]) end
   redis.call('EXPIRE', KEYS[1], ARGV[2])
 end
 return present
@@ -123,7 +131,7 @@ class Do(NamedTuple):
     """Have the server do a command."""
 
     command: str
-    key: str
+    key: str | bytes
     values: tuple[Any, ...]
 
     def on(self, server: "_Server") -> Any:
@@ -143,6 +151,29 @@ class DoAll(NamedTuple):
         return pipeline.execute()
 
 
+class Keys:
+    """Have the server name its keys that match a pattern, some each time that this step is taken."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._found: Any = None
+
+    def on(self, server: "_Server") -> Any:
+        if self._found is None:
+            # A cluster's client goes through all nodes.
+            self._found = server.client.scan_iter(match=self._pattern, count=_SCANNED)
+        return _awaited(self._found) if isinstance(self._found, AsyncIterator) else list(islice(self._found, _SCANNED))
+
+
+async def _awaited(found: AsyncIterator[bytes]) -> list[bytes]:
+    some: list[bytes] = []
+    async for key in found:
+        some.append(key)
+        if len(some) == _SCANNED:
+            break
+    return some
+
+
 class _Verbs:
     """What each verb of a table asks of the server."""
 
@@ -157,6 +188,10 @@ class _Verbs:
     def insert(self, digest: bytes, row: Row) -> Steps[bool]:
         now = self._now()
         fields: list[Any] = ["d", row.data, "v", row.version, "e", _seconds(row.expires), "c", _seconds(row.created)]
+        if row.device is not None:
+            fields += ["f", row.device]
+        if row.seen is not None:
+            fields += ["s", _seconds(row.seen)]
         if row.principal is not None:
             fields += ["p", row.principal]
             # Before the row, so that no session lives that its principal's index does not list. What the index lists
@@ -168,14 +203,15 @@ class _Verbs:
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Steps[Replacement]:
         now, expires = self._now(), _seconds(row.expires)
-        values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires)
+        seen = () if row.seen is None else (_seconds(row.seen),)
+        values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires, *seen)
         answer = yield Evaluate("replace", self._key(digest), values)
         return Replacement[answer.decode()]
 
-    def touch(self, digest: bytes, expires: datetime) -> Steps[bool]:
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Steps[bool]:
         now = self._now()
-        touched = yield Evaluate("touch", self._key(digest), (now, _time_to_live(expires, now), _seconds(expires)))
-        return bool(touched)
+        values = (now, _time_to_live(expires, now), _seconds(expires), _seconds(seen))
+        return bool((yield Evaluate("touch", self._key(digest), values)))
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
         now = self._now()
@@ -188,6 +224,17 @@ class _Verbs:
         living = yield from self._living(principal, entries)
         return sorted(living, key=lambda each: each.created)
 
+    def clear(self, began_by: datetime, limit: int) -> Steps[int]:
+        cleared = 0
+        keys = Keys(_literal(self._prefix) + "session:*")
+        while cleared < limit and (some := (yield keys)):
+            created = yield DoAll(tuple(Do("HGET", key, ("c",)) for key in some))
+            # Under one digest all rows began together, so that nothing can have come between.
+            begun = [key for key, time in zip(some, created, strict=True) if time and int(time) <= _seconds(began_by)]
+            if begun:
+                cleared += sum((yield DoAll(tuple(Do("UNLINK", key, ()) for key in begun[: limit - cleared]))))
+        return cleared
+
     def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[Listed]]:
         """Return what lives of an index's *entries*, digests and times by turns, and take out what does not."""
         if not entries:
@@ -196,9 +243,8 @@ class _Verbs:
         rows = yield DoAll(tuple(Do("HMGET", self._key(digest), _LISTED_FIELDS) for digest in since))
         now = self._now()
         living = [
-            Listed(digest, _time(created), _time(expires))
-            for digest, (owner, created, expires) in zip(since, rows, strict=True)
-            # A tombstone has no owner.
+            Listed(digest, _time(created), _time(expires), _text(device), _time_or_none(seen), version == b"0")
+            for digest, (owner, created, expires, device, seen, version) in zip(since, rows, strict=True)
             if owner is not None and owner.decode() == principal and int(expires) > now
         ]
         # The row of a new entry may be on its way.
@@ -263,14 +309,17 @@ class RedisTable:
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         return self._run(self._verbs.replace(digest, row, version=version))
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
-        return self._run(self._verbs.touch(digest, expires))
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        return self._run(self._verbs.touch(digest, expires, seen=seen))
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         return self._run(self._verbs.delete(digest, tombstone=tombstone))
 
     def find(self, principal: str) -> Sequence[Listed]:
         return self._run(self._verbs.find(principal))
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return self._run(self._verbs.clear(began_by, limit))
 
     def sweep(self, limit: int = 1000) -> int:
         """Return 0: the server removes what has expired by itself."""
@@ -306,14 +355,17 @@ class AsyncRedisTable:
     async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         return await self._run(self._verbs.replace(digest, row, version=version))
 
-    async def touch(self, digest: bytes, expires: datetime) -> bool:
-        return await self._run(self._verbs.touch(digest, expires))
+    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        return await self._run(self._verbs.touch(digest, expires, seen=seen))
 
     async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         return await self._run(self._verbs.delete(digest, tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         return await self._run(self._verbs.find(principal))
+
+    async def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return await self._run(self._verbs.clear(began_by, limit))
 
     async def sweep(self, limit: int = 1000) -> int:
         """Return 0: the server removes what has expired by itself."""
@@ -373,10 +425,24 @@ def _failure(exc: Exception) -> StoreError:
 
 
 def _row(fields: Sequence[Any]) -> Row | None:
-    data, version, expires, created, principal = fields
+    data, version, expires, created, principal, device, seen = fields
     if version is None:
         return None
-    return Row(data, int(version), _time(expires), _time(created), None if principal is None else principal.decode())
+    last = _time_or_none(seen)
+    return Row(data, int(version), _time(expires), _time(created), _text(principal), _text(device), last)
+
+
+def _literal(text: str) -> str:
+    """Return the pattern that *text* alone matches."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", text)
+
+
+def _text(stored: bytes | None) -> str | None:
+    return None if stored is None else stored.decode()
+
+
+def _time_or_none(seconds: bytes | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)
 
 
 def _time_to_live(expires: datetime, now: int) -> int:

@@ -23,7 +23,7 @@ __all__ = ["SQLiteTable"]
 
 # In the file's header: whose file it is ("hold" in ASCII), and of which layout.
 _APPLICATION_ID = 0x686F6C64
-_LAYOUT = 1
+_LAYOUT = 2
 
 # Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
 _GRID_SECONDS = 3600
@@ -39,38 +39,45 @@ CREATE TABLE session (
     expires INTEGER NOT NULL,
     created INTEGER NOT NULL,
     principal TEXT,
+    device TEXT,
+    seen INTEGER,
     due INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX session_due ON session (due);
 CREATE INDEX session_principal ON session (principal) WHERE principal IS NOT NULL
 """
 
-_READ = "SELECT data, version, expires, created, principal FROM session WHERE digest = ? AND expires > ?"
+_READ = "SELECT data, version, expires, created, principal, device, seen FROM session WHERE digest = ? AND expires > ?"
 _INSERT = """
-INSERT INTO session (digest, data, version, expires, created, principal, due)
-VALUES (:digest, :data, :version, :expires, :created, :principal, :due)
+INSERT INTO session (digest, data, version, expires, created, principal, device, seen, due)
+VALUES (:digest, :data, :version, :expires, :created, :principal, :device, :seen, :due)
 ON CONFLICT (digest) DO UPDATE
-SET data = :data, version = :version, expires = :expires, created = :created, principal = :principal, due = :due
+SET data = :data, version = :version, expires = :expires, created = :created, principal = :principal,
+    device = :device, seen = :seen, due = :due
 WHERE session.expires <= :now
 """
 _REPLACE = """
-UPDATE session SET data = :data, version = :version, expires = :expires, due = :due
+UPDATE session SET data = :data, version = :version, expires = :expires, seen = :seen, due = :due
 WHERE digest = :digest AND version = :old_version AND version > 0 AND expires > :now
 """
 _TOUCH = """
-UPDATE session SET expires = max(expires, :expires), due = max(due, :due)
+UPDATE session SET expires = max(expires, :expires), due = max(due, :due), seen = max(ifnull(seen, :seen), :seen)
 WHERE digest = :digest AND version > 0 AND expires > :now
 """
 _LIVE = """
-SELECT data, version, expires, created, principal FROM session
+SELECT data, version, expires, created, principal, device, seen FROM session
 WHERE digest = :digest AND version > 0 AND expires > :now
 """
 _DELETE = """
 DELETE FROM session WHERE digest = :digest AND version > 0 AND expires > :now
-RETURNING data, version, expires, created, principal
+RETURNING data, version, expires, created, principal, device, seen
 """
-_BURY = "UPDATE session SET data = x'', version = 0, expires = ?, due = ?, principal = NULL WHERE digest = ?"
-_FIND = "SELECT digest, created, expires FROM session WHERE principal = ? AND expires > ? ORDER BY created, digest"
+_BURY = "UPDATE session SET data = x'', version = 0, expires = ?, due = ?, device = NULL, seen = NULL WHERE digest = ?"
+_FIND = """
+SELECT digest, created, expires, device, seen, version FROM session
+WHERE principal = ? AND expires > ? ORDER BY created, digest
+"""
+_CLEAR = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE created <= ? LIMIT ?)"
 _SWEEP = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE due <= :now LIMIT :limit)"
 _SWEEP_TO_THE_SECOND = """
 DELETE FROM session WHERE digest IN (
@@ -135,9 +142,9 @@ class SQLiteTable:
         live = self._execute(_LIVE, {"digest": digest, "now": now}).fetchone()
         return Replacement.GONE if live is None else Replacement.CONFLICT
 
-    def touch(self, digest: bytes, expires: datetime) -> bool:
-        values = {"digest": digest, "now": self._now(), "expires": _seconds(expires), "due": _due(expires)}
-        return self._execute(_TOUCH, values).rowcount == 1
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        times = {"now": self._now(), "expires": _seconds(expires), "due": _due(expires), "seen": _seconds(seen)}
+        return self._execute(_TOUCH, {"digest": digest, **times}).rowcount == 1
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         which = {"digest": digest, "now": self._now()}
@@ -152,7 +159,13 @@ class SQLiteTable:
 
     def find(self, principal: str) -> Sequence[Listed]:
         found = self._execute(_FIND, (principal, self._now())).fetchall()
-        return [Listed(digest, _time(created), _time(expires)) for digest, created, expires in found]
+        return [
+            Listed(digest, _time(created), _time(expires), device, None if seen is None else _time(seen), version == 0)
+            for digest, created, expires, device, seen, version in found
+        ]
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return self._execute(_CLEAR, (_seconds(began_by), limit)).rowcount
 
     def sweep(self, limit: int = 1000) -> int:
         now = self._now()
@@ -294,13 +307,18 @@ def _values(digest: bytes, row: Row, now: int) -> dict[str, object]:
         "expires": _seconds(row.expires),
         "created": _seconds(row.created),
         "principal": row.principal,
+        "device": row.device,
+        "seen": None if row.seen is None else _seconds(row.seen),
         "due": _due(row.expires),
         "now": now,
     }
 
 
-def _row(data: bytes, version: int, expires: int, created: int, principal: str | None) -> Row:
-    return Row(data, version, _time(expires), _time(created), principal)
+def _row(
+    data: bytes, version: int, expires: int, created: int, principal: str | None, device: str | None, seen: int | None
+) -> Row:
+    last = None if seen is None else _time(seen)
+    return Row(data, version, _time(expires), _time(created), principal, device, last)
 
 
 def _seconds(time: datetime) -> int:

@@ -208,7 +208,7 @@ class _Run:
     async def _begin_session(self) -> str:
         """Let a visitor come, and some time pass, so that the next request moves the expiry."""
         now = self._clock()
-        draft = Draft(_BEFORE, Changes(_BEFORE), now, now + _IDLE_TIMEOUT)
+        draft = Draft(_BEFORE, Changes(_BEFORE), now, now + _IDLE_TIMEOUT, now)
         stored = await self._store.put(None, draft, key=_KEY)
         assert stored is not None
         self._clock.advance(_IDLE_TIMEOUT / 2)

@@ -35,7 +35,7 @@ class StoreSuite(Suite):
 async def begin(store: AsyncStore, clock: Clock, data: Mapping[str, Any], principal: str | None = None) -> Stored:
     """Put *data* into a session never in use, which lives for an hour."""
     now = clock()
-    stored = await store.put(None, Draft(dict(data), Changes(data), now, now + HOUR, principal), key=KEY)
+    stored = await store.put(None, Draft(dict(data), Changes(data), now, now + HOUR, now, principal), key=KEY)
     assert stored is not None, "a new session was not stored"
     return stored
 
@@ -51,7 +51,7 @@ async def change(
 ) -> Stored | None:
     """Write changes to a session as a request does that has read *stored*; none of them only moves the expiry."""
     changes = Changes(put or {}, delete, clear)
-    draft = Draft(changes.over(stored.data), changes, stored.created, stored.created + lives)
+    draft = Draft(changes.over(stored.data), changes, stored.created, stored.created + lives, stored.created)
     return await store.put(stored, draft, key=KEY)
 
 

@@ -21,6 +21,7 @@ _SLOTS = st.integers(0, 2)
 _DATA = st.binary(max_size=4)
 _LIVES = st.integers(1, 200).map(lambda seconds: timedelta(seconds=seconds))
 _PRINCIPALS = st.sampled_from([None, 0, 1])
+_DEVICES = st.none() | st.sampled_from(["", "a \N{TELEPHONE SIGN} at 192.0.2.1"])
 _VERSIONS = st.integers(0, 3)
 
 
@@ -52,11 +53,11 @@ class _Machine(RuleBasedStateMachine):
         self._principals = [new_principal() for _ in range(2)]
         self._model: dict[bytes, Row] = {}
 
-    @rule(slot=_SLOTS, data=_DATA, lives=_LIVES, principal=_PRINCIPALS)
-    def insert(self, slot: int, data: bytes, lives: timedelta, principal: int | None) -> None:
+    @rule(slot=_SLOTS, data=_DATA, lives=_LIVES, principal=_PRINCIPALS, device=_DEVICES)
+    def insert(self, slot: int, data: bytes, lives: timedelta, principal: int | None, device: str | None) -> None:
         digest, now = self._digests[slot], self._clock()
         owner = None if principal is None else self._principals[principal]
-        row = Row(data, 1, now + lives, now, owner)
+        row = Row(data, 1, now + lives, now, owner, device, now)
         expected = self._present(digest) is None
         if expected:
             self._model[digest] = row
@@ -68,21 +69,21 @@ class _Machine(RuleBasedStateMachine):
         live = self._live(digest)
         if live is not None and known:
             version = live.version
-        row = Row(data, version + 1, now + lives, now, "another")
+        row = Row(data, version + 1, now + lives, now, "another", "another", now)
         expected = Replacement.GONE
         if live is not None:
             expected = Replacement.REPLACED if live.version == version else Replacement.CONFLICT
         if live is not None and expected is Replacement.REPLACED:
-            self._model[digest] = row._replace(created=live.created, principal=live.principal)
+            self._model[digest] = row._replace(created=live.created, principal=live.principal, device=live.device)
         assert self._does(self._table.replace(digest, row, version=version)) is expected
 
     @rule(slot=_SLOTS, lives=_LIVES)
     def touch(self, slot: int, lives: timedelta) -> None:
-        digest, expires = self._digests[slot], self._clock() + lives
+        digest, now = self._digests[slot], self._clock()
         live = self._live(digest)
         if live is not None:
-            self._model[digest] = live._replace(expires=max(live.expires, expires))
-        assert self._does(self._table.touch(digest, expires)) is (live is not None)
+            self._model[digest] = live._replace(expires=max(live.expires, now + lives), seen=now)
+        assert self._does(self._table.touch(digest, now + lives, seen=now)) is (live is not None)
 
     @rule(slot=_SLOTS, lives=st.none() | _LIVES)
     def delete(self, slot: int, lives: timedelta | None) -> None:
@@ -92,7 +93,7 @@ class _Machine(RuleBasedStateMachine):
         if live is not None:
             del self._model[digest]
             if tombstone is not None:
-                self._model[digest] = Row(b"", 0, tombstone, live.created)
+                self._model[digest] = Row(b"", 0, tombstone, live.created, live.principal)
         assert self._does(self._table.delete(digest, tombstone=tombstone)) == live
 
     @rule(seconds=st.sampled_from([1, 59, 60, 61, 200]))
@@ -131,8 +132,12 @@ class _Machine(RuleBasedStateMachine):
         return None if row is None or row.is_tombstone else row
 
     def _listed(self, principal: str) -> list[Listed]:
-        live = {digest: row for digest in self._digests if (row := self._live(digest)) is not None}
-        return [Listed(digest, row.created, row.expires) for digest, row in live.items() if row.principal == principal]
+        present = {digest: row for digest in self._digests if (row := self._present(digest)) is not None}
+        return [
+            Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
+            for digest, row in present.items()
+            if row.principal == principal
+        ]
 
 
 def _essence(row: Row | None) -> Row | datetime | None:

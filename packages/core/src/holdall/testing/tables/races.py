@@ -86,7 +86,7 @@ class RaceTests(TableSuite, sealed=True):
                 if worker == 0:
                     return await table.delete(digest)
                 if worker == 1:
-                    return await table.touch(digest, clock() + 2 * HOUR)
+                    return await table.touch(digest, clock() + 2 * HOUR, seen=clock())
                 return await _increment(table, clock, digest)
 
             await _at_once(table, work)
@@ -101,7 +101,7 @@ class RaceTests(TableSuite, sealed=True):
         async def work(worker: int) -> None:
             for n in range(_ROUNDS):
                 if worker % 2:
-                    await table.touch(digest, row.expires + n * SECOND)
+                    await table.touch(digest, row.expires + n * SECOND, seen=clock())
                 else:
                     await _increment(table, clock, digest)
 

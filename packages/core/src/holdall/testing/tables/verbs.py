@@ -204,7 +204,7 @@ class VerbTests(TableSuite, sealed=True):
         await table.insert(digest, row)
         later = row.expires + HOUR
 
-        assert await table.touch(digest, later) is True
+        assert await table.touch(digest, later, seen=clock()) is True
         assert await table.read(digest) == row._replace(expires=later)
         assert await table.replace(digest, new_row(clock, version=4), version=3) is Replacement.REPLACED
 
@@ -212,13 +212,13 @@ class VerbTests(TableSuite, sealed=True):
         digest, row = new_digest(), new_row(clock)
         await table.insert(digest, row)
 
-        assert await table.touch(digest, row.expires - SECOND) is True
+        assert await table.touch(digest, row.expires - SECOND, seen=clock()) is True
         assert await table.read(digest) == row
 
     async def test_a_touched_row_outlives_its_first_expiry(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, lives=HOUR)
         await table.insert(digest, row)
-        await table.touch(digest, row.expires + HOUR)
+        await table.touch(digest, row.expires + HOUR, seen=clock())
         clock.advance(HOUR + SECOND)
         await table.sweep()
 
@@ -230,7 +230,7 @@ class VerbTests(TableSuite, sealed=True):
         await end(table, clock, digest)
         before = await table.read(digest)
 
-        assert await table.touch(digest, clock() + 24 * HOUR) is False
+        assert await table.touch(digest, clock() + 24 * HOUR, seen=clock()) is False
         assert await table.read(digest) == before
 
     # delete
@@ -318,7 +318,7 @@ class VerbTests(TableSuite, sealed=True):
         for digest in (touched, replaced):
             await table.insert(digest, new_row(clock, lives=HOUR, principal=principal))
         later = clock() + 2 * HOUR
-        await table.touch(touched, later)
+        await table.touch(touched, later, seen=clock())
         await table.replace(replaced, new_row(clock, version=2, lives=2 * HOUR), version=1)
 
         assert {each.expires for each in await table.find(principal)} == {later}
