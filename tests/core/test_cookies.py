@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, check_key, cookie_finder
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, check_key, cookie_finder
 from holdall.formats import NativeFormat
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,6 +66,16 @@ def test_a_nameless_cookie_that_mimics_ours_is_not_ours() -> None:
 
 def test_a_name_is_no_pattern() -> None:
     assert cookie_finder("a.b*c|d")("aXbbc=1; d=2; a.b*c|d=3") == ["3"]
+
+
+def test_what_came_under_a_former_name_stands_behind_what_came_under_the_present_one() -> None:
+    find = cookie_finder("_shop", ["_new", "_old"])
+
+    assert find("_old=a; _shop=b; x_old=c; _new=d; _old=e") == [
+        "b", FormerCookie("_new", "d"), FormerCookie("_old", "a"), FormerCookie("_old", "e")
+    ]  # fmt: skip
+    assert find(["_old=a", "_shop=b"]) == ["b", FormerCookie("_old", "a")]
+    assert find("") == []
 
 
 @given(st.text(), st.lists(st.text()))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session
-from holdall.cookies import CookieAttributes
+from holdall.cookies import CookieAttributes, FormerCookie
 from holdall.lifecycle import Delete, Get, Put, abandon, commit, fetch, finish
 from holdall.policy import Policy
 from holdall.session import Fetched, Phase
@@ -135,6 +135,25 @@ def test_beside_a_session_a_late_cookie_is_none(told: Told) -> None:
     steps.send(Missing("renewed", late=True))
 
     assert end(steps, stored("ours")) == Fetched(stored("ours"), late=False)
+
+
+def test_a_cookie_opens_under_the_former_name_that_it_came_under(told: Told) -> None:
+    steps = fetch(["tossed", FormerCookie("_old", "ours")], told.policy(), now=NOON)
+
+    assert next(steps) == Get("tossed", "_shop")
+    assert steps.send(Missing("unreadable")) == Get("ours", "_old")
+    assert end(steps, stored("ours")) == Fetched(stored("ours"), former="_old")
+    assert told == []
+
+
+@pytest.mark.parametrize("answer", [stored("ours"), Missing("renewed", late=True)])
+def test_beside_a_present_session_or_one_just_renewed_no_former_cookie_is_read(told: Told, answer: Any) -> None:
+    steps = fetch(["ours", FormerCookie("_old", "left behind")], told.policy(), now=NOON)
+    next(steps)
+
+    fetched = end(steps, answer)
+    assert fetched.former is None
+    assert (fetched.stored or fetched.renewed).cookie == "ours"  # type: ignore[union-attr]
 
 
 # Writing.

@@ -180,6 +180,16 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": TableStore(MemoryTable()), "table": "session"}, "a store given as an object does not take table"),
         ({"store": "table", "table": "session", "key": "a b"}, "cannot be a cookie's name"),
         ({"store": "table", "table": "session", "on_lost_write": "ignore"}, "neither 'report' nor 'raise'"),
+        (
+            {"store": "table", "table": "session", "former_keys": "_old"},
+            r"is one name: give a list of them, \['_old'\]",
+        ),
+        ({"store": "table", "table": "session", "former_keys": ["_shop"]}, "has the present key='_shop'"),
+        ({"store": "table", "table": "session", "former_keys": ["a b"]}, "key='a b' cannot be a cookie's name"),
+        (
+            {"store": "table", "table": "session", "former_keys": {"_old": {"samesite": "Lax"}}},
+            "a cookie in former_keys does not take samesite. It takes .*same_site",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], message: str) -> None:

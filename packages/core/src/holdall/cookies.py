@@ -11,14 +11,17 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache, partial
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
+from holdall._discreet import discreet
 from holdall.errors import ConfigurationError
 
 __all__ = [
     "MAX_COOKIE_BYTES",
     "CookieAttributes",
     "CookieOptions",
+    "FormerCookie",
+    "SentCookie",
     "SetCookie",
     "check_key",
     "cookie_finder",
@@ -190,13 +193,41 @@ class SetCookie:
         return f"<SetCookie {self.attributes.key}>"
 
 
-def cookie_finder(key: str) -> Callable[[str | Iterable[str]], list[str]]:
+@discreet
+class FormerCookie(NamedTuple):
+    """A value that came under *key*, a former name of the cookie."""
+
+    key: str
+    value: str
+
+
+#: The value of a cookie that a browser sent, under its present name or under a former one.
+SentCookie = str | FormerCookie
+
+
+def cookie_finder(key: str, former_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
     """
-    Return a function from the Cookie header, or all of them, to the values of the cookie *key*.
+    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of former ones.
 
     Names are compared in exact case, for a browser that let ``__HoSt-`` pass as another name does not vouch for it.
     Each value comes once, in the order sent; quotes belong to a value (RFC 6265, section 5.4, makes nothing of them).
     """
+    find = _finder(key)
+    finders = [(former, _finder(former)) for former in former_keys]
+    if not finders:
+        return find
+
+    def find_all(headers: str | Iterable[str]) -> list[SentCookie]:
+        header = headers if isinstance(headers, str) else ";".join(headers)
+        cookies = find(header)
+        for former, find_former in finders:
+            cookies += [FormerCookie(former, value) for value in find_former(header)]
+        return cookies
+
+    return find_all
+
+
+def _finder(key: str) -> Callable[[str | Iterable[str]], list[Any]]:
     pattern = re.compile(rf"(?:^|;)[ \t]*{re.escape(key)}[ \t]*=[ \t]*([^;]*)")
 
     def find(headers: str | Iterable[str]) -> list[str]:

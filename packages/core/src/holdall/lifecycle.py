@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from holdall._discreet import discreet
 from holdall.clock import NEVER
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, SetCookie
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, SentCookie, SetCookie
 from holdall.errors import CookieOverflowError, LostWriteError
 from holdall.policy import Policy
 from holdall.session import Fetched, Intent, Phase, Session, phase_after
@@ -109,19 +109,26 @@ _UNTOUCHED = ResponseHeaders()
 _LOOKED_AT = ResponseHeaders(vary=True)
 
 
-def fetch(cookies: Sequence[str], policy: Policy, *, now: datetime) -> Steps[Fetched]:
+def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> Steps[Fetched]:
     """
     Find the session among the values of our cookie.
 
     Several with our name mean that another host or path has set one too ("cookie tossing"): then the one
     that holds a session is taken, if exactly one does. Copies of one session, left where its path or domain
     was another once, count as one: what was written last expires last.
+
+    A cookie under a former name counts where none under a later one does. It opens under the name that it came under.
     """
     found: list[Stored] = []
     reason = "duplicate"
-    renewed = None
-    for cookie in cookies[:_MAX_DUPLICATES]:
-        answer = yield Get(cookie, policy.key)
+    renewed: Stored | None = None
+    former: str | None = None
+    for sent in cookies[:_MAX_DUPLICATES]:
+        key, cookie = sent if isinstance(sent, FormerCookie) else (None, sent)
+        if key != former and (found or renewed):
+            break
+        former = key
+        answer = yield Get(cookie, key or policy.key)
         if isinstance(answer, Missing):
             reason = answer.reason
             if answer.late:
@@ -131,18 +138,18 @@ def fetch(cookies: Sequence[str], policy: Policy, *, now: datetime) -> Steps[Fet
         else:
             found.append(answer)
     if len(found) == 1:
-        return Fetched(found[0])
+        return Fetched(found[0], former=former)
     if len({each.log_id for each in found}) == 1:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
-        return Fetched(newest, copies=True)
+        return Fetched(newest, copies=True, former=former)
     if found:
         reason = "duplicate"
     if cookies:
         policy.emit("expired" if reason == "expired" else "rejected", reason, "")
     if found:
         return Fetched()
-    return Fetched(late=renewed is not None, renewed=renewed)
+    return Fetched(late=renewed is not None, renewed=renewed, former=former)
 
 
 def pass_by(session: Session, *, streams: bool = False) -> ResponseHeaders:
@@ -239,8 +246,8 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
 
 
 def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHeaders]:
-    stored, copies = session.fetched.stored or session.fetched.renewed, session.fetched.copies
-    last = None if stored is None else (yield Delete(stored, policy.key))
+    stored, former = session.fetched.stored or session.fetched.renewed, _former_places(session, policy)
+    last = None if stored is None else (yield Delete(stored, session.fetched.former or policy.key))
     session.settle(None, Phase.CLOSED)
     if last is None:
         # There was no session, or it has ended meanwhile. What the browser holds by now may be
@@ -248,8 +255,7 @@ def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHead
         return _LOOKED_AT
     policy.emit("dropped", "", last.log_id)
     places = {each.place: each for each in (policy.attributes, policy.attributes.changed(session.overrides))}
-    cookies = [*_former_places(policy, copies=copies), *places.values()]
-    return ResponseHeaders(tuple(_expire(each, session, now) for each in cookies), vary=True)
+    return ResponseHeaders(tuple(_expire(each, session, now) for each in (*former, *places.values())), vary=True)
 
 
 def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, intent: Intent) -> Steps[ResponseHeaders]:
@@ -263,7 +269,7 @@ def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, in
     # Delete before put. If the put then fails, the visitor is signed out: a nuisance.
     # The other order can leave alive an id that an attacker planted: a breach.
     until = now + _GRACE
-    last = yield Delete(stored, policy.key, tombstone=until)
+    last = yield Delete(stored, session.fetched.former or policy.key, tombstone=until)
     if last is None and intent is Intent.LOGOUT:
         return (yield from _drop(session, policy, now))
     if last is None and _logs_in(session):
@@ -344,13 +350,14 @@ def _put(
         return _lost(session, policy, "ended", wrote=bool(draft.changes))
     cookies: tuple[SetCookie, ...] = ()
     # The same id is not sent twice: an answer that overtakes a login's would bring the old one back.
-    if resend or session.overrides or came is None or written.cookie != came.cookie:
+    moved = came is None or written.cookie != came.cookie or session.fetched.former is not None
+    if moved or resend or session.overrides:
         age = attributes.seconds if "max_age" in session.overrides else max_age
         if isinstance(age, datetime):
             age = int((age - now).total_seconds())
         cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age)
         _check_size(cookie, draft.data, policy)
-        former = _former_places(policy, copies=session.fetched.copies)
+        former = _former_places(session, policy)
         if came is not None and attributes.place != policy.attributes.place:
             former.append(policy.attributes)
         cookies = (*(_expire(each, session, now) for each in former), cookie)
@@ -402,9 +409,15 @@ def _logs_in(session: Session) -> bool:
     return session.principal is not None and session.principal != session.principal_before
 
 
-def _former_places(policy: Policy, *, copies: bool) -> list[CookieAttributes]:
-    """Return where copies of the cookie may be left over: a domain was added when the browser had one without."""
-    return [policy.attributes.changed({"domain": None})] if copies and policy.attributes.domain else []
+def _former_places(session: Session, policy: Policy) -> list[CookieAttributes]:
+    """Return where cookies of ours may be left over: without the domain that was added since, under former names."""
+    places = []
+    if session.fetched.copies and policy.attributes.domain:
+        places.append(policy.attributes.changed({"domain": None}))
+    if policy.former:
+        came = {cookie.key for cookie in session.cookies if isinstance(cookie, FormerCookie)}
+        places += [each for each in policy.former if each.key in came]
+    return places
 
 
 def _expiry(created: datetime, now: datetime, idle_timeout: timedelta | datetime | None, policy: Policy) -> datetime:

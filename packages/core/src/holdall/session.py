@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from holdall._discreet import discreet
-from holdall.cookies import OPTION_NAMES
+from holdall.cookies import OPTION_NAMES, SentCookie
 from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotFetchedError
 from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
@@ -50,12 +50,14 @@ class Fetched(NamedTuple):
         late: The cookie is that of a session renewed since the browser sent it.
         copies: The browser holds more than one cookie of it.
         renewed: What the late cookie stands for, without its data: it can still be ended.
+        former: The former name of the cookie, if it came under one.
     """
 
     stored: Stored | None = None
     late: bool = False
     copies: bool = False
     renewed: Stored | None = None
+    former: str | None = None
 
 
 def phase_after(stored: Stored | None) -> Phase:
@@ -101,16 +103,21 @@ class Session(MutableMapping[str, Any]):
     )
 
     def __init__(
-        self, cookies: Sequence[str] | Callable[[], Sequence[str]] = (), *, policy: Policy, https: bool = False
+        self,
+        cookies: Sequence[SentCookie] | Callable[[], Sequence[SentCookie]] = (),
+        *,
+        policy: Policy,
+        https: bool = False,
     ) -> None:
         """
         Make the session of a request; ``Sessions`` does this.
 
         Args:
-            cookies: The values that came under the session's key, or what finds them when they are asked for.
+            cookies: The values that came under the session's key, and then those under former ones, or what finds
+                them when they are asked for.
         """
         self._cookies = cookies
-        self._fetch: Callable[[Sequence[str]], Fetched] | None = None
+        self._fetch: Callable[[Sequence[SentCookie]], Fetched] | None = None
         self._policy = policy
         self._data: dict[str, Any] | None = None
         self._changes: dict[str, Any] = {}
@@ -352,13 +359,13 @@ class Session(MutableMapping[str, Any]):
         return not (self._changes or self._snapshots or self._cleared or self.marked) and self.intent is Intent.KEEP
 
     @property
-    def cookies(self) -> Sequence[str]:
-        """The values that came under the session's key."""
+    def cookies(self) -> Sequence[SentCookie]:
+        """The values that came under the session's key, and then those under former ones."""
         if callable(self._cookies):
             self._cookies = self._cookies()
         return self._cookies
 
-    def use(self, fetch: Callable[[Sequence[str]], Fetched]) -> None:
+    def use(self, fetch: Callable[[Sequence[SentCookie]], Fetched]) -> None:
         """Let the session be read through *fetch*, a function of its cookies, when it is first touched."""
         self._fetch = fetch
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
 
 from holdall.clock import Clock, utc_now
-from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, cookie_finder
+from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.formats import (
@@ -93,6 +93,9 @@ class Sessions:
         store: A store, or ``"cookie"`` or ``"table"`` with that store's own options
             (``secret_key_base=…``; ``table="session"`` or ``table="memory://session"``).
         key: The cookie's name.
+        former_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
+            next write, which expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie
+            had then and has no more: ``{"shop": {"domain": "shop.example"}}``.
         idle_timeout: How long a session lives without being used; 7 days unless told, ``None`` for no limit.
         absolute_timeout: How long it lives at all; 30 days unless told, ``None`` for no limit.
         principal_key: The session's key that says whose it is, such as ``"user_id"``. When its value changes,
@@ -113,6 +116,7 @@ class Sessions:
         store: Store | AsyncStore | Literal["cookie", "table"],
         *,
         key: str,
+        former_keys: Iterable[str] | Mapping[str, CookieOptions] = (),
         idle_timeout: timedelta | int | None = timedelta(days=7),
         absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | None = None,
@@ -134,9 +138,12 @@ class Sessions:
         self._stores: dict[Form, _Opened] = {}
         # Two requests that come first, at once, are to share one pool of connections.
         self._opening = threading.Lock()
+        attributes = CookieAttributes(key, **cookie)
+        former = _former(attributes, former_keys)
         self.policy = Policy(
-            attributes=CookieAttributes(key, **cookie),
+            attributes=attributes,
             emit=self._emit,
+            former=former,
             idle_timeout=_duration("idle_timeout", idle_timeout),
             absolute_timeout=_duration("absolute_timeout", absolute_timeout),
             principal_key=principal_key,
@@ -144,7 +151,7 @@ class Sessions:
             raise_on_lost_write=on_lost_write == "raise",
             check=self._check,
         )
-        self._find = cookie_finder(key)
+        self._find = cookie_finder(key, [each.key for each in former])
 
     @property
     def key(self) -> str:
@@ -276,7 +283,7 @@ class Sessions:
         session.use(partial(self._read, form))
         return session
 
-    def _read(self, form: Form, cookies: Sequence[str]) -> Fetched:
+    def _read(self, form: Form, cookies: Sequence[SentCookie]) -> Fetched:
         if not cookies:
             return Fetched()
         return run(fetch(cookies, self.policy, now=self._clock()), self._opened(form).store)
@@ -408,6 +415,21 @@ def _check_known(options: Mapping[str, Any], known: Iterable[str], what: str) ->
         names = ", ".join(sorted((*known, *OPTION_NAMES - {"key"})))
         msg = f"{what} does not take {', '.join(unknown)}. It takes {names}."
         raise ConfigurationError(msg)
+
+
+def _former(
+    present: CookieAttributes, former_keys: Iterable[str] | Mapping[str, CookieOptions]
+) -> tuple[CookieAttributes, ...]:
+    if isinstance(former_keys, str):
+        msg = f"former_keys={former_keys!r} is one name: give a list of them, [{former_keys!r}]."
+        raise ConfigurationError(msg)
+    options = former_keys if isinstance(former_keys, Mapping) else dict.fromkeys(former_keys, CookieOptions())
+    if present.key in options:
+        msg = f"former_keys has the present key={present.key!r}: leave it out."
+        raise ConfigurationError(msg)
+    for given in options.values():
+        _check_known(given, CookieOptions.__annotations__, "a cookie in former_keys")
+    return tuple(present.changed({**given, "key": key}) for key, given in options.items())
 
 
 def _duration(name: str, value: timedelta | int | None) -> timedelta | None:

@@ -24,9 +24,9 @@ class SessionStore(DjangoSession):
     """
 
     def __init__(self, session_key: str | None = None) -> None:
-        cookies = (session_key,) if session_key else ()
-        super().__init__(cookies, policy=configured_sessions().policy)
-        self.use(lambda cookies: find(session_key or None))
+        self._given_key = session_key or None
+        super().__init__((session_key,) if session_key else (), policy=configured_sessions().policy)
+        self.use(lambda cookies: find(self._given_key))
 
     # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
     _was_modified = False
@@ -43,7 +43,7 @@ class SessionStore(DjangoSession):
 
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if not self.is_loaded:
-            fetched = await afind(self.cookies[0] if self.cookies else None)
+            fetched = await afind(self._given_key)
             self.use(lambda cookies: fetched)
         return self
 

@@ -4,6 +4,7 @@ from holdall.testing.adapters.attributes import CookieAttributesTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
+from holdall.testing.adapters.names import FormerNameTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.streaming import StreamingTests
 
@@ -11,7 +12,13 @@ __all__ = ["AdapterConformance"]
 
 
 class AdapterConformance(
-    RequestTests, CookieAttributesTests, IncomingCookieTests, IdentityTests, FailureTests, StreamingTests
+    RequestTests,
+    CookieAttributesTests,
+    IncomingCookieTests,
+    FormerNameTests,
+    IdentityTests,
+    FailureTests,
+    StreamingTests,
 ):
     """
     The suite for adapters.
