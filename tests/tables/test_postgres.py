@@ -497,7 +497,7 @@ def test_every_acknowledged_write_outlives_a_server_that_is_killed(
             assert version <= row.version <= version + 1
             assert row.data == b"%d" % row.version
 
-    for server in running_postgres():
+    with running_postgres() as server:
         table = open_table(server.url, timeout=timedelta(seconds=3))
         runner.run(write_until_it_is_killed(table, server))
         server.start()
