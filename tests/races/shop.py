@@ -6,26 +6,20 @@ there until the test lets it go on; else it waits a little, as if for a database
 """
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from socket import create_connection, create_server, socket
-from threading import Thread
 from typing import Any, NamedTuple
 
 from holdall import Sessions
+from servers.web import SECONDS, Server, serve, start, uvicorn, waitress
 
 #: The cookie's name.
 KEY = "sid"
-#: How long anybody waits for what is sure to come.
-SECONDS = 20
 
 _PAUSE_SECONDS = 0.002
-_THREADS = 16
-
-_spawn = multiprocessing.get_context("spawn")
 
 
 class Served(NamedTuple):
@@ -50,7 +44,7 @@ def serving_naively() -> Iterator[Served]:
 
 @contextmanager
 def _running(
-    serve: Callable[[dict[str, socket]], None], names: tuple[str, ...], count: int
+    make: Callable[[dict[str, socket]], None], names: tuple[str, ...], count: int
 ) -> Iterator[dict[str, Served]]:
     served = {name: Served([]) for name in names}
     processes = []
@@ -61,9 +55,7 @@ def _running(
                 listeners = {name: ours.enter_context(create_server(("127.0.0.1", 0))) for name in names}
                 for name, listener in listeners.items():
                     served[name].ports.append(listener.getsockname()[1])
-                process = _spawn.Process(target=serve, args=(listeners,))
-                process.start()
-                processes.append(process)
+                processes.append(start(make, listeners))
         yield served
     finally:
         for process in processes:
@@ -77,7 +69,7 @@ def _running(
 
 def _serve_frameworks(table: str, listeners: dict[str, socket]) -> None:
     sessions = Sessions("table", table=table, key=KEY, principal_key="user")
-    _serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})
+    serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})
 
 
 def _serve_naive(listeners: dict[str, socket]) -> None:
@@ -85,28 +77,7 @@ def _serve_naive(listeners: dict[str, socket]) -> None:
 
     app = _flask_app()
     app.session_interface = NaiveInterface(KEY)
-    _serve({name: (app, _waitress, listener) for name, listener in listeners.items()})
-
-
-def _serve(apps: dict[str, tuple[Any, Callable[[Any, socket], None], socket]]) -> None:
-    """Serve each application in a thread of its own, for as long as the starter lives."""
-    for name, (app, server, listener) in apps.items():
-        Thread(target=server, args=(app, listener), name=name, daemon=True).start()
-    starter = multiprocessing.parent_process()
-    assert starter is not None
-    starter.join()
-
-
-def _waitress(app: Any, listener: socket) -> None:
-    import waitress
-
-    waitress.serve(app, sockets=[listener], threads=_THREADS)
-
-
-def _uvicorn(app: Any, listener: socket) -> None:
-    import uvicorn
-
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    serve({name: (app, waitress, listener) for name, listener in listeners.items()})
 
 
 # The shop.
@@ -175,15 +146,15 @@ def _flask_app() -> Any:
     return app
 
 
-def _flask(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
+def _flask(sessions: Sessions) -> tuple[Any, Server]:
     from holdall_flask import Holdall
 
     app = _flask_app()
     Holdall(app, sessions)
-    return app, _waitress
+    return app, waitress
 
 
-def _fastapi(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
+def _fastapi(sessions: Sessions) -> tuple[Any, Server]:
     from fastapi import FastAPI, Request
     from fastapi.responses import StreamingResponse
 
@@ -206,10 +177,10 @@ def _fastapi(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
         act(session, verb, value)
         return seen
 
-    return app, _uvicorn
+    return app, uvicorn
 
 
-def _django(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
+def _django(sessions: Sessions) -> tuple[Any, Server]:
     from django.conf import settings
     from django.core.wsgi import get_wsgi_application
     from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
@@ -232,7 +203,7 @@ def _django(sessions: Sessions) -> tuple[Any, Callable[[Any, socket], None]]:
         SESSION_ENGINE="holdall_django.engine",
         HOLDALL=sessions,
     )
-    return get_wsgi_application(), _waitress
+    return get_wsgi_application(), waitress
 
 
 _MAKERS = {"Flask": _flask, "FastAPI": _fastapi, "Django": _django}

@@ -15,8 +15,9 @@ from threading import Barrier, Event
 
 import pytest
 
-from races.shop import FRAMEWORKS, SECONDS, Served, serving, serving_naively
+from races.shop import FRAMEWORKS, Served, serving, serving_naively
 from races.visitors import Gate, Visitor, at_once
+from servers.web import SECONDS
 
 ROUNDS = int(os.environ.get("HOLDALL_RACES_ROUNDS", "10"))
 PROCESSES = 4

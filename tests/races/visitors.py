@@ -3,14 +3,14 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 from itertools import count
 from socket import create_server, socket
 from threading import Lock
 from typing import Any, Self
 
-from holdall.testing import Browser, Response
-from races.shop import KEY, SECONDS, Served
+from holdall.testing import Browser, Request, Response
+from races.shop import KEY, Served
+from servers.web import SECONDS, http_client
 
 
 class Gate:
@@ -84,18 +84,12 @@ class Visitor:
         with self._lock:
             header = self._browser.header() if cookie is None else f"{KEY}={cookie}"
             port = self._served.ports[next(self._turns) % len(self._served.ports)]
-        headers = {"Cookie": header} if header else {}
+        headers = [("Cookie", header)] if header else []
         if gate is not None:
-            headers["Gate"] = str(gate.port)
-        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-        try:
-            connection.request("POST", f"/{what}", headers=headers)
-            with connection.getresponse() as response:
-                answer = Answer(Response(response.status, response.getheaders(), response.read()))
-                with self._lock:
-                    self._browser.keep(answer.set_cookies)
-        finally:
-            connection.close()
+            headers.append(("Gate", str(gate.port)))
+        answer = Answer(http_client(port)(Request("POST", f"/{what}", headers)))
+        with self._lock:
+            self._browser.keep(answer.set_cookies)
         return answer
 
     def look(self) -> dict[str, Any]:

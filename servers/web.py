@@ -1,0 +1,69 @@
+"""Real web servers: applications in a process of their own, and clients that reach them by HTTP."""
+
+import multiprocessing
+from collections.abc import Callable
+from http.client import HTTPConnection
+from multiprocessing.process import BaseProcess
+from socket import socket
+from threading import Thread
+from typing import Any
+
+from holdall.testing import Client, Request, Response
+
+#: How long anybody waits for what is sure to come.
+SECONDS = 20
+
+_THREADS = 16
+
+_spawn = multiprocessing.get_context("spawn")
+
+#: Serves an application on a socket that listens.
+Server = Callable[[Any, socket], None]
+
+
+def waitress(app: Any, listener: socket) -> None:
+    """Serve a WSGI application."""
+    import waitress
+
+    waitress.serve(app, sockets=[listener], threads=_THREADS)
+
+
+def uvicorn(app: Any, listener: socket) -> None:
+    """Serve an ASGI application."""
+    import uvicorn
+
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+def start(serve: Callable[..., None], *args: Any) -> BaseProcess:
+    """Let *serve* run in a process of its own."""
+    process = _spawn.Process(target=serve, args=args)
+    process.start()
+    return process
+
+
+def serve(apps: dict[str, tuple[Any, Server, socket]]) -> None:
+    """Serve each application in a thread of its own, for as long as the process lives that started this one."""
+    for name, (app, server, listener) in apps.items():
+        Thread(target=server, args=(app, listener), name=name, daemon=True).start()
+    starter = multiprocessing.parent_process()
+    assert starter is not None
+    starter.join()
+
+
+def http_client(port: int) -> Client:
+    """Return a client of the application on *port* of this machine, which opens a connection for each request."""
+
+    def send(request: Request) -> Response:
+        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        try:
+            connection.putrequest(request.method, request.path)
+            for name, value in (*request.headers, ("Content-Length", str(len(request.body)))):
+                connection.putheader(name, value)
+            connection.endheaders(request.body)
+            with connection.getresponse() as response:
+                return Response(response.status, response.getheaders(), response.read())
+        finally:
+            connection.close()
+
+    return send
