@@ -438,8 +438,6 @@ def test_a_store_does_not_show_itself() -> None:
     store = TableStore(MemoryTable(), sealed=True)
     now = FakeClock()()
     draft = Draft({"secret": 1}, Changes({"secret": 1}), now, now + timedelta(days=1), now)
-        {"secret": 1}, Changes({"secret": 1}), FakeClock()(), FakeClock()() + timedelta(days=1), FakeClock()()
-    )
     step = next(store.steps.put(None, draft, key="sid"))
 
     assert repr(step) == f"<{type(step).__name__}>"
