@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from holdall import ConfigurationError, CookieStore, Sessions
+from holdall import ConfigurationError, CookieStore, Event, Sessions
 from holdall.formats import Format, NativeFormat, Record
 from holdall.stores import Missing
 from holdall.testing import FakeClock
@@ -85,6 +86,85 @@ def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
 def test_upgrade_is_on_write_or_on_read() -> None:
     with pytest.raises(ConfigurationError, match="upgrade='always' is neither 'write' nor 'read'"):
         CookieStore(NEW, upgrade="always")  # type: ignore[arg-type]  # on purpose
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
+def test_from_a_set_time_on_only_the_first_format_is_read(
+    visit: Callable[[Sessions], Any], clock: FakeClock, zone: timezone
+) -> None:
+    until = (clock() + timedelta(hours=1)).astimezone(zone)
+    store = CookieStore(NEW, also_read=[OLD], until=until, clock=clock)
+    sessions = Sessions(store, key="_shop", clock=clock)
+    old, new = cookie_of(visit, OLD, clock), cookie_of(visit, NEW, clock)
+
+    clock.advance(timedelta(minutes=59, seconds=59))
+    assert [sessions.resume(cookie) for cookie in (old, new)] == [{"user": 7}, {"user": 7}]
+
+    clock.advance(timedelta(seconds=1))
+    assert [sessions.resume(cookie) for cookie in (old, new)] == [{}, {"user": 7}]
+
+
+def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions], Any], clock: FakeClock) -> None:
+    sessions = Sessions(
+        "cookie",
+        key="_shop",
+        secret_key_base=SECRET,
+        fallbacks=[FORMER],
+        until=clock() + timedelta(hours=1),
+        clock=clock,
+    )
+    old = cookie_of(visit, OLD, clock)
+
+    assert sessions.resume(old) == {"user": 7}
+    clock.advance(timedelta(hours=1))
+    assert sessions.resume(old) == {}
+
+
+@pytest.mark.parametrize("until", [datetime(2027, 1, 31), "2027-01-31", 1801353600])  # noqa: DTZ001  # on purpose
+def test_a_time_without_its_zone_is_no_end(until: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"until=.* is not a time with its time zone, such as datetime"):
+        CookieStore(NEW, also_read=[OLD], until=until)
+
+
+@pytest.mark.parametrize(("format", "counted"), [(NEW, []), (OLD, ["native"]), (VERY_OLD, ["Nameless"])])
+def test_each_request_that_needed_another_format_is_counted_once(
+    visit: Callable[[Sessions], Any], clock: FakeClock, format: Format, counted: list[str]
+) -> None:
+    class Nameless:
+        seal, open = VERY_OLD.seal, VERY_OLD.open
+
+    events: list[Event] = []
+    store = CookieStore(NEW, also_read=[OLD, Nameless()])
+    visitor = visit(Sessions(store, key="_shop", clock=clock, on_event=events.append))
+    visitor.browser.keep([f"_shop={cookie_of(visit, format, clock)}; path=/"])
+
+    with visitor.request() as session:
+        assert session == {"user": 7}
+        session["cart"] = 1
+        log_id = session.log_id
+    visitor.look()
+
+    assert [event for event in events if event.name == "former"] == [
+        Event("former", "_shop", reason, log_id) for reason in counted
+    ]
+
+
+def test_a_copy_that_is_left_in_another_format_is_not_counted_where_the_newer_one_is_not(
+    visit: Callable[[Sessions], Any], clock: FakeClock
+) -> None:
+    events: list[Event] = []
+    sessions = Sessions(CookieStore(NEW, also_read=[OLD]), key="_shop", clock=clock, on_event=events.append)
+    visitor = visit(sessions)
+    visitor.browser.keep([f"_shop={cookie_of(visit, OLD, clock)}; path=/"])
+    before = visitor.browser["_shop"]
+    with visitor.request() as session:
+        session["cart"] = 1
+    events.clear()
+
+    session = sessions.fetch(f"_shop={before}; _shop={visitor.browser['_shop']}")
+
+    assert session == {"user": 7, "cart": 1}
+    assert events == []
 
 
 def test_cve_2026_39324_what_no_format_opens_is_never_read_in_the_clear(rotated: Sessions) -> None:

@@ -78,6 +78,7 @@ def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
         ("DEBUG", "session created (why): _shop 0123456789abcdef"),
         ("DEBUG", "session renewed (why): _shop 0123456789abcdef"),
         ("DEBUG", "session dropped (why): _shop 0123456789abcdef"),
+        ("DEBUG", "session former (why): _shop 0123456789abcdef"),
         ("DEBUG", "session expired (why): _shop 0123456789abcdef"),
         ("INFO", "session rejected (why): _shop 0123456789abcdef"),
         ("WARNING", "session lost_write (why): _shop 0123456789abcdef"),

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-__all__ = ["NEVER", "Clock", "utc_now"]
+from holdall.errors import ConfigurationError
+
+__all__ = ["NEVER", "Clock", "time_limit", "utc_now"]
 
 Clock = Callable[[], datetime]
 
@@ -13,3 +15,18 @@ NEVER = datetime.fromtimestamp(2**32 - 1, UTC)
 
 #: The time now, an aware ``datetime`` in UTC.
 utc_now: Clock = partial(datetime.now, UTC)
+
+
+def time_limit(name: str, value: datetime | None) -> datetime:
+    """
+    Return the time that an option of this *name* sets as a limit; ``None`` sets none.
+
+    Raises:
+        ConfigurationError: It is no time, or does not say of which time zone.
+    """
+    if value is None:
+        return NEVER
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        msg = f"{name}={value!r} is not a time with its time zone, such as datetime(2027, 1, 31, tzinfo=UTC)."
+        raise ConfigurationError(msg)
+    return value

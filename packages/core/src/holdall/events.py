@@ -11,7 +11,9 @@ from typing import Literal
 
 __all__ = ["Event", "EventName", "Listener", "report"]
 
-EventName = Literal["created", "renewed", "dropped", "expired", "rejected", "lost_write", "evicted", "overflow"]
+EventName = Literal[
+    "created", "renewed", "dropped", "former", "expired", "rejected", "lost_write", "evicted", "overflow", "unfit"
+]
 
 _logger = logging.getLogger("holdall")
 
@@ -19,11 +21,14 @@ _LEVELS: dict[EventName, int] = {
     "created": logging.DEBUG,
     "renewed": logging.DEBUG,
     "dropped": logging.DEBUG,
+    # At each request of a visitor who has not moved yet: too often for a log, and made to be counted.
+    "former": logging.DEBUG,
     "expired": logging.DEBUG,
     "rejected": logging.INFO,
     "lost_write": logging.WARNING,
     "evicted": logging.WARNING,
     "overflow": logging.ERROR,
+    "unfit": logging.WARNING,
 }
 
 
@@ -34,7 +39,7 @@ class Event:
 
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
-        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``.
+        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``former`` what held it.
         log_id: Names the session in logs and opens nothing; ``""`` where there is none.
     """
 

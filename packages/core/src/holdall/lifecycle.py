@@ -138,11 +138,11 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
         else:
             found.append(answer)
     if len(found) == 1:
-        return Fetched(found[0], former=former)
+        return _counted(Fetched(found[0], former=former), found[0], policy)
     if len({each.log_id for each in found}) == 1:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
-        return Fetched(newest, copies=True, former=former)
+        return _counted(Fetched(newest, copies=True, former=former), newest, policy)
     if found:
         reason = "duplicate"
     if cookies:
@@ -150,6 +150,13 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
     if found:
         return Fetched()
     return Fetched(late=renewed is not None, renewed=renewed, former=former)
+
+
+def _counted(fetched: Fetched, stored: Stored, policy: Policy) -> Fetched:
+    """Return *fetched*, and tell of a session that is not yet kept as the store writes today."""
+    if stored.origin:
+        policy.emit("former", stored.origin, stored.log_id)
+    return fetched
 
 
 def pass_by(session: Session, *, streams: bool = False) -> ResponseHeaders:

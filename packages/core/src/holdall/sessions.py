@@ -11,7 +11,7 @@ import inspect
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
 
@@ -68,6 +68,7 @@ class CookieStoreOptions(TypedDict, total=False):
     weak_secrets: bool
     also_read: Iterable[Format]
     upgrade: Literal["write", "read"]
+    until: datetime
 
 
 class TableStoreOptions(TypedDict, total=False):
@@ -382,14 +383,14 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
         raise ConfigurationError(msg)
     fallbacks = tuple(options.pop("fallbacks", ()))
     also_read = tuple(options.pop("also_read", ()))
-    upgrade = options.pop("upgrade", "write")
+    reading = {name: options.pop(name) for name in ("upgrade", "until") if name in options}
     secret = options.pop("secret_key_base", None)
     parameters = inspect.signature(make_format).parameters
     _check_known(options, CookieStoreOptions.__annotations__.keys() & parameters, f'format="{name}"')
     ours = {"clock": clock, "random": random}
     options |= {name: ours[name] for name in ours.keys() & parameters}
     former = (make_format(fallback, **options) for fallback in fallbacks)
-    return CookieStore(make_format(secret, **options), also_read=(*former, *also_read), upgrade=upgrade)
+    return CookieStore(make_format(secret, **options), also_read=(*former, *also_read), clock=clock, **reading)
 
 
 def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
@@ -400,12 +401,8 @@ def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
 _CENTURY = timedelta(days=36525)
 
 _FORMATS: Mapping[str, Callable[..., Format]] = {
-    "native": NativeFormat,
-    "plug": PlugFormat,
-    "dynamo": DynamoFormat,
-    "flask": FlaskFormat,
-    "django": DjangoFormat,
-    "starlette": StarletteFormat,
+    format.name: format
+    for format in (NativeFormat, PlugFormat, DynamoFormat, FlaskFormat, DjangoFormat, StarletteFormat)
 }
 
 

@@ -26,7 +26,11 @@ class Record(NamedTuple):
 
 
 class Format(Protocol):
-    """Seals sessions into cookies. *key* is the cookie's name: a cookie of one name must not open under another."""
+    """
+    Seals sessions into cookies. *key* is the cookie's name: a cookie of one name must not open under another.
+
+    A ``name``, a word, stands in the events that count what is still read in the format.
+    """
 
     def seal(self, record: Record, *, key: str) -> str:
         """

@@ -55,6 +55,8 @@ class DjangoFormat(StampedFormat):
         ConfigurationError: A secret is missing or weak.
     """
 
+    name = "django"
+
     def __init__(
         self,
         secret: str | bytes,

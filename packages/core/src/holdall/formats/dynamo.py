@@ -42,6 +42,8 @@ class DynamoFormat:
         ConfigurationError: The secret is missing or weak.
     """
 
+    name = "dynamo"
+
     def __init__(self, secret: str | bytes, *, weak_secrets: bool = False, clock: Clock = utc_now) -> None:
         self._secret = check_secret(secret, name="secret", at_least=64, weak_secrets=weak_secrets)
         self._clock = clock

@@ -43,6 +43,8 @@ class FlaskFormat(StampedFormat):
         ConfigurationError: A secret is missing or weak, or an option is not known.
     """
 
+    name = "flask"
+
     def __init__(
         self,
         secret: str | bytes,

@@ -50,6 +50,8 @@ class NativeFormat:
         ConfigurationError: The secret is too short or well known.
     """
 
+    name = "native"
+
     def __init__(
         self,
         secret_key_base: str | bytes,

@@ -68,6 +68,8 @@ class PlugFormat:
         ConfigurationError: Plug could not use an option either; the message says what to do.
     """
 
+    name = "plug"
+
     def __init__(
         self,
         secret_key_base: str | bytes,

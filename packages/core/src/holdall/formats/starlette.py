@@ -34,6 +34,8 @@ class StarletteFormat(StampedFormat):
         ConfigurationError: A secret is missing or weak.
     """
 
+    name = "starlette"
+
     def __init__(
         self,
         secret: str | bytes,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from holdall._discreet import discreet
 
-__all__ = ["AsyncStore", "Changes", "Draft", "Missing", "Store", "Stored", "Succession"]
+__all__ = ["AsyncStore", "Changes", "Draft", "Leasing", "Missing", "Store", "Stored", "Succession"]
 
 
 @discreet
@@ -21,6 +21,7 @@ class Stored(NamedTuple):
         version: The store's mark of what was read, to notice another's write; ``None`` where all there is
             of the session is in the cookie, so that it cannot change once the response has started.
         rewrite: The store asks for it to be written again even if nothing was changed.
+        origin: What it was read from, in a word, where that is not what the store writes today; else ``""``.
     """
 
     cookie: str
@@ -30,6 +31,7 @@ class Stored(NamedTuple):
     log_id: str
     version: int | None = None
     rewrite: bool = False
+    origin: str = ""
 
 
 class Missing(NamedTuple):
@@ -88,6 +90,7 @@ class Draft(NamedTuple):
         device: What the visitor uses, as text, for a session that is to be listed with it.
         limits: This request has changed how long the session lives, so that its expiry outranks another's.
         succeeds: What a new session was renewed from, where both are the same visitor's.
+        unchanged: Keys that are to be as they were in what this is put over, or nothing is written.
     """
 
     data: dict[str, Any]
@@ -99,6 +102,7 @@ class Draft(NamedTuple):
     device: str | None = None
     limits: bool = False
     succeeds: Succession | None = None
+    unchanged: frozenset[str] = frozenset()
 
 
 class Store(Protocol):
@@ -107,7 +111,8 @@ class Store(Protocol):
 
     A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
     ``blocking_writes = True``: an async adapter then makes those calls in a thread. One that can tell early what it
-    cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``.
+    cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``. One that many requests see at
+    once keeps to ``Leasing`` too.
 
     Raises:
         StoreError: The backend failed. A bad cookie is not an error: it is ``Missing``.
@@ -126,6 +131,7 @@ class Store(Protocol):
 
         Raises:
             TypeError: A value cannot be stored; the message names its key and path.
+            ContentionError: A key that was to be unchanged is not.
         """
         ...
 
@@ -136,6 +142,22 @@ class Store(Protocol):
         Until *tombstone* its cookie is known as late and not as unknown. Without one the session is to be over: one
         that was renewed meanwhile is ended in its new place, and what was given is returned.
         """
+        ...
+
+
+class Leasing(Protocol):
+    """
+    What a store needs besides for ``session.atomic``: a lease lets one request at a time have a key of a session.
+
+    It guards nothing by itself: what was read under it is written with ``Draft.unchanged``, for it may have run out.
+    """
+
+    def lease(self, stored: Stored, name: str, *, until: datetime) -> int | None:
+        """Take the lease of the key *name*, and return what it is given back with; ``None`` where another has it."""
+        ...
+
+    def release(self, stored: Stored, name: str, lease: int) -> None:
+        """Give a lease back; one that has run out meanwhile stays with whoever has it now."""
         ...
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
+from holdall.clock import Clock, time_limit, utc_now
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.errors import ConfigurationError
 from holdall.formats.contract import Format, Record
@@ -27,10 +28,17 @@ class CookieStore:
         also_read: Formats that are read too: former secrets, other libraries. What one of them opened is written
             by *format* at the next write.
         upgrade: ``"read"`` writes it at once, when the session is used.
+        until: From this time on only *format* is read; aware of its time zone.
     """
 
     def __init__(
-        self, format: Format, *, also_read: Iterable[Format] = (), upgrade: Literal["write", "read"] = "write"
+        self,
+        format: Format,
+        *,
+        also_read: Iterable[Format] = (),
+        upgrade: Literal["write", "read"] = "write",
+        until: datetime | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         if upgrade not in ("write", "read"):
             msg = f"upgrade={upgrade!r} is neither 'write' nor 'read'."
@@ -39,6 +47,8 @@ class CookieStore:
         self.also_read = tuple(also_read)
         self.check = getattr(format, "check", None)
         self._upgrade_on_read = upgrade == "read"
+        self._until = time_limit("until", until)
+        self._clock = clock
 
     def get(self, cookie: str, *, key: str) -> Stored | Missing:
         # None of ours was ever longer, so nobody makes us decrypt it.
@@ -47,10 +57,12 @@ class CookieStore:
         record = self.format.open(cookie, key=key)
         if record is not None:
             return Stored(cookie, *record)
+        if not self.also_read or self._clock() >= self._until:
+            return _UNREADABLE
         for format in self.also_read:
             record = format.open(cookie, key=key)
             if record is not None:
-                return Stored(cookie, *record, rewrite=self._upgrade_on_read)
+                return Stored(cookie, *record, rewrite=self._upgrade_on_read, origin=_name(format))
         return _UNREADABLE
 
     def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored:
@@ -61,3 +73,8 @@ class CookieStore:
     def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored:
         """Return *stored*: there is nothing here to delete, and what the browser does is beyond us."""
         return stored
+
+
+def _name(format: Format) -> str:
+    name: str = getattr(format, "name", type(format).__name__)
+    return name

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall._base64url import to_text
 from holdall._discreet import discreet
-from holdall.errors import ConfigurationError, StoreError
+from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps, is_awaited, run, run_async
@@ -33,6 +33,10 @@ _NONCE_BYTES = 12
 
 # Each conflict means that another request's write went through, so this many in a row means that something is wrong.
 _MOST_CONFLICTS = 1000
+
+# When a lease that was given back has run out.
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+_LEASE_BYTES = 6
 
 _MALFORMED = Missing("malformed")
 _UNKNOWN = Missing("unknown")
@@ -138,6 +142,7 @@ class TableSteps:
             present = yield Read(digest)
             if present is None or present.is_tombstone or (latest := self._stored(sid, present)) is None:
                 return None
+            _check_unchanged(draft.unchanged, stored.data, latest.data)
             data, version = draft.changes.over(latest.data), present.version
             if not draft.limits:
                 draft = draft._replace(expires=latest.expires)
@@ -194,6 +199,17 @@ class TableSteps:
         if (yield Remove(row.data, None)) is not None:
             return True
         return (yield from self._end_successor(stored, row.data))
+
+    # A lease is a row that only one request can insert. In the place of a version it has a number that nobody else
+    # knows, by which it is given back: another may have it by then. It does not go, but runs out at once.
+
+    def lease(self, stored: Stored, name: str, *, until: datetime) -> Steps[int | None]:
+        lease = 1 + int.from_bytes(self.random(_LEASE_BYTES))
+        taken = yield Insert(_lease(stored.cookie, name), Row(b"", lease, until, stored.created))
+        return lease if taken else None
+
+    def release(self, stored: Stored, name: str, lease: int) -> Steps[None]:
+        yield Replace(_lease(stored.cookie, name), Row(b"", lease, _LONG_AGO, stored.created), lease)
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if *value* cannot be stored."""
@@ -265,6 +281,12 @@ class TableStore:
     def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
         return run(self.steps.delete(stored, key=key, tombstone=tombstone), self.table)
 
+    def lease(self, stored: Stored, name: str, *, until: datetime) -> int | None:
+        return run(self.steps.lease(stored, name, until=until), self.table)
+
+    def release(self, stored: Stored, name: str, lease: int) -> None:
+        run(self.steps.release(stored, name, lease), self.table)
+
 
 class AsyncTableStore:
     """The same as ``TableStore`` over a table that is awaited."""
@@ -293,6 +315,12 @@ class AsyncTableStore:
     async def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
         return await run_async(self.steps.delete(stored, key=key, tombstone=tombstone), self.table)
 
+    async def lease(self, stored: Stored, name: str, *, until: datetime) -> int | None:
+        return await run_async(self.steps.lease(stored, name, until=until), self.table)
+
+    async def release(self, stored: Stored, name: str, lease: int) -> None:
+        await run_async(self.steps.release(stored, name, lease), self.table)
+
 
 def _digest(sid: str) -> bytes:
     return hashlib.sha256(sid.encode("ascii")).digest()
@@ -300,6 +328,17 @@ def _digest(sid: str) -> bytes:
 
 def _signpost(digest: bytes) -> bytes:
     return hashlib.sha256(b"holdall signpost" + digest).digest()
+
+
+def _lease(sid: str, name: str) -> bytes:
+    return hashlib.sha256(b"holdall lease" + _digest(sid) + name.encode("utf-8", "surrogatepass")).digest()
+
+
+def _check_unchanged(names: frozenset[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in names:
+        if (name in before) is not (name in now) or before.get(name) != now.get(name):
+            msg = f"session[{name!r}] was changed by another request while a block of session.atomic held it."
+            raise ContentionError(msg)
 
 
 def _log_id(sid: str) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from holdall.stores.contract import Draft, Missing, Store, Stored
+from holdall.stores.contract import Draft, Missing, Stored
 
 __all__ = ["InThread", "ThreadedStore"]
 
@@ -14,12 +14,13 @@ InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class ThreadedStore:
-    """The ``AsyncStore`` that a blocking *store* makes with the help of threads."""
+    """The ``AsyncStore`` that a *store* which is not awaited makes, with the help of threads where it blocks."""
 
-    def __init__(self, store: Store, in_thread: InThread) -> None:
+    def __init__(self, store: Any, in_thread: InThread) -> None:
         self._store = store
         self._in_thread = in_thread
         self._waits_to_read = bool(getattr(store, "blocking_reads", False))
+        self._waits_to_write = bool(getattr(store, "blocking_writes", False))
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         call = partial(self._store.get, cookie, key=key)
@@ -27,10 +28,20 @@ class ThreadedStore:
         return answer
 
     async def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
-        answer: Stored | None = await self._in_thread(partial(self._store.put, stored, draft, key=key))
+        answer: Stored | None = await self._write(partial(self._store.put, stored, draft, key=key))
         return answer
 
     async def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
         call = partial(self._store.delete, stored, key=key, tombstone=tombstone)
-        answer: Stored | None = await self._in_thread(call)
+        answer: Stored | None = await self._write(call)
         return answer
+
+    async def lease(self, stored: Stored, name: str, *, until: datetime) -> int | None:
+        answer: int | None = await self._write(partial(self._store.lease, stored, name, until=until))
+        return answer
+
+    async def release(self, stored: Stored, name: str, lease: int) -> None:
+        await self._write(partial(self._store.release, stored, name, lease))
+
+    async def _write(self, call: Callable[[], Any]) -> Any:
+        return await self._in_thread(call) if self._waits_to_write else call()
