@@ -1,0 +1,106 @@
+"""
+A shop in Flask, Django and Starlette, with the framework's own sessions and with ours in their place.
+
+``/login/7`` logs 7 in, ``/count`` counts, ``/look`` does nothing; each answers with whose the session is, and how far
+it has counted. Nothing but the sessions differs between the stages of a move.
+"""
+
+from collections.abc import MutableMapping
+from socket import socket
+from typing import Any, Literal
+
+from holdall import Sessions
+from holdall.formats import DjangoFormat, FlaskFormat, Format, StarletteFormat
+from servers.web import Server, serve, uvicorn, waitress
+
+THEIRS = "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl+="
+OURS = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+#: The cookie's name.
+KEY = "session"
+
+#: The framework's own sessions; ours, which read those too; ours, which do not.
+Stage = Literal["before", "after", "unread"]
+
+
+def open_shop(name: str, stage: Stage, listener: socket) -> None:
+    """Serve a shop, for as long as the process lives that started this one."""
+    serve({name: (*_MAKERS[name](stage), listener)})
+
+
+def act(session: MutableMapping[str, Any], path: str) -> dict[str, Any]:
+    match path.split("/"):
+        case ["login", user]:
+            session["user"] = int(user)
+        case ["count"]:
+            session["count"] = session.get("count", 0) + 1
+    return {"user": session.get("user"), "count": session.get("count", 0)}
+
+
+def sessions(format: Format, stage: Stage) -> Sessions:
+    return Sessions("cookie", key=KEY, secret_key_base=OURS, also_read=[format] if stage == "after" else [])
+
+
+def flask(stage: Stage) -> tuple[Any, Server]:
+    from flask import Flask, session
+
+    from holdall_flask import Holdall
+
+    app = Flask(__name__)
+    app.secret_key = THEIRS
+    if stage != "before":
+        Holdall(app, sessions(FlaskFormat(THEIRS), stage))
+    app.post("/<path:path>", endpoint="act")(lambda path: act(session, path))
+    return app, waitress
+
+
+def starlette(stage: Stage) -> tuple[Any, Server]:
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.middleware.sessions import SessionMiddleware as TheirMiddleware
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    from holdall_fastapi import SessionMiddleware
+
+    async def answer(request: Request) -> JSONResponse:
+        return JSONResponse(act(request.session, request.path_params["path"]))
+
+    middleware = Middleware(TheirMiddleware, secret_key=THEIRS)
+    if stage != "before":
+        middleware = Middleware(SessionMiddleware, sessions=sessions(StarletteFormat(THEIRS), stage))
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])], middleware=[middleware]), uvicorn
+
+
+def django_signed_cookies(stage: Stage) -> tuple[Any, Server]:
+    engine = "django.contrib.sessions.backends.signed_cookies"
+    return _django(stage, SESSION_ENGINE=engine, HOLDALL=sessions(DjangoFormat(THEIRS), stage))
+
+
+def _django(stage: Stage, **settings: Any) -> tuple[Any, Server]:
+    from django.conf import settings as django_settings
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpRequest, JsonResponse
+    from django.urls import path
+
+    def answer(request: HttpRequest, what: str) -> JsonResponse:
+        return JsonResponse(act(request.session, what))
+
+    middleware = "django.contrib.sessions.middleware.SessionMiddleware"
+    if stage != "before":
+        middleware = "holdall_django.SessionMiddleware"
+        settings["SESSION_ENGINE"] = "holdall_django.engine"
+    django_settings.configure(
+        SECRET_KEY=THEIRS,
+        SESSION_COOKIE_NAME=KEY,
+        ALLOWED_HOSTS=["127.0.0.1"],
+        ROOT_URLCONF=(path("<path:what>", answer),),
+        MIDDLEWARE=[middleware],
+        **settings,
+    )
+    return get_wsgi_application(), waitress
+
+
+_MAKERS = {"Flask": flask, "Starlette": starlette, "Django signed_cookies": django_signed_cookies}
+
+SHOPS = tuple(_MAKERS)

@@ -1,0 +1,86 @@
+"""
+A shop whose sessions become ours while its customers are there: nobody is logged out, and nothing is lost.
+
+Its process is killed amid their requests, and another takes over its port. ``HOLDALL_CLIENTS`` says how many customers
+come; ``pytest -s`` shows what they met.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from multiprocessing.process import BaseProcess
+from socket import create_server, socket
+from time import monotonic
+
+import pytest
+
+from holdall.formats import NativeFormat
+from migration.customers import Customer, all_of, shopping
+from migration.shops import KEY, OURS, SHOPS, Stage, open_shop
+from servers.web import http_client, start
+
+CLIENTS = int(os.environ.get("HOLDALL_CLIENTS", "50"))
+TIMES = 8
+
+
+class Shop:
+    """A shop that is opened again in another stage, at the same address."""
+
+    def __init__(self, name: str, listener: socket) -> None:
+        self._name = name
+        self._listener = listener
+        self._process: BaseProcess | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def open(self, stage: Stage) -> None:
+        self.close()
+        self._process = start(open_shop, self._name, stage, self._listener)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+
+
+def moved(shop: Shop, to: Stage, clients: int) -> list[Customer]:
+    """Return customers who have been there while *shop* was moved."""
+    shop.open("before")
+    customers = [Customer(http_client(shop.port), number) for number in range(1, clients + 1)]
+    all_of(customers, Customer.log_in)
+    began = monotonic()
+    shopping(customers, times=TIMES, half_way=partial(shop.open, to))
+    all_of(customers, Customer.looks)
+    print(  # noqa: T201
+        f"{clients} customers, {clients * TIMES} requests in {monotonic() - began:.1f} s: "
+        f"{sum(each.unanswered for each in customers)} unanswered at the switch, "
+        f"{sum(each.logged_out > 0 for each in customers)} logged out, "
+        f"{sum(each.lost > 0 for each in customers)} lost data"
+    )
+    return customers
+
+
+@pytest.fixture(params=SHOPS)
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    # The test keeps it, so that nobody is sent away while no process takes requests.
+    with create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        opened = Shop(request.param, listener)
+        yield opened
+        opened.close()
+
+
+def test_amid_their_requests_nobody_is_logged_out_and_nothing_is_lost(shop: Shop) -> None:
+    customers = moved(shop, "after", CLIENTS)
+
+    assert [each.number for each in customers if each.logged_out] == []
+    assert [each.number for each in customers if each.lost] == []
+    assert sum(each.count for each in customers) == CLIENTS * TIMES
+    assert all(NativeFormat(OURS).open(each.browser[KEY], key=KEY) for each in customers)
+
+
+def test_without_also_read_everybody_would_be_logged_out(shop: Shop) -> None:
+    customers = moved(shop, "unread", 10)
+
+    assert all(each.logged_out and each.lost for each in customers)
