@@ -13,19 +13,11 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from holdall._discreet import discreet
+from holdall._redis import FAILURES, answers_later, client_by_url, failure, given_client, redis
 from holdall.clock import Clock, utc_now
-from holdall.errors import ConfigurationError, StoreError
-from holdall.steps import Steps, is_awaited, run, run_async
+from holdall.errors import ConfigurationError
+from holdall.steps import Steps, run, run_async
 from holdall.tables.contract import Listed, Replacement, Row
-
-try:
-    import redis
-    import redis.asyncio
-    from redis.backoff import NoBackoff
-    from redis.exceptions import RedisClusterException, RedisError
-except ModuleNotFoundError as exc:
-    msg = "RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'"
-    raise ModuleNotFoundError(msg, name=exc.name) from exc
 
 __all__ = ["AsyncRedisTable", "RedisTable"]
 
@@ -43,14 +35,6 @@ _LISTED_AT_EASE = 16
 
 # How many keys a clearing looks at in one round trip.
 _SCANNED = 1000
-
-# How long one waits for the server, or for a connection that others have in use, where a URL says nothing else.
-_PATIENCE_SECONDS = 5
-
-# What others call these schemes.
-_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
-
-_FAILURES = (RedisError, RedisClusterException)
 
 # A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal), f(rom which device), s(een).
 _FIELDS = ("d", "v", "e", "c", "p", "f", "s")
@@ -270,7 +254,7 @@ class _Server:
     def __init__(self, module: Any, given: Any) -> None:
         #: Whether the connections are ours to close.
         self.is_ours = isinstance(given, str)
-        self.client = _open(module, given) if self.is_ours else _client_of(module, given)
+        self.client = client_by_url(module, given) if self.is_ours else _client_of(module, given)
         self.scripts = {name: self.client.register_script(text) for name, text in _SCRIPTS.items()}
 
 
@@ -333,8 +317,8 @@ class RedisTable:
     def _run(self, steps: Steps[R]) -> R:
         try:
             return run(steps, self._server)
-        except _FAILURES as exc:
-            raise _failure(exc) from exc
+        except FAILURES as exc:
+            raise failure(exc) from exc
 
 
 class AsyncRedisTable:
@@ -379,49 +363,17 @@ class AsyncRedisTable:
     async def _run(self, steps: Steps[R]) -> R:
         try:
             return await run_async(steps, self._server)
-        except _FAILURES as exc:
-            raise _failure(exc) from exc
-
-
-def _open(module: Any, url: str) -> Any:
-    scheme, separator, rest = url.partition("://")
-    try:
-        pool = module.BlockingConnectionPool.from_url(
-            _SCHEMES.get(scheme, scheme) + separator + rest,
-            timeout=_PATIENCE_SECONDS,
-            socket_timeout=_PATIENCE_SECONDS,
-            # What was asked for may be done though its answer was lost, so nothing is sent twice. A connection that
-            # has ended since its last use is seen before the next, and made anew: that is all it takes to recover.
-            retry=module.retry.Retry(NoBackoff(), 0),
-            # The newer protocol has no use here, and asks more of each new connection.
-            protocol=2,
-        )
-    except ValueError:
-        # Its words may hold a piece of the password.
-        msg = (
-            "the table's URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
-        )
-        raise ConfigurationError(msg) from None
-    return module.Redis.from_pool(pool)
+        except FAILURES as exc:
+            raise failure(exc) from exc
 
 
 def _client_of(module: Any, given: Any) -> Any:
-    is_pool = not hasattr(given, "execute_command")
-    is_async = is_awaited(given.disconnect if is_pool else given.execute_command)
+    is_async = answers_later(given)
     if is_async is not (module is redis.asyncio):
         right, wrong = ("AsyncRedisTable", "RedisTable") if is_async else ("RedisTable", "AsyncRedisTable")
         msg = f"a {type(given).__name__} {'is' if is_async else 'is not'} awaited: give it to {right}, not to {wrong}."
         raise ConfigurationError(msg)
-    client = module.Redis(connection_pool=given) if is_pool else given
-    if client.get_encoder().decode_responses:
-        msg = "the client was made with decode_responses=True, and rows are bytes: give the table a client without."
-        raise ConfigurationError(msg)
-    return client
-
-
-def _failure(exc: Exception) -> StoreError:
-    # The driver's own words may hold the address that was asked for, and so its password.
-    return StoreError(f"Redis failed: {type(exc).__name__}.")
+    return given_client(module, given)
 
 
 def _row(fields: Sequence[Any]) -> Row | None:
