@@ -5,7 +5,7 @@ A mapping that is read from its store when first touched and that remembers, by 
 What becomes of the changes is decided in ``holdall.lifecycle`` when the request ends.
 """
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
+from holdall._as_dict import AsDict
 from holdall._discreet import discreet
 from holdall.cookies import OPTION_NAMES, SentCookie
 from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotFetchedError
@@ -70,7 +71,7 @@ _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date
 _DELETED = object()
 
 
-class Session(MutableMapping[str, Any]):
+class Session(AsDict):
     """
     A visitor's session, for one request.
 
@@ -116,6 +117,7 @@ class Session(MutableMapping[str, Any]):
             cookies: The values that came under the session's key, and then those under former ones, or what finds
                 them when they are asked for.
         """
+        super().__init__()
         self._cookies = cookies
         self._fetch: Callable[[Sequence[SentCookie]], Fetched] | None = None
         self._policy = policy

@@ -1,0 +1,36 @@
+"""A mapping that is a ``dict`` to those who insist on one, as JSON encoders do, though its items are kept elsewhere."""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["AsDict"]
+
+# As a key it makes the dict itself look filled: an encoder written in C takes an empty one for that and asks no further,
+# and of one that is filled asks for items(), since it is no plain dict.
+_ELSEWHERE = object()
+
+if TYPE_CHECKING:
+    AsDict = MutableMapping[str, Any]
+else:
+
+    class AsDict(MutableMapping, dict):
+        """The base of a mapping that has the mapping's own five methods, and is a dict besides."""
+
+        __slots__ = ()
+
+        def __init__(self) -> None:
+            dict.__setitem__(self, _ELSEWHERE, None)
+
+        # What a dict can do and a mapping can't.
+
+        def copy(self) -> dict[str, Any]:
+            return dict(self)
+
+        def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(self) | dict(other)
+
+        def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+            return dict(other) | dict(self)
+
+        def __reversed__(self) -> Iterator[str]:
+            return reversed(list(self))
