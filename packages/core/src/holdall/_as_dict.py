@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["AsDict"]
 
-# As a key it makes the dict itself look filled: an encoder written in C takes an empty one for that and asks no further,
-# and of one that is filled asks for items(), since it is no plain dict.
+# As a key it makes the dict itself look filled. An encoder written in C asks no further where that is empty, and else
+# asks for items(), since this is no plain dict.
 _ELSEWHERE = object()
 
 if TYPE_CHECKING:
