@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import UpdateError
@@ -46,7 +47,7 @@ from holdall.keys import WeakSecretWarning
 from holdall.testing import AdapterConformance, FakeClock, as_async, asgi_client, init_test_session
 from holdall.testing import Request as ClientRequest
 from holdall.testing.awaited import Awaited
-from holdall_django import DjangoSession, SessionMiddleware, configured_sessions
+from holdall_django import DjangoSession, SessionMiddleware, configured_sessions, flash, get_flashed_messages
 from holdall_django.engine import SessionStore
 from tests.adapters.mounts.django import mount as mount_wsgi
 from tests.adapters.mounts.django import mount_asgi
@@ -1173,3 +1174,21 @@ def test_plugs_verbs_take_the_request_first() -> None:
 def test_plugs_verbs_say_what_is_missing() -> None:
     with pytest.raises(ConfigurationError, match="MIDDLEWARE"):
         holdall_django.fetch_session(HttpRequest())
+
+
+@pytest.mark.usefixtures("stored")
+def test_flashed_messages_are_shown_once_beside_djangos_own() -> None:
+    client = Client()
+
+    def add(request: HttpRequest) -> HttpResponse:
+        messages.info(request, "Django's own")
+        flash(request, "saved", "success")
+        return HttpResponse()
+
+    def show(request: HttpRequest) -> HttpResponse:
+        flashed = [*get_flashed_messages(request), *get_flashed_messages(request, with_categories=True)]
+        return JsonResponse([flashed, [str(each) for each in messages.get_messages(request)]], safe=False)
+
+    requested(add, client)
+    assert requested(show, client).json() == [["saved", ["success", "saved"]], ["Django's own"]]
+    assert requested(show, client).json() == [[], []]

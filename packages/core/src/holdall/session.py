@@ -101,6 +101,7 @@ class Session(AsDict):
         "overrides",
         "phase",
         "principal_before",
+        "views",
     )
 
     def __init__(
@@ -133,6 +134,8 @@ class Session(AsDict):
         self.phase = Phase.OPEN
         #: What was read of it is to be written even if no change is seen in it.
         self.marked = False
+        #: What shows values of it as objects of a type (``holdall.typed``), and tells what was altered in them.
+        self.views: dict[Any, Any] = {}
 
     # The mapping.
 
@@ -331,6 +334,10 @@ class Session(AsDict):
     def changes(self) -> Changes:
         """Return what this request changed, values altered in place included."""
         data = self._loaded()
+        for view in self.views.values():
+            altered = view.changed()
+            data.update(altered)
+            self._changes.update(altered)
         if not (self._changes or self._snapshots or self._cleared):
             return _NO_CHANGES
         put = {key: value for key, value in self._changes.items() if value is not _DELETED}
@@ -339,6 +346,10 @@ class Session(AsDict):
             if key in data and key not in self._changes and (self.marked or repr(data[key]) != before):
                 put[key] = data[key]
         return Changes(put, deleted, self._cleared)
+
+    def report_unfit(self, key: str) -> None:
+        """Tell the log that the value under *key* does not fit the type it is wanted as."""
+        self._policy.emit("unfit", key, self.log_id)
 
     @property
     def is_fetched(self) -> bool:
@@ -358,7 +369,8 @@ class Session(AsDict):
     @property
     def is_as_stored(self) -> bool:
         """Whether nothing can have become of it: nothing was changed or asked for, nor handed out to be altered."""
-        return not (self._changes or self._snapshots or self._cleared or self.marked) and self.intent is Intent.KEEP
+        touched = self._changes or self._snapshots or self._cleared or self.marked or self.views
+        return not touched and self.intent is Intent.KEEP
 
     @property
     def cookies(self) -> Sequence[SentCookie]:

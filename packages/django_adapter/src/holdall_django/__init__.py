@@ -6,6 +6,7 @@ holdall's sessions for Django.
 """
 
 from holdall_django.configuration import configured_sessions
+from holdall_django.flashes import flash, get_flashed_messages
 from holdall_django.middleware import SessionMiddleware
 from holdall_django.session import DjangoSession
 from holdall_django.verbs import (
@@ -27,6 +28,8 @@ __all__ = [
     "configured_sessions",
     "delete_session",
     "fetch_session",
+    "flash",
+    "get_flashed_messages",
     "get_session",
     "put_session",
 ]

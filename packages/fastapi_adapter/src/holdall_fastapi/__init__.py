@@ -5,7 +5,9 @@ Sessions of ``holdall`` in FastAPI, and in any other Starlette application.
 ``websocket.session`` or a parameter of type ``SessionDep``.
 """
 
+from holdall_fastapi.flashes import flash, get_flashed_messages
 from holdall_fastapi.middleware import SessionMiddleware
+from holdall_fastapi.typed import FromSession, TypedSession
 from holdall_fastapi.verbs import (
     SessionDep,
     clear_session,
@@ -17,12 +19,16 @@ from holdall_fastapi.verbs import (
 )
 
 __all__ = [
+    "FromSession",
     "SessionDep",
     "SessionMiddleware",
+    "TypedSession",
     "clear_session",
     "configure_session",
     "delete_session",
     "fetch_session",
+    "flash",
+    "get_flashed_messages",
     "get_session",
     "put_session",
 ]

@@ -34,7 +34,7 @@ async def fetch_session(connection: HTTPConnection) -> Session:
         ConfigurationError: No ``SessionMiddleware`` stands before the handler.
         StoreError: The backend failed.
     """
-    session = _session(connection)
+    session = session_of(connection)
     sessions: Sessions = connection.scope[SESSIONS]
     await sessions.load_async(session, in_thread=to_thread.run_sync)
     return session
@@ -46,33 +46,33 @@ SessionDep = Annotated[Session, Depends(fetch_session)]
 
 def get_session(connection: HTTPConnection, key: str | None = None, default: Any = None) -> Any:
     """Return the value under *key*, or *default* where there is none; without a key, all of it as a ``dict``."""
-    session = _session(connection)
+    session = session_of(connection)
     return dict(session) if key is None else session.get(key, default)
 
 
 def put_session(connection: HTTPConnection, key: str, value: Any) -> None:
     """Set *key*."""
-    _session(connection).put(key, value)
+    session_of(connection).put(key, value)
 
 
 def delete_session(connection: HTTPConnection, key: str) -> None:
     """Remove *key*, whether or not it is there."""
-    _session(connection).delete(key)
+    session_of(connection).delete(key)
 
 
 def clear_session(connection: HTTPConnection) -> None:
     """Remove all keys."""
-    _session(connection).clear()
+    session_of(connection).clear()
 
 
 def configure_session(
     connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Any
 ) -> None:
     """Say what becomes of the session, or how its cookie is set: ``renew``, ``drop``, ``ignore``, any cookie option."""
-    _session(connection).configure(option, value, **options)
+    session_of(connection).configure(option, value, **options)
 
 
-def _session(connection: HTTPConnection) -> Session:
+def session_of(connection: HTTPConnection) -> Session:
     session = connection.scope.get("session")
     if not isinstance(session, Session):
         msg = "the request has no session of ours: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."

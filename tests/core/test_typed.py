@@ -1,0 +1,275 @@
+"""Values of a session as objects of a type: made, altered, saved, and absent where they do not fit."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypedDict
+
+import pytest
+
+from holdall import ConfigurationError, Event, MemoryTable, Session, Sessions, TableStore
+from holdall.testing import init_test_session
+from holdall.typed import check_model, typed_session
+
+msgspec = pytest.importorskip("msgspec", reason="typed sessions need msgspec or pydantic")
+try:
+    from pydantic import BaseModel, Field, TypeAdapter  # noqa: F401
+except ImportError:
+    pydantic_2 = False
+    BaseModel, Field = object, lambda **_: None
+else:
+    pydantic_2 = True
+needs_pydantic_2 = pytest.mark.skipif(not pydantic_2, reason="pydantic 2 is not there")
+
+
+@dataclass
+class Cart:
+    items: list[str] = field(default_factory=list)
+    changed: datetime | None = None
+
+
+class CartDict(TypedDict, total=False):
+    items: list[str]
+
+
+class CartStruct(msgspec.Struct):
+    items: list[str] = msgspec.field(default_factory=list)
+    changed: datetime | None = None
+
+
+class CartModel(BaseModel):
+    items: list[str] = Field(default_factory=list)
+    changed: datetime | None = None
+
+
+@dataclass
+class Shop:
+    user_id: int | None = None
+    cart: Cart = field(default_factory=Cart)
+
+
+MODELS = [Cart, CartStruct, pytest.param(CartModel, marks=needs_pydantic_2)]
+
+
+class Visitor:
+    """A visitor's requests, one after the other."""
+
+    def __init__(self, data: Mapping[str, Any], events: list[Event]) -> None:
+        self.sessions = Sessions(TableStore(MemoryTable()), key="sid", principal_key="user_id", on_event=events.append)
+        self._cookie = init_test_session(self.sessions, data)
+
+    @contextmanager
+    def request(self) -> Iterator[Session]:
+        session = self.sessions.fetch(self._cookie)
+        yield session
+        cookie = self.sessions.commit(session).cookie
+        self._cookie = "" if cookie is None else f"sid={cookie}"
+
+    def data(self) -> dict[str, Any]:
+        return dict(self.sessions.fetch(self._cookie))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_was_altered_in_a_typed_value_is_saved(model: Any) -> None:
+    visitor = Visitor({"cart": {"items": ["hat"]}}, [])
+    with visitor.request() as session:
+        cart = typed_session(session, model, "cart")
+        assert type(cart) is model
+        cart.items.append("scarf")
+        cart.changed = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    assert visitor.data()["cart"]["items"] == ["hat", "scarf"]
+    with visitor.request() as session:
+        assert typed_session(session, model, "cart").changed == datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_typed_value_that_is_only_read_writes_nothing(model: Any) -> None:
+    visitor = Visitor({"cart": {"items": ["hat"], "changed": "2026-05-01T12:00:00+00:00"}}, [])
+    with visitor.request() as session:
+        assert typed_session(session, model, "cart").items == ["hat"]
+        assert typed_session(session, model, "another").items == []
+        assert not session.changed
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_absent_begins_by_the_defaults_of_its_type(model: Any) -> None:
+    visitor = Visitor({}, [])
+    with visitor.request() as session:
+        typed_session(session, model, "cart").items.append("hat")
+    assert visitor.data()["cart"]["items"] == ["hat"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_keys_that_the_type_does_not_know_stay(model: Any) -> None:
+    visitor = Visitor({"cart": {"items": ["hat"], "coupon": "SPRING"}, "theme": "dark"}, [])
+    with visitor.request() as session:
+        typed_session(session, model, "cart").items.clear()
+    data = visitor.data()
+    assert (data["cart"]["items"], data["cart"]["coupon"], data["theme"]) == ([], "SPRING", "dark")
+
+
+def test_keys_unknown_to_a_type_within_a_type_stay() -> None:
+    visitor = Visitor({"cart": {"items": ["hat"], "coupon": "SPRING"}, "theme": "dark"}, [])
+    with visitor.request() as session:
+        typed_session(session, Shop).cart.items.append("scarf")
+    data = visitor.data()
+    assert (data["cart"]["items"], data["cart"]["coupon"], data["theme"]) == (["hat", "scarf"], "SPRING", "dark")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("misfit", ["a text", 7, None, ["hat"], {"items": "hat"}, {"items": [7]}])
+def test_a_value_that_does_not_fit_counts_as_absent_with_an_event(model: Any, misfit: Any) -> None:
+    events: list[Event] = []
+    visitor = Visitor({"cart": misfit}, events)
+    with visitor.request() as session:
+        assert typed_session(session, model, "cart").items == []
+        assert not session.changed
+    assert [(event.name, event.reason) for event in events if event.name != "created"] == [("unfit", "cart")]
+    assert visitor.data()["cart"] == misfit
+
+
+def test_of_a_whole_session_only_what_does_not_fit_counts_as_absent() -> None:
+    events: list[Event] = []
+    visitor = Visitor({"user_id": 7, "cart": "a text"}, events)
+    with visitor.request() as session:
+        shop = typed_session(session, Shop)
+        assert (shop.user_id, shop.cart) == (7, Cart())
+    assert [event.reason for event in events if event.name == "unfit"] == ["cart"]
+
+
+def test_who_logs_in_by_a_typed_session_gets_a_new_id() -> None:
+    events: list[Event] = []
+    visitor = Visitor({"cart": {"items": ["hat"]}}, events)
+    with visitor.request() as session:
+        typed_session(session, Shop).user_id = 7
+    assert visitor.data() == {"cart": {"items": ["hat"]}, "user_id": 7}
+    assert [event.name for event in events] == ["created", "renewed"]
+
+
+def test_a_typed_value_asked_for_twice_is_one_object() -> None:
+    visitor = Visitor({}, [])
+    with visitor.request() as session:
+        assert typed_session(session, Cart, "cart") is typed_session(session, Cart, "cart")
+        assert typed_session(session, Cart, "cart") is not typed_session(session, Cart, "another")
+
+
+def test_what_was_saved_is_not_written_again_and_what_is_altered_later_is() -> None:
+    visitor = Visitor({"cart": {"items": []}}, [])
+    session = visitor.sessions.fetch(visitor._cookie)
+    cart = typed_session(session, Cart, "cart")
+    cart.items.append("hat")
+    visitor.sessions.commit(session)
+    assert not session.changed
+    cart.items.append("scarf")
+    visitor.sessions.finish(session)
+    assert visitor.data() == {"cart": {"items": ["hat", "scarf"], "changed": None}}
+
+
+def test_a_session_that_was_cleared_stays_so() -> None:
+    visitor = Visitor({"cart": {"items": ["hat"]}, "theme": "dark"}, [])
+    with visitor.request() as session:
+        typed_session(session, Cart, "cart")
+        session.clear()
+    assert visitor.data() == {}
+
+
+def test_a_default_is_copied_for_each_visitor() -> None:
+    default = Cart(["hat"])
+    visitor = Visitor({}, [])
+    with visitor.request() as session:
+        typed_session(session, Cart, "cart", default=default).items.append("scarf")
+    assert default == Cart(["hat"])
+    assert visitor.data()["cart"]["items"] == ["hat", "scarf"]
+
+
+@pytest.mark.parametrize(("model", "nothing"), [(Cart | None, None), (list[int], []), (dict[str, int], {})])
+def test_a_type_says_what_stands_for_nothing(model: Any, nothing: Any) -> None:
+    with Visitor({}, []).request() as session:
+        assert typed_session(session, model, "value", default=nothing) == nothing
+        assert typed_session(session, model, "another") == nothing
+
+
+@dataclass
+class Line:
+    article: str
+
+
+@pytest.mark.parametrize("model", [int, Line, tuple[int, int]])
+def test_a_type_that_cannot_be_made_of_nothing_needs_a_default(model: Any) -> None:
+    with pytest.raises(ConfigurationError, match="give a default"):
+        check_model(model)
+
+
+def test_a_type_that_no_library_can_make_is_an_error_of_configuration() -> None:
+    class Strange:
+        def __init__(self, value: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="Strange"):
+        check_model(Strange)
+
+
+@needs_pydantic_2
+def test_what_cannot_be_stored_is_a_type_error_that_names_its_type() -> None:
+    @dataclass
+    class Anything:
+        value: Any = None
+
+    with Visitor({}, []).request() as session:
+        typed_session(session, Anything, "anything").value = object()
+        with pytest.raises(TypeError, match="Anything"):
+            _ = session.changed
+        typed_session(session, Anything, "anything").value = None
+
+
+@needs_pydantic_2
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="pydantic wants typing_extensions' TypedDict there")
+def test_a_typed_dict_is_a_model() -> None:
+    visitor = Visitor({"cart": {"items": ["hat"]}}, [])
+    with visitor.request() as session:
+        typed_session(session, CartDict, "cart")["items"].append("scarf")
+    assert visitor.data() == {"cart": {"items": ["hat", "scarf"]}}
+
+
+@pytest.fixture
+def without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+
+
+@pytest.mark.usefixtures("without_pydantic")
+def test_msgspec_alone_will_do() -> None:
+    @dataclass
+    class Basket:
+        items: list[str] = field(default_factory=list)
+
+    visitor = Visitor({"basket": {"items": ["hat"]}}, [])
+    with visitor.request() as session:
+        typed_session(session, Basket, "basket").items.append("scarf")
+    assert visitor.data() == {"basket": {"items": ["hat", "scarf"]}}
+
+
+@pytest.mark.usefixtures("without_pydantic")
+def test_a_type_that_msgspec_cannot_make_is_an_error_of_configuration() -> None:
+    class Strange:
+        def __init__(self, value: object) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="Strange"):
+        check_model(Strange)
+
+
+@pytest.mark.usefixtures("without_pydantic")
+def test_without_either_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+
+    @dataclass
+    class Basket:
+        items: list[str] = field(default_factory=list)
+
+    with pytest.raises(ConfigurationError, match="pip install pydantic"):
+        check_model(Basket)
+
+
+def test_a_type_that_cannot_be_hashed_will_do() -> None:
+    with Visitor({"n": 7}, []).request() as session:
+        assert typed_session(session, Annotated[int, ["a note"]], "n", default=0) == 7
