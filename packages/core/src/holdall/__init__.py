@@ -8,6 +8,7 @@ Sessions for Python web applications.
 from holdall.cookies import CookieOptions, SetCookie
 from holdall.errors import (
     ConfigurationError,
+    ContentionError,
     CookieOverflowError,
     LostWriteError,
     ResponseStartedError,
@@ -27,6 +28,7 @@ __all__ = [
     "AsyncTable",
     "AsyncTableStore",
     "ConfigurationError",
+    "ContentionError",
     "CookieOptions",
     "CookieOverflowError",
     "CookieStore",

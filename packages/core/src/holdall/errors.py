@@ -6,7 +6,8 @@ The errors a caller can tell apart.
     ├── SessionNotFetchedError  touched before it was fetched; also a RuntimeError
     ├── ResponseStartedError    changed when the headers had gone; also a RuntimeError
     ├── CookieOverflowError     larger than a browser keeps
-    ├── LostWriteError          the session ended while this request was using it
+    ├── LostWriteError          another request ended the session while this one was using it: an answer of 409
+    │   └── ContentionError     others kept on changing what a block of ``session.atomic`` changes
     └── StoreError              the backend failed: an answer of 503, never an empty session
 
 A visitor's bad cookie is not among them: it gives an empty session.
@@ -14,6 +15,7 @@ A visitor's bad cookie is not among them: it gives an empty session.
 
 __all__ = [
     "ConfigurationError",
+    "ContentionError",
     "CookieOverflowError",
     "LostWriteError",
     "ResponseStartedError",
@@ -48,6 +50,14 @@ class LostWriteError(SessionError):
     The session was ended or renewed elsewhere while this request changed it.
 
     Raised only with ``on_lost_write="raise"``; adapters answer it with 409.
+    """
+
+
+class ContentionError(LostWriteError):
+    """
+    A block of ``session.atomic`` could not have its key to itself, so nothing of it was written.
+
+    Others held the key for too long, or one that does not use ``atomic`` has changed it meanwhile.
     """
 
 

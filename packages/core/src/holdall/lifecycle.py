@@ -2,8 +2,9 @@
 What happens to a session in one request: every rule about sessions stands here, and none elsewhere.
 
 ``fetch`` begins a request's use of its session, ``commit`` ends it when the headers go, ``finish`` when the body has
-gone, and ``abandon`` in place of both where no headers of ours go. Each is a generator of steps (``holdall.steps``):
-what needs the store is yielded, and the answer comes back.
+gone, and ``abandon`` in place of both where no headers of ours go. ``enter``, ``leave`` and ``release`` are the parts
+of a block that has one key to itself (``session.atomic``). Each is a generator of steps (``holdall.steps``): what needs
+the store is yielded, and the answer comes back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,23 +15,28 @@ from typing import Any, NamedTuple
 from holdall._discreet import discreet
 from holdall.clock import NEVER
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, SentCookie, SetCookie
-from holdall.errors import CookieOverflowError, LostWriteError
+from holdall.errors import ConfigurationError, ContentionError, CookieOverflowError, LostWriteError
 from holdall.policy import Policy
-from holdall.session import Fetched, Intent, Phase, Session, phase_after
-from holdall.steps import Steps
+from holdall.session import Block, Fetched, Intent, Phase, Session, phase_after
+from holdall.steps import Pause, Steps
 from holdall.stores import Changes, Draft, Missing, Stored, Succession
 
 __all__ = [
     "Delete",
     "Get",
+    "Lease",
     "Put",
+    "Release",
     "ResponseHeaders",
     "Step",
     "abandon",
     "commit",
+    "enter",
     "fetch",
     "finish",
+    "leave",
     "pass_by",
+    "release",
 ]
 
 # A renewed id is remembered so long: requests that the browser sent before it had the new one have ended by then.
@@ -39,6 +45,12 @@ _GRACE = timedelta(minutes=1)
 _TOUCHES_PER_IDLE_TIMEOUT = 10
 # Servers whose clocks differ by less do not write in turns what the other has written.
 _CLOCK_SKEW = timedelta(minutes=1)
+
+# Nobody has a key for longer, so that a request which dies in its block holds up others for no more than this.
+_LEASE = timedelta(seconds=5)
+# Who waits for a lease asks again after pauses that grow from the time that a fast table takes for a block.
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.032
 
 # An honest browser sends two or three cookies of one name at most; each one looked at costs us a read.
 _MAX_DUPLICATES = 16
@@ -79,7 +91,31 @@ class Delete(NamedTuple):
         return store.delete(self.stored, key=self.key, tombstone=self.tombstone)
 
 
-Step = Get | Put | Delete
+@discreet
+class Lease(NamedTuple):
+    """Have a key of *stored* for this request alone. The answer is what it is given back with, or ``None``."""
+
+    stored: Stored
+    name: str
+    until: datetime
+
+    def on(self, store: Any) -> Any:
+        return store.lease(self.stored, self.name, until=self.until)
+
+
+@discreet
+class Release(NamedTuple):
+    """Give a lease back."""
+
+    stored: Stored
+    name: str
+    lease: int
+
+    def on(self, store: Any) -> Any:
+        return store.release(self.stored, self.name, self.lease)
+
+
+Step = Get | Put | Delete | Lease | Release | Pause
 
 
 @discreet
@@ -104,6 +140,8 @@ class ResponseHeaders(NamedTuple):
 
 
 _ENDS = (Intent.DROP, Intent.LOGOUT)
+# What is put after one of these is not for the row that there is.
+_LEAVES_THE_ROW = (*_ENDS, Intent.IGNORE)
 
 _UNTOUCHED = ResponseHeaders()
 _LOOKED_AT = ResponseHeaders(vary=True)
@@ -252,6 +290,70 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
         yield from finish(session, policy, now=now)
 
 
+def enter(session: Session, policy: Policy, key: str, *, timeout: timedelta, now: datetime) -> Steps[Block]:
+    """
+    Begin a block that changes *key* as if no other request were there.
+
+    One block at a time has the lease of a session's key, and finds there what was written last. That is all the lease
+    is for: it may run out, so what the block has made of the key is written only if the key is as it was found.
+
+    Args:
+        timeout: How long to wait for a lease that another has.
+
+    Raises:
+        ContentionError: It was not to be had for so long.
+    """
+    session.check_block(key)
+    stored = session.fetched.stored
+    if stored is None or session.intent in _LEAVES_THE_ROW:
+        # What will be a new session has nobody else.
+        return session.begin_block(key)
+    if stored.version is None:
+        msg = "this session is in its cookie, where session.atomic cannot hold off others: it needs one in a table."
+        raise ConfigurationError(msg)
+    pause, left = _SHORTEST_PAUSE, timeout.total_seconds()
+    while (lease := (yield Lease(stored, key, now + _LEASE))) is None:
+        if left <= 0:
+            msg = f"others kept session[{key!r}] to themselves for {timeout.total_seconds()} seconds: try again."
+            raise ContentionError(msg)
+        now = yield Pause(pause)
+        left -= pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
+    latest = yield Get(stored.cookie, session.fetched.former or policy.key)
+    # If it has ended meanwhile, that is found when the block is saved, as with any other write.
+    return session.begin_block(key, stored if isinstance(latest, Missing) else latest, lease=lease)
+
+
+def leave(session: Session, policy: Policy, block: Block, *, now: datetime) -> Steps[None]:
+    """
+    Write what a block has made of its key, ahead of all else that this request has changed.
+
+    Raises:
+        ContentionError: The key is not as the block found it: the lease had run out, or who wrote needed none.
+        LostWriteError: The session has ended meanwhile, and it is configured that this is an error.
+    """
+    stored, change = block.stored, session.change_of(block.key)
+    if stored is None or not change or session.intent in _LEAVES_THE_ROW:
+        # What there is to save is saved with the response.
+        block.saved = True
+        return
+    # The expiry is left to the end of the request: what moves it may have to send the cookie once more.
+    draft = _draft(policy, change.over(stored.data), change, stored.created, stored.expires, now)
+    written = yield Put(stored, draft._replace(unchanged=frozenset((block.key,))), policy.key)
+    if written is not None:
+        session.save_block(block, written)
+        return
+    _refuse_if_lost(policy)
+    # The end of the request meets the same, and tells the log of all that it loses.
+    block.saved = True
+
+
+def release(block: Block) -> Steps[None]:
+    """Give back the lease that a block has taken."""
+    if block.stored is not None and block.lease is not None:
+        yield Release(block.stored, block.key, block.lease)
+
+
 def _drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHeaders]:
     stored, former = session.fetched.stored or session.fetched.renewed, _former_places(session, policy)
     last = None if stored is None else (yield Delete(stored, session.fetched.former or policy.key))
@@ -381,10 +483,14 @@ def _lost(session: Session, policy: Policy, reason: str, *, wrote: bool) -> Resp
         _forget(session)
         return _LOOKED_AT
     _let_go(session, policy, reason)
+    _refuse_if_lost(policy)
+    return _LOOKED_AT
+
+
+def _refuse_if_lost(policy: Policy) -> None:
     if policy.raise_on_lost_write:
         msg = "the session was ended or renewed by another request while this one changed it: let the visitor retry."
         raise LostWriteError(msg)
-    return _LOOKED_AT
 
 
 def _let_go(session: Session, policy: Policy, reason: str) -> None:

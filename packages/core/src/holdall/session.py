@@ -7,10 +7,11 @@ What becomes of the changes is decided in ``holdall.lifecycle`` when the request
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 from uuid import UUID
 
 from holdall._as_dict import AsDict
@@ -20,7 +21,7 @@ from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotF
 from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
 
-__all__ = ["Fetched", "Intent", "Phase", "Session", "phase_after"]
+__all__ = ["AtomicBlock", "Atomically", "Block", "Fetched", "Intent", "Phase", "Session", "phase_after"]
 
 
 class Intent(Enum):
@@ -66,6 +67,55 @@ def phase_after(stored: Stored | None) -> Phase:
     return Phase.CLOSED if stored is None or stored.version is None else Phase.ROW_ONLY
 
 
+@discreet
+@dataclass(slots=True, eq=False)
+class Block:
+    """
+    What ``session.atomic`` found when its block was entered.
+
+    Attributes:
+        stored: The session with data that nobody else holds; ``None`` where there is no row to be written.
+        before: What the request had changed by then.
+        lease: Gives the lease of *key* back; ``None`` where none was taken.
+        saved: The block is over and what became of *key* is decided.
+    """
+
+    key: str
+    data: dict[str, Any]
+    before: Changes
+    stored: Stored | None = None
+    lease: int | None = None
+    saved: bool = False
+
+    def saved_within(self, key: str, data: Mapping[str, Any]) -> None:
+        """Take what a block within this one has written of *key* as what was there before."""
+        written = _copied({key: data[key]} if key in data else {})
+        put = {name: value for name, value in self.before.put.items() if name != key}
+        self.before = self.before._replace(
+            put=put | written if self.before.cleared else put, deleted=self.before.deleted - {key}
+        )
+        self.data.pop(key, None)
+        self.data.update(written)
+
+
+class AtomicBlock(Protocol):
+    """What ``session.atomic`` returns: use it by ``with``, and by ``async with`` where requests are awaited."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, *failure: object) -> None: ...
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, kind: type[BaseException] | None, *failure: object) -> None: ...
+
+
+class Atomically(Protocol):
+    """Makes the block of a session's key."""
+
+    def __call__(self, session: "Session", key: str, timeout: timedelta) -> AtomicBlock: ...
+
+
 # What cannot change after it was handed out, so that it need not be looked at again.
 _IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
 _DELETED = object()
@@ -86,6 +136,8 @@ class Session(AsDict):
     __slots__ = (
         "__weakref__",
         "_accessed",
+        "_atomically",
+        "_blocks",
         "_changes",
         "_cleared",
         "_cookies",
@@ -121,6 +173,8 @@ class Session(AsDict):
         super().__init__()
         self._cookies = cookies
         self._fetch: Callable[[Sequence[SentCookie]], Fetched] | None = None
+        self._atomically: Atomically | None = None
+        self._blocks: tuple[Block, ...] = ()
         self._policy = policy
         self._data: dict[str, Any] | None = None
         self._changes: dict[str, Any] = {}
@@ -259,6 +313,32 @@ class Session(AsDict):
         self._empty(self._changeable())
         self.intent = Intent.LOGOUT
 
+    def atomic(self, key: str, *, timeout: timedelta = timedelta(seconds=10)) -> AtomicBlock:
+        """
+        Let a block change *key* as if no other request were there.
+
+        ::
+
+            with session.atomic("hits"):
+                session["hits"] = session.get("hits", 0) + 1
+
+        Within it *key* is as it was stored last. What becomes of it is written at the end of the block, and not with
+        the response. A block that raises leaves all as it was. In an async handler it is ``async with``.
+
+        Args:
+            timeout: How long to wait for others that are changing the same key.
+
+        Raises:
+            ContentionError: They took longer, or one that does not use ``atomic`` came between.
+            ConfigurationError: It is not for this key or this store, or the block stands in another of its key.
+            LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
+        """
+        self._loaded()
+        if self._atomically is None:
+            msg = "session.atomic needs a session that Sessions has made: it has to reach the table."
+            raise ConfigurationError(msg)
+        return self._atomically(self, key, timeout)
+
     # What is known of it.
 
     @property
@@ -379,9 +459,10 @@ class Session(AsDict):
             self._cookies = self._cookies()
         return self._cookies
 
-    def use(self, fetch: Callable[[Sequence[SentCookie]], Fetched]) -> None:
+    def use(self, fetch: Callable[[Sequence[SentCookie]], Fetched], atomically: Atomically | None = None) -> None:
         """Let the session be read through *fetch*, a function of its cookies, when it is first touched."""
         self._fetch = fetch
+        self._atomically = atomically
 
     def data(self) -> dict[str, Any]:
         """Return the data itself, as it stands now."""
@@ -399,6 +480,90 @@ class Session(AsDict):
         self.intent = Intent.KEEP
         self.phase = phase
         self._note_who_and_how_long(data)
+
+    # For blocks that have a key to themselves.
+
+    def check_block(self, key: str) -> None:
+        """Raise what there is against a block of *key*."""
+        _check_session_key(key)
+        self._changeable(key)
+        if key == self._policy.principal_key:
+            msg = f"session.atomic({key!r}) is about whose session it is, which changes with its id: use login()."
+            raise ConfigurationError(msg)
+        if any(block.key == key for block in self._blocks):
+            msg = f"session.atomic({key!r}) stands in a block of the same key, which it would wait for."
+            raise ConfigurationError(msg)
+
+    def begin_block(self, key: str, latest: Stored | None = None, *, lease: int | None = None) -> Block:
+        """Take *latest*, if there is any, as what there is, and return the block of *key* that begins with it."""
+        before = self.changes()
+        # Of the key itself the latest is to be seen, be it that this request has put another: that it holds on to.
+        self._snapshots.pop(key, None)
+        self.views = {name: view for name, view in self.views.items() if name[0] != key}
+        if latest is not None:
+            pristine = _copied(latest.data)
+            self._rebase(latest, before)
+        else:
+            pristine = _copied(self._loaded())
+        if key in before.put:
+            self._changes[key] = before.put[key]
+        stored = None if latest is None else latest._replace(data=pristine)
+        block = Block(key, pristine, before._replace(put=_copied(before.put)), stored, lease)
+        self._blocks = (*self._blocks, block)
+        return block
+
+    def change_of(self, key: str) -> Changes:
+        """Return what this request has made of *key*."""
+        changes = self.changes()
+        if key in changes.put:
+            return Changes({key: changes.put[key]})
+        return Changes({}, frozenset((key,))) if changes.cleared or key in changes.deleted else _NO_CHANGES
+
+    def save_block(self, block: Block, written: Stored) -> None:
+        """Take what was *written* of a block's key as what there is; all other changes are still to be written."""
+        block.saved = True
+        key, data = block.key, self._loaded()
+        self.changes()
+        self._snapshots.pop(key, None)
+        if not self._cleared:
+            # Else it is put once more, for what is to be cleared is all that is there.
+            self._changes.pop(key, None)
+        self._rebase(written, self.changes())
+        if key in data and type(data[key]) not in _IMMUTABLE:
+            self._snapshots[key] = repr(data[key])
+        for around in self._blocks:
+            if around is not block:
+                around.saved_within(key, written.data)
+
+    def end_block(self, block: Block) -> None:
+        """Let a block be over. If it was not saved, all is as it was before."""
+        self._blocks = tuple(each for each in self._blocks if each is not block)
+        if not block.saved:
+            self._undo(block)
+
+    def _undo(self, block: Block) -> None:
+        # Objects of a type tell now what was altered in them, and not again later.
+        self.changes()
+        view, before = self._loaded(), block.before
+        data = before.over(block.data)
+        # What was not altered meanwhile stays the same object: who holds it may go on.
+        self._data = data = {
+            key: view[key] if key in view and repr(view[key]) == repr(value) else value for key, value in data.items()
+        }
+        self._changes = {key: data[key] for key in before.put} | dict.fromkeys(before.deleted, _DELETED)
+        self._cleared = before.cleared
+        self._snapshots = {
+            key: snapshot for key, snapshot in self._snapshots.items() if key in data and data[key] is view.get(key)
+        }
+
+    def _rebase(self, stored: Stored, changes: Changes) -> None:
+        """Take *stored* as what there is, with *changes* of this request laid over it."""
+        view = self._loaded()
+        self.fetched = self.fetched._replace(stored=stored)
+        self._data = changes.over(stored.data)
+        # What was handed out may yet be altered in place.
+        self._data.update((key, view[key]) for key in self._snapshots if key in view)
+        self._note_who_and_how_long(stored.data)
 
     def _loaded(self) -> dict[str, Any]:
         return self._load() if self._data is None else self._data
@@ -434,6 +599,9 @@ class Session(AsDict):
             row: Whether a row in a table suffices to take the change.
         """
         data = self._loaded()
+        if self._blocks and key is not None and key == self._policy.principal_key:
+            msg = "whose session it is cannot change within a block of session.atomic: log in before or after it."
+            raise ConfigurationError(msg)
         if self.phase is Phase.OPEN:
             return data
         stays_the_same = self.intent is Intent.KEEP and (key is None or key != self._policy.principal_key)
@@ -444,6 +612,10 @@ class Session(AsDict):
             "Change it before the first byte, or keep sessions in a table, which takes changes to data until the end."
         )
         raise ResponseStartedError(msg)
+
+
+def _copied(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value if type(value) in _IMMUTABLE else deepcopy(value) for key, value in data.items()}
 
 
 _NOTHING = Fetched()

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
 
+from holdall.atomic import Atomic, FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
 from holdall.errors import ConfigurationError
@@ -33,7 +34,7 @@ from holdall.formats import (
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
 from holdall.policy import Policy
 from holdall.serializers import Serializer
-from holdall.session import Fetched, Session
+from holdall.session import Atomically, Fetched, Session
 from holdall.steps import Steps, is_awaited, run, run_async
 from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
 from holdall.stores.threaded import InThread, ThreadedStore
@@ -152,6 +153,8 @@ class Sessions:
             raise_on_lost_write=on_lost_write == "raise",
             check=self._check,
         )
+        self._atomically = self._blocks_by(ThreadRunner(lambda: self._opened("sync").store, clock))
+        self._atomically_async: dict[tuple[InThread, Sleep, FromThread | None], Atomically] = {}
         self._find = cookie_finder(key, [each.key for each in former])
 
     @property
@@ -228,15 +231,19 @@ class Sessions:
         https: bool = False,
         session_type: type[Session] = Session,
         in_thread: InThread = asyncio.to_thread,
+        sleep: Sleep = asyncio.sleep,
+        from_thread: FromThread | None = None,
     ) -> Session:
         """
         Return the session of a request, read now if its store has to be waited for and the cookie is there.
 
         Args:
             in_thread: Calls a function in a thread, for stores that block.
+            sleep: Lets time pass, for ``session.atomic``.
+            from_thread: Calls a coroutine function in the event loop, for ``session.atomic`` in other threads.
         """
         session = self.unfetched(headers, https=https, session_type=session_type)
-        await self.load_async(session, in_thread=in_thread)
+        await self.load_async(session, in_thread=in_thread, sleep=sleep, from_thread=from_thread)
         return session
 
     def unfetched(
@@ -245,17 +252,25 @@ class Sessions:
         """Return a session that cannot be touched before ``load_async``."""
         return session_type(partial(self._find, headers), policy=self.policy, https=https)
 
-    async def load_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
+    async def load_async(
+        self,
+        session: Session,
+        *,
+        in_thread: InThread = asyncio.to_thread,
+        sleep: Sleep = asyncio.sleep,
+        from_thread: FromThread | None = None,
+    ) -> None:
         """Let *session* be touched from now on. A second call does nothing."""
         opened = self._opened("async")
         if session.is_fetched:
             return
+        atomically = self.atomically_async(in_thread, sleep, from_thread)
         if not (opened.waits_to_read and session.cookies):
-            self._lazy(session, "async")
+            session.use(partial(self._read, "async"), atomically)
             return
         steps = fetch(session.cookies, self.policy, now=self._clock())
         fetched = await self._run_async(steps, in_thread)
-        session.use(lambda cookies: fetched)
+        session.use(lambda cookies: fetched, atomically)
 
     async def commit_async(
         self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
@@ -277,11 +292,35 @@ class Sessions:
         """Do what ``abandon`` does."""
         await self._run_async(abandon(session, self.policy, now=self._clock(), status=status), in_thread)
 
+    # For adapters that let a session be read in a way of their own.
+
+    def atomically(self) -> Atomically:
+        """Return what makes the blocks of ``session.atomic`` where nothing is awaited."""
+        return self._atomically
+
+    def atomically_async(self, in_thread: InThread, sleep: Sleep, from_thread: FromThread | None) -> Atomically:
+        """Return what makes the blocks of ``session.atomic`` in an event loop."""
+        library = in_thread, sleep, from_thread
+        found = self._atomically_async.get(library)
+        if found is None:
+            runner = LoopRunner(
+                lambda: self._opened("async").store,
+                self._clock,
+                in_thread=in_thread,
+                sleep=sleep,
+                from_thread=from_thread,
+            )
+            found = self._atomically_async[library] = self._blocks_by(runner)
+        return found
+
     def __repr__(self) -> str:
         return f"<Sessions {self.key}>"
 
-    def _lazy(self, session: Session, form: Form = "sync") -> Session:
-        session.use(partial(self._read, form))
+    def _blocks_by(self, runner: ThreadRunner | LoopRunner) -> Atomically:
+        return partial(Atomic, policy=self.policy, clock=self._clock, runner=runner)
+
+    def _lazy(self, session: Session) -> Session:
+        session.use(partial(self._read, "sync"), self._atomically)
         return session
 
     def _read(self, form: Form, cookies: Sequence[SentCookie]) -> Fetched:

@@ -8,9 +8,9 @@ one word, and a test can step several requests through every order of events.
 import asyncio
 import inspect
 from collections.abc import Coroutine, Generator
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-__all__ = ["Step", "Steps", "is_awaited", "run", "run_async", "unbroken"]
+__all__ = ["Pause", "Step", "Steps", "is_awaited", "run", "run_async", "unbroken"]
 
 R = TypeVar("R")
 
@@ -21,6 +21,15 @@ class Step(Protocol):
     def on(self, target: Any, /) -> Any:
         """Do it: return the answer, or an awaitable of it where *target* is awaited."""
         ...
+
+
+class Pause(NamedTuple):
+    """Let about so many *seconds* pass. The answer is the time then."""
+
+    seconds: float
+
+    def on(self, target: Any) -> Any:
+        return target.pause(self.seconds)
 
 
 Steps = Generator[Step, Any, R]

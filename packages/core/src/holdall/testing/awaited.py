@@ -8,7 +8,9 @@ from holdall.tables import AsyncTable, Table
 
 __all__ = ["Awaited", "as_async"]
 
-_VERBS = frozenset({"get", "put", "delete", "read", "insert", "replace", "touch", "find", "sweep"})
+_VERBS = frozenset(
+    {"get", "put", "delete", "read", "insert", "replace", "touch", "find", "clear", "sweep", "lease", "release"}
+)
 
 
 class Awaited:
