@@ -6,13 +6,14 @@ Not collected with the rest: ``test_suites.py`` runs this file and sees to it th
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
 
 from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
 from holdall import AsyncStore, AsyncTable, MemoryTable, ResponseHeaders, Sessions, TableStore
+from holdall.clock import NEVER
 from holdall.stores import Changes, Draft, Missing, Stored
 from holdall.tables import Listed, Replacement, Row
 from holdall.testing import (
@@ -34,12 +35,31 @@ class Overwrites(MemoryTable):
         return super().insert(digest, row)
 
 
+class ForgetsTheDevice(MemoryTable):
+    def insert(self, digest: bytes, row: Row) -> bool:
+        return super().insert(digest, row._replace(device=None))
+
+
 class ReplacesCreatedAndPrincipal(MemoryTable):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self._rows[digest] = row
+            self._rows[digest] = row._replace(device=self._rows[digest].device)
         return answer
+
+
+class ReplacesTheDevice(MemoryTable):
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        answer = super().replace(digest, row, version=version)
+        if answer is Replacement.REPLACED:
+            self._rows[digest] = self._rows[digest]._replace(device=row.device)
+        return answer
+
+
+class ReplacesUnseen(MemoryTable):
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        present = self.read(digest)
+        return super().replace(digest, row._replace(seen=present and present.seen), version=version)
 
 
 class TouchesBackwards(MemoryTable):
@@ -47,9 +67,23 @@ class TouchesBackwards(MemoryTable):
         with self._lock:
             present = self._live(digest, self.clock())
             if present is not None:
-                self._rows[digest] = present._replace(expires=expires)
+                self._rows[digest] = present._replace(expires=expires, seen=max(seen, present.seen or seen))
                 self._move_due(digest, present.expires, expires)
         return present is not None
+
+
+class SeesBackwards(MemoryTable):
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        touched = super().touch(digest, expires, seen=seen)
+        if touched:
+            self._rows[digest] = self._rows[digest]._replace(seen=seen)
+        return touched
+
+
+class TouchesUnseen(MemoryTable):
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        present = self.read(digest)
+        return super().touch(digest, expires, seen=(present and present.seen) or seen)
 
 
 class KeepsTheExpired(MemoryTable):
@@ -65,6 +99,36 @@ class BuriesNobody(MemoryTable):
         if tombstone is not None and row is None and self.read(digest) is None:
             self.insert(digest, Row(b"", 0, tombstone, self.clock()))
         return row
+
+
+class BuriesNamelessly(MemoryTable):
+    """Its tombstones do not say whose they are."""
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = super().delete(digest, tombstone=tombstone)
+        if row is not None and tombstone is not None:
+            present = self._rows[digest]
+            self._remove(digest, present)
+            self._add(digest, present._replace(principal=None))
+        return row
+
+
+class BuriesWithTheDevice(MemoryTable):
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = super().delete(digest, tombstone=tombstone)
+        if row is not None and tombstone is not None:
+            self._rows[digest] = self._rows[digest]._replace(device=row.device)
+        return row
+
+
+class FindsNoTombstones(MemoryTable):
+    def find(self, principal: str) -> list[Listed]:
+        return [each for each in super().find(principal) if not each.is_tombstone]
+
+
+class FindsOnlyTimes(MemoryTable):
+    def find(self, principal: str) -> list[Listed]:
+        return [each._replace(device=None, seen=None) for each in super().find(principal)]
 
 
 class FindsInAnyOrder(MemoryTable):
@@ -84,6 +148,47 @@ class FindsTheDead(MemoryTable):
 class SweepsWithoutLimit(MemoryTable):
     def sweep(self, limit: int = 1000) -> int:
         return super().sweep(1_000_000)
+
+
+class ClearsTheNewer(MemoryTable):
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return super().clear(NEVER, limit)
+
+
+class ClearsNotTheLast(MemoryTable):
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return super().clear(began_by - timedelta(seconds=1), limit)
+
+
+class ClearsByUse(MemoryTable):
+    """It spares what was used since."""
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        with self._lock:
+            used = {digest: row for digest, row in self._rows.items() if row.seen is not None and row.seen > began_by}
+            for digest, row in used.items():
+                self._remove(digest, row)
+        cleared = super().clear(began_by, limit)
+        for digest, row in used.items():
+            self._add(digest, row)
+        return cleared
+
+
+class ClearsSessionsOnly(MemoryTable):
+    """It leaves tombstones."""
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        kept = {digest: row for digest, row in self._rows.items() if row.is_tombstone}
+        cleared = super().clear(began_by, limit)
+        for digest in kept.keys() - self._rows.keys():
+            self._add(digest, kept[digest])
+            cleared -= 1
+        return cleared
+
+
+class ClearsWithoutLimit(MemoryTable):
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return super().clear(began_by, 1_000_000)
 
 
 class CutsAtNUL(MemoryTable):
@@ -132,12 +237,26 @@ TABLES = [
     broken.GivesStaleRows,
     broken.SweepsTheLiving,
     Overwrites,
+    ForgetsTheDevice,
     ReplacesCreatedAndPrincipal,
+    ReplacesTheDevice,
+    ReplacesUnseen,
     TouchesBackwards,
+    SeesBackwards,
+    TouchesUnseen,
     KeepsTheExpired,
     BuriesNobody,
+    BuriesNamelessly,
+    BuriesWithTheDevice,
+    FindsNoTombstones,
+    FindsOnlyTimes,
     FindsInAnyOrder,
     FindsTheDead,
+    ClearsTheNewer,
+    ClearsNotTheLast,
+    ClearsByUse,
+    ClearsSessionsOnly,
+    ClearsWithoutLimit,
     SweepsWithoutLimit,
     CutsAtNUL,
     ReplacesInTwoSteps,

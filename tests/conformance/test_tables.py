@@ -30,14 +30,17 @@ class Waiting:
     async def replace(self, *args: Any, **options: Any) -> Any:
         return await self._do("replace", *args, **options)
 
-    async def touch(self, *args: Any) -> Any:
-        return await self._do("touch", *args)
+    async def touch(self, *args: Any, **options: Any) -> Any:
+        return await self._do("touch", *args, **options)
 
     async def delete(self, *args: Any, **options: Any) -> Any:
         return await self._do("delete", *args, **options)
 
     async def find(self, *args: Any) -> Any:
         return await self._do("find", *args)
+
+    async def clear(self, *args: Any) -> Any:
+        return await self._do("clear", *args)
 
     async def sweep(self, *args: Any) -> Any:
         return await self._do("sweep", *args)

@@ -431,7 +431,7 @@ def test_a_touch_carries_no_data(sessions: Sessions, table: Watched, clock: Fake
 
     request(sessions, sid)
 
-    assert table.read(digest(sid)) == before._replace(expires=clock() + timedelta(days=7))
+    assert table.read(digest(sid)) == before._replace(expires=clock() + timedelta(days=7), seen=clock())
 
 
 def test_a_store_does_not_show_itself() -> None:

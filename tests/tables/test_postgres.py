@@ -304,7 +304,7 @@ def test_a_table_of_another_layout_is_refused_and_left_alone(
     table = PostgresTable(url, clock=clock)
 
     for _ in range(2):
-        with pytest.raises(ConfigurationError, match="this holdall knows 'holdall layout 1'"):
+        with pytest.raises(ConfigurationError, match="this holdall knows 'holdall layout 2'"):
             table.insert(DIGEST, new_row(clock))
 
     assert postgres.ask("SELECT count(*) FROM holdall_session", url) == [(0,)]

@@ -94,6 +94,24 @@ class RaceTests(TableSuite, sealed=True):
             assert await table.read(digest) is None
         assert list(await table.find(principal)) == []
 
+    async def test_what_was_cleared_does_not_come_back(self, table: AsyncTable, clock: FakeClock) -> None:
+        digests = [new_digest() for _ in range(_WORKERS)]
+        for digest in digests:
+            await table.insert(digest, new_row(clock, b"0"))
+
+        async def work(worker: int) -> None:
+            if worker < 2:
+                while await table.clear(clock(), 3):
+                    pass
+            else:
+                for digest in digests:
+                    await _increment(table, clock, digest)
+                    await table.touch(digest, clock() + 2 * HOUR, seen=clock())
+
+        await _at_once(table, work)
+
+        assert [await table.read(digest) for digest in digests] == [None] * _WORKERS
+
     async def test_a_touch_takes_no_write_away(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"0")
         await table.insert(digest, row)

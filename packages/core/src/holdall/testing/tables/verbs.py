@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from holdall.clock import NEVER
-from holdall.tables import AsyncTable, Replacement
+from holdall.tables import AsyncTable, Listed, Replacement, Row
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
 from holdall.testing.tables.suite import TableSuite
@@ -41,19 +41,29 @@ _no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, _
 
 
 class VerbTests(TableSuite, sealed=True):
-    """``read insert replace touch delete find sweep``."""
+    """``read insert replace touch delete find clear sweep``."""
 
     async def test_read_finds_nothing_where_nothing_is(self, table: AsyncTable) -> None:
         assert await table.read(new_digest()) is None
 
-    @pytest.mark.parametrize("principal", [None, "7", "", "Zoë:{1}\n'\"\0", "long " * 100], ids=repr)
+    @pytest.mark.parametrize("text", [None, "7", "", "Zoë:{1}\n'\"\0", "long " * 100], ids=repr)
     async def test_read_gives_back_what_was_inserted(
-        self, table: AsyncTable, clock: FakeClock, principal: str | None
+        self, table: AsyncTable, clock: FakeClock, text: str | None
     ) -> None:
-        digest, row = new_digest(), new_row(clock, b"data", version=3, age=HOUR, principal=principal)
+        digest, row = new_digest(), new_row(clock, b"data", version=3, age=HOUR, principal=text, device=text)
 
         assert await table.insert(digest, row) is True
         assert await table.read(digest) == row
+
+    async def test_a_row_need_not_say_when_it_was_used(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock)._replace(seen=None)
+        await table.insert(digest, row)
+
+        assert await table.read(digest) == row
+        await table.replace(digest, new_row(clock, version=2)._replace(seen=None), version=1)
+        assert await table.read(digest) == row._replace(version=2)
+        await table.touch(digest, row.expires, seen=clock())
+        assert await table.read(digest) == row._replace(version=2, seen=clock())
 
     @pytest.mark.parametrize(
         "data", [b"", bytes(range(256)), b"\0", b"\r\n", b"\xff\xfe", bytes(range(256)) * (_MEGABYTE // 256)], ids=len
@@ -136,26 +146,29 @@ class VerbTests(TableSuite, sealed=True):
 
     # replace
 
-    async def test_replace_writes_data_version_and_expiry(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_replace_writes_data_version_and_times(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         row = new_row(clock, b"old", principal="7", age=HOUR)
         await table.insert(digest, row)
+        clock.advance(SECOND)
         after = new_row(clock, b"new", 2, lives=2 * HOUR)
 
         assert await table.replace(digest, after, version=1) is Replacement.REPLACED
-        assert await table.read(digest) == row._replace(data=b"new", version=2, expires=after.expires)
+        assert await table.read(digest) == row._replace(data=b"new", version=2, expires=after.expires, seen=clock())
 
-    async def test_replace_leaves_created_and_principal_as_they_were(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_replace_leaves_created_principal_and_device_as_they_were(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
         digest, principal, other = new_digest(), new_principal(), new_principal()
-        row = new_row(clock, principal=principal)
+        row = new_row(clock, principal=principal, device="a telephone")
         await table.insert(digest, row)
         clock.advance(SECOND)
 
-        await table.replace(digest, new_row(clock, version=2, principal=other), version=1)
+        await table.replace(digest, new_row(clock, version=2, principal=other, device="a tablet"), version=1)
 
         present = await table.read(digest)
         assert present is not None
-        assert (present.created, present.principal) == (row.created, principal)
+        assert (present.created, present.principal, present.device) == (row.created, principal, "a telephone")
         assert [each.digest for each in await table.find(principal)] == [digest]
         assert list(await table.find(other)) == []
 
@@ -199,21 +212,28 @@ class VerbTests(TableSuite, sealed=True):
 
     # touch
 
-    async def test_touch_moves_the_expiry_and_nothing_else(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, row = new_digest(), new_row(clock, b"data", version=3, principal="7")
+    async def test_touch_moves_the_times_and_nothing_else(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"data", version=3, principal="7", device="a telephone")
         await table.insert(digest, row)
+        clock.advance(SECOND)
         later = row.expires + HOUR
 
         assert await table.touch(digest, later, seen=clock()) is True
-        assert await table.read(digest) == row._replace(expires=later)
+        assert await table.read(digest) == row._replace(expires=later, seen=clock())
         assert await table.replace(digest, new_row(clock, version=4), version=3) is Replacement.REPLACED
 
-    async def test_touch_never_moves_it_back(self, table: AsyncTable, clock: FakeClock) -> None:
+    @pytest.mark.parametrize(("expires", "seen"), [(-SECOND, -SECOND), (-SECOND, SECOND), (SECOND, -SECOND)])
+    async def test_touch_never_moves_one_back(
+        self, table: AsyncTable, clock: FakeClock, expires: timedelta, seen: timedelta
+    ) -> None:
         digest, row = new_digest(), new_row(clock)
+        assert row.seen is not None
         await table.insert(digest, row)
 
-        assert await table.touch(digest, row.expires - SECOND, seen=clock()) is True
-        assert await table.read(digest) == row
+        assert await table.touch(digest, row.expires + expires, seen=row.seen + seen) is True
+        assert await table.read(digest) == row._replace(
+            expires=max(row.expires, row.expires + expires), seen=max(row.seen, row.seen + seen)
+        )
 
     async def test_a_touched_row_outlives_its_first_expiry(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, lives=HOUR)
@@ -245,20 +265,26 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) is None
 
     async def test_delete_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, row = new_digest(), new_row(clock, b"secret")
+        digest, row = new_digest(), new_row(clock, b"secret", version=3, device="a telephone")
         await table.insert(digest, row)
         clock.advance(HOUR / 2)
         expires = clock() + timedelta(minutes=1)
 
         assert await table.delete(digest, tombstone=expires) == row
 
-        tombstone = await table.read(digest)
-        assert tombstone is not None
-        assert (tombstone.is_tombstone, tombstone.data, tombstone.expires) == (True, b"", expires)
+        tombstone = Row(b"", 0, expires, row.created)
+        assert await table.read(digest) == tombstone
         clock.advance(timedelta(minutes=1) - SECOND)
         assert await table.read(digest) == tombstone
         clock.advance(SECOND)
         assert await table.read(digest) is None
+
+    async def test_a_tombstone_keeps_the_principal(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, principal="7")
+        await table.insert(digest, row)
+        await table.delete(digest, tombstone=row.expires)
+
+        assert await table.read(digest) == Row(b"", 0, row.expires, row.created, "7")
 
     async def test_a_tombstone_may_outlive_the_row_it_stands_for(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
@@ -291,11 +317,12 @@ class VerbTests(TableSuite, sealed=True):
 
     # find
 
-    async def test_find_gives_the_live_rows_of_one_principal_oldest_first(
-        self, table: AsyncTable, clock: FakeClock
-    ) -> None:
+    async def test_find_gives_the_rows_of_one_principal_oldest_first(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
-        rows = {new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal) for n in (2, 4, 1, 3)}
+        rows = {
+            new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal, device=f"device {n}")
+            for n in (2, 4, 1, 3)
+        }
         for digest, row in rows.items():
             await table.insert(digest, row)
         await table.insert(new_digest(), new_row(clock, principal=new_principal()))
@@ -304,7 +331,9 @@ class VerbTests(TableSuite, sealed=True):
         found = await table.find(principal)
 
         expected = sorted(rows.items(), key=lambda item: item[1].created)
-        assert [tuple(each) for each in found] == [(digest, row.created, row.expires) for digest, row in expected]
+        assert list(found) == [
+            Listed(digest, row.created, row.expires, row.device, row.seen) for digest, row in expected
+        ]
 
     async def test_find_knows_of_no_stranger(self, table: AsyncTable, clock: FakeClock) -> None:
         await table.insert(new_digest(), new_row(clock))
@@ -316,24 +345,36 @@ class VerbTests(TableSuite, sealed=True):
         principal = new_principal()
         touched, replaced = new_digest(), new_digest()
         for digest in (touched, replaced):
-            await table.insert(digest, new_row(clock, lives=HOUR, principal=principal))
+            await table.insert(digest, new_row(clock, lives=HOUR, principal=principal, device="a telephone"))
+        clock.advance(SECOND)
         later = clock() + 2 * HOUR
         await table.touch(touched, later, seen=clock())
         await table.replace(replaced, new_row(clock, version=2, lives=2 * HOUR), version=1)
 
-        assert {each.expires for each in await table.find(principal)} == {later}
+        found = await table.find(principal)
+        assert {(each.expires, each.device, each.seen) for each in found} == {(later, "a telephone", clock())}
         clock.advance(HOUR)
         assert {each.digest for each in await table.find(principal)} == {touched, replaced}
 
-    @pytest.mark.parametrize("tombstone", [False, True])
-    async def test_find_forgets_what_was_deleted(self, table: AsyncTable, clock: FakeClock, tombstone: bool) -> None:
+    async def test_find_forgets_what_was_deleted(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
         digests = [new_digest() for _ in range(3)]
         for digest in digests:
             await table.insert(digest, new_row(clock, principal=principal))
-        await table.delete(digests[0], tombstone=clock() + HOUR if tombstone else None)
+        await table.delete(digests[0])
 
         assert {each.digest for each in await table.find(principal)} == set(digests[1:])
+
+    async def test_find_lists_a_tombstone_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, principal = new_digest(), new_principal()
+        row = new_row(clock, age=HOUR, principal=principal, device="a telephone")
+        await table.insert(digest, row)
+        until = clock() + timedelta(minutes=1)
+        await table.delete(digest, tombstone=until)
+
+        assert list(await table.find(principal)) == [Listed(digest, row.created, until, is_tombstone=True)]
+        clock.advance(timedelta(minutes=1))
+        assert list(await table.find(principal)) == []
 
     async def test_find_forgets_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
         principal, lasting = new_principal(), new_digest()
@@ -344,6 +385,53 @@ class VerbTests(TableSuite, sealed=True):
         assert [each.digest for each in await table.find(principal)] == [lasting]
         await table.sweep()
         assert [each.digest for each in await table.find(principal)] == [lasting]
+
+    # clear
+
+    async def test_clear_removes_what_began_then_or_before(self, table: AsyncTable, clock: FakeClock) -> None:
+        principal = new_principal()
+        older, now, newer = (new_digest() for _ in range(3))
+        for digest, age in ((older, HOUR), (now, 0 * HOUR), (newer, -SECOND)):
+            await table.insert(digest, new_row(clock, age=age, principal=principal))
+
+        assert await table.clear(clock()) == 2
+        assert [await table.read(digest) is None for digest in (older, now, newer)] == [True, True, False]
+        assert [each.digest for each in await table.find(principal)] == [newer]
+
+    async def test_clear_goes_by_the_beginning_and_by_no_other_time(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock)
+        await table.insert(digest, row)
+        clock.advance(HOUR / 2)
+        await table.replace(digest, new_row(clock, version=2, lives=2 * HOUR), version=1)
+
+        assert await table.clear(row.created - SECOND) == 0
+        assert await table.clear(row.created) == 1
+
+    async def test_clear_removes_tombstones_and_other_notes_too(self, table: AsyncTable, clock: FakeClock) -> None:
+        renewed, note = new_digest(), new_digest()
+        await _renewed(table, clock, renewed)
+        await table.insert(note, new_row(clock, version=0))
+
+        assert await table.clear(clock()) == 2
+        assert [await table.read(digest) for digest in (renewed, note)] == [None, None]
+
+    async def test_clear_removes_as_many_as_it_is_told_and_counts_them(
+        self, table: AsyncTable, clock: FakeClock
+    ) -> None:
+        for _ in range(10):
+            await table.insert(new_digest(), new_row(clock))
+
+        assert [await table.clear(clock(), limit) for limit in (3, 1, 100, 100)] == [3, 1, 6, 0]
+
+    async def test_what_was_cleared_can_only_be_begun_anew(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock)
+        await table.insert(digest, row)
+        await table.clear(clock())
+
+        assert await table.replace(digest, new_row(clock, version=2), version=1) is Replacement.GONE
+        assert await table.touch(digest, row.expires, seen=clock()) is False
+        assert await table.delete(digest, tombstone=row.expires) is None
+        assert await table.insert(digest, row) is True
 
     # sweep
 
