@@ -11,18 +11,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall._base64url import to_text
-from holdall._discreet import discreet
 from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps, is_awaited, run, run_async
-from holdall.stores.contract import Draft, Missing, Stored, Succession
+from holdall.stores.contract import Draft, Missing, Stored
+from holdall.stores.succession import end_successor, succeed
+from holdall.stores.verbs import Insert, Read, Remove, Replace, Touch
 from holdall.tables.contract import AsyncTable, Replacement, Row, Table
 
 __all__ = ["AsyncTableStore", "TableSteps", "TableStore"]
@@ -42,62 +43,6 @@ _MALFORMED = Missing("malformed")
 _UNKNOWN = Missing("unknown")
 _RENEWED = Missing("renewed", late=True)
 _UNREADABLE = Missing("unreadable")
-
-
-@discreet
-class Read(NamedTuple):
-    """Read the row of a digest."""
-
-    digest: bytes
-
-    def on(self, table: Any) -> Any:
-        return table.read(self.digest)
-
-
-@discreet
-class Insert(NamedTuple):
-    """Put a row where none is."""
-
-    digest: bytes
-    row: Row
-
-    def on(self, table: Any) -> Any:
-        return table.insert(self.digest, self.row)
-
-
-@discreet
-class Replace(NamedTuple):
-    """Put a row in the place of a version of it."""
-
-    digest: bytes
-    row: Row
-    version: int
-
-    def on(self, table: Any) -> Any:
-        return table.replace(self.digest, self.row, version=self.version)
-
-
-@discreet
-class Touch(NamedTuple):
-    """Move a row's times forward."""
-
-    digest: bytes
-    expires: datetime
-    seen: datetime
-
-    def on(self, table: Any) -> Any:
-        return table.touch(self.digest, self.expires, seen=self.seen)
-
-
-@discreet
-class Remove(NamedTuple):
-    """Remove a row."""
-
-    digest: bytes
-    tombstone: datetime | None
-
-    def on(self, table: Any) -> Any:
-        return table.delete(self.digest, tombstone=self.tombstone)
 
 
 @dataclass(frozen=True)
@@ -154,51 +99,32 @@ class TableSteps:
         row = yield Remove(digest, tombstone)
         if row is not None:
             return self._stored(stored.cookie, row)
-        if tombstone is None and (yield from self._end_successor(stored, digest)):
+        if tombstone is None and (yield from end_successor(digest)):
             return stored
         return None
 
     def _insert(self, draft: Draft) -> Steps[Stored | None]:
+        if draft.succeeds is not None:
+            sid, digest, row = self._begun(draft)
+            old, until = _digest(draft.succeeds.stored.cookie), draft.succeeds.until
+            came = yield from succeed(old, digest, row, until)
+            return self._as_put(sid, draft, row) if came else None
         # 256 random bits do not meet twice; a table that says so twice is broken.
         for _ in range(2):
-            sid = to_text(self.random(_SID_BYTES))
-            digest = _digest(sid)
-            row = self._row(sid, draft.data, 1, draft)
+            sid, digest, row = self._begun(draft)
             if (yield Insert(digest, row)):
-                if draft.succeeds is not None and not (yield from self._succeed(draft.succeeds, digest)):
-                    return None
-                return Stored(sid, draft.data, row.created, row.expires, _log_id(sid), row.version)
+                return self._as_put(sid, draft, row)
         msg = "the table refuses a row under a new random id: it is full or broken."
         raise StoreError(msg)
 
-    # A logout and a renewal of one session can meet after the old row is gone. Between them stands a signpost, a row
-    # that only one of the two can insert: the renewal, to say where the session has gone, or the logout, to say that
-    # it is over. It names the new row by its digest, which opens nothing.
+    def _begun(self, draft: Draft) -> tuple[str, bytes, Row]:
+        """Return a new id, its digest, and the row of *draft* under it."""
+        sid = to_text(self.random(_SID_BYTES))
+        return sid, _digest(sid), self._row(sid, draft.data, 1, draft)
 
-    def _succeed(self, succession: Succession, digest: bytes) -> Steps[bool]:
-        """Say where a renewed session has gone. If it was ended meanwhile, end it there and return ``False``."""
-        old = succession.stored
-        signpost = Row(digest, 0, succession.until, old.created)
-        if (yield Insert(_signpost(_digest(old.cookie)), signpost)):
-            return True
-        yield Remove(digest, None)
-        return False
-
-    def _end_successor(self, stored: Stored, digest: bytes) -> Steps[bool]:
-        """End what the row of *digest* was renewed to, and return whether it has ended by that."""
-        row = yield Read(digest)
-        if row is None or not row.is_tombstone:
-            return False
-        signpost = _signpost(digest)
-        if (yield Insert(signpost, Row(b"", 0, row.expires, row.created))):
-            # The renewal is under way and ends it when it finds this; a login is, and goes on.
-            return False
-        row = yield Read(signpost)
-        if row is None or not row.data:
-            return False
-        if (yield Remove(row.data, None)) is not None:
-            return True
-        return (yield from self._end_successor(stored, row.data))
+    @staticmethod
+    def _as_put(sid: str, draft: Draft, row: Row) -> Stored:
+        return Stored(sid, draft.data, row.created, row.expires, _log_id(sid), row.version)
 
     # A lease is a row that only one request can insert. In the place of a version it has a number that nobody else
     # knows, by which it is given back: another may have it by then. It does not go, but runs out at once.
@@ -265,6 +191,7 @@ class TableStore:
         self.check = self.steps.check
         self.blocking_reads = table.blocking_reads
         self.blocking_writes = table.blocking_writes
+        self.in_thread = getattr(table, "in_thread", None)
 
     def listen(self, listener: Listener) -> None:
         """Tell *listener* of what happens in the table by itself, if anything does."""
@@ -324,10 +251,6 @@ class AsyncTableStore:
 
 def _digest(sid: str) -> bytes:
     return hashlib.sha256(sid.encode("ascii")).digest()
-
-
-def _signpost(digest: bytes) -> bytes:
-    return hashlib.sha256(b"holdall signpost" + digest).digest()
 
 
 def _lease(sid: str, name: str) -> bytes:

@@ -44,6 +44,7 @@ class Act:
         handle: The handler; ``None`` for the table's own sweep.
         puts: What it changes, by key.
         ends: It drops or renews the session, so that another's write may be given up.
+        drops: It drops it.
         logs_in: It makes somebody of a visitor.
     """
 
@@ -51,6 +52,7 @@ class Act:
     handle: Callable[[Session], object] | None
     puts: Mapping[str, Any] = field(default_factory=dict)
     ends: bool = False
+    drops: bool = False
     logs_in: bool = False
 
 
@@ -66,7 +68,7 @@ ACTS = {
         _writes("write the same key", "a", "second"),
         _writes("write another key", "b", "third"),
         Act("touch", lambda session: session.get("untouched")),
-        Act("drop", lambda session: session.configure(drop=True), ends=True),
+        Act("drop", lambda session: session.configure(drop=True), ends=True, drops=True),
         Act("renew", lambda session: session.configure(renew=True), ends=True),
         Act("login", lambda session: session.login(7), {_PRINCIPAL_KEY: 7}, ends=True, logs_in=True),
         Act("sweep", None),
@@ -186,6 +188,8 @@ class _Run:
         if old and _PRINCIPAL_KEY in old:
             return "an id from before the login reaches a session that is logged in"
         if any("dropped" in events for events in self._events):
+            if not any(act.drops for act in self._acts):
+                return "the session was dropped, and nobody asked for it"
             back = any(data and data.keys() & _BEFORE.keys() for data in (now, old))
             return "what was dropped came back" if back else ""
         if not any(act.ends for act in self._acts) and any(self.lost):

@@ -1,0 +1,72 @@
+"""
+The end of a session that is renewed at the same time.
+
+A renewal removes the old row and inserts a new one, under an id that nobody else knows. Between the two stands a
+signpost: a row under a digest made of the old one's, which only one of two can insert. The renewal does, to say where
+the session goes, or who ends it, to say that it is over. The signpost comes before the new row, so that a renewed
+session never lives where nobody can find it.
+"""
+
+import hashlib
+from datetime import datetime
+
+from holdall.steps import Steps
+from holdall.stores.verbs import Insert, Read, Remove
+from holdall.tables.contract import Row
+
+__all__ = ["end", "end_successor", "line_of", "succeed"]
+
+
+def succeed(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
+    """
+    Put the *row* of a renewed session under *new*. If the session was ended meanwhile, put none and return ``False``.
+
+    Until *until* whoever ends the *old* row, which is a tombstone by now, finds the new one.
+    """
+    if not (yield Insert(_signpost(old), Row(new, 0, until, row.created))):
+        return False
+    if not (yield Insert(new, row)):
+        return False
+    if (yield Read(old)) is None:
+        # All rows were cleared while this one was on its way, or that took longer than any request of the browser's
+        # that could need the tombstone. Had it been cleared only after this, so would be the new row.
+        yield Remove(new, None)
+        return False
+    return True
+
+
+def end(digest: bytes) -> Steps[bool]:
+    """End the session of a row, wherever it has been renewed to. Return whether it has ended by that."""
+    return (yield Remove(digest, None)) is not None or (yield from end_successor(digest))
+
+
+def end_successor(old: bytes) -> Steps[bool]:
+    """End what a row that is gone was renewed to, and return whether it has ended by that."""
+    row = yield Read(old)
+    if row is None or not row.is_tombstone:
+        return False
+    if (yield Insert(_signpost(old), Row(b"", 0, row.expires, row.created))):
+        # A renewal that is under way gives up when it meets this; a login goes on.
+        return False
+    signpost = yield Read(_signpost(old))
+    if signpost is None or not signpost.data:
+        return False
+    new: bytes = signpost.data
+    if (yield Insert(new, Row(b"", 0, signpost.expires, signpost.created))):
+        # It was not there yet, and now never will be; or it had ended already.
+        return False
+    return (yield from end(new))
+
+
+def line_of(digest: bytes) -> Steps[set[bytes]]:
+    """Return the digests of a row and of those that it was renewed to, those that are not there yet among them."""
+    line = {digest}
+    while (signpost := (yield Read(_signpost(digest)))) is not None and signpost.data:
+        digest = signpost.data
+        line.add(digest)
+    return line
+
+
+def _signpost(digest: bytes) -> bytes:
+    """Return what the signpost of a row stands under; it names the new row by its digest, which opens nothing."""
+    return hashlib.sha256(b"holdall signpost" + digest).digest()
