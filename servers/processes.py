@@ -1,13 +1,14 @@
 """A server that is started, killed and started again."""
 
 import importlib.util
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
 import unittest
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _PATIENCE_SECONDS = 20
@@ -55,8 +56,15 @@ def wait_until(what: str, happens: Callable[[], object]) -> None:
 class Process:
     """A child process in a *folder* of its own, where its log is kept."""
 
-    def __init__(self, command: Sequence[str], folder: Path, answers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        answers: Callable[[], bool],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._command = command
+        self._environment = None if environment is None else {**os.environ, **environment}
         self._folder = folder
         self._answers = answers
         self._child: subprocess.Popen[bytes] | None = None
@@ -65,7 +73,9 @@ class Process:
         """Start it, and wait until it answers."""
         log = self._folder / "log"
         with log.open("ab") as output:
-            child = subprocess.Popen(self._command, cwd=self._folder, stdout=output, stderr=output)
+            child = subprocess.Popen(
+                self._command, cwd=self._folder, env=self._environment, stdout=output, stderr=output
+            )
         self._child = child
 
         def is_up() -> bool:

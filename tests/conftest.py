@@ -7,6 +7,7 @@ import pytest
 
 from holdall import ResponseHeaders, Session, Sessions
 from holdall.testing import Browser, FakeClock
+from servers.erlang import running_erlang
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
 
@@ -62,6 +63,12 @@ def clock() -> FakeClock:
 @pytest.fixture
 def visit(clock: FakeClock) -> Callable[[Sessions], Visitor]:
     return lambda sessions: Visitor(sessions, clock)
+
+
+@pytest.fixture(scope="session")
+def erlang() -> Iterator[Callable[[bytes], bytes]]:
+    with running_erlang() as again:
+        yield again
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,11 @@ def python_blocks(page: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, block.start(1)) + 1, block[1]) for block in found]
 
 
+def fenced(text: str, language: str) -> list[str]:
+    """Return what stands in each block of that *language* in *text*, a part of a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
 def compiled(page: str, line: int, source: str) -> object:
     """Return *source* ready to run; a traceback shows the page and the line."""
     return compile("\n" * (line - 1) + source, str(ROOT / page), "exec")

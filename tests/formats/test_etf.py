@@ -2,14 +2,11 @@
 
 import math
 import random
-import shutil
 import struct
-import subprocess
 import time
 import tracemalloc
 import zlib
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -420,38 +417,6 @@ def test_how_much_is_read_can_be_said() -> None:
 
 
 # Erlang itself as the judge.
-
-JUDGE = """
-io:setopts([{binary, true}, {encoding, latin1}]),
-Judge = fun Judge(eof) -> halt();
-            Judge(Line) ->
-                Term = binary_to_term(base64:decode(string:trim(Line))),
-                Options = [deterministic || erlang:system_info(otp_release) >= "26"],
-                io:put_chars([base64:encode(term_to_binary(Term, Options)), 10]),
-                Judge(io:get_line(""))
-        end,
-Judge(io:get_line("")).
-"""
-
-
-@pytest.fixture(scope="module")
-def erlang() -> Iterator[Callable[[bytes], bytes]]:
-    """A real Erlang, which reads a term and writes it again."""
-    erl = shutil.which("erl")
-    if erl is None:
-        pytest.skip("Erlang, the judge of this, is not on PATH")
-    with subprocess.Popen([erl, "-noshell", "-eval", JUDGE], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        asked, answers = process.stdin, process.stdout
-        assert asked is not None
-        assert answers is not None
-
-        def again(external: bytes) -> bytes:
-            asked.write(b64encode(external) + b"\n")
-            asked.flush()
-            return b64decode(answers.readline())
-
-        yield again
-        asked.close()
 
 
 @settings(max_examples=EXAMPLES, deadline=None)

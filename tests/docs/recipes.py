@@ -1,0 +1,101 @@
+"""The applications of a recipe, started as its page says."""
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from socket import create_connection
+from typing import NamedTuple
+
+from docs.blocks import ROOT, fenced
+from holdall.testing import Client, Request, Response
+from servers.processes import Process, free_port
+from servers.web import http_client
+
+_MODULES = {"waitress-serve": "waitress", "uvicorn": "uvicorn"}
+
+
+class Stage(NamedTuple):
+    """
+    What a page says under one heading.
+
+    Attributes:
+        files: The source of each file by its name, those before the first heading included.
+        commands: What starts the applications, one line each.
+        locations: What nginx sends to which port, by path; ``"= "`` before a path means that alone.
+    """
+
+    files: dict[str, str]
+    commands: list[str]
+    locations: dict[str, str]
+
+
+def stages(page: str) -> dict[str, Stage]:
+    """Return what *page*, a file of ``docs/recipes``, says under each heading."""
+    text = (ROOT / "docs" / "recipes" / page).read_text(encoding="utf-8")
+    shared, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    return {section.partition("\n")[0]: _stage(shared, section) for section in sections}
+
+
+def _stage(shared: str, section: str) -> Stage:
+    named = (source for each in (shared, section) for source in fenced(each, "python") if source.startswith("# "))
+    return Stage(
+        {source.partition("\n")[0].removeprefix("# "): source for source in named},
+        [line for block in fenced(section, "sh") for line in block.splitlines()],
+        dict(re.findall(r"location +((?:= )?\S+) +\{ proxy_pass http://127\.0\.0\.1:(\d+); \}", section)),
+    )
+
+
+@contextmanager
+def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Iterator[Client]:
+    """Write the files of *stage* to *folder*, start its applications there, and give a client of the front."""
+    folder.mkdir()
+    for name, source in stage.files.items():
+        (folder / name).write_text(source, encoding="utf-8")
+    with ExitStack() as started:
+        clients = {}
+        for command in stage.commands:
+            words, variables, said = _taken_apart(command)
+            port = free_port()
+            words = [word.replace(said, str(port)) for word in words]
+            process = Process(words, folder, partial(_listens, port), {**environment, **variables})
+            process.start()
+            started.callback(process.kill)
+            clients[said] = http_client(port)
+        yield _front(clients, stage.locations)
+
+
+def _taken_apart(command: str) -> tuple[list[str], dict[str, str], str]:
+    """Return the words of *command*, the variables set before it, and the port that it is to listen on."""
+    words = shlex.split(command)
+    variables = dict(word.split("=", 1) for word in takewhile(lambda word: re.match(r"[A-Z_]+=", word), words))
+    program, *options = words[len(variables) :]
+    port = re.search(r"--port[= ](\d+)", command)
+    assert port is not None, command
+    return [sys.executable, "-m", _MODULES[program], *options], variables, port[1]
+
+
+def _listens(port: int) -> bool:
+    try:
+        create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def _front(clients: Mapping[str, Client], locations: Mapping[str, str]) -> Client:
+    """Return what sends each request to the application that *locations* say, as nginx does."""
+
+    def send(request: Request) -> Response:
+        exact = f"= {request.path}"
+        found = exact if exact in locations else max(filter(request.path.startswith, locations), key=len)
+        return clients[locations[found]](request)
+
+    if locations:
+        return send
+    (client,) = clients.values()
+    return client

@@ -1,0 +1,126 @@
+"""Each recipe does what it says: a browser goes from the old application to the new one, and stays logged in."""
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs.blocks import ROOT, compiled, python_blocks
+from docs.recipes import Stage, running, stages
+from formats.vectors import VECTORS, alike, term_of
+from holdall import etf
+from holdall.formats import PlugFormat
+from holdall.testing import Browser, Request
+
+PAGES = sorted(page.name for page in (ROOT / "docs" / "recipes").glob("*.md"))
+
+MOVES = [
+    ("starlette.md", "Before", "After"),
+    ("flask-to-fastapi.md", "Before", "After"),
+    ("django.md", "Before, with `signed_cookies`", "After, with encrypted cookies"),
+    ("secret.md", "Before", "After, with a new secret"),
+    ("secret.md", "Before", "After, with a new salt"),
+    ("cookie-name.md", "Before", "After"),
+]
+
+PHOENIX = next(vector for vector in VECTORS if vector["id"] == "pub-encrypted-phoenix")
+
+ENVIRONMENT = {
+    "SECRET_KEY": "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl",
+    "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+    "OLD_SECRET": "3f81ab07d9e24c65-8be0547c12d6f93a",
+    "SECRET_KEY_BASE": PHOENIX["secret_key_base"],
+}
+
+
+@pytest.fixture
+def open_shop(tmp_path: Path) -> Any:
+    """Run the applications of a stage, and let a browser visit them."""
+    folders = (tmp_path / str(number) for number in range(9))
+
+    @contextmanager
+    def open_shop(stage: Stage, browser: Browser) -> Iterator[Browser]:
+        with running(stage, next(folders), ENVIRONMENT) as client:
+            yield browser.at(client)
+
+    return open_shop
+
+
+def posts(browser: Browser, path: str) -> None:
+    assert browser.send(Request("POST", path)).status == 200
+
+
+def sees(browser: Browser) -> Any:
+    return json.loads(browser.send(Request("GET", "/cart")).body)
+
+
+@pytest.mark.parametrize(("page", "before", "after"), MOVES, ids=[f"{page}: {after}" for page, _, after in MOVES])
+def test_who_logged_in_before_is_logged_in_after_and_has_all_they_had(
+    page: str, before: str, after: str, open_shop: Any
+) -> None:
+    said, browser = stages(page), Browser()
+
+    with open_shop(said[before], browser) as shop:
+        posts(shop, "/login/7")
+        posts(shop, "/cart/apples")
+        assert sees(shop) == {"user_id": 7, "cart": ["apples"]}
+    old = browser.jar
+    with open_shop(said[after], browser) as shop:
+        assert sees(shop) == {"user_id": 7, "cart": ["apples"]}
+        posts(shop, "/cart/pears")
+        assert sees(shop) == {"user_id": 7, "cart": ["apples", "pears"]}
+
+    # Moved for good, and no cookie is left behind.
+    (cookie,) = browser.jar
+    assert cookie.value != old[0].value
+    with open_shop(said[before], browser) as shop:
+        assert sees(shop) == {"user_id": None, "cart": []}
+
+
+def visited_between_phoenix_and_python(open_shop: Any) -> bytes:
+    """Take a cookie of the real Plug to the page's application, and return the term in the one that comes back."""
+    browser = Browser()
+    browser.keep([f"_shop_key={PHOENIX['cookie']}; path=/; HttpOnly; SameSite=Lax"])
+    token = dict(PHOENIX["term"]["$map"])["user_token"]["$binary_b64"]
+
+    with open_shop(stages("phoenix.md")["In Python"], browser) as shop:
+        assert sees(shop) == {"token": b64decode(token).hex(), "cart": []}
+        assert browser["_shop_key"] == PHOENIX["cookie"]
+        posts(shop, "/cart/apples")
+        assert sees(shop)["cart"] == ["apples"]
+
+    options = {name: PHOENIX[name] for name in ("signing_salt", "encryption_salt")}
+    payload = PlugFormat(PHOENIX["secret_key_base"], **options)._box.open(browser["_shop_key"])
+    assert payload is not None
+    return payload
+
+
+def test_who_logged_in_at_phoenix_is_logged_in_here_and_phoenix_reads_on(open_shop: Any) -> None:
+    payload = visited_between_phoenix_and_python(open_shop)
+
+    expected = {**term_of(PHOENIX["term"]), "cart": ["apples"]}
+    assert alike(etf.loads(payload), dict(sorted(expected.items())))
+
+
+def test_erlang_reads_what_phoenix_is_given(open_shop: Any, erlang: Callable[[bytes], bytes]) -> None:
+    payload = visited_between_phoenix_and_python(open_shop)
+
+    assert etf.loads(erlang(payload)) == etf.loads(payload)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_python_block_is_a_file_of_an_application_or_runs_by_itself(page: str) -> None:
+    for line, source in python_blocks(f"docs/recipes/{page}"):
+        code = compiled(f"docs/recipes/{page}", line, source)
+        if not source.startswith("# "):
+            exec(code, {})
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "recipes" / "README.md").read_text(encoding="utf-8")
+
+    assert all(f"]({page})" in index for page in PAGES if page != "README.md")
