@@ -75,6 +75,12 @@ def table() -> MemoryTable:
 
 
 @pytest.fixture
+def table_name(request: pytest.FixtureRequest) -> str:
+    """The name of a table in memory that no other test uses."""
+    return request.node.nodeid
+
+
+@pytest.fixture
 def app(table: MemoryTable) -> Flask:
     return application(Sessions(TableStore(table), key="_shop", principal_key="user_id"))
 
@@ -128,11 +134,42 @@ def test_the_path_is_the_application_root_unless_told() -> None:
     assert set_cookie(app.test_client().get("/count"))["path"] == "/shop"
 
 
-def test_settings_may_come_after_the_extension_and_before_the_first_request() -> None:
+def test_settings_may_change_at_any_time() -> None:
     app = application()
-    app.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME="late")
+    client = app.test_client()
+    for name in ("late", "later"):
+        app.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME=name)
 
-    assert "late" in set_cookie(app.test_client().get("/count"))
+        assert name in set_cookie(client.get("/count"))
+
+
+def test_a_domain_is_sent_without_the_dot_before_it() -> None:
+    app = application(SECRET_KEY=SECRET, SESSION_COOKIE_DOMAIN=".shop.example")
+
+    assert set_cookie(app.test_client().get("/count"))["domain"] == "shop.example"
+
+
+def test_options_stand_in_the_place_of_flasks_settings(table_name: str) -> None:
+    app = Flask(__name__)
+    app.config["SESSION_COOKIE_NAME"] = "_shop"
+    Holdall(app, store="table", table=table_name, principal_key="user_id", path="/shop")
+    app.add_url_rule("/shop/<int:user>", view_func=lambda user: put_session("user_id", user) or get_session())
+    client = app.test_client()
+
+    first = set_cookie(client.get("/shop/7"))
+    second = set_cookie(client.get("/shop/8"))
+
+    assert first["path"] == "/shop"
+    assert len(first["_shop"]) == 43
+    assert first["_shop"] != second["_shop"]
+
+
+@pytest.mark.parametrize("options", [{"take_over": True}, {"principal_key": "user_id"}])
+def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
+    sessions = Sessions("table", key="_shop", table="session")
+
+    with pytest.raises(ConfigurationError, match=f"give {next(iter(options))} to that"):
+        Holdall(Flask(__name__), sessions, **options)
 
 
 def test_one_extension_serves_applications_of_different_settings() -> None:
@@ -641,10 +678,9 @@ def test_a_copy_of_the_context_that_ends_earlier_ends_nothing(app: Flask, table:
     assert client.get("/").json == {"n": 8}
 
 
-def test_a_request_that_was_answered_is_not_ended_again(app: Flask) -> None:
+def test_a_request_that_was_answered_is_not_ended_again(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     abandoned: list[object] = []
-    sessions = app.session_interface._sessions
-    sessions.abandon = abandoned.append
+    monkeypatch.setattr(Sessions, "abandon", lambda sessions, session: abandoned.append(session))
     client = app.test_client()
     with client:
         client.get("/count")
@@ -653,6 +689,18 @@ def test_a_request_that_was_answered_is_not_ended_again(app: Flask) -> None:
         assert session["n"] == 1
 
     assert abandoned == []
+
+
+def test_what_was_changed_is_modified_when_it_has_been_saved_too(app: Flask) -> None:
+    client = app.test_client()
+    with client:
+        client.get("/count")
+        assert session.modified
+        session.modified = False
+        assert not session.modified
+
+        client.get("/")
+        assert not session.modified
 
 
 def test_a_session_that_a_test_writes_is_kept(app: Flask) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["WeakSecretWarning", "as_bytes", "check_secret", "derive_key"]
+__all__ = ["WeakSecretWarning", "as_bytes", "check_secret", "derive_key", "is_fit"]
 
 # Parts of secrets that stand in tutorials and templates, where an attacker looks first.
 _WELL_KNOWN = (
@@ -66,6 +66,11 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
             raise ConfigurationError(msg)
         warnings.warn(msg, WeakSecretWarning, stacklevel=3)
     return found
+
+
+def is_fit(secret: str | bytes, *, at_least: int) -> bool:
+    """Say whether ``check_secret`` would take *secret*."""
+    return _fault(as_bytes(secret), at_least) is None
 
 
 def _fault(secret: bytes, at_least: int) -> str | None:

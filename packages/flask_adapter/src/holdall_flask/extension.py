@@ -24,8 +24,8 @@ from holdall import (
     Sessions,
     StoreError,
 )
-from holdall.lifetimes import absolute_timeout
 from holdall.session import Phase
+from holdall_flask.configuration import Configuration
 from holdall_flask.session import FlaskSession
 
 __all__ = ["Holdall"]
@@ -42,24 +42,35 @@ class Holdall:
         app: The application; or leave it out and call ``init_app`` once for each.
         sessions: Where and how sessions are kept. Left out, they are encrypted cookies by Flask's own settings:
             ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and ``PERMANENT_SESSION_LIFETIME``,
-            as they stand at the first request.
+            as they stand at each request.
+        take_over: Read the cookies of Flask's own sessions too, so that whoever is logged in by one stays so.
+        options: Of ``Sessions``, in the place of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
+
+    Raises:
+        ConfigurationError: There are both *sessions* and options, or Flask can't wait for the sessions' store.
     """
 
-    def __init__(self, app: Flask | None = None, sessions: Sessions | None = None) -> None:
+    def __init__(
+        self, app: Flask | None = None, sessions: Sessions | None = None, *, take_over: bool = False, **options: Any
+    ) -> None:
+        if sessions is not None:
+            if take_over or options:
+                given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
+                msg = f"Holdall(app, sessions) has its Sessions: give {given} to that, or leave it out."
+                raise ConfigurationError(msg)
+            sessions.prepare("sync")
         self._sessions = sessions
+        self._take_over = take_over
+        self._options = options
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """
-        Let *app* keep its sessions here.
-
-        Raises:
-            ConfigurationError: The sessions' store is awaited, which Flask can't.
-        """
-        if self._sessions is not None:
-            self._sessions.prepare("sync")
-        interface = _Interface(self._sessions)
+        """Let *app* keep its sessions here."""
+        sessions = self._sessions
+        taken_over = app.session_interface if self._take_over else None
+        by_settings = Configuration(self._options, taken_over)
+        interface = _Interface(by_settings.sessions if sessions is None else lambda app: sessions)
         app.session_interface = interface
         app.teardown_request(interface.end)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
@@ -67,19 +78,16 @@ class Holdall:
 
 
 class _Interface(SessionInterface):
-    def __init__(self, sessions: Sessions | None) -> None:
-        self._sessions = sessions
+    def __init__(self, sessions_of: Callable[[Flask], Sessions | None]) -> None:
+        self._sessions_of = sessions_of
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
-        sessions = self._sessions
+        sessions = self._sessions_of(app)
         if sessions is None:
-            if not app.secret_key:
-                return None
-            sessions = self._configured(app)
-            sessions.prepare("sync")
-            self._sessions = sessions
+            return None
         cookies = request.environ.get("HTTP_COOKIE", "")
         session = cast("FlaskSession", sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession))
+        session.sessions = sessions
         # Not found through flask.session at the end: copies of the request's context share that, and end before it.
         setattr(g, _OPENED, session)
         return session
@@ -89,7 +97,9 @@ class _Interface(SessionInterface):
         return obj is None or isinstance(obj, self.null_session_class)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        sessions, opened = cast("Sessions", self._sessions), cast("FlaskSession", session)
+        opened = cast("FlaskSession", session)
+        sessions = opened.sessions
+        opened.was_modified = opened.modified
         try:
             streams = response.is_streamed and not response.direct_passthrough
             headers = sessions.commit(opened, status=response.status_code, streams=streams)
@@ -115,34 +125,10 @@ class _Interface(SessionInterface):
         if session is None or session.phase is not Phase.OPEN:
             return
         try:
-            cast("Sessions", self._sessions).abandon(session)
+            session.sessions.abandon(session)
         except StoreError:
             # The failure that came first is the one to tell of.
             current_app.logger.exception("A session could not be ended after its request had failed.")
-
-    def _configured(self, app: Flask) -> Sessions:
-        """Return sessions by Flask's own settings."""
-        lifetime, refresh = app.permanent_session_lifetime, app.config["SESSION_REFRESH_EACH_REQUEST"]
-        try:
-            return Sessions(
-                "cookie",
-                key=self.get_cookie_name(app),
-                secret_key_base=app.secret_key or "",
-                fallbacks=app.config.get("SECRET_KEY_FALLBACKS") or (),
-                weak_secrets=app.debug or app.testing,
-                idle_timeout=lifetime,
-                absolute_timeout=absolute_timeout(lifetime) if refresh else lifetime,
-                domain=self.get_cookie_domain(app),
-                path=self.get_cookie_path(app),
-                http_only=self.get_cookie_httponly(app),
-                # Flask's False is what nobody chose: then Secure follows the request.
-                secure=self.get_cookie_secure(app) or "auto",
-                same_site=cast("Any", self.get_cookie_samesite(app) or "Lax"),
-                partitioned=app.config.get("SESSION_COOKIE_PARTITIONED", False),
-            )
-        except ConfigurationError as exc:
-            exc.add_note("Set in Flask's config: SECRET_KEY, SECRET_KEY_FALLBACKS, SESSION_COOKIE_…")
-            raise
 
 
 def _add(said: ResponseHeaders, response: Response) -> None:

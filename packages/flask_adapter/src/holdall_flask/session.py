@@ -6,7 +6,7 @@ from typing import Any
 
 from flask.sessions import SessionMixin
 
-from holdall import Session
+from holdall import Session, Sessions
 from holdall.lifetimes import permanent_max_age
 
 __all__ = ["FlaskSession"]
@@ -20,8 +20,12 @@ class FlaskSession(Session, SessionMixin):
     as the session lives unused, and until it is closed otherwise.
     """
 
+    #: Where it is kept.
+    sessions: Sessions
     # The request failed to store it, and what is sent now is the answer to that.
     failed = False
+    # It was changed before the response's headers went, with which that was saved.
+    was_modified = False
 
     @property
     def permanent(self) -> bool:
@@ -33,6 +37,16 @@ class FlaskSession(Session, SessionMixin):
         # Applications say it before every request; only the first time is a change.
         if self.permanent != bool(value):
             self["_permanent"] = bool(value)
+
+    @property
+    def modified(self) -> bool:
+        """Whether this request has changed it, and be it that the change was saved since."""
+        return self.was_modified or self.changed
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self.was_modified = False
+        self.marked = value
 
     @property
     def new(self) -> bool:  # type: ignore[override]  # Flask leaves it open, and nobody sets it

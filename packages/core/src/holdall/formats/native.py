@@ -24,7 +24,10 @@ from holdall.formats.contract import Record
 from holdall.keys import check_secret, derive_key
 from holdall.serializers import Serializer, TaggedJSON
 
-__all__ = ["NativeFormat"]
+__all__ = ["SECRET_BYTES", "NativeFormat"]
+
+#: Fewest bytes of a secret.
+SECRET_BYTES = 32
 
 _ENCRYPTED = b"\x01"
 _SIGNED = b"\x02"
@@ -64,7 +67,7 @@ class NativeFormat:
         weak_secrets: bool = False,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        secret = check_secret(secret_key_base, name="secret_key_base", at_least=32, weak_secrets=weak_secrets)
+        secret = check_secret(secret_key_base, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
         if any("\0" in text for text in (app, signing_salt, encryption_salt)):
             msg = "app, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
             raise ConfigurationError(msg)

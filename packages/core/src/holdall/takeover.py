@@ -1,0 +1,29 @@
+"""How an adapter takes over the sessions that its framework has kept in cookies so far."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdall.errors import ConfigurationError
+from holdall.formats import Format
+from holdall.formats.native import SECRET_BYTES
+from holdall.keys import is_fit
+
+__all__ = ["taking_over"]
+
+
+def taking_over(options: Mapping[str, Any], format: Format) -> dict[str, Any]:
+    """
+    Return *options* of ``Sessions`` by which cookies in the framework's *format* are read, and written anew when used.
+
+    Former secrets that we would refuse are left out: the framework took them, but no cookie of ours was made with one.
+
+    Raises:
+        ConfigurationError: The sessions are not kept in cookies of our own format.
+    """
+    if options.get("store") != "cookie" or options.get("format", "native") != "native":
+        msg = "take_over=True needs store='cookie' in our own format, which is what the former cookies become."
+        raise ConfigurationError(msg)
+    taken = {"upgrade": "read", **options, "also_read": (*options.get("also_read", ()), format)}
+    if not options.get("weak_secrets"):
+        taken["fallbacks"] = [each for each in options.get("fallbacks", ()) if is_fit(each, at_least=SECRET_BYTES)]
+    return taken

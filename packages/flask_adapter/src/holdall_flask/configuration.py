@@ -1,0 +1,121 @@
+"""
+What Flask's settings say about sessions, and what ``Holdall`` was told besides.
+
+An application may change its settings while it runs, as its tests do: they are looked at in each request, and what
+they describe is made anew when they differ.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface, SessionInterface
+
+from holdall import ConfigurationError, Sessions
+from holdall.formats import FlaskFormat
+from holdall.lifetimes import absolute_timeout
+from holdall.takeover import taking_over
+
+__all__ = ["Configuration"]
+
+_settings_of = SessionInterface()
+
+
+class _Settings(NamedTuple):
+    secret: str | bytes | None
+    fallbacks: tuple[str | bytes, ...]
+    weak_secrets: bool
+    lifetime: timedelta
+    refresh: bool
+    cookie: dict[str, Any]
+
+    @classmethod
+    def of(cls, app: Flask) -> "_Settings":
+        config = app.config
+        return cls(
+            app.secret_key,
+            tuple(config.get("SECRET_KEY_FALLBACKS") or ()),
+            app.debug or app.testing,
+            app.permanent_session_lifetime,
+            config["SESSION_REFRESH_EACH_REQUEST"],
+            {
+                "key": _settings_of.get_cookie_name(app),
+                # A dot before it means nothing to browsers (RFC 6265, section 5.2.3), and Flask leaves it out.
+                "domain": (_settings_of.get_cookie_domain(app) or "").lstrip(".") or None,
+                "path": _settings_of.get_cookie_path(app),
+                "http_only": _settings_of.get_cookie_httponly(app),
+                # Flask's False is what nobody chose: then Secure follows the request.
+                "secure": _settings_of.get_cookie_secure(app) or "auto",
+                "same_site": _settings_of.get_cookie_samesite(app) or "Lax",
+                "partitioned": config.get("SESSION_COOKIE_PARTITIONED", False),
+            },
+        )
+
+
+class Configuration:
+    """
+    The sessions of an application, by its settings.
+
+    Args:
+        options: Of ``Sessions``, in the place of what Flask's settings say.
+        taken_over: The interface whose cookies are read too.
+    """
+
+    def __init__(self, options: Mapping[str, Any], taken_over: SessionInterface | None) -> None:
+        self._options = {"store": "cookie", **options}
+        if isinstance(taken_over, SecureCookieSessionInterface) or taken_over is None:
+            self._taken_over = taken_over
+        else:
+            self._taken_over = SecureCookieSessionInterface()
+        self._made: tuple[_Settings, Sessions] | None = None
+
+    def sessions(self, app: Flask) -> Sessions | None:
+        """
+        Return the sessions of *app*; ``None`` where there is no secret for them.
+
+        Raises:
+            ConfigurationError: The settings can't be used; the message says what to do.
+        """
+        settings = _Settings.of(app)
+        made = self._made
+        if made is None or made[0] != settings:
+            if not settings.secret and self._options["store"] == "cookie" and "secret_key_base" not in self._options:
+                return None
+            made = self._made = settings, self._make(settings)
+        return made[1]
+
+    def _make(self, settings: _Settings) -> Sessions:
+        given = self._options
+        idle_timeout = given.get("idle_timeout", settings.lifetime)
+        options = {
+            "idle_timeout": idle_timeout,
+            "absolute_timeout": absolute_timeout(idle_timeout) if settings.refresh else idle_timeout,
+            **settings.cookie,
+        }
+        if given["store"] == "cookie":
+            if "secret_key_base" not in given:
+                options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
+            options["weak_secrets"] = settings.weak_secrets
+        options |= given
+        try:
+            if self._taken_over is not None:
+                options = taking_over(options, _former_format(self._taken_over, settings))
+            sessions = Sessions(**options)
+            sessions.prepare("sync")
+        except ConfigurationError as exc:
+            exc.add_note("Set in Flask's config: SECRET_KEY, SECRET_KEY_FALLBACKS, SESSION_COOKIE_…")
+            raise
+        return sessions
+
+
+def _former_format(interface: SecureCookieSessionInterface, settings: _Settings) -> FlaskFormat:
+    return FlaskFormat(
+        settings.secret or "",
+        settings.fallbacks,
+        salt=interface.salt,
+        key_derivation=interface.key_derivation,  # type: ignore[arg-type]  # a str to Flask
+        digest=interface.digest_method().name,
+        max_age=settings.lifetime,
+        weak_secrets=settings.weak_secrets,
+    )

@@ -1,0 +1,123 @@
+"""``take_over=True``: cookies that a framework's own sessions made are read, by the framework's own settings."""
+
+from datetime import timedelta
+from hashlib import sha512
+from typing import Any
+
+import flask
+import pytest
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+
+from holdall import ConfigurationError
+from holdall_flask import Holdall
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+FORMER_SECRET = "0c93fa7d81b6e254-9d40b1c7"  # of a length that we would refuse of a secret of our own
+
+
+# Flask.
+
+
+class SaltedSessions(SecureCookieSessionInterface):
+    salt = "shop"
+    digest_method = staticmethod(sha512)
+    key_derivation = "django-concat"
+
+
+def flask_application(interface: SecureCookieSessionInterface | None = None, **config: Any) -> Flask:
+    app = Flask(__name__)
+    app.config.update({"SECRET_KEY": SECRET, **config})
+    if interface is not None:
+        app.session_interface = interface
+
+    @app.get("/login")
+    def log_in() -> str:
+        flask.session.update(_user_id="7", seen=(1, 2))
+        flask.session.permanent = True
+        flask.flash("Welcome")
+        return ""
+
+    @app.get("/")
+    def who() -> dict[str, Any]:
+        return {"user": flask.session.get("_user_id"), "seen": flask.session.get("seen") == (1, 2)}
+
+    @app.get("/flashed")
+    def flashed() -> list[str]:
+        return flask.get_flashed_messages()
+
+    return app
+
+
+def flask_cookie(app: Flask) -> str:
+    """Return the cookie of who is logged in by Flask's own sessions."""
+    client = app.test_client()
+    client.get("/login")
+    return client.get_cookie(app.config["SESSION_COOKIE_NAME"], path="/").value
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ({}, {}),
+        ({"SECRET_KEY": FORMER_SECRET}, {"SECRET_KEY_FALLBACKS": [FORMER_SECRET]}),
+        ({"SESSION_COOKIE_NAME": "_shop"}, {"SESSION_COOKIE_NAME": "_shop"}),
+        ({"interface": SaltedSessions()}, {"interface": SaltedSessions()}),
+    ],
+    ids=["a secret", "a former secret", "a name", "an interface of its own"],
+)
+def test_who_is_logged_in_by_flasks_sessions_stays_so(former: dict[str, Any], now: dict[str, Any]) -> None:
+    old = flask_cookie(flask_application(**former))
+    app = flask_application(**now)
+    Holdall(app, take_over=True)
+    client = app.test_client()
+    name = app.config["SESSION_COOKIE_NAME"]
+    client.set_cookie(name, old)
+
+    assert client.get("/").json == {"user": "7", "seen": True}
+    assert client.get_cookie(name).value != old
+    ours = flask_application(**{**now, "SECRET_KEY_FALLBACKS": []})
+    Holdall(ours)
+    later = ours.test_client()
+    later.set_cookie(name, client.get_cookie(name).value)
+    assert later.get("/").json == {"user": "7", "seen": True}
+    assert later.get("/flashed").json == ["Welcome"]
+
+
+def test_flasks_own_limit_holds_for_its_cookies() -> None:
+    old = flask_cookie(flask_application())
+    app = flask_application(PERMANENT_SESSION_LIFETIME=timedelta(seconds=-5))
+    Holdall(app, take_over=True, idle_timeout=timedelta(days=7))
+    client = app.test_client()
+    client.set_cookie("session", old)
+
+    assert client.get("/").json["user"] is None
+
+
+def test_unless_told_flasks_cookies_are_not_read() -> None:
+    old = flask_cookie(flask_application())
+    app = flask_application()
+    Holdall(app)
+    client = app.test_client()
+    client.set_cookie("session", old)
+
+    assert client.get("/").json["user"] is None
+
+
+def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
+    app = flask_application()
+    Holdall(app)
+    Holdall(app, take_over=True)
+    client = app.test_client()
+    client.set_cookie("session", flask_cookie(flask_application()))
+
+    assert client.get("/").json["user"] == "7"
+
+
+@pytest.mark.parametrize("options", [{"store": "table", "table": "session"}, {"format": "flask"}])
+def test_cookies_can_be_taken_over_into_cookies_of_ours_alone(options: dict[str, Any]) -> None:
+    app = flask_application()
+    Holdall(app, take_over=True, **options)
+
+    with pytest.raises(ConfigurationError, match="take_over=True needs store='cookie'"), app.test_request_context():
+        pass
