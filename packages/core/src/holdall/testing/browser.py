@@ -70,10 +70,10 @@ class Browser:
         if self._client is None:
             msg = "this browser was given no client to send requests to: Browser(client)."
             raise TypeError(msg)
-        cookie = self.header(request.path, https=request.https)
+        cookie = self.header(request.where, https=request.https)
         headers = [*request.headers, *([("Cookie", cookie)] if cookie else [])]
         response = self._client(replace(request, headers=headers))
-        self.keep(response.all("Set-Cookie"), request.path, https=request.https)
+        self.keep(response.all("Set-Cookie"), request.where, https=request.https)
         return response
 
     def header(self, path: str = "/", *, https: bool = False) -> str:

@@ -21,6 +21,7 @@ class Request:
     A request as a browser sends it.
 
     Attributes:
+        path: Where to, with a query after a ``?`` if there is one.
         headers: Names and values, in order; a name may come more than once.
         https: Whether it came by HTTPS.
     """
@@ -30,6 +31,16 @@ class Request:
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     https: bool = False
+
+    @property
+    def where(self) -> str:
+        """The path without the query."""
+        return self.path.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """What comes after the path's ``?``."""
+        return self.path.partition("?")[2]
 
 
 @dataclass(frozen=True)
@@ -99,8 +110,8 @@ def _environ(request: Request) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": request.path,
-        "QUERY_STRING": "",
+        "PATH_INFO": request.where,
+        "QUERY_STRING": request.query,
         "SERVER_NAME": HOST,
         "SERVER_PORT": "443" if request.https else "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
@@ -183,9 +194,9 @@ def _scope(request: Request) -> dict[str, Any]:
         "http_version": "1.1",
         "method": request.method,
         "scheme": "https" if request.https else "http",
-        "path": request.path,
-        "raw_path": request.path.encode("ascii"),
-        "query_string": b"",
+        "path": request.where,
+        "raw_path": request.where.encode("ascii"),
+        "query_string": request.query.encode("ascii"),
         "root_path": "",
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         "client": ("127.0.0.1", 50000),
