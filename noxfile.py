@@ -50,7 +50,8 @@ WITHOUT_RACES = ["--ignore=tests/races"]
 def tests(session: nox.Session, frameworks: str) -> None:
     """Run all tests with the newest frameworks, and those of the adapters with the oldest ones we promise."""
     if frameworks == "newest":
-        install(session, "tests")
+        # What is to be measured has to run once, and what draws it is much to install.
+        install(session, "tests", *(["bench"] if session.python == RUNNING else []))
         if session.posargs:
             session.run("pytest", *session.posargs)
         elif session.python == RUNNING:
@@ -120,6 +121,13 @@ def demo_check(session: nox.Session) -> None:
     """Try the demo over HTTP, with a cookie and with a table."""
     for store in ("cookie", "memory"):
         run_demo(session, "--check", "--store", store)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure holdall beside its peers; ``-- --quick`` for a first look, ``-- --help`` for what else there is."""
+    install(session, "bench")
+    session.run("python", "-m", "bench", *session.posargs)
 
 
 def run_demo(session: nox.Session, *options: str) -> None:

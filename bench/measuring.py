@@ -1,0 +1,204 @@
+"""
+Measure competitors side by side.
+
+All of them run in short bursts, round after round, and each round begins with another one, so that what disturbs the
+machine disturbs all alike. What is compared is compared round by round.
+"""
+
+import gc
+import math
+import statistics
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter, perf_counter_ns, thread_time
+from typing import TypeVar
+
+__all__ = [
+    "Effort",
+    "Figure",
+    "Rounds",
+    "compare",
+    "figure",
+    "in_threads",
+    "latencies",
+    "overhead",
+    "quantile",
+    "ratio",
+    "rotate",
+]
+
+Act = Callable[[], object]
+Name = TypeVar("Name", bound=Hashable)
+
+#: Seconds per call, one for each round.
+Rounds = list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """
+    How much a run does.
+
+    Attributes:
+        rounds: How often each competitor gets its turn.
+        burst: Seconds that a turn takes, about.
+        rows: How many sessions "a million" is.
+        seconds: How long something goes on that has no end by itself.
+    """
+
+    rounds: int
+    burst: float
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """
+    A median, and the quartiles around it.
+
+    Attributes:
+        at_most: What it is to stay under, where there is a target.
+        at_least: What it is to stay above.
+    """
+
+    median: float
+    low: float
+    high: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the target is met, if there is one."""
+        under = self.at_most is None or self.median <= self.at_most
+        return under and (self.at_least is None or self.median >= self.at_least)
+
+
+def figure(
+    values: Sequence[float], *, scale: float = 1, at_most: float | None = None, at_least: float | None = None
+) -> Figure:
+    """Return the median and the quartiles of *values*, each multiplied by *scale*."""
+    scaled = [value * scale for value in values]
+    if len(scaled) == 1:
+        return Figure(scaled[0], scaled[0], scaled[0], at_most, at_least)
+    low, median, high = statistics.quantiles(scaled, n=4, method="inclusive")
+    return Figure(median, low, high, at_most, at_least)
+
+
+def ratio(values: Rounds, to: Rounds, *, at_most: float | None = None, at_least: float | None = None) -> Figure:
+    """Return how many times *to* the *values* are, round by round."""
+    return figure([ours / theirs for ours, theirs in zip(values, to, strict=True)], at_most=at_most, at_least=at_least)
+
+
+def overhead(values: Rounds, bare: Rounds) -> Rounds:
+    """Return what the *values* cost beyond the *bare* ones, round by round."""
+    return [whole - part for whole, part in zip(values, bare, strict=True)]
+
+
+def rotate(
+    acts: Mapping[Name, Act],
+    effort: Effort,
+    *,
+    before: Callable[[Name], object] = lambda name: None,
+    waits: Callable[[Name], bool] = lambda name: False,
+) -> dict[Name, Rounds]:
+    """
+    Return how long each of *acts* takes, in seconds per call, one for each round.
+
+    It is the processor's time that counts, so that what else runs on the machine does not. Where nothing else does, the
+    clock on the wall says the same.
+
+    Args:
+        before: Called with a name before its burst.
+        waits: Says whether an act waits for a disk or another process, so that the clock on the wall is to count.
+    """
+    calls: dict[Name, int] = {}
+    for name, act in acts.items():
+        before(name)
+        calls[name] = _calibrated(act, effort.burst)
+
+    def burst(name: Name) -> float:
+        before(name)
+        act, count = acts[name], calls[name]
+        clock = perf_counter if waits(name) else thread_time
+        began = clock()
+        for _ in range(count):
+            act()
+        return (clock() - began) / count
+
+    return compare({name: partial(burst, name) for name in acts}, effort)
+
+
+def compare(bursts: Mapping[Name, Callable[[], float]], effort: Effort) -> dict[Name, Rounds]:
+    """Return what each of *bursts* returns, one for each round, in rotating order."""
+    names = list(bursts)
+    results: dict[Name, Rounds] = {name: [] for name in names}
+    for number in range(effort.rounds):
+        start = number % len(names)
+        # A collection in the middle would be one competitor's alone.
+        gc.collect()
+        gc.disable()
+        try:
+            for name in names[start:] + names[:start]:
+                results[name].append(bursts[name]())
+        finally:
+            gc.enable()
+    return results
+
+
+def in_threads(act: Act, effort: Effort, *, threads: int) -> float:
+    """Return how many seconds a call takes of the time of *threads* that all make it, all in all."""
+    ready = threading.Barrier(threads)
+
+    def work() -> tuple[float, float, int]:
+        count = 0
+        ready.wait()
+        began = perf_counter()
+        until = began + effort.burst
+        while (now := perf_counter()) < until:
+            for _ in range(50):
+                act()
+            count += 50
+        return began, now, count
+
+    with ThreadPoolExecutor(threads) as pool:
+        done = [each.result() for each in [pool.submit(work) for _ in range(threads)]]
+    began, ended = min(first for first, _, _ in done), max(last for _, last, _ in done)
+    return (ended - began) / sum(count for _, _, count in done)
+
+
+def latencies(acts: Iterable[Act], *, seconds: float = math.inf, until: Act | None = None) -> Rounds:
+    """Return how long each of *acts* took, in seconds: of all of them, or for so long, or until that is true."""
+    taken: Rounds = []
+    end = time.monotonic() + seconds
+    for act in acts:
+        began = perf_counter_ns()
+        act()
+        taken.append((perf_counter_ns() - began) / 1e9)
+        if time.monotonic() > end or (until is not None and until()):
+            break
+    return taken
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return what a *share* of *values* stays under."""
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+def _calibrated(act: Act, burst: float) -> int:
+    """Return how many calls fill a *burst*, after some that warm up."""
+    act()
+    count = 1
+    while True:
+        began = perf_counter()
+        for _ in range(count):
+            act()
+        taken = perf_counter() - began
+        if taken >= burst / 4:
+            return max(1, round(count * burst / taken))
+        count *= 2

@@ -1,0 +1,19 @@
+"""The suites by name: each is a module with ``tables(effort)``, which yields tables as they are measured."""
+
+from importlib import import_module
+
+from bench.measuring import Effort
+from bench.reporting import Table, as_lines
+
+__all__ = ["SUITES", "run_suite"]
+
+SUITES = ("requests", "million")
+
+
+def run_suite(name: str, effort: Effort) -> list[Table]:
+    """Run a suite, print its tables as they come, and return them."""
+    measured = []
+    for table in import_module(f"bench.suites.{name}").tables(effort):
+        print(f"\n{name}: {table.title}", *([table.note] if table.note else []), "", *as_lines(table), sep="\n")
+        measured.append(table)
+    return measured

@@ -1,0 +1,37 @@
+"""The benchmarks run, in their smallest form. What they measure is for people to judge: no test asserts a time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="the benchmarks are tried where their libraries are installed")
+
+from bench.suites import SUITES
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suite_measures_and_draws_what_it_prints(suite: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "--smallest", "--into", str(tmp_path), suite]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    tables = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["suites"][suite]
+    assert tables
+    for table in tables:
+        assert table["rows"]
+        assert table["title"] in done.stdout
+        assert table["title"] in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert len(list(tmp_path.glob("*.png"))) == len(tables)
+
+
+def test_a_suite_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "--into", str(tmp_path), "speed"]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert ", ".join(SUITES) in done.stderr
