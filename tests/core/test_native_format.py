@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdall import ConfigurationError
+from holdall import ConfigurationError, CookieStore
 from holdall._base64url import from_text, to_text
 from holdall.clock import NEVER
 from holdall.formats import Format, NativeFormat, Record
+from holdall.stores import Stored
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -127,6 +128,24 @@ def test_a_key_that_is_not_named_is_not_tried() -> None:
 
     assert format.open(NativeFormat(OTHER).seal(RECORD, key="_shop"), key="_shop") is None
     assert asked == []
+
+
+@BOTH
+def test_of_ten_keys_the_one_that_made_a_cookie_is_tried(encrypt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    formats = [NativeFormat(f"{SECRET}{number}", encrypt=encrypt) for number in range(10)]
+    store = CookieStore(formats[0], also_read=formats[1:])
+    tried: list[int] = []
+
+    def watch(number: int, open_box: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *sealed: tried.append(number) or open_box(*sealed)
+
+    for number, format in enumerate(formats):
+        monkeypatch.setattr(format._box, "open", watch(number, format._box.open))
+
+    for format in formats:
+        assert isinstance(store.get(format.seal(RECORD, key="_shop"), key="_shop"), Stored)
+
+    assert tried == [*range(10)]
 
 
 def test_encrypted_it_shows_nothing_and_looks_different_each_time() -> None:

@@ -46,6 +46,14 @@ def test_opens_no_invalid_vector(vector: dict[str, Any]) -> None:
     assert plug(vector).open(vector["cookie"], key="_key") is None
 
 
+@pytest.mark.parametrize("vector", PLUGS, ids=lambda vector: vector["id"])
+def test_a_visitor_who_comes_with_a_vector_has_its_session_or_an_empty_one(vector: dict[str, Any]) -> None:
+    session = Sessions(store(vector), key="_key").fetch(f"_key={vector['cookie']}")
+
+    assert alike(dict(session), term_of(vector["term"]) if vector["valid"] else {})
+    assert session.is_new is not vector["valid"]
+
+
 @pytest.mark.parametrize(
     "vector",
     [vector for vector in VALID if vector.get("reencode") not in (None, "no")],
