@@ -1,7 +1,9 @@
 """``docs/formats.md`` and the vectors say what the code does: each of the three is held to the other two."""
 
+import inspect
 import json
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +12,15 @@ import pytest
 
 from docs.blocks import ROOT, compiled, python_blocks
 from holdall import MemoryTable, TableStore
-from holdall.formats import NativeFormat, Record
+from holdall.formats import (
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    NativeFormat,
+    PlugFormat,
+    Record,
+    StarletteFormat,
+)
 from holdall.serializers import _FROM_TAG, TaggedJSON
 from holdall.stores import Changes, Draft
 
@@ -143,3 +153,30 @@ def test_the_example_is_the_first_vector(described: dict[str, Any]) -> None:
     assert shown["body"] == (times + bytes.fromhex(vector["log_id"]) + vector["data"].encode()).hex()
     assert derived.decrypt(token[17:29], token[29:], associated).hex() == shown["body"]
     assert associated == token[:5] + b"holdall\0session\0\0_shop"
+
+
+#: What an application does not take from the other library.
+OURS = {"weak_secrets", "clock", "random"}
+
+
+@pytest.mark.parametrize("format", [PlugFormat, DynamoFormat, FlaskFormat, StarletteFormat, DjangoFormat])
+def test_the_page_says_what_each_option_of_a_foreign_format_stands_for(format: type[Any]) -> None:
+    (section,) = re.findall(rf"^### .*: `{format.__name__}`\n(.*?)^###", TEXT, re.DOTALL | re.MULTILINE)
+    _, _, options = section.partition("| option |")
+
+    assert re.findall(r"^\| `(\w+)` \|", options, re.MULTILINE) == [
+        name for name in inspect.signature(format).parameters if name not in OURS
+    ]
+
+
+def test_the_times_stand_where_the_page_says() -> None:
+    places = re.findall(r"^\| (\d) \|", TEXT.partition("### The times in them")[2], re.MULTILINE)
+    data = {"a": 1, "_holdall": "the application's"}
+    sealed = PlugFormat("5Hx2kQ0vY8mJr1Wc" * 4, signing_salt="", serializer="json").seal(
+        Record(data, START, END, "00112233445566ff"), key="_shop"
+    )
+    payload = sealed.split(".")[1]
+    times = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["_holdall"]
+
+    assert len(times) == len(places)
+    assert times == [int(START.timestamp()), int(END.timestamp()), "00112233445566ff", "_shop", "the application's"]
