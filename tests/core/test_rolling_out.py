@@ -1,0 +1,71 @@
+"""A change is rolled out while old processes and new ones answer one visitor in turns, and logs nobody out."""
+
+from collections.abc import Callable
+from itertools import cycle, islice
+from typing import Any
+
+import pytest
+
+from holdall import CookieStore, MemoryTable, Sessions, TableStore
+from holdall.formats import NativeFormat
+from holdall.testing import Browser
+
+NEW = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+OLD = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
+
+
+def secrets(write: str, *read: str) -> Sessions:
+    return Sessions("cookie", key="_shop", secret_key_base=write, fallbacks=read)
+
+
+def salts(write: str, *read: str) -> Sessions:
+    also_read = [NativeFormat(NEW, signing_salt=salt) for salt in read]
+    return Sessions(CookieStore(NativeFormat(NEW, signing_salt=write), also_read=also_read), key="_shop")
+
+
+def names_in_a_cookie(write: str, *read: str) -> Sessions:
+    return Sessions("cookie", key=write, former_keys=read, secret_key_base=NEW)
+
+
+def names_of_an_id(write: str, *read: str) -> Sessions:
+    return Sessions(TableStore(TABLE), key=write, former_keys=read)
+
+
+TABLE = MemoryTable()
+
+CHANGES: dict[str, tuple[Callable[..., Sessions], str, str]] = {
+    "secret": (secrets, OLD, NEW),
+    "salt": (salts, "old", "new"),
+    "name": (names_in_a_cookie, "_old", "_new"),
+    "name, in a table": (names_of_an_id, "_old", "_new"),
+}
+
+
+def counts(browser: Browser, sessions: Sessions) -> int:
+    session = sessions.fetch(browser.header())
+    session["n"] = session.get("n", 0) + 1
+    browser.keep([str(cookie) for cookie in sessions.commit(session).cookies])
+    return int(session["n"])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rolled_out_twice_a_change_logs_nobody_out(change: str) -> None:
+    make, old, new = CHANGES[change]
+    browser = Browser()
+    former, both, present, alone = make(old), make(old, new), make(new, old), make(new)
+    phases: list[Any] = [[former], [former, both], [both], [both, present], [present], [present, alone], [alone]]
+
+    counted = [counts(browser, sessions) for phase in phases for sessions in islice(cycle(phase), 4)]
+
+    assert counted == [*range(1, 29)]
+    assert len(browser.jar) == 1
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_rolled_out_at_once_it_would(change: str) -> None:
+    make, old, new = CHANGES[change]
+    browser = Browser()
+
+    counted = [counts(browser, sessions) for sessions in islice(cycle([make(old), make(new, old)]), 4)]
+
+    assert counted != [1, 2, 3, 4]
