@@ -370,6 +370,24 @@ def test_a_sweep_waits_for_nobody(table: PostgresTable, url: str, clock: FakeClo
     assert table.sweep() == 4
 
 
+def test_a_clearing_waits_its_turn_and_locks_in_one_order(table: PostgresTable, url: str, clock: FakeClock) -> None:
+    digests = [bytes([number]) * 32 for number in range(10)]
+    for digest in reversed(digests):
+        table.insert(digest, new_row(clock))
+    with psycopg.connect(url) as writer, psycopg.connect(url) as watcher, ThreadPoolExecutor(1) as threads:
+        writer.execute("UPDATE holdall_session SET version = 2 WHERE digest = %s", [digests[5]])
+        clearing = threads.submit(table.clear, clock())
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+        wait_until("it waits", lambda: watcher.execute(waiting, ["%created <=%"]).fetchone() == (1,))
+        free = watcher.execute("SELECT digest FROM holdall_session ORDER BY digest FOR UPDATE SKIP LOCKED").fetchall()
+        watcher.rollback()
+        writer.commit()
+
+        # Were it any order, two of them could wait each for the other.
+        assert [digest for (digest,) in free] == digests[6:]
+        assert clearing.result() == 10
+
+
 def test_a_renewal_takes_along_the_write_that_it_waited_for(table: PostgresTable, url: str, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock, principal="7"))
     with psycopg.connect(url) as writer, ThreadPoolExecutor(2) as threads:

@@ -358,6 +358,33 @@ def test_tables_with_other_prefixes_see_nothing_of_each_other(valkey: RedisServe
     assert one.read(DIGEST) == new_row(clock, principal="7")
 
 
+@pytest.mark.parametrize("ending", ["*", "?", "[a-z]", "[^x]", "\\", "\\*"])
+def test_a_clearing_takes_what_stands_under_its_own_prefix_alone(
+    valkey: RedisServer, clock: FakeClock, ending: str
+) -> None:
+    prefix = new_prefix() + ending
+    own, *others = (
+        RedisTable(valkey.client, prefix=each, clock=clock)
+        for each in (prefix, prefix[:-1], prefix[:-1] + "x", f"{prefix}session:")
+    )
+    for table in (own, *others):
+        table.insert(DIGEST, new_row(clock, principal="7"))
+
+    assert own.clear(clock()) == 1
+    assert own.read(DIGEST) is None
+    assert [table.read(DIGEST) for table in others] == [new_row(clock, principal="7")] * 3
+
+
+def test_a_clearing_takes_many_keys_in_each_round_trip(table: RedisTable, valkey: RedisServer, clock: FakeClock) -> None:
+    for number in range(500):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+    before = valkey.client.info("stats")["total_reads_processed"]
+
+    assert table.clear(clock()) == 500
+    # One more asks for this number.
+    assert valkey.client.info("stats")["total_reads_processed"] - before < 50
+
+
 def test_a_read_is_one_round_trip_and_so_is_a_write(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:

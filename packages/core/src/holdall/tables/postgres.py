@@ -126,9 +126,12 @@ SELECT digest, created, expires, device, seen, version FROM holdall_session
 WHERE principal = %(principal)s AND expires > %(now)s
 ORDER BY created, digest
 """
+# In one order, so that two of them wait for one another and not each for the other.
 _CLEAR: LiteralString = """
 WITH begun AS MATERIALIZED (
-    SELECT digest FROM holdall_session WHERE created <= %(began_by)s LIMIT %(limit)s FOR UPDATE
+    SELECT digest FROM holdall_session WHERE created <= %(began_by)s
+    ORDER BY digest LIMIT %(limit)s
+    FOR UPDATE
 )
 DELETE FROM holdall_session USING begun WHERE holdall_session.digest = begun.digest
 RETURNING true

@@ -57,19 +57,19 @@ return 1
 local present = redis.call('HMGET', KEYS[1], 'v', 'e')
 if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 'GONE' end
 if present[1] ~= ARGV[3] then return 'CONFLICT' end
-redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', ARGV[5], 'e', ARGV[6])
-if ARGV[7] then redis.call('HSET', KEYS[1], 's', ARGV[7]) else redis.call('HDEL', KEYS[1], 's') end
+redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', ARGV[5], 'e', ARGV[6], 's', ARGV[7])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 'REPLACED'
 """,
     "touch": """
 local present = redis.call('HMGET', KEYS[1], 'v', 'e', 's')
 if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 0 end
-if not present[3] or tonumber(ARGV[4]) > tonumber(present[3]) then redis.call('HSET', KEYS[1], 's', ARGV[4]) end
-if tonumber(ARGV[3]) > tonumber(present[2]) then
-  redis.call('HSET', KEYS[1], 'e', ARGV[3])
-  redis.call('EXPIRE', KEYS[1], ARGV[2])
-end
+local expires, seen = present[2], present[3]
+local outlives = tonumber(ARGV[3]) > tonumber(expires)
+if outlives then expires = ARGV[3] end
+if tonumber(ARGV[4]) > (tonumber(seen or '') or 0) then seen = ARGV[4] end
+redis.call('HSET', KEYS[1], 'e', expires, 's', seen)
+if outlives then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 return 1
 """,
     # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
@@ -187,8 +187,8 @@ class _Verbs:
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Steps[Replacement]:
         now, expires = self._now(), _seconds(row.expires)
-        seen = () if row.seen is None else (_seconds(row.seen),)
-        values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires, *seen)
+        seen = "" if row.seen is None else _seconds(row.seen)
+        values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires, seen)
         answer = yield Evaluate("replace", self._key(digest), values)
         return Replacement[answer.decode()]
 
@@ -210,7 +210,7 @@ class _Verbs:
 
     def clear(self, began_by: datetime, limit: int) -> Steps[int]:
         cleared = 0
-        keys = Keys(_literal(self._prefix) + "session:*")
+        keys = Keys(self._key_pattern())
         while cleared < limit and (some := (yield keys)):
             created = yield DoAll(tuple(Do("HGET", key, ("c",)) for key in some))
             # Under one digest all rows began together, so that nothing can have come between.
@@ -243,6 +243,10 @@ class _Verbs:
 
     def _key(self, digest: bytes) -> str:
         return f"{self._prefix}session:{digest.hex()}"
+
+    def _key_pattern(self) -> str:
+        # No more than these keys: another prefix may go on where ours ends.
+        return f"{_literal(self._prefix)}session:{'?' * 64}"
 
     def _index(self, principal: str) -> str:
         return f"{self._prefix}principal:{principal}"
@@ -394,7 +398,7 @@ def _text(stored: bytes | None) -> str | None:
 
 
 def _time_or_none(seconds: bytes | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
+    return _time(seconds) if seconds else None
 
 
 def _time_to_live(expires: datetime, now: int) -> int:
