@@ -1,5 +1,6 @@
 """``take_over=True``: cookies that a framework's own sessions made are read, by the framework's own settings."""
 
+import json
 from datetime import timedelta
 from hashlib import sha512
 from typing import Any
@@ -8,8 +9,18 @@ import flask
 import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
+from starlette.applications import Starlette
+from starlette.datastructures import Secret
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware as TheirMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from holdall import ConfigurationError
+from holdall.testing import Request as Asked
+from holdall.testing import asgi_client
+from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
@@ -121,3 +132,68 @@ def test_cookies_can_be_taken_over_into_cookies_of_ours_alone(options: dict[str,
 
     with pytest.raises(ConfigurationError, match="take_over=True needs store='cookie'"), app.test_request_context():
         pass
+
+
+# Starlette, and FastAPI with it.
+
+
+async def log_in_to_starlette(request: Request) -> JSONResponse:
+    request.session.update(user=7, seen=[1, 2])
+    return JSONResponse({})
+
+
+async def starlette_session(request: Request) -> JSONResponse:
+    return JSONResponse(request.session)
+
+
+class StarletteApplication:
+    """An application with a *middleware* for sessions, and its one visitor."""
+
+    def __init__(self, middleware: Any, **arguments: Any) -> None:
+        routes = [Route("/login", log_in_to_starlette), Route("/", starlette_session)]
+        arguments = {"secret_key": SECRET, **arguments}
+        self._client = asgi_client(Starlette(routes=routes, middleware=[Middleware(middleware, **arguments)]))
+        self.cookie = ""
+
+    def get(self, path: str) -> Any:
+        response = self._client(Asked("GET", path, [("Cookie", self.cookie)]))
+        for name, value in response.headers:
+            if name.lower() == "set-cookie":
+                self.cookie = value.partition(";")[0]
+        return json.loads(response.body)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"session_cookie": "_shop"}, {"secret_key": Secret(SECRET)}, {"max_age": None}],
+    ids=["a secret", "a name", "a secret that hides", "no limit"],
+)
+def test_who_is_logged_in_by_starlettes_sessions_stays_so(arguments: dict[str, Any]) -> None:
+    theirs = StarletteApplication(TheirMiddleware, **arguments)
+    theirs.get("/login")
+    ours = StarletteApplication(SessionMiddleware, **arguments, take_over=True)
+    ours.cookie = theirs.cookie
+
+    assert ours.get("/") == {"user": 7, "seen": [1, 2]}
+    assert ours.cookie != theirs.cookie
+    later = StarletteApplication(SessionMiddleware, **arguments)
+    later.cookie = ours.cookie
+    assert later.get("/") == {"user": 7, "seen": [1, 2]}
+
+
+def test_unless_told_starlettes_cookies_are_not_read() -> None:
+    theirs = StarletteApplication(TheirMiddleware)
+    theirs.get("/login")
+    ours = StarletteApplication(SessionMiddleware)
+    ours.cookie = theirs.cookie
+
+    assert ours.get("/") == {}
+
+
+def test_starlettes_own_limit_holds_for_its_cookies() -> None:
+    theirs = StarletteApplication(TheirMiddleware)
+    theirs.get("/login")
+    ours = StarletteApplication(SessionMiddleware, max_age=-1, idle_timeout=timedelta(days=7), take_over=True)
+    ours.cookie = theirs.cookie
+
+    assert ours.get("/") == {}

@@ -78,6 +78,16 @@ def test_its_keys_come_in_reverse_too(session: Session, data: dict[str, Any]) ->
     assert list(reversed(session)) == list(data)[::-1]
 
 
+def test_its_last_item_is_taken_first() -> None:
+    session = Sessions("table", key="sid", table="as a dict").fetch()
+    session.update(a=1, b=2)
+
+    assert session.popitem() == ("b", 2)
+    assert session.popitem() == ("a", 1)
+    with pytest.raises(KeyError):
+        session.popitem()
+
+
 def test_to_be_a_dict_does_not_read_it(session: Session) -> None:
     assert isinstance(session, dict)
     assert not session.accessed

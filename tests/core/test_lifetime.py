@@ -88,3 +88,15 @@ def test_a_request_whose_write_was_lost_stays_late(sessions: Sessions, begin: Ca
     sessions.commit(session)
 
     assert session.fetched.late
+
+
+@pytest.mark.parametrize("max_age", [0, -1])
+def test_a_cookie_to_be_forgotten_at_once_opens_nothing_either(clock: FakeClock, max_age: int) -> None:
+    sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", max_age=max_age, clock=clock)
+    session = sessions.fetch()
+    session["n"] = 1
+
+    (cookie,) = sessions.commit(session).cookies
+
+    assert cookie.max_age == max_age
+    assert sessions.resume(cookie.value).is_new

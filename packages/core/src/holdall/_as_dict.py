@@ -21,7 +21,7 @@ else:
         def __init__(self) -> None:
             dict.__setitem__(self, _ELSEWHERE, None)
 
-        # What a dict can do and a mapping can't.
+        # What a dict can do and a mapping can't, or does in another order.
 
         def copy(self) -> dict[str, Any]:
             return dict(self)
@@ -31,6 +31,12 @@ else:
 
         def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
             return dict(other) | dict(self)
+
+        def popitem(self) -> tuple[str, Any]:
+            for key in reversed(self):
+                return key, self.pop(key)
+            msg = "popitem(): there is no item"
+            raise KeyError(msg)
 
         def __reversed__(self) -> Iterator[str]:
             return reversed(list(self))

@@ -10,8 +10,10 @@ _MONTH = timedelta(days=30)
 _LONGEST = timedelta(days=400)
 
 
-def absolute_timeout(idle_timeout: timedelta | None) -> timedelta:
-    """Return how long a session may live at all: 30 days, or as long as it may live unused."""
+def absolute_timeout(idle_timeout: timedelta | int | None) -> timedelta:
+    """Return how long a session may live at all: 30 days, or as long as it may live unused (an ``int``: seconds)."""
+    if isinstance(idle_timeout, int):
+        idle_timeout = timedelta(seconds=idle_timeout)
     return _MONTH if idle_timeout is None else max(_MONTH, idle_timeout)
 
 

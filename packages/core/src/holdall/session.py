@@ -409,6 +409,9 @@ class Session(AsDict):
         A framework that keeps a session's lifetime in the session overrides this; here all live as configured.
         Either may be a time instead, at which this session ends however it is used.
         """
+        if max_age is not None and max_age <= 0:
+            # Browsers are to forget the cookie at once: a copy of it opens nothing either.
+            return timedelta(), max_age
         return idle_timeout, max_age
 
     def changes(self) -> Changes:

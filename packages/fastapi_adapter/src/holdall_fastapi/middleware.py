@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
 from holdall.steps import unbroken
+from holdall_fastapi.configuration import sessions_by_arguments
 
 __all__ = ["SESSIONS", "SessionMiddleware"]
 
@@ -45,16 +46,34 @@ class SessionMiddleware:
     it is then the answer to a ``StoreError`` of the handler as well, in the place of our 503.
 
     Args:
+        sessions: Where and how sessions are kept. Left out, they are encrypted cookies by the arguments of Starlette's
+            own middleware, ``secret_key``, ``session_cookie``, ``max_age``, ``path``, ``same_site``, ``https_only``,
+            ``domain`` and ``partitioned``, and by options of ``Sessions``, such as ``principal_key="user_id"``.
         fetch: ``"auto"`` reads a session before the handler runs, if its store has to be waited for and its cookie is
             there, and else when it is touched. ``"explicit"`` reads nothing before ``await fetch_session(request)``.
+        take_over: Read the cookies of Starlette's own middleware too, so that whoever is logged in by one stays so.
 
     Raises:
         ConfigurationError: An option can't be used.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, *, fetch: Literal["auto", "explicit"] = "auto") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sessions: Sessions | None = None,
+        *,
+        fetch: Literal["auto", "explicit"] = "auto",
+        take_over: bool = False,
+        **options: Any,
+    ) -> None:
         if fetch not in ("auto", "explicit"):
             msg = f"fetch={fetch!r} is neither 'auto' nor 'explicit'."
+            raise ConfigurationError(msg)
+        if sessions is None:
+            sessions = sessions_by_arguments(take_over=take_over, **options)
+        elif take_over or options:
+            given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
+            msg = f"SessionMiddleware(app, sessions=…) has its Sessions: give {given} to that, or leave it out."
             raise ConfigurationError(msg)
         sessions.prepare("async")
         self.app = app

@@ -1,0 +1,52 @@
+"""What the arguments of Starlette's own middleware say about sessions, and what ours was told besides."""
+
+from datetime import timedelta
+from typing import Any
+
+from starlette.datastructures import Secret
+
+from holdall import ConfigurationError, Sessions
+from holdall.formats import StarletteFormat
+from holdall.lifetimes import absolute_timeout, permanent_max_age
+from holdall.takeover import taking_over
+
+__all__ = ["sessions_by_arguments"]
+
+
+def sessions_by_arguments(
+    *,
+    take_over: bool,
+    secret_key: str | Secret | None = None,
+    session_cookie: str = "session",
+    max_age: int | None = 14 * 24 * 60 * 60,
+    https_only: bool = False,
+    **options: Any,
+) -> Sessions:
+    """
+    Return sessions by the arguments of Starlette's ``SessionMiddleware``, and by *options* of ``Sessions``.
+
+    Raises:
+        ConfigurationError: They can't be used; the message says what to do.
+    """
+    idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
+    given = {
+        "store": "cookie",
+        "key": session_cookie,
+        "idle_timeout": idle_timeout,
+        "absolute_timeout": absolute_timeout(options.get("idle_timeout", idle_timeout)),
+        "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(idle_timeout),
+        # Starlette's False is what nobody chose: then Secure follows the request.
+        "secure": https_only or "auto",
+        **options,
+    }
+    if given["store"] == "cookie":
+        given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))
+    try:
+        if take_over:
+            weak_secrets = given.get("weak_secrets", False)
+            former = StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
+            given = taking_over(given, former)
+        return Sessions(**given)
+    except ConfigurationError as exc:
+        exc.add_note("SessionMiddleware takes sessions=Sessions(…), or the arguments of Starlette's: secret_key=…")
+        raise

@@ -1,0 +1,112 @@
+"""Our middleware takes the arguments of Starlette's, and options of ``Sessions`` besides."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from holdall import ConfigurationError, Sessions
+from holdall.testing import Request as Asked
+from holdall.testing import asgi_client
+from holdall_fastapi import SessionMiddleware
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+
+async def count(request: Request) -> JSONResponse:
+    request.session["n"] = request.session.get("n", 0) + 1
+    return JSONResponse(request.session)
+
+
+def set_cookie(*, https: bool = False, **arguments: Any) -> dict[str, str]:
+    """Return the cookie that is set, by its name and the lower-case names of its attributes."""
+    app = Starlette(routes=[Route("/", count)], middleware=[Middleware(SessionMiddleware, **arguments)])
+    response = asgi_client(app)(Asked("GET", "/", [], https=https))
+    (line,) = (value for name, value in response.headers if name.lower() == "set-cookie")
+    (name, value), *attributes = (part.strip().partition("=")[::2] for part in line.split(";"))
+    return {name: value} | {attribute.lower(): value for attribute, value in attributes}
+
+
+def test_a_secret_key_is_all_that_is_needed() -> None:
+    cookie = set_cookie(secret_key=SECRET)
+
+    assert cookie.pop("session")
+    assert cookie.pop("expires")
+    assert cookie == {"path": "/", "max-age": str(14 * 86400), "httponly": "", "samesite": "Lax"}
+
+
+def test_all_arguments_of_starlettes_are_taken() -> None:
+    cookie = set_cookie(
+        secret_key=SECRET,
+        session_cookie="_shop",
+        max_age=None,
+        path="/basket",
+        same_site="none",
+        https_only=True,
+        domain="shop.example",
+        partitioned=True,
+    )
+
+    assert cookie.pop("_shop")
+    assert cookie == {
+        "path": "/basket",
+        "domain": "shop.example",
+        "secure": "",
+        "httponly": "",
+        "samesite": "None",
+        "partitioned": "",
+    }
+
+
+def test_secure_follows_the_request_unless_told() -> None:
+    assert "secure" in set_cookie(secret_key=SECRET, https=True)
+    assert "secure" not in set_cookie(secret_key=SECRET)
+
+
+def test_a_cookie_is_kept_no_longer_than_browsers_do() -> None:
+    assert set_cookie(secret_key=SECRET, max_age=10 * 365 * 86400)["max-age"] == str(400 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "idle_timeout"),
+    [
+        ({}, timedelta(days=14)),
+        ({"max_age": 60}, timedelta(minutes=1)),
+        ({"max_age": None}, None),
+        ({"max_age": 60, "idle_timeout": 30}, timedelta(seconds=30)),
+    ],
+)
+def test_a_session_lives_unused_as_long_as_its_cookie(
+    arguments: dict[str, Any], idle_timeout: timedelta | None
+) -> None:
+    middleware = SessionMiddleware(Starlette(), secret_key=SECRET, **arguments)
+
+    assert middleware.sessions.policy.idle_timeout == idle_timeout
+
+
+def test_options_of_sessions_are_taken_too() -> None:
+    middleware = SessionMiddleware(Starlette(), store="table", table="arguments", principal_key="user_id")
+
+    assert middleware.sessions.policy.principal_key == "user_id"
+    assert middleware.sessions.key == "session"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"secret_key": "short"}, {"take_over": True}])
+def test_without_a_good_secret_it_says_what_to_give(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="Make one with") as raised:
+        SessionMiddleware(Starlette(), **arguments)
+
+    assert "secret_key=…" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("arguments", [{"take_over": True}, {"max_age": 60}])
+def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[str, Any]) -> None:
+    sessions = Sessions("table", key="sid", table="arguments")
+
+    with pytest.raises(ConfigurationError, match=f"give {next(iter(arguments))} to that"):
+        SessionMiddleware(Starlette(), sessions, **arguments)
