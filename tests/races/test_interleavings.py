@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from holdall import AsyncTable, MemoryTable
-from holdall.testing import ACTS, Explored, FakeClock, InterleavingConformance, as_async, explore
+from holdall.testing import ACTS, ATOMIC_ACTS, Explored, FakeClock, InterleavingConformance, as_async, explore
 from races import broken
 
 
@@ -18,7 +18,9 @@ class TestMemoryTable(InterleavingConformance):
 
 
 def explored(*names: str, table: type[MemoryTable] = MemoryTable) -> Explored:
-    return asyncio.run(explore([ACTS[name] for name in names], lambda clock: as_async(table(clock=clock))))
+    return asyncio.run(
+        explore([{**ACTS, **ATOMIC_ACTS}[name] for name in names], lambda clock: as_async(table(clock=clock)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,8 @@ def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
         (broken.Upserts, ("write", "drop"), "what was dropped came back"),
         (broken.Upserts, ("write", "login"), "a change to 'a' is lost"),
         (broken.IgnoresVersions, ("write", "write another key"), "a change to '[ab]' is lost"),
+        (broken.IgnoresVersions, ("count", "count", "leases run out"), "of 2 counts 1 are there"),
+        (broken.IgnoresVersions, ("count", "set the counter"), "the counter was set, and is 1"),
         (broken.ForgetsRenewals, ("write", "login"), "a change to 'a' is lost"),
         (broken.ForgetsRenewals, ("write", "renew"), "the session was dropped"),
         (broken.GivesNothing, ("touch", "renew"), "what nobody changed is gone"),

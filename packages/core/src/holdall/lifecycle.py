@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from holdall._discreet import discreet
 from holdall.clock import NEVER
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, SentCookie, SetCookie
+from holdall.devices import text_of
 from holdall.errors import ConfigurationError, ContentionError, CookieOverflowError, LostWriteError
+from holdall.ownership import principal_text
 from holdall.policy import Policy
 from holdall.session import Block, Fetched, Intent, Phase, Session, phase_after
 from holdall.steps import Pause, Steps
@@ -25,6 +27,7 @@ __all__ = [
     "Delete",
     "Get",
     "Lease",
+    "Move",
     "Put",
     "Release",
     "ResponseHeaders",
@@ -65,6 +68,18 @@ class Get(NamedTuple):
 
     def on(self, store: Any) -> Any:
         return store.get(self.cookie, key=self.key)
+
+
+@discreet
+class Move(NamedTuple):
+    """Bring *stored*, which another library keeps, into the store, as *draft* says."""
+
+    stored: Stored
+    draft: Draft
+    key: str
+
+    def on(self, store: Any) -> Any:
+        return store.move(self.stored, self.draft, key=self.key)
 
 
 @discreet
@@ -115,7 +130,7 @@ class Release(NamedTuple):
         return store.release(self.stored, self.name, self.lease)
 
 
-Step = Get | Put | Delete | Lease | Release | Pause
+Step = Get | Move | Put | Delete | Lease | Release | Pause
 
 
 @discreet
@@ -143,6 +158,8 @@ _ENDS = (Intent.DROP, Intent.LOGOUT)
 # What is put after one of these is not for the row that there is.
 _LEAVES_THE_ROW = (*_ENDS, Intent.IGNORE)
 
+_UNCHANGED = Changes({})
+
 _UNTOUCHED = ResponseHeaders()
 _LOOKED_AT = ResponseHeaders(vary=True)
 
@@ -167,20 +184,25 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
             break
         former = key
         answer = yield Get(cookie, key or policy.key)
+        if isinstance(answer, Stored) and answer.elsewhere and not _has_ended(answer, policy, now):
+            # Not for longer than the other library would keep it unused; each use here moves the limit.
+            expires = min(_expiry(answer.created, now, policy.idle_timeout, policy), answer.expires)
+            draft = _draft(policy, answer.data, _UNCHANGED, answer.created, expires, now)
+            answer = yield Move(answer, draft, key or policy.key)
         if isinstance(answer, Missing):
             reason = answer.reason
             if answer.late:
-                renewed = Stored(cookie, {}, now, now, "")
+                renewed = Stored(answer.cookie or cookie, {}, now, now, "")
         elif _has_ended(answer, policy, now):
             reason = "expired"
         else:
             found.append(answer)
     if len(found) == 1:
-        return _counted(Fetched(found[0], former=former), found[0], policy)
+        return _with_origin(Fetched(found[0], former=former), found[0], cookies, policy)
     if len({each.log_id for each in found}) == 1:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
-        return _counted(Fetched(newest, copies=True, former=former), newest, policy)
+        return _with_origin(Fetched(newest, copies=True, former=former), newest, cookies, policy)
     if found:
         reason = "duplicate"
     if cookies:
@@ -190,11 +212,13 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
     return Fetched(late=renewed is not None, renewed=renewed, former=former)
 
 
-def _counted(fetched: Fetched, stored: Stored, policy: Policy) -> Fetched:
-    """Return *fetched*, and tell of a session that is not yet kept as the store writes today."""
-    if stored.origin:
-        policy.emit("former", stored.origin, stored.log_id)
-    return fetched
+def _with_origin(fetched: Fetched, stored: Stored, cookies: Sequence[SentCookie], policy: Policy) -> Fetched:
+    """Return *fetched*, and tell of a session that the store would not have read as it writes today."""
+    if not stored.origin:
+        return fetched
+    policy.emit("former", stored.origin, stored.log_id)
+    values = (each.value if isinstance(each, FormerCookie) else each for each in cookies)
+    return fetched._replace(moved=stored.cookie not in values)
 
 
 def pass_by(session: Session, *, streams: bool = False) -> ResponseHeaders:
@@ -312,7 +336,7 @@ def enter(session: Session, policy: Policy, key: str, *, timeout: timedelta, now
         msg = "this session is in its cookie, where session.atomic cannot hold off others: it needs one in a table."
         raise ConfigurationError(msg)
     pause, left = _SHORTEST_PAUSE, timeout.total_seconds()
-    while (lease := (yield Lease(stored, key, now + _LEASE))) is None:
+    while (lease := (yield Lease(stored, key, (now + _LEASE).replace(microsecond=0)))) is None:
         if left <= 0:
             msg = f"others kept session[{key!r}] to themselves for {timeout.total_seconds()} seconds: try again."
             raise ContentionError(msg)
@@ -410,6 +434,8 @@ def _begin(
     draft = _draft(policy, data, changes, created, _expiry(created, now, idle_timeout, policy), now)
     if succeeds is not None:
         draft = draft._replace(succeeds=succeeds)
+    if policy.devices and session.facts is not None:
+        draft = draft._replace(device=text_of(session.facts))
     return (yield from _put(session, policy, None, draft, max_age, now))
 
 
@@ -428,7 +454,7 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     expires = _expiry(stored.created, now, idle_timeout, policy)
     due = _is_due(stored, expires, idle_timeout)
     changed = lifetime != session.lifetime_before
-    if not (wrote or due or changed or stored.rewrite):
+    if not (wrote or due or changed or stored.rewrite or session.fetched.moved):
         session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
     draft = _draft(policy, data, changes, stored.created, expires, now)
@@ -459,7 +485,8 @@ def _put(
         return _lost(session, policy, "ended", wrote=bool(draft.changes))
     cookies: tuple[SetCookie, ...] = ()
     # The same id is not sent twice: an answer that overtakes a login's would bring the old one back.
-    moved = came is None or written.cookie != came.cookie or session.fetched.former is not None
+    fetched = session.fetched
+    moved = came is None or written.cookie != came.cookie or fetched.former is not None or fetched.moved
     if moved or resend or session.overrides:
         age = attributes.seconds if "max_age" in session.overrides else max_age
         if isinstance(age, datetime):
@@ -580,18 +607,7 @@ def _draft(
 
 
 def _principal(data: Mapping[str, Any], policy: Policy) -> str | None:
-    """Return whose session it is as the text that a table looks for."""
-    principal = None if policy.principal_key is None else data.get(policy.principal_key)
-    if principal is None:
-        return None
-    text = str(principal)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as exc:
-            msg = f"session[{policy.principal_key!r}] cannot say whose the session is: it is no valid text."
-            raise TypeError(msg) from exc
-    return text
+    return None if policy.principal_key is None else principal_text(data.get(policy.principal_key), policy)
 
 
 def _expire(attributes: CookieAttributes, session: Session, now: datetime) -> SetCookie:

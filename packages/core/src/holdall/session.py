@@ -17,6 +17,7 @@ from uuid import UUID
 from holdall._as_dict import AsDict
 from holdall._discreet import discreet
 from holdall.cookies import OPTION_NAMES, SentCookie
+from holdall.devices import Facts
 from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotFetchedError
 from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
@@ -53,6 +54,7 @@ class Fetched(NamedTuple):
         copies: The browser holds more than one cookie of it.
         renewed: What the late cookie stands for, without its data: it can still be ended.
         former: The former name of the cookie, if it came under one.
+        moved: The browser has not got the cookie yet that the session has now.
     """
 
     stored: Stored | None = None
@@ -60,6 +62,7 @@ class Fetched(NamedTuple):
     copies: bool = False
     renewed: Stored | None = None
     former: str | None = None
+    moved: bool = False
 
 
 def phase_after(stored: Stored | None) -> Phase:
@@ -145,6 +148,7 @@ class Session(AsDict):
         "_fetch",
         "_policy",
         "_snapshots",
+        "facts",
         "fetched",
         "https",
         "intent",
@@ -162,6 +166,7 @@ class Session(AsDict):
         *,
         policy: Policy,
         https: bool = False,
+        facts: Facts | None = None,
     ) -> None:
         """
         Make the session of a request; ``Sessions`` does this.
@@ -169,6 +174,7 @@ class Session(AsDict):
         Args:
             cookies: The values that came under the session's key, and then those under former ones, or what finds
                 them when they are asked for.
+            facts: Says what the request came with, if a session that begins with it is to be known by that.
         """
         super().__init__()
         self._cookies = cookies
@@ -181,6 +187,7 @@ class Session(AsDict):
         self._cleared = False
         self._snapshots: dict[str, str] = {}
         self._accessed = False
+        self.facts = facts
         self.fetched = _NOTHING
         self.https = https
         self.intent = Intent.KEEP

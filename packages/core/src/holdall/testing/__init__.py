@@ -13,7 +13,7 @@ from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
 from holdall.testing.clock import FakeClock
 from holdall.testing.init import init_test_session
-from holdall.testing.interleavings import ACTS, Act, Explored, explore
+from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
 from holdall.testing.scripts import ScriptedError, perform, stream
 from holdall.testing.stores import StoreConformance
 from holdall.testing.suite import Suite
@@ -22,6 +22,7 @@ from holdall.testing.tables.orders import InterleavingConformance
 
 __all__ = [
     "ACTS",
+    "ATOMIC_ACTS",
     "Act",
     "AdapterConformance",
     "Answer",

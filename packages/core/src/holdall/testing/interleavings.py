@@ -13,17 +13,18 @@ from itertools import permutations
 from typing import Any, NamedTuple, TypeVar
 
 from holdall.cookies import CookieAttributes
-from holdall.lifecycle import commit, fetch
+from holdall.errors import ContentionError
+from holdall.lifecycle import commit, enter, fetch, leave, release
 from holdall.policy import Policy
 from holdall.session import Session
-from holdall.steps import Steps
+from holdall.steps import Pause, Steps
 from holdall.stores import AsyncTableStore, Changes, Draft, Stored
-from holdall.stores.table import TableSteps
+from holdall.stores.table import Replace, TableSteps
 from holdall.tables import AsyncTable
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
 
-__all__ = ["ACTS", "Act", "Explored", "explore"]
+__all__ = ["ACTS", "ATOMIC_ACTS", "Act", "Explored", "explore"]
 
 R = TypeVar("R")
 
@@ -34,6 +35,12 @@ _IDLE_TIMEOUT = timedelta(hours=1)
 #: What the session holds before; no act changes it, so it is there until the session ends.
 _BEFORE = {"untouched": 0}
 
+_COUNTER = "count"
+#: What the plain write of the counter puts: more than any test counts.
+_SET = 100
+#: Longer than anybody has a lease, and so long that nobody waits for one.
+_LONG = timedelta(minutes=1)
+
 
 @dataclass(frozen=True)
 class Act:
@@ -41,11 +48,13 @@ class Act:
     What a request does.
 
     Attributes:
-        handle: The handler; ``None`` for the table's own sweep.
+        handle: The handler; ``None`` for what is no request, the table's own sweep or time that passes.
         puts: What it changes, by key.
         ends: It drops or renews the session, so that another's write may be given up.
         drops: It drops it.
         logs_in: It makes somebody of a visitor.
+        counts: It is a block of ``session.atomic``, which counts.
+        passes: So much time passes.
     """
 
     name: str
@@ -54,6 +63,8 @@ class Act:
     ends: bool = False
     drops: bool = False
     logs_in: bool = False
+    counts: bool = False
+    passes: timedelta | None = None
 
 
 def _writes(name: str, key: str, value: str) -> Act:
@@ -76,6 +87,21 @@ ACTS = {
 }
 
 
+def _count(session: Session) -> None:
+    session[_COUNTER] = session.get(_COUNTER, 0) + 1
+
+
+#: What is set against a block of ``session.atomic``, among it another one, besides ``ACTS``.
+ATOMIC_ACTS = {
+    act.name: act
+    for act in (
+        Act("count", _count, counts=True),
+        Act("set the counter", lambda session: session.put(_COUNTER, _SET)),
+        Act("leases run out", None, passes=_LONG),
+    )
+}
+
+
 class Explored(NamedTuple):
     """
     How much was looked at.
@@ -84,34 +110,38 @@ class Explored(NamedTuple):
         schedules: Orders of the table's operations.
         outcomes: The same times the orders in which the responses arrive.
         lost: Writes that came after the session's end, each of them reported.
+        refused: Blocks that could not have their key to themselves, each of which got a ``ContentionError``.
     """
 
     schedules: int
     outcomes: int
     lost: int
+    refused: int = 0
 
 
-async def explore(acts: Sequence[Act], make_table: Callable[[FakeClock], AsyncTable]) -> Explored:
+async def explore(acts: Sequence[Act], make_table: Callable[[FakeClock], AsyncTable], *, idle: bool = True) -> Explored:
     """
     Let *acts* meet at a table in every order.
 
     Args:
         make_table: Makes the table of one schedule, or gives the same one each time: each schedule uses ids of its own.
+        idle: So much time has passed that each request moves the expiry, if it does nothing else: a step more.
 
     Raises:
         AssertionError: An order breaks a promise; the message says which of both.
     """
-    schedules = outcomes = lost = 0
+    schedules = outcomes = lost = refused = 0
     todo: list[tuple[int, ...]] = [()]
     while todo:
-        run = _Run(acts, FakeClock(), make_table)
+        run = _Run(acts, FakeClock(), make_table, idle)
         todo += await run.follow(todo.pop())
         schedules += 1
         lost += sum(run.lost)
+        refused += len(run.refused)
         for order in permutations(range(len(acts))):
             await run.check(order)
             outcomes += 1
-    return Explored(schedules, outcomes, lost)
+    return Explored(schedules, outcomes, lost, refused)
 
 
 class _Sweep(NamedTuple):
@@ -121,11 +151,24 @@ class _Sweep(NamedTuple):
         return table.sweep()
 
 
+class _Pass(NamedTuple):
+    """Time that passes, as a step."""
+
+    clock: FakeClock
+    by: timedelta
+
+    async def on(self, table: Any) -> None:
+        self.clock.advance(self.by)
+
+
 class _Run:
     """One schedule, from the beginning."""
 
-    def __init__(self, acts: Sequence[Act], clock: FakeClock, make_table: Callable[[FakeClock], AsyncTable]) -> None:
+    def __init__(
+        self, acts: Sequence[Act], clock: FakeClock, make_table: Callable[[FakeClock], AsyncTable], idle: bool
+    ) -> None:
         self._acts = acts
+        self._idle = idle
         self._clock = clock
         self._table = make_table(clock)
         self._store = AsyncTableStore(self._table)
@@ -133,6 +176,8 @@ class _Run:
         self._answers: list[tuple[str, ...]] = []
         self._trace: list[str] = []
         self._events: list[list[str]] = [[] for _ in acts]
+        #: The acts whose block could not have its key to itself.
+        self.refused: list[Act] = []
 
     @property
     def lost(self) -> list[bool]:
@@ -153,7 +198,8 @@ class _Run:
         chosen: list[int] = []
         others: list[tuple[int, ...]] = []
         while waiting:
-            first, *rest = waiting
+            # Who waits for a lease is refused it again until something has become of that.
+            first, *rest = (number for number, step in waiting.items() if not isinstance(step, Pause))
             if len(chosen) < len(prefix):
                 first = prefix[len(chosen)]
             else:
@@ -167,6 +213,10 @@ class _Run:
             except StopIteration as done:
                 del waiting[first]
                 self._answers[first] = done.value
+            if isinstance(step, _Pass) or (isinstance(step, Replace) and step.row.expires <= self._clock()):
+                for number, paused in waiting.items():
+                    if isinstance(paused, Pause):
+                        waiting[number] = requests[number].send(self._clock())
         return others
 
     async def check(self, order: Sequence[int]) -> None:
@@ -204,24 +254,38 @@ class _Run:
             promised &= {_PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
         elif not now.items() >= _BEFORE.items():
             return "what nobody changed is gone"
+        if "created" not in (name for events in self._events for name in events):
+            broken = self._miscounted(now.get(_COUNTER, 0))
+            if broken:
+                return broken
         for key in promised:
             if now.get(key) not in [act.puts[key] for act in saved if key in act.puts]:
                 return f"a change to {key!r} is lost, and nothing said so"
         return ""
 
+    def _miscounted(self, count: int) -> str:
+        """Return what is wrong with the counter: each block counts once, unless it was refused or given up."""
+        acts = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
+        counted = sum(act.counts for act in acts) - len(self.refused)
+        if ATOMIC_ACTS["set the counter"] in acts:
+            # As with any key that is written without a block, the later write wins.
+            return "" if _SET <= count <= _SET + counted else f"the counter was set, and is {count}"
+        return "" if count == counted else f"of {counted} counts {count} are there"
+
     async def _begin_session(self) -> str:
-        """Let a visitor come, and some time pass, so that the next request moves the expiry."""
+        """Let a visitor come, and some time pass, if the next request is to move the expiry."""
         now = self._clock()
         draft = Draft(_BEFORE, Changes(_BEFORE), now, now + _IDLE_TIMEOUT, now)
         stored = await self._store.put(None, draft, key=_KEY)
         assert stored is not None
-        self._clock.advance(_IDLE_TIMEOUT / 2)
+        if self._idle:
+            self._clock.advance(_IDLE_TIMEOUT / 2)
         return stored.cookie
 
     def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
         """Return a request as the steps its table takes; it returns its Set-Cookie headers."""
         if act.handle is None:
-            yield _Sweep()
+            yield _Sweep() if act.passes is None else _Pass(self._clock, act.passes)
             return ()
         policy = Policy(
             attributes=CookieAttributes(_KEY),
@@ -233,9 +297,25 @@ class _Run:
         fetched = yield from _at_the_table(fetch(cookies, policy, now=self._clock()), steps)
         session = Session(cookies, policy=policy)
         session.use(lambda cookies: fetched)
-        act.handle(session)
+        if act.counts:
+            yield from self._in_a_block(act, session, policy)
+        else:
+            act.handle(session)
         told = yield from _at_the_table(commit(session, policy, now=self._clock()), steps)
         return tuple(map(str, told.cookies))
+
+    def _in_a_block(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
+        assert act.handle is not None
+        steps = self._store.steps
+        entered = enter(session, policy, _COUNTER, timeout=_LONG, now=self._clock())
+        block = yield from _at_the_table(entered, steps)
+        act.handle(session)
+        try:
+            yield from _at_the_table(leave(session, policy, block, now=self._clock()), steps)
+        except ContentionError:
+            self.refused.append(act)
+        session.end_block(block)
+        yield from _at_the_table(release(block), steps)
 
     async def _data(self, cookie: str | None) -> dict[str, Any] | None:
         stored = await self._store.get(cookie or "", key=_KEY)
@@ -251,4 +331,4 @@ def _at_the_table(lifecycle: Steps[R], steps: TableSteps) -> Steps[R]:
         except StopIteration as done:
             result: R = done.value
             return result
-        answer = yield from step.on(steps)
+        answer = (yield step) if isinstance(step, Pause) else (yield from step.on(steps))

@@ -8,10 +8,12 @@ import pytest
 
 from holdall.tables import AsyncTable
 from holdall.testing.clock import FakeClock
-from holdall.testing.interleavings import ACTS, explore
+from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, explore
 from holdall.testing.suite import Suite
 
 __all__ = ["InterleavingConformance"]
+
+_ALL = {**ACTS, **ATOMIC_ACTS}
 
 MakeTable = Callable[[FakeClock], AsyncTable]
 
@@ -64,3 +66,36 @@ class InterleavingConformance(Suite, sealed=True):
 
         record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
         assert explored.schedules > 5
+
+    @pytest.mark.parametrize("name", [*ACTS, *ATOMIC_ACTS])
+    def test_a_block_that_has_a_key_to_itself_keeps_every_promise_in_every_order(
+        self,
+        name: str,
+        make_table: MakeTable,
+        runner: asyncio.Runner,
+        record_testsuite_property: Callable[[str, object], None],
+    ) -> None:
+        explored = runner.run(explore([_ALL["count"], _ALL[name]], make_table))
+
+        record_testsuite_property(f"schedules of count + {name}", explored.schedules)
+        assert explored.schedules > 1
+        # Who sets the counter all the same is in the way of the block.
+        assert bool(explored.refused) is (name == "set the counter")
+
+    @pytest.mark.parametrize("name", ["count", "drop", "leases run out"])
+    def test_two_blocks_that_have_a_key_to_themselves_keep_every_promise_in_every_order(
+        self,
+        name: str,
+        make_table: MakeTable,
+        runner: asyncio.Runner,
+        record_testsuite_property: Callable[[str, object], None],
+    ) -> None:
+        if not self.triples:
+            pytest.skip("three requests at this table would take too long")
+
+        explored = runner.run(explore([_ALL["count"], _ALL["count"], _ALL[name]], make_table, idle=False))
+
+        record_testsuite_property(f"schedules of count + count + {name}", explored.schedules)
+        assert explored.schedules > 5
+        # Who has outlived a lease is refused, and does not count twice.
+        assert bool(explored.refused) is (name == "leases run out")
