@@ -2,7 +2,9 @@
 
 import pytest
 
-from holdall import ConfigurationError, Sessions
+from holdall import ConfigurationError, MemoryTable, Sessions
+from holdall.clock import utc_now
+from holdall.tables import table_opener
 
 
 @pytest.mark.parametrize(
@@ -14,3 +16,14 @@ def test_a_url_that_cannot_be_read_is_refused_and_not_repeated(url: str) -> None
 
     assert "hunter2" not in str(refusal.value)
     assert refusal.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", ["django", "django://", "Django://default"])
+def test_another_package_brings_a_table_of_its_own(url: str) -> None:
+    found = table_opener(url, clock=utc_now)("sync")
+
+    assert (type(found).__module__, type(found).__name__) == ("holdall_django.table", "DjangoTable")
+
+
+def test_what_no_package_brings_is_a_table_in_memory() -> None:
+    assert isinstance(table_opener("jango", clock=utc_now)("sync"), MemoryTable)

@@ -1,10 +1,14 @@
 """
 Where a table store's rows live.
 
-``MemoryTable`` is the embedded default. What needs a driver sits in a module of its own.
+``MemoryTable`` is the embedded default. What needs a driver sits in a module of its own. Another package brings a table
+that can be named by an entry point of the group ``holdall.tables``: its name is the URL's scheme, and it is called with
+the URL, the form and the clock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
 from holdall.clock import Clock
@@ -22,19 +26,29 @@ def table_opener(url: str, *, clock: Clock) -> Callable[[Form], Table | AsyncTab
     """
     Return what opens the table that *url* names, such as ``"memory://session"``, in the form it is asked for.
 
-    A name without a scheme is that of a table in memory. A table that has one form only comes in that.
+    A name without a scheme is that of a table in memory, unless it is the scheme of another package's. A table that has
+    one form only comes in that.
 
     Raises:
         ConfigurationError: No table is known under this scheme.
     """
     # Not by urlsplit: where it cannot read a URL its error repeats the password.
-    scheme, separator, _ = url.partition("://")
-    scheme = scheme.lower() if separator else "memory"
+    name, separator, _ = url.partition("://")
+    scheme = name.lower() if separator or name in _others() else "memory"
     opener = _OPENERS.get(scheme)
+    if opener is None and scheme in _others():
+        opener = _others()[scheme].load()
     if opener is None:
-        msg = f"no table is known for {scheme}://. Known are: {', '.join(f'{name}://' for name in _OPENERS)}."
+        known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
+        msg = f"no table is known for {scheme}://. Known are: {known}."
         raise ConfigurationError(msg)
     return lambda form: opener(url, form, clock)
+
+
+@cache
+def _others() -> Mapping[str, EntryPoint]:
+    """Return the tables of other packages, by scheme. To look for them takes milliseconds."""
+    return {entry.name: entry for entry in entry_points(group="holdall.tables")}
 
 
 def _open_memory(url: str, form: Form, clock: Clock) -> Table:

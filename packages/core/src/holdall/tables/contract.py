@@ -77,6 +77,9 @@ class Table(Protocol):
 
     A row lives until its ``expires`` by the table's clock, and from then on it is as if it were not there.
 
+    A table whose connections belong to certain threads has ``in_thread(call)`` besides, awaited, which makes a call
+    there: an async adapter then leaves it the choice.
+
     Attributes:
         leaves_process: The rows can be seen from outside of this process, so that their data is to be sealed.
         blocking_reads: ``read`` waits for a network, so that an async adapter makes it in a thread.

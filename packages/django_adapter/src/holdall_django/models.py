@@ -1,0 +1,51 @@
+"""The table that ``holdall_django.table`` keeps rows in, for Django's migrations to make."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# The stubs would have each field say what it gives; nobody asks, for rows are read without the ORM.
+# mypy: disable-error-code="type-arg,var-annotated"
+
+__all__ = ["DigestField", "SessionRow"]
+
+
+class DigestField(models.BinaryField):
+    """Bytes of one length, in a type that every database can find a row by."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        # Some databases have no index over bytes of any length.
+        fixed = {"mysql": f"binary({self.max_length})", "oracle": f"raw({self.max_length})"}
+        return fixed.get(connection.vendor) or super().db_type(connection)
+
+
+class SessionRow(models.Model):
+    """
+    A row.
+
+    Times are seconds since 1970 UTC. Principals and devices are bytes, for not every text is one to every database;
+    a principal, of any length, is looked for by its digest.
+    """
+
+    digest = DigestField(max_length=32, primary_key=True)
+    data = models.BinaryField()
+    version = models.BigIntegerField()
+    expires = models.BigIntegerField()
+    created = models.BigIntegerField()
+    principal = models.BinaryField(null=True)
+    principal_digest = DigestField(max_length=32, null=True)
+    device = models.BinaryField(null=True)
+    seen = models.BigIntegerField(null=True)
+    due = models.BigIntegerField()
+
+    class Meta:
+        """What it is called, and what it is found by."""
+
+        app_label = "holdall_django"
+        db_table = "holdall_django_session"
+        indexes: ClassVar = [
+            models.Index(fields=["due"], name="holdall_django_due"),
+            models.Index(fields=["principal_digest"], name="holdall_django_principal"),
+        ]
+        verbose_name = "session"

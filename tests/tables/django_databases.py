@@ -1,0 +1,62 @@
+"""Databases of a Django project that come and go with a test, by alias."""
+
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connections
+from django.db.backends.signals import connection_created
+from psycopg.conninfo import conninfo_to_dict
+
+
+def of_postgres(url: str) -> dict[str, Any]:
+    """Return what ``DATABASES`` says of a *url*."""
+    parts = conninfo_to_dict(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": parts["host"],
+        "PORT": parts["port"],
+        "USER": parts["user"],
+        "NAME": parts["dbname"],
+        "OPTIONS": {"options": parts["options"]},
+    }
+
+
+def of_sqlite(path: object) -> dict[str, Any]:
+    """Return what ``DATABASES`` says of a file, in which nothing need outlive the machine's power."""
+    options = {"init_command": "PRAGMA journal_mode=wal; PRAGMA synchronous=off"}
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options}
+
+
+def add(alias: str, database: Mapping[str, Any]) -> None:
+    """Let *alias* be a database."""
+    connections.settings[alias] = {**connections.settings["default"], **database}
+
+
+@contextmanager
+def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
+    """Let *alias* be a database that has our table, and close what all threads have opened there."""
+    opened: list[Any] = []
+
+    def keep(connection: Any, **_: object) -> None:
+        if connection.alias == alias:
+            # Until the end, for one that goes with its thread would warn that nobody has closed it.
+            opened.append(connection.connection)
+
+    add(alias, database)
+    connection_created.connect(keep)
+    try:
+        call_command("migrate", "holdall_django", database=alias, verbosity=0)
+        yield alias
+    finally:
+        connection_created.disconnect(keep)
+        connections[alias].close()
+        del connections[alias]
+        del connections.settings[alias]
+        for connection in opened:
+            connection.close()
