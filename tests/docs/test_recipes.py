@@ -19,7 +19,9 @@ from holdall.testing import Browser, Request
 PAGES = sorted(page.name for page in (ROOT / "docs" / "recipes").glob("*.md"))
 
 MOVES = [
-    ("starlette.md", "Before", "After"),
+    ("starlette.md", "Before", "After, in one line"),
+    ("starlette.md", "Before", "After, with a secret of its own"),
+    ("flask.md", "Before", "After"),
     ("flask-to-fastapi.md", "Before", "After"),
     ("django.md", "Before, with `signed_cookies`", "After, with encrypted cookies"),
     ("secret.md", "Before", "After, with a new secret"),
