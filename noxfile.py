@@ -51,7 +51,7 @@ def tests(session: nox.Session, frameworks: str) -> None:
     """Run all tests with the newest frameworks, and those of the adapters with the oldest ones we promise."""
     if frameworks == "newest":
         # What is to be measured has to run once, and what draws it is much to install.
-        install(session, "tests", *(["bench"] if session.python == RUNNING else []))
+        install(session, "tests", "ecosystem", *(["bench"] if session.python == RUNNING else []))
         if session.posargs:
             session.run("pytest", *session.posargs)
         elif session.python == RUNNING:
@@ -108,6 +108,13 @@ def wheels(session: nox.Session) -> None:
     tried = shutil.copy("tests/installed/test_installed.py", outside)
     session.chdir(outside)
     session.run(python, "-I", "-m", "pytest", "-W", "error", "--rootdir", outside, tried, external=True)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Try our cookies in Chromium, where there is one."""
+    install(session, "tests", "browser")
+    session.run("pytest", *(session.posargs or ["tests/browser"]))
 
 
 @nox.session

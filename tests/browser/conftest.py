@@ -1,0 +1,80 @@
+"""Chromium, as a visitor would have it, if there is one."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp
+
+from servers.tls import make_certificate
+
+Visit = Callable[[dict[str, ASGIApp]], "Visited"]
+
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+class Visited:
+    """A browser's window on some sites."""
+
+    def __init__(self, context: Any, port: int) -> None:
+        self.context = context
+        self._port = port
+
+    def at(self, other: "Visited") -> "Visited":
+        """Return this window on the sites of another: to a browser a cookie knows no port."""
+        return Visited(self.context, other._port)
+
+    def address(self, host: str, path: str = "/") -> str:
+        return f"https://{host}:{self._port}{path}"
+
+    def tab(self, host: str, path: str = "/") -> Any:
+        """Open a page in a tab of its own."""
+        page = self.context.new_page()
+        page.goto(self.address(host, path))
+        return page
+
+    def cookies(self) -> list[dict[str, Any]]:
+        """What the browser keeps, as it says itself."""
+        return self.context.cookies()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
+    program = os.environ.get("HOLDALL_CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if program is None:
+        pytest.skip("no Chromium is there: install one, or name it in HOLDALL_CHROMIUM")
+    arguments = [
+        "--no-sandbox",
+        "--host-resolver-rules=MAP * 127.0.0.1",
+        "--ignore-certificate-errors",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def visit(chromium: Any, certificate: Path) -> Iterator[Visit]:
+    from tests.browser.sites import serving
+
+    # Windows are closed before any site ends, for one may look at several.
+    with ExitStack() as served, ExitStack() as opened:
+
+        def visit(sites: dict[str, ASGIApp]) -> Visited:
+            port = served.enter_context(serving(sites, certificate))
+            return Visited(opened.enter_context(chromium.new_context(ignore_https_errors=True)), port)
+
+        yield visit

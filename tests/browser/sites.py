@@ -1,0 +1,73 @@
+"""Web sites for a real browser: one server, which is another site under each host that it is asked for."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holdall import MemoryTable, Sessions, TableStore
+from holdall.testing import perform
+from holdall_fastapi import SessionDep, SessionMiddleware
+
+_STEP = 0.01
+
+
+def site(table: MemoryTable | None = None, **options: Any) -> ASGIApp:
+    """Return a site whose sessions, in *table* or one of its own, have these *options*."""
+    app = FastAPI()
+    options = {"key": "sid", "principal_key": "user"} | options
+    app.add_middleware(
+        SessionMiddleware, sessions=Sessions(TableStore(MemoryTable() if table is None else table), **options)
+    )
+
+    @app.get("/{path:path}")
+    async def page(session: SessionDep, path: str, frame: str = "", link: str = "") -> HTMLResponse:
+        """Show what the session holds, with a frame of another site and ways to go there."""
+        shown = f"<p>{json.dumps(dict(session))}</p>"
+        if frame:
+            shown += f'<iframe src="{frame}"></iframe>'
+        if link:
+            shown += f'<a href="{link}">go</a><form method="post" action="{link}"><button>send</button></form>'
+        return HTMLResponse(shown)
+
+    @app.post("/{path:path}")
+    async def act(session: SessionDep, request: Request, path: str, seconds: float = 0) -> Any:
+        """Do what a script in the body says, and so many seconds after the session was read."""
+        script = await request.body()
+        if not script:
+            return HTMLResponse(f"<p>{json.dumps(dict(session))}</p>")
+        session.get("user")
+        await asyncio.sleep(seconds)
+        return perform(session, json.loads(script))[0]
+
+    return app
+
+
+@contextmanager
+def serving(sites: dict[str, ASGIApp], certificate: Path) -> Iterator[int]:
+    """Serve *sites* by host over TLS, and give the port."""
+
+    async def by_host(scope: Scope, receive: Receive, send: Send) -> None:
+        host = next(value for name, value in scope["headers"] if name == b"host").decode().partition(":")[0]
+        await sites[host](scope, receive, send)
+
+    config = uvicorn.Config(
+        by_host, port=0, ssl_certfile=certificate, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        sleep(_STEP)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
