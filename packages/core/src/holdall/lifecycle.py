@@ -213,10 +213,11 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
 
 
 def _with_origin(fetched: Fetched, stored: Stored, cookies: Sequence[SentCookie], policy: Policy) -> Fetched:
-    """Return *fetched*, and tell of a session that the store would not have read as it writes today."""
-    if not stored.origin:
+    """Return *fetched*, and tell of a session that is not kept as one would be written today, or not under its name."""
+    origin = stored.origin or fetched.former
+    if not origin:
         return fetched
-    policy.emit("former", stored.origin, stored.log_id)
+    policy.emit("former", origin, stored.log_id)
     values = (each.value if isinstance(each, FormerCookie) else each for each in cookies)
     return fetched._replace(moved=stored.cookie not in values)
 
