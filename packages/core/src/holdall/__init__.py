@@ -6,6 +6,7 @@ Sessions for Python web applications.
 """
 
 from holdall.cookies import CookieOptions, SetCookie
+from holdall.devices import Device
 from holdall.errors import (
     ConfigurationError,
     ContentionError,
@@ -32,6 +33,7 @@ __all__ = [
     "CookieOptions",
     "CookieOverflowError",
     "CookieStore",
+    "Device",
     "Event",
     "LostWriteError",
     "MemoryTable",

@@ -12,7 +12,17 @@ from typing import Literal
 __all__ = ["Event", "EventName", "Listener", "report"]
 
 EventName = Literal[
-    "created", "renewed", "dropped", "former", "expired", "rejected", "lost_write", "evicted", "overflow", "unfit"
+    "created",
+    "renewed",
+    "dropped",
+    "former",
+    "expired",
+    "rejected",
+    "lost_write",
+    "revoked",
+    "evicted",
+    "overflow",
+    "unfit",
 ]
 
 _logger = logging.getLogger("holdall")
@@ -26,6 +36,7 @@ _LEVELS: dict[EventName, int] = {
     "expired": logging.DEBUG,
     "rejected": logging.INFO,
     "lost_write": logging.WARNING,
+    "revoked": logging.INFO,
     "evicted": logging.WARNING,
     "overflow": logging.ERROR,
     "unfit": logging.WARNING,

@@ -21,6 +21,7 @@ class Policy:
         idle_timeout: How long a session lives without being used; ``None`` for ever.
         absolute_timeout: How long it lives at all; ``None`` for ever.
         principal_key: The session's key that says whose it is.
+        devices: Note what each session was begun with.
         save_on_error: Save plain writes of a request that fails (5xx) too.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
         emit: Reports an event: its name, a reason, the session's ``log_id``.
@@ -33,6 +34,7 @@ class Policy:
     idle_timeout: timedelta | None = None
     absolute_timeout: timedelta | None = None
     principal_key: str | None = None
+    devices: bool = False
     save_on_error: bool = False
     raise_on_lost_write: bool = False
     check: Callable[[str, Any], None] = lambda key, value: None

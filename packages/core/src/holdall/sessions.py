@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
 from holdall.atomic import Atomic, FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
+from holdall.devices import Device, Facts
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.formats import (
@@ -32,11 +33,12 @@ from holdall.formats import (
     StarletteFormat,
 )
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
+from holdall.ownership import listing, revocation, revocation_of_all
 from holdall.policy import Policy
 from holdall.serializers import Serializer
 from holdall.session import Atomically, Fetched, Session
 from holdall.steps import Steps, is_awaited, run, run_async
-from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
+from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, Stored, TableStore
 from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.tables import Form, table_opener
 
@@ -102,6 +104,8 @@ class Sessions:
         absolute_timeout: How long it lives at all; 30 days unless told, ``None`` for no limit.
         principal_key: The session's key that says whose it is, such as ``"user_id"``. When its value changes,
             the session gets a new id by itself.
+        devices: Note with each session in a table what it was begun with, the browser's name for itself and its
+            address, for ``of`` to show.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
         on_event: Called with each ``Event``.
@@ -122,6 +126,7 @@ class Sessions:
         idle_timeout: timedelta | int | None = timedelta(days=7),
         absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | None = None,
+        devices: bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         on_event: Listener | None = None,
@@ -149,6 +154,7 @@ class Sessions:
             idle_timeout=_duration("idle_timeout", idle_timeout),
             absolute_timeout=_duration("absolute_timeout", absolute_timeout),
             principal_key=principal_key,
+            devices=devices,
             save_on_error=save_on_error,
             raise_on_lost_write=on_lost_write == "raise",
             check=self._check,
@@ -179,7 +185,12 @@ class Sessions:
     # Sync.
 
     def fetch(
-        self, headers: str | Iterable[str] = (), *, https: bool = False, session_type: type[Session] = Session
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        facts: Facts | None = None,
     ) -> Session:
         """
         Return the session of a request, which is read when it is first touched.
@@ -188,8 +199,9 @@ class Sessions:
             headers: The request's Cookie header, or all of them.
             https: Whether the browser reached us by HTTPS.
             session_type: What an adapter makes of ``Session`` for its framework.
+            facts: Says what the request came with; asked where a session begins, with ``devices=True``.
         """
-        return self._lazy(self.unfetched(headers, https=https, session_type=session_type))
+        return self._lazy(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
 
     def resume(self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session) -> Session:
         """Return the session that stands behind a cookie's value, outside of any request."""
@@ -230,6 +242,7 @@ class Sessions:
         *,
         https: bool = False,
         session_type: type[Session] = Session,
+        facts: Facts | None = None,
         in_thread: InThread = asyncio.to_thread,
         sleep: Sleep = asyncio.sleep,
         from_thread: FromThread | None = None,
@@ -242,15 +255,20 @@ class Sessions:
             sleep: Lets time pass, for ``session.atomic``.
             from_thread: Calls a coroutine function in the event loop, for ``session.atomic`` in other threads.
         """
-        session = self.unfetched(headers, https=https, session_type=session_type)
+        session = self.unfetched(headers, https=https, session_type=session_type, facts=facts)
         await self.load_async(session, in_thread=in_thread, sleep=sleep, from_thread=from_thread)
         return session
 
     def unfetched(
-        self, headers: str | Iterable[str] = (), *, https: bool = False, session_type: type[Session] = Session
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        facts: Facts | None = None,
     ) -> Session:
         """Return a session that cannot be touched before ``load_async``."""
-        return session_type(partial(self._find, headers), policy=self.policy, https=https)
+        return session_type(partial(self._find, headers), policy=self.policy, https=https, facts=facts)
 
     async def load_async(
         self,
@@ -292,6 +310,82 @@ class Sessions:
         """Do what ``abandon`` does."""
         await self._run_async(abandon(session, self.policy, now=self._clock(), status=status), in_thread)
 
+    # A principal's sessions, from outside of them.
+
+    def of(self, principal: Any, *, current: Session | None = None) -> list[Device]:
+        """
+        Return the sessions of *principal*, oldest first: the value under ``principal_key``, or its text.
+
+        One that begins or is renewed with this very request is listed when the request has ended.
+
+        Args:
+            current: This request's session, which is marked in the list.
+
+        Raises:
+            ConfigurationError: The store keeps no rows, or no ``principal_key`` says whose they are.
+            StoreError: The backend failed.
+        """
+        self._check_owned("sync")
+        return self._run(listing(principal, self.policy, current=_stored(current)))
+
+    def revoke(self, principal: Any, *, except_: Session | None = None, handle: str | None = None) -> int:
+        """
+        End the sessions of *principal*, and return how many that were.
+
+        Each that was there when this was called has ended when it returns, and one that another request renews
+        meanwhile ends with that request. A login that comes meanwhile stands.
+
+        Args:
+            except_: This request's session, which lives on.
+            handle: End only the session that ``of`` lists under this; one of somebody else's has none here.
+
+        Raises:
+            ConfigurationError: The store keeps no rows, or no ``principal_key`` says whose they are.
+            StoreError: The backend failed.
+        """
+        self._check_owned("sync")
+        return self._run(revocation(principal, self.policy, spared=_stored(except_), handle=handle))
+
+    def revoke_all(self) -> int:
+        """
+        End everybody's sessions, logged in or not, and return how many rows that were.
+
+        Each that began until now, by this machine's clock, has ended when this returns, and so has whatever else
+        applications keep in the same table.
+
+        Raises:
+            ConfigurationError: The store keeps no rows.
+            StoreError: The backend failed.
+        """
+        self._check_kept("sync")
+        return self._run(revocation_of_all(self.policy, now=self._clock()))
+
+    async def of_async(
+        self, principal: Any, *, current: Session | None = None, in_thread: InThread = asyncio.to_thread
+    ) -> list[Device]:
+        """Do what ``of`` does."""
+        self._check_owned("async")
+        stored = await self._stored_async(current, in_thread)
+        return await self._run_async(listing(principal, self.policy, current=stored), in_thread)
+
+    async def revoke_async(
+        self,
+        principal: Any,
+        *,
+        except_: Session | None = None,
+        handle: str | None = None,
+        in_thread: InThread = asyncio.to_thread,
+    ) -> int:
+        """Do what ``revoke`` does."""
+        self._check_owned("async")
+        stored = await self._stored_async(except_, in_thread)
+        return await self._run_async(revocation(principal, self.policy, spared=stored, handle=handle), in_thread)
+
+    async def revoke_all_async(self, *, in_thread: InThread = asyncio.to_thread) -> int:
+        """Do what ``revoke_all`` does."""
+        self._check_kept("async")
+        return await self._run_async(revocation_of_all(self.policy, now=self._clock()), in_thread)
+
     # For adapters that let a session be read in a way of their own.
 
     def atomically(self) -> Atomically:
@@ -318,6 +412,21 @@ class Sessions:
 
     def _blocks_by(self, runner: ThreadRunner | LoopRunner) -> Atomically:
         return partial(Atomic, policy=self.policy, clock=self._clock, runner=runner)
+
+    async def _stored_async(self, session: Session | None, in_thread: InThread) -> Stored | None:
+        if session is not None:
+            await self.load_async(session, in_thread=in_thread)
+        return _stored(session)
+
+    def _check_owned(self, form: Form) -> None:
+        """Refuse to look for a principal's sessions where none could be found."""
+        if self.policy.principal_key is None:
+            msg = "whose the sessions are is not known: give Sessions(principal_key='user_id')."
+            raise ConfigurationError(msg)
+        self._check_kept(form)
+
+    def _check_kept(self, form: Form) -> None:
+        _check_revocable(self._opened(form).store)
 
     def _lazy(self, session: Session) -> Session:
         session.use(partial(self._read, "sync"), self._atomically)
@@ -352,6 +461,8 @@ class Sessions:
                     f"{type(store).__name__.removeprefix('Async')}."
                 )
                 raise ConfigurationError(msg)
+            if self.policy.devices:
+                _check_revocable(store)
             listen = getattr(store, "listen", None)
             if listen is not None and self._on_event is not None and opened not in self._stores.values():
                 listen(self._on_event)
@@ -367,6 +478,23 @@ class Sessions:
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)
+
+
+def _stored(session: Session | None) -> Stored | None:
+    if session is None:
+        return None
+    # Not yet read, it would be taken for none, and a session that is to be spared would end.
+    session.data()
+    return session.fetched.stored
+
+
+def _check_revocable(store: Store | AsyncStore) -> None:
+    if not hasattr(store, "revoke"):
+        msg = (
+            f"{type(store).__name__} keeps no rows, so that sessions can be neither listed nor ended from here: "
+            "keep them in a table (store='table')."
+        )
+        raise ConfigurationError(msg)
 
 
 class _Opened(NamedTuple):

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from holdall._discreet import discreet
+from holdall.devices import Device
 
-__all__ = ["AsyncStore", "Changes", "Draft", "Leasing", "Missing", "Store", "Stored", "Succession"]
+__all__ = ["AsyncStore", "Changes", "Draft", "Leasing", "Missing", "Revocable", "Store", "Stored", "Succession"]
 
 
 @discreet
@@ -112,7 +113,7 @@ class Store(Protocol):
     A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
     ``blocking_writes = True``: an async adapter then makes those calls in a thread. One that can tell early what it
     cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``. One that many requests see at
-    once keeps to ``Leasing`` too.
+    once keeps to ``Leasing`` too, one that knows whose they are to ``Revocable``.
 
     Raises:
         StoreError: The backend failed. A bad cookie is not an error: it is ``Missing``.
@@ -158,6 +159,30 @@ class Leasing(Protocol):
 
     def release(self, stored: Stored, name: str, lease: int) -> None:
         """Give a lease back; one that has run out meanwhile stays with whoever has it now."""
+        ...
+
+
+class Revocable(Protocol):
+    """
+    What a store keeps to that knows whose its sessions are; awaited in an ``AsyncStore``.
+
+    Each session that was there when a call began has ended when it returns, one that is renewed meanwhile too.
+    """
+
+    def of(self, principal: str, *, current: Stored | None) -> list[Device]:
+        """Return the sessions of *principal*, oldest first, and mark the *current* one."""
+        ...
+
+    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        """
+        End the sessions of *principal* and return how many, but for *spared* and what that was renewed to.
+
+        With *handle* only that one ends.
+        """
+        ...
+
+    def revoke_all(self, began_by: datetime) -> int:
+        """Remove all that began by then, and return how many rows that was."""
         ...
 
 

@@ -17,10 +17,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall._base64url import to_text
+from holdall.devices import Device
 from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps, is_awaited, run, run_async
+from holdall.stores import revocation
 from holdall.stores.contract import Draft, Missing, Stored
 from holdall.stores.succession import end_successor, succeed
 from holdall.stores.verbs import Insert, Read, Remove, Replace, Touch
@@ -214,6 +216,15 @@ class TableStore:
     def release(self, stored: Stored, name: str, lease: int) -> None:
         run(self.steps.release(stored, name, lease), self.table)
 
+    def of(self, principal: str, *, current: Stored | None) -> list[Device]:
+        return run(revocation.of(principal, current=_row_of(current)), self.table)
+
+    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        return run(revocation.revoke(principal, spared=_row_of(spared), handle=handle), self.table)
+
+    def revoke_all(self, began_by: datetime) -> int:
+        return run(revocation.revoke_all(began_by), self.table)
+
 
 class AsyncTableStore:
     """The same as ``TableStore`` over a table that is awaited."""
@@ -248,9 +259,22 @@ class AsyncTableStore:
     async def release(self, stored: Stored, name: str, lease: int) -> None:
         await run_async(self.steps.release(stored, name, lease), self.table)
 
+    async def of(self, principal: str, *, current: Stored | None) -> list[Device]:
+        return await run_async(revocation.of(principal, current=_row_of(current)), self.table)
+
+    async def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        return await run_async(revocation.revoke(principal, spared=_row_of(spared), handle=handle), self.table)
+
+    async def revoke_all(self, began_by: datetime) -> int:
+        return await run_async(revocation.revoke_all(began_by), self.table)
+
 
 def _digest(sid: str) -> bytes:
     return hashlib.sha256(sid.encode("ascii")).digest()
+
+
+def _row_of(stored: Stored | None) -> bytes | None:
+    return None if stored is None else _digest(stored.cookie)
 
 
 def _lease(sid: str, name: str) -> bytes:

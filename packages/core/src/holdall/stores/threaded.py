@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from holdall.devices import Device
 from holdall.stores.contract import Draft, Missing, Stored
 
 __all__ = ["InThread", "ThreadedStore"]
@@ -42,6 +43,19 @@ class ThreadedStore:
 
     async def release(self, stored: Stored, name: str, lease: int) -> None:
         await self._write(partial(self._store.release, stored, name, lease))
+
+    async def of(self, principal: str, *, current: Stored | None) -> list[Device]:
+        answer: list[Device] = await self._write(partial(self._store.of, principal, current=current))
+        return answer
+
+    async def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        call = partial(self._store.revoke, principal, spared=spared, handle=handle)
+        answer: int = await self._write(call)
+        return answer
+
+    async def revoke_all(self, began_by: datetime) -> int:
+        answer: int = await self._write(partial(self._store.revoke_all, began_by))
+        return answer
 
     async def _write(self, call: Callable[[], Any]) -> Any:
         return await self._in_thread(call) if self._waits_to_write else call()

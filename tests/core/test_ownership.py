@@ -1,0 +1,386 @@
+"""A principal's sessions, listed and ended from outside of their requests."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdall import AsyncTableStore, ConfigurationError, CookieStore, Event, MemoryTable, Sessions, TableStore
+from holdall.devices import facts_of
+from holdall.formats import NativeFormat
+from holdall.tables.sqlite import SQLiteTable
+from holdall.testing import FakeClock, as_async
+
+IDLE = timedelta(hours=1)
+FIREFOX = ("Firefox", "192.0.2.1")
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def table(clock: FakeClock) -> MemoryTable:
+    return MemoryTable(clock=clock)
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def sessions(table: MemoryTable, clock: FakeClock, events: list[Event]) -> Sessions:
+    return Sessions(
+        TableStore(table), key="sid", principal_key="user", clock=clock, idle_timeout=IDLE, on_event=events.append
+    )
+
+
+def log_in(sessions: Sessions, user: object, facts: tuple[str | None, str | None] | None = None) -> str:
+    session = sessions.fetch(facts=None if facts is None else lambda: facts)
+    session.login(user)
+    cookie = sessions.commit(session).cookie
+    assert cookie is not None
+    return cookie
+
+
+def renew(sessions: Sessions, cookie: str) -> str:
+    session = sessions.resume(cookie)
+    session.configure(renew=True)
+    renewed = sessions.commit(session).cookie
+    assert renewed is not None
+    return renewed
+
+
+def is_alive(sessions: Sessions, cookie: str) -> bool:
+    return "user" in sessions.resume(cookie)
+
+
+# Each is tried in both forms.
+
+
+@pytest.fixture(params=["memory", "a table that is awaited", "a table that blocks"])
+def both(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> Iterator[tuple[Sessions, Call]]:
+    """Return sessions in a store, and what calls one of its methods that have a twin, in the form for the store."""
+    match request.param:
+        case "memory":
+            store: Any = TableStore(MemoryTable(clock=clock))
+        case "a table that is awaited":
+            store = AsyncTableStore(as_async(MemoryTable(clock=clock)))
+        case _:
+            store = TableStore(SQLiteTable(tmp_path / "sessions.db", clock=clock))
+    sessions = Sessions(store, key="sid", principal_key="user", clock=clock)
+
+    def call_now(name: str, *args: Any, **options: Any) -> Any:
+        return getattr(sessions, name)(*args, **options)
+
+    with asyncio.Runner() as runner:
+
+        def call_async(name: str, *args: Any, **options: Any) -> Any:
+            return runner.run(getattr(sessions, f"{name}_async")(*args, **options))
+
+        yield sessions, call_now if request.param == "memory" else call_async
+    if request.param == "a table that blocks":
+        store.table.close()
+
+
+def enter(call: Call, user: object) -> str:
+    session = call("fetch")
+    session.login(user)
+    cookie: str = call("commit", session).cookie
+    return cookie
+
+
+def alive(call: Call, *cookies: str) -> list[bool]:
+    return ["user" in call("fetch", f"sid={cookie}") for cookie in cookies]
+
+
+def test_a_principals_sessions_are_listed_oldest_first(both: tuple[Sessions, Call], clock: FakeClock) -> None:
+    _, call = both
+    began = []
+    for user in (7, 7, 8):
+        began.append(clock())
+        mine = enter(call, user)
+        clock.advance(timedelta(seconds=1))
+    assert mine
+
+    listed = call("of", 7)
+
+    assert [each.created for each in listed] == began[:2]
+    assert [each.seen for each in listed] == began[:2]
+    assert listed == call("of", "7")
+    assert call("of", 9) == []
+
+
+def test_the_sessions_of_one_principal_end_and_no_others(both: tuple[Sessions, Call]) -> None:
+    _, call = both
+    mine, also_mine, other = (enter(call, user) for user in (7, 7, 8))
+
+    assert call("revoke", 7) == 2
+    assert alive(call, mine, also_mine, other) == [False, False, True]
+    assert call("revoke", 7) == 0
+
+
+def test_the_session_of_the_request_is_marked_and_spared(both: tuple[Sessions, Call]) -> None:
+    _, call = both
+    mine, other = enter(call, 7), enter(call, 7)
+    session = call("fetch", f"sid={mine}")
+
+    assert sorted(each.is_current for each in call("of", 7, current=session)) == [False, True]
+    assert call("revoke", 7, except_=session) == 1
+    assert alive(call, mine, other) == [True, False]
+
+
+def test_one_session_ends_by_its_handle(both: tuple[Sessions, Call]) -> None:
+    _, call = both
+    mine, other = enter(call, 7), enter(call, 7)
+    session = call("fetch", f"sid={mine}")
+    (chosen,) = (each.handle for each in call("of", 7, current=session) if not each.is_current)
+
+    assert call("revoke", 8, handle=chosen) == 0
+    assert call("revoke", 7, handle="0123456789abcdef") == 0
+    assert call("revoke", 7, handle=chosen) == 1
+    assert alive(call, mine, other) == [True, False]
+
+
+def test_everybodys_sessions_end(both: tuple[Sessions, Call]) -> None:
+    _, call = both
+    cookies = [enter(call, user) for user in (7, 8, 9)]
+
+    assert call("revoke_all") == 3
+    assert alive(call, *cookies) == [False] * 3
+    assert call("revoke_all") == 0
+
+
+def test_a_session_that_nobody_has_read_yet_is_spared(both: tuple[Sessions, Call]) -> None:
+    sessions, call = both
+    mine = enter(call, 7)
+    unread = sessions.fetch(f"sid={mine}") if call.__name__ == "call_now" else sessions.unfetched(f"sid={mine}")
+
+    assert call("revoke", 7, except_=unread) == 0
+    assert alive(call, mine) == [True]
+
+
+# What follows is the same in both.
+
+
+def test_nobodys_sessions_are_none(sessions: Sessions) -> None:
+    anonymous = sessions.fetch()
+    anonymous["cart"] = 1
+    cookie = sessions.commit(anonymous).cookie
+
+    assert sessions.of(None) == []
+    assert sessions.revoke(None) == 0
+    assert dict(sessions.resume(cookie)) == {"cart": 1}
+
+
+def test_a_new_session_has_nothing_to_spare(sessions: Sessions) -> None:
+    cookie = log_in(sessions, 7)
+
+    assert sessions.revoke(7, except_=sessions.fetch()) == 1
+    assert not is_alive(sessions, cookie)
+
+
+def test_a_renewed_session_is_listed_once_and_ends(sessions: Sessions, table: MemoryTable) -> None:
+    old = log_in(sessions, 7)
+    new = renew(sessions, renew(sessions, old))
+
+    assert len(sessions.of(7)) == 1
+    assert sessions.revoke(7) == 1
+    assert not is_alive(sessions, new)
+    assert sessions.of(7) == []
+
+
+def test_the_handle_from_before_a_renewal_leads_to_the_session_for_a_minute(
+    sessions: Sessions, clock: FakeClock
+) -> None:
+    for wait, ended in ((59, 1), (60, 0)):
+        cookie = log_in(sessions, 7)
+        (listed,) = sessions.of(7)
+        cookie = renew(sessions, cookie)
+        clock.advance(timedelta(seconds=wait))
+
+        assert sessions.revoke(7, handle=listed.handle) == ended
+        assert is_alive(sessions, cookie) is not bool(ended)
+        sessions.revoke(7)
+
+
+def test_a_session_that_was_renewed_during_the_request_is_spared(sessions: Sessions) -> None:
+    cookie = log_in(sessions, 7)
+    mine = sessions.resume(cookie)
+    assert mine["user"] == 7
+    renewed = renew(sessions, renew(sessions, cookie))
+
+    assert sessions.revoke(7, except_=mine) == 0
+    assert is_alive(sessions, renewed)
+
+
+def test_whoever_ends_the_others_may_renew_its_own_in_the_same_request(sessions: Sessions) -> None:
+    cookie, other = log_in(sessions, 7), log_in(sessions, 7)
+    mine = sessions.resume(cookie)
+    mine.configure(renew=True)
+
+    assert sessions.revoke(7, except_=mine) == 1
+    renewed = sessions.commit(mine).cookie
+    assert renewed is not None
+    assert [is_alive(sessions, each) for each in (renewed, cookie, other)] == [True, False, False]
+
+
+def test_a_session_that_has_ended_is_not_listed(sessions: Sessions, clock: FakeClock) -> None:
+    leaving = sessions.resume(log_in(sessions, 7))
+    leaving.logout()
+    sessions.commit(leaving)
+    assert sessions.of(7) == []
+
+    log_in(sessions, 7)
+    clock.advance(IDLE)
+
+    assert sessions.of(7) == []
+    assert sessions.revoke(7) == 0
+
+
+def test_last_seen_moves_by_a_tenth_of_the_idle_timeout_or_with_a_write(sessions: Sessions, clock: FakeClock) -> None:
+    cookie, began = log_in(sessions, 7), clock()
+
+    def seen_after(wait: timedelta, **changes: int) -> Any:
+        clock.advance(wait)
+        session = sessions.resume(cookie)
+        session.get("user")
+        session.update(changes)
+        sessions.commit(session)
+        (listed,) = sessions.of(7)
+        assert listed.created == began
+        return listed.seen
+
+    assert seen_after(timedelta(minutes=5)) == began
+    assert seen_after(timedelta(minutes=1)) == clock()
+    assert seen_after(timedelta(minutes=1), n=1) == clock()
+
+
+def test_an_end_from_outside_is_told_of_once(sessions: Sessions, events: list[Event]) -> None:
+    for _ in range(3):
+        log_in(sessions, 7)
+    events.clear()
+
+    sessions.revoke(7)
+    sessions.revoke(7)
+    sessions.revoke_all()
+
+    assert [(event.name, event.reason, event.log_id) for event in events] == [("revoked", "3", "")]
+
+
+def test_what_is_listed_shows_neither_id_nor_digest_nor_facts(table: MemoryTable, clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, devices=True)
+    cookie = log_in(sessions, 7, FIREFOX)
+    (row,) = table.find("7")
+
+    (listed,) = sessions.of(7)
+
+    for secret in (cookie, row.digest.hex(), sessions.resume(cookie).log_id):
+        assert secret not in repr(replace(listed, user_agent=None)) + listed.handle
+    assert "Firefox" not in repr(listed)
+    assert "192.0.2.1" not in repr(listed)
+
+
+# What each was begun with.
+
+
+@pytest.fixture
+def noting(table: MemoryTable, clock: FakeClock) -> Sessions:
+    return Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, devices=True)
+
+
+def facts(sessions: Sessions) -> list[tuple[str | None, str | None]]:
+    return [(each.user_agent, each.address) for each in sessions.of(7)]
+
+
+def test_nothing_is_noted_and_nobody_is_asked_unless_it_is_switched_on(sessions: Sessions, table: MemoryTable) -> None:
+    session = sessions.fetch(facts=lambda: pytest.fail("nobody wants to know"))
+    session.login(7)
+    sessions.commit(session)
+
+    assert facts(sessions) == [(None, None)]
+    assert [each.device for each in table.find("7")] == [None]
+
+
+def test_a_session_is_known_by_what_it_was_begun_with(noting: Sessions) -> None:
+    cookie = log_in(noting, 7, FIREFOX)
+    later = noting.fetch(f"sid={cookie}", facts=lambda: ("Chrome", "192.0.2.2"))
+    later["cart"] = 1
+    noting.commit(later)
+    assert facts(noting) == [FIREFOX]
+
+    later = noting.fetch(f"sid={cookie}", facts=lambda: ("Chrome", "192.0.2.2"))
+    later.configure(renew=True)
+    noting.commit(later)
+
+    assert facts(noting) == [("Chrome", "192.0.2.2")]
+
+
+@pytest.mark.parametrize(
+    ("came", "told"),
+    [
+        (("", None), (None, None)),
+        ((None, "192.0.2.1"), (None, "192.0.2.1")),
+        (("x" * 1000, "y" * 1000), ("x" * 300, "y" * 300)),
+        (("\x1b[2Jü\ud800\N{SNOWMAN}\n", "::1"), ("[2Jü\N{SNOWMAN}", "::1")),
+    ],
+)
+def test_what_visitors_say_is_cut_and_steers_no_terminal(
+    noting: Sessions, came: tuple[str | None, str | None], told: tuple[str | None, str | None]
+) -> None:
+    log_in(noting, 7, came)
+
+    assert facts(noting) == [told]
+
+
+@pytest.mark.parametrize("text", [None, "", "nonsense", "[]", "7", json.dumps({"user_agent": 7, "address": None})])
+def test_what_is_no_note_of_ours_tells_nothing(text: str | None) -> None:
+    assert facts_of(text) == (None, None)
+
+
+def test_a_session_outside_of_a_request_has_no_facts(noting: Sessions) -> None:
+    log_in(noting, 7)
+
+    assert facts(noting) == [(None, None)]
+
+
+# Where it can't be done.
+
+SECRET = os.urandom(32).hex()
+
+
+@pytest.mark.parametrize("call", ["of", "revoke", "revoke_all"])
+def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, principal_key="user")
+    arguments = () if call == "revoke_all" else (7,)
+
+    with pytest.raises(ConfigurationError, match=r"CookieStore keeps no rows.*keep them in a table"):
+        getattr(sessions, call)(*arguments)
+    with pytest.raises(ConfigurationError, match=r"CookieStore keeps no rows.*keep them in a table"):
+        asyncio.run(getattr(sessions, f"{call}_async")(*arguments))
+
+
+def test_a_cookie_store_notes_no_devices() -> None:
+    sessions = Sessions(CookieStore(NativeFormat(SECRET)), key="_shop", devices=True)
+
+    with pytest.raises(ConfigurationError, match="CookieStore keeps no rows"):
+        sessions.prepare("sync")
+
+
+@pytest.mark.parametrize("call", ["of", "revoke"])
+def test_whose_the_sessions_are_has_to_be_known(table: MemoryTable, call: str) -> None:
+    sessions = Sessions(TableStore(table), key="sid")
+
+    with pytest.raises(ConfigurationError, match="principal_key"):
+        getattr(sessions, call)(7)
+    assert sessions.revoke_all() == 0
+
+
+def test_a_principal_that_is_no_text_is_refused(sessions: Sessions) -> None:
+    with pytest.raises(TypeError, match="no valid text"):
+        sessions.revoke("\ud800")
