@@ -1,0 +1,38 @@
+"""A visitor's session in the hands of a test, for FastAPI's ``TestClient`` and other clients of its kind."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from holdall import Session, Sessions
+
+__all__ = ["force_login", "session_transaction"]
+
+
+@contextmanager
+def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
+    """
+    Open the session of *client*'s visitor, and store what the block makes of it.
+
+    ::
+
+        with session_transaction(client, sessions) as session:
+            session["cart"] = ["hat"]
+
+    Args:
+        client: A ``TestClient``, or an ``httpx.Client`` of either kind; it keeps the cookie.
+    """
+    request = client.build_request("GET", "/")
+    session = sessions.fetch(request.headers.get("cookie", ""), https=request.url.scheme == "https")
+    yield session
+    cookies = [("set-cookie", str(cookie)) for cookie in sessions.commit(session).cookies]
+    # As if they had come with a response, for a jar has its own view of hosts without a dot.
+    library = sys.modules[type(request).__module__.partition(".")[0]]
+    client.cookies.extract_cookies(library.Response(200, headers=cookies, request=request))
+
+
+def force_login(client: Any, sessions: Sessions, principal: Any) -> None:
+    """Log *client*'s visitor in as *principal*, without a password."""
+    with session_transaction(client, sessions) as session:
+        session.login(principal)
