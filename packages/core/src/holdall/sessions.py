@@ -37,6 +37,7 @@ from holdall.ownership import listing, revocation, revocation_of_all
 from holdall.policy import Policy
 from holdall.serializers import Serializer
 from holdall.session import Atomically, Fetched, Session
+from holdall.sources.contract import AnySource, in_form
 from holdall.steps import Steps, is_awaited, run, run_async
 from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, Stored, TableStore
 from holdall.stores.threaded import InThread, ThreadedStore
@@ -80,6 +81,8 @@ class TableStoreOptions(TypedDict, total=False):
     table: str
     sealed: bool
     serializer: Serializer | SerializerName
+    move_from: Iterable[AnySource]
+    until: datetime
 
 
 class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
@@ -534,7 +537,10 @@ def _store_opener(
                 msg = f"table= takes a name or a URL: give a {type(table).__name__} as Sessions(TableStore(table), …)."
                 raise ConfigurationError(msg)
             open_table = table_opener(table, clock=clock)
-            return lambda form: _table_store(open_table(form), random=random, **options)
+            sources = options["move_from"] = tuple(options.get("move_from", ()))
+            return lambda form: _table_store(
+                open_table(_form_of_all(sources, form)), random=random, clock=clock, **options
+            )
         case str():
             msg = f'store={store!r} is neither "cookie", nor "table", nor a store.'
             raise ConfigurationError(msg)
@@ -558,6 +564,11 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
     options |= {name: ours[name] for name in ours.keys() & parameters}
     former = (make_format(fallback, **options) for fallback in fallbacks)
     return CookieStore(make_format(secret, **options), also_read=(*former, *also_read), clock=clock, **reading)
+
+
+def _form_of_all(sources: Iterable[AnySource], form: Form) -> Form:
+    """Return the *form* for a table with these *sources*; one that is not awaited serves async adapters in threads."""
+    return form if all(in_form(source, form) for source in sources) else "sync"
 
 
 def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:

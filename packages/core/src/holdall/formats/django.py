@@ -13,7 +13,7 @@ from holdall.clock import Clock, utc_now
 from holdall.formats._json import PlainJSON
 from holdall.formats._stamped import Signer, StampedFormat, Stamps, from_url_text, to_url_text
 
-__all__ = ["DjangoFormat"]
+__all__ = ["BASE62_STAMPS", "DjangoFormat"]
 
 _json = PlainJSON()
 
@@ -36,6 +36,10 @@ def _from_base62(text: str) -> int | None:
             return None
         stamp = 62 * stamp + place
     return stamp
+
+
+#: As Django writes them.
+BASE62_STAMPS = Stamps(_to_base62, _from_base62)
 
 
 class DjangoFormat(StampedFormat):
@@ -74,7 +78,7 @@ class DjangoFormat(StampedFormat):
             digest="sha256",
             weak_secrets=weak_secrets,
             separator=":",
-            stamps=Stamps(_to_base62, _from_base62),
+            stamps=BASE62_STAMPS,
         )
         super().__init__(signer, dumps=_dumps, loads=_loads, max_age=max_age, clock=clock)
 

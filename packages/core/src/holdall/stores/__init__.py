@@ -5,7 +5,18 @@ A store turns a cookie's value into a session's data and back. ``CookieStore`` s
 ``TableStore`` keeps rows in a table and gives the browser a secret name for one.
 """
 
-from holdall.stores.contract import AsyncStore, Changes, Draft, Leasing, Missing, Revocable, Store, Stored, Succession
+from holdall.stores.contract import (
+    AsyncStore,
+    Changes,
+    Draft,
+    Leasing,
+    Missing,
+    Moving,
+    Revocable,
+    Store,
+    Stored,
+    Succession,
+)
 from holdall.stores.cookie import CookieStore
 from holdall.stores.table import AsyncTableStore, TableStore
 
@@ -17,6 +28,7 @@ __all__ = [
     "Draft",
     "Leasing",
     "Missing",
+    "Moving",
     "Revocable",
     "Store",
     "Stored",

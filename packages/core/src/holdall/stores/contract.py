@@ -7,7 +7,18 @@ from typing import Any, NamedTuple, Protocol
 from holdall._discreet import discreet
 from holdall.devices import Device
 
-__all__ = ["AsyncStore", "Changes", "Draft", "Leasing", "Missing", "Revocable", "Store", "Stored", "Succession"]
+__all__ = [
+    "AsyncStore",
+    "Changes",
+    "Draft",
+    "Leasing",
+    "Missing",
+    "Moving",
+    "Revocable",
+    "Store",
+    "Stored",
+    "Succession",
+]
 
 
 @discreet
@@ -23,6 +34,7 @@ class Stored(NamedTuple):
             of the session is in the cookie, so that it cannot change once the response has started.
         rewrite: The store asks for it to be written again even if nothing was changed.
         origin: What it was read from, in a word, where that is not what the store writes today; else ``""``.
+        elsewhere: Another library keeps it yet: ``Moving.move`` is to bring it here before it is used.
     """
 
     cookie: str
@@ -33,8 +45,10 @@ class Stored(NamedTuple):
     version: int | None = None
     rewrite: bool = False
     origin: str = ""
+    elsewhere: bool = False
 
 
+@discreet
 class Missing(NamedTuple):
     """
     No session stands behind a cookie.
@@ -42,10 +56,12 @@ class Missing(NamedTuple):
     Attributes:
         reason: For the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
         late: Its id was renewed a moment ago; the browser sent the old one before it had the new.
+        cookie: What the store knows that id by, where it is not the cookie that came.
     """
 
     reason: str
     late: bool = False
+    cookie: str | None = None
 
 
 @discreet
@@ -113,7 +129,8 @@ class Store(Protocol):
     A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
     ``blocking_writes = True``: an async adapter then makes those calls in a thread. One that can tell early what it
     cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``. One that many requests see at
-    once keeps to ``Leasing`` too, one that knows whose they are to ``Revocable``.
+    once keeps to ``Leasing`` too, one that knows whose they are to ``Revocable``, one that takes over what another
+    library keeps to ``Moving``.
 
     Raises:
         StoreError: The backend failed. A bad cookie is not an error: it is ``Missing``.
@@ -159,6 +176,18 @@ class Leasing(Protocol):
 
     def release(self, stored: Stored, name: str, lease: int) -> None:
         """Give a lease back; one that has run out meanwhile stays with whoever has it now."""
+        ...
+
+
+class Moving(Protocol):
+    """What a store keeps to whose ``get`` finds sessions elsewhere; awaited in an ``AsyncStore``."""
+
+    def move(self, stored: Stored, draft: Draft, *, key: str) -> Stored | Missing:
+        """
+        Bring *stored* here as *draft*, under a cookie never in use, and remove it where it was.
+
+        That happens once. Return what ``get`` answers from then on, for this request and for others with its cookie.
+        """
         ...
 
 

@@ -8,31 +8,37 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall._base64url import to_text
+from holdall.clock import Clock, utc_now
 from holdall.devices import Device
 from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
+from holdall.sources.contract import AnySource
 from holdall.steps import Steps, is_awaited, run, run_async
 from holdall.stores import revocation
 from holdall.stores.contract import Draft, Missing, Stored
 from holdall.stores.succession import end_successor, succeed
 from holdall.stores.verbs import Insert, Read, Remove, Replace, Touch
+from holdall.tables import Form
 from holdall.tables.contract import AsyncTable, Replacement, Row, Table
 
-__all__ = ["AsyncTableStore", "TableSteps", "TableStore"]
+if TYPE_CHECKING:
+    from holdall.stores.moving import MovingSteps
+
+__all__ = ["NONCE_BYTES", "AsyncTableStore", "TableSteps", "TableStore", "digest_of", "log_id_of"]
 
 _SID_BYTES = 32
 _SID = re.compile(r"[A-Za-z0-9_-]{43}")
-_NONCE_BYTES = 12
+NONCE_BYTES = 12
 
 # Each conflict means that another request's write went through, so this many in a row means that something is wrong.
 _MOST_CONFLICTS = 1000
@@ -64,7 +70,7 @@ class TableSteps:
     def get(self, cookie: str, *, key: str) -> Steps[Stored | Missing]:
         if not _SID.fullmatch(cookie):
             return _MALFORMED
-        row = yield Read(_digest(cookie))
+        row = yield Read(digest_of(cookie))
         if row is None:
             return _UNKNOWN
         if row.is_tombstone:
@@ -74,7 +80,7 @@ class TableSteps:
     def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Steps[Stored | None]:
         if stored is None:
             return (yield from self._insert(draft))
-        sid, digest = stored.cookie, _digest(stored.cookie)
+        sid, digest = stored.cookie, digest_of(stored.cookie)
         if not draft.changes:
             alive = yield Touch(digest, draft.expires, draft.seen)
             return stored._replace(expires=draft.expires) if alive else None
@@ -97,7 +103,7 @@ class TableSteps:
         raise StoreError(msg)
 
     def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Steps[Stored | None]:
-        digest = _digest(stored.cookie)
+        digest = digest_of(stored.cookie)
         row = yield Remove(digest, tombstone)
         if row is not None:
             return self._stored(stored.cookie, row)
@@ -108,7 +114,7 @@ class TableSteps:
     def _insert(self, draft: Draft) -> Steps[Stored | None]:
         if draft.succeeds is not None:
             sid, digest, row = self._begun(draft)
-            old, until = _digest(draft.succeeds.stored.cookie), draft.succeeds.until
+            old, until = digest_of(draft.succeeds.stored.cookie), draft.succeeds.until
             came = yield from succeed(old, digest, row, until)
             return self._as_put(sid, draft, row) if came else None
         # 256 random bits do not meet twice; a table that says so twice is broken.
@@ -122,11 +128,11 @@ class TableSteps:
     def _begun(self, draft: Draft) -> tuple[str, bytes, Row]:
         """Return a new id, its digest, and the row of *draft* under it."""
         sid = to_text(self.random(_SID_BYTES))
-        return sid, _digest(sid), self._row(sid, draft.data, 1, draft)
+        return sid, digest_of(sid), self._row(sid, draft.data, 1, draft)
 
     @staticmethod
     def _as_put(sid: str, draft: Draft, row: Row) -> Stored:
-        return Stored(sid, draft.data, row.created, row.expires, _log_id(sid), row.version)
+        return Stored(sid, draft.data, row.created, row.expires, log_id_of(sid), row.version)
 
     # A lease is a row that only one request can insert. In the place of a version it has a number that nobody else
     # knows, by which it is given back: another may have it by then. It does not go, but runs out at once.
@@ -150,7 +156,7 @@ class TableSteps:
     def _row(self, sid: str, data: Mapping[str, Any], version: int, draft: Draft) -> Row:
         payload = self.serializer.dumps(data)
         if self.sealed:
-            nonce = self.random(_NONCE_BYTES)
+            nonce = self.random(NONCE_BYTES)
             payload = nonce + _box(sid).encrypt(nonce, payload, None)
         return Row(payload, version, draft.expires, draft.created, draft.principal, draft.device, draft.seen)
 
@@ -158,12 +164,12 @@ class TableSteps:
         payload = row.data
         try:
             if self.sealed:
-                payload = _box(sid).decrypt(payload[:_NONCE_BYTES], payload[_NONCE_BYTES:], None)
+                payload = _box(sid).decrypt(payload[:NONCE_BYTES], payload[NONCE_BYTES:], None)
             data = self.serializer.loads(payload)
         except (InvalidTag, ValueError):
             # Not what we wrote: the row was damaged, or the store is set up in another way now.
             return None
-        return Stored(sid, data, row.created, row.expires, _log_id(sid), row.version)
+        return Stored(sid, data, row.created, row.expires, log_id_of(sid), row.version)
 
 
 class TableStore:
@@ -175,6 +181,12 @@ class TableStore:
 
     Args:
         sealed: Encrypt the rows' data; by default where they leave the process.
+        move_from: Where another library keeps sessions that are to be found, and moved here once
+            (``holdall.sources``).
+        until: From this time on they are not looked for there; aware of its time zone.
+
+    Raises:
+        ConfigurationError: The table or a source is awaited, or *until* is no time.
     """
 
     def __init__(
@@ -184,15 +196,20 @@ class TableStore:
         sealed: bool | None = None,
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        move_from: Iterable[AnySource] = (),
+        until: datetime | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         if is_awaited(table.read):
             msg = f"{type(table).__name__} is awaited: keep it in AsyncTableStore, or use its twin that is not."
             raise ConfigurationError(msg)
         self.table = table
-        self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
-        self.check = self.steps.check
-        self.blocking_reads = table.blocking_reads
-        self.blocking_writes = table.blocking_writes
+        steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
+        self.steps = _moving(steps, tuple(move_from), "sync", until, clock)
+        self.check = steps.check
+        # A source is waited for as well, and a session is moved while it is read.
+        self.blocking_reads = table.blocking_reads or self.steps is not steps
+        self.blocking_writes = table.blocking_writes or self.steps is not steps
         self.in_thread = getattr(table, "in_thread", None)
 
     def listen(self, listener: Listener) -> None:
@@ -203,6 +220,9 @@ class TableStore:
 
     def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return run(self.steps.get(cookie, key=key), self.table)
+
+    def move(self, stored: Stored, draft: Draft, *, key: str) -> Stored | Missing:
+        return run(cast("MovingSteps", self.steps).move(stored, draft, key=key), self.table)
 
     def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
         return run(self.steps.put(stored, draft, key=key), self.table)
@@ -236,16 +256,23 @@ class AsyncTableStore:
         sealed: bool | None = None,
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
+        move_from: Iterable[AnySource] = (),
+        until: datetime | None = None,
+        clock: Clock = utc_now,
     ) -> None:
         if not is_awaited(table.read):
             msg = f"{type(table).__name__} is not awaited: keep it in TableStore, which async adapters take as well."
             raise ConfigurationError(msg)
         self.table = table
-        self.steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
-        self.check = self.steps.check
+        steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
+        self.steps = _moving(steps, tuple(move_from), "async", until, clock)
+        self.check = steps.check
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return await run_async(self.steps.get(cookie, key=key), self.table)
+
+    async def move(self, stored: Stored, draft: Draft, *, key: str) -> Stored | Missing:
+        return await run_async(cast("MovingSteps", self.steps).move(stored, draft, key=key), self.table)
 
     async def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
         return await run_async(self.steps.put(stored, draft, key=key), self.table)
@@ -269,16 +296,28 @@ class AsyncTableStore:
         return await run_async(revocation.revoke_all(began_by), self.table)
 
 
-def _digest(sid: str) -> bytes:
+def _moving(
+    steps: TableSteps, sources: tuple[AnySource, ...], form: Form, until: datetime | None, clock: Clock
+) -> TableSteps:
+    """Return *steps* that look for a session in *sources* too, if there are any."""
+    if not sources:
+        return steps
+    from holdall.stores.moving import MovingSteps
+
+    return MovingSteps.over(steps, sources, form=form, until=until, clock=clock)
+
+
+def digest_of(sid: str) -> bytes:
+    """Return what the row of *sid* stands under."""
     return hashlib.sha256(sid.encode("ascii")).digest()
 
 
 def _row_of(stored: Stored | None) -> bytes | None:
-    return None if stored is None else _digest(stored.cookie)
+    return None if stored is None else digest_of(stored.cookie)
 
 
 def _lease(sid: str, name: str) -> bytes:
-    return hashlib.sha256(b"holdall lease" + _digest(sid) + name.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(b"holdall lease" + digest_of(sid) + name.encode("utf-8", "surrogatepass")).digest()
 
 
 def _check_unchanged(names: frozenset[str], before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -288,7 +327,8 @@ def _check_unchanged(names: frozenset[str], before: Mapping[str, Any], now: Mapp
             raise ContentionError(msg)
 
 
-def _log_id(sid: str) -> str:
+def log_id_of(sid: str) -> str:
+    """Return the name of *sid* in logs."""
     # Not the digest: who reads the log must not be able to name a row.
     return hashlib.sha256(b"holdall log" + sid.encode("ascii")).hexdigest()[:16]
 

@@ -15,17 +15,25 @@ InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class ThreadedStore:
-    """The ``AsyncStore`` that a *store* which is not awaited makes, with the help of threads where it blocks."""
+    """
+    The ``AsyncStore`` that a *store* which is not awaited makes, with the help of threads where it blocks.
+
+    A store that knows in which threads it has to be called has ``in_thread`` itself, which outranks the one given.
+    """
 
     def __init__(self, store: Any, in_thread: InThread) -> None:
         self._store = store
-        self._in_thread = in_thread
+        self._in_thread: InThread = getattr(store, "in_thread", None) or in_thread
         self._waits_to_read = bool(getattr(store, "blocking_reads", False))
         self._waits_to_write = bool(getattr(store, "blocking_writes", False))
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         call = partial(self._store.get, cookie, key=key)
         answer: Stored | Missing = await self._in_thread(call) if self._waits_to_read else call()
+        return answer
+
+    async def move(self, stored: Stored, draft: Draft, *, key: str) -> Stored | Missing:
+        answer: Stored | Missing = await self._write(partial(self._store.move, stored, draft, key=key))
         return answer
 
     async def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:

@@ -1,0 +1,146 @@
+"""What libraries have in common that keep each session in Redis as one value, under a key with the id in it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+from holdall._discreet import discreet
+from holdall._redis import FAILURES, answers_later, client_by_url, failure, given_client, redis
+from holdall.clock import NEVER, Clock
+from holdall.sources.contract import AsyncSource, Entry, Refused, Source
+from holdall.steps import Steps, run, run_async
+from holdall.tables import Form
+
+__all__ = ["RedisValues"]
+
+R = TypeVar("R")
+
+Answer = Entry | Refused | None
+
+
+@discreet
+class _Get(NamedTuple):
+    """Get a value, and how many milliseconds it lives."""
+
+    key: str
+
+    def on(self, client: Any) -> Any:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.get(self.key)
+        pipeline.pttl(self.key)
+        return pipeline.execute()
+
+
+@discreet
+class _Delete(NamedTuple):
+    """Delete a value."""
+
+    key: str
+
+    def on(self, client: Any) -> Any:
+        return client.delete(self.key)
+
+
+class RedisValues:
+    """
+    A source in Redis, in the form that it is opened in.
+
+    Args:
+        client: A URL, a client or a pool of redis-py, or one of ``redis.asyncio``.
+        sid_of: Returns the id that a cookie holds, or ``None`` if it is none of this library's.
+        loads: Returns what a value holds that lives until a time, or why it is refused.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: str | Any,
+        *,
+        prefix: str,
+        sid_of: Callable[[str], str | None],
+        loads: Callable[[bytes, datetime], Entry | Refused],
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self._given = client
+        self._prefix = prefix
+        self._sid_of = sid_of
+        self._loads = loads
+        self._clock = clock
+        self._opened: dict[Form, Source | AsyncSource] = {}
+
+    def opened(self, form: Form) -> Source | AsyncSource | None:
+        """Return it as a store of this *form* takes it, or ``None`` if the client that was given is of the other."""
+        if form not in self._opened:
+            module = redis if form == "sync" else redis.asyncio
+            if isinstance(self._given, str):
+                client = client_by_url(module, self._given)
+            elif answers_later(self._given) is (form == "async"):
+                client = given_client(module, self._given)
+            else:
+                return None
+            self._opened[form] = (_Values if form == "sync" else _AsyncValues)(self, client)
+        return self._opened[form]
+
+    def matches(self, cookie: str) -> bool:
+        return self._sid_of(cookie) is not None
+
+    def reading(self, cookie: str) -> Steps[Answer]:
+        """Return what a cookie stands for."""
+        value, milliseconds = yield _Get(self._key(cookie))
+        if value is None:
+            return None
+        # A value without a limit has -1.
+        expires = NEVER if milliseconds < 0 else self._clock() + timedelta(milliseconds=milliseconds)
+        return self._loads(value, min(expires, NEVER))
+
+    def deleting(self, cookie: str) -> Steps[None]:
+        """Remove it."""
+        yield _Delete(self._key(cookie))
+
+    def _key(self, cookie: str) -> str:
+        return f"{self._prefix}{self._sid_of(cookie)}"
+
+
+class _Values:
+    """The source as a ``Source``."""
+
+    def __init__(self, values: RedisValues, client: Any) -> None:
+        self.name = values.name
+        self.matches = values.matches
+        self._values = values
+        self._client = client
+
+    def read(self, cookie: str) -> Answer:
+        return self._run(self._values.reading(cookie))
+
+    def delete(self, cookie: str) -> None:
+        self._run(self._values.deleting(cookie))
+
+    def _run(self, steps: Steps[R]) -> R:
+        try:
+            return run(steps, self._client)
+        except FAILURES as exc:
+            raise failure(exc) from exc
+
+
+class _AsyncValues:
+    """The source as an ``AsyncSource``."""
+
+    def __init__(self, values: RedisValues, client: Any) -> None:
+        self.name = values.name
+        self.matches = values.matches
+        self._values = values
+        self._client = client
+
+    async def read(self, cookie: str) -> Answer:
+        return await self._run(self._values.reading(cookie))
+
+    async def delete(self, cookie: str) -> None:
+        await self._run(self._values.deleting(cookie))
+
+    async def _run(self, steps: Steps[R]) -> R:
+        try:
+            return await run_async(steps, self._client)
+        except FAILURES as exc:
+            raise failure(exc) from exc

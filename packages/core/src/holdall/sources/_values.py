@@ -1,0 +1,23 @@
+"""What a value holds that another library made of a session."""
+
+from collections.abc import Callable
+from typing import Any
+
+from holdall.sources.contract import Refused
+
+__all__ = ["data_of"]
+
+
+def data_of(value: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | Refused:
+    """
+    Return the session in *value*, or why it is refused.
+
+    Args:
+        loads: Reads it; ``ValueError`` if *value* is something else. Nothing is ever unpickled.
+    """
+    try:
+        data = loads(value)
+    except (ValueError, RecursionError):
+        # All that pickle makes ends so. This is only to say in the log what it was that could not be read.
+        return Refused("pickle" if value.endswith(b".") else "unreadable")
+    return data if isinstance(data, dict) else Refused("unreadable")

@@ -1,0 +1,117 @@
+"""
+The sessions of Django in its database: rows of ``django_session``, each with signed JSON and its end.
+
+[.] base64url(JSON) : base62(seconds since 1970) : base64url(HMAC-SHA256 of what stands before)
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Literal
+
+from holdall.errors import StoreError
+from holdall.formats._json import PlainJSON
+from holdall.formats._stamped import Signer, from_url_text
+from holdall.formats.django import BASE62_STAMPS
+from holdall.sources._values import data_of
+from holdall.sources.contract import Entry, Refused
+
+__all__ = ["DjangoSource"]
+
+_SID = re.compile(r"[0-9a-z]{32}")
+
+_json = PlainJSON()
+
+
+class DjangoSource:
+    """
+    Sessions that Django keeps in its database, with the engine ``db`` or ``cached_db``, read without Django.
+
+    It blocks: keep the sessions in a ``TableStore``, which async adapters use in threads. Within a Django project
+    ``holdall_django.EngineSource`` serves better.
+
+    Args:
+        connect: Returns a context manager that gives a DB-API connection: ``psycopg_pool``'s ``pool.connection``,
+            ``partial(psycopg.connect, "…")``, ``lambda: closing(sqlite3.connect("…"))``.
+        secret: ``SECRET_KEY``; 16 bytes at least.
+        fallbacks: ``SECRET_KEY_FALLBACKS``, read too.
+        placeholder: How the driver writes a parameter: ``"?"`` for sqlite3.
+        table: The rows' table.
+        salt: Other than Django's own where the engine's class has another name than ``SessionStore``.
+        time_zone: That of the times in databases which know none; another than UTC where ``USE_TZ`` is off.
+        weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
+
+    Raises:
+        ConfigurationError: A secret is missing or weak.
+    """
+
+    name = "django"
+
+    def __init__(
+        self,
+        connect: Callable[[], AbstractContextManager[Any]],
+        secret: str | bytes,
+        fallbacks: Iterable[str | bytes] = (),
+        *,
+        placeholder: Literal["%s", "?"] = "%s",
+        table: str = "django_session",
+        salt: str = "django.contrib.sessions.SessionStore",
+        time_zone: tzinfo = UTC,
+        weak_secrets: bool = False,
+    ) -> None:
+        self._connect = connect
+        self._signer = Signer(
+            (secret, *fallbacks),
+            salt=salt,
+            derivation="django-concat",
+            digest="sha256",
+            weak_secrets=weak_secrets,
+            separator=":",
+            stamps=BASE62_STAMPS,
+        )
+        # Where a table stands no parameter can stand; this one is the application's own.
+        self._select = f"SELECT session_data, expire_date FROM {table} WHERE session_key = {placeholder}"  # noqa: S608
+        self._delete = f"DELETE FROM {table} WHERE session_key = {placeholder}"  # noqa: S608
+        self._time_zone = time_zone
+
+    def matches(self, cookie: str) -> bool:
+        return _SID.fullmatch(cookie) is not None
+
+    def read(self, cookie: str) -> Entry | Refused | None:
+        row = self._do(self._select, cookie, lambda cursor: cursor.fetchone())
+        if row is None:
+            return None
+        text, expire_date = row
+        found = self._signer.unsign(text)
+        if found is None:
+            return Refused("unreadable")
+        data = self._data(found[0])
+        return data if isinstance(data, Refused) else Entry(data, self._time(expire_date))
+
+    def delete(self, cookie: str) -> None:
+        self._do(self._delete, cookie, lambda cursor: None)
+
+    def _do(self, statement: str, cookie: str, answer: Callable[[Any], Any]) -> Any:
+        try:
+            with self._connect() as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(statement, (cookie,))
+                found = answer(cursor)
+                connection.commit()
+        except Exception as exc:
+            # The errors of all drivers have nothing in common. Their words may hold an address, and so a password.
+            msg = f"Django's database failed: {type(exc).__name__}."
+            raise StoreError(msg) from exc
+        return found
+
+    @staticmethod
+    def _data(body: str) -> dict[str, Any] | Refused:
+        try:
+            payload = from_url_text(body)
+        except ValueError:
+            return Refused("unreadable")
+        return data_of(payload, _json.loads)
+
+    def _time(self, value: datetime | str) -> datetime:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return (time if time.tzinfo else time.replace(tzinfo=self._time_zone)).astimezone(UTC)

@@ -1,0 +1,48 @@
+"""
+The sessions of starsessions in Redis: JSON, under ``starsessions.`` and the id that the cookie holds.
+
+Among the data stands ``__metadata__``, which says when the session began.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from holdall.clock import Clock, utc_now
+from holdall.sources._redis import RedisValues
+from holdall.sources._values import data_of
+from holdall.sources.contract import Entry, Refused
+
+__all__ = ["StarsessionsSource"]
+
+_SID = re.compile(r"[0-9a-f]{32}")
+
+
+class StarsessionsSource(RedisValues):
+    """
+    Sessions that starsessions keeps in Redis or Valkey, with its JSON serializer.
+
+    Args:
+        client: The ``connection`` of its ``RedisStore``, or better the URL of that server, which serves sync and async
+            adapters alike.
+        prefix: The store's ``prefix``, as text.
+    """
+
+    def __init__(self, client: str | Any, *, prefix: str = "starsessions.", clock: Clock = utc_now) -> None:
+        super().__init__("starsessions", client, prefix=prefix, sid_of=_sid, loads=partial(_entry, clock), clock=clock)
+
+
+def _sid(cookie: str) -> str | None:
+    return cookie if _SID.fullmatch(cookie) else None
+
+
+def _entry(clock: Clock, value: bytes, expires: datetime) -> Entry | Refused:
+    data = data_of(value, json.loads)
+    if isinstance(data, Refused):
+        return data
+    match data.pop("__metadata__", None):
+        case {"created": int(seconds) | float(seconds)} if 0 <= seconds <= clock().timestamp():
+            return Entry(data, expires, datetime.fromtimestamp(seconds, UTC))
+    return Entry(data, expires)

@@ -1,0 +1,204 @@
+"""
+Every order in which requests can meet that bring the old cookie of one session, while that is moved.
+
+A request is a generator of the steps that the table and the source take. ``orders`` begins several, takes one step of
+one of them at a time, and does so again from the beginning for each order there is.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from holdall import MemoryTable, Session, TableStore
+from holdall.cookies import CookieAttributes
+from holdall.lifecycle import commit, fetch
+from holdall.policy import Policy
+from holdall.steps import Steps
+from holdall.stores.verbs import Insert, Remove
+from holdall.testing import Browser, FakeClock
+from moving.kept import Kept
+
+__all__ = ["ACTS", "BEFORE", "Act", "Outcome", "orders"]
+
+KEY = "sid"
+#: What the session holds before; no act changes it.
+BEFORE = {"cart": 3}
+
+
+class Act(NamedTuple):
+    """
+    What a request does.
+
+    Attributes:
+        puts: What it changes, by key.
+        status: Of its response: after a failure nothing is saved.
+    """
+
+    name: str
+    handle: Callable[[Session], object]
+    puts: dict[str, Any] = {}
+    status: int = 200
+
+
+def _writes(name: str, key: str) -> Act:
+    return Act(name, lambda session: session.put(key, name), {key: name})
+
+
+#: What the requests do that meet.
+ACTS = {
+    act.name: act
+    for act in (
+        Act("read", lambda session: session.get("cart")),
+        _writes("write", "a"),
+        _writes("write another", "b"),
+        Act("login", lambda session: session.login(7), {"user_id": 7}),
+        Act("renew", lambda session: session.configure(renew=True)),
+        Act("logout", lambda session: session.logout()),
+        Act("fail", lambda session: session.put("a", "never"), status=500),
+    )
+}
+
+
+class Outcome(NamedTuple):
+    """
+    What has become of one order.
+
+    Attributes:
+        events: What was told, by request.
+        order: The requests in the order in which they were answered, which is that in which the browser hears of it.
+        live: How many sessions the table holds.
+        browser: What the browser's cookie then opens.
+        old: What the old cookie then opens.
+        is_left: The source still has something.
+        trace: The steps, for a message.
+    """
+
+    events: tuple[tuple[str, ...], ...]
+    order: tuple[int, ...]
+    live: int
+    browser: dict[str, Any] | None
+    old: dict[str, Any] | None
+    is_left: bool
+    trace: str
+
+
+def orders(names: Sequence[str], *, at_most: int | None = None) -> Iterator[Outcome]:
+    """
+    Let requests that do what these *names* say meet in every order.
+
+    Args:
+        at_most: Take so many orders by chance where there are more.
+    """
+    chance = random.Random(" ".join(names))  # noqa: S311  # the same orders each time
+    todo: list[tuple[int, ...]] = [()]
+    done = 0
+    while todo and (at_most is None or done < at_most):
+        prefix = todo.pop(-1 if at_most is None else chance.randrange(len(todo)))
+        run = _Run([ACTS[name] for name in names])
+        todo += run.follow(prefix)
+        done += 1
+        yield run.outcome()
+
+
+class _Run:
+    """One order, from the beginning."""
+
+    def __init__(self, acts: list[Act]) -> None:
+        self._acts = acts
+        self._clock = FakeClock()
+        self._table = MemoryTable(clock=self._clock)
+        self._source = Kept(self._clock)
+        self._cookie = self._source.put(dict(BEFORE))
+        self._store = TableStore(self._table, move_from=[self._source], clock=self._clock)
+        self._events: list[list[str]] = [[] for _ in acts]
+        self._answers: list[tuple[int, tuple[str, ...]]] = []
+        self._trace: list[str] = []
+        self._inserted: list[bytes] = []
+
+    def follow(self, prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Take steps in the order of *prefix*, then those of the first request; return what parts after *prefix*."""
+        requests = [self._request(act, events) for act, events in zip(self._acts, self._events, strict=True)]
+        waiting = {number: next(request) for number, request in enumerate(requests)}
+        chosen: list[int] = []
+        others: list[tuple[int, ...]] = []
+        while waiting:
+            first, *rest = waiting
+            if len(chosen) < len(prefix):
+                first = prefix[len(chosen)]
+            else:
+                others += [(*chosen, other) for other in rest]
+            chosen.append(first)
+            hidden: set[bytes] = set()
+            while first in waiting:
+                self._take(first, requests, waiting, hidden)
+                # What nobody else can see needs no order among the others' steps.
+                step = waiting.get(first)
+                if not (_inserts_new(step) or (isinstance(step, Remove) and step.digest in hidden)):
+                    break
+        return others
+
+    def _take(self, number: int, requests: list[Any], waiting: dict[int, Any], hidden: set[bytes]) -> None:
+        step = waiting[number]
+        self._trace.append(f"{self._acts[number].name} {number}: {type(step).__name__}")
+        if _inserts_new(step):
+            hidden.add(step.digest)
+            self._inserted.append(step.digest)
+        try:
+            waiting[number] = requests[number].send(step.on(self._table))
+        except StopIteration as done:
+            del waiting[number]
+            self._answers.append((number, done.value))
+
+    def outcome(self) -> Outcome:
+        browser = Browser(clock=self._clock)
+        browser.keep([f"{KEY}={self._cookie}; path=/"])
+        for _, answer in self._answers:
+            browser.keep(answer)
+        return Outcome(
+            tuple(map(tuple, self._events)),
+            tuple(number for number, _ in self._answers),
+            sum(self._is_live(digest) for digest in self._inserted),
+            self._opens(browser.get(KEY)),
+            self._opens(self._cookie),
+            bool(self._source.entries),
+            "; ".join(self._trace),
+        )
+
+    def _is_live(self, digest: bytes) -> bool:
+        row = self._table.read(digest)
+        return row is not None and not row.is_tombstone
+
+    def _opens(self, cookie: str | None) -> dict[str, Any] | None:
+        found = self._store.get(cookie or "", key=KEY)
+        return getattr(found, "data", None)
+
+    def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
+        policy = Policy(
+            attributes=CookieAttributes(KEY),
+            emit=lambda name, reason, log_id: events.append(name),
+            idle_timeout=timedelta(hours=1),
+            principal_key="user_id",
+        )
+        cookies, steps = (self._cookie,), self._store.steps
+        fetched = yield from _at(steps, fetch(cookies, policy, now=self._clock()))
+        session = Session(cookies, policy=policy)
+        session.use(lambda cookies: fetched)
+        act.handle(session)
+        told = yield from _at(steps, commit(session, policy, now=self._clock(), status=act.status))
+        return tuple(map(str, told.cookies))
+
+
+def _inserts_new(step: object) -> bool:
+    return isinstance(step, Insert) and step.row.version > 0
+
+
+def _at(steps: Any, lifecycle: Steps[Any]) -> Steps[Any]:
+    """Return *lifecycle* with each step that a store takes in place of it as the steps of that."""
+    answer: Any = None
+    while True:
+        try:
+            step = lifecycle.send(answer)
+        except StopIteration as done:
+            return done.value
+        answer = yield from step.on(steps)
