@@ -5,13 +5,18 @@ A shop in Flask, Django and Starlette, with the framework's own sessions and wit
 it has counted. Nothing but the sessions differs between the stages of a move.
 """
 
+import sqlite3
 from collections.abc import MutableMapping
+from contextlib import closing
+from pathlib import Path
 from socket import socket
 from typing import Any, Literal
 
-from holdall import Sessions
+from holdall import Sessions, TableStore
 from holdall.formats import DjangoFormat, FlaskFormat, Format, StarletteFormat
-from servers.web import Server, serve, uvicorn, waitress
+from holdall.sources.django import DjangoSource
+from holdall.tables.sqlite import SQLiteTable
+from servers.web import SECONDS, Server, serve, uvicorn, waitress
 
 THEIRS = "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl+="
 OURS = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
@@ -22,9 +27,9 @@ KEY = "session"
 Stage = Literal["before", "after", "unread"]
 
 
-def open_shop(name: str, stage: Stage, listener: socket) -> None:
-    """Serve a shop, for as long as the process lives that started this one."""
-    serve({name: (*_MAKERS[name](stage), listener)})
+def open_shop(name: str, stage: Stage, folder: Path, listener: socket) -> None:
+    """Serve a shop that has a *folder*, for as long as the process lives that started this one."""
+    serve({name: (*_MAKERS[name](stage, folder), listener)})
 
 
 def act(session: MutableMapping[str, Any], path: str) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def sessions(format: Format, stage: Stage) -> Sessions:
     return Sessions("cookie", key=KEY, secret_key_base=OURS, also_read=[format] if stage == "after" else [])
 
 
-def flask(stage: Stage) -> tuple[Any, Server]:
+def flask(stage: Stage, folder: Path) -> tuple[Any, Server]:
     from flask import Flask, session
 
     from holdall_flask import Holdall
@@ -53,7 +58,7 @@ def flask(stage: Stage) -> tuple[Any, Server]:
     return app, waitress
 
 
-def starlette(stage: Stage) -> tuple[Any, Server]:
+def starlette(stage: Stage, folder: Path) -> tuple[Any, Server]:
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.sessions import SessionMiddleware as TheirMiddleware
@@ -72,9 +77,30 @@ def starlette(stage: Stage) -> tuple[Any, Server]:
     return Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])], middleware=[middleware]), uvicorn
 
 
-def django_signed_cookies(stage: Stage) -> tuple[Any, Server]:
+def django_signed_cookies(stage: Stage, folder: Path) -> tuple[Any, Server]:
     engine = "django.contrib.sessions.backends.signed_cookies"
     return _django(stage, SESSION_ENGINE=engine, HOLDALL=sessions(DjangoFormat(THEIRS), stage))
+
+
+def django_db(stage: Stage, folder: Path) -> tuple[Any, Server]:
+    from django.core.management import call_command
+
+    path = folder / "django.db"
+    source = DjangoSource(lambda: closing(sqlite3.connect(path, timeout=SECONDS)), THEIRS, placeholder="?")
+    store = TableStore(SQLiteTable(folder / "ours.db"), move_from=[source] if stage == "after" else [])
+    # Without these Django's own requests meet "database is locked", or wait for the disk.
+    swift = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
+    options = {"timeout": SECONDS, "transaction_mode": "IMMEDIATE", "init_command": swift}
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options}
+    app, server = _django(
+        stage,
+        INSTALLED_APPS=["django.contrib.sessions"],
+        DATABASES={"default": database},
+        SESSION_ENGINE="django.contrib.sessions.backends.db",
+        HOLDALL=Sessions(store, key=KEY),
+    )
+    call_command("migrate", verbosity=0)
+    return app, server
 
 
 def _django(stage: Stage, **settings: Any) -> tuple[Any, Server]:
@@ -101,6 +127,11 @@ def _django(stage: Stage, **settings: Any) -> tuple[Any, Server]:
     return get_wsgi_application(), waitress
 
 
-_MAKERS = {"Flask": flask, "Starlette": starlette, "Django signed_cookies": django_signed_cookies}
+_MAKERS = {
+    "Flask": flask,
+    "Starlette": starlette,
+    "Django signed_cookies": django_signed_cookies,
+    "Django db": django_db,
+}
 
 SHOPS = tuple(_MAKERS)
