@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command.program import HOLDALL, run
+from servers.postgres import PostgresServer
 from servers.processes import free_port
 
 SCRIPT = Path(sys.executable).with_name("holdall")
@@ -85,6 +86,28 @@ def test_a_file_that_is_not_there_is_not_made(command: list[str], tmp_path: Path
     assert refused.returncode == 1
     assert refused.stderr == f"holdall: there is no file {tmp_path}/sesions.db.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@every_table_command
+def test_an_empty_file_is_left_alone(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "sessions.db").touch()
+
+    refused = run(*command, f"sqlite:///{tmp_path}/sessions.db")
+
+    assert refused.returncode == 1
+    assert refused.stderr == f"holdall: {tmp_path}/sessions.db is an empty file: no session was ever kept there.\n"
+    assert {file.name: file.stat().st_size for file in tmp_path.iterdir()} == {"sessions.db": 0}
+
+
+@every_table_command
+def test_in_an_empty_database_nothing_is_made(command: list[str], postgres: PostgresServer) -> None:
+    url = postgres.new_url()
+
+    refused = run(*command, url)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("holdall: the database has no table holdall_session: ")
+    assert postgres.ask("SELECT to_regclass('holdall_session')", url) == [(None,)]
 
 
 @every_table_command

@@ -375,7 +375,9 @@ def test_a_clearing_takes_what_stands_under_its_own_prefix_alone(
     assert [table.read(DIGEST) for table in others] == [new_row(clock, principal="7")] * 3
 
 
-def test_a_clearing_takes_many_keys_in_each_round_trip(table: RedisTable, valkey: RedisServer, clock: FakeClock) -> None:
+def test_a_clearing_takes_many_keys_in_each_round_trip(
+    table: RedisTable, valkey: RedisServer, clock: FakeClock
+) -> None:
     for number in range(500):
         table.insert(number.to_bytes(32, "big"), new_row(clock))
     before = valkey.client.info("stats")["total_reads_processed"]

@@ -132,15 +132,36 @@ def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:
         SQLiteTable(path, synchronous="SOMETIMES")
 
 
-def test_a_file_of_another_program_is_refused_and_left_alone(path: Path) -> None:
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE session (mine)", "PRAGMA application_id = 7", "PRAGMA user_version = 7"]
+)
+def test_a_file_of_another_program_is_refused_and_left_alone(path: Path, statement: str) -> None:
     with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE session (mine)")
+        other.execute(statement)
     other.close()
+    before = path.read_bytes()
 
-    with pytest.raises(ConfigurationError, match="another program"):
-        SQLiteTable(path).read(b"1" * 32)
-    with pytest.raises(ConfigurationError, match="another program"):
-        SQLiteTable(path).read(b"1" * 32)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="another program"):
+            SQLiteTable(path).read(b"1" * 32)
+
+    assert {file: file.read_bytes() for file in path.parent.iterdir()} == {path: before}
+
+
+def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) -> None:
+    table = SQLiteTable(path, create=False, clock=clock)
+    with pytest.raises(ConfigurationError, match=f"there is no file {path}"):
+        table.insert(b"1" * 32, _row(clock))
+    assert list(path.parent.iterdir()) == []
+
+    path.touch()
+    with pytest.raises(ConfigurationError, match="is an empty file"):
+        table.insert(b"1" * 32, _row(clock))
+    assert {file: file.read_bytes() for file in path.parent.iterdir()} == {path: b""}
+
+    SQLiteTable(path, clock=clock).sweep()
+    assert table.insert(b"1" * 32, _row(clock))
+    table.close()
 
 
 def test_a_file_of_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from holdall.clock import utc_now
 from holdall.errors import ConfigurationError
 from holdall.tables import MemoryTable, Table, table_opener
-from holdall.tables.sqlite import SQLiteTable
 
 __all__ = ["add_url", "opened"]
 
@@ -43,15 +42,12 @@ def opened(url: str | None) -> Iterator[Table]:
 
 def _open(url: str) -> Any:
     try:
-        table = table_opener(url, clock=utc_now)("sync")
+        # What would be made here would be found to be empty.
+        table = table_opener(url, clock=utc_now, create=False)("sync")
     except ModuleNotFoundError as exc:
         # It says which driver is missing, and how to install it.
         raise ConfigurationError(str(exc)) from exc
     if isinstance(table, MemoryTable):
         msg = "a table in memory is seen by its own process alone: name another, such as sqlite:///sessions.db."
-        raise ConfigurationError(msg)
-    if isinstance(table, SQLiteTable) and not table.path.exists():
-        # It would be made, and found to be empty.
-        msg = f"there is no file {table.path}."
         raise ConfigurationError(msg)
     return table

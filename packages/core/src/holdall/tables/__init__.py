@@ -7,7 +7,7 @@ the URL, the form and the clock.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
@@ -22,12 +22,15 @@ __all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", 
 Form = Literal["sync", "async"]
 
 
-def table_opener(url: str, *, clock: Clock) -> Callable[[Form], Table | AsyncTable]:
+def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Form], Table | AsyncTable]:
     """
     Return what opens the table that *url* names, such as ``"memory://session"``, in the form it is asked for.
 
     A name without a scheme is that of a table in memory, unless it is the scheme of another package's. A table that has
     one form only comes in that.
+
+    Args:
+        create: Make a file or a schema of ours on first use, where it is not there; otherwise that is an error.
 
     Raises:
         ConfigurationError: No table is known under this scheme.
@@ -35,10 +38,12 @@ def table_opener(url: str, *, clock: Clock) -> Callable[[Form], Table | AsyncTab
     # Not by urlsplit: where it cannot read a URL its error repeats the password.
     name, separator, _ = url.partition("://")
     scheme = name.lower() if separator or name in _others() else "memory"
-    opener = _OPENERS.get(scheme)
-    if opener is None and scheme in _others():
+    opener: Callable[[str, Form, Clock], Table | AsyncTable]
+    if scheme in _OPENERS:
+        opener = partial(_OPENERS[scheme], create=create)
+    elif scheme in _others():
         opener = _others()[scheme].load()
-    if opener is None:
+    else:
         known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
         msg = f"no table is known for {scheme}://. Known are: {known}."
         raise ConfigurationError(msg)
@@ -51,33 +56,33 @@ def _others() -> Mapping[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group="holdall.tables")}
 
 
-def _open_memory(url: str, form: Form, clock: Clock) -> Table:
+def _open_memory(url: str, form: Form, clock: Clock, create: bool) -> Table:
     return MemoryTable.named(url.removeprefix("memory://"), clock=clock)
 
 
-def _open_sqlite(url: str, form: Form, clock: Clock) -> Table:
+def _open_sqlite(url: str, form: Form, clock: Clock, create: bool) -> Table:
     from holdall.tables.sqlite import SQLiteTable
 
     _, _, rest = url.partition("://")
     if not rest.startswith("/"):
         msg = f"{url!r} has two slashes and needs three before a path: sqlite:///{rest}, or four if it is absolute."
         raise ConfigurationError(msg)
-    return SQLiteTable(rest.removeprefix("/"), clock=clock)
+    return SQLiteTable(rest.removeprefix("/"), create=create, clock=clock)
 
 
-def _open_redis(url: str, form: Form, clock: Clock) -> Table | AsyncTable:
+def _open_redis(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
     from holdall.tables.redis import AsyncRedisTable, RedisTable
 
     return RedisTable(url, clock=clock) if form == "sync" else AsyncRedisTable(url, clock=clock)
 
 
-def _open_postgres(url: str, form: Form, clock: Clock) -> Table | AsyncTable:
+def _open_postgres(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
     from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 
-    return PostgresTable(url, clock=clock) if form == "sync" else AsyncPostgresTable(url, clock=clock)
+    return (PostgresTable if form == "sync" else AsyncPostgresTable)(url, create=create, clock=clock)
 
 
-_OPENERS: dict[str, Callable[[str, Form, Clock], Table | AsyncTable]] = {
+_OPENERS: dict[str, Callable[[str, Form, Clock, bool], Table | AsyncTable]] = {
     "memory": _open_memory,
     "sqlite": _open_sqlite,
     **dict.fromkeys(("redis", "rediss", "unix", "valkey", "valkeys"), _open_redis),

@@ -88,18 +88,20 @@ DELETE FROM session WHERE digest IN (
 
 class SQLiteTable:
     """
-    A table in the SQLite file *path*, which is made on first use for its owner's eyes alone.
+    A table in the SQLite file *path*.
 
     Threads and processes may share one; each thread gets a connection of its own, and a forked process opens its own.
 
     Args:
         path: The file. It must lie on a local disk: write-ahead logging does not work over a network.
+        create: Make the file on first use, where it is not there, for its owner's eyes alone.
         busy_timeout: How long a write waits for another process's, before it is a ``StoreError``.
         synchronous: ``"NORMAL"`` may lose the last writes when the machine loses power, never when a process dies;
             ``"FULL"`` waits for the disk with each write. The file stays whole with both.
 
     Raises:
-        ConfigurationError: There is no such folder, or the file is another program's, or of a newer layout.
+        ConfigurationError: There is no such folder, or the file is another program's, or of another layout, or is not
+            there.
     """
 
     leaves_process = True
@@ -110,6 +112,7 @@ class SQLiteTable:
         self,
         path: str | os.PathLike[str],
         *,
+        create: bool = True,
         busy_timeout: timedelta = timedelta(seconds=5),
         synchronous: str = "NORMAL",
         clock: Clock = utc_now,
@@ -119,6 +122,7 @@ class SQLiteTable:
             raise ConfigurationError(msg)
         self.path = _checked(path)
         self.clock = clock
+        self._create = create
         self._busy_timeout = busy_timeout
         self._synchronous = synchronous
         self._local = threading.local()
@@ -211,12 +215,16 @@ class SQLiteTable:
         return held.connection
 
     def _open(self) -> sqlite3.Connection:
-        _make(self.path)
+        if self._create:
+            _make(self.path)
+        elif not self.path.exists():
+            msg = f"there is no file {self.path}."
+            raise ConfigurationError(msg)
         connection = sqlite3.connect(
             self.path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
         )
         try:
-            _lay_out(connection, self.path)
+            _lay_out(connection, self.path, create=self._create)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
             connection.close()
@@ -269,34 +277,40 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     return checked
 
 
-def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
-    """Make sure that the file has our tables, in a layout that we know."""
+def _lay_out(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    """Make sure that the file has our tables, in the layout that we know, or leave it as it is."""
+    is_laid_out = _is_laid_out(connection, path)
+    if not is_laid_out and not create:
+        msg = f"{path} is an empty file: no session was ever kept there."
+        raise ConfigurationError(msg)
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         connection.execute("PRAGMA journal_mode = WAL")
-    if _layout(connection) == (_APPLICATION_ID, _LAYOUT):
+    if is_laid_out:
         return
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have been first.
-    application_id, layout = _layout(connection)
-    in_use = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() != (0,)
-    if application_id == 0 and layout == 0 and not in_use:
+    if not _is_laid_out(connection, path):
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {_LAYOUT}")
     connection.execute("COMMIT")
-    if application_id == _APPLICATION_ID and layout != _LAYOUT:
+
+
+def _is_laid_out(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether our tables are there; where they are not, the file is empty."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application_id, layout) == (_APPLICATION_ID, _LAYOUT):
+        return True
+    if application_id == _APPLICATION_ID:
         msg = f"{path} has layout {layout}, and this holdall knows {_LAYOUT}: update holdall, or use a new file."
         raise ConfigurationError(msg)
-    if application_id != _APPLICATION_ID and in_use:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application_id or layout or tables:
         msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
         raise ConfigurationError(msg)
-
-
-def _layout(connection: sqlite3.Connection) -> tuple[int, int]:
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return application_id, version
+    return False
 
 
 def _values(digest: bytes, row: Row, now: int) -> dict[str, object]:
