@@ -31,6 +31,11 @@ def application(session: Session, cookie: CookieOptions) -> None:
     session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
 
+def renamed(store: Store) -> None:
+    Sessions(store, key="_shop", former_keys=["_old"])
+    Sessions(store, key="__Host-shop", former_keys={"_shop": {"domain": "shop.example"}})
+
+
 class FrameworkSession(Session):
     __slots__ = ()
 
