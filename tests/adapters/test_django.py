@@ -729,6 +729,51 @@ def test_a_sync_view_can_save_what_is_awaited(table: MemoryTable, is_async: bool
     assert len(table) == 1
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_a_view_under_asgi_can_have_a_key_to_itself(table: MemoryTable, is_async: bool, is_awaited: bool) -> None:
+    sessions = Sessions(AsyncTableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
+
+    def count(request: HttpRequest) -> HttpResponse:
+        with request.session.atomic("n"):
+            request.session["n"] += 1
+        return HttpResponse(str(request.session["n"]))
+
+    async def acount(request: HttpRequest) -> HttpResponse:
+        async with request.session.atomic("n"):
+            request.session["n"] += 1
+        return HttpResponse(str(request.session["n"]))
+
+    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+
+    answers = [visited(acount if is_async else count, sessions, cookie) for _ in range(2)]
+
+    assert [answer.body for answer in answers] == [b"2", b"3"]
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_a_session_outside_of_requests_can_have_a_key_to_itself(
+    configure: Configure, table: MemoryTable, is_awaited: bool
+) -> None:
+    configure(HOLDALL={"store": AsyncTableStore(as_async(table)) if is_awaited else TableStore(table)})
+    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+    key = cookie.partition("=")[2]
+
+    async def count() -> None:
+        session = SessionStore(key)
+        await session.aget("n")
+        async with session.atomic("n"):
+            session["n"] += 1
+
+    asyncio.run(count())
+    if not is_awaited:
+        session = SessionStore(key)
+        with session.atomic("n"):
+            session["n"] += 1
+
+    assert Sessions(TableStore(table), key="sid").resume(key)["n"] == 2 + (not is_awaited)
+
+
 def test_a_session_can_be_fetched_by_hand(table: MemoryTable) -> None:
     sessions = Sessions(AsyncTableStore(as_async(table)), key="sid")
     cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})

@@ -36,7 +36,7 @@ from holdall import (
     TableStore,
 )
 from holdall.tables import Listed, Replacement, Row
-from holdall.testing import AdapterConformance, Client, asgi_client, perform, stream
+from holdall.testing import AdapterConformance, Client, asgi_client, perform_async, stream
 from holdall_fastapi import (
     SessionDep,
     SessionMiddleware,
@@ -71,7 +71,7 @@ class TestStarlette(AdapterConformance):
 def scripted(sessions: Sessions) -> Starlette:
     async def act(request: Request) -> Response:
         script = await request.json()
-        result, status = perform(request.session, script)
+        result, status = await perform_async(request.session, script)
         return JSONResponse(result, status, script.get("headers"))
 
     async def streamed(request: Request) -> Response:

@@ -31,7 +31,7 @@ class Adapter:
                 else:
                     body, status = perform(session, script)
                     chunks = iter([json.dumps(body).encode()])
-            except StoreError:
+            except (StoreError, LostWriteError):
                 raise
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])

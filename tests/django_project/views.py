@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from holdall.testing import perform, stream
+from holdall.testing import perform, perform_async, stream
 
 
 @csrf_exempt
@@ -20,7 +20,9 @@ def act(request: HttpRequest, path: str = "") -> HttpResponse:
 
 @csrf_exempt
 async def act_async(request: HttpRequest, path: str = "") -> HttpResponse:
-    return act(request, path)
+    script = json.loads(request.body)
+    result, status = await perform_async(request.session, script)
+    return JsonResponse(result, status=status, headers=script.get("headers"))
 
 
 @csrf_exempt

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from holdall import Sessions
-from holdall.testing import Client, asgi_client, perform, stream
+from holdall.testing import Client, asgi_client, perform_async, stream
 from holdall_fastapi import SessionDep, SessionMiddleware
 
 
@@ -20,7 +20,7 @@ def mount(sessions: Sessions) -> Client:
 
     @app.post("/{path:path}")
     async def act(script: dict[str, Any], session: SessionDep) -> JSONResponse:
-        result, status = perform(session, script)
+        result, status = await perform_async(session, script)
         return JSONResponse(result, status, script.get("headers"))
 
     return asgi_client(app)

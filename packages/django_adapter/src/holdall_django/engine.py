@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.base import UpdateError
 
 from holdall.session import Intent
 from holdall_django.configuration import configured_sessions
-from holdall_django.session import DjangoSession, afind, find
+from holdall_django.session import DjangoSession, afind, atomically, find
 
 __all__ = ["SessionStore"]
 
@@ -26,7 +26,7 @@ class SessionStore(DjangoSession):
     def __init__(self, session_key: str | None = None) -> None:
         self._given_key = session_key or None
         super().__init__((session_key,) if session_key else (), policy=configured_sessions().policy)
-        self.use(lambda cookies: find(self._given_key))
+        self.use(lambda cookies: find(self._given_key), atomically())
 
     # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
     _was_modified = False
@@ -44,7 +44,7 @@ class SessionStore(DjangoSession):
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if not self.is_loaded:
             fetched = await afind(self._given_key)
-            self.use(lambda cookies: fetched)
+            self.use(lambda cookies: fetched, atomically())
         return self
 
     def delete(self, key: str | None = None) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeGuard, cast
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.contrib.sessions import middleware
 from django.core.handlers.asgi import ASGIRequest
@@ -20,9 +20,10 @@ from django.utils.cache import patch_vary_headers
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
 from holdall.session import Phase
 from holdall.steps import unbroken
+from holdall_django import endings
 from holdall_django.configuration import configuration, configured_sessions
 from holdall_django.cookies import add_cookies
-from holdall_django.session import DjangoSession
+from holdall_django.session import DjangoSession, load
 
 __all__ = ["SessionMiddleware"]
 
@@ -62,12 +63,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        endings.begin()
         sessions = configured_sessions()
         unfetched = sessions.unfetched(_cookies(request), https=request.is_secure(), session_type=DjangoSession)
         request.session = session = cast("DjangoSession", unfetched)
         if configuration().fetches:
             try:
-                await sessions.load_async(session)
+                await load(session)
             except StoreError as exc:
                 return _answer_instead(exc, session)
         try:
@@ -80,6 +82,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if not isinstance(session, DjangoSession):
             return response
         try:
+            await _repeat_endings()
             _count_use(session)
             commit = sessions.commit_async(session, status=response.status_code, streams=_streams(response))
             headers = await (unbroken(commit) if sessions.waits and session.accessed else commit)
@@ -88,6 +91,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return _with_headers(response, session, headers)
 
     def process_request(self, request: HttpRequest) -> None:
+        endings.begin()
         request.session = cast(
             "DjangoSession",
             configured_sessions().fetch(_cookies(request), https=request.is_secure(), session_type=DjangoSession),
@@ -99,6 +103,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
             # A test may have put something of its own there.
             return response
         try:
+            endings.repeat()
             _count_use(session)
             streams = _streams(response)
             headers = configured_sessions().commit(session, status=response.status_code, streams=streams)
@@ -174,13 +179,21 @@ async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -
 def _abandon(session: object) -> None:
     if isinstance(session, DjangoSession):
         with _failure_logged():
+            endings.repeat()
             configured_sessions().abandon(session)
 
 
 async def _abandon_async(session: object) -> None:
     if isinstance(session, DjangoSession):
         with _failure_logged():
+            await _repeat_endings()
             await unbroken(configured_sessions().abandon_async(session))
+
+
+async def _repeat_endings() -> None:
+    """End again what a sync view has ended in a transaction."""
+    if endings.are_in_doubt():
+        await sync_to_async(endings.repeat)()
 
 
 @contextmanager

@@ -6,7 +6,8 @@ Django's names are translated into the core's: ``cycle_key`` is ``configure(rene
 ``save`` writes at once.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from holdall import ResponseHeaders, Session, SetCookie
-from holdall.session import Fetched, Intent, Phase
+from holdall.session import Atomically, Fetched, Intent, Phase
 from holdall.stores import Changes
 from holdall_django.configuration import configuration, configured_sessions
 
@@ -52,7 +53,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
     _session = property(_get_session)
 
     async def _aget_session(self, no_load: bool = False) -> "DjangoSession":
-        await configured_sessions().load_async(self)
+        await load(self)
         return self
 
     # Django's own set ``modified`` besides, and so would write over what other requests did to the other keys.
@@ -263,6 +264,24 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
     def serializer(self) -> Any:
         """What ``encode`` and ``decode`` use, and no store."""
         return import_string(settings.SESSION_SERIALIZER)
+
+
+async def load(session: Session) -> None:
+    """Let *session* be touched from now on."""
+    await configured_sessions().load_async(session, from_thread=_in_event_loop)
+
+
+def atomically() -> Atomically:
+    """Return what makes the blocks of ``atomic`` outside of requests."""
+    sessions = configured_sessions()
+    if configuration().is_awaited:
+        return sessions.atomically_async(asyncio.to_thread, asyncio.sleep, _in_event_loop)
+    return sessions.atomically()
+
+
+def _in_event_loop(call: Callable[[], Awaitable[Any]]) -> Any:
+    # From the thread of a view that is not async.
+    return async_to_sync(call)()
 
 
 def find(session_key: str | None) -> Fetched:

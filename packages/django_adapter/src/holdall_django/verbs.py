@@ -9,8 +9,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from holdall import ConfigurationError
-from holdall_django.configuration import configured_sessions
-from holdall_django.session import DjangoSession
+from holdall_django.session import DjangoSession, load
 
 __all__ = [
     "afetch_session",
@@ -40,7 +39,7 @@ def fetch_session(request: HttpRequest) -> DjangoSession:
 async def afetch_session(request: HttpRequest) -> DjangoSession:
     """Return the session of *request*, read by now if its store has to be waited for."""
     session = fetch_session(request)
-    await configured_sessions().load_async(session)
+    await load(session)
     return session
 
 

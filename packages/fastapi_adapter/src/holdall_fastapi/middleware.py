@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, from_thread, sleep, to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
@@ -18,7 +18,7 @@ from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session
 from holdall.steps import unbroken
 from holdall_fastapi.configuration import sessions_by_arguments
 
-__all__ = ["SESSIONS", "SessionMiddleware"]
+__all__ = ["SESSIONS", "SessionMiddleware", "load"]
 
 #: The scope's key for the ``Sessions`` that ``scope["session"]`` is one of.
 SESSIONS = "holdall.sessions"
@@ -87,7 +87,7 @@ class SessionMiddleware:
         session = self._session(scope)
         if self._fetches:
             try:
-                await self.sessions.load_async(session, in_thread=to_thread.run_sync)
+                await load(self.sessions, session)
             except StoreError as exc:
                 await _refuse(exc, scope, send)
                 return
@@ -116,6 +116,11 @@ class SessionMiddleware:
     def _session(self, scope: Scope) -> Session:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
         return self.sessions.unfetched(cookies, https=scope.get("scheme") in ("https", "wss"))
+
+
+async def load(sessions: Sessions, session: Session) -> None:
+    """Let *session* be touched from now on."""
+    await sessions.load_async(session, in_thread=to_thread.run_sync, sleep=sleep, from_thread=from_thread.run)
 
 
 class _Exchange:

@@ -6,12 +6,11 @@ Each takes the connection first. They are those of ``Session`` under longer name
 
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from holdall import ConfigurationError, Session, Sessions
-from holdall_fastapi.middleware import SESSIONS
+from holdall_fastapi.middleware import SESSIONS, load
 
 __all__ = [
     "SessionDep",
@@ -36,7 +35,7 @@ async def fetch_session(connection: HTTPConnection) -> Session:
     """
     session = session_of(connection)
     sessions: Sessions = connection.scope[SESSIONS]
-    await sessions.load_async(session, in_thread=to_thread.run_sync)
+    await load(sessions, session)
     return session
 
 

@@ -177,7 +177,7 @@ def _answer(error: SessionError) -> ResponseReturnValue:
             current_app.logger.error("The store of the sessions failed.", exc_info=error)
             answer: HTTPException = ServiceUnavailable()
         case LostWriteError():
-            answer = Conflict("The session was ended while this request changed it. Please try again.")
+            answer = Conflict("Another request changed or ended the session while this one did. Please try again.")
         case _:
             raise error
     # The application may have a page of its own for either status.

@@ -14,7 +14,7 @@ from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi
 from holdall.testing.clock import FakeClock
 from holdall.testing.init import init_test_session
 from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
-from holdall.testing.scripts import ScriptedError, perform, stream
+from holdall.testing.scripts import ScriptedError, perform, perform_async, stream
 from holdall.testing.stores import StoreConformance
 from holdall.testing.suite import Suite
 from holdall.testing.tables import TableConformance
@@ -43,6 +43,7 @@ __all__ = [
     "explore",
     "init_test_session",
     "perform",
+    "perform_async",
     "stream",
     "wsgi_client",
 ]

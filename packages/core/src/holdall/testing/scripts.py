@@ -11,12 +11,12 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["ScriptedError", "perform", "stream"]
+__all__ = ["ScriptedError", "perform", "perform_async", "stream"]
 
 
 class ScriptedError(Exception):
@@ -30,10 +30,12 @@ def perform(session: Any, script: Mapping[str, Any]) -> tuple[dict[str, Any], in
     Return the response's body, to be sent as JSON, and its status. The handler sets ``script["headers"]``, if there
     are any, on the response.
     """
-    results = _act(session, script.get("actions", ()))
-    if script.get("fails"):
-        raise ScriptedError
-    return {"results": results}, script.get("status", 200)
+    return _told(script, _act(session, script.get("actions", ())))
+
+
+async def perform_async(session: Any, script: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Do what ``perform`` does, in an async handler."""
+    return _told(script, [await _do_async(session, action) for action in script.get("actions", ())])
 
 
 def stream(session: Any, script: Mapping[str, Any]) -> Iterator[bytes]:
@@ -55,8 +57,36 @@ def stream(session: Any, script: Mapping[str, Any]) -> Iterator[bytes]:
     return chunks()
 
 
+def _told(script: Mapping[str, Any], results: list[Any]) -> tuple[dict[str, Any], int]:
+    if script.get("fails"):
+        raise ScriptedError
+    return {"results": results}, script.get("status", 200)
+
+
 def _act(session: Any, actions: Any) -> list[Any]:
-    return [_VERBS[verb](session, *args) for verb, *args in actions]
+    return [_do(session, action) for action in actions]
+
+
+def _do(session: Any, action: Any) -> Any:
+    verb, *args = action
+    return _VERBS[verb](session, *args)
+
+
+async def _do_async(session: Any, action: Any) -> Any:
+    verb, *args = action
+    return await _count_async(session, *args) if verb == "count" else _do(session, action)
+
+
+def _count(session: Any, key: str, timeout: float = 10) -> Any:
+    with session.atomic(key, timeout=timedelta(seconds=timeout)):
+        session[key] = session.get(key, 0) + 1
+        return session[key]
+
+
+async def _count_async(session: Any, key: str, timeout: float = 10) -> Any:
+    async with session.atomic(key, timeout=timedelta(seconds=timeout)):
+        session[key] = session.get(key, 0) + 1
+        return session[key]
 
 
 def _put(session: Any, key: str, value: Any) -> None:
@@ -92,4 +122,5 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "configure": _configure,  # an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
     "logout": lambda session: session.logout(),
+    "count": _count,  # in a block of session.atomic, which waits no longer than so many seconds
 }

@@ -1,5 +1,6 @@
 """What every adapter must do: the same requests to each framework, the same cookies and headers back."""
 
+from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
@@ -17,6 +18,7 @@ class AdapterConformance(
     IncomingCookieTests,
     FormerNameTests,
     IdentityTests,
+    AtomicTests,
     FailureTests,
     StreamingTests,
 ):
@@ -48,7 +50,8 @@ class AdapterConformance(
                 return mount
 
     The application takes a POST of a script at every path, performs it on the request's session, and answers with the
-    result as JSON, the status, and the script's headers. At ``/stream`` it answers with what ``stream`` gives.
+    result as JSON, the status, and the script's headers. An async handler awaits ``perform_async``. At ``/stream`` it
+    answers with what ``stream`` gives.
     It has no handler of errors, and its framework's debug mode is off.
 
     Attributes:

@@ -1,0 +1,94 @@
+"""``session.atomic`` in the handlers of FastAPI: awaited ones and those that run in threads, under asyncio and trio."""
+
+import anyio
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+
+from holdall import AsyncTableStore, MemoryTable, Sessions, TableStore
+from holdall.testing import as_async, init_test_session
+from holdall_fastapi import SessionDep, SessionMiddleware
+
+pytestmark = pytest.mark.anyio
+
+CLIENTS = 12
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=["in memory", "blocking", "awaited"])
+def sessions(request: pytest.FixtureRequest) -> tuple[Sessions, str]:
+    """Return sessions, and the Cookie header of one."""
+    table = MemoryTable()
+    header = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 0})
+    table.blocking_reads = table.blocking_writes = request.param == "blocking"
+    store = AsyncTableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    return Sessions(store, key="sid"), header
+
+
+@pytest.mark.parametrize("handler", ["awaited", "in a thread"])
+async def test_of_the_counts_of_requests_at_once_none_is_lost(sessions: tuple[Sessions, str], handler: str) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions[0])
+
+    if handler == "awaited":
+
+        @app.post("/")
+        async def count(session: SessionDep) -> int:
+            async with session.atomic("n"):
+                seen = session["n"]
+                await anyio.sleep(0)
+                session["n"] = seen + 1
+            return session["n"]
+
+    else:
+
+        @app.post("/")
+        def count_in_a_thread(session: SessionDep) -> int:
+            with session.atomic("n"):
+                session["n"] += 1
+            return session["n"]
+
+    counted = []
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+
+        async def ask() -> None:
+            answer = await client.post("/", headers={"Cookie": sessions[1]})
+            counted.append(answer.json())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(CLIENTS):
+                group.start_soon(ask)
+
+    assert sorted(counted) == list(range(1, CLIENTS + 1))
+
+
+async def test_as_many_threads_as_there_are_can_wait_at_once() -> None:
+    table = MemoryTable()
+    table.blocking_reads = table.blocking_writes = True
+    sessions = Sessions(TableStore(table), key="sid")
+    header = init_test_session(sessions, {"n": 0})
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions, fetch="explicit")
+
+    @app.post("/")
+    def count(session: SessionDep) -> int:
+        with session.atomic("n"):
+            session["n"] += 1
+        return session["n"]
+
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    limiter.total_tokens = 2
+    try:
+        async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as group:
+                    for _ in range(CLIENTS):
+                        group.start_soon(lambda: client.post("/", headers={"Cookie": header}))
+    finally:
+        limiter.total_tokens = 40
+
+    assert sessions.fetch(header)["n"] == CLIENTS
