@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Literal, NamedTuple, Self, TypedDict, TypeVar, Unpack, cast
 
 from holdall.atomic import Atomic, FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
@@ -144,6 +144,7 @@ class Sessions:
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
         self._on_event = on_event
         self._clock = clock
+        self._opened_here = isinstance(store, str)
         self._open_store = _store_opener(store, given, clock, random)
         self._stores: dict[Form, _Opened] = {}
         # Two requests that come first, at once, are to share one pool of connections.
@@ -176,6 +177,11 @@ class Sessions:
         """Whether an async adapter has to wait for the store, so that a request can be cancelled meanwhile."""
         return self._opened("async").waits
 
+    @property
+    def waits_to_read(self) -> bool:
+        """Whether an async adapter has to wait for a session to be read."""
+        return self._opened("async").waits_to_read
+
     def prepare(self, form: Form) -> None:
         """
         Open the store in the *form* that an adapter needs, at set-up rather than at the first request.
@@ -184,6 +190,41 @@ class Sessions:
             ConfigurationError: The store is awaited and the adapter can't.
         """
         self._opened(form)
+
+    # A table that was opened here is to be closed here.
+
+    def close(self) -> None:
+        """
+        Close the tables that were named or given by a URL; those that were given as objects are whose they were.
+
+        No request may be under way; one that comes later opens them again. ``with sessions:`` does this at its end.
+
+        Raises:
+            ConfigurationError: A table is awaited, which ``aclose`` closes.
+        """
+        opened = self._to_close()
+        if any(each.is_awaited for each in opened):
+            msg = "the sessions are in a table that is awaited: close it with `await sessions.aclose()`."
+            raise ConfigurationError(msg)
+        for each in opened:
+            each.store.close()
+
+    async def aclose(self) -> None:
+        """Do what ``close`` does, for tables of both forms. ``async with sessions:`` does this at its end."""
+        for each in self._to_close():
+            await each.store.aclose() if each.is_awaited else each.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.aclose()
 
     # Sync.
 
@@ -363,6 +404,18 @@ class Sessions:
         self._check_kept("sync")
         return self._run(revocation_of_all(self.policy, now=self._clock()))
 
+    def sweep(self, limit: int = 1000) -> int:
+        """
+        Remove up to *limit* expired sessions, where they are kept in a table, and return how many.
+
+        It happens by itself too, a little with each write: nothing has to call this.
+
+        Raises:
+            StoreError: The backend failed.
+        """
+        sweep: Callable[[int], int] | None = getattr(self._opened("sync").store, "sweep", None)
+        return 0 if sweep is None else sweep(limit)
+
     async def of_async(
         self, principal: Any, *, current: Session | None = None, in_thread: InThread = asyncio.to_thread
     ) -> list[Device]:
@@ -448,6 +501,11 @@ class Sessions:
         if not opened.waits:
             return run(steps, opened.store)
         return await run_async(steps, opened.store if opened.is_awaited else ThreadedStore(opened.store, in_thread))
+
+    def _to_close(self) -> "list[_Opened]":
+        # A cookie store has nothing to close.
+        opened = [*self._stores.values()] if self._opened_here else []
+        return [each for each in opened if not isinstance(each.store, CookieStore)]
 
     def _opened(self, form: Form) -> "_Opened":
         return self._stores.get(form) or self._open(form)

@@ -205,18 +205,26 @@ class TableStore:
             raise ConfigurationError(msg)
         self.table = table
         steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
-        self.steps = _moving(steps, tuple(move_from), "sync", until, clock)
+        sources = tuple(move_from)
+        self.steps = _moving(steps, sources, "sync", until, clock)
         self.check = steps.check
         # A source is waited for as well, and a session is moved while it is read.
         self.blocking_reads = table.blocking_reads or self.steps is not steps
         self.blocking_writes = table.blocking_writes or self.steps is not steps
-        self.in_thread = getattr(table, "in_thread", None)
+        threads = (getattr(each, "in_thread", None) for each in (table, *sources))
+        self.in_thread = next(filter(None, threads), None)
 
     def listen(self, listener: Listener) -> None:
         """Tell *listener* of what happens in the table by itself, if anything does."""
         listen = getattr(self.table, "listen", None)
         if listen is not None:
             listen(listener)
+
+    def close(self) -> None:
+        """Close the table's connections, if it has any of its own; they are opened again when they are needed."""
+        close = getattr(self.table, "close", None)
+        if close is not None:
+            close()
 
     def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return run(self.steps.get(cookie, key=key), self.table)
@@ -245,6 +253,10 @@ class TableStore:
     def revoke_all(self, began_by: datetime) -> int:
         return run(revocation.revoke_all(began_by), self.table)
 
+    def sweep(self, limit: int) -> int:
+        """Remove up to *limit* expired rows, and return how many."""
+        return self.table.sweep(limit)
+
 
 class AsyncTableStore:
     """The same as ``TableStore`` over a table that is awaited."""
@@ -267,6 +279,12 @@ class AsyncTableStore:
         steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
         self.steps = _moving(steps, tuple(move_from), "async", until, clock)
         self.check = steps.check
+
+    async def aclose(self) -> None:
+        """Do what ``close`` of ``TableStore`` does."""
+        aclose = getattr(self.table, "aclose", None)
+        if aclose is not None:
+            await aclose()
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return await run_async(self.steps.get(cookie, key=key), self.table)

@@ -85,6 +85,9 @@ class Table(Protocol):
         blocking_reads: ``read`` waits for a network, so that an async adapter makes it in a thread.
         blocking_writes: The other verbs wait for a disk or a network.
 
+    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is awaited, and
+    opens them again when it is used again.
+
     Raises:
         StoreError: The backend failed.
     """

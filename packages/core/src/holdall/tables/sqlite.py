@@ -176,8 +176,9 @@ class SQLiteTable:
         return self._execute(_SWEEP_TO_THE_SECOND, {"due": _ceiling(now), "now": now, "limit": limit}).rowcount
 
     def close(self) -> None:
-        """Close this thread's connection; the next call opens it again. Others close when their thread ends."""
-        self._local.__dict__.clear()
+        """Close the connections of all threads, none of which may be at work; the next call opens one again."""
+        # Each of them closes with what held on to it.
+        self._local = threading.local()
 
     def _now(self) -> int:
         return _seconds(self.clock())

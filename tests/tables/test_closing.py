@@ -1,0 +1,195 @@
+"""Sessions that are closed: what they have opened, connections, files and threads, is gone with that."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from holdall import AsyncTableStore, ConfigurationError, MemoryTable, Sessions, TableStore
+from holdall.tables.sqlite import SQLiteTable
+from holdall.testing import as_async
+
+SECRET = "a secret of these tests, which nobody else has"
+
+
+@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name an engine as an application does."""
+    match request.param:
+        case "memory":
+            return f"memory://{tmp_path}"
+        case "sqlite":
+            return f"sqlite:///{tmp_path / 'sessions.db'}"
+        case "valkey":
+            return request.getfixturevalue("valkey").url
+        case _:
+            return request.getfixturevalue("postgres").new_url()
+
+
+@pytest.fixture
+def left_open() -> Callable[[], set[Any]]:
+    """Tell what is open now and was not when the test began."""
+    before = _open()
+    return lambda: _open() - before
+
+
+def _open() -> set[Any]:
+    gc.collect()
+    process = psutil.Process()
+    sockets = {(each.laddr, each.raddr) for each in process.net_connections("inet") if each.status == "ESTABLISHED"}
+    return sockets | {each.path for each in process.open_files()} | set(threading.enumerate())
+
+
+def use(sessions: Sessions, cookie: str | None = None) -> str | None:
+    session = sessions.resume(cookie)
+    session["n"] = session.get("n", 0) + 1
+    return sessions.commit(session).cookie
+
+
+async def use_async(sessions: Sessions, cookie: str | None = None) -> str | None:
+    session = await sessions.fetch_async(f"sid={cookie}" if cookie else ())
+    session["n"] = session.get("n", 0) + 1
+    return (await sessions.commit_async(session)).cookie
+
+
+def test_closing_leaves_nothing_open_and_what_comes_later_opens_it_again(
+    url: str, left_open: Callable[[], set[Any]]
+) -> None:
+    sessions = Sessions("table", table=url, key="sid")
+    cookie = use(sessions)
+    sessions.close()
+    assert left_open() == set()
+
+    use(sessions, cookie)
+    assert bool(left_open()) is not url.startswith("memory")
+    sessions.close()
+    sessions.close()
+
+    assert left_open() == set()
+    with sessions:
+        assert sessions.resume(cookie)["n"] == 2
+    assert left_open() == set()
+
+
+def test_closing_an_awaited_form_leaves_nothing_open_either(url: str, left_open: Callable[[], set[Any]]) -> None:
+    sessions = Sessions("table", table=url, key="sid")
+
+    async def main() -> None:
+        before = left_open()
+        async with sessions:
+            cookie = await use_async(sessions)
+        async with sessions:
+            assert await use_async(sessions, cookie) == cookie
+            await asyncio.gather(*(use_async(sessions, cookie) for _ in range(5)))
+        after = left_open() - before
+        # SQLite's writes go through the threads of the loop's executor, which the loop ends.
+        assert {each for each in after if not isinstance(each, threading.Thread)} == set()
+
+    asyncio.run(main())
+
+    assert left_open() == set()
+
+
+def test_closing_closes_both_forms(url: str, left_open: Callable[[], set[Any]]) -> None:
+    sessions = Sessions("table", table=url, key="sid")
+
+    async def main() -> None:
+        cookie = await use_async(sessions)
+        use(sessions, cookie)
+        await sessions.aclose()
+
+    asyncio.run(main())
+
+    assert left_open() == set()
+
+
+def test_an_awaited_form_is_not_closed_without_waiting(valkey: Any) -> None:
+    sessions = Sessions("table", table=valkey.url, key="sid")
+
+    async def main() -> None:
+        await use_async(sessions)
+        with pytest.raises(ConfigurationError, match=r"await sessions\.aclose"):
+            sessions.close()
+        await sessions.aclose()
+
+    asyncio.run(main())
+
+
+def test_nothing_was_opened_of_sessions_that_nobody_used(url: str, left_open: Callable[[], set[Any]]) -> None:
+    with Sessions("table", table=url, key="sid"):
+        pass
+
+    assert left_open() == set()
+
+
+def test_the_connections_of_other_threads_are_closed_too(tmp_path: Path, left_open: Callable[[], set[Any]]) -> None:
+    sessions = Sessions("table", table=f"sqlite:///{tmp_path / 'sessions.db'}", key="sid")
+    cookie = use(sessions)
+    barrier = threading.Barrier(3)
+
+    def use_at_once(thread: int) -> None:
+        barrier.wait()
+        use(sessions, cookie)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(use_at_once, range(3)))
+        sessions.close()
+        assert {each for each in left_open() if not isinstance(each, threading.Thread)} == set()
+
+        list(pool.map(use_at_once, range(3)))
+        sessions.close()
+
+    assert left_open() == set()
+
+
+def test_what_was_handed_in_stays_open(tmp_path: Path, left_open: Callable[[], set[Any]]) -> None:
+    table = SQLiteTable(tmp_path / "sessions.db")
+    sessions = Sessions(TableStore(table), key="sid")
+    use(sessions)
+
+    sessions.close()
+
+    assert left_open() != set()
+    table.close()
+    assert left_open() == set()
+
+
+def test_a_store_closes_a_table_that_can_be_closed() -> None:
+    closed = []
+
+    class Closing(MemoryTable):
+        def close(self) -> None:
+            closed.append("close")
+
+        async def aclose(self) -> None:
+            closed.append("aclose")
+
+    class NotClosing:
+        def __init__(self, table: MemoryTable) -> None:
+            self.leaves_process = table.leaves_process
+            self.blocking_reads = table.blocking_reads
+            self.blocking_writes = table.blocking_writes
+            self.read = table.read
+
+    TableStore(Closing()).close()
+    asyncio.run(AsyncTableStore(as_async(Closing())).aclose())
+    TableStore(NotClosing(MemoryTable())).close()  # type: ignore[arg-type]  # of a table it has what this asks for
+    asyncio.run(AsyncTableStore(as_async(NotClosing(MemoryTable()))).aclose())  # type: ignore[call-overload]
+
+    assert closed == ["close", "aclose"]
+
+
+def test_sessions_in_cookies_have_nothing_to_close() -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
+    use(sessions)
+
+    sessions.close()
+    asyncio.run(sessions.aclose())
+
+    assert use(sessions) is not None
