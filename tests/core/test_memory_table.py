@@ -1,5 +1,6 @@
 """The table in memory, beyond the contract of every table: its bounds, its sweeping, its name."""
 
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -136,6 +137,28 @@ def test_sweep_takes_the_expired_rows_of_this_minute_too_up_to_its_limit(table: 
     assert table.sweep() == 3
     assert table.sweep() == 0
     assert len(table) == 5
+
+
+@pytest.mark.parametrize("later", [timedelta(seconds=30), timedelta(hours=1)], ids=["this minute's", "older ones"])
+def test_a_long_sweep_lets_others_in_between(
+    table: MemoryTable, clock: FakeClock, later: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1000):
+        table.insert(digest(number), row(clock, timedelta(seconds=10)))
+    clock.advance(later)
+    others = itertools.count(1000)
+    monkeypatch.setattr(
+        "holdall.tables.memory.time.sleep",
+        lambda seconds: table.insert(digest(next(others)), row(clock)),
+    )
+
+    swept = table.sweep(10_000)
+
+    written = next(others) - 1000
+    # Each of the writes has swept a little too, of what is older than this minute.
+    assert 1000 - 4 * written <= swept <= 1000
+    assert written >= 7
+    assert len(table) == written
 
 
 def test_what_was_touched_is_not_swept_at_its_old_time(table: MemoryTable, clock: FakeClock) -> None:

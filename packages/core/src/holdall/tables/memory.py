@@ -5,12 +5,15 @@ Reads take no lock. Writers share one, and each of them sweeps a few expired row
 """
 
 import threading
+import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
+from typing import Any
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
@@ -23,6 +26,11 @@ __all__ = ["MemoryTable"]
 _BUCKET_SECONDS = 60
 # Each write removes up to so many expired rows: more than it can add, so that the table does not fill up with them.
 _SWEPT_PER_WRITE = 4
+# A sweep lets others go first after so many rows: a thread that waits would else have to wait for all of them.
+_SWEPT_AT_ONCE = 128
+_BREATH_SECONDS = 0.0001
+# A sweep looks at so many rows of the minute that has begun; what else expires in it can wait for its end.
+_LOOKED_AT = 1024
 # Reads are noted for the order of eviction and sorted in when it matters. Past so many, the oldest notes fall off.
 _NOTED_READS = 4096
 
@@ -51,8 +59,9 @@ class MemoryTable:
         self.clock = clock
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
-        # Least recently used first. Readers only look up; whatever changes the order holds the lock.
-        self._rows: OrderedDict[bytes, Row] = OrderedDict()
+        # Least recently used first. Readers only look up; whatever changes the order holds the lock. Bare tuples, for
+        # Python's garbage collector looks at these but once: while it looks at a million rows, all threads wait.
+        self._rows: OrderedDict[bytes, tuple[Any, ...]] = OrderedDict()
         self._reads: deque[bytes] = deque(maxlen=_NOTED_READS)
         self._due: dict[int, set[bytes]] = {}
         # A heap of the buckets there are; one that was emptied stays until its time has come.
@@ -81,7 +90,7 @@ class MemoryTable:
         return len(self._rows)
 
     def read(self, digest: bytes) -> Row | None:
-        row = self._rows.get(digest)
+        row = self._get(digest)
         if row is None or row.expires <= self.clock():
             return None
         self._reads.append(digest)
@@ -91,16 +100,16 @@ class MemoryTable:
         now = self.clock()
         evicted = 0
         with self._lock:
-            present = self._rows.get(digest)
+            present = self._get(digest)
             if present is not None and present.expires > now:
                 return False
             if present is not None:
-                self._remove(digest, present)
+                self._remove(digest)
             self._sweep(now, _SWEPT_PER_WRITE)
             if len(self._rows) >= self.max_rows:
                 self._sort_in_reads()
                 while len(self._rows) >= self.max_rows:
-                    self._remove(*next(iter(self._rows.items())))
+                    self._remove(next(iter(self._rows)))
                     evicted += 1
             self._add(digest, row)
         if evicted:
@@ -115,9 +124,8 @@ class MemoryTable:
                 return Replacement.GONE
             if present.version != version:
                 return Replacement.CONFLICT
-            self._rows[digest] = Row(
-                row.data, row.version, row.expires, present.created, present.principal, present.device, row.seen
-            )
+            kept = (row.data, row.version, row.expires, present.created, present.principal, present.device, row.seen)
+            self._rows[digest] = kept
             self._rows.move_to_end(digest)
             self._move_due(digest, present.expires, row.expires)
             self._sweep(now, _SWEPT_PER_WRITE)
@@ -130,7 +138,7 @@ class MemoryTable:
             if present is None:
                 return False
             later = max(expires, present.expires)
-            self._rows[digest] = present._replace(expires=later, seen=max(seen, present.seen or seen))
+            self._rows[digest] = tuple(present._replace(expires=later, seen=max(seen, present.seen or seen)))
             self._move_due(digest, present.expires, later)
             self._rows.move_to_end(digest)
             self._sweep(now, _SWEPT_PER_WRITE)
@@ -141,7 +149,7 @@ class MemoryTable:
         with self._lock:
             present = self._live(digest, now)
             if present is not None:
-                self._remove(digest, present)
+                self._remove(digest)
                 if tombstone is not None:
                     self._add(digest, Row(b"", 0, tombstone, present.created, present.principal))
             self._sweep(now, _SWEPT_PER_WRITE)
@@ -150,7 +158,7 @@ class MemoryTable:
     def find(self, principal: str) -> Sequence[Listed]:
         now = self.clock()
         with self._lock:
-            rows = [(digest, self._rows[digest]) for digest in self._of.get(principal, ())]
+            rows = [(digest, _row(self._rows[digest])) for digest in self._of.get(principal, ())]
         listed = [
             Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
             for digest, row in rows
@@ -160,36 +168,44 @@ class MemoryTable:
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         with self._lock:
-            begun = (each for each in self._rows.items() if each[1].created <= began_by)
+            begun = (digest for digest, row in self._rows.items() if _row(row).created <= began_by)
             chosen = list(islice(begun, limit))
-            for digest, row in chosen:
-                self._remove(digest, row)
+            for digest in chosen:
+                self._remove(digest)
         return len(chosen)
 
     def sweep(self, limit: int = 1000) -> int:
         now = self.clock()
-        with self._lock:
-            swept = self._sweep(now, limit)
-            # The bucket of this minute holds rows that have expired and rows that have not.
-            expired = [digest for digest in self._due.get(_bucket(now), ()) if self._rows[digest].expires <= now]
-            for digest in expired[: limit - swept]:
-                self._remove(digest, self._rows[digest])
-        return min(limit, swept + len(expired))
+        swept = 0
+        while swept < limit:
+            portion = min(_SWEPT_AT_ONCE, limit - swept)
+            with self._lock:
+                gone = self._sweep(now, portion)
+                gone += self._sweep_this_minute(now, portion - gone)
+            swept += gone
+            if gone < portion:
+                break
+            time.sleep(_BREATH_SECONDS)
+        return swept
+
+    def _get(self, digest: bytes) -> Row | None:
+        kept = self._rows.get(digest)
+        return None if kept is None else _row(kept)
 
     # All below is called with the lock held.
 
     def _live(self, digest: bytes, now: datetime) -> Row | None:
-        row = self._rows.get(digest)
+        row = self._get(digest)
         return None if row is None or row.expires <= now or row.is_tombstone else row
 
     def _add(self, digest: bytes, row: Row) -> None:
-        self._rows[digest] = row
+        self._rows[digest] = tuple(row)
         self._put_due(digest, _bucket(row.expires))
         if row.principal is not None:
             self._of.setdefault(row.principal, set()).add(digest)
 
-    def _remove(self, digest: bytes, row: Row) -> None:
-        del self._rows[digest]
+    def _remove(self, digest: bytes) -> None:
+        row = _row(self._rows.pop(digest))
         self._due[_bucket(row.expires)].discard(digest)
         if row.principal is not None:
             digests = self._of[row.principal]
@@ -225,15 +241,25 @@ class MemoryTable:
             if not digests:
                 del self._due[heappop(self._buckets)]
                 continue
-            digest = digests.pop()
-            digests.add(digest)
-            self._remove(digest, self._rows[digest])
+            self._remove(digests.pop())
             swept += 1
         return swept
+
+    def _sweep_this_minute(self, now: datetime, limit: int) -> int:
+        """Do the same to the bucket of this minute, which holds rows that have expired and rows that have not."""
+        digests = islice(self._due.get(_bucket(now), ()), _LOOKED_AT)
+        expired = list(islice((digest for digest in digests if _row(self._rows[digest]).expires <= now), limit))
+        for digest in expired:
+            self._remove(digest)
+        return len(expired)
 
 
 _named: dict[str, MemoryTable] = {}
 _naming = threading.Lock()
+
+
+# A row from what is kept of it.
+_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
 
 
 def _bucket(expires: datetime) -> int:
