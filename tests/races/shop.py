@@ -89,6 +89,9 @@ def act(session: Any, verb: str, value: str) -> None:
             pass
         case "count":
             session[value] = session.get(value, 0) + 1
+        case "atomic":
+            with session.atomic(value):
+                session[value] = session.get(value, 0) + 1
         case "login":
             session.login(value)
         case "logout":
@@ -97,6 +100,14 @@ def act(session: Any, verb: str, value: str) -> None:
             session.configure(renew=True)
         case _:
             raise ValueError(verb)
+
+
+async def async_act(session: Any, verb: str, value: str) -> None:
+    if verb != "atomic":
+        act(session, verb, value)
+        return
+    async with session.atomic(value):
+        session[value] = session.get(value, 0) + 1
 
 
 def wait(gate: str | None) -> None:
@@ -174,7 +185,7 @@ def _fastapi(sessions: Sessions) -> tuple[Any, Server]:
         session = request.session
         seen = dict(session)
         await async_wait(request.headers.get("Gate"))
-        act(session, verb, value)
+        await async_act(session, verb, value)
         return seen
 
     return app, uvicorn

@@ -59,6 +59,10 @@ def test_of_the_writes_of_many_clients_none_is_lost(served: Served) -> None:
     assert writes_of_many_clients(served) == {}
 
 
+def test_of_the_counts_of_many_clients_in_one_counter_none_is_lost(served: Served) -> None:
+    assert counts_of_many_clients(served) == {}
+
+
 def test_who_only_reads_takes_no_write_from_another(served: Served) -> None:
     assert writes_among_readers(served) == {}
 
@@ -107,6 +111,7 @@ def test_naive_sessions_lose_all_that_these_tests_look_for(naive: Served) -> Non
 
     assert set(writes_of_many_clients(naive)) == {"write lost"}
     assert set(writes_among_readers(naive)) == {"write lost"}
+    assert set(counts_of_many_clients(naive, "count")) == {"write lost"}
     assert wrong == {
         "logout_before_a_write": {"late cookie", "browser has a session", "session is back"},
         "logout_during_a_body": {"late cookie", "browser has a session", "session is back"},
@@ -134,6 +139,18 @@ def writes_of_many_clients(served: Served) -> Counter[str]:
     at_once(*(partial(write, client) for client in range(CLIENTS)))
     found = visitor.look()
     return +Counter({"write lost": sum(ROUNDS - found.get(str(client), 0) for client in range(CLIENTS))})
+
+
+def counts_of_many_clients(served: Served, verb: str = "atomic") -> Counter[str]:
+    """Let each of many clients of one session raise one counter."""
+    visitor = new_visitor(served)
+
+    def count() -> None:
+        for _ in range(ROUNDS):
+            visitor.ask(f"{verb}/visits")
+
+    at_once(*[count] * CLIENTS)
+    return +Counter({"write lost": CLIENTS * ROUNDS + 1 - visitor.look()["visits"]})
 
 
 def writes_among_readers(served: Served) -> Counter[str]:

@@ -1,12 +1,15 @@
 """
 Requests of several processes at one session, each in threads of its own, over real servers and files.
 
-Every engine takes the same tests: a process is told where by a URL.
+Every engine takes the same tests: a process is told where by a URL. ``HOLDALL_RACES_COUNTS`` says how often each of
+many threads raises one counter.
 """
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +22,8 @@ PROCESSES = 4
 THREADS = 4
 REQUESTS = 100
 LOGOUTS = 40
+COUNTS = int(os.environ.get("HOLDALL_RACES_COUNTS", "10"))
+MINUTE = timedelta(minutes=1)
 
 T = TypeVar("T")
 
@@ -109,6 +114,28 @@ def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
 
     in_threads(use)
     return sum(event.name == "lost_write" for event in events)
+
+
+def test_of_the_blocks_of_several_processes_each_counts_once(url: str) -> None:
+    with open_sessions(url) as sessions:
+        cookie = new_session(sessions)
+
+        in_processes(partial(_count, url, cookie))
+
+        assert sessions.resume(cookie)["count"] == PROCESSES * THREADS * COUNTS
+
+
+def _count(url: str, cookie: str, process: int) -> None:
+    def count(thread: int) -> None:
+        for _ in range(COUNTS):
+            session = sessions.resume(cookie)
+            # All of them have this one key, and a busy machine may keep one of them waiting.
+            with session.atomic("count", timeout=MINUTE):
+                session["count"] = session.get("count", 0) + 1
+            sessions.commit(session)
+
+    with open_sessions(url) as sessions:
+        in_threads(count)
 
 
 def in_processes(work: Callable[[int], T]) -> list[T]:
