@@ -8,7 +8,7 @@ and what takes their steps for it.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,7 +29,7 @@ R = TypeVar("R")
 #: Lets so many seconds pass: ``asyncio.sleep``, ``anyio.sleep``.
 Sleep = Callable[[float], Awaitable[None]]
 #: Calls a coroutine function in the event loop, from a thread in which nothing can be awaited, and waits for it.
-FromThread = Callable[[Callable[[], Awaitable[Any]]], Any]
+FromThread = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 
 class Runner(Protocol):

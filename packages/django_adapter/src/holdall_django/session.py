@@ -7,12 +7,12 @@ Django's names are translated into the core's: ``cycle_key`` is ``configure(rene
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
@@ -54,6 +54,9 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     async def _aget_session(self, no_load: bool = False) -> "DjangoSession":
         await load(self)
+        if not self.is_loaded and self.cookies and configured_sessions().waits_to_read:
+            # Under WSGI it is read when it is first touched: not here, where nothing may wait.
+            await sync_to_async(self.data)()
         return self
 
     # Django's own set ``modified`` besides, and so would write over what other requests did to the other keys.
@@ -254,11 +257,15 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Do nothing: a table removes expired rows by itself, a few with each write."""
+        """Remove expired sessions from a table, in portions. Rows that are awaited go by themselves, with writes."""
+        if not configuration().is_awaited:
+            while configured_sessions().sweep():
+                pass
 
     @classmethod
     async def aclear_expired(cls) -> None:
-        """Do nothing, as ``clear_expired`` does."""
+        """Do what ``clear_expired`` does."""
+        await sync_to_async(cls.clear_expired)()
 
     @cached_property
     def serializer(self) -> Any:
@@ -279,7 +286,7 @@ def atomically() -> Atomically:
     return sessions.atomically()
 
 
-def _in_event_loop(call: Callable[[], Awaitable[Any]]) -> Any:
+def _in_event_loop(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     # From the thread of a view that is not async.
     return async_to_sync(call)()
 
