@@ -1,9 +1,10 @@
 """Tables that break one promise each. Whoever calls itself a test of tables has to notice."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from holdall import MemoryTable
-from holdall.tables import Replacement, Row
+from holdall.tables import Listed, Replacement, Row
 
 
 class Upserts(MemoryTable):
@@ -98,3 +99,59 @@ class SweepsTheLiving(MemoryTable):
         for digest in swept:
             self._remove(digest, self._rows[digest])
         return len(swept)
+
+
+class HidesTombstones(MemoryTable):
+    """Its ``find`` lists the living alone."""
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        return [each for each in super().find(principal) if not each.is_tombstone]
+
+
+class FindsNothing(MemoryTable):
+    """Its ``find`` knows of no principal."""
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        return []
+
+
+class FindsEverybody(MemoryTable):
+    """Its ``find`` lists the rows of all principals."""
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        found = [each for one in list(self._of) for each in super().find(one)]
+        return sorted(found, key=lambda each: each.created)
+
+
+class LosesSignposts(MemoryTable):
+    """It says that it has inserted what is no session."""
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        return True if row.is_tombstone else super().insert(digest, row)
+
+
+class ClearsTheLivingAlone(MemoryTable):
+    """Its ``clear`` leaves tombstones and signposts."""
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        living = [digest for each in list(self._of) for digest in (found.digest for found in self.find(each))]
+        return sum(self.delete(digest) is not None for digest in living)
+
+
+class ClearsNothing(MemoryTable):
+    """Its ``clear`` has nothing to do."""
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return 0
+
+
+class Procrastinates(MemoryTable):
+    """What is deleted is deleted with the next call."""
+
+    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        row = self.read(digest)
+        late = self.__dict__.pop("late", None)
+        if late is not None:
+            super().delete(late)
+        self.__dict__["late"] = digest
+        return None if row is None or row.is_tombstone else row

@@ -3,11 +3,17 @@
 import asyncio
 import math
 from collections.abc import Callable
+from datetime import datetime
+from types import ModuleType
 
 import pytest
 
 from holdall import AsyncTable, MemoryTable
+from holdall.steps import Steps
+from holdall.stores import revocation, succession, table, verbs
+from holdall.tables import Row
 from holdall.testing import ACTS, ATOMIC_ACTS, Explored, FakeClock, InterleavingConformance, as_async, explore
+from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
 from races import broken
 
 
@@ -72,3 +78,94 @@ def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
 def test_a_broken_table_is_found_out(table: type[MemoryTable], names: tuple[str, ...], promise: str) -> None:
     with pytest.raises(AssertionError, match=rf"{promise}.*\n  at the table: .*\n  at the browser: "):
         explored(*names, table=table)
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "promise"),
+    [
+        (broken.HidesTombstones, ("revoke", "renew"), "the session of a request lives on"),
+        (broken.LosesSignposts, ("revoke", "renew"), "the session of a request lives on"),
+        (broken.LosesSignposts, ("revoke the others", "renew"), "the browser has lost its session"),
+        (broken.FindsNothing, ("revoke", "touch"), "of the principal's other session"),
+        (broken.FindsNothing, ("revoke the others", "touch"), "of the principal's other session"),
+        (broken.FindsEverybody, ("revoke", "touch"), "a stranger's session has ended"),
+        (broken.FindsEverybody, ("revoke", "log in as another"), "a login has ended|a stranger's"),
+        (broken.DeletesNothing, ("revoke", "log in elsewhere"), "of the principal's other session"),
+        (broken.Procrastinates, ("revoke", "write"), "the session of a request lives on"),
+        (broken.ClearsTheLivingAlone, ("revoke all", "renew"), "the session of a request lives on"),
+        (broken.ClearsNothing, ("revoke all", "touch"), "a stranger's session lives on"),
+        (broken.Upserts, ("revoke", "write"), "the session of a request lives on"),
+        (broken.Upserts, ("revoke all", "write"), "the session of a request lives on"),
+        (broken.TouchRevives, ("revoke", "touch"), "the session of a request lives on"),
+        (broken.TouchRevives, ("revoke all", "touch"), "the session of a request lives on"),
+    ],
+)
+def test_a_table_that_lets_the_revoked_live_is_found_out(
+    table: type[MemoryTable], names: tuple[str, ...], promise: str
+) -> None:
+    with pytest.raises(AssertionError, match=rf"({promise}).*\n  at the table: "):
+        explore_revocation(*names, table=table)
+
+
+def explore_revocation(*names: str, table: type[MemoryTable] = MemoryTable) -> Explored:
+    acts = [OWNERS_ACTS[name] for name in names]
+    return asyncio.run(explore(acts, lambda clock: as_async(table(clock=clock)), kind=RevocationRun))
+
+
+# What the steps of a table store have to do, left out one by one.
+
+
+def _trusts_its_tombstone(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
+    return (yield verbs.Insert(succession._signpost(old), Row(new, 0, until, row.created))) and (
+        yield verbs.Insert(new, row)
+    )
+
+
+def _signs_afterwards(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
+    yield verbs.Insert(new, row)
+    if (yield verbs.Insert(succession._signpost(old), Row(new, 0, until, row.created))):
+        return (yield verbs.Read(old)) is not None
+    yield verbs.Remove(new, None)
+    return False
+
+
+def _spares_one_row(digest: bytes) -> Steps[set[bytes]]:
+    yield verbs.Read(digest)
+    return {digest}
+
+
+def _ends_what_is_there(digest: bytes) -> Steps[bool]:
+    return (yield verbs.Remove(digest, None)) is not None
+
+
+def _ends_until_none_is_left(principal: str, *, spared: bytes | None = None, handle: str | None = None) -> Steps[int]:
+    ended = 0
+    while found := [each for each in (yield verbs.Find(principal)) if not each.is_tombstone and each.digest != spared]:
+        for each in found:
+            ended += yield from succession.end(each.digest)
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "does", "names", "promise"),
+    [
+        (table, "succeed", _trusts_its_tombstone, ("revoke all", "renew"), "the session of a request lives on"),
+        (table, "succeed", _signs_afterwards, ("revoke the others", "renew"), "the browser has lost its session"),
+        (revocation, "line_of", _spares_one_row, ("revoke the others", "renew"), "the browser has lost its session"),
+        (revocation, "end", _ends_what_is_there, ("revoke", "renew"), "the session of a request lives on"),
+        (revocation, "revoke", _ends_until_none_is_left, ("revoke", "log in elsewhere"), "a login has ended"),
+        (revocation, "revoke", _ends_until_none_is_left, ("revoke", "renew"), "the session of a request lives on"),
+    ],
+)
+def test_a_step_that_is_left_out_is_found_out(
+    module: ModuleType,
+    name: str,
+    does: Callable[..., object],
+    names: tuple[str, ...],
+    promise: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, name, does)
+
+    with pytest.raises(AssertionError, match=promise):
+        explore_revocation(*names)

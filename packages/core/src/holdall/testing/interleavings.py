@@ -19,7 +19,8 @@ from holdall.policy import Policy
 from holdall.session import Session
 from holdall.steps import Pause, Steps
 from holdall.stores import AsyncTableStore, Changes, Draft, Stored
-from holdall.stores.table import Replace, TableSteps
+from holdall.stores.table import TableSteps
+from holdall.stores.verbs import Replace
 from holdall.tables import AsyncTable
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
@@ -28,12 +29,12 @@ __all__ = ["ACTS", "ATOMIC_ACTS", "Act", "Explored", "explore"]
 
 R = TypeVar("R")
 
-_KEY = "sid"
-_PRINCIPAL_KEY = "user_id"
-_IDLE_TIMEOUT = timedelta(hours=1)
+KEY = "sid"
+PRINCIPAL_KEY = "user_id"
+IDLE_TIMEOUT = timedelta(hours=1)
 
 #: What the session holds before; no act changes it, so it is there until the session ends.
-_BEFORE = {"untouched": 0}
+BEFORE = {"untouched": 0}
 
 _COUNTER = "count"
 #: What the plain write of the counter puts: more than any test counts.
@@ -55,6 +56,7 @@ class Act:
         logs_in: It makes somebody of a visitor.
         counts: It is a block of ``session.atomic``, which counts.
         passes: So much time passes.
+        comes_with_cookie: It is the browser's request; another's has no cookie, and its answer goes elsewhere.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Act:
     logs_in: bool = False
     counts: bool = False
     passes: timedelta | None = None
+    comes_with_cookie: bool = True
 
 
 def _writes(name: str, key: str, value: str) -> Act:
@@ -81,7 +84,7 @@ ACTS = {
         Act("touch", lambda session: session.get("untouched")),
         Act("drop", lambda session: session.configure(drop=True), ends=True, drops=True),
         Act("renew", lambda session: session.configure(renew=True), ends=True),
-        Act("login", lambda session: session.login(7), {_PRINCIPAL_KEY: 7}, ends=True, logs_in=True),
+        Act("login", lambda session: session.login(7), {PRINCIPAL_KEY: 7}, ends=True, logs_in=True),
         Act("sweep", None),
     )
 }
@@ -119,13 +122,20 @@ class Explored(NamedTuple):
     refused: int = 0
 
 
-async def explore(acts: Sequence[Act], make_table: Callable[[FakeClock], AsyncTable], *, idle: bool = True) -> Explored:
+async def explore(
+    acts: Sequence[Act],
+    make_table: Callable[[FakeClock], AsyncTable],
+    *,
+    idle: bool = True,
+    kind: "type[Run] | None" = None,
+) -> Explored:
     """
     Let *acts* meet at a table in every order.
 
     Args:
         make_table: Makes the table of one schedule, or gives the same one each time: each schedule uses ids of its own.
         idle: So much time has passed that each request moves the expiry, if it does nothing else: a step more.
+        kind: What one schedule begins with, and is held to.
 
     Raises:
         AssertionError: An order breaks a promise; the message says which of both.
@@ -133,7 +143,7 @@ async def explore(acts: Sequence[Act], make_table: Callable[[FakeClock], AsyncTa
     schedules = outcomes = lost = refused = 0
     todo: list[tuple[int, ...]] = [()]
     while todo:
-        run = _Run(acts, FakeClock(), make_table, idle)
+        run = (kind or Run)(acts, FakeClock(), make_table, idle)
         todo += await run.follow(todo.pop())
         schedules += 1
         lost += sum(run.lost)
@@ -161,7 +171,7 @@ class _Pass(NamedTuple):
         self.clock.advance(self.by)
 
 
-class _Run:
+class Run:
     """One schedule, from the beginning."""
 
     def __init__(
@@ -174,7 +184,8 @@ class _Run:
         self._store = AsyncTableStore(self._table)
         self._cookie = ""
         self._answers: list[tuple[str, ...]] = []
-        self._trace: list[str] = []
+        #: The steps that were taken: whose, and which.
+        self._trace: list[tuple[int, str]] = []
         self._events: list[list[str]] = [[] for _ in acts]
         #: The acts whose block could not have its key to itself.
         self.refused: list[Act] = []
@@ -206,7 +217,7 @@ class _Run:
                 others += [(*chosen, other) for other in rest]
             chosen.append(first)
             step = waiting[first]
-            self._trace.append(f"{self._acts[first].name}: {type(step).__name__.strip('_').lower()}")
+            self._trace.append((first, type(step).__name__.strip("_").lower()))
             answer = await step.on(self._table)
             try:
                 waiting[first] = requests[first].send(answer)
@@ -222,25 +233,27 @@ class _Run:
     async def check(self, order: Sequence[int]) -> None:
         """Hold the outcome to what is promised, with the responses arriving in this *order*."""
         browser = Browser(clock=self._clock)
-        browser.keep([f"{_KEY}={self._cookie}; path=/"])
+        browser.keep([f"{KEY}={self._cookie}; path=/"])
         for number in order:
-            browser.keep(self._answers[number])
-        now = await self._data(browser.get(_KEY))
+            if self._acts[number].comes_with_cookie:
+                browser.keep(self._answers[number])
+        now = await self._data(browser.get(KEY))
         old = await self._data(self._cookie)
-        broken = self._broken(now, old)
+        broken = await self._broken(now, old)
         if broken:
+            taken = "; ".join(f"{self._acts[number].name}: {step}" for number, step in self._trace)
             arrived = ", ".join(self._acts[number].name for number in order)
-            msg = f"{broken}\n  at the table: {'; '.join(self._trace)}\n  at the browser: {arrived}"
+            msg = f"{broken}\n  at the table: {taken}\n  at the browser: {arrived}"
             raise AssertionError(msg)
 
-    def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
+    async def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
         """Return which promise is broken; *now* is what the browser's cookie opens, *old* what its first one does."""
-        if old and _PRINCIPAL_KEY in old:
+        if old and PRINCIPAL_KEY in old and any(act.logs_in for act in self._acts):
             return "an id from before the login reaches a session that is logged in"
         if any("dropped" in events for events in self._events):
             if not any(act.drops for act in self._acts):
                 return "the session was dropped, and nobody asked for it"
-            back = any(data and data.keys() & _BEFORE.keys() for data in (now, old))
+            back = any(data and data.keys() & BEFORE.keys() for data in (now, old))
             return "what was dropped came back" if back else ""
         if not any(act.ends for act in self._acts) and any(self.lost):
             return "a write was given up, though the session lives"
@@ -251,8 +264,8 @@ class _Run:
         if any(act.logs_in and "created" in events for act, events in zip(self._acts, self._events, strict=True)):
             # A login with the cookie of a session renewed meanwhile begins one of its own, and the browser ends up
             # with either: of all that was changed, only the login itself is then sure to be in both, if both are one.
-            promised &= {_PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
-        elif not now.items() >= _BEFORE.items():
+            promised &= {PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
+        elif not now.items() >= BEFORE.items():
             return "what nobody changed is gone"
         if "created" not in (name for events in self._events for name in events):
             broken = self._miscounted(now.get(_COUNTER, 0))
@@ -274,12 +287,17 @@ class _Run:
 
     async def _begin_session(self) -> str:
         """Let a visitor come, and some time pass, if the next request is to move the expiry."""
-        now = self._clock()
-        draft = Draft(_BEFORE, Changes(_BEFORE), now, now + _IDLE_TIMEOUT, now)
-        stored = await self._store.put(None, draft, key=_KEY)
-        assert stored is not None
+        cookie = await self._put(BEFORE)
         if self._idle:
-            self._clock.advance(_IDLE_TIMEOUT / 2)
+            self._clock.advance(IDLE_TIMEOUT / 2)
+        return cookie
+
+    async def _put(self, data: Mapping[str, Any], principal: str | None = None) -> str:
+        """Begin a session that holds *data*, and return its cookie."""
+        now = self._clock()
+        draft = Draft(dict(data), Changes(data), now, now + IDLE_TIMEOUT, now, principal)
+        stored = await self._store.put(None, draft, key=KEY)
+        assert stored is not None
         return stored.cookie
 
     def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
@@ -288,41 +306,45 @@ class _Run:
             yield _Sweep() if act.passes is None else _Pass(self._clock, act.passes)
             return ()
         policy = Policy(
-            attributes=CookieAttributes(_KEY),
+            attributes=CookieAttributes(KEY),
             emit=lambda name, reason, log_id: events.append(name),
-            idle_timeout=_IDLE_TIMEOUT,
-            principal_key=_PRINCIPAL_KEY,
+            idle_timeout=IDLE_TIMEOUT,
+            principal_key=PRINCIPAL_KEY,
         )
-        cookies, steps = (self._cookie,), self._store.steps
-        fetched = yield from _at_the_table(fetch(cookies, policy, now=self._clock()), steps)
+        cookies, steps = (self._cookie,) if act.comes_with_cookie else (), self._store.steps
+        fetched = yield from at_the_table(fetch(cookies, policy, now=self._clock()), steps)
         session = Session(cookies, policy=policy)
         session.use(lambda cookies: fetched)
+        yield from self._handle(act, session, policy)
+        told = yield from at_the_table(commit(session, policy, now=self._clock()), steps)
+        return tuple(map(str, told.cookies))
+
+    def _handle(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
+        assert act.handle is not None
         if act.counts:
             yield from self._in_a_block(act, session, policy)
         else:
             act.handle(session)
-        told = yield from _at_the_table(commit(session, policy, now=self._clock()), steps)
-        return tuple(map(str, told.cookies))
 
     def _in_a_block(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
         assert act.handle is not None
         steps = self._store.steps
         entered = enter(session, policy, _COUNTER, timeout=_LONG, now=self._clock())
-        block = yield from _at_the_table(entered, steps)
+        block = yield from at_the_table(entered, steps)
         act.handle(session)
         try:
-            yield from _at_the_table(leave(session, policy, block, now=self._clock()), steps)
+            yield from at_the_table(leave(session, policy, block, now=self._clock()), steps)
         except ContentionError:
             self.refused.append(act)
         session.end_block(block)
-        yield from _at_the_table(release(block), steps)
+        yield from at_the_table(release(block), steps)
 
     async def _data(self, cookie: str | None) -> dict[str, Any] | None:
-        stored = await self._store.get(cookie or "", key=_KEY)
+        stored = await self._store.get(cookie or "", key=KEY)
         return stored.data if isinstance(stored, Stored) else None
 
 
-def _at_the_table(lifecycle: Steps[R], steps: TableSteps) -> Steps[R]:
+def at_the_table(lifecycle: Steps[R], steps: TableSteps) -> Steps[R]:
     """Return *lifecycle* with each step that a store takes in place of it as the table's own."""
     answer: Any = None
     while True:

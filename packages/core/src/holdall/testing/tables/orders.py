@@ -9,6 +9,7 @@ import pytest
 from holdall.tables import AsyncTable
 from holdall.testing.clock import FakeClock
 from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, explore
+from holdall.testing.revocations import OWNERS_ACTS, REVOCATIONS, RevocationRun
 from holdall.testing.suite import Suite
 
 __all__ = ["InterleavingConformance"]
@@ -65,6 +66,40 @@ class InterleavingConformance(Suite, sealed=True):
         explored = runner.run(explore([ACTS[name] for name in names], make_table))
 
         record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
+        assert explored.schedules > 5
+
+    @pytest.mark.parametrize("name", OWNERS_ACTS)
+    @pytest.mark.parametrize("revocation", REVOCATIONS)
+    def test_who_ends_sessions_ends_those_that_are_there_and_no_others_in_every_order(
+        self,
+        revocation: str,
+        name: str,
+        make_table: MakeTable,
+        runner: asyncio.Runner,
+        record_testsuite_property: Callable[[str, object], None],
+    ) -> None:
+        acts = [REVOCATIONS[revocation], OWNERS_ACTS[name]]
+
+        explored = runner.run(explore(acts, make_table, kind=RevocationRun))
+
+        record_testsuite_property(f"schedules of {revocation} + {name}", explored.schedules)
+        assert explored.schedules > 1
+
+    @pytest.mark.parametrize("revocation", REVOCATIONS)
+    def test_who_ends_sessions_reaches_one_that_two_requests_renew_in_every_order(
+        self,
+        revocation: str,
+        make_table: MakeTable,
+        runner: asyncio.Runner,
+        record_testsuite_property: Callable[[str, object], None],
+    ) -> None:
+        if not self.triples:
+            pytest.skip("three requests at this table would take too long")
+        acts = [REVOCATIONS[revocation], OWNERS_ACTS["renew"], OWNERS_ACTS["renew"]]
+
+        explored = runner.run(explore(acts, make_table, idle=False, kind=RevocationRun))
+
+        record_testsuite_property(f"schedules of {revocation} + renew + renew", explored.schedules)
         assert explored.schedules > 5
 
     @pytest.mark.parametrize("name", [*ACTS, *ATOMIC_ACTS])

@@ -1,0 +1,164 @@
+"""
+Sessions that are ended from outside while requests use them: what ``explore`` sets against each other besides.
+
+A principal has the browser's session and another one elsewhere; somebody else has a third. Whoever ends sessions ends
+those that were there before, wherever they have been renewed to, and leaves alone what is spared, what comes later and
+what is somebody else's.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from holdall.policy import Policy
+from holdall.session import Session
+from holdall.steps import Steps
+from holdall.stores import revocation
+from holdall.stores.table import digest_of
+from holdall.testing.browser import Browser
+from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, PRINCIPAL_KEY, Act, Run
+from holdall.testing.tables.rows import SECOND, new_principal
+
+__all__ = ["OWNERS_ACTS", "REVOCATIONS", "RevocationRun"]
+
+
+class Ends(Enum):
+    """Which sessions somebody ends."""
+
+    THEIRS = "all of the principal"
+    OTHERS = "all of the principal but the browser's"
+    ALL = "everybody's"
+
+
+@dataclass(frozen=True)
+class OwnersAct(Act):
+    """What a request does that knows whose the session is."""
+
+    ends_sessions: Ends | None = None
+    logs_in_another: bool = False
+
+
+def _nothing(session: Session) -> None:
+    """Leave it to the run, which knows who they are."""
+
+
+#: Those that end sessions from outside.
+REVOCATIONS = {
+    act.name: act
+    for act in (
+        OwnersAct("revoke", None, ends_sessions=Ends.THEIRS),
+        OwnersAct("revoke the others", _nothing, ends_sessions=Ends.OTHERS),
+        OwnersAct("revoke all", None, ends_sessions=Ends.ALL),
+    )
+}
+
+#: Those that they are set against.
+OWNERS_ACTS = {
+    **{name: ACTS[name] for name in ("write", "touch", "renew", "drop")},
+    **{
+        act.name: act
+        for act in (
+            OwnersAct("log in elsewhere", _nothing, comes_with_cookie=False),
+            OwnersAct("log in as another", _nothing, ends=True, logs_in=True, logs_in_another=True),
+        )
+    },
+    **REVOCATIONS,
+}
+
+
+class RevocationRun(Run):
+    """One schedule, among sessions of two principals."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._principal, self._another, self._stranger = new_principal(), new_principal(), new_principal()
+        self._elsewhere = self._strangers = ""
+        self._others_end = False
+
+    async def _begin_session(self) -> str:
+        if self._ends(Ends.ALL):
+            # What other schedules have left would take steps of its own.
+            while await self._table.clear(self._clock()):
+                pass
+        self._elsewhere = await self._put({PRINCIPAL_KEY: self._principal}, self._principal)
+        self._strangers = await self._put({PRINCIPAL_KEY: self._stranger}, self._stranger)
+        # Rows that began together are listed in any order, and each schedule is to be like the others.
+        self._clock.advance(SECOND)
+        cookie = await self._put({**BEFORE, PRINCIPAL_KEY: self._principal}, self._principal)
+        if self._idle:
+            self._clock.advance(IDLE_TIMEOUT / 2)
+        return cookie
+
+    def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
+        match act:
+            case OwnersAct(ends_sessions=Ends.THEIRS):
+                yield from revocation.revoke(self._principal)
+                return ()
+            case OwnersAct(ends_sessions=Ends.ALL):
+                yield from revocation.revoke_all(self._clock())
+                return ()
+        return (yield from super()._request(act, events))
+
+    def _handle(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
+        match act:
+            case OwnersAct(ends_sessions=Ends.OTHERS):
+                # Who is not logged in any more is not shown the page.
+                if session.principal == self._principal:
+                    self._others_end = True
+                    yield from revocation.revoke(self._principal, spared=digest_of(self._cookie))
+            case OwnersAct(logs_in_another=True):
+                session.login(self._another)
+            case OwnersAct():
+                session.login(self._principal)
+            case _:
+                yield from super()._handle(act, session, policy)
+
+    async def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
+        theirs, everybodys = self._ends(Ends.THEIRS), self._ends(Ends.ALL)
+        if await self._is_alive(self._strangers) is everybodys:
+            return f"a stranger's session {'lives on' if everybodys else 'has ended'}"
+        if await self._is_alive(self._elsewhere) is (theirs or everybodys or self._others_end):
+            return "of the principal's other session the wrong thing has become"
+        broken = await self._broken_login()
+        if broken:
+            return broken
+        if not (theirs or everybodys):
+            return await super()._broken(now, old)
+        own = [number for number, act in enumerate(self._acts) if act.comes_with_cookie and not act.logs_in]
+        for cookie in (self._cookie, *map(self._cookie_of, own)):
+            if await self._is_alive(cookie):
+                return "the session of a request lives on"
+        return ""
+
+    async def _broken_login(self) -> str:
+        """Return what is wrong with a login: one from before has ended, one that comes later stands."""
+        looked, cleared = self._times("find"), self._times("clear")
+        for number, act in enumerate(self._acts):
+            if not isinstance(act, OwnersAct) or act.ends_sessions is not None:
+                continue
+            came = max(at for at, taken in enumerate(self._trace) if taken == (number, "insert"))
+            alive = await self._is_alive(self._cookie_of(number))
+            reached = not act.logs_in_another and any(came < at for at in looked)
+            if alive and (reached or any(came < at for at in cleared)):
+                return "a login from before lives on"
+            if not alive and not (reached or cleared):
+                return "a login has ended that nobody was to end"
+        return ""
+
+    def _times(self, step: str) -> list[int]:
+        """Return when each of those who end sessions did this for the first time."""
+        numbers = {whose for whose, taken in self._trace if taken == step}
+        return [self._trace.index((number, step)) for number in numbers]
+
+    def _cookie_of(self, number: int) -> str:
+        """Return the cookie that an act's answer has brought, or ``""``."""
+        browser = Browser(clock=self._clock)
+        browser.keep(self._answers[number])
+        return browser.get(KEY) or ""
+
+    async def _is_alive(self, cookie: str) -> bool:
+        """Return whether it is a session of somebody's, and not one that has begun since."""
+        return PRINCIPAL_KEY in (await self._data(cookie) or {})
+
+    def _ends(self, which: Ends) -> bool:
+        return any(isinstance(act, OwnersAct) and act.ends_sessions is which for act in self._acts)
