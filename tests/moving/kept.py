@@ -6,7 +6,7 @@ from typing import Any
 from holdall.clock import Clock
 from holdall.sources import Entry, Refused
 
-__all__ = ["AsyncKept", "Kept", "OLD_COOKIE"]
+__all__ = ["OLD_COOKIE", "AsyncKept", "Kept"]
 
 OLD_COOKIE = "old-0123456789abcdef"
 

@@ -6,8 +6,9 @@ one of them at a time, and does so again from the beginning for each order there
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import MemoryTable, Session, TableStore
@@ -37,7 +38,7 @@ class Act(NamedTuple):
 
     name: str
     handle: Callable[[Session], object]
-    puts: dict[str, Any] = {}
+    puts: Mapping[str, Any] = MappingProxyType({})
     status: int = 200
 
 
@@ -68,6 +69,7 @@ class Outcome(NamedTuple):
         events: What was told, by request.
         order: The requests in the order in which they were answered, which is that in which the browser hears of it.
         live: How many sessions the table holds.
+        is_new: The browser has another cookie than the old one, or none.
         browser: What the browser's cookie then opens.
         old: What the old cookie then opens.
         is_left: The source still has something.
@@ -77,6 +79,7 @@ class Outcome(NamedTuple):
     events: tuple[tuple[str, ...], ...]
     order: tuple[int, ...]
     live: int
+    is_new: bool
     browser: dict[str, Any] | None
     old: dict[str, Any] | None
     is_left: bool
@@ -90,7 +93,7 @@ def orders(names: Sequence[str], *, at_most: int | None = None) -> Iterator[Outc
     Args:
         at_most: Take so many orders by chance where there are more.
     """
-    chance = random.Random(" ".join(names))  # noqa: S311  # the same orders each time
+    chance = random.Random(" ".join(names))  # the same orders each time
     todo: list[tuple[int, ...]] = [()]
     done = 0
     while todo and (at_most is None or done < at_most):
@@ -159,6 +162,7 @@ class _Run:
             tuple(map(tuple, self._events)),
             tuple(number for number, _ in self._answers),
             sum(self._is_live(digest) for digest in self._inserted),
+            browser.get(KEY) != self._cookie,
             self._opens(browser.get(KEY)),
             self._opens(self._cookie),
             bool(self._source.entries),

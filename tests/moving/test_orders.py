@@ -18,7 +18,7 @@ _RENEWS = {"login", "renew"}
 def test_two_requests_with_the_old_cookie_keep_every_promise_in_every_order(names: tuple[str, ...]) -> None:
     outcomes = [broken(names, outcome) for outcome in orders(names)]
 
-    assert len(outcomes) > 100
+    assert len(outcomes) > 30
     assert not any(outcomes), next(filter(None, outcomes))
 
 
@@ -55,6 +55,8 @@ def _fault(names: tuple[str, ...], outcome: Outcome) -> str:
         return "a write was given up, though the session lives"
     if outcome.browser is None:
         return "the visitor has lost the session"
+    if not outcome.is_new and {*names} != {"fail"}:
+        return "the browser has only the old cookie"
     if began:
         return "" if "login" not in names or "user_id" in outcome.browser or "renew" in names else "a login is lost"
     if not outcome.browser.items() >= BEFORE.items():

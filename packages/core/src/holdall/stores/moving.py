@@ -102,9 +102,6 @@ class MovingSteps(TableSteps):
         now = self.clock()
         if not sources or now >= self.until:
             return found
-        pointed = yield from self._pointed(cookie, key)
-        if pointed is not None:
-            return pointed
         for source in sources:
             entry: Entry | Refused | None = yield ReadEntry(source, cookie)
             if isinstance(entry, Entry):
@@ -116,7 +113,7 @@ class MovingSteps(TableSteps):
                 case Entry(data, expires, created):
                     begun, log_id = created or now, log_id_of(cookie)
                     return Stored(cookie, data, begun, expires, log_id, origin=source.name, elsewhere=True)
-        # It may have been moved since we looked.
+        # Only now: it is moved before it goes there.
         return (yield from self._pointed(cookie, key)) or found
 
     def move(self, stored: Stored, draft: Draft, *, key: str) -> Steps[Stored | Missing]:

@@ -1,0 +1,120 @@
+"""The sessions that the project has kept with one of Django's own engines, read by that engine."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+
+from holdall import ConfigurationError, StoreError
+from holdall.sources import Entry, Refused
+from holdall.tables import Form
+
+__all__ = ["EngineSource"]
+
+R = TypeVar("R")
+
+_KEY_LENGTH = 32
+
+
+class EngineSource:
+    """
+    A source for ``move_from``: the sessions of the engine that was ``SESSION_ENGINE`` before.
+
+    The engine does the reading, with the project's settings, so that whatever it could read is found. What a cache
+    holds was pickled by Django's cache as a rule, which unpickles it as it does all that the project keeps there.
+
+    Args:
+        engine: ``"db"``, ``"cached_db"`` or ``"cache"``, or the dotted path of another's module.
+
+    Raises:
+        ConfigurationError: There is no such engine, or its application is not installed.
+    """
+
+    name = "django"
+
+    def __init__(self, engine: str = "db") -> None:
+        self._engine = engine if "." in engine else f"django.contrib.sessions.backends.{engine}"
+
+    def opened(self, form: Form) -> "EngineSource | _AsyncEngineSource":
+        """Return it as a store of this *form* takes it."""
+        if apps.ready:
+            self._check()
+        return self if form == "sync" else _AsyncEngineSource(self)
+
+    def matches(self, cookie: str) -> bool:
+        return len(cookie) == _KEY_LENGTH and set(cookie) <= _CHARACTERS
+
+    async def in_thread(self, call: Callable[[], Any]) -> Any:
+        """Make a *call* in the thread where Django keeps this request's connections, and await it."""
+        return await sync_to_async(call)()
+
+    def read(self, cookie: str) -> Entry | Refused | None:
+        return self._by_engine(self._read, cookie)
+
+    def delete(self, cookie: str) -> None:
+        self._by_engine(lambda store: store.delete(cookie), cookie)
+
+    def _by_engine(self, do: Callable[[Any], R], cookie: str) -> R:
+        store = self._check()(cookie)
+        try:
+            return do(store)
+        except Exception as exc:
+            # That of a database, or of a cache. Its words may hold an address.
+            msg = f"the engine {self._engine} failed: {type(exc).__name__}."
+            raise StoreError(msg) from exc
+
+    @staticmethod
+    def _read(store: Any) -> Entry | Refused | None:
+        if "pickle" in store.serializer.__qualname__.lower():
+            return Refused("pickle")
+        data = dict(store.items())
+        if not data:
+            return None
+        # A cache does not say how long it keeps a session; it is never longer than one that is saved now.
+        expires = store.get_expiry_date()
+        if hasattr(store, "model"):
+            rows = store.model.objects.filter(session_key=store.session_key)
+            expires = rows.values_list("expire_date", flat=True).first() or expires
+        return Entry(data, _in_utc(expires))
+
+    def _check(self) -> Any:
+        """Return the engine's class."""
+        try:
+            found = import_module(self._engine).SessionStore
+        except (ImportError, AttributeError):
+            msg = f"EngineSource({self._engine!r}) names no session engine of Django's: 'db', 'cached_db' or 'cache'."
+            raise ConfigurationError(msg) from None
+        if hasattr(found, "get_model_class") and not apps.is_installed("django.contrib.sessions"):
+            msg = "EngineSource reads the rows of 'django.contrib.sessions': leave that in INSTALLED_APPS for as long."
+            raise ConfigurationError(msg)
+        return found
+
+
+_CHARACTERS = frozenset(VALID_KEY_CHARS)
+
+
+class _AsyncEngineSource:
+    """The same, awaited."""
+
+    name = EngineSource.name
+
+    def __init__(self, source: EngineSource) -> None:
+        self._source = source
+        self.matches = source.matches
+
+    async def read(self, cookie: str) -> Entry | Refused | None:
+        found: Entry | Refused | None = await self._source.in_thread(partial(self._source.read, cookie))
+        return found
+
+    async def delete(self, cookie: str) -> None:
+        await self._source.in_thread(partial(self._source.delete, cookie))
+
+
+def _in_utc(expires: datetime) -> datetime:
+    # Naive where USE_TZ is off, and then local.
+    return expires.astimezone(UTC)

@@ -1,0 +1,530 @@
+"""Sessions that a table store finds in a source, and moves into its table once."""
+
+import asyncio
+import hashlib
+import logging
+import pickle
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    Event,
+    MemoryTable,
+    Sessions,
+    StoreError,
+    TableStore,
+)
+from holdall.sources import Entry, Refused
+from holdall.stores import Changes, Draft, Missing, Stored
+from holdall.tables import Row
+from holdall.testing import FakeClock, as_async
+from moving.kept import OLD_COOKIE, AsyncKept, Kept
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def kept(clock: FakeClock) -> Kept:
+    return Kept(clock)
+
+
+@pytest.fixture
+def table(clock: FakeClock) -> MemoryTable:
+    return MemoryTable(clock=clock)
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture(params=["sync", "async"])
+def sessions(
+    request: pytest.FixtureRequest, table: MemoryTable, kept: Kept, clock: FakeClock, events: list[Event]
+) -> Sessions:
+    """Sessions over a store of either form; one that is awaited gets a face that is not, so that the tests are one."""
+    if request.param == "sync":
+        store: Any = TableStore(table, sealed=True, move_from=[kept], clock=clock)
+    else:
+        awaited = AsyncTableStore(as_async(table), sealed=True, move_from=[AsyncKept(kept)], clock=clock)
+        store = NotAwaited(awaited)
+    return Sessions(store, key="sid", clock=clock, principal_key="user_id", on_event=events.append)
+
+
+class NotAwaited:
+    """A store that is awaited, called by who can't wait."""
+
+    def __init__(self, store: AsyncTableStore) -> None:
+        self._store = store
+        self.check = store.check
+
+    def get(self, *args: Any, **options: Any) -> Any:
+        return asyncio.run(self._store.get(*args, **options))
+
+    def move(self, *args: Any, **options: Any) -> Any:
+        return asyncio.run(self._store.move(*args, **options))
+
+    def put(self, *args: Any, **options: Any) -> Any:
+        return asyncio.run(self._store.put(*args, **options))
+
+    def delete(self, *args: Any, **options: Any) -> Any:
+        return asyncio.run(self._store.delete(*args, **options))
+
+
+@pytest.fixture
+def visitor(visit: Callable[[Sessions], Any], sessions: Sessions) -> Any:
+    return visit(sessions)
+
+
+def come(visitor: Any, cookie: str = OLD_COOKIE) -> None:
+    """Let the visitor's browser hold what the other library has set."""
+    visitor.browser.keep([f"sid={cookie}; path=/"])
+
+
+def test_a_session_is_found_under_its_old_cookie_and_has_a_new_one_from_then_on(visitor: Any, kept: Kept) -> None:
+    come(visitor, kept.put({"user_id": 7, "cart": ["apples"]}))
+
+    assert visitor.look() == {"user_id": 7, "cart": ["apples"]}
+    new = visitor.browser["sid"]
+    assert new != OLD_COOKIE
+    assert visitor.look() == {"user_id": 7, "cart": ["apples"]}
+    assert visitor.set_cookies == []
+    assert visitor.browser["sid"] == new
+
+
+def test_it_is_removed_where_it_was(visitor: Any, kept: Kept) -> None:
+    come(visitor, kept.put({"cart": 1}))
+
+    visitor.look()
+
+    assert kept.entries == {}
+
+
+def test_a_request_that_does_not_touch_the_session_moves_nothing(sessions: Sessions, kept: Kept) -> None:
+    sessions.commit(sessions.fetch(f"sid={kept.put({'cart': 1})}"))
+
+    assert kept.entries.keys() == {OLD_COOKIE}
+    assert kept.asked == []
+
+
+def test_what_the_first_request_changes_is_saved(visitor: Any, kept: Kept) -> None:
+    come(visitor, kept.put({"cart": 1}))
+
+    with visitor.request() as session:
+        session["cart"] += 1
+
+    assert visitor.look() == {"cart": 2}
+
+
+def test_it_is_in_the_index_of_its_principal(sessions: Sessions, visitor: Any, table: MemoryTable, kept: Kept) -> None:
+    come(visitor, kept.put({"user_id": 7}))
+
+    visitor.look()
+
+    (listed,) = table.find("7")
+    assert listed.digest == hashlib.sha256(visitor.browser["sid"].encode()).digest()
+
+
+def test_what_another_server_of_the_old_application_saves_once_more_is_not_found_again(
+    visitor: Any, sessions: Sessions, kept: Kept, table: MemoryTable
+) -> None:
+    come(visitor, kept.put({"cart": 1}))
+    with visitor.request() as session:
+        session["cart"] = 2
+    kept.put({"cart": 1})
+
+    assert sessions.resume(OLD_COOKIE) == {"cart": 2}
+    assert kept.entries == {}
+    with visitor.request() as session:
+        session.logout()
+    kept.put({"cart": 1})
+    assert sessions.resume(OLD_COOKIE) == {}
+    assert kept.entries == {}
+
+
+def test_whoever_was_logged_in_can_log_out(visitor: Any, kept: Kept) -> None:
+    come(visitor, kept.put({"user_id": 7}))
+
+    with visitor.request() as session:
+        session.logout()
+
+    assert "sid" not in visitor.browser
+    come(visitor)
+    assert visitor.look() == {}
+
+
+def test_a_login_takes_the_data_along_and_the_old_cookie_does_not_lead_to_it(
+    visitor: Any, kept: Kept, clock: FakeClock
+) -> None:
+    come(visitor, kept.put({"cart": 1}))
+    with visitor.request() as session:
+        session.login(7)
+    assert visitor.look() == {"cart": 1, "user_id": 7}
+
+    for later in (timedelta(), 2 * timedelta(minutes=1)):
+        clock.advance(later)
+        come(visitor)
+        assert visitor.look() == {}
+
+
+def test_late_with_the_old_cookie_after_a_renewal_no_cookie_is_sent_and_a_logout_holds(
+    sessions: Sessions, visitor: Any, kept: Kept
+) -> None:
+    come(visitor, kept.put({"cart": 1}))
+    with visitor.request() as session:
+        session.configure(renew=True)
+    renewed = visitor.browser["sid"]
+
+    late = sessions.fetch(f"sid={OLD_COOKIE}")
+    late["cart"] = 2
+    assert sessions.commit(late).cookies == ()
+    assert sessions.resume(renewed) == {"cart": 1}
+
+    leaving = sessions.fetch(f"sid={OLD_COOKIE}")
+    leaving.logout()
+    sessions.commit(leaving)
+    assert sessions.resume(renewed) == {}
+
+
+def test_a_response_that_never_came_loses_nobody(visitor: Any, sessions: Sessions, kept: Kept) -> None:
+    come(visitor, kept.put({"cart": 1}))
+    with visitor.request(status=500) as session:
+        assert session["cart"] == 1
+    assert visitor.set_cookies == []
+
+    assert visitor.look() == {"cart": 1}
+    assert visitor.browser["sid"] != OLD_COOKIE
+    come(visitor)
+    with visitor.request() as session:
+        session["cart"] += 1
+    assert visitor.look() == {"cart": 2}
+
+
+def test_where_the_old_cookie_stays_beside_the_new_one_that_is_not_sent_again(
+    visitor: Any, sessions: Sessions, kept: Kept, events: list[Event]
+) -> None:
+    come(visitor, kept.put({"cart": 1}))
+    visitor.look()
+    new = visitor.browser["sid"]
+
+    for header in (f"sid={OLD_COOKIE}; sid={new}", f"sid={new}; sid={OLD_COOKIE}"):
+        session = sessions.fetch(header)
+        assert session == {"cart": 1}
+        assert sessions.commit(session).cookies == ()
+
+
+def test_each_request_with_the_old_cookie_is_counted(visitor: Any, kept: Kept, events: list[Event]) -> None:
+    come(visitor, kept.put({"cart": 1}))
+    for _ in range(2):
+        visitor.look()
+        come(visitor)
+    with visitor.request() as session:
+        log_id = session.log_id
+
+    assert events == [
+        Event("former", "sid", "kept", log_id),
+        Event("former", "sid", "moved", log_id),
+        Event("former", "sid", "moved", log_id),
+    ]
+
+
+# Its life.
+
+
+def test_it_lives_no_longer_than_there_until_it_is_used_here(sessions: Sessions, kept: Kept, clock: FakeClock) -> None:
+    session = sessions.fetch(f"sid={kept.put({'cart': 1}, lives=2 * DAY)}")
+
+    assert session.expires == clock() + 2 * DAY
+    assert session.created == clock()
+
+    cookie = sessions.commit(session).cookie or ""
+    assert sessions.resume(cookie).expires == clock() + 7 * DAY
+
+
+def test_it_lives_no_longer_than_all_others_do(sessions: Sessions, visitor: Any, kept: Kept, clock: FakeClock) -> None:
+    come(visitor, kept.put({"cart": 1}, lives=90 * DAY))
+
+    with visitor.request() as session:
+        assert session.expires == clock() + 7 * DAY
+    assert len(visitor.set_cookies) == 1
+
+
+def test_where_its_beginning_is_known_the_absolute_limit_counts_from_there(
+    sessions: Sessions, kept: Kept, clock: FakeClock, events: list[Event]
+) -> None:
+    kept.entries["old-1"] = Entry({"cart": 1}, clock() + 90 * DAY, clock() - 29 * DAY)
+    kept.entries["old-2"] = Entry({"cart": 1}, clock() + 90 * DAY, clock() - 30 * DAY)
+
+    assert sessions.fetch("sid=old-1").expires == clock() + DAY
+    assert sessions.fetch("sid=old-2") == {}
+    assert [(event.name, event.reason) for event in events] == [("former", "kept"), ("expired", "expired")]
+    assert kept.entries.keys() == {"old-2"}
+
+
+@pytest.mark.parametrize("entry", [Entry({}, datetime(2100, 1, 1, tzinfo=UTC)), Entry({"cart": 1}, FakeClock()())])
+def test_what_is_empty_or_over_is_no_session(
+    sessions: Sessions, kept: Kept, events: list[Event], table: MemoryTable, entry: Entry
+) -> None:
+    kept.entries[OLD_COOKIE] = entry
+
+    assert sessions.fetch(f"sid={OLD_COOKIE}").is_new
+    assert [(event.name, event.reason) for event in events] == [("rejected", "malformed")]
+    assert len(table) == 0
+
+
+def test_the_old_cookie_leads_here_as_long_as_it_would_have_there(
+    visitor: Any, kept: Kept, sessions: Sessions, clock: FakeClock
+) -> None:
+    come(visitor, kept.put({"cart": 1}, lives=HOUR))
+    visitor.look()
+
+    clock.advance(HOUR)
+    assert sessions.resume(OLD_COOKIE) == {"cart": 1}
+    clock.advance(timedelta(seconds=1))
+    assert sessions.resume(OLD_COOKIE) == {}
+    assert visitor.look() == {"cart": 1}
+
+
+def test_from_a_set_time_on_nobody_is_asked(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
+    store = TableStore(table, move_from=[kept], until=clock() + HOUR, clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock)
+    kept.put({"cart": 1}), kept.put({"cart": 2}, cookie="old-2")
+
+    assert sessions.resume(OLD_COOKIE) == {"cart": 1}
+    clock.advance(HOUR)
+    assert [sessions.resume(cookie) for cookie in (OLD_COOKIE, "old-2")] == [{}, {}]
+    assert kept.asked == [OLD_COOKIE]
+
+
+# What is refused.
+
+
+def test_what_cannot_be_kept_as_it_is_is_refused_by_name(
+    sessions: Sessions, kept: Kept, events: list[Event], table: MemoryTable
+) -> None:
+    kept.put({"cart": 1, "prices": [1.5, object()]})
+
+    assert sessions.fetch(f"sid={OLD_COOKIE}").is_new
+
+    (event,) = events
+    assert (event.name, event.reason.partition(":")[0]) == ("rejected", "session['prices'][1] cannot be stored")
+    assert kept.entries.keys() == {OLD_COOKIE}
+    assert len(table) == 0
+
+
+def test_a_source_that_refuses_says_why(sessions: Sessions, kept: Kept, events: list[Event]) -> None:
+    kept.entries[OLD_COOKIE] = Refused("pickle")
+
+    assert sessions.fetch(f"sid={OLD_COOKIE}").is_new
+    assert events == [Event("rejected", "sid", "pickle", "")]
+    assert kept.entries.keys() == {OLD_COOKIE}
+
+
+@pytest.mark.parametrize("cookie", ["new-1", "A" * 43, "old-é", "old-\udce9"])
+def test_a_cookie_that_no_source_knows_asks_none(sessions: Sessions, kept: Kept, cookie: str) -> None:
+    assert sessions.resume(cookie) == {}
+    assert kept.asked == []
+
+
+def test_the_sources_are_asked_in_their_order_and_one_that_refuses_leaves_it_to_the_next(
+    table: MemoryTable, clock: FakeClock
+) -> None:
+    first, second, third = (Kept(clock) for _ in range(3))
+    first.entries[OLD_COOKIE] = Refused("pickle")
+    second.put({"cart": 2}), third.put({"cart": 3})
+    sessions = Sessions(TableStore(table, move_from=[first, second, third], clock=clock), key="sid", clock=clock)
+
+    assert sessions.resume(OLD_COOKIE) == {"cart": 2}
+    # It stands in none of them any more, so that it cannot come back from another.
+    assert first.entries == second.entries == third.entries == {}
+
+
+# What the table sees, and what breaks off.
+
+
+class Watched(MemoryTable):
+    """Remembers what it was given."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
+        self.given: list[tuple[bytes, Row]] = []
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self.given.append((digest, row))
+        return super().insert(digest, row)
+
+
+def test_the_table_sees_neither_the_old_cookie_nor_the_new(kept: Kept, clock: FakeClock) -> None:
+    table = Watched(clock)
+    sessions = Sessions(TableStore(table, sealed=True, move_from=[kept], clock=clock), key="sid", clock=clock)
+
+    new = _moved(sessions, kept.put({"note": "private"}))
+
+    seen = pickle.dumps(table.given)
+    assert len(table.given) == 2
+    assert not any(secret in seen for secret in (OLD_COOKIE.encode(), new.encode(), b"private"))
+    assert hashlib.sha256(OLD_COOKIE.encode()).digest() not in seen
+
+
+def _moved(sessions: Sessions, cookie: str) -> str:
+    session = sessions.fetch(f"sid={cookie}")
+    session.get("cart")
+    return sessions.commit(session).cookie or ""
+
+
+class BrokenOffError(Exception):
+    """The process has ended."""
+
+
+@pytest.mark.parametrize("taken", range(6))
+def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
+    table: MemoryTable, kept: Kept, clock: FakeClock, taken: int
+) -> None:
+    store = TableStore(table, move_from=[kept], clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock)
+    kept.put({"cart": 1})
+    left = iter(range(taken))
+
+    def step(do: Callable[[], Any]) -> Any:
+        if next(left, None) is None:
+            raise BrokenOffError
+        return do()
+
+    steps = store.steps.get(OLD_COOKIE, key="sid")
+    try:
+        found = _take(steps, table, step)
+        draft = _draft_of(found, clock())
+        _take(store.steps.move(found, draft, key="sid"), table, step)  # type: ignore[attr-defined]
+    except BrokenOffError:
+        pass
+
+    new = _moved(sessions, OLD_COOKIE)
+    assert sessions.resume(new) == sessions.resume(OLD_COOKIE) == {"cart": 1}
+    assert _moved(sessions, OLD_COOKIE) == new
+    ended = sessions.resume(new)
+    ended.logout()
+    sessions.commit(ended)
+    assert sessions.resume(new) == sessions.resume(OLD_COOKIE) == {}
+
+
+def _take(steps: Any, table: MemoryTable, step: Callable[[Callable[[], Any]], Any]) -> Any:
+    answer = None
+    while True:
+        try:
+            each = steps.send(answer)
+        except StopIteration as done:
+            return done.value
+        answer = step(lambda: each.on(table))  # noqa: B023  # it is called here
+
+
+def _draft_of(found: Stored, now: datetime) -> Draft:
+    return Draft(found.data, Changes({}), found.created, found.expires, now)
+
+
+def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -> None:
+    table = Watched(clock)
+    store = TableStore(table, move_from=[kept], clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock)
+    _moved(sessions, kept.put({"cart": 1}))
+    digest, pointer = table.given[-1]
+
+    other = MemoryTable(clock=clock)
+    other.insert(digest, pointer._replace(data=pointer.data[:-1] + b"\0"))
+
+    assert TableStore(other, move_from=[kept], clock=clock).get(OLD_COOKIE, key="sid") == Missing("unknown")
+
+
+def test_a_source_that_fails_is_an_error_and_no_empty_session(sessions: Sessions, kept: Kept) -> None:
+    def failing(cookie: str) -> None:
+        msg = "it is down"
+        raise StoreError(msg)
+
+    kept.read = failing  # type: ignore[method-assign]  # on purpose
+
+    with pytest.raises(StoreError):
+        sessions.resume(OLD_COOKIE).get("cart")
+
+
+def test_nothing_of_it_shows(
+    kept: Kept, clock: FakeClock, caplog: pytest.LogCaptureFixture, table: MemoryTable
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    store = TableStore(table, move_from=[kept], clock=clock)
+    cookie = kept.put({"note": "private"})
+    found = store.get(cookie, key="sid")
+    steps = [*_all_steps(store, cookie)]
+    entries = [*kept.entries.values()]
+    _moved(Sessions(store, key="sid", clock=clock), cookie)
+
+    shown = repr((found, steps, entries, Missing("renewed", late=True, cookie=cookie))) + caplog.text
+    assert "private" not in shown
+    assert cookie not in shown
+
+
+def _all_steps(store: TableStore, cookie: str) -> Any:
+    steps, answer = store.steps.get(cookie, key="sid"), None
+    try:
+        while True:
+            step = steps.send(answer)
+            yield step
+            answer = step.on(store.table)
+    except StopIteration:
+        return
+
+
+# Being set up.
+
+
+def test_a_source_has_the_form_of_its_store(kept: Kept, table: MemoryTable) -> None:
+    with pytest.raises(ConfigurationError, match="'kept' is awaited: keep the sessions in AsyncTableStore"):
+        TableStore(table, move_from=[AsyncKept(kept)])
+    with pytest.raises(ConfigurationError, match="'kept' is not awaited: keep the sessions in TableStore"):
+        AsyncTableStore(as_async(table), move_from=[kept])
+
+
+def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
+    with pytest.raises(ConfigurationError, match="is not a time with its time zone"):
+        TableStore(table, move_from=[kept], until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
+
+
+@pytest.mark.parametrize("runs", ["in threads", "awaited"])
+def test_by_name_a_table_takes_the_form_that_its_sources_have(kept: Kept, clock: FakeClock, runs: str) -> None:
+    """A source that is not awaited serves an async adapter too."""
+    sessions = Sessions("table", key="sid", table=f"moving {runs}", move_from=[kept], clock=clock)
+    cookie = kept.put({"cart": 1})
+
+    async def request() -> Any:
+        session = await sessions.fetch_async(f"sid={cookie}")
+        assert session == {"cart": 1}
+        return await sessions.commit_async(session)
+
+    headers = asyncio.run(request())
+    assert headers.cookie != cookie
+    assert sessions.waits
+    assert sessions.resume(headers.cookie) == {"cart": 1}
+
+
+def test_without_a_source_a_table_in_memory_is_not_waited_for(clock: FakeClock) -> None:
+    assert not Sessions("table", key="sid", table="moving nothing", move_from=[], clock=clock).waits
+
+
+def test_a_source_says_in_which_threads_it_is_to_be_called(kept: Kept, clock: FakeClock) -> None:
+    called = []
+
+    async def in_thread(call: Callable[[], Any]) -> Any:
+        called.append(call)
+        return call()
+
+    kept.in_thread = in_thread  # type: ignore[attr-defined]  # as a framework's source has it
+    sessions = Sessions("table", key="sid", table="moving in its own threads", move_from=[kept], clock=clock)
+
+    session = asyncio.run(sessions.fetch_async(f"sid={kept.put({'cart': 1})}"))
+
+    assert session == {"cart": 1}
+    assert len(called) == 2
