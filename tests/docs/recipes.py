@@ -1,7 +1,9 @@
 """The applications of a recipe, started as its page says."""
 
+import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +18,7 @@ from holdall.testing import Client, Request, Response
 from servers.processes import Process, free_port
 from servers.web import http_client
 
-_MODULES = {"waitress-serve": "waitress", "uvicorn": "uvicorn"}
+_PROGRAMS = {"waitress-serve": ("-m", "waitress"), "uvicorn": ("-m", "uvicorn"), "python": ()}
 
 
 class Stage(NamedTuple):
@@ -59,24 +61,26 @@ def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Itera
     with ExitStack() as started:
         clients = {}
         for command in stage.commands:
-            words, variables, said = _taken_apart(command)
+            words, variables = _taken_apart(command)
+            said = re.search(r"--port[= ](\d+)", command)
+            if said is None:
+                subprocess.run(words, cwd=folder, env={**os.environ, **environment, **variables}, check=True)
+                continue
             port = free_port()
-            words = [word.replace(said, str(port)) for word in words]
+            words = [word.replace(said[1], str(port)) for word in words]
             process = Process(words, folder, partial(_listens, port), {**environment, **variables})
             process.start()
             started.callback(process.kill)
-            clients[said] = http_client(port)
+            clients[said[1]] = http_client(port)
         yield _front(clients, stage.locations)
 
 
-def _taken_apart(command: str) -> tuple[list[str], dict[str, str], str]:
-    """Return the words of *command*, the variables set before it, and the port that it is to listen on."""
+def _taken_apart(command: str) -> tuple[list[str], dict[str, str]]:
+    """Return the words of *command*, to be run by this Python, and the variables set before it."""
     words = shlex.split(command)
     variables = dict(word.split("=", 1) for word in takewhile(lambda word: re.match(r"[A-Z_]+=", word), words))
     program, *options = words[len(variables) :]
-    port = re.search(r"--port[= ](\d+)", command)
-    assert port is not None, command
-    return [sys.executable, "-m", _MODULES[program], *options], variables, port[1]
+    return [sys.executable, *_PROGRAMS[program], *options], variables
 
 
 def _listens(port: int) -> bool:

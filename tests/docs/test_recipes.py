@@ -24,6 +24,7 @@ MOVES = [
     ("flask.md", "Before", "After"),
     ("flask-to-fastapi.md", "Before", "After"),
     ("django.md", "Before, with `signed_cookies`", "After, with encrypted cookies"),
+    ("django.md", "Before, with `db`", "After, with a table"),
     ("secret.md", "Before", "After, with a new secret"),
     ("secret.md", "Before", "After, with a new salt"),
     ("cookie-name.md", "Before", "After"),
@@ -43,10 +44,11 @@ ENVIRONMENT = {
 def open_shop(tmp_path: Path) -> Any:
     """Run the applications of a stage, and let a browser visit them."""
     folders = (tmp_path / str(number) for number in range(9))
+    files = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "SHOP_SESSIONS": str(tmp_path / "sessions.db")}
 
     @contextmanager
     def open_shop(stage: Stage, browser: Browser) -> Iterator[Browser]:
-        with running(stage, next(folders), ENVIRONMENT) as client:
+        with running(stage, next(folders), {**ENVIRONMENT, **files}) as client:
             yield browser.at(client)
 
     return open_shop
