@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import patch_vary_headers
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
+from holdall.devices import Facts
 from holdall.session import Phase
 from holdall.steps import unbroken
 from holdall_django import endings
@@ -65,7 +66,9 @@ class SessionMiddleware(middleware.SessionMiddleware):
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         endings.begin()
         sessions = configured_sessions()
-        unfetched = sessions.unfetched(_cookies(request), https=request.is_secure(), session_type=DjangoSession)
+        unfetched = sessions.unfetched(
+            _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
+        )
         request.session = session = cast("DjangoSession", unfetched)
         if configuration().fetches:
             try:
@@ -94,7 +97,9 @@ class SessionMiddleware(middleware.SessionMiddleware):
         endings.begin()
         request.session = cast(
             "DjangoSession",
-            configured_sessions().fetch(_cookies(request), https=request.is_secure(), session_type=DjangoSession),
+            configured_sessions().fetch(
+                _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
+            ),
         )
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
@@ -123,6 +128,12 @@ def _cookies(request: HttpRequest) -> str | list[str]:
         return [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
     cookies: str = request.META.get("HTTP_COOKIE", "")
     return cookies
+
+
+def _facts_of(request: HttpRequest) -> Facts:
+    # Not of the request, which holds the session: each would leave a knot for the garbage collector.
+    meta = request.META
+    return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
 
 
 def _count_use(session: DjangoSession) -> None:

@@ -6,7 +6,8 @@ headers when they pass on their way out. What it asks for is decided in the core
 """
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
@@ -115,7 +116,17 @@ class SessionMiddleware:
 
     def _session(self, scope: Scope) -> Session:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-        return self.sessions.unfetched(cookies, https=scope.get("scheme") in ("https", "wss"))
+        # Not of the scope, which holds the session: each request would leave a knot for the garbage collector.
+        facts = partial(_facts, scope["headers"], scope.get("client"))
+        return self.sessions.unfetched(cookies, https=scope.get("scheme") in ("https", "wss"), facts=facts)
+
+
+def _facts(
+    headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int | None] | None
+) -> tuple[str | None, str | None]:
+    """Return the user agent and the address that a request came with."""
+    user_agent = next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), None)
+    return user_agent, client[0] if client else None
 
 
 async def load(sessions: Sessions, session: Session) -> None:

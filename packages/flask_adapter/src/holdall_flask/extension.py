@@ -86,7 +86,9 @@ class _Interface(SessionInterface):
         if sessions is None:
             return None
         cookies = request.environ.get("HTTP_COOKIE", "")
-        session = cast("FlaskSession", sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession))
+        facts = partial(_facts, request)
+        opened = sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession, facts=facts)
+        session = cast("FlaskSession", opened)
         session.sessions = sessions
         # Not found through flask.session at the end: copies of the request's context share that, and end before it.
         setattr(g, _OPENED, session)
@@ -129,6 +131,11 @@ class _Interface(SessionInterface):
         except StoreError:
             # The failure that came first is the one to tell of.
             current_app.logger.exception("A session could not be ended after its request had failed.")
+
+
+def _facts(request: Request) -> tuple[str | None, str | None]:
+    """Return the user agent and the address that *request* came with."""
+    return request.user_agent.string, request.remote_addr
 
 
 def _add(said: ResponseHeaders, response: Response) -> None:

@@ -115,6 +115,7 @@ def _environ(request: Request) -> dict[str, Any]:
         "SERVER_NAME": HOST,
         "SERVER_PORT": "443" if request.https else "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
         "HTTP_HOST": HOST,
         "CONTENT_LENGTH": str(len(request.body)),
         "wsgi.version": (1, 0),

@@ -2,6 +2,7 @@
 
 from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
+from holdall.testing.adapters.devices import DeviceTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
@@ -18,6 +19,7 @@ class AdapterConformance(
     IncomingCookieTests,
     FormerNameTests,
     IdentityTests,
+    DeviceTests,
     AtomicTests,
     FailureTests,
     StreamingTests,
