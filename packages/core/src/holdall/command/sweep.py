@@ -23,11 +23,11 @@ def add(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_url(parser)
-    parser.add_argument("--batch", type=_count, default=1000, metavar="N", help="rows in a portion (%(default)s)")
+    parser.add_argument("--batch", type=_count, default=250, metavar="N", help="rows in a portion (%(default)s)")
     parser.add_argument(
         "--pause",
         type=_seconds,
-        default=0.01,
+        default=0.003,
         metavar="SECONDS",
         help="rest between two portions, for writes that wait (%(default)s)",
     )
