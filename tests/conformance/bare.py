@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
+from holdall.devices import Facts
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
 Headers = list[tuple[str, str]]
@@ -19,11 +20,11 @@ class Adapter:
         self.sessions = sessions
 
     def answer(
-        self, cookies: list[str], https: bool, path: str, payload: bytes
+        self, cookies: list[str], https: bool, path: str, payload: bytes, facts: Facts
     ) -> tuple[int, Headers, Iterator[bytes]]:
         """Return status, headers and the chunks of the body."""
         script = json.loads(payload)
-        session = self.sessions.fetch(self.cookies(cookies), https=https)
+        session = self.sessions.fetch(self.cookies(cookies), https=https, facts=self.facts(facts))
         try:
             try:
                 if path == "/stream":
@@ -45,6 +46,9 @@ class Adapter:
 
     def cookies(self, headers: list[str]) -> list[str]:
         return headers
+
+    def facts(self, facts: Facts) -> Facts | None:
+        return facts
 
     def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
         return self.sessions.commit(session, status=status, streams=streams)
@@ -74,7 +78,8 @@ def mount_wsgi(adapter: Adapter) -> Client:
     def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterator[bytes]:
         cookies = [environ["HTTP_COOKIE"]] if "HTTP_COOKIE" in environ else []
         https, body = environ["wsgi.url_scheme"] == "https", environ["wsgi.input"].read()
-        status, headers, chunks = adapter.answer(cookies, https, environ["PATH_INFO"], body)
+        facts = environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")
+        status, headers, chunks = adapter.answer(cookies, https, environ["PATH_INFO"], body, lambda: facts)
         start_response(f"{status} -", headers)
         return chunks
 
@@ -87,7 +92,9 @@ def mount_asgi(adapter: Adapter) -> Client:
     async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Any]) -> None:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
         body = (await receive())["body"]
-        status, headers, chunks = adapter.answer(cookies, scope["scheme"] == "https", scope["path"], body)
+        https, names = scope["scheme"] == "https", dict(scope["headers"])
+        facts = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
+        status, headers, chunks = adapter.answer(cookies, https, scope["path"], body, lambda: facts)
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         for chunk in chunks:

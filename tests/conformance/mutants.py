@@ -6,6 +6,7 @@ Not collected with the rest: ``test_suites.py`` runs this file and sees to it th
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ import pytest
 from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
 from holdall import AsyncStore, AsyncTable, MemoryTable, ResponseHeaders, Sessions, TableStore
 from holdall.clock import NEVER
+from holdall.devices import Facts
 from holdall.stores import Changes, Draft, Missing, Stored
 from holdall.tables import Listed, Replacement, Row
 from holdall.testing import (
@@ -414,6 +416,19 @@ class ReadsLeniently(Adapter):
         return [header.replace('"', "") for header in headers]
 
 
+class AsksNobody(Adapter):
+    def facts(self, facts: Facts) -> Facts | None:
+        return None
+
+
+class TellsEverything(Adapter):
+    """It has the core note what nobody has asked for."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions)
+        sessions.policy = replace(sessions.policy, devices=True)
+
+
 class HidesABrokenBackend(Adapter):
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
@@ -444,6 +459,8 @@ ADAPTERS = [
     ForgetsToFinish,
     ReadsOneHeader,
     ReadsLeniently,
+    AsksNobody,
+    TellsEverything,
     HidesABrokenBackend,
 ]
 for adapter in ADAPTERS:
