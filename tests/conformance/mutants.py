@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar
 
 import pytest
@@ -31,6 +32,23 @@ from races import broken
 # Tables
 
 
+class Tampered(MemoryTable):
+    """One whose rows can be had as they are, and put."""
+
+    def peek(self, digest: bytes) -> Row:
+        row = self._get(digest)
+        assert row is not None
+        return row
+
+    def plant(self, digest: bytes, row: Row) -> None:
+        with self._lock:
+            self._remove(digest)
+            self._add(digest, row)
+
+    def rows(self) -> dict[bytes, Row]:
+        return {digest: self.peek(digest) for digest in list(self._rows)}
+
+
 class Overwrites(MemoryTable):
     def insert(self, digest: bytes, row: Row) -> bool:
         self.delete(digest)
@@ -42,19 +60,19 @@ class ForgetsTheDevice(MemoryTable):
         return super().insert(digest, row._replace(device=None))
 
 
-class ReplacesCreatedAndPrincipal(MemoryTable):
+class ReplacesCreatedAndPrincipal(Tampered):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self._rows[digest] = row._replace(device=self._rows[digest].device)
+            self.plant(digest, row._replace(device=self.peek(digest).device))
         return answer
 
 
-class ReplacesTheDevice(MemoryTable):
+class ReplacesTheDevice(Tampered):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self._rows[digest] = self._rows[digest]._replace(device=row.device)
+            self.plant(digest, self.peek(digest)._replace(device=row.device))
         return answer
 
 
@@ -64,21 +82,19 @@ class ReplacesUnseen(MemoryTable):
         return super().replace(digest, row._replace(seen=present and present.seen), version=version)
 
 
-class TouchesBackwards(MemoryTable):
-    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        with self._lock:
-            present = self._live(digest, self.clock())
-            if present is not None:
-                self._rows[digest] = present._replace(expires=expires, seen=max(seen, present.seen or seen))
-                self._move_due(digest, present.expires, expires)
-        return present is not None
-
-
-class SeesBackwards(MemoryTable):
+class TouchesBackwards(Tampered):
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         touched = super().touch(digest, expires, seen=seen)
         if touched:
-            self._rows[digest] = self._rows[digest]._replace(seen=seen)
+            self.plant(digest, self.peek(digest)._replace(expires=expires))
+        return touched
+
+
+class SeesBackwards(Tampered):
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        touched = super().touch(digest, expires, seen=seen)
+        if touched:
+            self.plant(digest, self.peek(digest)._replace(seen=seen))
         return touched
 
 
@@ -88,9 +104,9 @@ class TouchesUnseen(MemoryTable):
         return super().touch(digest, expires, seen=(present and present.seen) or seen)
 
 
-class KeepsTheExpired(MemoryTable):
+class KeepsTheExpired(Tampered):
     def read(self, digest: bytes) -> Row | None:
-        return self._rows.get(digest)
+        return self.rows().get(digest)
 
 
 class BuriesNobody(MemoryTable):
@@ -103,23 +119,21 @@ class BuriesNobody(MemoryTable):
         return row
 
 
-class BuriesNamelessly(MemoryTable):
+class BuriesNamelessly(Tampered):
     """Its tombstones do not say whose they are."""
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         row = super().delete(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
-            present = self._rows[digest]
-            self._remove(digest, present)
-            self._add(digest, present._replace(principal=None))
+            self.plant(digest, self.peek(digest)._replace(principal=None))
         return row
 
 
-class BuriesWithTheDevice(MemoryTable):
+class BuriesWithTheDevice(Tampered):
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         row = super().delete(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
-            self._rows[digest] = self._rows[digest]._replace(device=row.device)
+            self.plant(digest, self.peek(digest)._replace(device=row.device))
         return row
 
 
@@ -139,12 +153,10 @@ class FindsInAnyOrder(MemoryTable):
 
 
 class FindsTheDead(MemoryTable):
-    def _remove(self, digest: bytes, row: Row) -> None:
-        super()._remove(digest, row._replace(principal=None))
-
     def find(self, principal: str) -> list[Listed]:
-        now = self.clock()
-        return [Listed(digest, now, now) for digest in self._of.get(principal, ())]
+        former = self.__dict__.setdefault("former", {}).setdefault(principal, {})
+        former |= {each.digest: each for each in super().find(principal)}
+        return sorted(former.values(), key=lambda each: each.created)
 
 
 class SweepsWithoutLimit(MemoryTable):
@@ -162,30 +174,20 @@ class ClearsNotTheLast(MemoryTable):
         return super().clear(began_by - timedelta(seconds=1), limit)
 
 
-class ClearsByUse(MemoryTable):
+class ClearsByUse(Tampered):
     """It spares what was used since."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        with self._lock:
-            used = {digest: row for digest, row in self._rows.items() if row.seen is not None and row.seen > began_by}
-            for digest, row in used.items():
-                self._remove(digest, row)
-        cleared = super().clear(began_by, limit)
-        for digest, row in used.items():
-            self._add(digest, row)
-        return cleared
+        unused = (digest for digest, row in self.rows().items() if row.seen is None or row.seen <= began_by)
+        return sum(self.delete(digest) is not None for digest in islice(unused, limit))
 
 
-class ClearsSessionsOnly(MemoryTable):
+class ClearsSessionsOnly(Tampered):
     """It leaves tombstones."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        kept = {digest: row for digest, row in self._rows.items() if row.is_tombstone}
-        cleared = super().clear(began_by, limit)
-        for digest in kept.keys() - self._rows.keys():
-            self._add(digest, kept[digest])
-            cleared -= 1
-        return cleared
+        begun = (digest for digest, row in self.rows().items() if row.created <= began_by and not row.is_tombstone)
+        return sum(self.delete(digest) is not None for digest in islice(begun, limit))
 
 
 class ClearsWithoutLimit(MemoryTable):

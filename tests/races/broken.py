@@ -97,7 +97,7 @@ class SweepsTheLiving(MemoryTable):
     def sweep(self, limit: int = 1000) -> int:
         swept = list(self._rows)[:limit]
         for digest in swept:
-            self._remove(digest, self._rows[digest])
+            self._remove(digest)
         return len(swept)
 
 
