@@ -8,7 +8,10 @@ one tool.
 import os
 import shutil
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import nox
 from nox.project import dependency_groups, load_toml, python_versions
@@ -149,8 +152,15 @@ def install(session: nox.Session, *groups: str) -> None:
 
 def install_oldest(session: nox.Session, packages: list[str]) -> None:
     """Install our packages with the oldest versions that *packages* ask for, and what the tests need."""
-    session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "tests"))
-    needed = (Requirement(text) for package in packages for text in PROJECTS[package]["project"]["dependencies"])
+    tests = dependency_groups(WORKSPACE, "tests")
+    session.install("-c", CONSTRAINTS, *tests)
+    needed = [Requirement(text) for package in packages for text in _needed(PROJECTS[package]["project"])]
     pins = [f"{each.name}=={bound.version}" for each in needed for bound in each.specifier if bound.operator == ">="]
+    # What the tests ask for of these besides, such as a driver's binary, goes with the version.
+    besides = [text for text in tests if Requirement(text).name in {each.name for each in needed}]
     # What these ask for in turn is theirs to say: our constraints are for the newest.
-    session.install(*CHECKOUT, *pins)
+    session.install(*CHECKOUT, *pins, *besides)
+
+
+def _needed(project: dict[str, Any]) -> Iterable[str]:
+    return chain(project["dependencies"], *project.get("optional-dependencies", {}).values())
