@@ -33,14 +33,9 @@ def of_sqlite(path: object) -> dict[str, Any]:
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": options}
 
 
-def add(alias: str, database: Mapping[str, Any]) -> None:
-    """Let *alias* be a database."""
-    connections.settings[alias] = {**connections.settings["default"], **database}
-
-
 @contextmanager
-def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
-    """Let *alias* be a database that has our table, and close what all threads have opened there."""
+def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[None]:
+    """Let *alias* be a database, and close what all threads have opened there."""
     opened: list[Any] = []
 
     def keep(connection: Any, **_: object) -> None:
@@ -48,11 +43,10 @@ def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
             # Until the end, for one that goes with its thread would warn that nobody has closed it.
             opened.append(connection.connection)
 
-    add(alias, database)
+    connections.settings[alias] = {**connections.settings["default"], **database}
     connection_created.connect(keep)
     try:
-        call_command("migrate", "holdall_django", database=alias, verbosity=0)
-        yield alias
+        yield
     finally:
         connection_created.disconnect(keep)
         connections[alias].close()
@@ -60,3 +54,11 @@ def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
         del connections.settings[alias]
         for connection in opened:
             connection.close()
+
+
+@contextmanager
+def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
+    """Let *alias* be a database that has our table."""
+    with unmigrated(alias, database):
+        call_command("migrate", "holdall_django", database=alias, verbosity=0)
+        yield alias

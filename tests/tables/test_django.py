@@ -1,24 +1,37 @@
 """The table in a Django project's database: the contract, and what belongs to a project that has transactions."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tables.django_databases import migrated, of_postgres, of_sqlite
+from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
 
 # isort: split
 
 from django.apps import apps
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.db.models.signals import pre_delete
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
-from holdall import AsyncTable
+from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
 from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance
+from holdall_django import endings
 from holdall_django.table import DjangoTable
+from servers.postgres import FAST, running_postgres
+from servers.processes import free_port
 
 DAY = timedelta(days=1)
 DIGEST = b"1" * 32
@@ -86,3 +99,297 @@ class TestInterleavings(InterleavingConformance):
     @pytest.fixture
     def make_table(self, alias: str, threads: ThreadPoolExecutor) -> Callable[[FakeClock], AsyncTable]:
         return lambda clock: Threaded(DjangoTable(alias, clock=clock), threads)
+
+
+def test_a_project_has_a_migration_for_all_that_its_model_says() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_a_table_is_named_by_its_databases_alias(alias: str, clock: FakeClock) -> None:
+    sessions = Sessions("table", table=f"django://{alias}", key="sid", clock=clock)
+    session = sessions.fetch()
+    session["seen"] = 1
+    cookie = sessions.commit(session).cookie
+
+    other = Sessions(TableStore(DjangoTable(alias, clock=clock)), key="sid", clock=clock)
+
+    assert dict(other.resume(cookie)) == {"seen": 1}
+
+
+def test_an_alias_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no database is called 'sesions'"):
+        Sessions("table", table="django://sesions", key="sid").prepare("sync")
+
+
+def test_an_application_that_is_not_installed_is_refused() -> None:
+    with override_settings(INSTALLED_APPS=[]), pytest.raises(ConfigurationError, match="INSTALLED_APPS"):
+        Sessions("table", table="django", key="sid").prepare("async")
+
+
+# Within a transaction of the project's.
+
+
+def test_an_insert_that_finds_a_row_leaves_the_transaction_as_it_is(table: DjangoTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock, b"first"))
+
+    with transaction.atomic(table.using):
+        assert table.insert(DIGEST, new_row(clock, b"second")) is False
+        assert table.insert(b"2" * 32, new_row(clock)) is True
+
+    assert table.read(DIGEST) == new_row(clock, b"first")
+    assert table.read(b"2" * 32) == new_row(clock)
+
+
+def test_what_was_written_in_a_transaction_goes_with_it(table: DjangoTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+
+    with transaction.atomic(table.using):
+        assert table.replace(DIGEST, new_row(clock, b"new", 2), version=1) is _DONE
+        assert table.replace(DIGEST, new_row(clock, b"new", 2), version=1) is Replacement.CONFLICT
+        assert table.delete(DIGEST) == new_row(clock, b"new", 2)
+        assert table.replace(DIGEST, new_row(clock, b"new", 3), version=2) is Replacement.GONE
+        transaction.set_rollback(True, using=table.using)
+
+    assert table.read(DIGEST) == new_row(clock)
+
+
+@pytest.mark.parametrize("is_renewal", [False, True])
+@pytest.mark.parametrize("is_undone", [False, True])
+def test_what_a_request_ended_in_a_transaction_stays_ended(
+    table: DjangoTable, clock: FakeClock, is_renewal: bool, is_undone: bool
+) -> None:
+    table.insert(DIGEST, new_row(clock))
+    endings.begin()
+
+    with transaction.atomic(table.using):
+        table.delete(DIGEST, tombstone=clock() + DAY if is_renewal else None)
+        transaction.set_rollback(is_undone, using=table.using)
+    assert endings.are_in_doubt()
+    endings.repeat()
+
+    assert not endings.are_in_doubt()
+    row = table.read(DIGEST)
+    assert row is None if not is_renewal else row.is_tombstone
+
+
+def test_what_a_request_cleared_in_a_transaction_stays_cleared(table: DjangoTable, clock: FakeClock) -> None:
+    for number in range(10):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+    endings.begin()
+
+    with transaction.atomic(table.using):
+        assert table.clear(clock(), 4) == 4
+        assert table.clear(clock(), 4) == 4
+        transaction.set_rollback(True, using=table.using)
+    endings.repeat()
+
+    assert table.clear(clock()) == 2
+
+
+def test_what_was_ended_outside_of_a_request_or_of_a_transaction_is_not_in_doubt(
+    table: DjangoTable, clock: FakeClock
+) -> None:
+    table.insert(DIGEST, new_row(clock))
+    table.insert(b"2" * 32, new_row(clock))
+
+    with transaction.atomic(table.using):
+        table.delete(DIGEST)
+        assert not endings.are_in_doubt()
+    endings.begin()
+    table.delete(b"2" * 32)
+    assert not endings.are_in_doubt()
+    endings.repeat()
+
+
+def test_a_transaction_sweeps_nothing_by_itself(table: DjangoTable, clock: FakeClock) -> None:
+    fill(table, clock, range(100))
+    clock.advance(2 * DAY)
+
+    with transaction.atomic(table.using):
+        fill(table, clock, range(100, 300))
+
+    assert table.sweep() == 100
+
+
+def test_a_row_that_changes_while_it_is_deleted_is_given_back_as_it_last_was(
+    table: DjangoTable, clock: FakeClock
+) -> None:
+    row = new_row(clock)
+    table.insert(DIGEST, row)
+    later, seen = row.expires + DAY, clock()
+    writes = iter(
+        [
+            lambda: table.touch(DIGEST, row.expires, seen=seen),
+            lambda: table.touch(DIGEST, later, seen=seen),
+            lambda: table.replace(DIGEST, row._replace(data=b"new", version=2, expires=later, seen=seen), version=1),
+        ]
+    )
+
+    class Late(DjangoTable):
+        def _live(self, digest: bytes, now: int) -> Row | None:
+            found = super()._live(digest, now)
+            next(writes, lambda: None)()
+            return found
+
+    deleted = Late(table.using, clock=clock).delete(DIGEST)
+
+    assert deleted == row._replace(data=b"new", version=2, expires=later, seen=seen)
+    assert table.read(DIGEST) is None
+
+
+# By itself.
+
+
+def fill(table: DjangoTable, clock: FakeClock, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+
+
+def test_what_has_expired_goes_by_itself_with_later_writes(table: DjangoTable, clock: FakeClock) -> None:
+    fill(table, clock, range(500))
+    clock.advance(2 * DAY)
+    fill(table, clock, range(500, 500 + 256))
+
+    assert count(table) == 256
+
+
+def test_a_sweep_of_thousands_takes_portions_and_minds_no_listener(table: DjangoTable, clock: FakeClock) -> None:
+    fill(table, clock, range(1200))
+    clock.advance(2 * DAY)
+    told = []
+
+    def listen(instance: Any, **_: object) -> None:
+        told.append(bytes(instance.digest))
+
+    pre_delete.connect(listen)
+    try:
+        assert table.sweep(100) == 100
+    finally:
+        pre_delete.disconnect(listen)
+    with CaptureQueriesContext(connections[table.using]) as captured:
+        assert table.sweep(2000) == 1100
+
+    assert len(told) == 100
+    assert sum(query["sql"].startswith("DELETE") for query in captured) == 3
+    assert count(table) == 0
+
+
+def count(table: DjangoTable) -> int:
+    return apps.get_model("holdall_django", "SessionRow").objects.using(table.using).count()
+
+
+# What fails.
+
+
+def test_a_table_that_was_not_migrated_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
+    with unmigrated("other", of_sqlite(tmp_path / "other.sqlite3")):
+        table = DjangoTable("other", clock=clock)
+
+        for verb in (partial(table.read, DIGEST), partial(table.insert, DIGEST, new_row(clock)), table.sweep):
+            with pytest.raises(StoreError, match="'other' failed: no such table: holdall_django_session"):
+                verb()
+
+
+def test_a_database_that_is_locked_is_a_store_error(tmp_path: Path, clock: FakeClock) -> None:
+    database = of_sqlite(tmp_path / "locked.sqlite3")
+    database["OPTIONS"] = {"timeout": 0.05}
+    with migrated("locked", database) as alias, closing(sqlite3.connect(database["NAME"])) as other:
+        table = DjangoTable(alias, clock=clock)
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(StoreError, match="'locked' failed: database is locked"):
+            table.insert(DIGEST, new_row(clock))
+
+        other.execute("ROLLBACK")
+        assert table.insert(DIGEST, new_row(clock))
+
+
+def test_a_server_that_is_not_there_is_a_store_error_that_does_not_say_where(clock: FakeClock) -> None:
+    database = of_postgres(f"postgresql://shop:hunter2@127.0.0.1:{free_port()}/shop?options=")
+    with unmigrated("nowhere", database), pytest.raises(StoreError) as failure:
+        DjangoTable("nowhere", clock=clock).read(DIGEST)
+
+    assert str(failure.value) == "the database 'nowhere' failed: OperationalError."
+    assert "hunter2" not in "".join(traceback.format_exception(failure.value))
+
+
+def test_a_server_that_is_killed_and_comes_back_is_found_again(clock: FakeClock) -> None:
+    with running_postgres(*FAST) as server, migrated("killed", of_postgres(server.new_url())) as alias:
+        table = DjangoTable(alias, clock=clock)
+        table.insert(DIGEST, new_row(clock))
+
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                table.read(DIGEST)
+        server.start()
+
+        assert table.read(DIGEST) == new_row(clock)
+
+
+def test_a_connection_is_closed_and_opened_again(table: DjangoTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+
+    with transaction.atomic(table.using):
+        table.close()
+        assert table.read(DIGEST) == new_row(clock)
+    table.close()
+
+    assert connections[table.using].connection is None
+    assert table.read(DIGEST) == new_row(clock)
+
+
+def test_a_dump_shows_neither_ids_nor_data(table: DjangoTable, clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(table), key="sid", clock=clock)
+    session = sessions.fetch()
+    session["card"] = "4111111111111111"
+    cookie = sessions.commit(session).cookie
+    assert cookie
+
+    with connections[table.using].cursor() as cursor:
+        cursor.execute("SELECT * FROM holdall_django_session")
+        everything = b"".join(bytes(value) for row in cursor for value in row if isinstance(value, bytes | memoryview))
+
+    assert len(everything) > 60
+    assert b"4111111111111111" not in everything
+    assert b"card" not in everything
+    assert cookie.encode() not in everything
+
+
+# Processes at one session.
+
+PROCESSES = 4
+THREADS = 2
+REQUESTS = 50
+
+
+def test_of_the_writes_of_several_processes_none_is_lost(alias: str) -> None:
+    sessions = Sessions("table", table=f"django://{alias}", key="sid")
+    session = sessions.fetch()
+    session["began"] = True
+    cookie = sessions.commit(session).cookie
+
+    database = {key: connections.settings[alias][key] for key in ("ENGINE", "NAME", "HOST", "PORT", "USER", "OPTIONS")}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
+        list(pool.map(partial(write_keys, database, cookie), range(PROCESSES)))
+
+    written = {
+        f"{process}.{thread}.{n}" for process in range(PROCESSES) for thread in range(THREADS) for n in range(REQUESTS)
+    }
+    assert written | {"began"} == dict(sessions.resume(cookie)).keys()
+
+
+def write_keys(database: dict[str, Any], cookie: str, process: int) -> None:
+    with unmigrated("sessions", database):
+        sessions = Sessions("table", table="django://sessions", key="sid")
+
+        def write(thread: int) -> None:
+            for number in range(REQUESTS):
+                session = sessions.resume(cookie)
+                session[f"{process}.{thread}.{number}"] = True
+                sessions.commit(session)
+            connections["sessions"].close()
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(write, range(THREADS)))
