@@ -61,10 +61,11 @@ def test_sessions_are_listed_with_a_handle_and_their_times(sessions: Sessions, u
 
     assert (listed.returncode, listed.stderr) == (0, "")
     head, *rows = listed.stdout.splitlines()
-    assert head.split() == ["HANDLE", "BEGAN", "ENDS"]
+    assert head.split("  ")[0] == "HANDLE"
+    assert head.split() == ["HANDLE", "BEGAN", "SEEN", "ENDS", "ADDRESS", "USER", "AGENT"]
     assert len(rows) == 2
     time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-    assert all(re.fullmatch(rf"[0-9a-f]{{16}}  {time}  {time}", row) for row in rows)
+    assert all(re.fullmatch(rf"[0-9a-f]{{16}}  {time}  {time}  {time}  - +-", row) for row in rows)
     assert not any(secret in listed.stdout for secret in (*sids, "nobody else"))
 
 
@@ -73,8 +74,61 @@ def test_machines_get_json(sessions: Sessions, url: str) -> None:
 
     (listed,) = json.loads(run("list", url, "--principal", "7", "--json").stdout)
 
-    assert listed.keys() == {"handle", "began", "ends"}
+    assert listed.keys() == {"handle", "began", "seen", "ends", "address", "user_agent"}
+    assert (listed["seen"], listed["address"], listed["user_agent"]) == (listed["began"], None, None)
     assert datetime.fromisoformat(listed["ends"]) - datetime.fromisoformat(listed["began"]) == timedelta(days=7)
+
+
+def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
+    noting = Sessions("table", key="sid", table=url, principal_key="user_id", devices=True)
+    session = noting.fetch(facts=lambda: ("Browser\x1b[31m/1.0", "192.0.2.1"))
+    session.login(7)
+    noting.commit(session)
+    noting._opened("sync").store.table.close()
+
+    head, row = run("list", url, "--principal", "7").stdout.splitlines()
+
+    assert row[head.index("ADDRESS") :] == "192.0.2.1  Browser[31m/1.0"
+
+
+def test_a_session_that_was_renewed_is_listed_once_and_can_be_ended_by_its_former_handle(
+    sessions: Sessions, url: str
+) -> None:
+    session = sessions.fetch(f"sid={log_in(sessions, 7)}")
+    (former,) = handles(url, "7")
+    session.configure(renew=True)
+    renewed = sessions.commit(session).cookie
+    assert renewed is not None
+
+    assert len(handles(url, "7")) == 1
+    assert run("revoke", url, "--principal", "7", "--all-but", former).stdout == "Ended 0 sessions.\n"
+    assert is_alive(sessions, renewed)
+    assert run("revoke", url, "--principal", "7", "--handle", former).stdout == "Ended 1 session.\n"
+    assert not is_alive(sessions, renewed)
+
+
+def test_everybodys_sessions_are_ended(sessions: Sessions, url: str) -> None:
+    sids = [log_in(sessions, user) for user in (7, 8)]
+
+    revoked = run("revoke", url, "--everybody")
+
+    assert (revoked.returncode, revoked.stdout, revoked.stderr) == (0, "Removed 2 rows.\n", "")
+    assert not any(is_alive(sessions, sid) for sid in sids)
+
+
+def test_whose_sessions_are_to_end_has_to_be_said() -> None:
+    refused = run("revoke", "sqlite:///x")
+
+    assert refused.returncode == 2
+    assert "one of the arguments --principal --everybody is required" in refused.stderr
+
+
+@pytest.mark.parametrize("choice", ["--handle", "--all-but"])
+def test_of_everybodys_sessions_none_can_be_chosen(choice: str) -> None:
+    refused = run("revoke", "sqlite:///x", "--everybody", choice, "0123456789abcdef")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--everybody ends all" in refused.stderr
 
 
 def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:

@@ -3,14 +3,29 @@
 import argparse
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
+from holdall.clock import utc_now
 from holdall.command._tables import add_url, opened
 from holdall.command._times import utc
+from holdall.devices import Device
 from holdall.errors import ConfigurationError
-from holdall.tables import Listed, Table
+from holdall.steps import run
+from holdall.stores import revocation
+from holdall.tables import Table
 
 __all__ = ["add"]
+
+# As JSON has them; a table's head has them in capitals.
+_COLUMNS: dict[str, Callable[[Device], str | None]] = {
+    "handle": lambda device: device.handle,
+    "began": lambda device: utc(device.created),
+    "seen": lambda device: _utc_or_none(device.seen),
+    "ends": lambda device: utc(device.expires),
+    "address": lambda device: device.address,
+    "user agent": lambda device: device.user_agent,
+}
 
 
 def add(commands: Any) -> None:
@@ -22,14 +37,18 @@ def add(commands: Any) -> None:
         "List a principal's sessions, oldest first. A handle names one here, and opens nothing.",
         _list,
     )
+    _add_principal(listing, required=True)
     listing.add_argument("--json", action="store_true", help="for machines")
     revoking = _add_one(
         commands,
         "revoke",
         "end a principal's sessions",
-        "End a principal's sessions: all of them, or those that --handle or --all-but choose.",
+        "End a principal's sessions: all of them, or those that --handle or --all-but choose. Or end everybody's.",
         _revoke,
     )
+    whose = revoking.add_mutually_exclusive_group(required=True)
+    _add_principal(whose)
+    whose.add_argument("--everybody", action="store_true", help="end all sessions that there are")
     some = revoking.add_mutually_exclusive_group()
     some.add_argument("--handle", metavar="H", help="end this one")
     some.add_argument("--all-but", metavar="H", help="end all but this one")
@@ -40,52 +59,66 @@ def _add_one(
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description, allow_abbrev=False)
     add_url(parser)
-    parser.add_argument(
-        "--principal", required=True, type=_text, metavar="P", help="whose: the value under principal_key, as text"
-    )
     parser.set_defaults(run=run)
     return parser
 
 
+def _add_principal(parser: Any, **options: Any) -> None:
+    parser.add_argument(
+        "--principal", type=_text, metavar="P", help="whose: the value under principal_key, as text", **options
+    )
+
+
 def _list(options: argparse.Namespace) -> int:
     with opened(options.url) as table:
-        found = table.find(options.principal)
-    rows = [{"handle": each.handle, "began": utc(each.created), "ends": utc(each.expires)} for each in found]
+        devices = run(revocation.of(options.principal), table)
+    rows = [{name: value(device) for name, value in _COLUMNS.items()} for device in devices]
     if options.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2))
     elif rows:
-        print(f"{'HANDLE':16}  {'BEGAN':20}  {'ENDS':20}")
-        for row in rows:
-            print("  ".join(row.values()))
+        _print_table([[name.upper() for name in _COLUMNS], *([value or "-" for value in row.values()] for row in rows)])
     else:
         print("No sessions.")
     return 0
 
 
+def _print_table(lines: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
 def _revoke(options: argparse.Namespace) -> int:
+    handle = options.handle if options.handle is not None else options.all_but
+    if options.everybody and handle is not None:
+        msg = "--everybody ends all sessions: leave out --handle and --all-but, or name a --principal."
+        raise ConfigurationError(msg)
     with opened(options.url) as table:
-        ended = _end(table, options)
-    print(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+        if options.everybody:
+            print(f"Removed {_count(run(revocation.revoke_all(utc_now()), table), 'row')}.")
+        else:
+            print(f"Ended {_count(_end(table, options.principal, handle, options), 'session')}.")
     return 0
 
 
-def _end(table: Table, options: argparse.Namespace) -> int:
-    found = table.find(options.principal)
-    handle = options.handle if options.handle is not None else options.all_but
-    if handle is not None and handle not in (each.handle for each in found):
-        # With --all-but a slip of the pen would end them all.
-        msg = f"this principal has no session with the handle {handle!r}: nothing was ended."
-        raise ConfigurationError(msg)
+def _end(table: Table, principal: str, handle: str | None, options: argparse.Namespace) -> int:
+    spared = None
+    if handle is not None:
+        digests = [each.digest for each in table.find(principal) if each.handle == handle]
+        if not digests:
+            # With --all-but a slip of the pen would end them all.
+            msg = f"this principal has no session with the handle {handle!r}: nothing was ended."
+            raise ConfigurationError(msg)
+        spared = digests[0] if options.handle is None else None
+    return run(revocation.revoke(principal, spared=spared, handle=options.handle), table)
 
-    def is_chosen(each: Listed) -> bool:
-        return (each.handle == handle) is (options.handle is not None)
 
-    total = 0
-    # Looked for again until none is left: one that was renewed meanwhile stands under another digest.
-    while ended := sum(table.delete(each.digest) is not None for each in found if is_chosen(each)):
-        total += ended
-        found = table.find(options.principal)
-    return total
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _utc_or_none(time: datetime | None) -> str | None:
+    return None if time is None else utc(time)
 
 
 def _text(argument: str) -> str:
