@@ -31,6 +31,7 @@ from holdall.session import Fetched
 from holdall.steps import Pause
 from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock, as_async
+from holdall.typed import typed_session
 
 AT_ONCE = timedelta(0)
 
@@ -197,6 +198,36 @@ def test_a_clear_before_the_block_does_not_take_what_it_wrote(sessions: Sessions
     sessions.commit(session)
 
     assert sessions.resume(sid) == {"n": 1}
+
+
+def test_a_typed_value_is_the_latest_in_the_block(sessions: Sessions) -> None:
+    sid = begin(sessions, list=[1], other=[1])
+    session = sessions.resume(sid)
+    typed_session(session, list[int], "list")
+    other = typed_session(session, list[int], "other")
+    put(sessions, sid, list=[1, 2])
+
+    with session.atomic("list"):
+        typed_session(session, list[int], "list").append(3)
+        other.append(2)
+
+    assert sessions.resume(sid) == {"list": [1, 2, 3], "other": [1]}
+    sessions.commit(session)
+    assert sessions.resume(sid) == {"list": [1, 2, 3], "other": [1, 2]}
+
+
+def test_a_typed_value_altered_in_a_block_that_raises_is_not_written(sessions: Sessions) -> None:
+    sid = begin(sessions, list=[1], other=[1])
+    session = sessions.resume(sid)
+    other = typed_session(session, list[int], "other")
+
+    with suppress(ZeroDivisionError), session.atomic("list"):
+        typed_session(session, list[int], "list").append(2)
+        other.append(2)
+        raise ZeroDivisionError
+
+    sessions.commit(session)
+    assert session == sessions.resume(sid) == {"list": [1], "other": [1]}
 
 
 # A block that raises.

@@ -18,6 +18,7 @@ from holdall import (
 )
 from holdall.formats import Format, NativeFormat
 from holdall.serializers import Serializer, TaggedJSON
+from holdall.stores import Leasing
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
@@ -33,6 +34,7 @@ def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) ->
     _serializer: Serializer = TaggedJSON()
     cookie_store: Store = CookieStore(cookie_format)
     _table_store: Store = TableStore(table)
+    _leasing: Leasing = TableStore(table)
     _async_table_store: AsyncStore = AsyncTableStore(async_table)
     _faces: tuple[AsyncTable, AsyncStore] = as_async(table), as_async(sync_store)
     options: CookieOptions = {"path": "/", "same_site": "Lax", "secure": True}
