@@ -26,19 +26,24 @@ PACKAGES = {
     "holdall_django": "holdall-django",
 }
 
-DJANGO = f"""
+DJANGO = """
 from django.conf import settings
+from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse
 from django.urls import path
+from holdall import TableStore
 from holdall.testing import Browser, Request, wsgi_client
+from holdall_django.table import DjangoTable
 
 settings.configure(
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["holdall_django.SessionMiddleware"],
     SESSION_ENGINE="holdall_django.engine",
-    HOLDALL={{"store": "cookie", "key": "_shop", "secret_key_base": "{SECRET}"}},
+    INSTALLED_APPS=["holdall_django"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+    HOLDALL={"key": "_shop", OPTIONS},
 )
 
 def count(request):
@@ -46,7 +51,9 @@ def count(request):
     return HttpResponse(str(request.session["count"]))
 
 urlpatterns = [path("", count)]
-browser = Browser(wsgi_client(get_wsgi_application()))
+application = get_wsgi_application()
+call_command("migrate", verbosity=0)
+browser = Browser(wsgi_client(application))
 print(*(browser.send(Request("POST", "/")).body.decode() for _ in range(3)))
 """
 
@@ -94,9 +101,18 @@ def test_fastapi_counts(sessions: Sessions) -> None:
     assert counts(Browser(asgi_client(app))) == [b"1", b"2", b"3"]
 
 
-def test_django_counts() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        f'"store": "cookie", "secret_key_base": "{SECRET}"',
+        '"store": "table", "table": "django"',
+        '"store": TableStore(DjangoTable())',
+    ],
+)
+def test_django_counts(options: str) -> None:
     # Django can be set up once in a process.
-    ran = subprocess.run([sys.executable, "-W", "error", "-c", DJANGO], capture_output=True, text=True, check=False)
+    project = DJANGO.replace("OPTIONS", options)
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", project], capture_output=True, text=True, check=False)
 
     assert (ran.stdout, ran.stderr) == ("1 2 3\n", "")
 
