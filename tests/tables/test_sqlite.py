@@ -9,7 +9,10 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -146,6 +149,33 @@ def test_a_file_of_another_program_is_refused_and_left_alone(path: Path, stateme
             SQLiteTable(path).read(b"1" * 32)
 
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == {path: before}
+
+
+def test_a_new_file_may_be_opened_by_many_threads_at_once(tmp_path: Path) -> None:
+    threads = 8
+    for number in range(30):
+        table = SQLiteTable(tmp_path / f"{number}.db")
+        together = threading.Barrier(threads)
+
+        def read(table: SQLiteTable = table, together: threading.Barrier = together) -> Row | None:
+            together.wait()
+            return table.read(b"1" * 32)
+
+        with ThreadPoolExecutor(threads) as pool:
+            assert [task.result() for task in [pool.submit(read) for _ in range(threads)]] == [None] * threads
+        table.close()
+
+
+def test_a_new_file_that_another_writes_to_is_waited_for(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="database is locked"):
+            SQLiteTable(path, busy_timeout=timedelta(0)).read(b"1" * 32)
+
+        soon = threading.Timer(0.05, other.execute, ["ROLLBACK"])
+        soon.start()
+        assert SQLiteTable(path).read(b"1" * 32) is None
+        soon.join()
 
 
 def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) -> None:

@@ -9,6 +9,7 @@ import itertools
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +31,8 @@ _GRID_SECONDS = 3600
 # Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
 _WRITES_PER_SWEEP = 64
 _SWEPT_AT_ONCE = 256
+
+_SHORT_WAIT_SECONDS = 0.001
 
 _SCHEMA = """
 CREATE TABLE session (
@@ -225,7 +228,7 @@ class SQLiteTable:
             self.path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
         )
         try:
-            _lay_out(connection, self.path, create=self._create)
+            _lay_out(connection, self.path, create=self._create, patience=self._busy_timeout)
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
             connection.close()
@@ -278,14 +281,14 @@ def _checked(path: str | os.PathLike[str]) -> Path:
     return checked
 
 
-def _lay_out(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+def _lay_out(connection: sqlite3.Connection, path: Path, *, create: bool, patience: timedelta) -> None:
     """Make sure that the file has our tables, in the layout that we know, or leave it as it is."""
     is_laid_out = _is_laid_out(connection, path)
     if not is_laid_out and not create:
         msg = f"{path} is an empty file: no session was ever kept there."
         raise ConfigurationError(msg)
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, until=time.monotonic() + patience.total_seconds())
     if is_laid_out:
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -298,16 +301,34 @@ def _lay_out(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
     connection.execute("COMMIT")
 
 
+def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            # Of two that switch at once SQLite refuses one without waiting: each reads and wants to write.
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_SHORT_WAIT_SECONDS)
+        else:
+            return
+
+
+# In one statement, for another connection may lay the file out between two.
+_LAID_OUT = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version
+"""
+
+
 def _is_laid_out(connection: sqlite3.Connection, path: Path) -> bool:
     """Return whether our tables are there; where they are not, the file is empty."""
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    application_id, layout, tables = connection.execute(_LAID_OUT).fetchone()
     if (application_id, layout) == (_APPLICATION_ID, _LAYOUT):
         return True
     if application_id == _APPLICATION_ID:
         msg = f"{path} has layout {layout}, and this holdall knows {_LAYOUT}: update holdall, or use a new file."
         raise ConfigurationError(msg)
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application_id or layout or tables:
         msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
         raise ConfigurationError(msg)
