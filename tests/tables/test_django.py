@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from command.program import run
 from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
 
 # isort: split
@@ -26,6 +27,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
+from holdall.clock import utc_now
 from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance
 from holdall_django import endings
@@ -124,6 +126,23 @@ def test_an_alias_that_is_not_there_is_refused() -> None:
 def test_an_application_that_is_not_installed_is_refused() -> None:
     with override_settings(INSTALLED_APPS=[]), pytest.raises(ConfigurationError, match="INSTALLED_APPS"):
         Sessions("table", table="django", key="sid").prepare("async")
+
+
+def test_the_command_works_on_a_projects_table(tmp_path: Path) -> None:
+    database = of_sqlite(tmp_path / "db.sqlite3")
+    (tmp_path / "shop_settings.py").write_text(
+        f"INSTALLED_APPS = ['holdall_django']\nDATABASES = {{'default': {database}}}\n", encoding="utf-8"
+    )
+    with migrated("of_the_command", database) as alias:
+        table = DjangoTable(alias, clock=lambda: utc_now() - 2 * DAY)
+        now = utc_now() - 2 * DAY
+        table.insert(DIGEST, Row(b"data", 1, now + DAY, now))
+
+    swept = run("sweep", "django://", cwd=tmp_path, env={"DJANGO_SETTINGS_MODULE": "shop_settings"})
+    failed = run("sweep", "django://", cwd=tmp_path, env={"DJANGO_SETTINGS_MODULE": "shop_setings"})
+
+    assert (swept.stdout, swept.stderr) == ("Removed 1 expired row.\n", "")
+    assert "Django could not be set up for django://: No module named 'shop_setings'" in failed.stderr
 
 
 # Within a transaction of the project's.

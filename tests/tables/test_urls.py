@@ -2,6 +2,7 @@
 
 import pytest
 
+import tests.django_project  # noqa: F401  # sets Django up
 from holdall import ConfigurationError, MemoryTable, Sessions
 from holdall.clock import utc_now
 from holdall.tables import table_opener

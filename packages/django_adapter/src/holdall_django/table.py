@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import django
 from asgiref.sync import sync_to_async
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, IntegrityError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
@@ -284,7 +286,17 @@ class DjangoTable:
 
 
 def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
-    """Return the table that ``"django"``, ``"django://"`` or ``"django://alias"`` names, which has one form."""
+    """
+    Return the table that ``"django"``, ``"django://"`` or ``"django://alias"`` names, which has one form.
+
+    A program that is no Django project's, such as the command ``holdall``, is made one by ``DJANGO_SETTINGS_MODULE``.
+    """
+    if not apps.ready:
+        try:
+            django.setup()
+        except (ImproperlyConfigured, ImportError) as exc:
+            msg = f"Django could not be set up for {url}: {str(exc).rstrip('.')}."
+            raise ConfigurationError(msg) from exc
     _, _, alias = url.partition("://")
     return DjangoTable(alias or "default", clock=clock)
 
