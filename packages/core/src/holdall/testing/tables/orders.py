@@ -110,7 +110,8 @@ class InterleavingConformance(Suite, sealed=True):
         runner: asyncio.Runner,
         record_testsuite_property: Callable[[str, object], None],
     ) -> None:
-        explored = runner.run(explore([_ALL["count"], _ALL[name]], make_table))
+        # Over a network without the step that moves the expiry: so there are fewer orders.
+        explored = runner.run(explore([_ALL["count"], _ALL[name]], make_table, idle=self.triples))
 
         record_testsuite_property(f"schedules of count + {name}", explored.schedules)
         assert explored.schedules > 1
