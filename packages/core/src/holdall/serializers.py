@@ -134,7 +134,8 @@ def _tagged(value: Any, path: str) -> Any:
     if kind in _SCALARS:
         return value
     if isinstance(value, str):
-        return {"$html": str(value)} if hasattr(value, "__html__") else str(value)
+        text = str.__str__(value)
+        return {"$html": text} if hasattr(value, "__html__") else text
     if isinstance(value, dict):
         return _as_object({_key(key, path): _tagged(item, f"{path}[{key!r}]") for key, item in value.items()})
     if isinstance(value, _SEVERAL):
@@ -154,7 +155,8 @@ def _tagged(value: Any, path: str) -> Any:
 
 def _key(key: Any, path: str) -> str:
     if isinstance(key, str):
-        return str(key)
+        # Not str(), which gives an enum's name.
+        return str.__str__(key)
     msg = f"{path} cannot be stored: one of its keys is of type {type(key).__qualname__}, and keys must be strings."
     raise TypeError(msg)
 

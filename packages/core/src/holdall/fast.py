@@ -1,0 +1,56 @@
+"""
+The default serializer's work done in C, by msgspec.
+
+Both write JSON that the other reads as the same values, so that processes with it and without it share their sessions.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdall.serializers import TaggedJSON
+
+try:
+    import msgspec
+except ModuleNotFoundError as exc:
+    msg = "FastTaggedJSON needs msgspec. Install it with: pip install 'holdall[fast]'"
+    raise ModuleNotFoundError(msg, name=exc.name) from exc
+
+__all__ = ["FastTaggedJSON"]
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_REFUSED = (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
+
+# An object's first key is the one place where these three bytes can stand unescaped.
+_TAG_MARK = b'{"$'
+
+
+class FastTaggedJSON(TaggedJSON):
+    """
+    ``TaggedJSON``, faster where a session holds plain data.
+
+    It carries the same values and gives them back as the same types; a session with a date or another value that takes
+    a tag is as fast as with ``TaggedJSON``.
+    """
+
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        try:
+            payload = _encode(data)
+            # It writes a tuple as a list, a date as text and no number as null: what reads as something else, or like
+            # a tag, is not for it. To read is quicker than to look at each value here.
+            if _TAG_MARK not in payload and _decode(payload) == data:
+                return payload
+        except _REFUSED:
+            pass
+        return super().dumps(data)
+
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        # White space around it is allowed there, and not in ours.
+        if _TAG_MARK not in payload and payload.startswith(b"{") and payload.endswith(b"}"):
+            try:
+                data: dict[str, Any] = _decode(payload)
+            except _REFUSED:
+                pass
+            else:
+                return data
+        return super().loads(payload)

@@ -1,0 +1,65 @@
+"""The serializer in C and the default one are one to whoever reads and writes."""
+
+import subprocess
+import sys
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from core.test_serializers import JSON, KEYS, TEXT, VALUES, kinds
+from holdall.fast import FastTaggedJSON
+from holdall.serializers import TaggedJSON
+
+
+def read(serializer: TaggedJSON, payload: bytes) -> Any:
+    """Return what is read, with its types and as text, which tells apart what ``==`` does not."""
+    try:
+        loaded = serializer.loads(payload)
+    except ValueError:
+        return ValueError
+    return kinds(loaded), repr(loaded)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4))
+@example({"a": -0.0, "b": 1e16, "c": 5e-324, "d": 2**64, "e": -(2**63) - 1, "f": True, "g": "\x7f\u2028\0"})
+@example({"a": [1, (2, 3)], "b": {"c": {4}}})
+def test_each_reads_what_the_other_writes(data: dict[str, Any]) -> None:
+    fast, default = FastTaggedJSON(), TaggedJSON()
+
+    assert read(fast, default.dumps(data)) == read(default, fast.dumps(data))
+    assert default.loads(fast.dumps(data)) == data
+
+
+@given(st.binary() | TEXT.map(lambda text: text.encode("utf-8", "surrogatepass")) | JSON.map(str.encode))
+@example(b' {"a":1}')
+@example(b'{"a":1} ')
+@example(b'{"a":1}\0')
+@example(b'{"a":-0,"b":-0.0,"c":1E5,"d":9007199254740993.0,"e":0.1e1}')
+@example(b'{"a":1e400}')
+@example(b'{"a":NaN}')
+@example(b'{"a":01}')
+@example(b'{"a":"\x01"}')
+@example(b'{"a":"\\ud800"}')
+@example(b'{"a":"\xed\xa0\x80"}')
+@example(b'{"a":"\xff"}')
+@example(b'{"a":1,"a":2}')
+@example(b'{"a":' + b"1" * 5000 + b"}")
+@example(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+@example(b'{"a":1,}')
+@example(b"{}")
+def test_they_read_everything_alike(payload: bytes) -> None:
+    assert read(FastTaggedJSON(), payload) == read(TaggedJSON(), payload)
+
+
+def test_plain_data_is_written_in_the_same_bytes() -> None:
+    data = {"user": 7, "name": "Zo\u00eb \U0001f600", "cart": [1, 2.5, None, True, {"a": 'b/"\n'}], "empty": {}}
+
+    assert FastTaggedJSON().dumps(data) == TaggedJSON().dumps(data)
+
+
+def test_without_msgspec_it_says_what_to_install() -> None:
+    probe = "import sys; sys.modules['msgspec'] = None; import holdall.fast"
+    failed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+
+    assert "pip install 'holdall[fast]'" in failed.stderr
