@@ -1,15 +1,31 @@
 """What is stored and sent in all suites: the same data for every competitor."""
 
 import hashlib
+import json
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from holdall.tables import Row
 
-__all__ = ["LIFETIME", "SECRET", "SMALL", "digest", "row"]
+__all__ = ["LIFETIME", "PAYLOADS", "SECRET", "SMALL", "digest", "long_ago", "row"]
 
-SECRET = "kS8v2Lq0Zt5nW9xR3yB7cD1fG4hJ6mP8qT0uV2wX5zA9bC3eF7gH1iK5lM9nO3p"
+SECRET = "kS8v2Lq0Zt5nW9xR3yB7cD1fG4hJ6mP8qT0uV2wX5zA9bC3eF7gH1iK5lM9nO3p4rS"
 LIFETIME = timedelta(days=7)
+
+
+def _cart(items: int) -> list[dict[str, Any]]:
+    return [
+        {"sku": f"A-{1000 + number}", "title": f"Thing no. {number}", "count": number % 3 + 1, "price": 9.5 + number}
+        for number in range(items)
+    ]
+
+
+def _filled(data: dict[str, Any], size: int) -> dict[str, Any]:
+    """Return *data* with so much text that it has this *size* as compact JSON."""
+    without = json.dumps(data | {"note": ""}, separators=(",", ":"))
+    return data | {"note": "n" * (size - len(without))}
+
 
 #: The session of most visitors: 141 bytes of compact JSON.
 SMALL = {
@@ -19,6 +35,14 @@ SMALL = {
     "cart": [17, 42, 99],
     "csrf": "q8Zr0d1mW2s7Yb4kT6vN9xLp",
     "theme": "dark",
+    "timezone": "+01:00",
+}
+
+#: Sessions of three sizes, as compact JSON: what most visitors have, a busy cart, and about what a cookie can hold.
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "141 B": SMALL,
+    "788 B": _filled(SMALL | {"cart": _cart(7)}, 788),
+    "2.9 KB": _filled(SMALL | {"cart": _cart(37)}, 2882),
 }
 
 _NOISE = os.urandom(4096)

@@ -15,7 +15,7 @@ from bench.apps import BARE, our_sessions
 from bench.apps.wsgi import WSGISite
 from bench.samples import SECRET, SMALL
 
-__all__ = ["LOCMEM", "OWN", "sites"]
+__all__ = ["LOCMEM", "OWN", "set_up", "sites"]
 
 OWN = "Django, signed_cookies"
 LOCMEM = "Django, cache (locmem)"
@@ -36,7 +36,8 @@ def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
     Django has one set of settings for a process, so a site is to be used only when it was set up for it. The database
     is in *folder*.
     """
-    _set_up(folder)
+    set_up(folder)
+    _create_the_table()
     variants: dict[str, dict[str, Any]] = {BARE: {"MIDDLEWARE": []}}
     for name, sessions in our_sessions().items():
         ours = {"MIDDLEWARE": ["holdall_django.SessionMiddleware"], "SESSION_ENGINE": "holdall_django.engine"}
@@ -57,7 +58,8 @@ def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
     return made, switch
 
 
-def _set_up(folder: Path) -> None:
+def set_up(folder: Path) -> None:
+    """Set Django up, once in a process, with a database in *folder*."""
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "django.db", "CONN_MAX_AGE": None}
     settings.configure(
         SECRET_KEY=SECRET,
@@ -71,6 +73,8 @@ def _set_up(folder: Path) -> None:
     )
     django.setup()
 
+
+def _create_the_table() -> None:
     from django.contrib.sessions.models import Session
     from django.db import connection
 
