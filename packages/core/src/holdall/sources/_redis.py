@@ -67,13 +67,15 @@ class RedisValues:
         self._sid_of = sid_of
         self._loads = loads
         self._clock = clock
+        #: Whether the connections are ours to close.
+        self.is_ours = isinstance(client, str)
         self._opened: dict[Form, Source | AsyncSource] = {}
 
     def opened(self, form: Form) -> Source | AsyncSource | None:
         """Return it as a store of this *form* takes it, or ``None`` if the client that was given is of the other."""
         if form not in self._opened:
             module = redis if form == "sync" else redis.asyncio
-            if isinstance(self._given, str):
+            if self.is_ours:
                 client = client_by_url(module, self._given)
             elif answers_later(self._given) is (form == "async"):
                 client = given_client(module, self._given)
@@ -114,6 +116,10 @@ class _Values:
     def read(self, cookie: str) -> Answer:
         return self._run(self._values.reading(cookie))
 
+    def close(self) -> None:
+        if self._values.is_ours:
+            self._client.close()
+
     def delete(self, cookie: str) -> None:
         self._run(self._values.deleting(cookie))
 
@@ -135,6 +141,10 @@ class _AsyncValues:
 
     async def read(self, cookie: str) -> Answer:
         return await self._run(self._values.reading(cookie))
+
+    async def aclose(self) -> None:
+        if self._values.is_ours:
+            await self._client.aclose()
 
     async def delete(self, cookie: str) -> None:
         await self._run(self._values.deleting(cookie))

@@ -40,6 +40,8 @@ class Source(Protocol):
     """
     Sessions of another library, each of them to be read once, moved into a table, and removed.
 
+    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is awaited.
+
     Attributes:
         name: Says in events where a session came from, in a word.
 

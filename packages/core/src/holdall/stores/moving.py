@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall._discreet import discreet
-from holdall.clock import NEVER, Clock, time_limit
+from holdall.clock import NEVER, Clock, time_limit, utc_now
 from holdall.errors import ConfigurationError
 from holdall.sources.contract import AnySource, Entry, Refused, in_form
 from holdall.steps import Steps
@@ -58,15 +58,14 @@ class DeleteEntry(NamedTuple):
 @dataclass(frozen=True)
 class MovingSteps(TableSteps):
     """
-    What a table store does whose sessions may still be in *sources*.
+    What a table store does whose sessions may still be in its sources.
 
     Attributes:
         until: From then on they are not looked for there any more.
     """
 
-    sources: tuple[Any, ...]
-    until: datetime
-    clock: Clock
+    until: datetime = NEVER
+    clock: Clock = utc_now
 
     @classmethod
     def over(
@@ -92,7 +91,8 @@ class MovingSteps(TableSteps):
                 msg = f"the source {source.name!r} {is_not} awaited: keep the sessions in {store}, or give it a URL."
                 raise ConfigurationError(msg)
             opened.append(found)
-        return cls(**vars(steps), sources=tuple(opened), until=time_limit("until", until), clock=clock)
+        given = {**vars(steps), "sources": tuple(opened)}
+        return cls(**given, until=time_limit("until", until), clock=clock)
 
     def get(self, cookie: str, *, key: str) -> Steps[Stored | Missing]:
         found = yield from super().get(cookie, key=key)

@@ -61,11 +61,13 @@ class TableSteps:
     Attributes:
         sealed: Encrypt each row's data under a key derived from its sid, which the table never sees.
         random: Source of secret random bytes.
+        sources: Where other libraries keep sessions that are to be moved into the table.
     """
 
     sealed: bool
     serializer: Serializer
     random: Callable[[int], bytes]
+    sources: tuple[Any, ...] = ()
 
     def get(self, cookie: str, *, key: str) -> Steps[Stored | Missing]:
         if not _SID.fullmatch(cookie):
@@ -221,10 +223,11 @@ class TableStore:
             listen(listener)
 
     def close(self) -> None:
-        """Close the table's connections, if it has any of its own; they are opened again when they are needed."""
-        close = getattr(self.table, "close", None)
-        if close is not None:
-            close()
+        """Close the connections of the table and its sources, their own; they are opened again when they are needed."""
+        for each in (self.table, *self.steps.sources):
+            close = getattr(each, "close", None)
+            if close is not None:
+                close()
 
     def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return run(self.steps.get(cookie, key=key), self.table)
@@ -282,9 +285,10 @@ class AsyncTableStore:
 
     async def aclose(self) -> None:
         """Do what ``close`` of ``TableStore`` does."""
-        aclose = getattr(self.table, "aclose", None)
-        if aclose is not None:
-            await aclose()
+        for each in (self.table, *self.steps.sources):
+            aclose = getattr(each, "aclose", None)
+            if aclose is not None:
+                await aclose()
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
         return await run_async(self.steps.get(cookie, key=key), self.table)

@@ -1,0 +1,287 @@
+"""The sessions that Flask-Session has written into Redis."""
+
+import asyncio
+import pickle
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import flask
+import pytest
+import redis
+from flask_session import Session as FlaskSession
+from hypothesis import given, settings
+from markupsafe import Markup
+
+from formats.examples import EXAMPLES
+from formats.sessions_of import json_sessions
+from holdall import AsyncTableStore, ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall.sources import Entry, Refused
+from holdall.sources.flask_session import FlaskSessionSource
+from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
+from holdall_flask import Holdall
+from servers.processes import free_port
+from servers.redis import RedisServer
+
+SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+DATA = {"user_id": 7, "cart": ["apples", {"pears": 2}], "note": "é", "seen": True, "none": None}
+
+
+@pytest.fixture(params=["valkey", "old_redis"])
+def server(request: pytest.FixtureRequest) -> RedisServer:
+    server: RedisServer = request.getfixturevalue(request.param)
+    server.client.flushall()
+    return server
+
+
+def old_application(server: RedisServer, data: dict[str, Any], **config: Any) -> flask.Flask:
+    """An application that keeps its sessions with Flask-Session, and puts *data* there at each request."""
+    app = flask.Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET, SESSION_TYPE="redis", SESSION_REDIS=server.client, **config)
+    with warnings.catch_warnings():
+        # That the signer is to go is known.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        FlaskSession(app)
+
+    @app.get("/")
+    def begin() -> str:
+        flask.session.update(data)
+        return ""
+
+    return app
+
+
+def cookie_of(app: flask.Flask) -> str:
+    """Return the cookie that the application sets."""
+    browser = Browser(wsgi_client(app))
+    browser.send(Request("GET", "/"))
+    return browser["session"]
+
+
+def sessions_of(source: Any, **options: Any) -> Sessions:
+    return Sessions(TableStore(MemoryTable(), move_from=[source]), key="session", **options)
+
+
+@pytest.mark.parametrize("format", ["msgpack", "json"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_session_of_either_serializer_is_moved(server: RedisServer, format: str, signed: bool) -> None:
+    cookie = cookie_of(old_application(server, DATA, SESSION_SERIALIZATION_FORMAT=format, SESSION_USE_SIGNER=signed))
+    source = FlaskSessionSource(server.client, secret_key=SECRET if signed else None)
+
+    session = sessions_of(source).resume(cookie)
+
+    assert session == {**DATA, "_permanent": True}
+    assert server.client.keys() == []
+
+
+def test_by_name_one_source_serves_sync_and_async_adapters(server: RedisServer) -> None:
+    app = old_application(server, DATA)
+    sessions = Sessions(
+        "table", key="session", table=f"{server.url.removesuffix('0')}1", move_from=[FlaskSessionSource(server.url)]
+    )
+
+    first = sessions.resume(cookie_of(app))
+    assert first["user_id"] == 7
+    moved = sessions.commit(first).cookie
+
+    async def request(cookie: str | None) -> Any:
+        session = await sessions.fetch_async(f"session={cookie}")
+        return dict(session)
+
+    async def requests() -> Any:
+        found = await request(moved), await request(cookie_of(app))
+        await sessions.aclose()
+        return found
+
+    assert asyncio.run(requests()) == (first, first)
+
+
+def test_a_flask_application_changes_over_and_nobody_notices(server: RedisServer) -> None:
+    browser = Browser(wsgi_client(old_application(server, DATA)))
+    browser.send(Request("GET", "/"))
+    old = browser["session"]
+
+    app = flask.Flask(__name__)
+    Holdall(app, sessions_of(FlaskSessionSource(server.client)))
+
+    @app.get("/")
+    def show() -> dict[str, Any]:
+        return dict(flask.session)
+
+    after = browser.at(wsgi_client(app))
+    assert [after.send(Request("GET", "/")).status for _ in range(2)] == [200, 200]
+    assert b'"user_id":7' in after.send(Request("GET", "/")).body
+    assert browser["session"] != old
+
+
+def test_it_ends_when_it_would_have(server: RedisServer, clock: FakeClock) -> None:
+    app = old_application(server, DATA, PERMANENT_SESSION_LIFETIME=3600)
+    source = FlaskSessionSource(server.client, clock=clock).opened("sync")
+    assert source is not None
+
+    found = source.read(cookie_of(app))
+
+    assert isinstance(found, Entry)
+    assert clock() + timedelta(minutes=59) < found.expires <= clock() + timedelta(hours=1)
+    assert found.created is None
+
+
+def test_one_without_an_end_has_none(server: RedisServer) -> None:
+    server.client.set("session:" + "a" * 43, b'{"cart":1}')
+    source = FlaskSessionSource(server.client).opened("sync")
+    assert source is not None
+
+    found = source.read("a" * 43)
+
+    assert isinstance(found, Entry)
+    assert found.expires > datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class Trap:
+    """Whoever unpickles one will know."""
+
+    sprung = False
+
+    def __reduce__(self) -> Any:
+        return setattr, (Trap, "sprung", True)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_what_was_pickled_is_refused_and_never_unpickled(server: RedisServer, protocol: int) -> None:
+    server.client.set("session:" + "a" * 43, pickle.dumps({"cart": 1, "trap": Trap()}, protocol))
+    events: list[Event] = []
+
+    assert sessions_of(FlaskSessionSource(server.client), on_event=events.append).resume("a" * 43).is_new
+
+    assert events == [Event("rejected", "session", "pickle")]
+    assert not Trap.sprung
+    assert server.client.exists("session:" + "a" * 43)
+
+
+@pytest.mark.parametrize("value", [b"", b"rubbish", b"[1]", b"{", b"\x93\x01\x02\x03", b"{" * 100_000])
+def test_what_is_no_session_is_refused(server: RedisServer, value: bytes) -> None:
+    server.client.set("session:" + "a" * 43, value)
+    source = FlaskSessionSource(server.client).opened("sync")
+    assert source is not None
+
+    assert source.read("a" * 43) == Refused("unreadable")
+
+
+@pytest.mark.parametrize("forged", ["{sid}", "{sid}.", "{sid}.AAAA", "{sid}.{signature}A", ".{signature}", "", "é.x"])
+def test_with_a_signer_only_what_it_signed_is_looked_for(server: RedisServer, forged: str) -> None:
+    sid, _, signature = cookie_of(old_application(server, DATA, SESSION_USE_SIGNER=True)).rpartition(".")
+    sessions = sessions_of(FlaskSessionSource(server.client, secret_key=SECRET))
+
+    assert sessions.resume(forged.format(sid=sid, signature=signature)) == {}
+    assert sessions_of(FlaskSessionSource(server.client, secret_key=SECRET + "x")).resume(f"{sid}.{signature}") == {}
+    assert len(server.client.keys()) == 1
+    assert sessions.resume(f"{sid}.{signature}")["user_id"] == 7
+
+
+def test_another_prefix_is_another_place(server: RedisServer) -> None:
+    cookie = cookie_of(old_application(server, DATA, SESSION_KEY_PREFIX="shop:"))
+
+    assert sessions_of(FlaskSessionSource(server.client)).resume(cookie) == {}
+    assert sessions_of(FlaskSessionSource(server.client, prefix="shop:")).resume(cookie)["user_id"] == 7
+
+
+def test_a_server_that_does_not_answer_is_an_error() -> None:
+    url = f"redis://shop:hunter2@127.0.0.1:{free_port()}/0"
+    sessions = sessions_of(FlaskSessionSource(url))
+    awaited = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(url)])
+
+    with pytest.raises(StoreError) as refused:
+        sessions.resume("a" * 43).get("cart")
+    with pytest.raises(StoreError):
+        asyncio.run(awaited.get("a" * 43, key="session"))
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.fixture
+def awaited_client(server: RedisServer) -> Any:
+    return redis.asyncio.Redis(port=server.port)
+
+
+def test_a_client_serves_the_adapters_of_its_form(server: RedisServer, awaited_client: Any) -> None:
+    cookie = cookie_of(old_application(server, DATA))
+
+    with pytest.raises(ConfigurationError, match="'flask-session' is awaited: keep the sessions in AsyncTableStore"):
+        TableStore(MemoryTable(), move_from=[FlaskSessionSource(awaited_client)])
+    with pytest.raises(ConfigurationError, match="'flask-session' is not awaited: keep the sessions in TableStore"):
+        AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(server.client)])
+
+    async def look() -> Any:
+        store = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(awaited_client)])
+        session = await Sessions(store, key="session").fetch_async(f"session={cookie}")
+        await awaited_client.aclose()
+        return session["user_id"]
+
+    assert asyncio.run(look()) == 7
+
+
+def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not(
+    server: RedisServer, clock: FakeClock
+) -> None:
+    for client, opened in ((server.url, 1), (server.client, 0)):
+        source = FlaskSessionSource(client)
+        cookie = cookie_of(old_application(server, DATA))
+        before = server.client.info("clients")["connected_clients"]
+        with Sessions("table", key="session", table="closed", move_from=[source], clock=clock) as sessions:
+            assert sessions.resume(cookie)["user_id"] == 7
+            assert server.client.info("clients")["connected_clients"] == before + opened
+        assert server.client.info("clients")["connected_clients"] == before
+
+
+# What msgspec writes of what a session can hold, and what Flask-Session would have read.
+
+
+@pytest.mark.parametrize("format", ["msgpack", "json"])
+def test_whatever_flask_session_has_written_is_read_as_it_would_have(format: str) -> None:
+    from flask_session.base import MsgSpecSerializer
+
+    from holdall.sources.flask_session import _entry
+
+    serializer = MsgSpecSerializer(flask.Flask(__name__), format)
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+
+    @settings(max_examples=EXAMPLES // 10)
+    @given(json_sessions().filter(_msgspec_takes(serializer)))
+    def is_read_alike(data: dict[str, Any]) -> None:
+        written = serializer.encode(data)
+        assert _entry(written, until) == Entry(serializer.decode(written), until)
+
+    is_read_alike()
+
+
+def _msgspec_takes(serializer: Any) -> Callable[[dict[str, Any]], bool]:
+    """Tell what it can write: no integer past 64 bits, no half of a surrogate pair."""
+
+    def takes(data: dict[str, Any]) -> bool:
+        try:
+            serializer.app.logger.disabled = True
+            serializer.encode(data)
+        except (OverflowError, ValueError):
+            return False
+        return True
+
+    return takes
+
+
+def test_the_values_beyond_json_come_as_flask_session_gives_them(server: RedisServer) -> None:
+    when = datetime(2026, 1, 31, 12, 30, 5, 123456, tzinfo=UTC)
+    data = {"when": when, "pair": (1, 2), "raw": b"\x00\xff", "delta": timedelta(days=1), "html": str(Markup("<b>"))}
+    app = old_application(server, data)
+
+    @app.get("/show")
+    def show() -> str:
+        return repr(dict(flask.session))
+
+    browser = Browser(wsgi_client(app))
+    browser.send(Request("GET", "/"))
+    seen = browser.send(Request("GET", "/show")).body.decode()
+
+    session = sessions_of(FlaskSessionSource(server.client)).resume(browser["session"])
+
+    assert repr(dict(session)) == seen
+    assert session["when"] == when
