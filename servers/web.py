@@ -2,9 +2,10 @@
 
 import multiprocessing
 from collections.abc import Callable
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from multiprocessing.process import BaseProcess
 from socket import socket
+from ssl import SSLContext
 from threading import Thread
 from typing import Any
 
@@ -51,11 +52,21 @@ def serve(apps: dict[str, tuple[Any, Server, socket]]) -> None:
     starter.join()
 
 
-def http_client(port: int) -> Client:
-    """Return a client of the application on *port* of this machine, which opens a connection for each request."""
+def http_client(port: int, tls: SSLContext | None = None) -> Client:
+    """
+    Return a client of the application on *port* of this machine, which opens a connection for each request.
+
+    Args:
+        tls: Whom to trust, where the application is reached by HTTPS.
+    """
+
+    def connect() -> HTTPConnection:
+        if tls is None:
+            return HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        return HTTPSConnection("localhost", port, timeout=SECONDS, context=tls)
 
     def send(request: Request) -> Response:
-        connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        connection = connect()
         try:
             connection.putrequest(request.method, request.path)
             for name, value in (*request.headers, ("Content-Length", str(len(request.body)))):

@@ -1,0 +1,61 @@
+"""A proxy that ends TLS, and tells the server behind it what it has hidden by that."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+_SECONDS = 20
+
+# What a visitor says of these is not to be believed.
+_TOLD = ("x-forwarded-proto", "x-forwarded-for", "x-forwarded-host")
+
+
+@contextmanager
+def tls_proxy(port: int, certificate: Path) -> Iterator[int]:
+    """Serve by HTTPS, on a port of its own, which it returns, what the server on *port* serves by HTTP."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def hand_on(self) -> None:
+            told = dict.fromkeys(_TOLD)
+            told |= {"x-forwarded-proto": "https", "x-forwarded-for": self.client_address[0]}
+            told["x-forwarded-host"] = self.headers["Host"]
+            connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in (*self.headers.items(), *told.items()):
+                if name.lower() not in told or value is told.get(name):
+                    connection.putheader(name, str(value))
+            connection.endheaders(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            with connection.getresponse() as response:
+                body = response.read()
+                self.send_response_only(response.status, response.reason)
+                for name, value in response.getheaders():
+                    if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+            connection.close()
+
+        do_GET = do_POST = hand_on  # noqa: N815  # as the library wants them called
+
+        def log_message(self, *args: Any) -> None: ...
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        server.daemon_threads = True
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
