@@ -22,11 +22,13 @@ from holdall.stores import Leasing
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
+from holdall_django.table import DjangoTable
 
 
 def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) -> None:
     cookie_format: Format = NativeFormat(secret)
     table: Table = MemoryTable()
+    _django_table: Table = DjangoTable("sessions")
     _postgres_table: Table = PostgresTable("postgresql://localhost")
     _async_postgres_table: AsyncTable = AsyncPostgresTable("postgresql://localhost")
     _redis_table: Table = RedisTable("redis://localhost")
