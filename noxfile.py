@@ -123,14 +123,17 @@ def browser(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run three servers, one in each framework, that share a session; with ``-- --check`` try them and exit."""
-    run_demo(session, *session.posargs)
+    served = any(name in option for option in session.posargs for name in ("redis", "postgres"))
+    install(session, *(["servers"] if served else []))
+    session.run("python", "-m", "demo", *session.posargs)
 
 
 @nox.session
 def demo_check(session: nox.Session) -> None:
-    """Try the demo over HTTP, with a cookie and with a table."""
-    for store in ("cookie", "memory"):
-        run_demo(session, "--check", "--store", store)
+    """Try the demo over HTTP, in each store."""
+    install(session, "servers")
+    for store in ("cookie", "memory", "sqlite", "redis", "postgres"):
+        session.run("python", "-m", "demo", "--check", "--store", store)
 
 
 @nox.session
@@ -138,11 +141,6 @@ def bench(session: nox.Session) -> None:
     """Measure holdall beside its peers; ``-- --quick`` for a first look, ``-- --help`` for what else there is."""
     install(session, "bench")
     session.run("python", "-m", "bench", *session.posargs)
-
-
-def run_demo(session: nox.Session, *options: str) -> None:
-    install(session)
-    session.run("python", "-m", "demo", *options)
 
 
 def install(session: nox.Session, *groups: str) -> None:

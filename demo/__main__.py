@@ -1,11 +1,13 @@
 """Run the demo: ``python -m demo``, and ``python -m demo --check`` to try it over HTTP."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 
 from demo.check import check
+from demo.databases import address
 from demo.servers import ServerError, running
 from demo.settings import STORES, hosts
 
@@ -16,11 +18,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return the exit code."""
     parser = argparse.ArgumentParser("demo", description="One session in Flask, FastAPI and Django.")
     parser.add_argument("--store", choices=STORES, default="cookie", help="where sessions are kept (%(default)s)")
+    parser.add_argument(
+        "--url",
+        default=os.environ.get("DEMO_URL"),
+        help="where a server for --store redis or postgres runs; without it, or the variable DEMO_URL, one is started",
+    )
     parser.add_argument("--port", type=int, default=0, help="the first of three ports (any that are free)")
     parser.add_argument("--check", action="store_true", help="try everything over HTTP, say what was seen, and exit")
     options = parser.parse_args(arguments)
     try:
-        with TemporaryDirectory() as folder, running(hosts(options.store, folder), port=options.port) as servers:
+        with (
+            TemporaryDirectory() as folder,
+            address(options.store, options.url, folder) as table,
+            running(hosts(options.store, folder, table), port=options.port) as servers,
+        ):
             print(f"One session in three frameworks, kept by --store {options.store}:")
             for framework, url in servers.urls.items():
                 print(f"  {framework:8} {url}/")

@@ -67,6 +67,8 @@ def _visit(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
         for forged in (_altered(visitor.cookie), "nonsense"):
             report.page("bring a forged cookie", visitor.bringing(forged).opens(framework), Page(framework))
 
+    _look_at_devices(visitor, report, in_table=in_table)
+
     last = visitor.cookie
     report.page("log out", visitor.submits(django, "/logout"), Page(django))
     report.line("log out", django, visitor.cookie_in_words, good=not visitor.cookie)
@@ -74,6 +76,46 @@ def _visit(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
         report.page("come back", visitor.opens(framework), Page(framework))
         if in_table:
             report.page("bring a copy of the cookie", visitor.bringing(last).opens(framework), Page(framework))
+
+
+def _look_at_devices(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
+    """Sign out others of the same name: one at a time, and then all that are left."""
+    for framework in FRAMEWORKS:
+        if not in_table:
+            devices = visitor.devices(framework)
+            report.line(
+                "look at my devices", framework, str(devices), good="sessions are kept in cookies" in devices.note
+            )
+            continue
+        others = [visitor.bringing("") for _ in range(3)]
+        for other, through in zip(others, FRAMEWORKS, strict=True):
+            other.submits(through, "/login", name="Ada")
+        devices = visitor.devices(framework)
+        report.line(
+            "look at my devices", framework, str(devices), good=len(devices.others) == 3 and devices.current != ""
+        )
+        chosen = others[0].devices(framework).current
+        visitor.submits(framework, "/devices/end", handle=chosen)
+        report.page("be signed out", others[0].opens(framework), Page(framework))
+        report.page("be another", others[1].opens(framework), Page(framework, "Ada"))
+        visitor.submits(framework, "/devices/end-others")
+        for other in others[1:]:
+            report.page("be signed out with all others", other.opens(framework), Page(framework))
+        devices = visitor.devices(framework)
+        report.line(
+            "be the one that is left", framework, str(devices), good=not devices.others and devices.current != ""
+        )
+
+
+class Devices(NamedTuple):
+    """What the page of devices says."""
+
+    others: tuple[str, ...]
+    current: str
+    note: str
+
+    def __str__(self) -> str:
+        return self.note or f"this one is {self.current or 'none'}, others: {', '.join(self.others) or 'none'}"
 
 
 class Page(NamedTuple):
@@ -136,11 +178,21 @@ class Visitor:
         """Open a page."""
         return self._sends("GET", framework, path)
 
+    def devices(self, framework: str) -> Devices:
+        """Open the page of devices."""
+        _, said = self._asks("GET", framework, "/devices")
+        return Devices(tuple(said["handle"]), " ".join(said["current"]), " ".join(said["note"]))
+
     def submits(self, framework: str, path: str, **fields: str) -> Page:
         """Submit a form and return the page that its answer leads to."""
         return self._sends("POST", framework, path, urlencode(fields))
 
     def _sends(self, method: str, framework: str, path: str, body: str = "") -> Page:
+        status, said = self._asks(method, framework, path, body)
+        return Page(" ".join(said["framework"]), " ".join(said["user"]), tuple(said["item"]), status)
+
+    def _asks(self, method: str, framework: str, path: str, body: str = "") -> tuple[int, dict[str, list[str]]]:
+        """Return the status of the answer, or of what it leads to, and what is said there."""
         headers = {"Cookie": f"{KEY}={self.cookie}"} if self.cookie else {}
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -156,9 +208,8 @@ class Visitor:
         for line in answer.headers.get_all("Set-Cookie", []):
             self._keeps(line)
         if method == "POST" and answer.status == 303:
-            return self.opens(framework, answer.headers["Location"])
-        said = _said(text)
-        return Page(" ".join(said["framework"]), " ".join(said["user"]), tuple(said["item"]), answer.status)
+            return self._asks("GET", framework, answer.headers["Location"])
+        return answer.status, _said(text)
 
     def _keeps(self, set_cookie: str) -> None:
         cookie = SimpleCookie(set_cookie).get(KEY)

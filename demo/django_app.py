@@ -9,18 +9,20 @@ from django.urls import path
 from django.views.decorators.http import require_POST
 
 from demo import page, shop
-from demo.settings import KEY, session_options
+from demo.settings import KEY, keeps_rows, session_options
 from holdall import Event, Sessions
 from holdall_django import DjangoSession
 
 events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
+
+sessions = Sessions(**session_options(), on_event=events.append)
 
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1", "localhost"],
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["holdall_django.SessionMiddleware"],
     SESSION_ENGINE="holdall_django.engine",
-    HOLDALL=Sessions(**session_options(), on_event=events.append),
+    HOLDALL=sessions,
 )
 
 
@@ -36,6 +38,23 @@ def home(request: Request) -> HttpResponse:
 
 def seen(request: Request) -> HttpResponse:
     return HttpResponse(page.seen("Django", request.session, events))
+
+
+def devices(request: Request) -> HttpResponse:
+    found = sessions.of(request.session.principal, current=request.session) if keeps_rows() else None
+    return HttpResponse(page.devices("Django", request.session, found))
+
+
+@require_POST
+def end_device(request: Request) -> HttpResponse:
+    sessions.revoke(request.session.principal, handle=request.POST.get("handle", ""))
+    return SeeOther("/devices")
+
+
+@require_POST
+def end_other_devices(request: Request) -> HttpResponse:
+    sessions.revoke(request.session.principal, except_=request.session)
+    return SeeOther("/devices")
 
 
 @require_POST
@@ -71,6 +90,9 @@ class SeeOther(HttpResponseRedirect):
 urlpatterns = [
     path("", home),
     path("seen", seen),
+    path("devices", devices),
+    path("devices/end", end_device),
+    path("devices/end-others", end_other_devices),
     path("login", login),
     path("logout", logout),
     path("add", add),

@@ -7,14 +7,16 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from demo import page, shop
-from demo.settings import KEY, session_options
+from demo.settings import KEY, keeps_rows, session_options
 from holdall import Event, Sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
 
 events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
 
+sessions = Sessions(**session_options(), on_event=events.append)
+
 app = FastAPI(openapi_url=None)
-app.add_middleware(SessionMiddleware, sessions=Sessions(**session_options(), on_event=events.append))
+app.add_middleware(SessionMiddleware, sessions=sessions)
 
 Field = Annotated[str, Form()]
 
@@ -27,6 +29,24 @@ async def home(request: Request, session: SessionDep) -> str:
 @app.get("/seen", response_class=HTMLResponse)
 async def seen(session: SessionDep) -> str:
     return page.seen("FastAPI", session, events)
+
+
+@app.get("/devices", response_class=HTMLResponse)
+async def devices(session: SessionDep) -> str:
+    found = await sessions.of_async(session.principal, current=session) if keeps_rows() else None
+    return page.devices("FastAPI", session, found)
+
+
+@app.post("/devices/end")
+async def end_device(session: SessionDep, handle: Field = "") -> RedirectResponse:
+    await sessions.revoke_async(session.principal, handle=handle)
+    return RedirectResponse("/devices", 303)
+
+
+@app.post("/devices/end-others")
+async def end_other_devices(session: SessionDep) -> RedirectResponse:
+    await sessions.revoke_async(session.principal, except_=session)
+    return RedirectResponse("/devices", 303)
 
 
 @app.post("/login")

@@ -8,14 +8,16 @@ from flask import Flask, redirect, request
 from werkzeug import Response
 
 from demo import page, shop
-from demo.settings import KEY, session_options
+from demo.settings import KEY, keeps_rows, session_options
 from holdall import Event, Sessions
 from holdall_flask import FlaskSession, Holdall
 
 events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
 
+sessions = Sessions(**session_options(), on_event=events.append)
+
 app = Flask(__name__)
-Holdall(app, Sessions(**session_options(), on_event=events.append))
+Holdall(app, sessions)
 
 # Flask's own name for it, with the type that it has now.
 session = cast("FlaskSession", flask.session)
@@ -29,6 +31,24 @@ def home() -> str:
 @app.get("/seen")
 def seen() -> str:
     return page.seen("Flask", session, events)
+
+
+@app.get("/devices")
+def devices() -> str:
+    found = sessions.of(session.principal, current=session) if keeps_rows() else None
+    return page.devices("Flask", session, found)
+
+
+@app.post("/devices/end")
+def end_device() -> Response:
+    sessions.revoke(session.principal, handle=request.form.get("handle", ""))
+    return redirect("/devices", 303)
+
+
+@app.post("/devices/end-others")
+def end_other_devices() -> Response:
+    sessions.revoke(session.principal, except_=session)
+    return redirect("/devices", 303)
 
 
 @app.post("/login")

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from demo import settings, shop
-from holdall import Event, Session
+from holdall import Device, Event, Session
 
-__all__ = ["EVENTS_SHOWN", "home", "seen"]
+__all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
 
 EVENTS_SHOWN = 5
 
@@ -43,6 +43,38 @@ def seen(framework: str, session: Session, events: Iterable[Event]) -> str:
     )
 
 
+def devices(framework: str, session: Session, found: list[Device] | None) -> str:
+    """Return the page of a visitor's sessions; *found* is ``None`` where the store can't tell."""
+    return _templates.get_template("devices.html").render(
+        framework=framework,
+        urls=settings.urls(),
+        store=settings.store_name(),
+        session=session,
+        devices=found,
+        now=datetime.now(UTC),
+    )
+
+
+def _called(device: Device) -> str:
+    """Return what to call *device*, for its owner to know it: browsers say much, and mostly other browsers' names."""
+    said = device.user_agent or ""
+    browser = next((name for sign, name in _BROWSERS.items() if sign in said), said.partition("/")[0][:40])
+    system = next((name for sign, name in _SYSTEMS.items() if sign in said), "")
+    return " on ".join(filter(None, (browser, system))) or "An unknown device"
+
+
+# The first that is found counts.
+_BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+
+
 def _in_words(span: timedelta) -> str:
     seconds = round(abs(span).total_seconds())
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
@@ -55,4 +87,4 @@ def _in_words(span: timedelta) -> str:
 _templates = Environment(
     loader=PackageLoader("demo"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_templates.filters["in_words"] = _in_words
+_templates.filters.update(in_words=_in_words, called=_called)

@@ -4,7 +4,7 @@ import os
 import secrets
 from typing import Any, NamedTuple
 
-__all__ = ["FRAMEWORKS", "KEY", "STORES", "Host", "hosts", "session_options", "store_name", "urls"]
+__all__ = ["FRAMEWORKS", "KEY", "STORES", "Host", "hosts", "keeps_rows", "session_options", "store_name", "urls"]
 
 FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
 
@@ -12,7 +12,13 @@ FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
 KEY = "_demo"
 
 #: What ``--store`` takes: sessions in the cookie itself, or a table by its URL.
-STORES = {"cookie": "cookie", "memory": "memory://demo", "sqlite": "sqlite:///{folder}/sessions.db"}
+STORES = {
+    "cookie": "cookie",
+    "memory": "memory://demo",
+    "sqlite": "sqlite:///{folder}/sessions.db",
+    "redis": "{url}",
+    "postgres": "{url}",
+}
 
 
 class Host(NamedTuple):
@@ -22,10 +28,16 @@ class Host(NamedTuple):
     environment: dict[str, str]
 
 
-def hosts(store: str, folder: str) -> list[Host]:
-    """Return the processes that share sessions in *store*, its files in *folder*, under a secret made for this run."""
+def hosts(store: str, folder: str, url: str = "") -> list[Host]:
+    """
+    Return the processes that share sessions in *store*, under a secret made for this run.
+
+    Args:
+        folder: For its files, if it has any.
+        url: Where its server is, if it has one.
+    """
     told = {
-        "DEMO_STORE": STORES[store].format(folder=folder),
+        "DEMO_STORE": STORES[store].format(folder=folder, url=url),
         "DEMO_STORE_NAME": store,
         "DEMO_SECRET": secrets.token_urlsafe(32),
     }
@@ -37,8 +49,16 @@ def hosts(store: str, folder: str) -> list[Host]:
 def session_options() -> dict[str, Any]:
     """Return what each application makes its ``Sessions`` of."""
     store = os.environ["DEMO_STORE"]
-    kept = {"secret_key_base": os.environ["DEMO_SECRET"]} if store == "cookie" else {"table": store}
-    return {"store": "cookie" if store == "cookie" else "table", "key": KEY, "principal_key": "user", **kept}
+    if store == "cookie":
+        kept = {"store": "cookie", "secret_key_base": os.environ["DEMO_SECRET"]}
+    else:
+        kept = {"store": "table", "table": store, "devices": True}
+    return {"key": KEY, "principal_key": "user", **kept}
+
+
+def keeps_rows() -> bool:
+    """Return whether the server knows of sessions, so that they can be listed and ended."""
+    return store_name() != "cookie"
 
 
 def store_name() -> str:

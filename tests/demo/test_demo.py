@@ -14,9 +14,12 @@ import pytest
 
 from demo import shop
 from demo.check import check
+from demo.databases import SERVED, address
 from demo.servers import ServerError, running
 from demo.settings import FRAMEWORKS, STORES, hosts
 from holdall import Sessions
+from servers.processes import NoProgramError
+from servers.redis import RedisServer
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 30
@@ -75,6 +78,40 @@ def test_the_check_passes_in_each_store(store: str) -> None:
         assert f"ok      come back                     {framework}" in done.stdout
 
 
+def test_a_server_that_runs_already_is_used(valkey: RedisServer) -> None:
+    valkey.client.flushdb()
+    done = subprocess.run(
+        command("--check", "--store", "redis", "--url", valkey.url),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The check has logged in, and out of all but one.
+    assert valkey.client.keys("holdall:principal:Ada")
+
+
+@pytest.mark.parametrize("store", SERVED)
+@pytest.mark.parametrize("missing", ["servers.redis", "servers.processes.binary"])
+def test_a_server_that_cannot_be_started_is_told_of(
+    store: str, missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_there(package: str, pattern: str) -> str:
+        raise NoProgramError(package)
+
+    if missing == "servers.redis":
+        monkeypatch.setitem(sys.modules, missing, None)
+    else:
+        for module in ("servers.postgres", "servers.redis"):
+            monkeypatch.setattr(f"{module}.binary", none_there)
+
+    with pytest.raises(ServerError, match=rf"give the --url .* --store {store}`"), address(store, None, str(tmp_path)):
+        pytest.fail("there was none")
+
+
 def test_the_check_fails_where_the_secrets_differ(capsys: pytest.CaptureFixture[str]) -> None:
     # Each process is one of another run's: it has a secret of its own.
     unlike = [hosts("cookie", "")[number] for number in range(len(FRAMEWORKS))]
@@ -91,7 +128,9 @@ def test_the_check_fails_where_a_copied_cookie_outlives_its_session(capsys: pyte
 
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
     assert not good
-    assert all("bring" in line for line in failed)
+    # Nor can anybody else be signed out.
+    for step in ("bring a copy of the cookie", "look at my devices", "be signed out"):
+        assert any(step in line for line in failed)
 
 
 def test_the_check_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
