@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdall import MemoryTable, Session, Sessions, TableStore
-from holdall.testing import FakeClock
+from holdall.testing import Browser, FakeClock
 
 HOUR = timedelta(hours=1)
 
@@ -100,3 +100,18 @@ def test_a_cookie_to_be_forgotten_at_once_opens_nothing_either(clock: FakeClock,
 
     assert cookie.max_age == max_age
     assert sessions.resume(cookie.value).is_new
+
+
+def test_who_writes_with_each_request_is_sent_the_cookie_again_as_who_reads_is(clock: FakeClock) -> None:
+    week = timedelta(days=7)
+    sessions = Sessions(
+        TableStore(MemoryTable(clock=clock)), key="sid", clock=clock, idle_timeout=week, max_age=7 * 24 * 3600
+    )
+    browser = Browser(clock=clock)
+
+    for hour in range(10 * 24):
+        session = sessions.fetch(browser.header())
+        assert session.get("hours", 0) == hour
+        session["hours"] = hour + 1
+        browser.keep([str(cookie) for cookie in sessions.commit(session).cookies])
+        clock.advance(HOUR)

@@ -458,6 +458,9 @@ def _write(session: Session, policy: Policy, changes: Changes, now: datetime) ->
     if not (wrote or due or changed or stored.rewrite or session.fetched.moved):
         session.phase = phase_after(stored)
         return ResponseHeaders(vary=True, cookie=stored.cookie)
+    if max_age is not None and stored.version is not None and not (due or changed):
+        # Many writes, each of which moved the row's limit a little, would never let the cookie's own be due.
+        expires = min(expires, stored.expires)
     draft = _draft(policy, data, changes, stored.created, expires, now)
     if changed:
         draft = draft._replace(limits=True)
