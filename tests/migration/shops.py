@@ -8,12 +8,14 @@ it has counted. Nothing but the sessions differs between the stages of a move.
 import sqlite3
 from collections.abc import MutableMapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any, Literal
 
 from holdall import Sessions, TableStore
 from holdall.formats import DjangoFormat, FlaskFormat, Format, StarletteFormat
+from holdall.sources import Source
 from holdall.sources.django import DjangoSource
 from holdall.tables.sqlite import SQLiteTable
 from servers.web import SECONDS, Server, serve, uvicorn, waitress
@@ -83,15 +85,24 @@ def django_signed_cookies(stage: Stage, folder: Path) -> tuple[Any, Server]:
 
 
 def django_db(stage: Stage, folder: Path) -> tuple[Any, Server]:
+    from holdall_django.sources import EngineSource
+
+    return _django_db(stage, folder, EngineSource("db"))
+
+
+def django_db_from_outside(stage: Stage, folder: Path) -> tuple[Any, Server]:
+    connect = partial(sqlite3.connect, folder / "django.db", timeout=SECONDS)
+    return _django_db(stage, folder, DjangoSource(lambda: closing(connect()), THEIRS, placeholder="?"))
+
+
+def _django_db(stage: Stage, folder: Path, source: Source) -> tuple[Any, Server]:
     from django.core.management import call_command
 
-    path = folder / "django.db"
-    source = DjangoSource(lambda: closing(sqlite3.connect(path, timeout=SECONDS)), THEIRS, placeholder="?")
     store = TableStore(SQLiteTable(folder / "ours.db"), move_from=[source] if stage == "after" else [])
     # Without these Django's own requests meet "database is locked", or wait for the disk.
     swift = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
     options = {"timeout": SECONDS, "transaction_mode": "IMMEDIATE", "init_command": swift}
-    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options}
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "django.db", "OPTIONS": options}
     app, server = _django(
         stage,
         INSTALLED_APPS=["django.contrib.sessions"],
@@ -132,6 +143,7 @@ _MAKERS = {
     "Starlette": starlette,
     "Django signed_cookies": django_signed_cookies,
     "Django db": django_db,
+    "Django db, from outside": django_db_from_outside,
 }
 
 SHOPS = tuple(_MAKERS)
