@@ -50,7 +50,7 @@ def session_options() -> dict[str, Any]:
     """Return what each application makes its ``Sessions`` of."""
     store = os.environ["DEMO_STORE"]
     if store == "cookie":
-        kept = {"store": "cookie", "secret_key_base": os.environ["DEMO_SECRET"]}
+        kept: dict[str, Any] = {"store": "cookie", "secret_key_base": os.environ["DEMO_SECRET"]}
     else:
         kept = {"store": "table", "table": store, "devices": True}
     return {"key": KEY, "principal_key": "user", **kept}

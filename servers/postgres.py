@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no types
 import psycopg
 
 from servers.processes import Process, binary, free_port
