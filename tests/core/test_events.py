@@ -82,8 +82,10 @@ def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
         ("DEBUG", "session expired (why): _shop 0123456789abcdef"),
         ("INFO", "session rejected (why): _shop 0123456789abcdef"),
         ("WARNING", "session lost_write (why): _shop 0123456789abcdef"),
+        ("INFO", "session revoked (why): _shop 0123456789abcdef"),
         ("WARNING", "session evicted (why): _shop 0123456789abcdef"),
         ("ERROR", "session overflow (why): _shop 0123456789abcdef"),
+        ("WARNING", "session unfit (why): _shop 0123456789abcdef"),
     ]
 
 
