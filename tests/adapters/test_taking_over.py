@@ -1,5 +1,9 @@
 """``take_over=True``: cookies that a framework's own sessions made are read, by the framework's own settings."""
 
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
+
 import json
 from datetime import timedelta
 from hashlib import sha512
@@ -7,6 +11,10 @@ from typing import Any
 
 import flask
 import pytest
+from django.conf import settings
+from django.contrib.sessions.backends import signed_cookies
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from starlette.applications import Starlette
@@ -17,9 +25,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from holdall import ConfigurationError
+from holdall import ConfigurationError, CookieStore
+from holdall.formats import NativeFormat
 from holdall.testing import Request as Asked
 from holdall.testing import asgi_client
+from holdall_django import SessionMiddleware as DjangoSessionMiddleware
 from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
 
@@ -125,13 +135,54 @@ def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
     assert client.get("/").json["user"] == "7"
 
 
-@pytest.mark.parametrize("options", [{"store": "table", "table": "session"}, {"format": "flask"}])
-def test_cookies_can_be_taken_over_into_cookies_of_ours_alone(options: dict[str, Any]) -> None:
+def test_flasks_sessions_are_taken_over_into_a_table_too() -> None:
+    old = flask_cookie(flask_application())
+    app = flask_application(SECRET_KEY=SECRET)
+    Holdall(app, take_over=True, store="table", table="taken over from flask")
+    client = app.test_client()
+    client.set_cookie("session", old)
+
+    assert client.get("/").json == {"user": "7", "seen": True}
+    assert len(client.get_cookie("session").value) == 43
+    assert client.get("/flashed").json == ["Welcome"]
+
+
+def test_who_comes_with_the_old_cookie_again_comes_to_the_same_row() -> None:
+    old = flask_cookie(flask_application())
+    app = flask_application()
+    Holdall(app, take_over=True, store="table", table="taken over once")
+    clients = [app.test_client(), app.test_client()]
+    for client in clients:
+        client.set_cookie("session", old)
+        client.get("/")
+
+    first, second = (client.get_cookie("session").value for client in clients)
+    assert first == second
+
+
+def test_a_session_taken_over_into_a_table_ends_for_its_old_cookie_too() -> None:
+    old = flask_cookie(flask_application())
+    app = flask_application()
+    app.add_url_rule("/logout", view_func=lambda: flask.session.configure(drop=True) or "")
+    Holdall(app, take_over=True, store="table", table="taken over and ended")
+    client = app.test_client()
+    client.set_cookie("session", old)
+    client.get("/")
+
+    client.get("/logout")
+
+    late = app.test_client()
+    late.set_cookie("session", old)
+    assert late.get("/").json["user"] is None
+
+
+@pytest.mark.parametrize("options", [{"store": CookieStore(NativeFormat(SECRET))}, {"format": "flask"}])
+def test_what_the_cookies_become_is_said_by_the_store(options: dict[str, Any]) -> None:
     app = flask_application()
     Holdall(app, take_over=True, **options)
 
-    with pytest.raises(ConfigurationError, match="take_over=True needs store='cookie'"), app.test_request_context():
-        pass
+    with pytest.raises(ConfigurationError, match="take_over=True makes cookies of our own format"):
+        app.test_request_context().push()
 
 
 # Starlette, and FastAPI with it.
@@ -197,3 +248,77 @@ def test_starlettes_own_limit_holds_for_its_cookies() -> None:
     ours.cookie = theirs.cookie
 
     assert ours.get("/") == {}
+
+
+def test_starlettes_sessions_are_taken_over_into_a_table_too() -> None:
+    theirs = StarletteApplication(TheirMiddleware)
+    theirs.get("/login")
+    ours = StarletteApplication(SessionMiddleware, take_over=True, store="table", table="taken over from starlette")
+    ours.cookie = theirs.cookie
+
+    assert ours.get("/") == {"user": 7, "seen": [1, 2]}
+    assert len(ours.cookie) == len("session=") + 43
+    assert ours.get("/") == {"user": 7, "seen": [1, 2]}
+
+
+# Django.
+
+
+def django_cookie() -> str:
+    """Return the cookie that Django's engine makes."""
+    session = signed_cookies.SessionStore()
+    session["_auth_user_id"] = "7"
+    session["seen"] = [1, 2]
+    session.save()
+    return str(session.session_key)
+
+
+def django_visit(cookie: str) -> tuple[dict[str, Any], str]:
+    """Return what is in the session of *cookie*, and the cookie that is sent in its place."""
+    seen: dict[str, Any] = {}
+
+    def view(request: Any) -> HttpResponse:
+        seen.update(request.session.items())
+        return HttpResponse()
+
+    name = settings.SESSION_COOKIE_NAME
+    response = DjangoSessionMiddleware(view)(RequestFactory().get("/", headers={"cookie": f"{name}={cookie}"}))
+    return seen, response.cookies[name].value if name in response.cookies else ""
+
+
+@pytest.mark.parametrize(
+    ("former", "now"),
+    [
+        ({}, {}),
+        ({"SECRET_KEY": FORMER_SECRET}, {"SECRET_KEY_FALLBACKS": [FORMER_SECRET]}),
+        ({}, {"HOLDALL": {"take_over": True, "secret_key_base": "0c93fa7d81b6e254-9d40b1c7f3a8e625"}}),
+    ],
+    ids=["a secret", "a former secret", "a secret of our own"],
+)
+def test_who_is_logged_in_by_djangos_cookies_stays_so(former: dict[str, Any], now: dict[str, Any]) -> None:
+    with override_settings(**former):
+        old = django_cookie()
+    with override_settings(**{"HOLDALL": {"take_over": True}, **now}):
+        seen, ours = django_visit(old)
+
+        assert seen == {"_auth_user_id": "7", "seen": [1, 2]}
+        assert ours
+        assert django_visit(ours)[0] == seen
+
+
+def test_djangos_cookies_are_taken_over_into_a_table_too() -> None:
+    with override_settings(HOLDALL={"take_over": True, "store": "table", "table": "taken over from django"}):
+        seen, ours = django_visit(django_cookie())
+
+        assert seen == {"_auth_user_id": "7", "seen": [1, 2]}
+        assert len(ours) == 43
+        assert django_visit(ours)[0] == seen
+
+
+def test_unless_told_djangos_cookies_are_not_read() -> None:
+    assert django_visit(django_cookie()) == ({}, "")
+
+
+def test_djangos_own_limit_holds_for_its_cookies() -> None:
+    with override_settings(SESSION_COOKIE_AGE=-5, HOLDALL={"take_over": True, "idle_timeout": 3600}):
+        assert django_visit(django_cookie()) == ({}, "")

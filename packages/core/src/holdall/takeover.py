@@ -7,21 +7,24 @@ from holdall.errors import ConfigurationError
 from holdall.formats import Format
 from holdall.formats.native import SECRET_BYTES
 from holdall.keys import is_fit
+from holdall.sources.cookie import CookieSource
 
 __all__ = ["taking_over"]
 
 
 def taking_over(options: Mapping[str, Any], format: Format) -> dict[str, Any]:
     """
-    Return *options* of ``Sessions`` by which cookies in the framework's *format* are read, and written anew when used.
+    Return *options* of ``Sessions`` by which cookies in the framework's *format* are read, and replaced when used.
 
     Former secrets that we would refuse are left out: the framework took them, but no cookie of ours was made with one.
 
     Raises:
-        ConfigurationError: The sessions are not kept in cookies of our own format.
+        ConfigurationError: The sessions are kept in cookies of another format than ours.
     """
-    if options.get("store") != "cookie" or options.get("format", "native") != "native":
-        msg = "take_over=True needs store='cookie' in our own format, which is what the former cookies become."
+    if options["store"] == "table":
+        return {**options, "move_from": (*options.get("move_from", ()), CookieSource(format, key=options["key"]))}
+    if options["store"] != "cookie" or options.get("format", "native") != "native":
+        msg = "take_over=True makes cookies of our own format, or rows of a table, of what it reads: leave out format=."
         raise ConfigurationError(msg)
     taken = {"upgrade": "read", **options, "also_read": (*options.get("also_read", ()), format)}
     if not options.get("weak_secrets"):

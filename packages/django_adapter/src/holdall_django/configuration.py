@@ -2,7 +2,8 @@
 What Django's settings say about sessions.
 
 ``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. What it leaves out is taken from
-Django's own settings. All is read once, and again when a test overrides a setting.
+Django's own settings; ``"take_over": True`` reads the cookies of the engine ``signed_cookies`` too. All is read once,
+and again when a test overrides a setting.
 """
 
 from collections.abc import Mapping
@@ -12,12 +13,14 @@ from functools import cache, cached_property
 from typing import Any
 
 from django.conf import global_settings, settings
-from django.core import mail
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Sessions
+from holdall.formats import DjangoFormat
 from holdall.lifetimes import absolute_timeout, permanent_max_age
+from holdall.takeover import taking_over
+from holdall_django.unanswered import are_tests_running
 
 __all__ = ["Configuration", "configuration", "configured_sessions"]
 
@@ -104,8 +107,7 @@ def _by_settings(options: dict[str, Any]) -> Sessions:
         if "secret_key_base" not in options:
             options["secret_key_base"] = settings.SECRET_KEY
             options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
-        # The test runner keeps mail in an outbox, and is known by it.
-        options.setdefault("weak_secrets", settings.DEBUG or hasattr(mail, "outbox"))
+        options.setdefault("weak_secrets", _weak_secrets())
     options.setdefault("key", settings.SESSION_COOKIE_NAME if _is_named() else global_settings.SESSION_COOKIE_NAME)
     options.setdefault("principal_key", "_auth_user_id")
     options.setdefault("path", settings.SESSION_COOKIE_PATH)
@@ -117,16 +119,31 @@ def _by_settings(options: dict[str, Any]) -> Sessions:
     # Django's False leaves the attribute out.
     options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
     idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
+    options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
     if isinstance(idle_timeout, int):
         idle_timeout = timedelta(seconds=idle_timeout)
-    options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
         options.setdefault("max_age", permanent_max_age(idle_timeout))
     try:
+        if options.pop("take_over", False):
+            options = taking_over(options, _former_format())
         return Sessions(**options)
     except ConfigurationError as exc:
         exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
         raise
+
+
+def _former_format() -> DjangoFormat:
+    return DjangoFormat(
+        settings.SECRET_KEY,
+        settings.SECRET_KEY_FALLBACKS,
+        max_age=settings.SESSION_COOKIE_AGE,
+        weak_secrets=_weak_secrets(),
+    )
+
+
+def _weak_secrets() -> bool:
+    return settings.DEBUG or are_tests_running()
 
 
 def _name_the_cookie(key: str) -> None:

@@ -9,6 +9,7 @@ Django.
 from django.contrib.sessions.backends.base import UpdateError
 
 from holdall.session import Intent
+from holdall_django import unanswered
 from holdall_django.configuration import configured_sessions
 from holdall_django.session import DjangoSession, afind, atomically, find
 
@@ -74,15 +75,21 @@ class SessionStore(DjangoSession):
         await self.asave()
 
     def save(self, must_create: bool = False) -> None:
-        modified = self.modified or must_create
+        modified, before = self.modified or must_create, self._kept_under
         super().save(must_create)
         self._check_it_was_saved(modified)
+        unanswered.note(before, None if must_create else self._kept_under)
 
     async def asave(self, must_create: bool = False) -> None:
         await self._aget_session()
-        modified = self.modified or must_create
+        modified, before = self.modified or must_create, self._kept_under
         await super().asave(must_create)
         self._check_it_was_saved(modified)
+        unanswered.note(before, None if must_create else self._kept_under)
+
+    @property
+    def _kept_under(self) -> str | None:
+        return None if self.is_new or self.fetched.stored is None else self.fetched.stored.cookie
 
     def _check_it_was_saved(self, modified: bool) -> None:
         if self.fetched.late:

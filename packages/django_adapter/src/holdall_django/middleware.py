@@ -122,12 +122,20 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
 
 def _cookies(request: HttpRequest) -> str | list[str]:
-    """Return the request's Cookie headers."""
+    """Return the request's Cookie headers, or what an application has put in the place of its own in them."""
     if isinstance(request, ASGIRequest):
         # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
-        return [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
-    cookies: str = request.META.get("HTTP_COOKIE", "")
-    return cookies
+        headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
+    else:
+        headers = [request.META.get("HTTP_COOKIE", "")]
+    # They are parsed when somebody asks for them, and who has put one there did.
+    parsed = vars(request).get("COOKIES")
+    if parsed:
+        key = configured_sessions().key
+        given = parsed.get(key)
+        if given is not None and not any(given in header for header in headers):
+            return f"{key}={given}"
+    return headers
 
 
 def _facts_of(request: HttpRequest) -> Facts:

@@ -7,7 +7,7 @@ Django's names are translated into the core's: ``cycle_key`` is ``configure(rene
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -19,8 +19,10 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from holdall import ResponseHeaders, Session, SetCookie
+from holdall.cookies import SentCookie
 from holdall.session import Atomically, Fetched, Intent, Phase
 from holdall.stores import Changes
+from holdall_django import unanswered
 from holdall_django.configuration import configuration, configured_sessions
 
 __all__ = ["DjangoSession"]
@@ -44,6 +46,11 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
     #: The cookies of what was saved ahead of the response.
     unsent: tuple[SetCookie, ...] = ()
     _unmodified: Changes | None = None
+
+    @property
+    def cookies(self) -> Sequence[SentCookie]:
+        """The values that came under the session's key, and then those under former ones."""
+        return unanswered.latest_of(super().cookies)
 
     # The mapping. Django reaches for it through these two.
 
@@ -293,15 +300,15 @@ def _in_event_loop(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 def find(session_key: str | None) -> Fetched:
     """Return what is stored under a *session_key*."""
-    session = configured_sessions().resume(session_key)
+    session = configured_sessions().resume(unanswered.latest(session_key))
     session.data()
     return session.fetched
 
 
 async def afind(session_key: str | None) -> Fetched:
     """Do what ``find`` does."""
-    sessions = configured_sessions()
-    session = Session(() if session_key is None else (session_key,), policy=sessions.policy)
+    sessions, cookie = configured_sessions(), unanswered.latest(session_key)
+    session = Session(() if cookie is None else (cookie,), policy=sessions.policy)
     await sessions.load_async(session)
     session.data()
     return session.fetched

@@ -1,0 +1,50 @@
+"""Sessions in another library's cookies, to be kept in a table from now on."""
+
+from holdall.cookies import MAX_COOKIE_BYTES
+from holdall.formats import Format
+from holdall.sources.contract import AsyncSource, Entry, Source
+from holdall.tables import Form
+
+__all__ = ["CookieSource"]
+
+
+class CookieSource:
+    """
+    Sessions that cookies hold in a *format*.
+
+    A cookie can't be deleted here. As long as the old one opens, the table remembers that its session has moved.
+
+    Args:
+        key: The cookie's name.
+    """
+
+    def __init__(self, format: Format, *, key: str) -> None:
+        self.name: str = getattr(format, "name", "cookie")
+        self._format = format
+        self._key = key
+
+    def opened(self, form: Form) -> Source | AsyncSource:
+        return self if form == "sync" else _AsyncCookieSource(self)
+
+    def matches(self, cookie: str) -> bool:
+        return len(cookie) <= MAX_COOKIE_BYTES
+
+    def read(self, cookie: str) -> Entry | None:
+        record = self._format.open(cookie, key=self._key)
+        return record and Entry(record.data, record.expires, record.created)
+
+    def delete(self, cookie: str) -> None:
+        """Do nothing: the browser gets another cookie in its place."""
+
+
+class _AsyncCookieSource:
+    def __init__(self, source: CookieSource) -> None:
+        self.name = source.name
+        self.matches = source.matches
+        self._source = source
+
+    async def read(self, cookie: str) -> Entry | None:
+        return self._source.read(cookie)
+
+    async def delete(self, cookie: str) -> None:
+        pass

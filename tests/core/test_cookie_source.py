@@ -1,0 +1,91 @@
+"""Sessions in other libraries' cookies that move into a table."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from holdall import AsyncTableStore, CookieStore, Event, MemoryTable, Sessions, TableStore
+from holdall.cookies import MAX_COOKIE_BYTES
+from holdall.formats import FlaskFormat
+from holdall.sources.cookie import CookieSource
+from holdall.testing import FakeClock, as_async
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+FORMAT = FlaskFormat(SECRET)
+
+
+@pytest.fixture
+def old(clock: FakeClock) -> str:
+    """A cookie of another library, in which 7 is logged in."""
+    theirs = Sessions(CookieStore(FlaskFormat(SECRET, clock=clock)), key="sid", clock=clock)
+    session = theirs.fetch()
+    session["user"] = 7
+    return str(theirs.commit(session).cookie)
+
+
+def moved(cookie: str, sessions: Sessions) -> tuple[dict[str, object], str | None]:
+    session = sessions.fetch(f"sid={cookie}")
+    return dict(session), sessions.commit(session).cookie
+
+
+def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> None:
+    events: list[Event] = []
+    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock, on_event=events.append)
+
+    data, new = moved(old, sessions)
+
+    assert data == {"user": 7}
+    assert new != old
+    assert moved(str(new), sessions) == (data, new)
+    assert ("former", "flask") in [(event.name, event.reason) for event in events]
+
+
+def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeClock) -> None:
+    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock)
+    _, new = moved(old, sessions)
+    session = sessions.resume(new)
+    session["n"] = 1
+    sessions.commit(session)
+
+    assert moved(old, sessions) == ({"user": 7, "n": 1}, new)
+
+    session = sessions.resume(new)
+    session.configure(drop=True)
+    sessions.commit(session)
+    assert moved(old, sessions) == ({}, None)
+
+
+def test_the_old_cookie_ends_in_its_time(old: str, clock: FakeClock) -> None:
+    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    clock.advance(timedelta(days=7))
+
+    assert moved(old, Sessions(store, key="sid", clock=clock)) == ({}, None)
+
+
+def test_it_moves_into_tables_that_are_awaited_too(old: str, clock: FakeClock) -> None:
+    store = AsyncTableStore(
+        as_async(MemoryTable(clock=clock)), move_from=[CookieSource(FORMAT, key="sid")], clock=clock
+    )
+    sessions = Sessions(store, key="sid", clock=clock)
+
+    async def move(cookie: str) -> tuple[dict[str, object], str | None]:
+        session = await sessions.fetch_async(f"sid={cookie}")
+        return dict(session), (await sessions.commit_async(session)).cookie
+
+    async def move_twice() -> None:
+        data, new = await move(old)
+
+        assert data == {"user": 7}
+        assert await move(str(new)) == (data, new)
+
+    asyncio.run(move_twice())
+
+
+@pytest.mark.parametrize("cookie", ["", "rubbish", "x" * (MAX_COOKIE_BYTES + 1)], ids=["empty", "rubbish", "long"])
+def test_other_cookies_hold_nothing(cookie: str, clock: FakeClock) -> None:
+    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+
+    assert moved(cookie, Sessions(store, key="sid", clock=clock)) == ({}, None)
