@@ -32,11 +32,14 @@ _MOST_WRITES = 1000
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(params=["sqlite", "valkey", "postgres"])
+@pytest.fixture(params=["sqlite", "valkey", "postgres", "django_on_sqlite", "django_on_postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name an engine as an application does."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'sessions.db'}"
+    if request.param.startswith("django"):
+        named: str = request.getfixturevalue(request.param)
+        return named
     server = request.getfixturevalue(request.param)
     found: str = server.new_url() if request.param == "postgres" else server.url
     return found

@@ -1,11 +1,10 @@
 """The table in a Django project's database: the contract, and what belongs to a project that has transactions."""
 
 import asyncio
-import multiprocessing
 import sqlite3
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
@@ -373,42 +372,3 @@ def test_a_dump_shows_neither_ids_nor_data(table: DjangoTable, clock: FakeClock)
     assert b"4111111111111111" not in everything
     assert b"card" not in everything
     assert cookie.encode() not in everything
-
-
-# Processes at one session.
-
-PROCESSES = 4
-THREADS = 2
-REQUESTS = 50
-
-
-def test_of_the_writes_of_several_processes_none_is_lost(alias: str) -> None:
-    sessions = Sessions("table", table=f"django://{alias}", key="sid")
-    session = sessions.fetch()
-    session["began"] = True
-    cookie = sessions.commit(session).cookie
-
-    database = {key: connections.settings[alias][key] for key in ("ENGINE", "NAME", "HOST", "PORT", "USER", "OPTIONS")}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(PROCESSES, mp_context=spawn) as pool:
-        list(pool.map(partial(write_keys, database, cookie), range(PROCESSES)))
-
-    written = {
-        f"{process}.{thread}.{n}" for process in range(PROCESSES) for thread in range(THREADS) for n in range(REQUESTS)
-    }
-    assert written | {"began"} == dict(sessions.resume(cookie)).keys()
-
-
-def write_keys(database: dict[str, Any], cookie: str, process: int) -> None:
-    with unmigrated("sessions", database):
-        sessions = Sessions("table", table="django://sessions", key="sid")
-
-        def write(thread: int) -> None:
-            for number in range(REQUESTS):
-                session = sessions.resume(cookie)
-                session[f"{process}.{thread}.{number}"] = True
-                sessions.commit(session)
-            connections["sessions"].close()
-
-        with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(write, range(THREADS)))
