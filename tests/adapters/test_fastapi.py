@@ -765,7 +765,7 @@ class TestCancellation:
             await request(app, cookie)
 
         assert scope.cancelled_caught
-        assert len(rows.table.find("7")) == 1
+        assert [each.is_tombstone for each in rows.table.find("7")].count(False) == 1
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.parametrize("step", ["read", "delete", "insert"])
@@ -783,7 +783,7 @@ class TestCancellation:
             await task
 
         assert task.cancelled()
-        assert len(rows.table.find("7")) == 1
+        assert [each.is_tombstone for each in rows.table.find("7")].count(False) == 1
 
     @pytest.mark.parametrize("started", [False, True], ids=["before the headers", "while the body goes"])
     async def test_cancelled_after_a_logout_the_session_has_ended(self, rows: AwaitedTable, started: bool) -> None:
