@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ from holdall.testing import FakeClock, as_async
 from holdall.typed import typed_session
 
 AT_ONCE = timedelta(0)
+
+typed = pytest.mark.skipif(not find_spec("msgspec"), reason="typed sessions need msgspec or pydantic")
 
 
 class Table(MemoryTable):
@@ -200,6 +203,7 @@ def test_a_clear_before_the_block_does_not_take_what_it_wrote(sessions: Sessions
     assert sessions.resume(sid) == {"n": 1}
 
 
+@typed
 def test_a_typed_value_is_the_latest_in_the_block(sessions: Sessions) -> None:
     sid = begin(sessions, list=[1], other=[1])
     session = sessions.resume(sid)
@@ -216,6 +220,7 @@ def test_a_typed_value_is_the_latest_in_the_block(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"list": [1, 2, 3], "other": [1, 2]}
 
 
+@typed
 def test_a_typed_value_altered_in_a_block_that_raises_is_not_written(sessions: Sessions) -> None:
     sid = begin(sessions, list=[1], other=[1])
     session = sessions.resume(sid)
