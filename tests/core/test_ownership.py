@@ -209,6 +209,17 @@ def test_the_handle_from_before_a_renewal_leads_to_the_session_for_a_minute(
         sessions.revoke(7)
 
 
+def test_a_renewal_that_was_broken_off_is_over_for_all_who_end_it(
+    sessions: Sessions, table: MemoryTable, clock: FakeClock
+) -> None:
+    log_in(sessions, 7)
+    (row,) = table.find("7")
+    table.delete(row.digest, tombstone=clock() + timedelta(minutes=1))
+
+    assert sessions.of(7) == []
+    assert [sessions.revoke(7), sessions.revoke(7)] == [0, 0]
+
+
 def test_a_session_that_was_renewed_during_the_request_is_spared(sessions: Sessions) -> None:
     cookie = log_in(sessions, 7)
     mine = sessions.resume(cookie)

@@ -138,6 +138,13 @@ def _ends_what_is_there(digest: bytes) -> Steps[bool]:
     return (yield verbs.Remove(digest, None)) is not None
 
 
+def _ends_two(principal: str, *, spared: bytes | None = None, handle: str | None = None) -> Steps[int]:
+    ended = 0
+    for each in (yield verbs.Find(principal))[:2]:
+        ended += yield from succession.end(each.digest)
+    return ended
+
+
 def _ends_until_none_is_left(principal: str, *, spared: bytes | None = None, handle: str | None = None) -> Steps[int]:
     ended = 0
     while found := [each for each in (yield verbs.Find(principal)) if not each.is_tombstone and each.digest != spared]:
@@ -153,6 +160,7 @@ def _ends_until_none_is_left(principal: str, *, spared: bytes | None = None, han
         (table, "succeed", _signs_afterwards, ("revoke the others", "renew"), "the browser has lost its session"),
         (revocation, "line_of", _spares_one_row, ("revoke the others", "renew"), "the browser has lost its session"),
         (revocation, "end", _ends_what_is_there, ("revoke", "renew"), "the session of a request lives on"),
+        (revocation, "revoke", _ends_two, ("revoke", "log in elsewhere"), "a login from before lives on"),
         (revocation, "revoke", _ends_until_none_is_left, ("revoke", "log in elsewhere"), "a login has ended"),
         (revocation, "revoke", _ends_until_none_is_left, ("revoke", "renew"), "the session of a request lives on"),
     ],

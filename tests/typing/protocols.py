@@ -18,7 +18,7 @@ from holdall import (
 )
 from holdall.formats import Format, NativeFormat
 from holdall.serializers import Serializer, TaggedJSON
-from holdall.stores import Leasing
+from holdall.stores import Leasing, Revocable
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
@@ -36,6 +36,7 @@ def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) ->
     _serializer: Serializer = TaggedJSON()
     cookie_store: Store = CookieStore(cookie_format)
     _table_store: Store = TableStore(table)
+    _revocable_store: Revocable = TableStore(table)
     _leasing: Leasing = TableStore(table)
     _async_table_store: AsyncStore = AsyncTableStore(async_table)
     _faces: tuple[AsyncTable, AsyncStore] = as_async(table), as_async(sync_store)
@@ -46,6 +47,7 @@ def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) ->
 
 def what_is_refused(secret: str, async_table: AsyncTable) -> None:
     _not_a_store: Store = MemoryTable()  # type: ignore[assignment]
+    _not_revocable: Revocable = CookieStore(NativeFormat(secret))  # type: ignore[assignment]
     _not_awaited: AsyncTable = MemoryTable()  # type: ignore[assignment]
     TableStore(async_table)  # type: ignore[arg-type]
     AsyncTableStore(MemoryTable())  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ handed in rarely.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from holdall import AsyncStore, CookieOptions, Event, ResponseHeaders, Session, Sessions, SetCookie, Store
+from holdall import AsyncStore, CookieOptions, Device, Event, ResponseHeaders, Session, Sessions, SetCookie, Store
 from holdall.clock import Clock, utc_now
 from holdall.events import Listener
 from holdall.stores.threaded import InThread, ThreadedStore
@@ -29,6 +29,14 @@ def application(session: Session, cookie: CookieOptions) -> None:
     session.configure(renew=True, **cookie)
     _who: str = session.log_id
     session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+
+
+async def owner(sessions: Sessions, session: Session) -> None:
+    devices: list[Device] = sessions.of(7, current=session)
+    _agents: list[str | None] = [device.user_agent for device in await sessions.of_async("7")]
+    _ended: int = sessions.revoke(7, handle=devices[0].handle) + await sessions.revoke_async(7, except_=session)
+    devices[0].handle = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    sessions.revoke(7, except_="a cookie")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def renamed(store: Store) -> None:
