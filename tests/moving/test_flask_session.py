@@ -214,6 +214,9 @@ def test_a_client_serves_the_adapters_of_its_form(server: RedisServer, awaited_c
     async def look() -> Any:
         store = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(awaited_client)])
         session = await Sessions(store, key="session").fetch_async(f"session={cookie}")
+        await store.aclose()
+        # The client is its owner's to close.
+        assert awaited_client.connection_pool._available_connections[0].is_connected
         await awaited_client.aclose()
         return session["user_id"]
 

@@ -148,6 +148,22 @@ def test_what_another_server_of_the_old_application_saves_once_more_is_not_found
     assert kept.entries == {}
 
 
+def test_where_the_source_cannot_remove_it_the_old_cookie_still_leads_to_the_one_session(
+    table: MemoryTable, kept: Kept, clock: FakeClock
+) -> None:
+    kept.delete = lambda cookie: None  # type: ignore[method-assign]  # as of a cookie, which is the browser's
+    sessions = Sessions(TableStore(table, move_from=[kept], clock=clock), key="sid", clock=clock)
+    new = _moved(sessions, kept.put({"cart": 1}))
+    rows = len(table)
+
+    assert [_moved(sessions, OLD_COOKIE) for _ in range(3)] == [new] * 3
+    assert len(table) == rows
+    leaving = sessions.resume(new)
+    leaving.logout()
+    sessions.commit(leaving)
+    assert sessions.resume(OLD_COOKIE) == {}
+
+
 def test_whoever_was_logged_in_can_log_out(visitor: Any, kept: Kept) -> None:
     come(visitor, kept.put({"user_id": 7}))
 
@@ -382,7 +398,7 @@ class BrokenOffError(Exception):
     """The process has ended."""
 
 
-@pytest.mark.parametrize("taken", range(6))
+@pytest.mark.parametrize("taken", range(7))
 def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
     table: MemoryTable, kept: Kept, clock: FakeClock, taken: int
 ) -> None:

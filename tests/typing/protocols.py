@@ -18,10 +18,15 @@ from holdall import (
 )
 from holdall.formats import Format, NativeFormat
 from holdall.serializers import Serializer, TaggedJSON
-from holdall.stores import Leasing, Revocable
+from holdall.sources import AnySource, Source
+from holdall.sources.django import DjangoSource
+from holdall.sources.flask_session import FlaskSessionSource
+from holdall.sources.starsessions import StarsessionsSource
+from holdall.stores import Leasing, Moving, Revocable
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
+from holdall_django.sources import EngineSource
 from holdall_django.table import DjangoTable
 
 
@@ -38,6 +43,13 @@ def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) ->
     _table_store: Store = TableStore(table)
     _revocable_store: Revocable = TableStore(table)
     _leasing: Leasing = TableStore(table)
+    _moving: Moving = TableStore(table)
+    flask_session = FlaskSessionSource("redis://localhost")
+    sources: list[AnySource] = [flask_session, StarsessionsSource("redis://localhost"), EngineSource("db")]
+    _rows: Source = DjangoSource(lambda: memoryview(b""), secret)
+    TableStore(table, move_from=sources)
+    AsyncTableStore(async_table, move_from=sources)
+    Sessions("table", key="sid", table="session", move_from=sources)
     _async_table_store: AsyncStore = AsyncTableStore(async_table)
     _faces: tuple[AsyncTable, AsyncStore] = as_async(table), as_async(sync_store)
     options: CookieOptions = {"path": "/", "same_site": "Lax", "secure": True}

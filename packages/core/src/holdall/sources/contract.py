@@ -1,7 +1,8 @@
 """What every source keeps to: a place on the server where another library keeps its sessions."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from holdall._discreet import discreet
 from holdall.steps import is_awaited
@@ -91,6 +92,8 @@ AnySource = Source | AsyncSource | TwoFormedSource
 
 def in_form(source: AnySource, form: Form) -> Source | AsyncSource | None:
     """Return *source* in the *form* that a store needs, or ``None`` if it has not got it."""
-    if hasattr(source, "opened"):
-        return source.opened(form)
-    return source if is_awaited(source.read) is (form == "async") else None
+    open_in: Callable[[Form], Source | AsyncSource | None] | None = getattr(source, "opened", None)
+    if open_in is not None:
+        return open_in(form)
+    plain = cast("Source | AsyncSource", source)
+    return plain if is_awaited(plain.read) is (form == "async") else None

@@ -117,20 +117,25 @@ class MovingSteps(TableSteps):
         return (yield from self._pointed(cookie, key)) or found
 
     def move(self, stored: Stored, draft: Draft, *, key: str) -> Steps[Stored | Missing]:
+        found = yield from self._pointed(stored.cookie, key)
+        if found is None:
+            found = yield from self._move_first(stored, draft)
+        for source in self._sources_of(stored.cookie):
+            yield DeleteEntry(source, stored.cookie)
+        return found or (yield from self._pointed(stored.cookie, key)) or _UNKNOWN
+
+    def _move_first(self, stored: Stored, draft: Draft) -> Steps[Stored | None]:
+        """Make a row and the pointer to it, and return what that is now; ``None`` if another request was first."""
         # It succeeds no session of ours that could have ended meanwhile.
         moved = cast("Stored", (yield from self._insert(draft)))
         nonce = self.random(NONCE_BYTES)
         sealed = nonce + _box(stored.cookie).encrypt(nonce, moved.cookie.encode("ascii"), None)
         # Rows count whole seconds, and this one is to outlive the source's entry.
         until = min(stored.expires.replace(microsecond=0) + timedelta(seconds=1), NEVER)
-        is_first = yield Insert(_pointer(stored.cookie), Row(sealed, 0, until, draft.created))
-        if not is_first:
-            yield Remove(digest_of(moved.cookie), None)
-        for source in self._sources_of(stored.cookie):
-            yield DeleteEntry(source, stored.cookie)
-        if is_first:
+        if (yield Insert(_pointer(stored.cookie), Row(sealed, 0, until, draft.created))):
             return moved._replace(origin=stored.origin)
-        return (yield from self._pointed(stored.cookie, key)) or _UNKNOWN
+        yield Remove(digest_of(moved.cookie), None)
+        return None
 
     def _pointed(self, cookie: str, key: str) -> Steps[Stored | Missing | None]:
         """Return what was made of the session of an old *cookie*; ``None`` if it was not moved."""
