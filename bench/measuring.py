@@ -151,23 +151,23 @@ def compare(bursts: Mapping[Name, Callable[[], float]], effort: Effort) -> dict[
     return results
 
 
-def in_threads(act: Act, effort: Effort, *, threads: int) -> float:
-    """Return how many seconds a call takes of the time of *threads* that all make it, all in all."""
-    ready = threading.Barrier(threads)
+def in_threads(acts: Sequence[Act], effort: Effort) -> float:
+    """Return how many seconds a call takes of all threads' time, where each of *acts* has a thread of its own."""
+    ready = threading.Barrier(len(acts))
 
-    def work() -> tuple[float, float, int]:
+    def work(act: Act) -> tuple[float, float, int]:
         count = 0
         ready.wait()
         began = perf_counter()
         until = began + effort.burst
         while (now := perf_counter()) < until:
-            for _ in range(50):
+            for _ in range(10):
                 act()
-            count += 50
+            count += 10
         return began, now, count
 
-    with ThreadPoolExecutor(threads) as pool:
-        done = [each.result() for each in [pool.submit(work) for _ in range(threads)]]
+    with ThreadPoolExecutor(len(acts)) as pool:
+        done = list(pool.map(work, acts))
     began, ended = min(first for first, _, _ in done), max(last for _, last, _ in done)
     return (ended - began) / sum(count for _, _, count in done)
 

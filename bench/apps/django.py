@@ -15,7 +15,7 @@ from bench.apps import BARE, our_sessions
 from bench.apps.wsgi import WSGISite
 from bench.samples import SECRET, SMALL
 
-__all__ = ["LOCMEM", "OWN", "set_up", "sites"]
+__all__ = ["LOCMEM", "OWN", "create_the_table", "set_up", "sites"]
 
 OWN = "Django, signed_cookies"
 LOCMEM = "Django, cache (locmem)"
@@ -37,7 +37,7 @@ def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
     is in *folder*.
     """
     set_up(folder)
-    _create_the_table()
+    create_the_table()
     variants: dict[str, dict[str, Any]] = {BARE: {"MIDDLEWARE": []}}
     for name, sessions in our_sessions().items():
         ours = {"MIDDLEWARE": ["holdall_django.SessionMiddleware"], "SESSION_ENGINE": "holdall_django.engine"}
@@ -74,7 +74,8 @@ def set_up(folder: Path) -> None:
     django.setup()
 
 
-def _create_the_table() -> None:
+def create_the_table() -> None:
+    """Create the table of sessions in the database."""
     from django.contrib.sessions.models import Session
     from django.db import connection
 

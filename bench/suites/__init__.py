@@ -7,7 +7,7 @@ from bench.reporting import Table, as_lines
 
 __all__ = ["SUITES", "run_suite"]
 
-SUITES = ("codec", "requests", "memory", "million")
+SUITES = ("codec", "requests", "memory", "engines", "growth", "million")
 
 
 def run_suite(name: str, effort: Effort) -> list[Table]:

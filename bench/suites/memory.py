@@ -70,7 +70,7 @@ def _together(places: dict[str, Place], rows: int, effort: Effort) -> Table:
         keys = _keys(place, rows)
         for use, call in (("get", place.get), ("put", place.put)):
             for threads in (1, _THREADS):
-                bursts[name, use, threads] = partial(in_threads, _calling(call, keys), effort, threads=threads)
+                bursts[name, use, threads] = partial(in_threads, [_calling(call, keys)] * threads, effort)
     taken = compare(bursts, effort)
     cells: dict[str, dict[str, Cell]] = {
         name: {

@@ -1,0 +1,118 @@
+"""Stores over SQLite, Redis and PostgreSQL: what they cost beyond the bare driver, and how they stand many clients."""
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from bench.clients import CLIENTS, sharing
+from bench.measuring import Effort, compare, figure, in_threads, ratio, rotate
+from bench.reporting import Cell, Table
+from servers.postgres import running_postgres
+from servers.redis import IN_MEMORY, RedisServer, running, valkey_program
+
+__all__ = ["tables"]
+
+_USES = ("get", "put")
+_CLIENTS = 16
+_PROCESSES = 4
+#: Clients of ours that share one session, of the sixteen: nearly all writes of two or more meet another's.
+_SHARERS = {"0 %": 0, "10 %": 2, "90 %": 14}
+#: At most so many times what the bare driver takes.
+_TARGETS = {"SQLite": 1.5, "PostgreSQL": 1.2, "Redis": 1.15}
+
+
+def tables(effort: Effort) -> Iterator[Table]:
+    """Measure each engine in its turn."""
+    many: dict[str, dict[str, Cell]] = {}
+    for engine, opening in (("SQLite", _in_a_file), ("Redis", _on_valkey), ("PostgreSQL", _on_postgres)):
+        with ExitStack() as here:
+            place = opening(here)
+            yield _one_client(engine, place, effort)
+            many[f"holdall, {engine}"] = _many_clients(engine, place, effort)
+    yield Table(
+        "Many clients of ours: how much they do in all, against one",
+        dict.fromkeys(next(iter(many.values())), "x"),
+        many,
+        f"{_CLIENTS} threads, {_PROCESSES} processes, and {_CLIENTS} threads that write while so many of them share "
+        "one session, so that what they write meets what others write and is merged.",
+    )
+
+
+def _one_client(engine: str, place: str, effort: Effort) -> Table:
+    clients = {name: make(place)() for name, make in CLIENTS[engine].items()}
+    bare, ours, *_ = clients
+    acts = {(name, use): getattr(client, use) for name, client in clients.items() for use in _USES}
+    taken = rotate(acts, effort, waits=lambda _: True)
+    cells: dict[str, dict[str, Cell]] = {}
+    for name in clients:
+        target = _TARGETS[engine] if name == ours else None
+        cells[name] = {
+            f"{use}, against the driver": ratio(taken[name, use], taken[bare, use], at_most=target) for use in _USES
+        } | {f"{use}, µs": figure(taken[name, use], scale=1e6) for use in _USES}
+    columns = {f"{use}, against the driver": "x" for use in _USES} | {f"{use}, µs": "" for use in _USES}
+    return Table(f"{engine}, one client", columns, cells, "A small session; the driver does one round trip for each.")
+
+
+def _many_clients(engine: str, place: str, effort: Effort) -> dict[str, Cell]:
+    ours = list(CLIENTS[engine])[1]
+    own, shared = sharing(place, ours.partition(", ")[2])
+    bursts: dict[tuple[str, str], Callable[[], float]] = {}
+    for use in _USES:
+        acts = [getattr(own(), use) for _ in range(_CLIENTS)]
+        bursts["one", use] = partial(in_threads, acts[:1], effort)
+        bursts["threads", use] = partial(in_threads, acts, effort)
+    for share, sharers in _SHARERS.items():
+        writers = [shared().put for _ in range(sharers)] + [own().put for _ in range(_CLIENTS - sharers)]
+        bursts[share, "put"] = partial(in_threads, writers, effort)
+    taken = compare(bursts, effort)
+    cells: dict[str, Cell] = {}
+    cells |= {f"{use}, threads": ratio(taken["one", use], taken["threads", use]) for use in _USES}
+    cells |= {f"{use}, processes": figure([gain]) for use, gain in _processes(engine, ours, place, effort)}
+    for share in _SHARERS:
+        cells[f"put, {share} in conflict"] = ratio(taken["one", "put"], taken[share, "put"])
+    return cells
+
+
+def _processes(engine: str, name: str, place: str, effort: Effort) -> Iterator[tuple[str, float]]:
+    """Return for each use how much several processes do in all, against one."""
+    with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
+
+        def rate(use: str, processes: int, seconds: float, wait: float) -> float:
+            # They begin together, when all of them are there.
+            task = (engine, name, place, use, time.time() + wait, seconds)
+            return sum(pool.starmap(_call_for, [task] * processes, chunksize=1))
+
+        rate("get", _PROCESSES, 0.01, wait=1.5)
+        for use in _USES:
+            alone, together = (rate(use, number, effort.seconds / 4, wait=0.2) for number in (1, _PROCESSES))
+            yield use, together / alone
+
+
+def _call_for(engine: str, name: str, place: str, use: str, at: float, seconds: float) -> float:
+    act = getattr(CLIENTS[engine][name](place)(), use)
+    act()
+    time.sleep(max(0, at - time.time()))
+    began = time.perf_counter()
+    count = 0
+    while (taken := time.perf_counter() - began) < seconds:
+        act()
+        count += 1
+    return count / taken
+
+
+def _in_a_file(here: ExitStack) -> str:
+    folder = Path(here.enter_context(tempfile.TemporaryDirectory()))
+    return str(folder / "sessions.db")
+
+
+def _on_valkey(here: ExitStack) -> str:
+    folder = Path(here.enter_context(tempfile.TemporaryDirectory()))
+    return here.enter_context(running(RedisServer(valkey_program(), folder, *IN_MEMORY))).url
+
+
+def _on_postgres(here: ExitStack) -> str:
+    return here.enter_context(running_postgres()).url
