@@ -29,7 +29,7 @@ class DjangoSource:
     Sessions that Django keeps in its database, with the engine ``db`` or ``cached_db``, read without Django.
 
     It blocks: keep the sessions in a ``TableStore``, which async adapters use in threads. Within a Django project
-    ``holdall_django.EngineSource`` serves better.
+    ``holdall_django.sources.EngineSource`` serves better.
 
     Args:
         connect: Returns a context manager that gives a DB-API connection: ``psycopg_pool``'s ``pool.connection``,
