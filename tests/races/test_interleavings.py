@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from types import ModuleType
 
@@ -13,6 +13,7 @@ from holdall.steps import Steps
 from holdall.stores import revocation, succession, table, verbs
 from holdall.tables import Row
 from holdall.testing import ACTS, ATOMIC_ACTS, Explored, FakeClock, InterleavingConformance, as_async, explore
+from holdall.testing.interleavings import Run
 from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
 from races import broken
 
@@ -23,10 +24,9 @@ class TestMemoryTable(InterleavingConformance):
         return lambda clock: as_async(MemoryTable(clock=clock))
 
 
-def explored(*names: str, table: type[MemoryTable] = MemoryTable) -> Explored:
-    return asyncio.run(
-        explore([{**ACTS, **ATOMIC_ACTS}[name] for name in names], lambda clock: as_async(table(clock=clock)))
-    )
+def explored(*names: str, table: type[MemoryTable] = MemoryTable, kind: type[Run] = Run) -> Explored:
+    acts = [{**ACTS, **ATOMIC_ACTS}[name] for name in names]
+    return asyncio.run(explore(acts, lambda clock: as_async(table(clock=clock)), kind=kind))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,41 @@ def test_every_order_is_explored(names: tuple[str, ...], steps: tuple[int, ...])
 
     assert found.schedules == orders
     assert found.outcomes == orders * math.factorial(len(names))
+
+
+class Unmerged(Run):
+    """It goes on from each place as if no other order had come there."""
+
+    async def _state(self) -> Hashable:
+        return object()
+
+
+class UnmergedRevocation(RevocationRun):
+    async def _state(self) -> Hashable:
+        return object()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("write", "write the same key"),
+        ("drop", "renew"),
+        ("login", "renew"),
+        ("count", "count"),
+        ("count", "set the counter"),
+        ("touch", "drop", "sweep"),
+    ],
+    ids=" + ".join,
+)
+def test_orders_that_meet_are_counted_as_if_each_were_taken_to_its_end(names: tuple[str, ...]) -> None:
+    assert explored(*names) == explored(*names, kind=Unmerged)
+
+
+@pytest.mark.parametrize(
+    "names", [("revoke", "renew"), ("revoke the others", "renew"), ("revoke all", "touch")], ids=" + ".join
+)
+def test_orders_that_meet_are_counted_so_where_sessions_are_ended_too(names: tuple[str, ...]) -> None:
+    assert explore_revocation(*names) == explore_revocation(*names, kind=UnmergedRevocation)
 
 
 def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
@@ -107,9 +142,11 @@ def test_a_table_that_lets_the_revoked_live_is_found_out(
         explore_revocation(*names, table=table)
 
 
-def explore_revocation(*names: str, table: type[MemoryTable] = MemoryTable) -> Explored:
+def explore_revocation(
+    *names: str, table: type[MemoryTable] = MemoryTable, kind: type[Run] = RevocationRun
+) -> Explored:
     acts = [OWNERS_ACTS[name] for name in names]
-    return asyncio.run(explore(acts, lambda clock: as_async(table(clock=clock)), kind=RevocationRun))
+    return asyncio.run(explore(acts, lambda clock: as_async(table(clock=clock)), kind=kind))
 
 
 # What the steps of a table store have to do, left out one by one.

@@ -4,12 +4,20 @@ Every order in which concurrent requests can meet at a table.
 A request is a generator of the steps that its table takes (``holdall.stores.table``). ``explore`` begins several with
 the same cookie, and takes one step of one of them at a time. It does so again from the beginning for each order there
 is, and after each hands their responses to a browser in each order in which they can arrive.
+
+Many orders meet on the way. Where two have brought each request the same answers, and have left the same rows, what can
+follow is the same after both: it is tried after one of them, and counted after both. For that every order has the same
+random numbers, request by request, under names of its own in the table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+import hashlib
+import math
+import os
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from itertools import permutations
+from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from holdall.cookies import CookieAttributes
@@ -21,7 +29,7 @@ from holdall.steps import Pause, Steps
 from holdall.stores import AsyncTableStore, Changes, Draft, Stored
 from holdall.stores.table import TableSteps
 from holdall.stores.verbs import Replace
-from holdall.tables import AsyncTable
+from holdall.tables import AsyncTable, Listed, Replacement, Row
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
 
@@ -110,7 +118,7 @@ class Explored(NamedTuple):
     How much was looked at.
 
     Attributes:
-        schedules: Orders of the table's operations.
+        schedules: Orders of the table's operations, however many of them met on the way.
         outcomes: The same times the orders in which the responses arrive.
         lost: Writes that came after the session's end, each of them reported.
         refused: Blocks that could not have their key to themselves, each of which got a ``ContentionError``.
@@ -140,18 +148,39 @@ async def explore(
     Raises:
         AssertionError: An order breaks a promise; the message says which of both.
     """
-    schedules = outcomes = lost = refused = 0
-    todo: list[tuple[int, ...]] = [()]
+    places: dict[Hashable, Place] = {}
+    start = Place()
+    todo: list[Branch] = [Branch(start, ())]
     while todo:
         run = (kind or Run)(acts, FakeClock(), make_table, idle)
-        todo += await run.follow(todo.pop())
-        schedules += 1
-        lost += sum(run.lost)
-        refused += len(run.refused)
-        for order in permutations(range(len(acts))):
-            await run.check(order)
-            outcomes += 1
-    return Explored(schedules, outcomes, lost, refused)
+        todo += await run.follow(todo.pop(), places)
+    schedules, lost, refused = start.count()
+    return Explored(schedules, schedules * math.factorial(len(acts)), lost, refused)
+
+
+class Place:
+    """Where orders can meet: the end of some of them, or where others go on from."""
+
+    def __init__(self) -> None:
+        self.ways: list[Place] = []
+        #: How much was lost and refused, at an end.
+        self.end = (0, 0)
+        self._counted: tuple[int, int, int] | None = None
+
+    def count(self) -> tuple[int, int, int]:
+        """Return how many orders there are from here on, and what is lost and refused in all of them."""
+        if self._counted is None:
+            counts = [way.count() for way in self.ways] or [(1, *self.end)]
+            schedules, lost, refused = (sum(numbers) for numbers in zip(*counts, strict=True))
+            self._counted = (schedules, lost, refused)
+        return self._counted
+
+
+class Branch(NamedTuple):
+    """An order that is still to be followed: whose steps to take, the last of them from a place that is known."""
+
+    parts_from: Place
+    prefix: tuple[int, ...]
 
 
 class _Sweep(NamedTuple):
@@ -171,6 +200,60 @@ class _Pass(NamedTuple):
         self.clock.advance(self.by)
 
 
+class _Apart:
+    """A table under names that only one schedule has, which cannot tell by them that it is not the first."""
+
+    def __init__(self, table: AsyncTable) -> None:
+        self._table = table
+        self.leaves_process = table.leaves_process
+        self._salt = os.urandom(16)
+        self._digests: dict[bytes, bytes] = {}
+
+    async def read(self, digest: bytes) -> Row | None:
+        return self._given_back(await self._table.read(self._own(digest)))
+
+    async def insert(self, digest: bytes, row: Row) -> bool:
+        return await self._table.insert(self._own(digest), self._taken(row))
+
+    async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        return await self._table.replace(self._own(digest), self._taken(row), version=version)
+
+    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        return await self._table.touch(self._own(digest), expires, seen=seen)
+
+    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+        return self._given_back(await self._table.delete(self._own(digest), tombstone=tombstone))
+
+    async def find(self, principal: str) -> Sequence[Listed]:
+        found = await self._table.find(f"{self._salt.hex()}{principal}")
+        known = [each._replace(digest=self._digests.get(each.digest, each.digest)) for each in found]
+        # Rows that began together are listed in any order, and this is one.
+        return sorted(known, key=lambda each: (each.created, each.digest))
+
+    async def clear(self, began_by: datetime, limit: int = 1000) -> int:
+        return await self._table.clear(began_by, limit)
+
+    async def sweep(self, limit: int = 1000) -> int:
+        return await self._table.sweep(limit)
+
+    async def rows(self) -> Hashable:
+        """Return all rows that this schedule can have to do with."""
+        return frozenset([(digest, await self.read(digest)) for digest in self._digests.values()])
+
+    def _own(self, digest: bytes) -> bytes:
+        own = hashlib.sha256(self._salt + digest).digest()
+        self._digests[own] = digest
+        return own
+
+    def _taken(self, row: Row) -> Row:
+        return row if row.principal is None else row._replace(principal=f"{self._salt.hex()}{row.principal}")
+
+    def _given_back(self, row: Row | None) -> Row | None:
+        if row is None or row.principal is None:
+            return row
+        return row._replace(principal=row.principal.removeprefix(self._salt.hex()))
+
+
 class Run:
     """One schedule, from the beginning."""
 
@@ -180,10 +263,15 @@ class Run:
         self._acts = acts
         self._idle = idle
         self._clock = clock
-        self._table = make_table(clock)
-        self._store = AsyncTableStore(self._table)
+        self._table = _Apart(make_table(clock))
+        self._store = AsyncTableStore(self._table, random=_random(0))
         self._cookie = ""
-        self._answers: list[tuple[str, ...]] = []
+        self._requests: list[Steps[tuple[str, ...]]] = []
+        #: The step that each request is to take next, unless it has ended.
+        self._waiting: dict[int, Any] = {}
+        #: What each request was told at its steps: all that it knows beside what every order tells it.
+        self._told: list[tuple[Hashable, ...]] = [()] * len(acts)
+        self._answers: list[tuple[str, ...]] = [()] * len(acts)
         #: The steps that were taken: whose, and which.
         self._trace: list[tuple[int, str]] = []
         self._events: list[list[str]] = [[] for _ in acts]
@@ -195,40 +283,60 @@ class Run:
         """By act: whether it was reported as given up."""
         return ["lost_write" in events for events in self._events]
 
-    async def follow(self, prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
+    async def follow(self, branch: Branch, places: dict[Hashable, Place]) -> list[Branch]:
         """
-        Take steps in the order of *prefix*, and from there on always that of the first request that has not ended.
+        Take the steps of *branch*, and from there on always that of the first request that has not ended.
 
-        Return the orders that part from this one after *prefix*.
+        It stops at a place that is known, and holds the outcome to what is promised where it comes to an end. Return
+        what parts from this order after *branch*.
         """
         self._cookie = await self._begin_session()
-        requests = [self._request(act, events) for act, events in zip(self._acts, self._events, strict=True)]
-        self._answers = [()] * len(requests)
+        self._requests = [self._request(number) for number in range(len(self._acts))]
         # What a request does before its first step touches no table.
-        waiting = {number: next(request) for number, request in enumerate(requests)}
-        chosen: list[int] = []
-        others: list[tuple[int, ...]] = []
-        while waiting:
+        self._waiting = {number: next(request) for number, request in enumerate(self._requests)}
+        place, chosen = branch
+        for number in chosen:
+            await self._take_step(number)
+        others: list[Branch] = []
+        while (state := await self._state()) not in places:
+            place.ways.append(places.setdefault(state, Place()))
+            place = places[state]
+            if not self._waiting:
+                place.end = (sum(self.lost), len(self.refused))
+                for order in permutations(range(len(self._acts))):
+                    await self.check(order)
+                return others
             # Who waits for a lease is refused it again until something has become of that.
-            first, *rest = (number for number, step in waiting.items() if not isinstance(step, Pause))
-            if len(chosen) < len(prefix):
-                first = prefix[len(chosen)]
-            else:
-                others += [(*chosen, other) for other in rest]
-            chosen.append(first)
-            step = waiting[first]
-            self._trace.append((first, type(step).__name__.strip("_").lower()))
-            answer = await step.on(self._table)
-            try:
-                waiting[first] = requests[first].send(answer)
-            except StopIteration as done:
-                del waiting[first]
-                self._answers[first] = done.value
-            if isinstance(step, _Pass) or (isinstance(step, Replace) and step.row.expires <= self._clock()):
-                for number, paused in waiting.items():
-                    if isinstance(paused, Pause):
-                        waiting[number] = requests[number].send(self._clock())
+            first, *rest = (number for number, step in self._waiting.items() if not isinstance(step, Pause))
+            others += [Branch(place, (*chosen, other)) for other in rest]
+            await self._take_step(first)
+            chosen = (*chosen, first)
+        place.ways.append(places[state])
         return others
+
+    async def _take_step(self, number: int) -> None:
+        step = self._waiting[number]
+        self._trace.append((number, type(step).__name__.strip("_").lower()))
+        self._tell(number, await step.on(self._table))
+        if isinstance(step, _Pass) or (isinstance(step, Replace) and step.row.expires <= self._clock()):
+            for paused in [each for each, waits in self._waiting.items() if isinstance(waits, Pause)]:
+                self._tell(paused, self._clock())
+
+    def _tell(self, number: int, answer: Any) -> None:
+        self._told[number] += (tuple(answer) if isinstance(answer, list) else answer,)
+        try:
+            self._waiting[number] = self._requests[number].send(answer)
+        except StopIteration as done:
+            del self._waiting[number]
+            self._answers[number] = done.value
+
+    async def _state(self) -> Hashable:
+        """Return all that what follows can depend on."""
+        return tuple(self._told), self._clock(), self._remembered(), await self._table.rows()
+
+    def _remembered(self) -> Hashable:
+        """Return what the outcome is held to besides."""
+        return None
 
     async def check(self, order: Sequence[int]) -> None:
         """Hold the outcome to what is promised, with the responses arriving in this *order*."""
@@ -300,8 +408,9 @@ class Run:
         assert stored is not None
         return stored.cookie
 
-    def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
+    def _request(self, number: int) -> Steps[tuple[str, ...]]:
         """Return a request as the steps its table takes; it returns its Set-Cookie headers."""
+        act, events = self._acts[number], self._events[number]
         if act.handle is None:
             yield _Sweep() if act.passes is None else _Pass(self._clock, act.passes)
             return ()
@@ -311,24 +420,24 @@ class Run:
             idle_timeout=IDLE_TIMEOUT,
             principal_key=PRINCIPAL_KEY,
         )
-        cookies, steps = (self._cookie,) if act.comes_with_cookie else (), self._store.steps
+        cookies = (self._cookie,) if act.comes_with_cookie else ()
+        steps = replace(self._store.steps, random=_random(1 + number))
         fetched = yield from at_the_table(fetch(cookies, policy, now=self._clock()), steps)
         session = Session(cookies, policy=policy)
         session.use(lambda cookies: fetched)
-        yield from self._handle(act, session, policy)
+        yield from self._handle(act, session, policy, steps)
         told = yield from at_the_table(commit(session, policy, now=self._clock()), steps)
         return tuple(map(str, told.cookies))
 
-    def _handle(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
+    def _handle(self, act: Act, session: Session, policy: Policy, steps: TableSteps) -> Steps[None]:
         assert act.handle is not None
         if act.counts:
-            yield from self._in_a_block(act, session, policy)
+            yield from self._in_a_block(act, session, policy, steps)
         else:
             act.handle(session)
 
-    def _in_a_block(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
+    def _in_a_block(self, act: Act, session: Session, policy: Policy, steps: TableSteps) -> Steps[None]:
         assert act.handle is not None
-        steps = self._store.steps
         entered = enter(session, policy, _COUNTER, timeout=_LONG, now=self._clock())
         block = yield from at_the_table(entered, steps)
         act.handle(session)
@@ -342,6 +451,10 @@ class Run:
     async def _data(self, cookie: str | None) -> dict[str, Any] | None:
         stored = await self._store.get(cookie or "", key=KEY)
         return stored.data if isinstance(stored, Stored) else None
+
+
+def _random(seed: int) -> Callable[[int], bytes]:
+    return Random(seed).randbytes  # noqa: S311  # nobody gains by foreseeing it
 
 
 def at_the_table(lifecycle: Steps[R], steps: TableSteps) -> Steps[R]:

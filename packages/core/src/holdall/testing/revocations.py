@@ -6,6 +6,7 @@ those that were there before, wherever they have been renewed to, and leaves alo
 what is somebody else's.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -14,10 +15,10 @@ from holdall.policy import Policy
 from holdall.session import Session
 from holdall.steps import Steps
 from holdall.stores import revocation
-from holdall.stores.table import digest_of
+from holdall.stores.table import TableSteps, digest_of
 from holdall.testing.browser import Browser
 from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, PRINCIPAL_KEY, Act, Run
-from holdall.testing.tables.rows import SECOND, new_principal
+from holdall.testing.tables.rows import SECOND
 
 __all__ = ["OWNERS_ACTS", "REVOCATIONS", "RevocationRun"]
 
@@ -71,7 +72,7 @@ class RevocationRun(Run):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._principal, self._another, self._stranger = new_principal(), new_principal(), new_principal()
+        self._principal, self._another, self._stranger = "principal", "another", "stranger"
         self._elsewhere = self._strangers = ""
         self._others_end = False
 
@@ -82,24 +83,27 @@ class RevocationRun(Run):
                 pass
         self._elsewhere = await self._put({PRINCIPAL_KEY: self._principal}, self._principal)
         self._strangers = await self._put({PRINCIPAL_KEY: self._stranger}, self._stranger)
-        # Rows that began together are listed in any order, and each schedule is to be like the others.
+        # The browser's is listed last.
         self._clock.advance(SECOND)
         cookie = await self._put({**BEFORE, PRINCIPAL_KEY: self._principal}, self._principal)
         if self._idle:
             self._clock.advance(IDLE_TIMEOUT / 2)
         return cookie
 
-    def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
-        match act:
+    def _request(self, number: int) -> Steps[tuple[str, ...]]:
+        match self._acts[number]:
             case OwnersAct(ends_sessions=Ends.THEIRS):
                 yield from revocation.revoke(self._principal)
                 return ()
             case OwnersAct(ends_sessions=Ends.ALL):
                 yield from revocation.revoke_all(self._clock())
                 return ()
-        return (yield from super()._request(act, events))
+        return (yield from super()._request(number))
 
-    def _handle(self, act: Act, session: Session, policy: Policy) -> Steps[None]:
+    def _remembered(self) -> Hashable:
+        return tuple(taken for taken in self._trace if taken[1] in ("insert", "find", "clear"))
+
+    def _handle(self, act: Act, session: Session, policy: Policy, steps: TableSteps) -> Steps[None]:
         match act:
             case OwnersAct(ends_sessions=Ends.OTHERS):
                 # Who is not logged in any more is not shown the page.
@@ -111,7 +115,7 @@ class RevocationRun(Run):
             case OwnersAct():
                 session.login(self._principal)
             case _:
-                yield from super()._handle(act, session, policy)
+                yield from super()._handle(act, session, policy, steps)
 
     async def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
         theirs, everybodys = self._ends(Ends.THEIRS), self._ends(Ends.ALL)

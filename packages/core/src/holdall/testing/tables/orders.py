@@ -34,7 +34,7 @@ class InterleavingConformance(Suite, sealed=True):
     How many orders each test has explored stands in pytest's JUnit report, among the properties of the run.
 
     Attributes:
-        triples: Let three meet too: tens of thousands of orders, which takes long over a network.
+        triples: Let three meet too: millions of orders, which takes minutes over a network.
     """
 
     triples = True
