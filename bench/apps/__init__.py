@@ -6,7 +6,7 @@ Each of the modules has ``sites()``. All sites have the same pages: ``/untouched
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.samples import SECRET
 from holdall import Sessions, TableStore
@@ -21,10 +21,17 @@ PAGES = ("untouched", "read", "write", "nested")
 
 
 class Site(Protocol):
-    """An application, called in this process."""
+    """
+    An application.
+
+    Attributes:
+        app: What a server of ASGI or WSGI takes.
+    """
+
+    app: Any
 
     def act(self, page: str, cookie: str) -> Callable[[], object]:
-        """Return what sends a request of a visitor with this Cookie header, made ready beforehand."""
+        """Return what sends a request in this process, of a visitor with this Cookie header."""
         ...
 
     def begin(self) -> str:

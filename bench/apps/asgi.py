@@ -17,7 +17,7 @@ OWN = "Starlette"
 
 Scope = MutableMapping[str, Any]
 
-_HEADERS = [(b"content-type", b"text/plain")]
+_HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
 
 
 def sites() -> Mapping[str, "ASGISite"]:
@@ -38,13 +38,13 @@ class ASGISite:
     """An ASGI application that never has to wait."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
 
     def act(self, page: str, cookie: str) -> Callable[[], object]:
         headers = [(b"host", b"x"), (b"accept", b"*/*"), (b"user-agent", b"bench"), (b"cookie", cookie.encode())]
         scope = {"type": "http", "method": "GET", "scheme": "http", "path": f"/{page}", "headers": headers}
         scope |= {"query_string": b"", "extensions": {}}
-        return lambda: _run(self._app(dict(scope), _receive, _send))
+        return lambda: _run(self.app(dict(scope), _receive, _send))
 
     def begin(self) -> str:
         started: list[Any] = []
@@ -53,7 +53,7 @@ class ASGISite:
             started.extend(message.get("headers", ()))
 
         scope = {"type": "http", "method": "GET", "scheme": "http", "path": "/begin", "headers": [], "extensions": {}}
-        _run(self._app(scope, _receive, send))
+        _run(self.app(scope, _receive, send))
         return cookie_header(dict(started).get(b"set-cookie", b"").decode())
 
 

@@ -15,13 +15,13 @@ class WSGISite:
     """A WSGI application."""
 
     def __init__(self, app: Any) -> None:
-        self._app = app
+        self.app = app
 
     def act(self, page: str, cookie: str) -> Callable[[], object]:
         environ = create_environ(f"/{page}", headers={"Cookie": cookie})
 
         def send() -> None:
-            body = self._app({**environ, "wsgi.input": BytesIO()}, _start_response)
+            body = self.app({**environ, "wsgi.input": BytesIO()}, _start_response)
             b"".join(body)
             if hasattr(body, "close"):
                 body.close()
@@ -35,7 +35,7 @@ class WSGISite:
         def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
             answered.extend(headers)
 
-        body = self._app(create_environ("/begin"), start_response)
+        body = self.app(create_environ("/begin"), start_response)
         b"".join(body)
         if hasattr(body, "close"):
             body.close()

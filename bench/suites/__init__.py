@@ -4,16 +4,20 @@ from importlib import import_module
 
 from bench.measuring import Effort
 from bench.reporting import Table, as_lines
+from servers.processes import NoProgramError
 
 __all__ = ["SUITES", "run_suite"]
 
-SUITES = ("codec", "requests", "memory", "engines", "growth", "million")
+SUITES = ("codec", "requests", "memory", "engines", "growth", "http", "million")
 
 
 def run_suite(name: str, effort: Effort) -> list[Table]:
     """Run a suite, print its tables as they come, and return them."""
     measured = []
-    for table in import_module(f"bench.suites.{name}").tables(effort):
-        print(f"\n{name}: {table.title}", *([table.note] if table.note else []), "", *as_lines(table), sep="\n")
-        measured.append(table)
+    try:
+        for table in import_module(f"bench.suites.{name}").tables(effort):
+            print(f"\n{name}: {table.title}", *([table.note] if table.note else []), "", *as_lines(table), sep="\n")
+            measured.append(table)
+    except NoProgramError as missing:
+        print(f"\n{name}: the rest is left out, for {missing}.")
     return measured

@@ -86,7 +86,8 @@ def _processes(engine: str, name: str, place: str, effort: Effort) -> Iterator[t
             task = (engine, name, place, use, time.time() + wait, seconds)
             return sum(pool.starmap(_call_for, [task] * processes, chunksize=1))
 
-        rate("get", _PROCESSES, 0.01, wait=1.5)
+        # Until they have imported all that they need.
+        rate("get", _PROCESSES, 0.01, wait=min(1.5, effort.seconds * 3))
         for use in _USES:
             alone, together = (rate(use, number, effort.seconds / 4, wait=0.2) for number in (1, _PROCESSES))
             yield use, together / alone

@@ -151,7 +151,7 @@ class _Redis(Engine):
     def expire(self, rows: int) -> None:
         client = self._server.client
         # Time enough to say it of all of them before it has come.
-        due = int(time.time()) + 2 + rows // _EXPIRED_PER_SECOND
+        due = int(time.time()) + 1 + rows // _EXPIRED_PER_SECOND
         keys = (f"holdall:session:{digest(number).hex()}" for number in range(rows))
         while some := list(islice(keys, 1000)):
             pipeline = client.pipeline(transaction=False)
