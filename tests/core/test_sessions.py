@@ -243,7 +243,7 @@ def test_a_table_named_by_url_is_opened_in_the_form_that_is_asked_for(monkeypatc
     rows = MemoryTable()
     asked = []
 
-    def opener(url: str, form: str, clock: Callable[[], datetime], *, create: bool) -> MemoryTable | AsyncMemoryTable:
+    def opener(url: str, form: str, clock: Callable[[], datetime], create: bool) -> MemoryTable | AsyncMemoryTable:
         asked.append((url, form))
         return rows if form == "sync" else AsyncMemoryTable(rows)
 

@@ -7,7 +7,7 @@ the URL, the form and the clock.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
@@ -38,16 +38,15 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
     # Not by urlsplit: where it cannot read a URL its error repeats the password.
     name, separator, _ = url.partition("://")
     scheme = name.lower() if separator or name in _others() else "memory"
-    opener: Callable[[str, Form, Clock], Table | AsyncTable]
     if scheme in _OPENERS:
-        opener = partial(_OPENERS[scheme], create=create)
-    elif scheme in _others():
-        opener = _others()[scheme].load()
-    else:
-        known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
-        msg = f"no table is known for {scheme}://. Known are: {known}."
-        raise ConfigurationError(msg)
-    return lambda form: opener(url, form, clock)
+        ours = _OPENERS[scheme]
+        return lambda form: ours(url, form, clock, create)
+    if scheme in _others():
+        theirs = _others()[scheme].load()
+        return lambda form: theirs(url, form, clock)
+    known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
+    msg = f"no table is known for {scheme}://. Known are: {known}."
+    raise ConfigurationError(msg)
 
 
 @cache
