@@ -9,13 +9,13 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Any
 
-from holdall.clock import Clock, utc_now
+from holdall.clock import NEVER, Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.events import Event, Listener, report
 from holdall.tables.contract import Listed, Replacement, Row
@@ -66,6 +66,8 @@ class MemoryTable:
         self._due: dict[int, set[bytes]] = {}
         # A heap of the buckets there are; one that was emptied stays until its time has come.
         self._buckets: list[int] = []
+        # The end of the first one's minute: until then no write has anything to sweep.
+        self._next_sweep = NEVER
         self._of: dict[str, set[bytes]] = {}
 
     @classmethod
@@ -127,7 +129,8 @@ class MemoryTable:
             kept = (row.data, row.version, row.expires, present.created, present.principal, present.device, row.seen)
             self._rows[digest] = kept
             self._rows.move_to_end(digest)
-            self._move_due(digest, present.expires, row.expires)
+            if row.expires != present.expires:
+                self._move_due(digest, present.expires, row.expires)
             self._sweep(now, _SWEPT_PER_WRITE)
         return Replacement.REPLACED
 
@@ -224,7 +227,13 @@ class MemoryTable:
         if digests is None:
             digests = self._due[bucket] = set()
             heappush(self._buckets, bucket)
+            self._note_next_sweep()
         digests.add(digest)
+
+    def _note_next_sweep(self) -> None:
+        self._next_sweep = NEVER
+        if self._buckets:
+            self._next_sweep = datetime.fromtimestamp((self._buckets[0] + 1) * _BUCKET_SECONDS, UTC)
 
     def _sort_in_reads(self) -> None:
         for _ in range(len(self._reads)):
@@ -234,12 +243,12 @@ class MemoryTable:
 
     def _sweep(self, now: datetime, limit: int) -> int:
         """Remove up to *limit* rows from the buckets whose whole minute has passed."""
-        this_minute = _bucket(now)
         swept = 0
-        while swept < limit and self._buckets and self._buckets[0] < this_minute:
+        while swept < limit and self._buckets and now >= self._next_sweep:
             digests = self._due[self._buckets[0]]
             if not digests:
                 del self._due[heappop(self._buckets)]
+                self._note_next_sweep()
                 continue
             self._remove(digests.pop())
             swept += 1
