@@ -10,6 +10,7 @@ from holdall.testing import Browser, FakeClock
 from servers.erlang import running_erlang
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
+from sizes import FULL
 
 #: Where each test takes long and needs no server, so that several processes can share them out.
 _APART = ("formats", "test_interleavings.py")
@@ -21,6 +22,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if not any(name in item.path.parts for name in _APART):
                 item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures of what was tried in full."""
+    if FULL:
+        for report in terminalreporter.getreports("passed"):
+            for name, value in report.user_properties:
+                terminalreporter.write_line(f"{report.nodeid}: {value} {name}")
 
 
 class Visitor:

@@ -2,7 +2,8 @@
 Requests at once over HTTP, at real servers.
 
 Each scenario counts what went wrong. All of them are run against a naive server too, where everything does.
-``HOLDALL_RACES_ROUNDS`` says how often each is tried, and how often each of many clients writes.
+``HOLDALL_RACES_ROUNDS`` says how often each is tried, and how often each of many clients writes; with
+``HOLDALL_FULL`` those in which a logout or a login comes between are tried 2,000 times.
 """
 
 import os
@@ -18,8 +19,12 @@ import pytest
 from races.shop import FRAMEWORKS, Served, serving, serving_naively
 from races.visitors import Gate, Visitor, at_once
 from servers.web import SECONDS
+from sizes import sized
+
+Record = Callable[[str, object], None]
 
 ROUNDS = int(os.environ.get("HOLDALL_RACES_ROUNDS", "10"))
+OVERTAKINGS = sized(ROUNDS, 2000)
 PROCESSES = 4
 CLIENTS = 16
 WRITERS = 4
@@ -67,8 +72,9 @@ def test_who_only_reads_takes_no_write_from_another(served: Served) -> None:
     assert writes_among_readers(served) == {}
 
 
-def test_a_write_that_a_logout_overtakes_brings_nothing_back(served: Served) -> None:
-    assert often(logout_before_a_write, served) == {}
+def test_a_write_that_a_logout_overtakes_brings_nothing_back(served: Served, record_property: Record) -> None:
+    assert often(logout_before_a_write, served, OVERTAKINGS) == {}
+    record_property("logouts before a slow write, after which nothing came back", OVERTAKINGS)
 
 
 def test_a_body_that_a_logout_overtakes_brings_nothing_back(served: Served) -> None:
@@ -79,8 +85,9 @@ def test_who_logs_out_amid_writers_is_logged_out(served: Served) -> None:
     assert often(logout_amid_writers, served) == {}
 
 
-def test_writes_that_a_login_overtakes_stay_out_of_the_new_session(served: Served) -> None:
-    assert often(login_before_writes, served) == {}
+def test_writes_that_a_login_overtakes_stay_out_of_the_new_session(served: Served, record_property: Record) -> None:
+    assert often(login_before_writes, served, OVERTAKINGS) == {}
+    record_property("logins before slow writes, after which all was as it should be", OVERTAKINGS)
 
 
 def test_who_logs_in_amid_writers_is_logged_in(served: Served) -> None:
@@ -123,9 +130,9 @@ def test_naive_sessions_lose_all_that_these_tests_look_for(naive: Served) -> Non
     }
 
 
-def often(scenario: Callable[[Served], dict[str, int]], served: Served) -> Counter[str]:
-    """Count what goes wrong in many rounds of *scenario*."""
-    return sum((Counter(scenario(served)) for _ in range(ROUNDS)), Counter())
+def often(scenario: Callable[[Served], dict[str, int]], served: Served, rounds: int = ROUNDS) -> Counter[str]:
+    """Count what goes wrong in many *rounds* of *scenario*."""
+    return sum((Counter(scenario(served)) for _ in range(rounds)), Counter())
 
 
 def writes_of_many_clients(served: Served) -> Counter[str]:

@@ -2,7 +2,7 @@
 Requests of several processes at one session, each in threads of its own, over real servers and files.
 
 Every engine takes the same tests: a process is told where by a URL. ``HOLDALL_RACES_COUNTS`` says how often each of
-many threads raises one counter.
+many threads raises one counter; ``HOLDALL_FULL`` lets the others go on for long.
 """
 
 import multiprocessing
@@ -17,24 +17,29 @@ from typing import TypeVar
 import pytest
 
 from holdall import Event, Sessions
+from sizes import sized
 
 PROCESSES = 4
 THREADS = 4
-REQUESTS = 100
-LOGOUTS = 40
+REQUESTS = sized(100, 500)
+LOGOUTS = sized(40, 2000)
 COUNTS = int(os.environ.get("HOLDALL_RACES_COUNTS", "10"))
 MINUTE = timedelta(minutes=1)
 
 T = TypeVar("T")
+Record = Callable[[str, object], None]
 
 _MOST_WRITES = 1000
+_MEMORY = "memory://"
 
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(params=["sqlite", "valkey", "postgres", "django_on_sqlite", "django_on_postgres"])
+@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres", "django_on_sqlite", "django_on_postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name an engine as an application does."""
+    if request.param == "memory":
+        return f"{_MEMORY}{tmp_path}"
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'sessions.db'}"
     if request.param.startswith("django"):
@@ -58,16 +63,17 @@ def new_session(sessions: Sessions) -> str:
     return cookie
 
 
-def test_of_thousands_of_writes_by_several_processes_none_is_lost(url: str) -> None:
+def test_of_thousands_of_writes_by_several_processes_none_is_lost(url: str, record_property: Record) -> None:
     cookie = new_session(open_sessions(url))
 
-    in_processes(partial(_write_keys, url, cookie))
+    in_processes(url, partial(_write_keys, url, cookie))
 
     data = dict(open_sessions(url).resume(cookie))
     written = {key for process in range(PROCESSES) for thread in range(THREADS) for key in _keys(process, thread)}
     assert len(written) == PROCESSES * THREADS * REQUESTS
     assert written - data.keys() == set()
     assert data["began"] is True
+    record_property("writes, of which none is lost", len(written))
 
 
 def _keys(process: int, thread: int) -> list[str]:
@@ -86,15 +92,16 @@ def _write_keys(url: str, cookie: str, process: int) -> None:
     in_threads(write)
 
 
-def test_what_is_logged_out_among_slow_writers_does_not_come_back(url: str) -> None:
+def test_what_is_logged_out_among_slow_writers_does_not_come_back(url: str, record_property: Record) -> None:
     sessions = open_sessions(url)
     cookies = [new_session(sessions) for _ in range(LOGOUTS)]
 
-    lost = in_processes(partial(_write_until_logged_out, url, cookies))
+    lost = in_processes(url, partial(_write_until_logged_out, url, cookies))
 
     assert [dict(sessions.resume(cookie)) for cookie in cookies] == [{}] * LOGOUTS
     # They did meet.
     assert sum(lost) > 0
+    record_property(f"logouts among slow writers, {sum(lost)} of whose writes came too late, and none back", LOGOUTS)
 
 
 def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
@@ -123,7 +130,7 @@ def test_of_the_blocks_of_several_processes_each_counts_once(url: str) -> None:
     with open_sessions(url) as sessions:
         cookie = new_session(sessions)
 
-        in_processes(partial(_count, url, cookie))
+        in_processes(url, partial(_count, url, cookie))
 
         assert sessions.resume(cookie)["count"] == PROCESSES * THREADS * COUNTS
 
@@ -141,9 +148,12 @@ def _count(url: str, cookie: str, process: int) -> None:
         in_threads(count)
 
 
-def in_processes(work: Callable[[int], T]) -> list[T]:
+def in_processes(url: str, work: Callable[[int], T]) -> list[T]:
     """Do *work* in each of several processes at once, and return what they return."""
-    with ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN) as pool:
+    # What is in memory is seen by this process alone: as many threads use it.
+    with (
+        ThreadPoolExecutor(PROCESSES) if url.startswith(_MEMORY) else ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN)
+    ) as pool:
         return list(pool.map(work, range(PROCESSES)))
 
 
