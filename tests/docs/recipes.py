@@ -62,7 +62,7 @@ def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Itera
         clients = {}
         for command in stage.commands:
             words, variables = _taken_apart(command)
-            said = re.search(r"--port[= ](\d+)", command)
+            said = re.search(r"--(?:listen=127\.0\.0\.1:|port )(\d+)", command)
             if said is None:
                 subprocess.run(words, cwd=folder, env={**os.environ, **environment, **variables}, check=True)
                 continue

@@ -44,7 +44,7 @@ ENVIRONMENT = {
 def open_shop(tmp_path: Path) -> Any:
     """Run the applications of a stage, and let a browser visit them."""
     folders = (tmp_path / str(number) for number in range(9))
-    files = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "SHOP_SESSIONS": str(tmp_path / "sessions.db")}
+    files = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "SHOP_SESSIONS": f"sqlite:///{tmp_path / 'sessions.db'}"}
 
     @contextmanager
     def open_shop(stage: Stage, browser: Browser) -> Iterator[Browser]:
