@@ -54,10 +54,11 @@ def _bars(table: Table) -> Picture:
     """Draw a panel for each column, and in it a bar for each row."""
     names = [name for name, cells in table.rows.items() if any(isinstance(cell, Figure) for cell in cells.values())]
     columns = [name for name in table.columns if any(isinstance(table.rows[row].get(name), Figure) for row in names)]
-    size = (2.2 + 2.3 * max(len(columns), 1), 1.1 + 0.32 * len(names))
-    picture, panels = plt.subplots(
-        1, max(len(columns), 1), figsize=size, sharey=True, squeeze=False, layout="constrained"
-    )
+    # Margins in inches, worked out here: matplotlib's own ways take longer than all the rest.
+    left, top, bottom = 0.3 + 0.075 * max(map(len, names)), 0.4, 0.4
+    width, height = left + 2.3 * len(columns), top + 0.32 * len(names) + bottom
+    picture, panels = plt.subplots(1, len(columns), figsize=(width, height), sharey=True, squeeze=False)
+    picture.subplots_adjust(left / width, bottom / height, 1 - 0.1 / width, 1 - top / height, wspace=0.15)
     for panel, column in zip(panels[0], columns, strict=False):
         cells = {place: table.rows[name].get(column) for place, name in enumerate(names)}
         figures = {place: cell for place, cell in cells.items() if isinstance(cell, Figure)}
@@ -81,7 +82,7 @@ def _bars(table: Table) -> Picture:
 
 def _lines(table: Table) -> Picture:
     """Draw a line for each row, along the columns."""
-    picture, panel = plt.subplots(figsize=(8, 4.2), layout="constrained")
+    picture, panel = plt.subplots(figsize=(8, 4.2))
     for number, (name, cells) in enumerate(table.rows.items()):
         points = {float(place.replace(",", "")): cell for place, cell in cells.items() if isinstance(cell, Figure)}
         medians = [cell.median for cell in points.values()]
