@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 
 nox.needs_version = ">=2026.7.11"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "typing", "tests", "lowest", "wheels", "demo_check"]
+nox.options.sessions = ["lint", "typing", "tests", "lowest", "wheels", "demo_check", "peers_quick"]
 # Pythons that are not there are skipped with a line that says so, on a CI machine too; none is downloaded.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
@@ -141,6 +141,25 @@ def bench(session: nox.Session) -> None:
     """Measure holdall beside its peers; ``-- --quick`` for a first look, ``-- --help`` for what else there is."""
     install(session, "bench")
     session.run("python", "-m", "bench", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Run the frameworks' own tests with our sessions, or those of the frameworks that are named (``-- django``)."""
+    run_peers(session, *session.posargs)
+
+
+@nox.session
+def peers_quick(session: nox.Session) -> None:
+    """Run Flask's and Starlette's own tests with our sessions. Django's take ten times as long."""
+    run_peers(session, "flask", "starlette")
+
+
+def run_peers(session: nox.Session, *frameworks: str) -> None:
+    session.install("-c", CONSTRAINTS, *CHECKOUT)
+    # These tests are not ours, and neither are the versions that they go with.
+    session.install("-r", "peers/requirements.txt")
+    session.run("python", "-m", "peers", "--sources", str(session.cache_dir / "peers"), *frameworks)
 
 
 def install(session: nox.Session, *groups: str) -> None:
