@@ -319,6 +319,21 @@ class WritesWhenItTouches(TableStore):
         return super().put(stored, draft, key=key)
 
 
+class SparesNobody(TableStore):
+    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        return super().revoke(principal, spared=None, handle=handle)
+
+
+class EndsNobody(TableStore):
+    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        return len(self.of(principal, current=None))
+
+
+class KnowsNoHandles(TableStore):
+    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+        return super().revoke(principal, spared=spared, handle=None)
+
+
 class BeginsAnew(TableStore):
     """It counts a session's age from its last write."""
 
@@ -344,6 +359,9 @@ STORES = [
     ShedsTears,
     SharesItsData,
     WritesWhenItTouches,
+    SparesNobody,
+    EndsNobody,
+    KnowsNoHandles,
     BeginsAnew,
 ]
 for store in STORES:

@@ -8,9 +8,9 @@ from holdall.tables import AsyncTable, Table
 
 __all__ = ["Awaited", "as_async"]
 
-_VERBS = frozenset(
-    {"get", "put", "delete", "read", "insert", "replace", "touch", "find", "clear", "sweep", "lease", "release"}
-)
+_OF_TABLES = {"read", "insert", "replace", "touch", "delete", "find", "clear", "sweep"}
+_OF_STORES = {"get", "put", "delete", "lease", "release", "of", "revoke", "revoke_all"}
+_VERBS = frozenset(_OF_TABLES | _OF_STORES)
 
 
 class Awaited:

@@ -1,13 +1,14 @@
 """What every store must do (``holdall.stores.contract``)."""
 
 from holdall.testing.stores.endings import EndingTests
+from holdall.testing.stores.owners import OwnerTests
 from holdall.testing.stores.roundtrips import RoundTripTests
 from holdall.testing.stores.writers import WriterTests
 
 __all__ = ["StoreConformance"]
 
 
-class StoreConformance(RoundTripTests, WriterTests, EndingTests):
+class StoreConformance(RoundTripTests, WriterTests, EndingTests, OwnerTests):
     """
     The suite for stores.
 
