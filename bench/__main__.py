@@ -18,9 +18,9 @@ from bench.publishing import publish
 from bench.reporting import Report, write
 from bench.suites import SUITES, run_suite
 
-FULL = Effort(rounds=15, burst=0.02, rows=1_000_000, seconds=10)
-QUICK = Effort(rounds=5, burst=0.004, rows=10_000, seconds=0.5)
-SMALLEST = Effort(rounds=1, burst=0.0001, rows=1000, seconds=0.05)
+FULL = Effort(rounds=15, burst=0.02, rows=1_000_000, seconds=10, sites=5)
+QUICK = Effort(rounds=5, burst=0.004, rows=10_000, seconds=0.5, sites=5)
+SMALLEST = Effort(rounds=1, burst=0.0001, rows=1000, seconds=0.05, sites=2)
 _RESULTS = Path(__file__).parent / "results"
 
 

@@ -48,12 +48,14 @@ class Effort:
         burst: Seconds that a turn takes, about.
         rows: How many sessions "a million" is.
         seconds: How long something goes on that has no end by itself.
+        sites: How many sites of a framework are served at once.
     """
 
     rounds: int
     burst: float
     rows: int
     seconds: float
+    sites: int
 
 
 @dataclass(frozen=True, slots=True)

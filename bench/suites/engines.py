@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 from bench.clients import CLIENTS, sharing
@@ -28,11 +29,12 @@ _TARGETS = {"SQLite": 1.5, "PostgreSQL": 1.2, "Redis": 1.15}
 def tables(effort: Effort) -> Iterator[Table]:
     """Measure each engine in its turn."""
     many: dict[str, dict[str, Cell]] = {}
-    for engine, opening in (("SQLite", _in_a_file), ("Redis", _on_valkey), ("PostgreSQL", _on_postgres)):
-        with ExitStack() as here:
-            place = opening(here)
-            yield _one_client(engine, place, effort)
-            many[f"holdall, {engine}"] = _many_clients(engine, place, effort)
+    with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
+        for engine, opening in (("SQLite", _in_a_file), ("Redis", _on_valkey), ("PostgreSQL", _on_postgres)):
+            with ExitStack() as here:
+                place = opening(here)
+                yield _one_client(engine, place, effort)
+                many[f"holdall, {engine}"] = _many_clients(engine, place, pool, effort)
     yield Table(
         "Many clients of ours: how much they do in all, against one",
         dict.fromkeys(next(iter(many.values())), "x"),
@@ -57,7 +59,7 @@ def _one_client(engine: str, place: str, effort: Effort) -> Table:
     return Table(f"{engine}, one client", columns, cells, "A small session; the driver does one round trip for each.")
 
 
-def _many_clients(engine: str, place: str, effort: Effort) -> dict[str, Cell]:
+def _many_clients(engine: str, place: str, pool: Pool, effort: Effort) -> dict[str, Cell]:
     ours = list(CLIENTS[engine])[1]
     own, shared = sharing(place, ours.partition(", ")[2])
     bursts: dict[tuple[str, str], Callable[[], float]] = {}
@@ -71,26 +73,25 @@ def _many_clients(engine: str, place: str, effort: Effort) -> dict[str, Cell]:
     taken = compare(bursts, effort)
     cells: dict[str, Cell] = {}
     cells |= {f"{use}, threads": ratio(taken["one", use], taken["threads", use]) for use in _USES}
-    cells |= {f"{use}, processes": figure([gain]) for use, gain in _processes(engine, ours, place, effort)}
+    cells |= {f"{use}, processes": figure([gain]) for use, gain in _processes(engine, ours, place, pool, effort)}
     for share in _SHARERS:
         cells[f"put, {share} in conflict"] = ratio(taken["one", "put"], taken[share, "put"])
     return cells
 
 
-def _processes(engine: str, name: str, place: str, effort: Effort) -> Iterator[tuple[str, float]]:
+def _processes(engine: str, name: str, place: str, pool: Pool, effort: Effort) -> Iterator[tuple[str, float]]:
     """Return for each use how much several processes do in all, against one."""
-    with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
 
-        def rate(use: str, processes: int, seconds: float, wait: float) -> float:
-            # They begin together, when all of them are there.
-            task = (engine, name, place, use, time.time() + wait, seconds)
-            return sum(pool.starmap(_call_for, [task] * processes, chunksize=1))
+    def rate(use: str, processes: int, seconds: float, wait: float) -> float:
+        # They begin together, when all of them are there.
+        task = (engine, name, place, use, time.time() + wait, seconds)
+        return sum(pool.starmap(_call_for, [task] * processes, chunksize=1))
 
-        # Until they have imported all that they need.
-        rate("get", _PROCESSES, 0.01, wait=min(1.5, effort.seconds * 3))
-        for use in _USES:
-            alone, together = (rate(use, number, effort.seconds / 4, wait=0.2) for number in (1, _PROCESSES))
-            yield use, together / alone
+    # Until they have imported all that they need.
+    rate("get", _PROCESSES, 0.01, wait=min(1.5, effort.seconds * 3))
+    for use in _USES:
+        alone, together = (rate(use, number, effort.seconds / 4, wait=0.2) for number in (1, _PROCESSES))
+        yield use, together / alone
 
 
 def _call_for(engine: str, name: str, place: str, use: str, at: float, seconds: float) -> float:

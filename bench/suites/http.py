@@ -30,7 +30,7 @@ _PAGES = ("untouched", "read", "write")
 def tables(effort: Effort) -> Iterator[Table]:
     """Measure each framework in its turn, its sites all at once."""
     for framework, names in _SITES.items():
-        with tempfile.TemporaryDirectory() as folder, _serving(framework, names, folder) as ports:
+        with tempfile.TemporaryDirectory() as folder, _serving(framework, names[: effort.sites], folder) as ports:
             yield _requests(framework, ports, effort)
 
 
