@@ -230,6 +230,22 @@ def test_a_session_that_was_renewed_during_the_request_is_spared(sessions: Sessi
     assert is_alive(sessions, renewed)
 
 
+def test_a_session_that_was_renewed_just_before_the_request_is_spared(sessions: Sessions) -> None:
+    other, mine = log_in(sessions, 7), renew(sessions, renew(sessions, log_in(sessions, 7)))
+
+    assert sessions.revoke(7, except_=sessions.resume(mine)) == 1
+    assert [is_alive(sessions, each) for each in (mine, other)] == [True, False]
+
+
+def test_renewing_a_session_again_and_again_does_not_keep_it_alive(sessions: Sessions) -> None:
+    cookie = log_in(sessions, 7)
+    for _ in range(2000):
+        cookie = renew(sessions, cookie)
+
+    assert sessions.revoke(7) == 1
+    assert not is_alive(sessions, cookie)
+
+
 def test_whoever_ends_the_others_may_renew_its_own_in_the_same_request(sessions: Sessions) -> None:
     cookie, other = log_in(sessions, 7), log_in(sessions, 7)
     mine = sessions.resume(cookie)

@@ -33,12 +33,13 @@ def revoke(principal: str, *, spared: bytes | None = None, handle: str | None = 
     """
     found = yield Find(principal)
     # Read after the list: a renewed row is listed only if its signpost stood before.
-    kept = set() if spared is None else (yield from line_of(spared))
+    # It may have been renewed itself a moment ago: what the tombstone of that leads to is not ended either.
+    passed = set() if spared is None else (yield from line_of(spared))
     ended = 0
     # Tombstones first, which lead to others of the list.
     for each in sorted(found, key=lambda each: not each.is_tombstone):
-        if each.digest not in kept and handle in (None, each.handle):
-            ended += yield from end(each.digest)
+        if handle in (None, each.handle):
+            ended += yield from end(each.digest, passed)
     return ended
 
 

@@ -35,27 +35,28 @@ def succeed(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
     return True
 
 
-def end(digest: bytes) -> Steps[bool]:
-    """End the session of a row, wherever it has been renewed to. Return whether it has ended by that."""
-    return (yield Remove(digest, None)) is not None or (yield from end_successor(digest))
+def end(digest: bytes, passed: set[bytes] | None = None) -> Steps[bool]:
+    """
+    End the session of a row, wherever it has been renewed to. Return whether it has ended by that.
+
+    Args:
+        passed: Rows where to stop, for they have been seen to. Those that are met on the way join them.
+    """
+    passed = set() if passed is None else passed
+    # A loop, for whoever renews a session often enough must not be able to make it too long a way to go.
+    place: bytes | None = digest
+    while place is not None and place not in passed:
+        passed.add(place)
+        if (yield Remove(place, None)) is not None:
+            return True
+        place = yield from _place_after(place)
+    return False
 
 
 def end_successor(old: bytes) -> Steps[bool]:
     """End what a row that is gone was renewed to, and return whether it has ended by that."""
-    row = yield Read(old)
-    if row is None or not row.is_tombstone:
-        return False
-    if (yield Insert(_signpost(old), Row(b"", 0, row.expires, row.created))):
-        # A renewal that is under way gives up when it meets this; a login goes on.
-        return False
-    signpost = yield Read(_signpost(old))
-    if signpost is None or not signpost.data:
-        return False
-    new: bytes = signpost.data
-    if (yield Insert(new, Row(b"", 0, signpost.expires, signpost.created))):
-        # It was not there yet, and now never will be; or it had ended already.
-        return False
-    return (yield from end(new))
+    new = yield from _place_after(old)
+    return new is not None and (yield from end(new))
 
 
 def line_of(digest: bytes) -> Steps[set[bytes]]:
@@ -65,6 +66,24 @@ def line_of(digest: bytes) -> Steps[set[bytes]]:
         digest = signpost.data
         line.add(digest)
     return line
+
+
+def _place_after(old: bytes) -> Steps[bytes | None]:
+    """Return where a row that is gone was renewed to; if nothing is there yet, see to it that nothing ever will be."""
+    row = yield Read(old)
+    if row is None or not row.is_tombstone:
+        return None
+    if (yield Insert(_signpost(old), Row(b"", 0, row.expires, row.created))):
+        # A renewal that is under way gives up when it meets this; a login goes on.
+        return None
+    signpost = yield Read(_signpost(old))
+    if signpost is None or not signpost.data:
+        return None
+    new: bytes = signpost.data
+    if (yield Insert(new, Row(b"", 0, signpost.expires, signpost.created))):
+        # It was not there yet, and now never will be; or it had ended already.
+        return None
+    return new
 
 
 def _signpost(digest: bytes) -> bytes:
