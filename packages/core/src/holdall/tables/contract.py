@@ -116,8 +116,8 @@ class Table(Protocol):
         """
         Remove the live row and return it as it last was; ``None`` if there is none.
 
-        Where it was a tombstone stays until then, if asked for, which keeps the principal; where nothing was, none
-        is made.
+        Where it was a tombstone stays until then, if asked for, which keeps no more than the principal and when the
+        session began; where nothing was, none is made.
         """
         ...
 
@@ -126,7 +126,11 @@ class Table(Protocol):
         ...
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        """Remove up to *limit* rows *created* then or before, tombstones among them, and return how many."""
+        """
+        Remove up to *limit* rows *created* then or before, tombstones among them, and return how many.
+
+        To be called until it returns 0: then none is left.
+        """
         ...
 
     def sweep(self, limit: int = 1000) -> int:
