@@ -7,6 +7,7 @@ and what takes their steps for it.
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -38,6 +39,8 @@ class Runner(Protocol):
     def run(self, steps: Steps[R]) -> R: ...
 
     async def run_async(self, steps: Steps[R]) -> R: ...
+
+    def check_leases(self) -> None: ...
 
 
 class Atomic:
@@ -79,6 +82,7 @@ class Atomic:
                 await self._runner.run_async(release(self._block))
 
     def _enter(self) -> Steps[Block]:
+        self._runner.check_leases()
         return enter(self._session, self._policy, self._key, timeout=self._timeout, now=self._clock())
 
     def _leave(self) -> Steps[None]:
@@ -93,12 +97,18 @@ class ThreadRunner:
         store: Returns the store.
     """
 
+    #: A caller need not wait: what is run is done when ``run`` returns.
+    is_to_be_awaited = False
+
     def __init__(self, store: Callable[[], Any], clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
+    def check_leases(self) -> None:
+        _check_leases(self._store())
+
     def run(self, steps: Steps[R]) -> R:
-        return run(steps, _Pausing(_leasing(self._store()), self._pause))
+        return run(steps, _Pausing(self._store(), self._pause))
 
     async def run_async(self, steps: Steps[R]) -> R:
         # An async view of a sync framework, whose event loop serves no other request.
@@ -136,20 +146,28 @@ class LoopRunner:
         self._sleep = sleep
         self._from_thread = from_thread
 
+    @property
+    def is_to_be_awaited(self) -> bool:
+        """Whether the caller is in an event loop."""
+        return _is_in_event_loop()
+
+    def check_leases(self) -> None:
+        _check_leases(self._store())
+
     def run(self, steps: Steps[R]) -> R:
-        if _is_in_event_loop():
+        if self.is_to_be_awaited:
             msg = "all other requests would have to wait for this one: write `async with session.atomic(…)`."
             raise ConfigurationError(msg)
         if not is_awaited(self._store().get):
             return self._blocking.run(steps)
         if self._from_thread is None:
-            msg = "this store is awaited: write `async with session.atomic(…)`, in an async handler."
+            msg = "this store is awaited: write `async with` or `await`, in an async handler."
             raise ConfigurationError(msg)
         answer: R = self._from_thread(partial(self.run_async, steps))
         return answer
 
     async def run_async(self, steps: Steps[R]) -> R:
-        store = _leasing(self._store())
+        store = self._store()
         if not is_awaited(store.get):
             store = ThreadedStore(store, self._in_thread)
         return await run_async(steps, _Pausing(store, self._pause))
@@ -170,19 +188,30 @@ class _Pausing:
         return getattr(self._store, verb)
 
 
-def _leasing(store: Any) -> Any:
+def _check_leases(store: Any) -> None:
     if not hasattr(store, "lease"):
         msg = (
             f"session.atomic needs a store that all requests see at once, which a {type(store).__name__} is not: "
             "keep sessions in a table, Sessions(store='table', table=…)."
         )
         raise ConfigurationError(msg)
-    return store
 
 
 def _is_in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
+    except RuntimeError:
+        return _is_in_trio()
+    return True
+
+
+def _is_in_trio() -> bool:
+    # Who is in it has imported it.
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()
     except RuntimeError:
         return False
     return True

@@ -3,14 +3,14 @@ What happens to a session in one request: every rule about sessions stands here,
 
 ``fetch`` begins a request's use of its session, ``commit`` ends it when the headers go, ``finish`` when the body has
 gone, and ``abandon`` in place of both where no headers of ours go. ``enter``, ``leave`` and ``release`` are the parts
-of a block that has one key to itself (``session.atomic``). Each is a generator of steps (``holdall.steps``): what needs
-the store is yielded, and the answer comes back.
+of a block that has one key to itself (``session.atomic``); ``save`` and ``reload`` are for requests that last. Each is
+a generator of steps (``holdall.steps``): what needs the store is yielded, and the answer comes back.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from holdall._discreet import discreet
 from holdall.clock import NEVER
@@ -33,6 +33,7 @@ __all__ = [
     "ResponseHeaders",
     "Step",
     "abandon",
+    "can_save",
     "commit",
     "enter",
     "fetch",
@@ -40,6 +41,8 @@ __all__ = [
     "leave",
     "pass_by",
     "release",
+    "reload",
+    "save",
 ]
 
 # A renewed id is remembered so long: requests that the browser sent before it had the new one have ended by then.
@@ -281,17 +284,75 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
     elif session.intent is not Intent.KEEP:
         yield from _drop(session, policy, now)
     elif changes or session.marked:
-        # Others' changes that the commit met are in the stored data, though not in this request's view.
-        # A long body may outlast the limit that was stored when it began.
-        idle_timeout, _ = _lifetime(session, policy)
-        expires = _expiry(stored.created, now, idle_timeout, policy)
-        draft = _draft(policy, changes.over(stored.data), changes, stored.created, expires, now)
-        written = yield Put(stored, draft, policy.key)
+        written = yield _put_late(session, policy, stored, changes, now)
         if written is None:
             # No error page can be sent any more, whatever was configured.
             _let_go(session, policy, "ended")
         else:
             session.settle(written, Phase.ROW_ONLY)
+
+
+def _put_late(session: Session, policy: Policy, stored: Stored, changes: Changes, now: datetime) -> Put:
+    """Put *changes* into a row after the headers have gone."""
+    # Others' changes that the commit met are in the stored data, though not in this request's view.
+    # A long body may outlast the limit that was stored when it began.
+    idle_timeout, _ = _lifetime(session, policy)
+    expires = _expiry(stored.created, now, idle_timeout, policy)
+    return Put(stored, _draft(policy, changes.over(stored.data), changes, stored.created, expires, now), policy.key)
+
+
+def can_save(session: Session, policy: Policy) -> bool:
+    """Say whether what became of a session can be saved now: no cookie is needed for it, or none can be sent."""
+    if session.phase is not Phase.OPEN:
+        return session.phase is Phase.ROW_ONLY
+    stored = session.fetched.stored
+    if stored is None or stored.version is None or session.intent is not Intent.KEEP:
+        return False
+    # A login renews the id, and another lifetime sends the cookie once more.
+    return session.principal == session.principal_before and _lifetime(session, policy) == session.lifetime_before
+
+
+def save(session: Session, policy: Policy, changes: Changes, *, now: datetime) -> Steps[None]:
+    """
+    Write *changes* of a session into its row while the request goes on, or end it if that was asked for.
+
+    Raises:
+        LostWriteError: The session has ended meanwhile, and it is configured that this is an error.
+    """
+    stored = cast("Stored", session.fetched.stored)
+    if session.intent is not Intent.KEEP:
+        yield from _drop(session, policy, now)
+    elif changes:
+        if session.phase is Phase.OPEN:
+            # The expiry is left to the response: what moves it may have to send the cookie once more.
+            draft = _draft(policy, changes.over(stored.data), changes, stored.created, stored.expires, now)
+            written = yield Put(stored, draft, session.fetched.former or policy.key)
+        else:
+            written = yield _put_late(session, policy, stored, changes, now)
+        if written is None:
+            _lose(session, policy, "ended", wrote=True)
+        else:
+            session.fetched = session.fetched._replace(stored=written)
+
+
+def reload(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
+    """
+    Let a session show what others have made of it since; one that has ended is empty.
+
+    Raises:
+        LostWriteError: It has ended, and changes of this request with it; and it is configured that this is an error.
+    """
+    stored = session.fetched.stored
+    if stored is None or stored.version is None or session.intent in _ENDS:
+        return
+    found = yield from fetch((stored.cookie,), policy, now=now)
+    if found.stored is not None:
+        session.see(found.stored)
+        return
+    wrote = session.changed
+    session.data().clear()
+    session.views.clear()
+    _lose(session, policy, "renewed" if found.late else "ended", wrote=wrote)
 
 
 def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 500) -> Steps[None]:
@@ -516,6 +577,19 @@ def _lost(session: Session, policy: Policy, reason: str, *, wrote: bool) -> Resp
     _let_go(session, policy, reason)
     _refuse_if_lost(policy)
     return _LOOKED_AT
+
+
+def _lose(session: Session, policy: Policy, reason: str, *, wrote: bool) -> None:
+    """Do what ``_lost`` does in a request that goes on: before its headers go it may log in anew."""
+    phase = session.phase
+    if wrote:
+        _let_go(session, policy, reason)
+    else:
+        _forget(session)
+    if phase is Phase.OPEN:
+        session.phase = phase
+    if wrote:
+        _refuse_if_lost(policy)
 
 
 def _refuse_if_lost(policy: Policy) -> None:

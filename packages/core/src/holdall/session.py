@@ -5,7 +5,7 @@ A mapping that is read from its store when first touched and that remembers, by 
 What becomes of the changes is decided in ``holdall.lifecycle`` when the request ends.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -22,7 +22,7 @@ from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotF
 from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
 
-__all__ = ["AtomicBlock", "Atomically", "Block", "Fetched", "Intent", "Phase", "Session", "phase_after"]
+__all__ = ["AtomicBlock", "Block", "Fetched", "Intent", "Phase", "Reach", "Session", "phase_after"]
 
 
 class Intent(Enum):
@@ -113,10 +113,14 @@ class AtomicBlock(Protocol):
     async def __aexit__(self, kind: type[BaseException] | None, *failure: object) -> None: ...
 
 
-class Atomically(Protocol):
-    """Makes the block of a session's key."""
+class Reach(Protocol):
+    """Lets a session reach its store while its request lasts. What is not done at once is done when it is awaited."""
 
-    def __call__(self, session: "Session", key: str, timeout: timedelta) -> AtomicBlock: ...
+    def atomic(self, session: "Session", key: str, timeout: timedelta) -> AtomicBlock: ...
+
+    def save(self, session: "Session") -> Awaitable[None]: ...
+
+    def reload(self, session: "Session") -> Awaitable[None]: ...
 
 
 # What cannot change after it was handed out, so that it need not be looked at again.
@@ -139,7 +143,6 @@ class Session(AsDict):
     __slots__ = (
         "__weakref__",
         "_accessed",
-        "_atomically",
         "_blocks",
         "_changes",
         "_cleared",
@@ -147,6 +150,7 @@ class Session(AsDict):
         "_data",
         "_fetch",
         "_policy",
+        "_reach",
         "_snapshots",
         "facts",
         "fetched",
@@ -179,7 +183,7 @@ class Session(AsDict):
         super().__init__()
         self._cookies = cookies
         self._fetch: Callable[[Sequence[SentCookie]], Fetched] | None = None
-        self._atomically: Atomically | None = None
+        self._reach: Reach | None = None
         self._blocks: tuple[Block, ...] = ()
         self._policy = policy
         self._data: dict[str, Any] | None = None
@@ -340,11 +344,45 @@ class Session(AsDict):
             ConfigurationError: It is not for this key or this store, or the block stands in another of its key.
             LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
         """
+        return self._reaching().atomic(self, key, timeout)
+
+    def save(self) -> Awaitable[None]:
+        """
+        Write what was changed so far into the row that there is, now and not at the end of the request.
+
+        For what lasts: a WebSocket, or a body that is sent for minutes. In an async handler it is
+        ``await session.save()``. More may be changed, and saved, afterwards.
+
+        Before the response's headers have gone, what needs a cookie waits for them: a new session, a login, another
+        lifetime, and all of a session that is kept in its cookie.
+
+        Raises:
+            ResponseStartedError: It was altered in place after the headers went, and nothing can take that any more.
+            ConfigurationError: It stands in a block of ``atomic``.
+            LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
+        """
+        return self._reaching().save(self)
+
+    def reload(self) -> Awaitable[None]:
+        """
+        See what other requests have written since; what this one has changed and not saved stays laid over it.
+
+        In an async handler it is ``await session.reload()``. A list or dict that another request has changed is
+        another object then: read it again. A session that has ended is empty from then on, and one whose id was
+        renewed too, as it would be in a request that comes now with the same cookie.
+
+        Raises:
+            ConfigurationError: It stands in a block of ``atomic``.
+            LostWriteError: The session has ended, and changes with it, if ``on_lost_write="raise"``.
+        """
+        return self._reaching().reload(self)
+
+    def _reaching(self) -> Reach:
         self._loaded()
-        if self._atomically is None:
-            msg = "session.atomic needs a session that Sessions has made: it has to reach the table."
+        if self._reach is None:
+            msg = "this needs a session that Sessions has made: it has to reach the store."
             raise ConfigurationError(msg)
-        return self._atomically(self, key, timeout)
+        return self._reach
 
     # What is known of it.
 
@@ -469,10 +507,10 @@ class Session(AsDict):
             self._cookies = self._cookies()
         return self._cookies
 
-    def use(self, fetch: Callable[[Sequence[SentCookie]], Fetched], atomically: Atomically | None = None) -> None:
+    def use(self, fetch: Callable[[Sequence[SentCookie]], Fetched], reach: Reach | None = None) -> None:
         """Let the session be read through *fetch*, a function of its cookies, when it is first touched."""
         self._fetch = fetch
-        self._atomically = atomically
+        self._reach = reach
 
     def data(self) -> dict[str, Any]:
         """Return the data itself, as it stands now."""
@@ -481,15 +519,53 @@ class Session(AsDict):
     def settle(self, stored: Stored | None, phase: Phase) -> None:
         """Take what was just written as what there is; *phase* says what can be changed from here on."""
         self.fetched = Fetched(stored)
+        self._begin_anew()
+        self.intent = Intent.KEEP
+        self.phase = phase
+        self._note_who_and_how_long(self._loaded())
+
+    def _begin_anew(self) -> None:
+        """Take the data as it is now for what is stored."""
         # What the request has put it may still hold on to, and alter while the body is sent.
         held = self._snapshots.keys() | self._changes.keys()
         data = self._loaded()
         self._changes = {}
         self._snapshots = {key: repr(data[key]) for key in held if key in data and type(data[key]) not in _IMMUTABLE}
         self._cleared = self.marked = False
-        self.intent = Intent.KEEP
-        self.phase = phase
-        self._note_who_and_how_long(data)
+
+    # For what is saved and seen while the request lasts.
+
+    def check_between_blocks(self, verb: str) -> None:
+        """Raise if *verb* stands in a block of ``atomic``, whose end it would forestall."""
+        if self._blocks:
+            msg = f"session.{verb}() stands in a block of session.atomic, which saves at its end: call it after that."
+            raise ConfigurationError(msg)
+
+    def check_savable(self) -> None:
+        """Raise if there are changes that nothing can take any more."""
+        if self.phase is Phase.CLOSED and self.changed:
+            self._changeable()
+
+    def take_changes(self) -> Changes:
+        """Return what was changed, and see only what is changed from here on: it may be while this is written."""
+        changes = self.changes()
+        self._begin_anew()
+        return changes
+
+    def give_back(self, changes: Changes) -> None:
+        """Let *changes* that were taken, and not written, be unsaved again."""
+        if not self._cleared:
+            self._changes = {**changes.put, **dict.fromkeys(changes.deleted, _DELETED), **self._changes}
+        self._cleared = self._cleared or changes.cleared
+
+    def see(self, stored: Stored) -> None:
+        """Take *stored* as what there is, with this request's changes laid over it."""
+        changes, view = self.changes(), self._loaded()
+        self.fetched = self.fetched._replace(stored=stored)
+        self._data = data = _kept_objects(view, changes.over(stored.data))
+        self._snapshots = {key: old for key, old in self._snapshots.items() if _is_kept(key, view, data)}
+        self.views = {name: each for name, each in self.views.items() if _is_kept(name[0], view, data)}
+        self._note_who_and_how_long(stored.data)
 
     # For blocks that have a key to themselves.
 
@@ -556,10 +632,7 @@ class Session(AsDict):
         self.changes()
         view, before = self._loaded(), block.before
         data = before.over(block.data)
-        # What was not altered meanwhile stays the same object: who holds it may go on.
-        self._data = data = {
-            key: view[key] if key in view and repr(view[key]) == repr(value) else value for key, value in data.items()
-        }
+        self._data = data = _kept_objects(view, data)
         self._changes = {key: data[key] for key in before.put} | dict.fromkeys(before.deleted, _DELETED)
         self._cleared = before.cleared
         self._snapshots = {
@@ -626,6 +699,16 @@ class Session(AsDict):
 
 def _copied(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value if type(value) in _IMMUTABLE else deepcopy(value) for key, value in data.items()}
+
+
+def _kept_objects(view: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *data*, in which what is as in *view* is the same object: who holds it may go on."""
+    return {key: view[key] if key in view and repr(view[key]) == repr(value) else value for key, value in data.items()}
+
+
+def _is_kept(key: str | None, view: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Say whether a value, or for ``None`` each of them, is the same object in both."""
+    return all(view.get(name) is data.get(name) for name in (view.keys() | data.keys() if key is None else (key,)))
 
 
 _NOTHING = Fetched()

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypedDict, TypeVar, Unpack, cast
 
-from holdall.atomic import Atomic, FromThread, LoopRunner, Sleep, ThreadRunner
+from holdall.atomic import FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
 from holdall.devices import Device, Facts
@@ -35,8 +35,9 @@ from holdall.formats import (
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
 from holdall.ownership import listing, revocation, revocation_of_all
 from holdall.policy import Policy
+from holdall.reach import StoreReach
 from holdall.serializers import Serializer
-from holdall.session import Atomically, Fetched, Session
+from holdall.session import Fetched, Reach, Session
 from holdall.sources.contract import AnySource, in_form
 from holdall.steps import Steps, is_awaited, run, run_async
 from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, Stored, TableStore
@@ -163,8 +164,8 @@ class Sessions:
             raise_on_lost_write=on_lost_write == "raise",
             check=self._check,
         )
-        self._atomically = self._blocks_by(ThreadRunner(lambda: self._opened("sync").store, clock))
-        self._atomically_async: dict[tuple[InThread, Sleep, FromThread | None], Atomically] = {}
+        self._reach = StoreReach(self.policy, clock, ThreadRunner(lambda: self._opened("sync").store, clock))
+        self._reach_async: dict[tuple[InThread, Sleep, FromThread | None], Reach] = {}
         self._find = cookie_finder(key, [each.key for each in former])
 
     @property
@@ -297,7 +298,7 @@ class Sessions:
         Args:
             in_thread: Calls a function in a thread, for stores that block.
             sleep: Lets time pass, for ``session.atomic``.
-            from_thread: Calls a coroutine function in the event loop, for ``session.atomic`` in other threads.
+            from_thread: Calls a coroutine function in the event loop, for what a session does in other threads.
         """
         session = self.unfetched(headers, https=https, session_type=session_type, facts=facts)
         await self.load_async(session, in_thread=in_thread, sleep=sleep, from_thread=from_thread)
@@ -326,13 +327,13 @@ class Sessions:
         opened = self._opened("async")
         if session.is_fetched:
             return
-        atomically = self.atomically_async(in_thread, sleep, from_thread)
+        reach = self.reach_async(in_thread, sleep, from_thread)
         if not (opened.waits_to_read and session.cookies):
-            session.use(partial(self._read, "async"), atomically)
+            session.use(partial(self._read, "async"), reach)
             return
         steps = fetch(session.cookies, self.policy, now=self._clock())
         fetched = await self._run_async(steps, in_thread)
-        session.use(lambda cookies: fetched, atomically)
+        session.use(lambda cookies: fetched, reach)
 
     async def commit_async(
         self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
@@ -444,14 +445,14 @@ class Sessions:
 
     # For adapters that let a session be read in a way of their own.
 
-    def atomically(self) -> Atomically:
-        """Return what makes the blocks of ``session.atomic`` where nothing is awaited."""
-        return self._atomically
+    def reach(self) -> Reach:
+        """Return what lets a session reach its store where nothing is awaited."""
+        return self._reach
 
-    def atomically_async(self, in_thread: InThread, sleep: Sleep, from_thread: FromThread | None) -> Atomically:
-        """Return what makes the blocks of ``session.atomic`` in an event loop."""
+    def reach_async(self, in_thread: InThread, sleep: Sleep, from_thread: FromThread | None) -> Reach:
+        """Return what lets a session reach its store in an event loop."""
         library = in_thread, sleep, from_thread
-        found = self._atomically_async.get(library)
+        found = self._reach_async.get(library)
         if found is None:
             runner = LoopRunner(
                 lambda: self._opened("async").store,
@@ -460,14 +461,11 @@ class Sessions:
                 sleep=sleep,
                 from_thread=from_thread,
             )
-            found = self._atomically_async[library] = self._blocks_by(runner)
+            found = self._reach_async[library] = StoreReach(self.policy, self._clock, runner)
         return found
 
     def __repr__(self) -> str:
         return f"<Sessions {self.key}>"
-
-    def _blocks_by(self, runner: ThreadRunner | LoopRunner) -> Atomically:
-        return partial(Atomic, policy=self.policy, clock=self._clock, runner=runner)
 
     async def _stored_async(self, session: Session | None, in_thread: InThread) -> Stored | None:
         if session is not None:
@@ -485,7 +483,7 @@ class Sessions:
         _check_revocable(self._opened(form).store)
 
     def _lazy(self, session: Session) -> Session:
-        session.use(partial(self._read, "sync"), self._atomically)
+        session.use(partial(self._read, "sync"), self._reach)
         return session
 
     def _read(self, form: Form, cookies: Sequence[SentCookie]) -> Fetched:

@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from holdall.session import Intent
 from holdall_django import unanswered
 from holdall_django.configuration import configured_sessions
-from holdall_django.session import DjangoSession, afind, atomically, find
+from holdall_django.session import DjangoSession, afind, find, reach
 
 __all__ = ["SessionStore"]
 
@@ -27,7 +27,7 @@ class SessionStore(DjangoSession):
     def __init__(self, session_key: str | None = None) -> None:
         self._given_key = session_key or None
         super().__init__((session_key,) if session_key else (), policy=configured_sessions().policy)
-        self.use(lambda cookies: find(self._given_key), atomically())
+        self.use(lambda cookies: find(self._given_key), reach())
 
     # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
     _was_modified = False
@@ -45,7 +45,7 @@ class SessionStore(DjangoSession):
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if not self.is_loaded:
             fetched = await afind(self._given_key)
-            self.use(lambda cookies: fetched, atomically())
+            self.use(lambda cookies: fetched, reach())
         return self
 
     def delete(self, key: str | None = None) -> None:
@@ -74,7 +74,7 @@ class SessionStore(DjangoSession):
         super().flush()
         await self.asave()
 
-    def save(self, must_create: bool = False) -> None:
+    def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as above
         modified, before = self.modified or must_create, self._kept_under
         super().save(must_create)
         self._check_it_was_saved(modified)

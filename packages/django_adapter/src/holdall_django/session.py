@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from holdall import ResponseHeaders, Session, SetCookie
 from holdall.cookies import SentCookie
-from holdall.session import Atomically, Fetched, Intent, Phase
+from holdall.session import Fetched, Intent, Phase, Reach
 from holdall.stores import Changes
 from holdall_django import unanswered
 from holdall_django.configuration import configuration, configured_sessions
@@ -178,7 +178,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         """Do what ``create`` does."""
         await self.asave(must_create=True)
 
-    def save(self, must_create: bool = False) -> None:
+    def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as Django's
         """Store it at once, ahead of the response, even if it is empty."""
         if configuration().is_awaited:
             async_to_sync(self.asave)(must_create)
@@ -285,12 +285,12 @@ async def load(session: Session) -> None:
     await configured_sessions().load_async(session, from_thread=_in_event_loop)
 
 
-def atomically() -> Atomically:
-    """Return what makes the blocks of ``atomic`` outside of requests."""
+def reach() -> Reach:
+    """Return what lets a session outside of requests reach its store."""
     sessions = configured_sessions()
     if configuration().is_awaited:
-        return sessions.atomically_async(asyncio.to_thread, asyncio.sleep, _in_event_loop)
-    return sessions.atomically()
+        return sessions.reach_async(asyncio.to_thread, asyncio.sleep, _in_event_loop)
+    return sessions.reach()
 
 
 def _in_event_loop(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

@@ -1,6 +1,6 @@
 """What ``flask.session`` is: the core's session with the attributes that Flask and its extensions look for."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -47,6 +47,10 @@ class FlaskSession(Session, SessionMixin):
     def modified(self, value: bool) -> None:
         self.was_modified = False
         self.marked = value
+
+    def save(self) -> Awaitable[None]:
+        self.was_modified = self.modified
+        return super().save()
 
     @property
     def new(self) -> bool:  # type: ignore[override]  # Flask leaves it open, and nobody sets it

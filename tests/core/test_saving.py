@@ -1,0 +1,485 @@
+"""What a session does ahead of its request's end: ``session.save()`` and ``session.reload()``."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    Event,
+    LostWriteError,
+    MemoryTable,
+    ResponseStartedError,
+    Session,
+    Sessions,
+    StoreError,
+    TableStore,
+)
+from holdall.session import Phase
+from holdall.tables import Replacement, Row
+from holdall.testing import FakeClock, as_async
+from holdall.typed import typed_session
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+typed = pytest.mark.skipif(not find_spec("msgspec"), reason="typed sessions need msgspec or pydantic")
+
+
+class Table(MemoryTable):
+    """A table in memory that does something else before it replaces a row."""
+
+    before: Callable[[], object] = bool
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        before, self.before = self.before, bool
+        before()
+        return super().replace(digest, row, version=version)
+
+
+@pytest.fixture
+def table(clock: FakeClock) -> Table:
+    return Table(clock=clock)
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def sessions(table: Table, clock: FakeClock, events: list[Event]) -> Sessions:
+    return Sessions(TableStore(table), key="sid", clock=clock, principal_key="user", on_event=events.append)
+
+
+@pytest.fixture
+def in_cookie() -> Sessions:
+    return Sessions("cookie", key="_shop", secret_key_base=SECRET)
+
+
+@pytest.fixture(params=["before the headers", "after them"])
+def is_open(request: pytest.FixtureRequest) -> bool:
+    return request.param == "before the headers"
+
+
+def begin(sessions: Sessions, **data: Any) -> str:
+    session = sessions.fetch()
+    session.update(data)
+    cookie = sessions.commit(session).cookie
+    assert cookie is not None
+    return cookie
+
+
+def put(sessions: Sessions, sid: str, **data: Any) -> None:
+    """Let another request put *data*."""
+    session = sessions.resume(sid)
+    session.update(data)
+    sessions.commit(session)
+
+
+def end(sessions: Sessions, sid: str) -> None:
+    session = sessions.resume(sid)
+    session.configure(drop=True)
+    sessions.commit(session)
+
+
+def opened(sessions: Sessions, sid: str, is_open: bool) -> Session:
+    """Return a session of a request whose headers have gone, or not."""
+    session = sessions.resume(sid)
+    session.data()
+    if not is_open:
+        sessions.commit(session)
+    return session
+
+
+def lost(events: list[Event]) -> list[str]:
+    return [event.reason for event in events if event.name == "lost_write"]
+
+
+def test_save_writes_now_and_more_can_be_saved_after_it(sessions: Sessions, is_open: bool) -> None:
+    sid = begin(sessions, n=1, cart=[])
+    session = opened(sessions, sid, is_open)
+    session["n"] = 2
+    session["cart"].append("hat")
+
+    session.save()
+    first = dict(sessions.resume(sid))
+    session["cart"].append("shoe")
+    del session["n"]
+    session.save()
+
+    assert first == {"n": 2, "cart": ["hat"]}
+    assert dict(sessions.resume(sid)) == {"cart": ["hat", "shoe"]}
+
+
+def test_what_was_saved_is_not_written_again(sessions: Sessions, table: Table, is_open: bool) -> None:
+    session = opened(sessions, begin(sessions, n=1), is_open)
+    session["n"] = 2
+    session.save()
+    table.before = lambda: pytest.fail("it was written again")
+
+    session.save()
+    assert not session.changed
+    if is_open:
+        assert sessions.commit(session).cookies == ()
+    sessions.finish(session)
+
+
+def test_save_keeps_what_others_wrote(sessions: Sessions, is_open: bool) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open)
+    session["n"] = 2
+    put(sessions, sid, m=1)
+
+    session.save()
+
+    assert dict(sessions.resume(sid)) == {"n": 2, "m": 1}
+
+
+def test_what_is_changed_while_it_is_written_is_unsaved(sessions: Sessions, table: Table) -> None:
+    sid = begin(sessions, n=1, cart=[])
+    session = opened(sessions, sid, is_open=False)
+    session["n"] = 2
+    table.before = lambda: session.update(n=3, m=1)
+
+    session.save()
+
+    assert dict(sessions.resume(sid)) == {"n": 2, "cart": []}
+    sessions.finish(session)
+    assert dict(sessions.resume(sid)) == {"n": 3, "m": 1, "cart": []}
+
+
+@pytest.mark.parametrize("clears", [False, True])
+def test_what_could_not_be_written_stays_unsaved(sessions: Sessions, table: Table, clears: bool) -> None:
+    def fail() -> None:
+        if clears:
+            session.clear()
+        session["later"] = 1
+        msg = "the backend is away"
+        raise StoreError(msg)
+
+    sid = begin(sessions, n=1, m=1, o=1)
+    session = opened(sessions, sid, is_open=False)
+    session["n"] = 2
+    del session["m"]
+    table.before = fail
+
+    with pytest.raises(StoreError):
+        session.save()
+    sessions.finish(session)
+
+    assert dict(sessions.resume(sid)) == ({"later": 1} if clears else {"n": 2, "later": 1, "o": 1})
+
+
+def test_a_clear_that_could_not_be_written_stays_unsaved(sessions: Sessions, table: Table) -> None:
+    def fail() -> None:
+        msg = "the backend is away"
+        raise StoreError(msg)
+
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=False)
+    session.clear()
+    table.before = fail
+
+    with pytest.raises(StoreError):
+        session.save()
+    session.save()
+
+    assert dict(sessions.resume(sid)) == {}
+
+
+def test_before_the_headers_the_expiry_is_left_to_the_response(sessions: Sessions, clock: FakeClock) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=True)
+    expires = session.expires
+    clock.advance(timedelta(days=2))
+    session["n"] = 2
+
+    session.save()
+
+    assert sessions.resume(sid).expires == expires
+    sessions.commit(session)
+    assert sessions.resume(sid).expires > expires
+
+
+def test_after_the_headers_saving_is_using(sessions: Sessions, clock: FakeClock) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=False)
+    clock.advance(timedelta(days=6))
+    session["n"] = 2
+    session.save()
+    clock.advance(timedelta(days=6))
+
+    assert sessions.resume(sid)["n"] == 2
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda session: session.login(7), lambda session: session.configure(renew=True), lambda session: session.logout()],
+    ids=["login", "renew", "logout"],
+)
+def test_what_needs_a_cookie_waits_for_the_headers(
+    sessions: Sessions, table: Table, act: Callable[[Session], object]
+) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=True)
+    act(session)
+    table.before = lambda: pytest.fail("it was written")
+
+    session.save()
+
+    assert dict(sessions.resume(sid)) == {"n": 1}
+    assert sessions.commit(session).cookies != ()
+
+
+def test_a_principal_put_by_hand_waits_for_the_headers_too(sessions: Sessions) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=True)
+    session["user"] = 7
+
+    session.save()
+
+    assert "user" not in sessions.resume(sid)
+    assert sessions.commit(session).cookies != ()
+
+
+def test_a_new_session_waits_for_the_headers(sessions: Sessions, table: Table) -> None:
+    session = sessions.fetch()
+    session["n"] = 1
+
+    session.save()
+
+    assert len(table) == 0
+    assert sessions.resume(sessions.commit(session).cookie)["n"] == 1
+
+
+def test_a_session_in_its_cookie_waits_for_the_headers(in_cookie: Sessions) -> None:
+    session = opened(in_cookie, begin(in_cookie, n=1), is_open=True)
+    session["n"] = 2
+
+    session.save()
+
+    assert in_cookie.resume(in_cookie.commit(session).cookie)["n"] == 2
+
+
+def test_after_the_headers_a_cookie_can_take_nothing(in_cookie: Sessions) -> None:
+    session = opened(in_cookie, begin(in_cookie, n=1), is_open=True)
+    cart = session["cart"] = []
+    in_cookie.commit(session)
+
+    session.save()
+    cart.append("hat")
+    with pytest.raises(ResponseStartedError):
+        session.save()
+
+
+def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: Table) -> None:
+    session = opened(sessions, begin(sessions, n=1), is_open=False)
+    session.configure(drop=True)
+
+    session.save()
+    session.save()
+
+    assert len(table) == 0
+
+
+def test_what_is_saved_after_the_sessions_end_is_lost_and_told(
+    sessions: Sessions, table: Table, events: list[Event], is_open: bool
+) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open)
+    session["n"] = 2
+    end(sessions, sid)
+
+    session.save()
+
+    assert (lost(events), len(table)) == (["ended"], 0)
+    if is_open:
+        session["n"] = 3
+        assert sessions.commit(session).cookies == ()
+        assert lost(events) == ["ended", "renewed"]
+    else:
+        with pytest.raises(ResponseStartedError):
+            session["n"] = 3
+
+
+def test_a_lost_save_can_be_an_error(table: Table, clock: FakeClock, events: list[Event]) -> None:
+    sessions = Sessions(TableStore(table), key="sid", clock=clock, on_event=events.append, on_lost_write="raise")
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=False)
+    session["n"] = 2
+    end(sessions, sid)
+
+    with pytest.raises(LostWriteError):
+        session.save()
+    sessions.finish(session)
+
+    assert lost(events) == ["ended"]
+
+
+@pytest.mark.parametrize("verb", ["save", "reload"])
+def test_neither_stands_in_a_block(sessions: Sessions, verb: str) -> None:
+    session = opened(sessions, begin(sessions, n=1), is_open=True)
+
+    with session.atomic("n"), pytest.raises(ConfigurationError, match=f"session.{verb}"):
+        getattr(session, verb)()
+
+
+@pytest.mark.parametrize("verb", ["save", "reload"])
+def test_a_session_of_nobodys_cannot_reach_a_store(sessions: Sessions, verb: str) -> None:
+    session = Session(policy=sessions.policy)
+    session.use(lambda cookies: session.fetched)
+
+    with pytest.raises(ConfigurationError, match="Sessions has made"):
+        getattr(session, verb)()
+
+
+def test_both_can_be_awaited(table: Table, clock: FakeClock) -> None:
+    outside = Sessions(TableStore(table), key="sid", clock=clock)
+    sid = begin(outside, n=1)
+
+    async def visit(sessions: Sessions) -> dict[str, Any]:
+        session = await sessions.fetch_async(f"sid={sid}")
+        session["n"] += 1
+        await session.save()
+        put(outside, sid, n=outside.resume(sid)["n"] + 1)
+        await session.reload()
+        return dict(session)
+
+    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid", clock=clock)
+    assert asyncio.run(visit(awaited)) == {"n": 3}
+    assert asyncio.run(visit(outside)) == {"n": 5}
+    # A sync framework's async view, whose event loop serves no other request.
+    session = outside.resume(sid)
+
+    async def view() -> None:
+        session["n"] = 6
+        await session.save()
+        await session.reload()
+
+    asyncio.run(view())
+    assert outside.resume(sid)["n"] == 6
+
+
+def test_reload_shows_what_others_wrote_below_what_is_unsaved(sessions: Sessions, is_open: bool) -> None:
+    sid = begin(sessions, n=1, m=1, cart=["hat"], list=[1])
+    session = opened(sessions, sid, is_open)
+    session["n"] = 2
+    session["cart"].append("shoe")
+    same = session["list"]
+    put(sessions, sid, n=10, m=10, new=1)
+
+    session.reload()
+
+    assert dict(session) == {"n": 2, "m": 10, "cart": ["hat", "shoe"], "list": [1], "new": 1}
+    assert session["list"] is same
+    same.append(2)
+    session.save()
+    assert dict(sessions.resume(sid)) == {"n": 2, "m": 10, "cart": ["hat", "shoe"], "list": [1, 2], "new": 1}
+
+
+def test_reload_shows_the_list_that_another_request_has_changed(sessions: Sessions) -> None:
+    sid = begin(sessions, cart=["hat"], gone=[1])
+    session = opened(sessions, sid, is_open=False)
+    assert session["cart"] == ["hat"]
+    other = sessions.resume(sid)
+    other["cart"].append("shoe")
+    del other["gone"]
+    sessions.commit(other)
+
+    session.reload()
+
+    assert dict(session) == {"cart": ["hat", "shoe"]}
+    assert not session.changed
+
+
+def test_reload_keeps_a_clear_that_is_unsaved(sessions: Sessions) -> None:
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=False)
+    session.clear()
+    put(sessions, sid, m=1)
+
+    session.reload()
+    assert dict(session) == {}
+    session.save()
+
+    assert dict(sessions.resume(sid)) == {}
+
+
+@typed
+def test_reload_makes_typed_values_anew_where_others_changed_them(sessions: Sessions) -> None:
+    sid = begin(sessions, hat={"n": 1}, shoe={"n": 1})
+    session = opened(sessions, sid, is_open=False)
+    hat, shoe = (typed_session(session, dict[str, int], key) for key in ("hat", "shoe"))
+    assert typed_session(session, dict[str, dict[str, int]]) == {"hat": {"n": 1}, "shoe": {"n": 1}}
+    put(sessions, sid, hat={"n": 2})
+    shoe["n"] = 3
+
+    session.reload()
+
+    assert typed_session(session, dict[str, int], "hat") == {"n": 2}
+    assert hat == {"n": 1}
+    assert typed_session(session, dict[str, int], "shoe") is shoe
+    assert typed_session(session, dict[str, dict[str, int]])["hat"] == {"n": 2}
+    session.save()
+    assert dict(sessions.resume(sid)) == {"hat": {"n": 2}, "shoe": {"n": 3}}
+
+
+@pytest.mark.parametrize("wrote", [False, True])
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_session_that_has_ended_or_was_renewed_is_empty_when_it_is_reloaded(
+    sessions: Sessions, events: list[Event], is_open: bool, wrote: bool, renewed: bool
+) -> None:
+    sid = begin(sessions, user=7)
+    session = opened(sessions, sid, is_open)
+    if wrote:
+        session["n"] = 2
+    elsewhere = sessions.resume(sid)
+    elsewhere.configure(renew=renewed, drop=not renewed)
+    sessions.commit(elsewhere)
+
+    session.reload()
+
+    assert dict(session) == {}
+    assert lost(events) == ([] if not wrote else ["renewed" if renewed else "ended"])
+    assert session.phase is (Phase.OPEN if is_open else Phase.CLOSED)
+    if is_open:
+        assert sessions.commit(session).cookies == ()
+
+
+def test_a_session_that_ends_with_what_was_unsaved_can_be_an_error(table: Table, clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
+    sid = begin(sessions, n=1)
+    session = opened(sessions, sid, is_open=True)
+    session["n"] = 2
+    end(sessions, sid)
+
+    with pytest.raises(LostWriteError):
+        session.reload()
+
+    assert dict(session) == {}
+
+
+def test_an_expired_session_is_empty_when_it_is_reloaded(sessions: Sessions, clock: FakeClock) -> None:
+    session = opened(sessions, begin(sessions, user=7), is_open=False)
+    clock.advance(timedelta(days=8))
+
+    session.reload()
+
+    assert dict(session) == {}
+
+
+def test_where_nobody_else_can_write_reload_shows_what_is_there(sessions: Sessions, in_cookie: Sessions) -> None:
+    new, sealed = sessions.fetch(), opened(in_cookie, begin(in_cookie, n=1), is_open=False)
+    ending = opened(sessions, begin(sessions, n=1), is_open=True)
+    new["n"] = 1
+    ending.configure(drop=True)
+
+    for session in (new, sealed, ending):
+        session.reload()
+
+        assert dict(session) == {"n": 1}
