@@ -171,7 +171,7 @@ def _spares_one_row(digest: bytes) -> Steps[set[bytes]]:
     return {digest}
 
 
-def _ends_what_is_there(digest: bytes) -> Steps[bool]:
+def _ends_what_is_there(digest: bytes, passed: set[bytes]) -> Steps[bool]:
     return (yield verbs.Remove(digest, None)) is not None
 
 
