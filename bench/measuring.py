@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter, perf_counter_ns, thread_time
+from time import perf_counter, perf_counter_ns, thread_time, thread_time_ns
 from typing import TypeVar
 
 __all__ = [
@@ -174,14 +174,22 @@ def in_threads(acts: Sequence[Act], effort: Effort) -> float:
     return (ended - began) / sum(count for _, _, count in done)
 
 
-def latencies(acts: Iterable[Act], *, seconds: float = math.inf, until: Act | None = None) -> Rounds:
-    """Return how long each of *acts* took, in seconds: of all of them, or for so long, or until that is true."""
+def latencies(
+    acts: Iterable[Act], *, seconds: float = math.inf, until: Act | None = None, waits: bool = True
+) -> Rounds:
+    """
+    Return how long each of *acts* took, in seconds: of all of them, or for so long, or until that is true.
+
+    Args:
+        waits: Take the time on the wall, and not the processor's.
+    """
+    clock = perf_counter_ns if waits else thread_time_ns
     taken: Rounds = []
     end = time.monotonic() + seconds
     for act in acts:
-        began = perf_counter_ns()
+        began = clock()
         act()
-        taken.append((perf_counter_ns() - began) / 1e9)
+        taken.append((clock() - began) / 1e9)
         if time.monotonic() > end or (until is not None and until()):
             break
     return taken

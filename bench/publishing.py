@@ -1,4 +1,4 @@
-"""Write the last full run into the documentation."""
+"""Write the figures of a run into the documentation, below what is said there by hand."""
 
 from pathlib import Path
 
@@ -7,8 +7,10 @@ from bench.reporting import Report, as_markdown
 __all__ = ["publish"]
 
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_MARK = "<!-- The figures below are written by `nox -s bench -- --publish`. -->\n"
 
 
 def publish(report: Report) -> None:
-    """Write the tables of *report* below the words at the head of the page."""
-    _PAGE.write_text(as_markdown(report), encoding="utf-8")
+    """Put the tables of *report* in the place of the former ones."""
+    head, mark, _ = _PAGE.read_text(encoding="utf-8").partition(_MARK)
+    _PAGE.write_text(f"{head}{mark}\n{as_markdown(report)}", encoding="utf-8")
