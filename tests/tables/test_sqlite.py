@@ -16,11 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
 from holdall.tables import Replacement, Row
+from holdall.tables import sqlite as sqlite_module
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
 from sizes import FULL, sized
@@ -197,6 +199,26 @@ def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) ->
     SQLiteTable(path, clock=clock).sweep()
     assert table.insert(b"1" * 32, _row(clock))
     table.close()
+
+
+def test_who_comes_to_lay_out_a_file_and_is_late_finds_it_done(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_laid_out = sqlite_module._is_laid_out
+    looked = []
+
+    def another_comes_between(*given: Any) -> bool:
+        looked.append(is_laid_out(*given))
+        if len(looked) == 1:
+            with closing(SQLiteTable(path, clock=clock)) as other:
+                other.insert(b"1" * 32, _row(clock))
+        return looked[-1]
+
+    monkeypatch.setattr(sqlite_module, "_is_laid_out", another_comes_between)
+    with closing(SQLiteTable(path, clock=clock)) as table:
+        assert table.read(b"1" * 32) == _row(clock)
+    # The first, the other one twice, and the first again.
+    assert looked == [False, False, False, True]
 
 
 def test_a_file_of_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) -> None:
