@@ -1,0 +1,143 @@
+"""Stores by name: the options of ``Sessions`` that say how sessions are kept, and the store that they make."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Literal, TypedDict
+
+from holdall.clock import Clock
+from holdall.cookies import OPTION_NAMES, CookieOptions
+from holdall.errors import ConfigurationError
+from holdall.formats import (
+    Derivation,
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    Salt,
+    StarletteFormat,
+)
+from holdall.serializers import Serializer
+from holdall.sources.contract import AnySource, in_form
+from holdall.steps import is_awaited
+from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
+from holdall.tables import Form, table_opener
+
+__all__ = ["Options", "check_known", "store_opener"]
+
+SerializerName = Literal["external_term_format", "json"]
+
+
+class CookieStoreOptions(TypedDict, total=False):
+    """What ``Sessions(store="cookie")`` takes besides: ``CookieStore`` and its format, by name."""
+
+    format: str
+    secret_key_base: str | bytes
+    fallbacks: Iterable[str | bytes]
+    encrypt: bool
+    app: str
+    signing_salt: Salt
+    encryption_salt: Salt | None
+    key_iterations: int
+    key_length: int
+    key_digest: str
+    serializer: Serializer | SerializerName
+    otp: Literal[25, 26]
+    salt: str | bytes
+    key_derivation: Derivation
+    digest: str
+    weak_secrets: bool
+    also_read: Iterable[Format]
+    upgrade: Literal["write", "read"]
+    until: datetime
+
+
+class TableStoreOptions(TypedDict, total=False):
+    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
+
+    table: str
+    sealed: bool
+    serializer: Serializer | SerializerName
+    move_from: Iterable[AnySource]
+    until: datetime
+
+
+class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
+    """Options of the cookie, and of a store given by name."""
+
+
+def store_opener(
+    store: Store | AsyncStore | str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
+) -> Callable[[Form], Store | AsyncStore]:
+    """Return what opens the store, having checked all that can be checked before."""
+    if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
+        msg = f"serializer={options['serializer']!r} is a name of Plug's: give an object with dumps() and loads()."
+        raise ConfigurationError(msg)
+    match store:
+        case "cookie":
+            check_known(options, CookieStoreOptions.__annotations__, 'store="cookie"')
+            cookie_store = _cookie_store(options, clock, random)
+            return lambda form: cookie_store
+        case "table":
+            check_known(options, TableStoreOptions.__annotations__, 'store="table"')
+            if "table" not in options:
+                msg = 'store="table" needs a table: table="session" keeps one in memory, or name one by its URL.'
+                raise ConfigurationError(msg)
+            table = options.pop("table")
+            if not isinstance(table, str):
+                msg = f"table= takes a name or a URL: give a {type(table).__name__} as Sessions(TableStore(table), …)."
+                raise ConfigurationError(msg)
+            open_table = table_opener(table, clock=clock)
+            sources = options["move_from"] = tuple(options.get("move_from", ()))
+            return lambda form: _table_store(
+                open_table(_form_of_all(sources, form)), random=random, clock=clock, **options
+            )
+        case str():
+            msg = f'store={store!r} is neither "cookie", nor "table", nor a store.'
+            raise ConfigurationError(msg)
+    check_known(options, {}, "a store given as an object")
+    return lambda form: store
+
+
+def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]) -> CookieStore:
+    name = options.pop("format", "native")
+    make_format = _FORMATS.get(name)
+    if make_format is None:
+        msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
+        raise ConfigurationError(msg)
+    fallbacks = tuple(options.pop("fallbacks", ()))
+    also_read = tuple(options.pop("also_read", ()))
+    reading = {name: options.pop(name) for name in ("upgrade", "until") if name in options}
+    secret = options.pop("secret_key_base", None)
+    parameters = inspect.signature(make_format).parameters
+    check_known(options, CookieStoreOptions.__annotations__.keys() & parameters, f'format="{name}"')
+    ours = {"clock": clock, "random": random}
+    options |= {name: ours[name] for name in ours.keys() & parameters}
+    former = (make_format(fallback, **options) for fallback in fallbacks)
+    return CookieStore(make_format(secret, **options), also_read=(*former, *also_read), clock=clock, **reading)
+
+
+def _form_of_all(sources: Iterable[AnySource], form: Form) -> Form:
+    """Return the *form* for a table with these *sources*; one that is not awaited serves async adapters in threads."""
+    return form if all(in_form(source, form) for source in sources) else "sync"
+
+
+def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
+    return AsyncTableStore(table, **options) if is_awaited(table.read) else TableStore(table, **options)
+
+
+_FORMATS: Mapping[str, Callable[..., Format]] = {
+    format.name: format
+    for format in (NativeFormat, PlugFormat, DynamoFormat, FlaskFormat, DjangoFormat, StarletteFormat)
+}
+
+
+def check_known(options: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    """Raise ``ConfigurationError`` if *what* is given an option that is not *known*."""
+    unknown = sorted(options.keys() - set(known))
+    if unknown:
+        names = ", ".join(sorted((*known, *OPTION_NAMES - {"key"})))
+        msg = f"{what} does not take {', '.join(unknown)}. It takes {names}."
+        raise ConfigurationError(msg)
