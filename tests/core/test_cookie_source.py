@@ -58,6 +58,15 @@ def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeC
     assert moved(old, sessions) == ({}, None)
 
 
+def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock: FakeClock) -> None:
+    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock)
+    moved(old, sessions)
+
+    assert sessions.revoke_all() == 1
+    assert moved(old, sessions) == ({}, None)
+
+
 def test_the_old_cookie_ends_in_its_time(old: str, clock: FakeClock) -> None:
     store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
     clock.advance(timedelta(days=7))

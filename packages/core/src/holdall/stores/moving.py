@@ -132,7 +132,9 @@ class MovingSteps(TableSteps):
         sealed = nonce + _box(stored.cookie).encrypt(nonce, moved.cookie.encode("ascii"), None)
         # Rows count whole seconds, and this one is to outlive the source's entry.
         until = min(stored.expires.replace(microsecond=0) + timedelta(seconds=1), NEVER)
-        if (yield Insert(_pointer(stored.cookie), Row(sealed, 0, until, draft.created))):
+        # Where everybody's sessions are ended, what began by then is removed. The pointer is to stay, and leads nowhere
+        # then: without it an old cookie that holds the session itself would open it again.
+        if (yield Insert(_pointer(stored.cookie), Row(sealed, 0, until, created=until))):
             return moved._replace(origin=stored.origin)
         yield Remove(digest_of(moved.cookie), None)
         return None
