@@ -164,6 +164,14 @@ def test_options_stand_in_the_place_of_flasks_settings(table_name: str) -> None:
     assert first["_shop"] != second["_shop"]
 
 
+def test_a_secret_of_its_own_needs_none_of_flasks() -> None:
+    app = Flask(__name__)
+    Holdall(app, secret_key_base=SECRET)
+
+    with app.test_client().session_transaction() as opened:
+        assert opened.new
+
+
 @pytest.mark.parametrize("options", [{"take_over": True}, {"principal_key": "user_id"}])
 def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
     sessions = Sessions("table", key="_shop", table="session")

@@ -105,6 +105,18 @@ def test_who_is_logged_in_by_flasks_sessions_stays_so(former: dict[str, Any], no
     assert later.get("/flashed").json == ["Welcome"]
 
 
+@pytest.mark.filterwarnings("ignore::holdall.keys.WeakSecretWarning")
+def test_in_tests_cookies_of_weak_secrets_are_read_too() -> None:
+    weak = "0c93fa7d81b6e254"
+    old = flask_cookie(flask_application(SECRET_KEY=weak))
+    app = flask_application(SECRET_KEY_FALLBACKS=[weak], TESTING=True)
+    Holdall(app, take_over=True)
+    client = app.test_client()
+    client.set_cookie("session", old)
+
+    assert client.get("/").json["user"] == "7"
+
+
 def test_flasks_own_limit_holds_for_its_cookies() -> None:
     old = flask_cookie(flask_application())
     app = flask_application(PERMANENT_SESSION_LIFETIME=timedelta(seconds=-5))
