@@ -18,7 +18,12 @@ from holdall.testing import Client, Request, Response
 from servers.processes import Process, free_port
 from servers.web import http_client
 
-_PROGRAMS = {"waitress-serve": ("-m", "waitress"), "uvicorn": ("-m", "uvicorn"), "python": ()}
+_PROGRAMS = {
+    "flask": ("-m", "flask"),
+    "python": (),
+    "uvicorn": ("-m", "uvicorn"),
+    "waitress-serve": ("-m", "waitress"),
+}
 
 
 class Stage(NamedTuple):
@@ -54,12 +59,19 @@ def _stage(shared: str, section: str) -> Stage:
 
 @contextmanager
 def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Iterator[Client]:
-    """Write the files of *stage* to *folder*, start its applications there, and give a client of the front."""
+    """Start the applications of *stage* in *folder*, and give a client of the front."""
+    with started(stage, folder, environment) as ports:
+        yield _front({said: http_client(port) for said, port in ports.items()}, stage.locations)
+
+
+@contextmanager
+def started(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, int]]:
+    """Start the applications of *stage* in *folder*, and give the port of each by that which its command says."""
     folder.mkdir()
     for name, source in stage.files.items():
         (folder / name).write_text(source, encoding="utf-8")
-    with ExitStack() as started:
-        clients = {}
+    with ExitStack() as processes:
+        ports = {}
         for command in stage.commands:
             words, variables = _taken_apart(command)
             said = re.search(r"--(?:listen=127\.0\.0\.1:|port )(\d+)", command)
@@ -70,9 +82,9 @@ def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Itera
             words = [word.replace(said[1], str(port)) for word in words]
             process = Process(words, folder, partial(_listens, port), {**environment, **variables})
             process.start()
-            started.callback(process.kill)
-            clients[said[1]] = http_client(port)
-        yield _front(clients, stage.locations)
+            processes.callback(process.kill)
+            ports[said[1]] = port
+        yield ports
 
 
 def _taken_apart(command: str) -> tuple[list[str], dict[str, str]]:

@@ -1,0 +1,177 @@
+"""Each guide builds what it says: it is started as the page has it, behind a proxy, and visited from two browsers."""
+
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from docs.blocks import ROOT
+from docs.guides import Visitor, commands_of, shop, smallest, text_of
+from docs.recipes import running, started
+from holdall.testing import Browser, Client, Request
+from servers.processes import free_port
+from servers.proxy import tls_proxy
+from servers.tls import make_certificate
+from servers.web import http_client
+
+#: The guides, and what a machine needs for one that our tests can do without elsewhere.
+GUIDES = {"flask.md": "flask_login", "fastapi.md": "fastapi.testclient", "django.md": "django"}
+
+#: How a page's ``close_account`` is called from outside of requests.
+CLOSE_ACCOUNT = "from jobs import close_account; print('ended', close_account('ada'))"
+
+
+@pytest.fixture(scope="module", params=GUIDES)
+def page(request: pytest.FixtureRequest) -> str:
+    page: str = request.param
+    pytest.importorskip(GUIDES[page], exc_type=(ImportError, RuntimeError))
+    return page
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return what the guides want to have set, with databases in *folder*."""
+    return {
+        "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+        "SHOP_SESSIONS": f"sqlite:///{folder / 'sessions.db'}",
+        "SHOP_DATABASE": str(folder / "shop.db"),
+        "DJANGO_SETTINGS_MODULE": "settings",
+    }
+
+
+class Shop(NamedTuple):
+    """
+    A shop that is open.
+
+    Attributes:
+        client: Of the proxy before it.
+        origin: The proxy's address.
+    """
+
+    page: str
+    folder: Path
+    client: Client
+    origin: str
+
+    def visitor(self, name: str) -> Visitor:
+        return Visitor(self.client, self.page, name, self.origin)
+
+    def runs(self, command: str, **variables: str) -> str:
+        """Let a shell run *command* beside the shop's files, and return what that says."""
+        programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        ran = subprocess.run(
+            command,
+            shell=True,
+            cwd=self.folder,
+            env={**os.environ, **environment(self.folder), **variables, "PATH": programs},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module")
+def opened(page: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("guide") / "shop"
+    certificate = make_certificate(folder.parent)
+    trust = ssl.create_default_context(cafile=certificate)
+    with started(shop(page), folder, environment(folder)) as ports, tls_proxy(*ports.values(), certificate) as front:
+        yield Shop(page, folder, http_client(front, trust), f"https://localhost:{front}")
+
+
+def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
+    laptop, phone = opened.visitor("laptop"), opened.visitor("phone")
+
+    # Nobody is logged in, and there is a cart.
+    assert laptop.posts("/cart/hat").status == 200
+    before = laptop.browser["__Host-shop"]
+    assert laptop.sees("/cart") == {"cart": {"hat": 1}, "messages": ["Added hat"]}
+
+    # A login changes the id and keeps the cart.
+    welcome = laptop.logs_in()
+    (cookie,) = (line for line in welcome.all("Set-Cookie") if line.startswith("__Host-shop="))
+    assert {"secure", "httponly", "samesite=lax", "path=/"} <= set(cookie.lower().split("; "))
+    assert welcome.all("Cache-Control")
+    assert laptop.browser["__Host-shop"] != before
+    assert laptop.sees("/cart") == {"cart": {"hat": 1}, "messages": []}
+
+    # Of four coupons that are asked for at once there are three.
+    with ThreadPoolExecutor() as threads:
+        answers = list(threads.map(laptop.posts, ["/coupon"] * 4))
+    assert sorted(answer.status for answer in answers) == [200, 200, 200, 409]
+
+    # What a body changes while it is sent is there for the next.
+    reports = [laptop.sends("GET", "/report").body for _ in range(2)]
+    assert reports == [b"bought\nreport 1\n", b"bought\nreport 2\n"]
+
+    # A device is signed out from another, then all others are, then all of them from outside.
+    phone.logs_in()
+    listed = laptop.sees("/devices")
+    assert [(each["browser"], each["here"]) for each in listed] == [("laptop", True), ("phone", False)]
+    laptop.posts(f"/devices/{listed[1]['handle']}/sign-out")
+    assert (laptop.is_known(), phone.is_known()) == (True, False)
+    phone.logs_in()
+    assert json.loads(laptop.posts("/sign-out-others").body) == {"ended": 1}
+    assert (laptop.is_known(), phone.is_known()) == (True, False)
+    setup = "import django; django.setup(); " if opened.page == "django.md" else ""
+    assert "ended 1\n" in opened.runs(f'python -c "{setup}{CLOSE_ACCOUNT}"')
+    assert (laptop.is_known(), phone.is_known()) == (False, False)
+
+    # After a logout a copy of the cookie opens nothing.
+    laptop.logs_in()
+    laptop.posts("/cart/scarf")
+    copy = laptop.browser["__Host-shop"]
+    laptop.posts("/logout")
+    assert laptop.sees("/cart") == {"cart": {}, "messages": []}
+    laptop.browser.keep([f"__Host-shop={copy}; path=/; secure"], https=True)
+    assert not laptop.is_known()
+
+    # The log tells of it, and names no session that lives.
+    log = (opened.folder / "log").read_text()
+    assert "revoked" in log
+    assert copy not in log
+
+
+def test_the_tests_and_checks_of_a_guide_pass(opened: Shop) -> None:
+    (tests,) = (line for line in commands_of(opened.page) if line.endswith(("pytest", "django test")))
+    assert re.search(r"\b[23] passed|Ran 2 tests", opened.runs(tests))
+    for check in re.findall(r"^\* \[ \] `((?:python|flask) [^`]+)`", text_of(opened.page), re.MULTILINE):
+        assert "COOKIE" not in opened.runs(check, SHOP_COOKIE="__Host-shop")
+
+
+def test_the_smallest_application_of_a_guide_counts_visits(page: str, tmp_path: Path) -> None:
+    with running(smallest(page), tmp_path / "hello", environment(tmp_path)) as client:
+        browser = Browser(client)
+        visits = [browser.send(Request("GET")).body for _ in range(2)]
+    assert [visit.strip(b'"\n') for visit in visits] == [b"Visit 1", b"Visit 2"]
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [("flask.md", b"Please try again in a moment."), ("fastapi.md", b"Service Unavailable")],
+    indirect=["page"],
+)
+def test_where_the_table_is_away_the_shop_says_so(page: str, words: bytes, tmp_path: Path) -> None:
+    away = {"SHOP_SESSIONS": f"redis://127.0.0.1:{free_port()}"}
+    with running(shop(page), tmp_path / "shop", environment(tmp_path) | away) as client:
+        answer = client(Request("POST", "/coupon"))
+    assert (answer.status, answer.body) == (503, words)
+
+
+def test_what_a_guide_installs_is_ours(page: str) -> None:
+    named = re.findall(r"pip install (holdall[\w-]*)", text_of(page))
+    folders = re.findall(r"\./(packages/\w+)", text_of(page))
+    assert named
+    assert all(metadata(name)["Name"] == name for name in named)
+    assert folders
+    assert all((ROOT / folder / "pyproject.toml").is_file() for folder in folders)
