@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
-from holdall import ConfigurationError, Event, MemoryTable, Session, Sessions, TableStore
+from holdall import ConfigurationError, Event, MemoryTable, ResponseStartedError, Session, Sessions, TableStore
 from holdall.testing import init_test_session
 from holdall.typed import check_model, typed_session
 
@@ -165,6 +165,46 @@ def test_what_was_saved_is_not_written_again_and_what_is_altered_later_is() -> N
     cart.items.append("scarf")
     visitor.sessions.finish(session)
     assert visitor.data() == {"cart": {"items": ["hat", "scarf"], "changed": None}}
+
+
+def test_whose_session_it_is_does_not_change_while_the_body_is_sent() -> None:
+    events: list[Event] = []
+    visitor = Visitor({"user_id": 1}, events)
+    session = visitor.sessions.fetch(visitor._cookie)
+    shop = typed_session(session, Shop)
+    visitor.sessions.commit(session, streams=True)
+    shop.user_id = 2
+    with pytest.raises(ResponseStartedError):
+        session.save()
+
+    visitor.sessions.finish(session)
+
+    assert visitor.data() == {"user_id": 1}
+    assert (events[-1].name, events[-1].reason) == ("lost_write", "response started")
+
+
+@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize(("before", "after", "left"), [({"n": 1}, 2, {"n": 1}), ({"user_id": 1}, None, {})])
+def test_where_no_cookie_can_be_sent_a_login_is_not_saved_and_a_logout_is(
+    before: dict[str, int], after: int | None, left: dict[str, int], status: int
+) -> None:
+    visitor = Visitor(before, [])
+    session = visitor.sessions.fetch(visitor._cookie)
+    typed_session(session, Shop).user_id = after
+
+    visitor.sessions.abandon(session, status=status)
+
+    assert visitor.data() == left
+
+
+def test_a_login_that_is_saved_waits_for_the_response() -> None:
+    visitor = Visitor({"theme": "dark"}, [])
+    session = visitor.sessions.fetch(visitor._cookie)
+    typed_session(session, Shop).user_id = 1
+
+    session.save()
+
+    assert visitor.data() == {"theme": "dark"}
 
 
 def test_a_session_that_was_cleared_stays_so() -> None:

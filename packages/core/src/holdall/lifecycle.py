@@ -276,13 +276,15 @@ def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
         return
     changes = session.changes()
     stored = session.fetched.stored
-    if stored is None or session.phase is Phase.CLOSED:
+    is_late = stored is None or session.phase is Phase.CLOSED
+    if session.intent is not Intent.KEEP and not is_late:
+        yield from _drop(session, policy, now)
+    elif stored is None or is_late or session.principal != session.principal_before:
         if changes:
-            # A list or dict was altered in place, which no call of ours could refuse.
+            # A list, a dict or an object was altered in place, which no call of ours could refuse. Where that is about
+            # whose the session is, its id can't be renewed any more.
             policy.emit("lost_write", "response started", stored.log_id if stored else "")
             session.settle(stored, Phase.CLOSED)
-    elif session.intent is not Intent.KEEP:
-        yield from _drop(session, policy, now)
     elif changes or session.marked:
         written = yield _put_late(session, policy, stored, changes, now)
         if written is None:

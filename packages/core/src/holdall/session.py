@@ -431,7 +431,7 @@ class Session(AsDict):
     def principal(self) -> Any:
         """Whose session it is: the value under ``principal_key``, or ``None``."""
         principal_key = self._policy.principal_key
-        return None if principal_key is None else self._loaded().get(principal_key)
+        return None if principal_key is None else self._seen_by_views().get(principal_key)
 
     @property
     def log_id(self) -> str:
@@ -461,11 +461,7 @@ class Session(AsDict):
 
     def changes(self) -> Changes:
         """Return what this request changed, values altered in place included."""
-        data = self._loaded()
-        for view in self.views.values():
-            altered = view.changed()
-            data.update(altered)
-            self._changes.update(altered)
+        data = self._seen_by_views()
         if not (self._changes or self._snapshots or self._cleared):
             return _NO_CHANGES
         put = {key: value for key, value in self._changes.items() if value is not _DELETED}
@@ -545,6 +541,8 @@ class Session(AsDict):
         """Raise if there are changes that nothing can take any more."""
         if self.phase is Phase.CLOSED and self.changed:
             self._changeable()
+        if self.phase is Phase.ROW_ONLY and self.principal != self.principal_before:
+            self._changeable(self._policy.principal_key)
 
     def take_changes(self) -> Changes:
         """Return what was changed, and see only what is changed from here on: it may be while this is written."""
@@ -647,6 +645,15 @@ class Session(AsDict):
         # What was handed out may yet be altered in place.
         self._data.update((key, view[key]) for key in self._snapshots if key in view)
         self._note_who_and_how_long(stored.data)
+
+    def _seen_by_views(self) -> dict[str, Any]:
+        """Return the data, with what was altered in objects of a type put into it."""
+        data = self._loaded()
+        for view in self.views.values():
+            altered = view.changed()
+            data.update(altered)
+            self._changes.update(altered)
+        return data
 
     def _loaded(self) -> dict[str, Any]:
         return self._load() if self._data is None else self._data
