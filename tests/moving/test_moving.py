@@ -334,6 +334,18 @@ def test_what_cannot_be_kept_as_it_is_is_refused_by_name(
     assert len(table) == 0
 
 
+@pytest.mark.parametrize("data", [{1: "hat"}, {"cart": 1, 1: "hat"}, {1: "hat", b"2": "scarf"}])
+def test_a_session_with_keys_that_are_not_text_is_refused(
+    data: Any, sessions: Sessions, kept: Kept, events: list[Event]
+) -> None:
+    kept.put(data)
+
+    assert sessions.fetch(f"sid={OLD_COOKIE}").is_new
+
+    (event,) = events
+    assert (event.name, event.reason.partition(",")[2]) == ("rejected", " and keys must be strings")
+
+
 def test_a_source_that_refuses_says_why(sessions: Sessions, kept: Kept, events: list[Event]) -> None:
     kept.entries[OLD_COOKIE] = Refused("pickle")
 

@@ -158,6 +158,9 @@ class MovingSteps(TableSteps):
 
     def _carried(self, entry: Entry) -> Entry | Refused:
         """Return *entry* if it can be kept here as it is."""
+        kinds = {type(key).__qualname__ for key in entry.data if not isinstance(key, str)}
+        if kinds:
+            return Refused(f"one of its keys is of type {min(kinds)}, and keys must be strings")
         try:
             self.serializer.dumps(entry.data)
         except TypeError as exc:
