@@ -101,7 +101,11 @@ class RevocationRun(Run):
         return (yield from super()._request(number))
 
     def _remembered(self) -> Hashable:
-        return tuple(taken for taken in self._trace if taken[1] in ("insert", "find", "clear"))
+        came = {(number, "insert") for number in self._logins()}
+        if not came:
+            return None
+        # A login is held to who had looked before it came.
+        return tuple(taken for taken in self._trace if taken in came or taken[1] in ("find", "clear"))
 
     def _handle(self, act: Act, session: Session, policy: Policy, steps: TableSteps) -> Steps[None]:
         match act:
@@ -137,9 +141,7 @@ class RevocationRun(Run):
     async def _broken_login(self) -> str:
         """Return what is wrong with a login: one from before has ended, one that comes later stands."""
         looked, cleared = self._times("find"), self._times("clear")
-        for number, act in enumerate(self._acts):
-            if not isinstance(act, OwnersAct) or act.ends_sessions is not None:
-                continue
+        for number, act in self._logins().items():
             came = max(at for at, taken in enumerate(self._trace) if taken == (number, "insert"))
             alive = await self._is_alive(self._cookie_of(number))
             reached = not act.logs_in_another and any(came < at for at in looked)
@@ -148,6 +150,10 @@ class RevocationRun(Run):
             if not alive and not (reached or cleared):
                 return "a login has ended that nobody was to end"
         return ""
+
+    def _logins(self) -> dict[int, OwnersAct]:
+        owners = {number: act for number, act in enumerate(self._acts) if isinstance(act, OwnersAct)}
+        return {number: act for number, act in owners.items() if act.ends_sessions is None}
 
     def _times(self, step: str) -> list[int]:
         """Return when each of those who end sessions did this for the first time."""
