@@ -116,9 +116,9 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
 
     # A device is signed out from another, then all others are, then all of them from outside.
     phone.logs_in()
-    listed = laptop.sees("/devices")
-    assert [(each["browser"], each["here"]) for each in listed] == [("laptop", True), ("phone", False)]
-    laptop.posts(f"/devices/{listed[1]['handle']}/sign-out")
+    listed = {each["browser"]: each for each in laptop.sees("/devices")}
+    assert {browser: each["here"] for browser, each in listed.items()} == {"laptop": True, "phone": False}
+    laptop.posts(f"/devices/{listed['phone']['handle']}/sign-out")
     assert (laptop.is_known(), phone.is_known()) == (True, False)
     phone.logs_in()
     assert json.loads(laptop.posts("/sign-out-others").body) == {"ended": 1}
@@ -144,7 +144,7 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
 
 def test_the_tests_and_checks_of_a_guide_pass(opened: Shop) -> None:
     (tests,) = (line for line in commands_of(opened.page) if line.endswith(("pytest", "django test")))
-    assert re.search(r"\b[23] passed|Ran 2 tests", opened.runs(tests))
+    assert re.search(r"\b[24] passed|Ran 2 tests", opened.runs(tests))
     for check in re.findall(r"^\* \[ \] `((?:python|flask) [^`]+)`", text_of(opened.page), re.MULTILINE):
         assert "COOKIE" not in opened.runs(check, SHOP_COOKIE="__Host-shop")
 
