@@ -27,7 +27,7 @@ _BUCKET_SECONDS = 60
 # Each write removes up to so many expired rows: more than it can add, so that the table does not fill up with them.
 _SWEPT_PER_WRITE = 4
 # A sweep lets others go first after so many rows: a thread that waits would else have to wait for all of them.
-_SWEPT_AT_ONCE = 128
+_SWEPT_AT_ONCE = 64
 _BREATH_SECONDS = 0.0001
 # A sweep looks at so many rows of the minute that has begun; what else expires in it can wait for its end.
 _LOOKED_AT = 1024
