@@ -52,18 +52,19 @@ def serve(apps: dict[str, tuple[Any, Server, socket]]) -> None:
     starter.join()
 
 
-def http_client(port: int, tls: SSLContext | None = None) -> Client:
+def http_client(port: int, tls: SSLContext | None = None, *, source: str = "") -> Client:
     """
     Return a client of the application on *port* of this machine, which opens a connection for each request.
 
     Args:
         tls: Whom to trust, where the application is reached by HTTPS.
+        source: The address of this machine to come from, if it matters.
     """
 
     def connect() -> HTTPConnection:
         if tls is None:
-            return HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-        return HTTPSConnection("localhost", port, timeout=SECONDS, context=tls)
+            return HTTPConnection("127.0.0.1", port, timeout=SECONDS, source_address=(source, 0))
+        return HTTPSConnection("localhost", port, timeout=SECONDS, source_address=(source, 0), context=tls)
 
     def send(request: Request) -> Response:
         connection = connect()
