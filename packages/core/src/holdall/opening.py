@@ -25,7 +25,7 @@ from holdall.steps import is_awaited
 from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
 from holdall.tables import Form, table_opener
 
-__all__ = ["Options", "check_known", "store_opener"]
+__all__ = ["Options", "TableStoreOptions", "check_known", "store_opener"]
 
 SerializerName = Literal["external_term_format", "json"]
 

@@ -1,16 +1,47 @@
 """What the arguments of Starlette's own middleware say about sessions, and what ours was told besides."""
 
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from starlette.datastructures import Secret
 
-from holdall import ConfigurationError, Sessions
-from holdall.formats import StarletteFormat
+from holdall import AsyncStore, ConfigurationError, CookieOptions, Event, Sessions, Store
+from holdall.clock import Clock
+from holdall.formats import Format, StarletteFormat
 from holdall.lifetimes import absolute_timeout, permanent_max_age
+from holdall.opening import TableStoreOptions
 from holdall.takeover import taking_over
 
-__all__ = ["sessions_by_arguments"]
+__all__ = ["Arguments", "sessions_by_arguments"]
+
+
+class Arguments(CookieOptions, TableStoreOptions, total=False):
+    """
+    What ``SessionMiddleware`` takes in the place of ``sessions``: Starlette's arguments, and those of ``Sessions``.
+
+    ``app`` is not among them, for by that name the middleware is given the application.
+    """
+
+    secret_key: str | Secret | None
+    session_cookie: str
+    https_only: bool
+    fallbacks: Iterable[str | bytes]
+    encrypt: bool
+    weak_secrets: bool
+    also_read: Iterable[Format]
+    upgrade: Literal["write", "read"]
+    store: Store | AsyncStore | Literal["cookie", "table"]
+    former_keys: Iterable[str] | Mapping[str, CookieOptions]
+    idle_timeout: timedelta | int | None
+    absolute_timeout: timedelta | int | None
+    principal_key: str | None
+    devices: bool
+    save_on_error: bool
+    on_lost_write: Literal["report", "raise"]
+    on_event: Callable[[Event], None] | None
+    clock: Clock
+    random: Callable[[int], bytes]
 
 
 def sessions_by_arguments(
@@ -18,7 +49,7 @@ def sessions_by_arguments(
     take_over: bool,
     secret_key: str | Secret | None = None,
     session_cookie: str = "session",
-    max_age: int | None = 14 * 24 * 60 * 60,
+    max_age: timedelta | int | None = 14 * 24 * 60 * 60,
     https_only: bool = False,
     **options: Any,
 ) -> Sessions:
@@ -28,6 +59,8 @@ def sessions_by_arguments(
     Raises:
         ConfigurationError: They can't be used; the message says what to do.
     """
+    if isinstance(max_age, timedelta):
+        max_age = int(max_age.total_seconds())
     idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
     given = {
         "store": "cookie",

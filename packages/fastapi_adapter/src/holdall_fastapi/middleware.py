@@ -9,7 +9,7 @@ import logging
 from collections.abc import Coroutine, Iterable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, Unpack
 
 from anyio import CancelScope, from_thread, sleep, to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
 from holdall.steps import unbroken
-from holdall_fastapi.configuration import sessions_by_arguments
+from holdall_fastapi.configuration import Arguments, sessions_by_arguments
 
 __all__ = ["SESSIONS", "SessionMiddleware", "load"]
 
@@ -65,7 +65,7 @@ class SessionMiddleware:
         *,
         fetch: Literal["auto", "explicit"] = "auto",
         take_over: bool = False,
-        **options: Any,
+        **options: Unpack[Arguments],
     ) -> None:
         if fetch not in ("auto", "explicit"):
             msg = f"fetch={fetch!r} is neither 'auto' nor 'explicit'."

@@ -1,8 +1,10 @@
 """A visitor's session in the hands of a test, beside Flask's own ``session_transaction``."""
 
-from typing import Any
+from typing import Any, cast
 
 from flask.testing import FlaskClient
+
+from holdall import Session
 
 __all__ = ["force_login"]
 
@@ -15,4 +17,5 @@ def force_login(client: FlaskClient, principal: Any) -> None:
         ConfigurationError: ``Sessions`` was given no ``principal_key`` to keep it under.
     """
     with client.session_transaction() as session:
-        session.login(principal)
+        # Typed as Flask's own, and one of ours.
+        cast("Session", session).login(principal)
