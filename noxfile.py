@@ -130,10 +130,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def demo_check(session: nox.Session) -> None:
-    """Try the demo over HTTP, in each store."""
+    """Try the demo over HTTP, in each store, and once over HTTPS."""
     install(session, "servers")
     for store in ("cookie", "memory", "sqlite", "redis", "postgres"):
         session.run("python", "-m", "demo", "--check", "--store", store)
+    session.run("python", "-m", "demo", "--check", "--store", "sqlite", "--https")
 
 
 @nox.session

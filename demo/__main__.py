@@ -4,12 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from demo.check import check
 from demo.databases import address
 from demo.servers import ServerError, running
 from demo.settings import STORES, hosts
+from servers.tls import make_certificate
 
 __all__ = ["main"]
 
@@ -24,21 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="where a server for --store redis or postgres runs; without it, or the variable DEMO_URL, one is started",
     )
     parser.add_argument("--port", type=int, default=0, help="the first of three ports (any that are free)")
+    parser.add_argument("--https", action="store_true", help="put a proxy that ends TLS before each of the servers")
     parser.add_argument("--check", action="store_true", help="try everything over HTTP, say what was seen, and exit")
     options = parser.parse_args(arguments)
     try:
-        with (
-            TemporaryDirectory() as folder,
-            address(options.store, options.url, folder) as table,
-            running(hosts(options.store, folder, table), port=options.port) as servers,
-        ):
-            print(f"One session in three frameworks, kept by --store {options.store}:")
-            for framework, url in servers.urls.items():
-                print(f"  {framework:8} {url}/")
-            if options.check:
-                return 0 if check(servers.urls, in_table=options.store != "cookie") else 1
-            print("Open any of them. Ctrl-C ends all.", flush=True)
-            servers.watch()
+        with TemporaryDirectory() as folder, address(options.store, options.url, folder) as table:
+            certificate = make_certificate(Path(folder)) if options.https else None
+            with running(hosts(options.store, folder, table), port=options.port, certificate=certificate) as servers:
+                print(f"One session in three frameworks, kept by --store {options.store}:")
+                for framework, url in servers.urls.items():
+                    print(f"  {framework:8} {url}/")
+                if options.check:
+                    return 0 if check(servers.urls, in_table=options.store != "cookie", certificate=certificate) else 1
+                if certificate:
+                    print("The certificate is made for this run, and a browser will ask whether to go on.")
+                print("Open any of them. Ctrl-C ends all.", flush=True)
+                servers.watch()
     except KeyboardInterrupt:
         # The usual end of the demo, but not of a check.
         return 1 if options.check else 0

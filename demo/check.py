@@ -4,12 +4,14 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from html.parser import HTMLParser
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.cookies import SimpleCookie
+from pathlib import Path
+from ssl import SSLContext, create_default_context
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from demo.settings import FRAMEWORKS, KEY
+from demo.settings import FRAMEWORKS, key_at
 
 __all__ = ["check"]
 
@@ -17,16 +19,18 @@ __all__ = ["check"]
 _SECONDS = 12
 
 
-def check(urls: Mapping[str, str], *, in_table: bool) -> bool:
+def check(urls: Mapping[str, str], *, in_table: bool, certificate: Path | None = None) -> bool:
     """
     Return whether the servers at *urls*, by framework, share one session; print what each step saw.
 
     Args:
         in_table: A table keeps the sessions, so that no copy of a cookie outlives them.
+        certificate: What to trust, where the servers are reached by HTTPS.
     """
     report = Report()
+    tls = create_default_context(cafile=certificate) if certificate else None
     try:
-        _visit(Visitor(urls, until=time.monotonic() + _SECONDS), report, in_table=in_table)
+        _visit(Visitor(urls, tls, until=time.monotonic() + _SECONDS), report, in_table=in_table)
     except (OSError, HTTPException) as exc:
         report.line("wait for an answer", "", f"none came: {exc}", good=False)
     print("All is as it should be." if report.good else "Not all is as it should be.", flush=True)
@@ -39,9 +43,12 @@ def _visit(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
     for framework in FRAMEWORKS:
         report.page("visit", visitor.opens(framework), Page(framework))
         report.line("visit", framework, visitor.cookie_in_words, good=not visitor.cookie)
+        scheme = visitor.scheme(framework)
+        report.line("visit", framework, f"asked by {scheme}", good=scheme == ("HTTPS" if visitor.by_https else "HTTP"))
 
     report.page("add Tea", visitor.submits(fastapi, "/add", item="Tea"), Page(fastapi, cart=("Tea",)))
-    guarded = {"HttpOnly", "SameSite=Lax"} <= set(visitor.set_cookie.split("; "))
+    guards = {"path=/", "HttpOnly", "SameSite=Lax"} | ({"secure"} if visitor.by_https else set())
+    guarded = set(visitor.set_cookie.split("; ")[1:]) == guards
     report.line("add Tea", fastapi, visitor.cookie_in_words, good=guarded)
     anonymous = visitor.cookie
 
@@ -153,30 +160,39 @@ class Visitor:
     Somebody with a browser: one cookie for all three servers.
 
     Attributes:
+        by_https: Whether the servers are reached by HTTPS.
         cookie: The session cookie's value; ``""`` where there is none.
         set_cookie: The header that set or deleted it.
     """
 
-    def __init__(self, urls: Mapping[str, str], *, until: float, cookie: str = "") -> None:
+    def __init__(self, urls: Mapping[str, str], tls: SSLContext | None, *, until: float, cookie: str = "") -> None:
         self._urls = urls
+        self._tls = tls
         self._until = until
+        self._key = key_at(next(iter(urls.values())))
+        self.by_https = tls is not None
         self.cookie = cookie
         self.set_cookie = ""
 
     def bringing(self, cookie: str) -> "Visitor":
         """Return somebody else, whose browser has this *cookie*."""
-        return Visitor(self._urls, until=self._until, cookie=cookie)
+        return Visitor(self._urls, self._tls, until=self._until, cookie=cookie)
 
     @property
     def cookie_in_words(self) -> str:
         if not self.cookie:
             return "no cookie"
         attributes = self.set_cookie.partition("; ")[2]
-        return f"a cookie of {len(f'{KEY}={self.cookie}')} bytes; {attributes}"
+        return f"the cookie {self._key} of {len(f'{self._key}={self.cookie}')} bytes; {attributes}"
 
     def opens(self, framework: str, path: str = "/") -> Page:
         """Open a page."""
         return self._sends("GET", framework, path)
+
+    def scheme(self, framework: str) -> str:
+        """Open the page and return how it says that it was asked for."""
+        _, said = self._asks("GET", framework, "/")
+        return " ".join(said["scheme"])
 
     def devices(self, framework: str) -> Devices:
         """Open the page of devices."""
@@ -193,12 +209,10 @@ class Visitor:
 
     def _asks(self, method: str, framework: str, path: str, body: str = "") -> tuple[int, dict[str, list[str]]]:
         """Return the status of the answer, or of what it leads to, and what is said there."""
-        headers = {"Cookie": f"{KEY}={self.cookie}"} if self.cookie else {}
+        headers = {"Cookie": f"{self._key}={self.cookie}"} if self.cookie else {}
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        # What is left of the time; a socket takes no timeout of 0 for one.
-        timeout = max(0.1, self._until - time.monotonic())
-        connection = HTTPConnection(urlsplit(self._urls[framework]).netloc, timeout=timeout)
+        connection = self._connection(urlsplit(self._urls[framework]).netloc)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -211,8 +225,15 @@ class Visitor:
             return self._asks("GET", framework, answer.headers["Location"])
         return answer.status, _said(text)
 
+    def _connection(self, where: str) -> HTTPConnection:
+        # What is left of the time; a socket takes no timeout of 0 for one.
+        timeout = max(0.1, self._until - time.monotonic())
+        if self._tls is None:
+            return HTTPConnection(where, timeout=timeout)
+        return HTTPSConnection(where, timeout=timeout, context=self._tls)
+
     def _keeps(self, set_cookie: str) -> None:
-        cookie = SimpleCookie(set_cookie).get(KEY)
+        cookie = SimpleCookie(set_cookie).get(self._key)
         if cookie is not None:
             self.cookie = "" if cookie["max-age"] == "0" else cookie.value
             self.set_cookie = set_cookie

@@ -9,7 +9,7 @@ from django.urls import path
 from django.views.decorators.http import require_POST
 
 from demo import page, shop
-from demo.settings import KEY, keeps_rows, session_options
+from demo.settings import behind_proxy, keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_django import DjangoSession
 
@@ -23,6 +23,7 @@ settings.configure(
     MIDDLEWARE=["holdall_django.SessionMiddleware"],
     SESSION_ENGINE="holdall_django.engine",
     HOLDALL=sessions,
+    SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https") if behind_proxy() else None,
 )
 
 
@@ -33,7 +34,8 @@ class Request(HttpRequest):
 
 
 def home(request: Request) -> HttpResponse:
-    return HttpResponse(page.home("Django", request.session, request.COOKIES.get(KEY)))
+    cookie = request.COOKIES.get(session_key())
+    return HttpResponse(page.home("Django", request.session, cookie, request.scheme or ""))
 
 
 def seen(request: Request) -> HttpResponse:

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from demo import page, shop
-from demo.settings import KEY, keeps_rows, session_options
+from demo.settings import keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
 
@@ -23,7 +23,7 @@ Field = Annotated[str, Form()]
 
 @app.get("/", response_class=HTMLResponse)
 async def home(request: Request, session: SessionDep) -> str:
-    return page.home("FastAPI", session, request.cookies.get(KEY))
+    return page.home("FastAPI", session, request.cookies.get(session_key()), request.url.scheme)
 
 
 @app.get("/seen", response_class=HTMLResponse)

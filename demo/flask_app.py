@@ -6,9 +6,10 @@ from typing import cast
 import flask
 from flask import Flask, redirect, request
 from werkzeug import Response
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from demo import page, shop
-from demo.settings import KEY, keeps_rows, session_options
+from demo.settings import behind_proxy, keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_flask import FlaskSession, Holdall
 
@@ -18,6 +19,8 @@ sessions = Sessions(**session_options(), on_event=events.append)
 
 app = Flask(__name__)
 Holdall(app, sessions)
+if behind_proxy():
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
 
 # Flask's own name for it, with the type that it has now.
 session = cast("FlaskSession", flask.session)
@@ -25,7 +28,7 @@ session = cast("FlaskSession", flask.session)
 
 @app.get("/")
 def home() -> str:
-    return page.home("Flask", session, request.cookies.get(KEY))
+    return page.home("Flask", session, request.cookies.get(session_key()), request.scheme)
 
 
 @app.get("/seen")

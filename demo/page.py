@@ -19,14 +19,15 @@ __all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
 EVENTS_SHOWN = 5
 
 
-def home(framework: str, session: Session, cookie: str | None) -> str:
-    """Return the page as *framework* answers it; *cookie* is the value that came with the request."""
+def home(framework: str, session: Session, cookie: str | None, scheme: str) -> str:
+    """Return the page as *framework* answers it; *cookie* came with the request, by HTTP or HTTPS as *scheme* says."""
     return _templates.get_template("page.html").render(
         framework=framework,
         urls=settings.urls(),
         store=settings.store_name(),
-        key=settings.KEY,
-        cookie_bytes=None if cookie is None else len(f"{settings.KEY}={cookie}"),
+        key=settings.session_key(),
+        cookie_bytes=None if cookie is None else len(f"{settings.session_key()}={cookie}"),
+        scheme=scheme,
         session=session,
         goods=shop.GOODS,
         cart_limit=shop.CART_LIMIT,

@@ -2,7 +2,8 @@
 Three real servers, in processes of their own.
 
 The sockets listen before a process is started, so that no port is lost between its choice and its use.
-Each process ends with the one that started it, however that came about.
+Each process ends with the one that started it, however that came about. By HTTPS a proxy stands before each, which
+ends TLS in that first process.
 """
 
 import logging
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from socket import create_server, socket
 from threading import Thread
 from typing import Any, NoReturn
@@ -24,7 +26,8 @@ from typing import Any, NoReturn
 import uvicorn
 import waitress  # type: ignore[import-untyped]  # it has no types
 
-from demo.settings import FRAMEWORKS, Host
+from demo.settings import FRAMEWORKS, Host, behind_proxy
+from servers.proxy import tls_proxy
 
 __all__ = ["ServerError", "Servers", "running"]
 
@@ -64,33 +67,43 @@ class Servers:
 
 
 @contextmanager
-def running(hosts: Sequence[Host], *, port: int = 0) -> Iterator[Servers]:
+def running(hosts: Sequence[Host], *, port: int = 0, certificate: Path | None = None) -> Iterator[Servers]:
     """
     Run the servers of *hosts* until the block ends.
 
     Args:
         port: Where the first framework answers, the others on the ports that follow; 0 takes free ones.
+        certificate: That of ``localhost``, with its key: they answer there by HTTPS.
 
     Raises:
         ServerError: A port is in use, or a server did not start.
     """
     servers = Servers(urls={}, processes=[])
     try:
-        with ExitStack() as ours:
-            listeners = {}
-            for number, framework in enumerate(FRAMEWORKS):
-                listeners[framework] = ours.enter_context(_listen(port and port + number))
-                servers.urls[framework] = "http://{}:{}".format(*listeners[framework].getsockname())
-            starting = [ours.enter_context(_start(host, listeners, servers)) for host in hosts]
-            _wait_for(starting, servers)
-        yield servers
+        with ExitStack() as proxies:
+            with ExitStack() as ours:
+                listeners = {}
+                for number, framework in enumerate(FRAMEWORKS):
+                    front = port and port + number
+                    with _in_use_is_told(front):
+                        listener = ours.enter_context(create_server(("127.0.0.1", 0 if certificate else front)))
+                        url = "http://{}:{}".format(*listener.getsockname())
+                        if certificate:
+                            proxy = tls_proxy(listener.getsockname()[1], certificate, front=front)
+                            url = f"https://localhost:{proxies.enter_context(proxy)}"
+                    listeners[framework] = listener
+                    servers.urls[framework] = url
+                starting = [ours.enter_context(_start(host, listeners, servers)) for host in hosts]
+                _wait_for(starting, servers)
+            yield servers
     finally:
         _end(servers.processes)
 
 
-def _listen(port: int) -> socket:
+@contextmanager
+def _in_use_is_told(port: int) -> Iterator[None]:
     try:
-        return create_server(("127.0.0.1", port))
+        yield
     except OSError as exc:
         msg = f"port {port} cannot be used: {exc.strerror}."
         raise ServerError(msg) from exc
@@ -169,11 +182,13 @@ def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready
 def _waitress(app: Any, listener: socket) -> None:
     # On a busy machine it says so for each request that waits for a thread, and that is no news to who tries the demo.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    waitress.serve(app, sockets=[listener], threads=8)
+    # A proxy's word is for the application to believe. Where there is no proxy, a visitor could have said it.
+    waitress.serve(app, sockets=[listener], threads=8, clear_untrusted_proxy_headers=not behind_proxy())
 
 
 def _uvicorn(app: Any, listener: socket) -> None:
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+    config = uvicorn.Config(app, log_level="warning", proxy_headers=behind_proxy(), forwarded_allow_ips="127.0.0.1")
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 _SERVERS = {

@@ -4,12 +4,21 @@ import os
 import secrets
 from typing import Any, NamedTuple
 
-__all__ = ["FRAMEWORKS", "KEY", "STORES", "Host", "hosts", "keeps_rows", "session_options", "store_name", "urls"]
+__all__ = [
+    "FRAMEWORKS",
+    "STORES",
+    "Host",
+    "behind_proxy",
+    "hosts",
+    "keeps_rows",
+    "key_at",
+    "session_key",
+    "session_options",
+    "store_name",
+    "urls",
+]
 
 FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
-
-#: The cookie's name. A browser does not tell ports apart, so one cookie serves all three.
-KEY = "_demo"
 
 #: What ``--store`` takes: sessions in the cookie itself, or a table by its URL.
 STORES = {
@@ -46,6 +55,16 @@ def hosts(store: str, folder: str, url: str = "") -> list[Host]:
     return [Host(served, told) for served in ([FRAMEWORKS] if one_process else zip(FRAMEWORKS))]
 
 
+def key_at(url: str) -> str:
+    """
+    Return the cookie's name where a framework answers at *url*.
+
+    A browser does not tell ports apart, so one cookie serves all three. By HTTPS its name makes the browser see to it
+    that nobody but this host has set it.
+    """
+    return "__Host-_demo" if url.startswith("https:") else "_demo"
+
+
 def session_options() -> dict[str, Any]:
     """Return what each application makes its ``Sessions`` of."""
     store = os.environ["DEMO_STORE"]
@@ -53,7 +72,17 @@ def session_options() -> dict[str, Any]:
         kept: dict[str, Any] = {"store": "cookie", "secret_key_base": os.environ["DEMO_SECRET"]}
     else:
         kept = {"store": "table", "table": store, "devices": True}
-    return {"key": KEY, "principal_key": "user", **kept}
+    return {"key": session_key(), "principal_key": "user", **kept}
+
+
+def session_key() -> str:
+    """Return the cookie's name."""
+    return key_at(os.environ["DEMO_URLS"])
+
+
+def behind_proxy() -> bool:
+    """Return whether a proxy stands before each framework, which ends TLS and says so in X-Forwarded-Proto."""
+    return os.environ["DEMO_URLS"].startswith("https:")
 
 
 def keeps_rows() -> bool:

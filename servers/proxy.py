@@ -3,24 +3,35 @@
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 _SECONDS = 20
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 # What a visitor says of these is not to be believed.
 _TOLD = ("x-forwarded-proto", "x-forwarded-for", "x-forwarded-host")
 
 
 @contextmanager
-def tls_proxy(port: int, certificate: Path) -> Iterator[int]:
-    """Serve by HTTPS, on a port of its own, which it returns, what the server on *port* serves by HTTP."""
+def tls_proxy(port: int, certificate: Path, *, front: int = 0) -> Iterator[int]:
+    """
+    Serve by HTTPS what the server on *port* serves by HTTP, and return the port where it is served.
+
+    Args:
+        front: That port; 0 takes a free one.
+    """
 
     class Proxy(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            # A visitor may go at any time, as a browser does that does not trust the certificate.
+            with suppress(OSError):
+                super().handle()
 
         def hand_on(self) -> None:
             told = dict.fromkeys(_TOLD)
@@ -49,10 +60,10 @@ def tls_proxy(port: int, certificate: Path) -> Iterator[int]:
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+    with ThreadingHTTPServer(("127.0.0.1", front), Proxy) as server:
         server.daemon_threads = True
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": _SECONDS_BETWEEN_LOOKS})
         thread.start()
         try:
             yield server.server_port

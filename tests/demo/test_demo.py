@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from socket import create_connection, create_server
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -20,6 +21,7 @@ from demo.settings import FRAMEWORKS, STORES, hosts
 from holdall import Sessions
 from servers.processes import NoProgramError
 from servers.redis import RedisServer
+from servers.tls import make_certificate
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 30
@@ -49,7 +51,7 @@ def addresses(process: "subprocess.Popen[str]") -> list[tuple[str, int]]:
     found = []
     assert process.stdout is not None
     for line in process.stdout:
-        if "http://" in line:
+        if "://" in line:
             url = urlsplit(line.split()[-1])
             found.append((str(url.hostname), int(url.port or 0)))
         elif "Ctrl-C" in line:
@@ -76,6 +78,24 @@ def test_the_check_passes_in_each_store(store: str) -> None:
     assert "FAILED" not in done.stdout
     for framework in FRAMEWORKS:
         assert f"ok      come back                     {framework}" in done.stdout
+
+
+@pytest.mark.parametrize("store", ["cookie", "sqlite"])
+def test_the_check_passes_by_https(store: str) -> None:
+    done = subprocess.run(
+        command("--check", "--https", "--store", store),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "the cookie __Host-_demo of" in done.stdout
+    for framework in FRAMEWORKS:
+        assert f"ok      visit                         {framework:8} asked by HTTPS" in done.stdout
 
 
 def test_a_server_that_runs_already_is_used(valkey: RedisServer) -> None:
@@ -141,9 +161,28 @@ def test_the_check_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]
     assert "none came" in capsys.readouterr().out
 
 
+def test_the_check_fails_where_the_certificate_is_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "another").mkdir()
+    with running(hosts("memory", ""), certificate=make_certificate(tmp_path)) as servers:
+        good = check(servers.urls, in_table=True, certificate=make_certificate(tmp_path / "another"))
+
+    assert not good
+    assert "certificate verify failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", ["http", "https"])
+def test_without_a_proxy_nobodys_word_for_https_is_believed(said: str) -> None:
+    with running(hosts("memory", "")) as servers:
+        for url in servers.urls.values():
+            with urlopen(Request(url, headers={"X-Forwarded-Proto": said})) as answer:
+                assert b'itemprop="scheme">HTTP<' in answer.read()
+
+
 def test_the_exit_code_of_a_failed_check_is_1() -> None:
     # A visitor whose browser calls the cookie by another name never gets a session back.
-    misled = "import sys; from demo import __main__, check; check.KEY = '_other'; sys.exit(__main__.main())"
+    misled = (
+        "import sys; from demo import __main__, check; check.key_at = lambda url: '_other'; sys.exit(__main__.main())"
+    )
 
     done = subprocess.run(
         [sys.executable, "-c", misled, "--check"],
@@ -159,9 +198,9 @@ def test_the_exit_code_of_a_failed_check_is_1() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl-C is no signal to a group of processes")
-@stores
-def test_ctrl_c_ends_all_of_it_without_a_word(store: str) -> None:
-    with started("--store", store) as process:
+@pytest.mark.parametrize("options", [*(["--store", store] for store in STORES), ["--https"]], ids=" ".join)
+def test_ctrl_c_ends_all_of_it_without_a_word(options: list[str]) -> None:
+    with started(*options) as process:
         where = addresses(process)
         assert [is_open(each) for each in where] == [True] * len(FRAMEWORKS)
         os.killpg(process.pid, signal.SIGINT)
@@ -191,11 +230,13 @@ def test_a_server_that_ends_by_itself_is_told_of() -> None:
     assert not any(process.is_alive() for process in servers.processes)
 
 
-def test_a_port_that_is_in_use_is_told_of() -> None:
+@pytest.mark.parametrize("https", [False, True])
+def test_a_port_that_is_in_use_is_told_of(https: bool, tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path) if https else None
     with (
         create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ServerError, match="cannot be used"),
-        running(hosts("cookie", ""), port=taken.getsockname()[1]),
+        running(hosts("cookie", ""), port=taken.getsockname()[1], certificate=certificate),
     ):
         pytest.fail("the port was in use")
 
