@@ -77,6 +77,7 @@ def test_a_cookie_is_kept_no_longer_than_browsers_do() -> None:
     [
         ({}, timedelta(days=14)),
         ({"max_age": 60}, timedelta(minutes=1)),
+        ({"max_age": timedelta(minutes=1)}, timedelta(minutes=1)),
         ({"max_age": None}, None),
         ({"max_age": 60, "idle_timeout": 30}, timedelta(seconds=30)),
     ],
