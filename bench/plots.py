@@ -11,6 +11,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import NullFormatter
 
 from bench.measuring import Figure
 from bench.reporting import Report, Table, heading, shown
@@ -74,6 +75,7 @@ def _bars(table: Table) -> Picture:
         values = [cell.median for cell in figures.values()]
         if min(values) > 0 and max(values) / min(values) > 30:
             panel.set_xscale("log")
+            panel.xaxis.set_minor_formatter(NullFormatter())
         _tidy(panel)
     panels[0][0].set_yticks(range(len(names)), names, fontsize=9)
     panels[0][0].invert_yaxis()
