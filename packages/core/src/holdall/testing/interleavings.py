@@ -164,7 +164,7 @@ class Place:
     def __init__(self) -> None:
         self.ways: list[Place] = []
         #: How much was lost and refused, at an end.
-        self.end = (0, 0)
+        self.end: tuple[int, int] = (0, 0)
         self._counted: tuple[int, int, int] | None = None
 
     def count(self) -> tuple[int, int, int]:
