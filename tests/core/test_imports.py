@@ -18,7 +18,7 @@ def modules_after(statement: str) -> set[str]:
 
 def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
     others = {"flask", "werkzeug", "starlette", "fastapi", "django", "redis", "psycopg", "sqlite3", "anyio"}
-    tools = {"pytest", "_pytest", "hypothesis", "holdall.testing", "markupsafe", "pickle"}
+    tools = {"pytest", "_pytest", "hypothesis", "holdall.testing", "markupsafe", "pickle", "importlib.metadata"}
 
     assert (others | tools).isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
 

@@ -8,13 +8,15 @@ the URL, the form and the clock.
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
 from holdall.tables.contract import AsyncTable, Listed, Replacement, Row, Table
 from holdall.tables.memory import MemoryTable
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", "Table", "table_opener"]
 
@@ -50,8 +52,10 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
 
 
 @cache
-def _others() -> Mapping[str, EntryPoint]:
-    """Return the tables of other packages, by scheme. To look for them takes milliseconds."""
+def _others() -> "Mapping[str, EntryPoint]":
+    """Return the tables of other packages, by scheme. To look for them takes milliseconds, and so does what looks."""
+    from importlib.metadata import entry_points
+
     return {entry.name: entry for entry in entry_points(group="holdall.tables")}
 
 
