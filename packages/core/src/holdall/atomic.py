@@ -206,13 +206,10 @@ def _is_in_event_loop() -> bool:
 
 
 def _is_in_trio() -> bool:
-    # Who is in it has imported it.
-    trio = sys.modules.get("trio")
-    if trio is None:
-        return False
     try:
-        trio.lowlevel.current_task()
-    except RuntimeError:
+        # Who is in it has imported it.
+        sys.modules["trio"].lowlevel.current_task()
+    except (KeyError, RuntimeError):
         return False
     return True
 

@@ -11,9 +11,19 @@ from holdall._discreet import discreet
 from holdall.devices import Device
 from holdall.policy import Policy
 from holdall.steps import Steps
-from holdall.stores.contract import Stored
+from holdall.stores.contract import Stored, Trail
 
-__all__ = ["List", "Revoke", "RevokeAll", "listing", "principal_text", "revocation", "revocation_of_all"]
+__all__ = [
+    "Follow",
+    "List",
+    "Revoke",
+    "RevokeAll",
+    "following",
+    "listing",
+    "principal_text",
+    "revocation",
+    "revocation_of_all",
+]
 
 
 @discreet
@@ -46,6 +56,16 @@ class RevokeAll(NamedTuple):
 
     def on(self, store: Any) -> Any:
         return store.revoke_all(self.began_by)
+
+
+@discreet
+class Follow(NamedTuple):
+    """Look where a session is that was *seen* before."""
+
+    seen: Stored | Trail
+
+    def on(self, store: Any) -> Any:
+        return store.follow(self.seen)
 
 
 def principal_text(principal: Any, policy: Policy) -> str | None:
@@ -87,6 +107,12 @@ def revocation(principal: Any, policy: Policy, *, spared: Stored | None, handle:
 def revocation_of_all(policy: Policy, *, now: datetime) -> Steps[int]:
     """End all sessions, and return how many rows went."""
     return _told((yield RevokeAll(now)), policy)
+
+
+def following(seen: Stored | Trail) -> Steps[Trail | None]:
+    """Look where a session is that was *seen* before; ``None`` if it has ended."""
+    trail: Trail | None = yield Follow(seen)
+    return trail
 
 
 def _told(ended: int, policy: Policy) -> int:

@@ -22,12 +22,12 @@ from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
 from holdall.opening import Options, check_known, store_opener
-from holdall.ownership import listing, revocation, revocation_of_all
+from holdall.ownership import following, listing, revocation, revocation_of_all
 from holdall.policy import Policy
 from holdall.reach import StoreReach
 from holdall.session import Fetched, Reach, Session
 from holdall.steps import Steps, is_awaited, run, run_async
-from holdall.stores import AsyncStore, CookieStore, Store, Stored
+from holdall.stores import AsyncStore, CookieStore, Store, Stored, Trail
 from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.tables import Form
 
@@ -388,6 +388,23 @@ class Sessions:
         """Do what ``revoke_all`` does."""
         self._check_kept("async")
         return await self._run_async(revocation_of_all(self.policy, now=self._clock()), in_thread)
+
+    # For adapters that watch over what lasts.
+
+    def check_followed(self) -> None:
+        """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
+        self._check_kept("async")
+
+    async def follow_async(self, seen: Stored | Trail, *, in_thread: InThread = asyncio.to_thread) -> Trail | None:
+        """
+        Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
+
+        One that was renewed for the same principal lives on, and is followed. It counts as no use of it.
+
+        Raises:
+            StoreError: The backend failed.
+        """
+        return await self._run_async(following(seen), in_thread)
 
     # For adapters that let a session be read in a way of their own.
 

@@ -7,6 +7,7 @@ headers when they pass on their way out. What it asks for is decided in the core
 
 import logging
 from collections.abc import Coroutine, Iterable
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar, Unpack
@@ -18,6 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
 from holdall.steps import unbroken
 from holdall_fastapi.configuration import Arguments, sessions_by_arguments
+from holdall_fastapi.watching import Watching
 
 __all__ = ["SESSIONS", "SessionMiddleware", "load"]
 
@@ -53,6 +55,9 @@ class SessionMiddleware:
         fetch: ``"auto"`` reads a session before the handler runs, if its store has to be waited for and its cookie is
             there, and else when it is touched. ``"explicit"`` reads nothing before ``await fetch_session(request)``.
         take_over: Read the cookies of Starlette's own middleware too, so that whoever is logged in by one stays so.
+        close_when_ended: Look so often whether the session of a WebSocket or of a streamed body has ended, by a logout,
+            by ``revoke``, or by its time, and close that connection then. At most 30 (seconds); it takes a table.
+        close_code: What such a WebSocket is closed with.
 
     Raises:
         ConfigurationError: An option can't be used.
@@ -65,6 +70,8 @@ class SessionMiddleware:
         *,
         fetch: Literal["auto", "explicit"] = "auto",
         take_over: bool = False,
+        close_when_ended: timedelta | int | None = None,
+        close_code: int = 4401,
         **options: Unpack[Arguments],
     ) -> None:
         if fetch not in ("auto", "explicit"):
@@ -77,6 +84,8 @@ class SessionMiddleware:
             msg = f"SessionMiddleware(app, sessions=…) has its Sessions: give {given} to that, or leave it out."
             raise ConfigurationError(msg)
         sessions.prepare("async")
+        if close_when_ended is not None:
+            app = Watching(app, sessions, every=close_when_ended, code=close_code)
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"

@@ -16,6 +16,7 @@ from holdall.stores.contract import (
     Store,
     Stored,
     Succession,
+    Trail,
 )
 from holdall.stores.cookie import CookieStore
 from holdall.stores.table import AsyncTableStore, TableStore
@@ -34,4 +35,5 @@ __all__ = [
     "Stored",
     "Succession",
     "TableStore",
+    "Trail",
 ]

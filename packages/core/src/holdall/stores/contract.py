@@ -18,6 +18,7 @@ __all__ = [
     "Store",
     "Stored",
     "Succession",
+    "Trail",
 ]
 
 
@@ -92,6 +93,20 @@ class Succession(NamedTuple):
 
     stored: Stored
     until: datetime
+
+
+@discreet
+class Trail(NamedTuple):
+    """
+    Where a session was seen last.
+
+    Attributes:
+        digest: What its row stands under.
+        in_doubt: It was not seen there, but it may be on its way: an id is being renewed.
+    """
+
+    digest: bytes
+    in_doubt: bool = False
 
 
 @discreet
@@ -212,6 +227,14 @@ class Revocable(Protocol):
 
     def revoke_all(self, began_by: datetime) -> int:
         """Remove all that began by then, and return how many rows that was."""
+        ...
+
+    def follow(self, seen: Stored | Trail) -> Trail | None:
+        """
+        Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
+
+        It counts as no use of it.
+        """
         ...
 
 

@@ -11,10 +11,11 @@ import hashlib
 from datetime import datetime
 
 from holdall.steps import Steps
+from holdall.stores.contract import Trail
 from holdall.stores.verbs import Insert, Read, Remove
 from holdall.tables.contract import Row
 
-__all__ = ["end", "end_successor", "line_of", "succeed"]
+__all__ = ["end", "end_successor", "follow", "line_of", "succeed"]
 
 
 def succeed(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
@@ -57,6 +58,19 @@ def end_successor(old: bytes) -> Steps[bool]:
     """End what a row that is gone was renewed to, and return whether it has ended by that."""
     new = yield from _place_after(old)
     return new is not None and (yield from end(new))
+
+
+def follow(trail: Trail) -> Steps[Trail | None]:
+    """Return where a session is by now, having been renewed or not; ``None`` if it has ended or become another's."""
+    digest = trail.digest
+    while (row := (yield Read(digest))) is None or row.is_tombstone:
+        signpost = None if row is None else (yield Read(_signpost(digest)))
+        if signpost is None or not signpost.data:
+            # What a renewal leads to may be yet to come. When this is looked at again it is there, or never will be.
+            is_sure = trail.in_doubt or (row is None and digest == trail.digest)
+            return None if is_sure else trail._replace(in_doubt=True)
+        digest = signpost.data
+    return Trail(digest)
 
 
 def line_of(digest: bytes) -> Steps[set[bytes]]:

@@ -25,8 +25,8 @@ from holdall.serializers import Serializer, TaggedJSON
 from holdall.sources.contract import AnySource
 from holdall.steps import Steps, is_awaited, run, run_async
 from holdall.stores import revocation
-from holdall.stores.contract import Draft, Missing, Stored
-from holdall.stores.succession import end_successor, succeed
+from holdall.stores.contract import Draft, Missing, Stored, Trail
+from holdall.stores.succession import end_successor, follow, succeed
 from holdall.stores.verbs import Insert, Read, Remove, Replace, Touch
 from holdall.tables import Form
 from holdall.tables.contract import AsyncTable, Replacement, Row, Table
@@ -256,6 +256,9 @@ class TableStore:
     def revoke_all(self, began_by: datetime) -> int:
         return run(revocation.revoke_all(began_by), self.table)
 
+    def follow(self, seen: Stored | Trail) -> Trail | None:
+        return run(follow(_trail_of(seen)), self.table)
+
     def sweep(self, limit: int) -> int:
         """Remove up to *limit* expired rows, and return how many."""
         return self.table.sweep(limit)
@@ -317,6 +320,9 @@ class AsyncTableStore:
     async def revoke_all(self, began_by: datetime) -> int:
         return await run_async(revocation.revoke_all(began_by), self.table)
 
+    async def follow(self, seen: Stored | Trail) -> Trail | None:
+        return await run_async(follow(_trail_of(seen)), self.table)
+
 
 def _moving(
     steps: TableSteps, sources: tuple[AnySource, ...], form: Form, until: datetime | None, clock: Clock
@@ -336,6 +342,10 @@ def digest_of(sid: str) -> bytes:
 
 def _row_of(stored: Stored | None) -> bytes | None:
     return None if stored is None else digest_of(stored.cookie)
+
+
+def _trail_of(seen: Stored | Trail) -> Trail:
+    return seen if isinstance(seen, Trail) else Trail(digest_of(seen.cookie))
 
 
 def _lease(sid: str, name: str) -> bytes:

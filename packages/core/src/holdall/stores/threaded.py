@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from holdall.devices import Device
-from holdall.stores.contract import Draft, Missing, Stored
+from holdall.stores.contract import Draft, Missing, Stored, Trail
 
 __all__ = ["InThread", "ThreadedStore"]
 
@@ -28,8 +28,7 @@ class ThreadedStore:
         self._waits_to_write = bool(getattr(store, "blocking_writes", False))
 
     async def get(self, cookie: str, *, key: str) -> Stored | Missing:
-        call = partial(self._store.get, cookie, key=key)
-        answer: Stored | Missing = await self._in_thread(call) if self._waits_to_read else call()
+        answer: Stored | Missing = await self._read(partial(self._store.get, cookie, key=key))
         return answer
 
     async def move(self, stored: Stored, draft: Draft, *, key: str) -> Stored | Missing:
@@ -64,6 +63,13 @@ class ThreadedStore:
     async def revoke_all(self, began_by: datetime) -> int:
         answer: int = await self._write(partial(self._store.revoke_all, began_by))
         return answer
+
+    async def follow(self, seen: Stored | Trail) -> Trail | None:
+        answer: Trail | None = await self._read(partial(self._store.follow, seen))
+        return answer
+
+    async def _read(self, call: Callable[[], Any]) -> Any:
+        return await self._in_thread(call) if self._waits_to_read else call()
 
     async def _write(self, call: Callable[[], Any]) -> Any:
         return await self._in_thread(call) if self._waits_to_write else call()
