@@ -134,6 +134,14 @@ def test_nil_true_and_false_are_pythons() -> None:
     assert dumps((None, True, False), otp=25) == b"\x83h\x03d\0\x03nild\0\x04trued\0\x05false"
 
 
+@pytest.mark.parametrize("payload", [b"\x83w\x01\xff", b"\x83v\0\x01\xff"])
+def test_an_atom_that_is_no_text_is_refused_as_all_else_is(payload: bytes) -> None:
+    with pytest.raises(ValueError, match="not UTF-8") as refused:
+        loads(payload)
+
+    assert type(refused.value) is ValueError
+
+
 @pytest.mark.parametrize("name", ["nil", "true", "false", "a" * 256])
 def test_an_atom_is_neither_a_singleton_nor_too_long(name: str) -> None:
     with pytest.raises(ValueError, match="atom"):

@@ -135,6 +135,10 @@ def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
         term, _ = _read(_unpacked(payload, max_bytes), 0, 0)
     except (IndexError, StructError) as exc:
         raise ValueError(_ENDS_EARLY) from exc
+    except UnicodeDecodeError:
+        # Python's own error holds the payload.
+        msg = "an atom's name is not UTF-8"
+        raise ValueError(msg) from None
     except RecursionError as exc:
         raise ValueError(_TOO_DEEP) from exc
     return term
