@@ -277,9 +277,13 @@ def test_after_the_headers_a_cookie_can_take_nothing(in_cookie: Sessions) -> Non
         session.save()
 
 
-def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: Table) -> None:
-    session = opened(sessions, begin(sessions, n=1), is_open=False)
-    session.configure(drop=True)
+@pytest.mark.parametrize("verb", ["drop", "logout"])
+def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: Table, verb: str) -> None:
+    session = opened(sessions, begin(sessions, user=7), is_open=False)
+    if verb == "drop":
+        session.configure(drop=True)
+    else:
+        session.logout()
 
     session.save()
     session.save()

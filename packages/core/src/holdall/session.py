@@ -541,7 +541,8 @@ class Session(AsDict):
         """Raise if there are changes that nothing can take any more."""
         if self.phase is Phase.CLOSED and self.changed:
             self._changeable()
-        if self.phase is Phase.ROW_ONLY and self.principal != self.principal_before:
+        is_kept = self.phase is Phase.ROW_ONLY and self.intent is Intent.KEEP
+        if is_kept and self.principal != self.principal_before:
             self._changeable(self._policy.principal_key)
 
     def take_changes(self) -> Changes:

@@ -1,0 +1,339 @@
+"""Requests that last: what is saved and seen before they end, and what becomes of it when they are cancelled."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from fastapi import BackgroundTasks, FastAPI
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.websockets import WebSocket
+
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    LostWriteError,
+    MemoryTable,
+    ResponseStartedError,
+    Session,
+    Sessions,
+    TableStore,
+)
+from holdall.testing import as_async
+from holdall_fastapi import SessionDep, SessionMiddleware
+from tests.adapters.test_fastapi import SECRET, AwaitedTable, kept, looked_up, request, served, socketed, websocket
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable()
+
+
+@pytest.fixture
+def outside(table: MemoryTable) -> Sessions:
+    """What a test looks at the table with."""
+    return Sessions(TableStore(table), key="sid", principal_key="user_id")
+
+
+@pytest.fixture(params=["in memory", "blocking", "awaited"])
+def sessions(request: pytest.FixtureRequest, table: MemoryTable) -> Sessions:
+    table.blocking_reads = table.blocking_writes = request.param == "blocking"
+    store = AsyncTableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    return Sessions(store, key="sid", principal_key="user_id")
+
+
+@pytest.fixture
+def in_cookie() -> Sessions:
+    return Sessions("cookie", key="_shop", secret_key_base=SECRET)
+
+
+def change(sessions: Sessions, cookie: bytes, **data: Any) -> None:
+    """Let another request put *data*."""
+    session = sessions.fetch(cookie.decode())
+    session.update(data)
+    sessions.commit(session)
+
+
+class TestSaving:
+    async def test_a_websocket_saves_while_it_lasts(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, n=1)
+        seen = []
+
+        async def handler(websocket: WebSocket) -> None:
+            websocket.session["n"] = 2
+            await websocket.session.save()
+            seen.append(looked_up(outside, cookie)["n"])
+            await websocket.accept()
+            for n in (3, 4):
+                websocket.session["n"] = n
+                await websocket.session.save()
+                seen.append(looked_up(outside, cookie)["n"])
+            change(outside, cookie, m=1)
+            await websocket.session.reload()
+            seen.append(dict(websocket.session))
+            await websocket.close()
+
+        assert (await websocket(socketed(handler, sessions), cookie)).error is None
+        assert seen == [2, 3, 4, {"n": 4, "m": 1}]
+
+    async def test_a_new_session_waits_for_the_handshake(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            websocket.session["n"] = 1
+            await websocket.session.save()
+            await websocket.accept()
+            websocket.session["n"] = 2
+            await websocket.session.save()
+
+        wire = await websocket(socketed(handler, sessions))
+
+        assert looked_up(outside, wire.cookie) == {"n": 2}
+
+    async def test_a_body_of_events_saves_while_it_is_sent(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, n=1)
+
+        async def handler(request: Request) -> Response:
+            async def events() -> AsyncIterator[str]:
+                for n in (2, 3):
+                    request.session["n"] = n
+                    await request.session.save()
+                    yield str(looked_up(outside, cookie)["n"])
+
+            return StreamingResponse(events(), media_type="text/event-stream")
+
+        assert (await request(served(handler, sessions), cookie)).body == b"23"
+
+    async def test_a_body_that_is_not_async_saves_from_its_thread(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, n=1)
+        app = FastAPI()
+        app.add_middleware(SessionMiddleware, sessions=sessions)
+
+        @app.get("/")
+        def page(session: SessionDep) -> StreamingResponse:
+            def body() -> Iterator[str]:
+                session["n"] += 1
+                session.save()
+                change(outside, cookie, m=1)
+                session.reload()
+                yield json.dumps([looked_up(outside, cookie)["n"], session["m"]])
+
+            session["n"] += 1
+            session.save()
+            assert looked_up(outside, cookie)["n"] == 2
+            return StreamingResponse(body())
+
+        assert (await request(app, cookie)).body == b"[3, 1]"
+
+    async def test_a_logout_by_websocket_is_saved_at_once(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, user_id=7)
+        left: list[Any] = []
+
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            websocket.session.logout()
+            await websocket.session.save()
+            left.append(outside.of(7))
+
+        await websocket(socketed(handler, sessions), cookie)
+
+        assert left == [[]]
+
+    async def test_a_cookie_takes_nothing_after_the_handshake(self, in_cookie: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            cart = websocket.session["cart"] = ["hat"]
+            await websocket.session.save()
+            await websocket.accept()
+            await websocket.session.save()
+            cart.append("shoe")
+            with pytest.raises(ResponseStartedError):
+                await websocket.session.save()
+
+        wire = await websocket(socketed(handler, in_cookie))
+
+        assert (looked_up(in_cookie, wire.cookie), wire.error) == ({"cart": ["hat"]}, None)
+
+    async def test_what_is_saved_too_late_can_be_an_error(self, table: MemoryTable, outside: Sessions) -> None:
+        cookie = kept(outside, user_id=7)
+
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            websocket.session["n"] = 2
+            outside.revoke(7)
+            await websocket.session.save()
+
+        sessions = Sessions(TableStore(table), key="sid", on_lost_write="raise")
+
+        assert isinstance((await websocket(socketed(handler, sessions), cookie)).error, LostWriteError)
+
+    async def test_an_event_loop_is_not_held_up_by_a_block(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(request: Request) -> Response:
+            with pytest.raises(ConfigurationError, match="async with"), request.session.atomic("n"):
+                pass
+            return PlainTextResponse("ok")
+
+        assert (await request(served(handler, sessions), kept(outside, n=1))).body == b"ok"
+
+
+class TestLateChanges:
+    async def test_what_is_changed_after_a_file_is_refused_or_saved(
+        self, sessions: Sessions, outside: Sessions, in_cookie: Sessions, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "file"
+        file.write_bytes(b"a file")
+
+        async def handler(request: Request) -> Response:
+            class Late(FileResponse):
+                async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                    await super().__call__(scope, receive, send)
+                    request.session["n"] = 2
+
+            return Late(file)
+
+        cookie = kept(outside, n=1)
+        saved = await request(served(handler, sessions), cookie)
+        refused = await request(served(handler, in_cookie), kept(in_cookie, n=1))
+
+        assert (saved.body, looked_up(outside, cookie)) == (b"a file", {"n": 2})
+        assert isinstance(refused.error, ResponseStartedError)
+
+    async def test_what_a_background_task_that_is_not_async_changes_is_saved(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
+        app = FastAPI()
+        app.add_middleware(SessionMiddleware, sessions=sessions)
+
+        @app.get("/")
+        def page(session: SessionDep, tasks: BackgroundTasks) -> str:
+            def later() -> None:
+                session["n"] = 2
+                session.save()
+                session["m"] = looked_up(outside, cookie)["n"]
+
+            tasks.add_task(later)
+            return "ok"
+
+        cookie = kept(outside, n=1)
+        await request(app, cookie)
+
+        assert looked_up(outside, cookie) == {"n": 2, "m": 2}
+
+    async def test_a_websocket_changes_a_cookie_before_it_is_accepted(self, in_cookie: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            websocket.session["n"] += 1
+            await websocket.accept()
+
+        wire = await websocket(socketed(handler, in_cookie), kept(in_cookie, n=1))
+
+        assert looked_up(in_cookie, wire.cookie) == {"n": 2}
+
+
+# Every moment at which a request can be cancelled.
+
+Act = Callable[[Session], Awaitable[None]]
+
+
+async def put(session: Session) -> None:
+    session["n"] = 2
+
+
+async def renew(session: Session) -> None:
+    session["n"] = 2
+    session.configure(renew=True)
+
+
+async def log_in(session: Session) -> None:
+    session["n"] = 2
+    session.login(8)
+
+
+async def log_out(session: Session) -> None:
+    session.logout()
+
+
+async def save(session: Session) -> None:
+    session["n"] = 2
+    await session.save()
+
+
+async def save_late(session: Session) -> None:
+    session["n"] = 1
+    await session.save()
+    session["n"] = 2
+    await session.save()
+
+
+async def block(session: Session) -> None:
+    async with session.atomic("n"):
+        session["n"] = 2
+
+
+def data_of(rows: AwaitedTable) -> list[dict[str, Any]]:
+    """Return the data of all sessions that there are."""
+    found = [listed for user in ("7", "8") for listed in rows.table.find(user) if not listed.is_tombstone]
+    store = TableStore(rows.table)
+    return [store.steps.serializer.loads(rows.table.read(listed.digest).data) for listed in found]
+
+
+@pytest.mark.parametrize(
+    ("act", "old", "new"),
+    [
+        (put, {"user_id": 7, "n": 1}, [{"user_id": 7, "n": 2}]),
+        (renew, {"user_id": 7, "n": 1}, [{"user_id": 7, "n": 2}]),
+        (log_in, {"user_id": 7, "n": 1}, [{"user_id": 8, "n": 2}]),
+        (log_out, {"user_id": 7, "n": 1}, []),
+        (save, {"user_id": 7, "n": 1}, [{"user_id": 7, "n": 2}]),
+        (save_late, {"user_id": 7, "n": 1}, [{"user_id": 7, "n": 2}]),
+        (block, {"user_id": 7, "n": 1}, [{"user_id": 7, "n": 2}]),
+    ],
+)
+@pytest.mark.parametrize("streams", [False, True], ids=["before the headers", "while the body goes"])
+async def test_cancelled_anywhere_a_session_is_the_old_one_or_the_new_one(
+    act: Act, old: dict[str, Any], new: list[dict[str, Any]], streams: bool
+) -> None:
+    if streams and act in (renew, log_in):
+        pytest.skip("a new id can be sent no more")
+
+    async def handler(request: Request) -> Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"."
+            await act(request.session)
+
+        if streams:
+            return StreamingResponse(body())
+        await act(request.session)
+        return PlainTextResponse("ok")
+
+    states = []
+    for n in range(100):
+        rows = AwaitedTable()
+        cookie = kept(rows.sessions, **old)
+        with anyio.CancelScope() as scope:
+            left = n
+
+            async def cancel(step: str, scope: anyio.CancelScope = scope) -> None:
+                nonlocal left
+                # Before a step is taken, and after the one before it.
+                if not left:
+                    scope.cancel()
+                left -= 1
+                await anyio.lowlevel.checkpoint()
+
+            rows.before = cancel
+            sessions = Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+            await request(served(handler, sessions), cookie)
+        states.append(data_of(rows))
+        if left >= 0:
+            break
+
+    assert n > 1
+    assert all(state in ([old], new, [{**old, "n": 1}]) for state in states), states
+    assert (states[0], states[-1]) == ([old], new)
