@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypedDict
@@ -205,6 +205,43 @@ def test_a_login_that_is_saved_waits_for_the_response() -> None:
     session.save()
 
     assert visitor.data() == {"theme": "dark"}
+
+
+@dataclass
+class Counts:
+    hits: int = 0
+    other: int = 0
+
+
+def test_asked_for_in_a_block_the_session_as_an_object_shows_what_was_written_last() -> None:
+    visitor = Visitor({"hits": 1}, [])
+    session, another = (visitor.sessions.fetch(visitor._cookie) for _ in range(2))
+    before = typed_session(session, Counts)
+    with another.atomic("hits"):
+        another["hits"] += 10
+
+    with session.atomic("hits"):
+        typed_session(session, Counts).hits += 1
+    before.other = 5
+    visitor.sessions.commit(session)
+
+    assert visitor.data() == {"hits": 12, "other": 5}
+
+
+@pytest.mark.parametrize(("model", "key"), [(Counts, None), (Counts, "counts")])
+def test_what_a_block_that_failed_has_altered_does_not_come_back(model: Any, key: str | None) -> None:
+    visitor = Visitor({"hits": 1, "counts": {"hits": 1}}, [])
+    session = visitor.sessions.fetch(visitor._cookie)
+    with suppress(KeyError), session.atomic(key or "hits"):
+        typed_session(session, model, key).hits += 1
+        raise KeyError
+
+    again = typed_session(session, model, key)
+    again.other = 5
+    visitor.sessions.commit(session)
+
+    assert again.hits == 1
+    assert visitor.data()["hits" if key is None else key] == (1 if key is None else {"hits": 1, "other": 5})
 
 
 def test_a_session_that_was_cleared_stays_so() -> None:

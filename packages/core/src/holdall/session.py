@@ -563,7 +563,7 @@ class Session(AsDict):
         self.fetched = self.fetched._replace(stored=stored)
         self._data = data = _kept_objects(view, changes.over(stored.data))
         self._snapshots = {key: old for key, old in self._snapshots.items() if _is_kept(key, view, data)}
-        self.views = {name: each for name, each in self.views.items() if _is_kept(name[0], view, data)}
+        self._set_views_aside(lambda name: _is_kept(name, view, data))
         self._note_who_and_how_long(stored.data)
 
     # For blocks that have a key to themselves.
@@ -584,7 +584,7 @@ class Session(AsDict):
         before = self.changes()
         # Of the key itself the latest is to be seen, be it that this request has put another: that it holds on to.
         self._snapshots.pop(key, None)
-        self.views = {name: view for name, view in self.views.items() if name[0] != key}
+        self._set_views_aside(lambda name: name not in (None, key))
         if latest is not None:
             pristine = _copied(latest.data)
             self._rebase(latest, before)
@@ -636,6 +636,19 @@ class Session(AsDict):
         self._cleared = before.cleared
         self._snapshots = {
             key: snapshot for key, snapshot in self._snapshots.items() if key in data and data[key] is view.get(key)
+        }
+        self._set_views_aside(lambda name: _is_kept(name, view, data))
+
+    def _set_views_aside(self, is_kept: Callable[[str | None], bool]) -> None:
+        """
+        Let whoever asks again for an object of a type get it anew, but where *is_kept* says so of its key.
+
+        One that shows all of the session is still heard: who holds it may know of no block, and alters another key.
+        """
+        self.views = {
+            name if is_kept(name[0]) else (None, object()): view
+            for name, view in self.views.items()
+            if name[0] is None or is_kept(name[0])
         }
 
     def _rebase(self, stored: Stored, changes: Changes) -> None:
