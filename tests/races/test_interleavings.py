@@ -3,17 +3,17 @@
 import asyncio
 import math
 from collections.abc import Callable, Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import ModuleType
 
 import pytest
 
 from holdall import AsyncTable, MemoryTable
 from holdall.steps import Steps
-from holdall.stores import revocation, succession, table, verbs
+from holdall.stores import Changes, Draft, Stored, Succession, revocation, succession, table, verbs
 from holdall.tables import Row
 from holdall.testing import ACTS, ATOMIC_ACTS, Explored, FakeClock, InterleavingConformance, as_async, explore
-from holdall.testing.interleavings import Run
+from holdall.testing.interleavings import KEY, Run
 from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
 from races import broken
 
@@ -140,6 +140,26 @@ def test_a_table_that_lets_the_revoked_live_is_found_out(
 ) -> None:
     with pytest.raises(AssertionError, match=rf"({promise}).*\n  at the table: "):
         explore_revocation(*names, table=table)
+
+
+class RenewedBefore(RevocationRun):
+    """The browser's session was renewed a moment ago, so that its tombstone is still there."""
+
+    async def _begin_session(self) -> str:
+        old = await self._store.get(await super()._begin_session(), key=KEY)
+        assert isinstance(old, Stored)
+        now = self._clock()
+        until = now + timedelta(minutes=1)
+        await self._store.delete(old, key=KEY, tombstone=until)
+        draft = Draft(old.data, Changes({}), now, old.expires, now, self._principal, succeeds=Succession(old, until))
+        renewed = await self._store.put(None, draft, key=KEY)
+        assert renewed is not None
+        return renewed.cookie
+
+
+@pytest.mark.parametrize("other", ["write", "touch", "renew", "log in elsewhere", "revoke", "revoke the others"])
+def test_a_session_that_was_renewed_before_is_ended_or_spared_as_any_other(other: str) -> None:
+    assert explore_revocation("revoke the others", other, kind=RenewedBefore).schedules > 1
 
 
 def explore_revocation(
