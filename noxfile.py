@@ -44,8 +44,10 @@ CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadgroup"]
 # What is drawn at random is drawn in full once; elsewhere only what depends on the Python or on a version shall show.
 FEWER = {"HOLDALL_EXAMPLES": "100", "HOLDALL_FUZZED": "2000"}
-# All orders of three requests, and many clients at real servers, are the same ones everywhere and take minutes.
-WITHOUT_RACES = ["--ignore=tests/races"]
+# All orders of requests, many clients at real servers, the pages and the demo are the same ones on every Python, and take
+# minutes.
+SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "migration", "moving/test_orders.py", "races"]
+ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings"]
 
 
 @nox.session(python=PYTHONS)
@@ -58,12 +60,13 @@ def tests(session: nox.Session, frameworks: str) -> None:
         if session.posargs:
             session.run("pytest", *session.posargs)
         elif session.python == RUNNING:
-            # Measured on one Python, for it makes the tests slower.
-            session.run("coverage", "run", "-m", "pytest", *PARALLEL)
+            # Measured on one Python, for it makes the tests slower: those of races most, which reach nothing else.
+            session.run("coverage", "run", "-m", "pytest", "--ignore=tests/races", *PARALLEL)
             session.run("coverage", "combine", "--quiet")
             session.run("coverage", "report")
+            session.run("pytest", "tests/races", *PARALLEL)
         else:
-            session.run("pytest", *WITHOUT_RACES, *PARALLEL, env=FEWER)
+            session.run("pytest", *ELSEWHERE, *PARALLEL, env=FEWER)
     else:
         if session.python not in (PROMISED[0], PROMISED[-1]):
             session.skip("frameworks of that age meet the oldest and the newest Python that we promise")
@@ -75,8 +78,7 @@ def tests(session: nox.Session, frameworks: str) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests of the packages with the oldest version of everything that one asks for."""
     install_oldest(session, PACKAGES)
-    # The demo asks for the newest.
-    session.run("pytest", *(session.posargs or ["--ignore=tests/demo", *WITHOUT_RACES, *PARALLEL]), env=FEWER)
+    session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=FEWER)
 
 
 @nox.session
