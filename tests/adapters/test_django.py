@@ -8,7 +8,7 @@ import asyncio
 import pickle
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
@@ -812,6 +812,80 @@ def test_a_body_that_is_not_awaited_may_change_a_row_under_asgi(table: MemoryTab
 
     assert visited(view, sessions, cookie).body == b"a"
     assert outside.fetch(cookie)["n"] == 2
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_a_body_under_asgi_sees_what_others_saved(table: MemoryTable, is_awaited: bool) -> None:
+    outside = Sessions(TableStore(table), key="sid")
+    cookie = init_test_session(outside, {"n": 1})
+
+    async def view(request: HttpRequest) -> StreamingHttpResponse:
+        async def body() -> AsyncIterator[bytes]:
+            request.session["m"] = 1
+            elsewhere = outside.fetch(cookie)
+            elsewhere["n"] = 2
+            outside.commit(elsewhere)
+            await request.session.reload()
+            yield str(dict(request.session)).encode()
+
+        return StreamingHttpResponse(body())
+
+    store = AsyncTableStore(as_async(table)) if is_awaited else TableStore(table)
+    answer = visited(view, Sessions(store, key="sid"), cookie)
+
+    assert answer.body == b"{'n': 2, 'm': 1}"
+    assert dict(outside.fetch(cookie)) == {"n": 2, "m": 1}
+
+
+@pytest.mark.parametrize("end", ["cycle_key", "flush", "nothing"])
+def test_cancelled_anywhere_a_session_is_the_old_one_or_the_new_one(end: str) -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = 2
+        getattr(request.session, end, bool)()
+        return HttpResponse()
+
+    class Cancelling(Awaited):
+        """A table whose visitor leaves before a certain step."""
+
+        def __getattr__(self, name: str) -> Any:
+            found = super().__getattr__(name)
+            if name not in ("read", "insert", "replace", "delete"):
+                return found
+
+            async def call(*args: Any, **options: Any) -> Any:
+                nonlocal left
+                if not left:
+                    answer.cancel()
+                left -= 1
+                await asyncio.sleep(0)
+                return await found(*args, **options)
+
+            return call
+
+    async def visit() -> None:
+        nonlocal answer
+        answer = asyncio.ensure_future(SessionMiddleware(view)(RequestFactory().get("/", headers={"cookie": cookie})))
+        with suppress(asyncio.CancelledError):
+            await answer
+
+    answer: Any = None
+    outcomes: list[list[dict[str, Any]]] = []
+    for n in range(100):
+        table, left = MemoryTable(), n
+        outside = Sessions(TableStore(table), key="sid", principal_key="user_id")
+        cookie = init_test_session(outside, {"user_id": 7, "n": 1})
+        store = AsyncTableStore(Cancelling(table))
+        with override_settings(HOLDALL={"sessions": Sessions(store, key="sid", principal_key="user_id")}):
+            asyncio.run(visit())
+        rows = (table.read(each.digest) for each in table.find("7") if not each.is_tombstone)
+        outcomes.append([TableStore(table).steps.serializer.loads(row.data) for row in rows if row])
+        if left >= 0:
+            break
+
+    old, new = [{"user_id": 7, "n": 1}], [] if end == "flush" else [{"user_id": 7, "n": 2}]
+    assert n > 1
+    assert (outcomes[0], outcomes[-1]) == (old, new)
+    assert all(outcome in (old, new) for outcome in outcomes)
 
 
 class SlowTable(Awaited):

@@ -738,6 +738,33 @@ def test_a_body_with_context_reads_the_session(cookie_app: Flask) -> None:
     assert client.get("/streamed").text == "n is 1"
 
 
+def test_a_body_saves_and_sees_what_others_saved(app: Flask, table: MemoryTable) -> None:
+    @app.get("/streamed")
+    def streamed() -> Response:
+        other = Sessions(TableStore(table), key="_shop")
+        opened = fetch_session()
+        session["n"] = 2
+        opened.save()
+        assert session.modified
+
+        def body() -> Iterator[str]:
+            opened["m"] = 1
+            opened.save()
+            elsewhere = other.fetch(cookie)
+            yield f"{dict(elsewhere)} "
+            elsewhere["n"] = 3
+            other.commit(elsewhere)
+            opened.reload()
+            yield str(opened["n"])
+
+        return Response(body())
+
+    client = app.test_client()
+    cookie = client.get("/count").headers["Set-Cookie"].partition(";")[0]
+
+    assert client.get("/streamed").text == "{'n': 2, 'm': 1} 3"
+
+
 def test_a_file_that_the_server_takes_as_it_is_ends_all_changes(app: Flask) -> None:
     kept: list[FlaskSession] = []
 

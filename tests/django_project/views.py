@@ -2,6 +2,7 @@
 
 import json
 
+from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth import alogin, alogout, authenticate, login, logout
 from django.contrib.auth.models import User
@@ -35,7 +36,7 @@ async def streamed_async(request: HttpRequest) -> StreamingHttpResponse:
     chunks = stream(request.session, json.loads(request.body))
 
     async def body():
-        for chunk in chunks:
+        while chunk := await sync_to_async(next)(chunks, b""):
             yield chunk
 
     return StreamingHttpResponse(body())

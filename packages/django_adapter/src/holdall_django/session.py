@@ -199,6 +199,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
             await configured_sessions().finish_async(self)
 
     def _prepare_to_save(self, must_create: bool) -> None:
+        self.check_savable()
         if must_create or (self.is_new and self.intent is Intent.KEEP):
             self.configure(renew=True)
 

@@ -12,6 +12,7 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from inspect import isawaitable
 from typing import Any
 
 from holdall.errors import SessionError
@@ -64,7 +65,8 @@ def _told(script: Mapping[str, Any], results: list[Any]) -> tuple[dict[str, Any]
 
 
 def _act(session: Any, actions: Any) -> list[Any]:
-    return [_do(session, action) for action in actions]
+    results = [_do(session, action) for action in actions]
+    return [None if isawaitable(result) else result for result in results]
 
 
 def _do(session: Any, action: Any) -> Any:
@@ -74,7 +76,12 @@ def _do(session: Any, action: Any) -> Any:
 
 async def _do_async(session: Any, action: Any) -> Any:
     verb, *args = action
-    return await _count_async(session, *args) if verb == "count" else _do(session, action)
+    if verb == "count":
+        return await _count_async(session, *args)
+    if verb == "save":
+        # Django's save() would wait for its database here.
+        return await getattr(session, "asave", session.save)()
+    return _do(session, action)
 
 
 def _count(session: Any, key: str, timeout: float = 10) -> Any:
@@ -122,5 +129,6 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "configure": _configure,  # an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
     "logout": lambda session: session.logout(),
+    "save": lambda session: session.save(),  # ahead of the request's end
     "count": _count,  # in a block of session.atomic, which waits no longer than so many seconds
 }

@@ -65,6 +65,13 @@ class FailureTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["get", "n"]).results == [1]
 
+    def test_what_was_saved_before_stands(self, visit_table: Visit) -> None:
+        visitor = visit_table()
+        visitor.does(["put", "n", 1])
+        visitor.does(["put", "n", 2], ["save"], ["put", "m", 1], status=500)
+
+        assert visitor.does(["all"]).results == [{"n": 2}]
+
     def test_a_drop_is_carried_out_even_then(self, visit: Visit) -> None:
         visitor = visit()
         visitor.does(["put", "n", 1])

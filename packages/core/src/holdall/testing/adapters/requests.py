@@ -79,6 +79,12 @@ class RequestTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["get", "cart"]).results == [[7, 8]]
 
+    def test_a_session_that_is_saved_early_is_sent_with_the_response(self, visitor: Visitor) -> None:
+        answer = visitor.does(["put", "n", 1], ["save"], ["put", "m", 2])
+
+        assert answer.cookies[-1].name == KEY
+        assert visitor.does(["all"]).results == [{"n": 1, "m": 2}]
+
     def test_delete_removes_a_key(self, visitor: Visitor) -> None:
         visitor.does(["put", "n", 1], ["put", "m", 2])
         visitor.does(["delete", "n"], ["delete", "absent"])

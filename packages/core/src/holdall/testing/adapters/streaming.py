@@ -66,6 +66,22 @@ class StreamingTests(AdapterSuite, sealed=True):
         assert answer.later == {"results": [None]}
         assert visitor.does(["get", "n"]).results == [3]
 
+    def test_what_was_saved_while_the_body_goes_is_there_whatever_comes_after(self, visit_table: Visit) -> None:
+        visitor = visit_table()
+        visitor.does(["put", "n", 1], ["put", "list", []])
+
+        _streams(visitor, ["get", "n"], later=[["put", "n", 2], ["save"], ["mutate", "list", 1], ["save"]])
+
+        assert visitor.does(["all"]).results == [{"n": 2, "list": [1]}]
+
+    def test_a_cookie_can_save_nothing_any_more(self, visit_cookie: Visit) -> None:
+        visitor = visit_cookie()
+        visitor.does(["put", "list", []])
+
+        answer = _streams(visitor, ["get", "list"], later=[["mutate", "list", 1], ["save"]])
+
+        assert answer.later == {"error": "ResponseStartedError"}
+
     def test_a_row_can_be_dropped_until_the_end(self, visit_table: Visit) -> None:
         visitor = visit_table()
         visitor.does(["put", "n", 1])
