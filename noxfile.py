@@ -40,8 +40,8 @@ PYTHONS = list(dict.fromkeys((*PROMISED, "3.14", "3.14t", RUNNING)))
 
 # What this process may use, and of many no more than pays: each worker has servers of its own.
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# tests/conftest.py says which tests stay together.
-PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadgroup"]
+# A file's tests stay together, for they share servers.
+PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadfile"]
 # What is drawn at random is drawn in full once; elsewhere only what depends on the Python or on a version shall show.
 FEWER = {"HOLDALL_EXAMPLES": "100", "HOLDALL_FUZZED": "2000"}
 # All orders of requests, many clients at real servers, the pages and the demo are the same ones on every Python, and
@@ -60,11 +60,10 @@ def tests(session: nox.Session, frameworks: str) -> None:
         if session.posargs:
             session.run("pytest", *session.posargs)
         elif session.python == RUNNING:
-            # Measured on one Python, for it makes the tests slower: those of races most, which reach nothing else.
-            session.run("coverage", "run", "-m", "pytest", "--ignore=tests/races", *PARALLEL)
+            # Measured on one Python, for it makes the tests slower.
+            session.run("coverage", "run", "-m", "pytest", *PARALLEL)
             session.run("coverage", "combine", "--quiet")
             session.run("coverage", "report")
-            session.run("pytest", "tests/races", *PARALLEL)
         else:
             session.run("pytest", *ELSEWHERE, *PARALLEL, env=FEWER)
     else:

@@ -12,17 +12,6 @@ from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
 from sizes import FULL
 
-#: Where each test takes long and needs no server, so that several processes can share them out.
-_APART = ("formats", "test_interleavings.py")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process where pytest-xdist runs several, for they share servers."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            if not any(name in item.path.parts for name in _APART):
-                item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the figures of what was tried in full."""

@@ -13,7 +13,13 @@ from holdall.testing import Browser, Request, asgi_client, wsgi_client
 
 SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
 
-PAGES = ["README.md", "docs/reference.md", "docs/moving.md", "docs/peers.md", *(str(page.relative_to(ROOT)) for page in ROOT.glob("packages/*/README.md"))]
+PAGES = [
+    "README.md",
+    "docs/reference.md",
+    "docs/moving.md",
+    "docs/peers.md",
+    *(str(page.relative_to(ROOT)) for page in ROOT.glob("packages/*/README.md")),
+]
 
 
 def names_of(page: str) -> dict[str, Any]:
