@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis.errors import FlakyFailure
 
 from conformance import mutants
 from holdall import MemoryTable
@@ -43,7 +44,8 @@ def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:
 def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
     clock = FakeClock()
 
-    with asyncio.Runner() as runner, pytest.raises(AssertionError):
+    # Where it cannot find the same again in a table that others have used by then, it says so, and of what.
+    with asyncio.Runner() as runner, pytest.raises((AssertionError, FlakyFailure)):
         try_sequences(as_async(mutant(clock=clock)), clock, runner)
 
 

@@ -350,3 +350,18 @@ def test_without_either_library_the_error_says_what_to_install(monkeypatch: pyte
 def test_a_type_that_cannot_be_hashed_will_do() -> None:
     with Visitor({"n": 7}, []).request() as session:
         assert typed_session(session, Annotated[int, ["a note"]], "n", default=0) == 7
+
+
+def test_values_that_fit_alone_and_not_together_count_as_absent() -> None:
+    @dataclass
+    class Either:
+        one: int = 0
+        other: int = 0
+
+        def __post_init__(self) -> None:
+            if self.one and self.other:
+                msg = "one or the other"
+                raise ValueError(msg)
+
+    with Visitor({"one": 1, "other": 2}, []).request() as session:
+        assert typed_session(session, Either) == Either()

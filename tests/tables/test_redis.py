@@ -389,6 +389,20 @@ def test_a_clearing_takes_many_keys_in_each_round_trip(
     assert valkey.client.info("stats")["total_reads_processed"] - before < 50
 
 
+def test_a_clearing_goes_on_where_the_last_keys_were_named(
+    open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdall.tables.redis._SCANNED", 2)
+    table = open_table(valkey.url, new_prefix())
+
+    async def use() -> int:
+        for number in range(5):
+            await table.insert(number.to_bytes(32, "big"), new_row(clock))
+        return await table.clear(clock())
+
+    assert runner.run(use()) == 5
+
+
 def test_a_read_is_one_round_trip_and_so_is_a_write(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
