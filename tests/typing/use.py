@@ -6,13 +6,18 @@ handed in rarely.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request
 
 from holdall import AsyncStore, CookieOptions, Device, Event, ResponseHeaders, Session, Sessions, SetCookie, Store
 from holdall.clock import Clock, utc_now
 from holdall.events import Listener
 from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.testing import FakeClock
+from holdall.typed import typed_session
+from holdall_fastapi import FromSession, SessionMiddleware, TypedSession, flash, get_flashed_messages
 
 
 def parts(store: Store, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], told: list[Event]) -> None:
@@ -37,6 +42,28 @@ async def owner(sessions: Sessions, session: Session) -> None:
     _ended: int = sessions.revoke(7, handle=devices[0].handle) + await sessions.revoke_async(7, except_=session)
     devices[0].handle = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     sessions.revoke(7, except_="a cookie")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@dataclass
+class Cart:
+    items: list[str] = field(default_factory=list)
+
+
+async def typed(
+    session: Session, shop: TypedSession[Cart], cart: Annotated[Cart, FromSession("cart")], request: Request
+) -> None:
+    shop.items.append("hat")
+    cart.items.append(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    typed_session(session, Cart, "cart").items.append("scarf")
+    _theme: str = typed_session(session, str, "theme", default="dark")
+    flash(request, "saved")
+    _texts: list[str] = get_flashed_messages(request)
+    _pairs: list[tuple[str, str]] = get_flashed_messages(request, with_categories=True)
+
+
+def middleware(app: FastAPI, sessions: Sessions) -> None:
+    app.add_middleware(SessionMiddleware, sessions=sessions, close_when_ended=30)
+    app.add_middleware(SessionMiddleware, secret_key="not a good one", max_age=60, take_over=True)
 
 
 def renamed(store: Store) -> None:
