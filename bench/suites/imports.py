@@ -31,7 +31,8 @@ def tables(effort: Effort) -> Iterator[Table]:
     cells: dict[str, dict[str, Cell]] = {}
     for name, (_, there, target) in _IMPORTS.items():
         added = overhead(taken[name, "with"], taken[name, "without"])
-        cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": there.removeprefix("sys, ").replace("sys", "Python alone")}
+        beside = there.removeprefix("sys, ").replace("sys", "Python alone")
+        cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": beside}
     yield Table(
         "What an import adds to the start", {"adds": "ms", "to": ""}, cells, "The processor's time of a whole process."
     )
