@@ -119,7 +119,9 @@ class FindsEverybody(MemoryTable):
     """Its ``find`` lists the rows of all principals."""
 
     def find(self, principal: str) -> Sequence[Listed]:
-        found = [each for one in list(self._of) for each in super().find(one)]
+        found: list[Listed] = []
+        for one in list(self._of):
+            found += super().find(one)
         return sorted(found, key=lambda each: each.created)
 
 
