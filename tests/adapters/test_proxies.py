@@ -48,9 +48,10 @@ def by_waitress(app: Any, **options: Any) -> Iterator[int]:
     try:
         yield server.effective_port
     finally:
-        # Its workers first, for the last of them may still be telling the server that an answer has gone.
+        # Its workers first, for the last of them may still be telling the server that an answer has gone. And it is
+        # closed in its own thread, for there it waits for what is closed.
         server.task_dispatcher.shutdown()
-        server.close()
+        server.trigger.pull_trigger(server.close)
         thread.join()
 
 
