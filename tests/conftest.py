@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, runnin
 from sizes import FULL
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Show the figures of what was tried in full."""
     if FULL:
         for report in terminalreporter.getreports("passed"):
