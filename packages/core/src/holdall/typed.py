@@ -179,7 +179,11 @@ def _msgspec_codec(model: Any) -> _Codec:
         raise ConfigurationError(msg) from None
 
     def load(plain: Any) -> Any:
-        return msgspec.convert(deepcopy(plain), model)
+        try:
+            return msgspec.convert(deepcopy(plain), model)
+        except msgspec.ValidationError as exc:
+            # Which is one only in newer versions.
+            raise ValueError(str(exc)) from exc
 
     return _Codec(model, load, msgspec.to_builtins)
 
