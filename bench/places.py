@@ -1,6 +1,7 @@
 """Places in a process's memory where sessions can be kept: ours, and others' with what each needs to be compared."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -22,7 +23,7 @@ OURS = "holdall, MemoryTable"
 _DATA = b"x" * 141
 
 
-class Place:
+class Place(ABC):
     """Keeps 141 bytes for each session."""
 
     #: Whether writes remove what has expired.
@@ -35,13 +36,13 @@ class Place:
         """Return what session *number* stands under."""
         return digest(number).hex()
 
+    @abstractmethod
     def get(self, key: Any) -> object:
         """Read a session."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, key: Any, data: bytes = _DATA) -> object:
         """Write a session."""
-        raise NotImplementedError
 
     def begin(self, key: Any) -> None:
         """Put a session that was not there, in memory of its own."""
