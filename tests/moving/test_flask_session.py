@@ -21,7 +21,7 @@ from holdall.sources import Entry, Refused
 from holdall.sources.flask_session import FlaskSessionSource
 from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
 from holdall_flask import Holdall
-from servers.processes import free_port
+from servers.processes import free_port, wait_until
 from servers.redis import RedisServer
 
 SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
@@ -234,7 +234,8 @@ def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not
         with Sessions("table", key="session", table=table, move_from=[source], clock=clock) as sessions:
             assert sessions.resume(cookie)["user_id"] == 7
             assert len(connections(server) - before) == opened
-        assert connections(server) <= before
+        # The server learns of it on its next round.
+        wait_until("the end of the connection", lambda: connections(server) <= before)
 
 
 def connections(server: RedisServer) -> set[str]:
