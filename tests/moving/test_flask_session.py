@@ -223,19 +223,21 @@ def test_a_client_serves_the_adapters_of_its_form(server: RedisServer, awaited_c
     assert asyncio.run(look()) == 7
 
 
+@pytest.mark.parametrize(("given", "opened"), [("url", 1), ("client", 0)])
 def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not(
-    server: RedisServer, clock: FakeClock
+    given: str, opened: int, server: RedisServer, clock: FakeClock
 ) -> None:
-    for client, opened in ((server.url, 1), (server.client, 0)):
-        source = FlaskSessionSource(client)
-        cookie = cookie_of(old_application(server, DATA))
-        before = connections(server)
-        table = f"closed {server.port}"
-        with Sessions("table", key="session", table=table, move_from=[source], clock=clock) as sessions:
-            assert sessions.resume(cookie)["user_id"] == 7
-            assert len(connections(server) - before) == opened
-        # The server learns of it on its next round.
-        wait_until("the end of the connection", lambda: connections(server) <= before)
+    source = FlaskSessionSource(getattr(server, given))
+    cookie = cookie_of(old_application(server, DATA))
+    before = connections(server)
+
+    table = f"closed {given} {server.port}"
+    with Sessions("table", key="session", table=table, move_from=[source], clock=clock) as sessions:
+        assert sessions.resume(cookie)["user_id"] == 7
+        assert len(connections(server) - before) == opened
+
+    # The server learns of it on its next round.
+    wait_until("the end of the connection", lambda: connections(server) <= before)
 
 
 def connections(server: RedisServer) -> set[str]:
