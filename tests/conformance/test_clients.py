@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from holdall import MemoryTable, Session, Sessions, TableStore
+from holdall import AsyncTableStore, MemoryTable, Session, Sessions, TableStore
 from holdall.testing import (
     FakeClock,
     Request,
     ScriptedError,
+    as_async,
     asgi_client,
     init_test_session,
+    init_test_session_async,
     perform,
     wsgi_client,
 )
@@ -134,6 +136,18 @@ def test_a_test_can_go_on_with_a_session(sessions: Sessions) -> None:
     second = init_test_session(sessions, {"n": 2}, first)
 
     assert dict(sessions.fetch(second)) == {"n": 2, "m": 1}
+
+
+def test_a_test_can_begin_with_a_session_in_a_table_that_is_awaited(clock: FakeClock) -> None:
+    sessions = Sessions(AsyncTableStore(as_async(MemoryTable(clock=clock))), key="sid", clock=clock)
+
+    async def first_and_second() -> dict[str, Any]:
+        first = await init_test_session_async(sessions, {"n": 1, "m": 1})
+        second = await init_test_session_async(sessions, {"n": 2}, first)
+        assert await init_test_session_async(sessions, {}) == ""
+        return dict(await sessions.fetch_async(second))
+
+    assert asyncio.run(first_and_second()) == {"n": 2, "m": 1}
 
 
 def test_a_test_without_data_begins_without_a_session(sessions: Sessions) -> None:

@@ -12,6 +12,7 @@ from holdall import (
     AsyncTableStore,
     ConfigurationError,
     CookieStore,
+    Event,
     LostWriteError,
     MemoryTable,
     Session,
@@ -23,7 +24,7 @@ from holdall import (
 )
 from holdall.formats import NativeFormat, Record
 from holdall.tables import Listed, Replacement, Row
-from holdall.testing import FakeClock
+from holdall.testing import FakeClock, as_async
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 OTHER = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
@@ -305,7 +306,54 @@ def test_a_table_that_tells_of_nothing_needs_no_listener(clock: FakeClock) -> No
     assert visit(sessions, user=7)[1]
 
 
+def test_what_has_expired_is_swept(clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", clock=clock, idle_timeout=60)
+    for _ in range(3):
+        visit(sessions, user=7)
+    clock.advance(timedelta(minutes=1))
+
+    assert [sessions.sweep(2), sessions.sweep(), sessions.sweep()] == [2, 1, 0]
+
+
 # Async.
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda clock: AsyncTableStore(as_async(MemoryTable(clock=clock))),
+        lambda clock: TableStore(MemoryTable(clock=clock)),
+        lambda clock: TableStore(WaitingTable(clock, reads=True, writes=True)),
+    ],
+)
+def test_what_has_expired_is_swept_by_who_awaits_it(table: Callable[[FakeClock], Any], clock: FakeClock) -> None:
+    sessions = Sessions(table(clock), key="sid", clock=clock, idle_timeout=60)
+
+    async def sweeps() -> list[int]:
+        for _ in range(3):
+            await visit_async(sessions, user=7)
+        clock.advance(timedelta(minutes=1))
+        return [await sessions.sweep_async(2), await sessions.sweep_async(), await sessions.sweep_async()]
+
+    assert asyncio.run(sweeps()) == [2, 1, 0]
+
+
+def test_in_cookies_there_is_nothing_to_sweep() -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET)
+
+    assert sessions.sweep() == 0
+    assert asyncio.run(sessions.sweep_async()) == 0
+
+
+def test_a_table_that_is_awaited_is_listened_to_as_well(clock: FakeClock) -> None:
+    events: list[Event] = []
+    store = AsyncTableStore(as_async(MemoryTable(max_rows=1, clock=clock)))
+    sessions = Sessions(store, key="sid", clock=clock, on_event=events.append)
+
+    for _ in range(2):
+        asyncio.run(visit_async(sessions, user=7))
+
+    assert [event.name for event in events] == ["created", "evicted", "created"]
 
 
 @pytest.mark.parametrize(

@@ -360,8 +360,8 @@ class Sessions:
         Raises:
             StoreError: The backend failed.
         """
-        sweep: Callable[[int], int] | None = getattr(self._opened("sync").store, "sweep", None)
-        return 0 if sweep is None else sweep(limit)
+        has_rows = hasattr(self._opened("sync").store, "sweep")
+        return self._run(_sweeping(limit)) if has_rows else 0
 
     async def of_async(
         self, principal: Any, *, current: Session | None = None, in_thread: InThread = asyncio.to_thread
@@ -388,6 +388,11 @@ class Sessions:
         """Do what ``revoke_all`` does."""
         self._check_kept("async")
         return await self._run_async(revocation_of_all(self.policy, now=self._clock()), in_thread)
+
+    async def sweep_async(self, limit: int = 1000, *, in_thread: InThread = asyncio.to_thread) -> int:
+        """Do what ``sweep`` does."""
+        has_rows = hasattr(self._opened("async").store, "sweep")
+        return await self._run_async(_sweeping(limit), in_thread) if has_rows else 0
 
     # For adapters that watch over what lasts.
 
@@ -500,6 +505,20 @@ class Sessions:
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)
+
+
+class _Sweep(NamedTuple):
+    """Remove expired sessions."""
+
+    limit: int
+
+    def on(self, store: Any) -> Any:
+        return store.sweep(self.limit)
+
+
+def _sweeping(limit: int) -> Steps[int]:
+    swept: int = yield _Sweep(limit)
+    return swept
 
 
 def _stored(session: Session | None) -> Stored | None:

@@ -218,9 +218,7 @@ class TableStore:
 
     def listen(self, listener: Listener) -> None:
         """Tell *listener* of what happens in the table by itself, if anything does."""
-        listen = getattr(self.table, "listen", None)
-        if listen is not None:
-            listen(listener)
+        _listen(self.table, listener)
 
     def close(self) -> None:
         """Close the connections of the table and its sources, their own; they are opened again when they are needed."""
@@ -286,6 +284,10 @@ class AsyncTableStore:
         self.steps = _moving(steps, tuple(move_from), "async", until, clock)
         self.check = steps.check
 
+    def listen(self, listener: Listener) -> None:
+        """Do what ``listen`` of ``TableStore`` does."""
+        _listen(self.table, listener)
+
     async def aclose(self) -> None:
         """Do what ``close`` of ``TableStore`` does."""
         for each in (self.table, *self.steps.sources):
@@ -323,6 +325,10 @@ class AsyncTableStore:
     async def follow(self, seen: Stored | Trail) -> Trail | None:
         return await run_async(follow(_trail_of(seen)), self.table)
 
+    async def sweep(self, limit: int) -> int:
+        """Do what ``sweep`` of ``TableStore`` does."""
+        return await self.table.sweep(limit)
+
 
 def _moving(
     steps: TableSteps, sources: tuple[AnySource, ...], form: Form, until: datetime | None, clock: Clock
@@ -333,6 +339,12 @@ def _moving(
     from holdall.stores.moving import MovingSteps
 
     return MovingSteps.over(steps, sources, form=form, until=until, clock=clock)
+
+
+def _listen(table: Table | AsyncTable, listener: Listener) -> None:
+    listen = getattr(table, "listen", None)
+    if listen is not None:
+        listen(listener)
 
 
 def digest_of(sid: str) -> bytes:

@@ -68,6 +68,10 @@ class ThreadedStore:
         answer: Trail | None = await self._read(partial(self._store.follow, seen))
         return answer
 
+    async def sweep(self, limit: int) -> int:
+        answer: int = await self._write(partial(self._store.sweep, limit))
+        return answer
+
     async def _read(self, call: Callable[[], Any]) -> Any:
         return await self._in_thread(call) if self._waits_to_read else call()
 

@@ -12,7 +12,7 @@ from holdall.testing.awaited import as_async
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
 from holdall.testing.clock import FakeClock
-from holdall.testing.init import init_test_session
+from holdall.testing.init import init_test_session, init_test_session_async
 from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
 from holdall.testing.scripts import ScriptedError, perform, perform_async, stream
 from holdall.testing.stores import StoreConformance
@@ -42,6 +42,7 @@ __all__ = [
     "asgi_client",
     "explore",
     "init_test_session",
+    "init_test_session_async",
     "perform",
     "perform_async",
     "stream",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdall.sessions import Sessions
+from holdall import ResponseHeaders, Sessions
 
-__all__ = ["init_test_session"]
+__all__ = ["init_test_session", "init_test_session_async"]
 
 
 def init_test_session(sessions: Sessions, data: Mapping[str, Any], cookie_header: str = "") -> str:
@@ -17,5 +17,15 @@ def init_test_session(sessions: Sessions, data: Mapping[str, Any], cookie_header
     """
     session = sessions.fetch(cookie_header)
     session.update(data)
-    cookie = sessions.commit(session).cookie
-    return "" if cookie is None else f"{sessions.key}={cookie}"
+    return _header(sessions, sessions.commit(session))
+
+
+async def init_test_session_async(sessions: Sessions, data: Mapping[str, Any], cookie_header: str = "") -> str:
+    """Do what ``init_test_session`` does, for sessions in a table that is awaited."""
+    session = await sessions.fetch_async(cookie_header)
+    session.update(data)
+    return _header(sessions, await sessions.commit_async(session))
+
+
+def _header(sessions: Sessions, said: ResponseHeaders) -> str:
+    return "" if said.cookie is None else f"{sessions.key}={said.cookie}"
