@@ -352,8 +352,7 @@ def reload(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
         session.see(found.stored)
         return
     wrote = session.changed
-    session.data().clear()
-    session.views.clear()
+    session.forget_data()
     _lose(session, policy, "renewed" if found.late else "ended", wrote=wrote)
 
 
@@ -420,7 +419,7 @@ def leave(session: Session, policy: Policy, block: Block, *, now: datetime) -> S
         ContentionError: The key is not as the block found it: the lease had run out, or who wrote needed none.
         LostWriteError: The session has ended meanwhile, and it is configured that this is an error.
     """
-    stored, change = block.stored, session.change_of(block.key)
+    stored, change = block.stored, session.changes().of(block.key)
     if stored is None or not change or session.intent in _LEAVES_THE_ROW:
         # What there is to save is saved with the response.
         block.saved = True

@@ -1,18 +1,16 @@
 """
 The session that one request holds.
 
-A mapping that is read from its store when first touched and that remembers, by top-level key, what was changed.
-What becomes of the changes is decided in ``holdall.lifecycle`` when the request ends.
+A mapping that is read from its store when first touched. What becomes of it is decided in ``holdall.lifecycle`` when
+the request ends.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, Self
-from uuid import UUID
 
 from holdall._as_dict import AsDict
 from holdall._discreet import discreet
@@ -21,6 +19,7 @@ from holdall.devices import Facts
 from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotFetchedError
 from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
+from holdall.working_copy import IMMUTABLE, WorkingCopy, copied
 
 __all__ = ["AtomicBlock", "Block", "Fetched", "Intent", "Phase", "Reach", "Session", "phase_after"]
 
@@ -92,7 +91,7 @@ class Block:
 
     def saved_within(self, key: str, data: Mapping[str, Any]) -> None:
         """Take what a block within this one has written of *key* as what was there before."""
-        written = _copied({key: data[key]} if key in data else {})
+        written = copied({key: data[key]} if key in data else {})
         put = {name: value for name, value in self.before.put.items() if name != key}
         self.before = self.before._replace(
             put=put | written if self.before.cleared else put, deleted=self.before.deleted - {key}
@@ -123,11 +122,6 @@ class Reach(Protocol):
     def reload(self, session: "Session") -> Awaitable[None]: ...
 
 
-# What cannot change after it was handed out, so that it need not be looked at again.
-_IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
-_DELETED = object()
-
-
 class Session(AsDict):
     """
     A visitor's session, for one request.
@@ -144,24 +138,20 @@ class Session(AsDict):
         "__weakref__",
         "_accessed",
         "_blocks",
-        "_changes",
-        "_cleared",
         "_cookies",
-        "_data",
+        "_copy",
         "_fetch",
+        "_marked",
         "_policy",
         "_reach",
-        "_snapshots",
         "facts",
         "fetched",
         "https",
         "intent",
         "lifetime_before",
-        "marked",
         "overrides",
         "phase",
         "principal_before",
-        "views",
     )
 
     def __init__(
@@ -186,10 +176,9 @@ class Session(AsDict):
         self._reach: Reach | None = None
         self._blocks: tuple[Block, ...] = ()
         self._policy = policy
-        self._data: dict[str, Any] | None = None
-        self._changes: dict[str, Any] = {}
-        self._cleared = False
-        self._snapshots: dict[str, str] = {}
+        #: What was read of it; ``None`` until then.
+        self._copy: WorkingCopy | None = None
+        self._marked = False
         self._accessed = False
         self.facts = facts
         self.fetched = _NOTHING
@@ -197,49 +186,43 @@ class Session(AsDict):
         self.intent = Intent.KEEP
         self.overrides: dict[str, Any] = {}
         self.phase = Phase.OPEN
-        #: What was read of it is to be written even if no change is seen in it.
-        self.marked = False
-        #: What shows values of it as objects of a type (``holdall.typed``), and tells what was altered in them.
-        self.views: dict[Any, Any] = {}
 
     # The mapping.
 
     def __getitem__(self, key: str) -> Any:
-        data = self._data
-        if data is None:
-            data = self._load()
+        copy = self._copy or self._load()
         try:
-            value = data[key]
+            value = copy.data[key]
         except (KeyError, TypeError):
             _check_session_key(key)
             raise
-        if type(value) not in _IMMUTABLE and key not in self._changes and key not in self._snapshots:
-            self._snapshots[key] = repr(value)
+        if type(value) not in IMMUTABLE:
+            copy.hand_out(key, value)
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         _check_session_key(key)
-        data = self._changeable(key)
-        if type(value) not in _IMMUTABLE:
+        copy = self._changeable(key)
+        if type(value) not in IMMUTABLE:
             self._policy.check(key, value)
-        data[key] = value
-        self._changes[key] = value
+        copy.put(key, value)
 
     def __delitem__(self, key: str) -> None:
         _check_session_key(key)
-        data = self._changeable(key)
-        del data[key]
-        self._changes[key] = _DELETED
+        copy = self._changeable(key)
+        if key not in copy.data:
+            raise KeyError(key)
+        copy.delete(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._loaded())
+        return iter(self.data())
 
     def __len__(self) -> int:
-        return len(self._loaded())
+        return len(self.data())
 
     def __contains__(self, key: object) -> bool:
         _check_session_key(key)
-        return key in self._loaded()
+        return key in self.data()
 
     def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
@@ -252,17 +235,11 @@ class Session(AsDict):
     def delete(self, key: str) -> None:
         """Remove *key* and write the session, whether or not the key was there."""
         _check_session_key(key)
-        self._changeable(key).pop(key, None)
-        self._changes[key] = _DELETED
+        self._changeable(key).delete(key)
 
     def clear(self) -> None:
         """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
-        self._empty(self._changeable(None if self.principal is None else self._policy.principal_key))
-
-    def _empty(self, data: dict[str, Any]) -> None:
-        data.clear()
-        self._changes.clear()
-        self._cleared = True
+        self._changeable(None if self.principal is None else self._policy.principal_key).clear()
 
     # What becomes of it.
 
@@ -321,7 +298,7 @@ class Session(AsDict):
 
         Unlike ``configure(drop=True)`` the data is gone for the rest of this request too.
         """
-        self._empty(self._changeable())
+        self._changeable().clear()
         self.intent = Intent.LOGOUT
 
     def atomic(self, key: str, *, timeout: timedelta = timedelta(seconds=10)) -> AtomicBlock:
@@ -398,7 +375,7 @@ class Session(AsDict):
     @property
     def changed(self) -> bool:
         """Whether this request has changed it, in place or by key."""
-        return self.marked or (self._data is not None and bool(self.changes()))
+        return self.marked or (self._copy is not None and bool(self._copy.changes()))
 
     @property
     def modified(self) -> bool:
@@ -431,7 +408,7 @@ class Session(AsDict):
     def principal(self) -> Any:
         """Whose session it is: the value under ``principal_key``, or ``None``."""
         principal_key = self._policy.principal_key
-        return None if principal_key is None else self._seen_by_views().get(principal_key)
+        return None if principal_key is None else self._loaded().current().get(principal_key)
 
     @property
     def log_id(self) -> str:
@@ -440,7 +417,7 @@ class Session(AsDict):
         return self.fetched.stored.log_id if self.fetched.stored else ""
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} ({'not touched' if self._data is None else 'in use'})>"
+        return f"<{type(self).__name__} ({'not touched' if self._copy is None else 'in use'})>"
 
     # For the lifecycle and for adapters that give a framework's own settings of one session.
 
@@ -461,15 +438,24 @@ class Session(AsDict):
 
     def changes(self) -> Changes:
         """Return what this request changed, values altered in place included."""
-        data = self._seen_by_views()
-        if not (self._changes or self._snapshots or self._cleared):
-            return _NO_CHANGES
-        put = {key: value for key, value in self._changes.items() if value is not _DELETED}
-        deleted = frozenset(self._changes.keys() - put.keys()) if len(put) < len(self._changes) else _NONE
-        for key, before in self._snapshots.items():
-            if key in data and key not in self._changes and (self.marked or repr(data[key]) != before):
-                put[key] = data[key]
-        return Changes(put, deleted, self._cleared)
+        return self._loaded().changes()
+
+    @property
+    def marked(self) -> bool:
+        """Whether what was read of it is to be written even if no change is seen in it."""
+        return self._marked if self._copy is None else self._copy.marked
+
+    @marked.setter
+    def marked(self, value: bool) -> None:
+        if self._copy is None:
+            self._marked = value
+        else:
+            self._copy.marked = value
+
+    @property
+    def views(self) -> dict[Any, Any]:
+        """What shows values of it as objects of a type (``holdall.typed``)."""
+        return self._loaded().views
 
     def report_unfit(self, key: str) -> None:
         """Tell the log that the value under *key* does not fit the type it is wanted as."""
@@ -483,18 +469,19 @@ class Session(AsDict):
     @property
     def is_loaded(self) -> bool:
         """Whether it was read: what only a framework looked at, or could not be read, was not."""
-        return self._data is not None
+        return self._copy is not None
 
     @property
     def is_used(self) -> bool:
         """Whether the end of the request has to look at it: it was read, or is to be written."""
-        return self._data is not None or self.marked
+        return self._copy is not None or self._marked
 
     @property
     def is_as_stored(self) -> bool:
         """Whether nothing can have become of it: nothing was changed or asked for, nor handed out to be altered."""
-        touched = self._changes or self._snapshots or self._cleared or self.marked or self.views
-        return not touched and self.intent is Intent.KEEP
+        if self._copy is None:
+            return not self._marked
+        return self._copy.is_untouched and self.intent is Intent.KEEP
 
     @property
     def cookies(self) -> Sequence[SentCookie]:
@@ -510,24 +497,16 @@ class Session(AsDict):
 
     def data(self) -> dict[str, Any]:
         """Return the data itself, as it stands now."""
-        return self._loaded()
+        return self._loaded().data
 
     def settle(self, stored: Stored | None, phase: Phase) -> None:
         """Take what was just written as what there is; *phase* says what can be changed from here on."""
         self.fetched = Fetched(stored)
-        self._begin_anew()
+        copy = self._loaded()
+        copy.begin_anew()
         self.intent = Intent.KEEP
         self.phase = phase
-        self._note_who_and_how_long(self._loaded())
-
-    def _begin_anew(self) -> None:
-        """Take the data as it is now for what is stored."""
-        # What the request has put it may still hold on to, and alter while the body is sent.
-        held = self._snapshots.keys() | self._changes.keys()
-        data = self._loaded()
-        self._changes = {}
-        self._snapshots = {key: repr(data[key]) for key in held if key in data and type(data[key]) not in _IMMUTABLE}
-        self._cleared = self.marked = False
+        self._note_who_and_how_long(copy.data)
 
     # For what is saved and seen while the request lasts.
 
@@ -547,24 +526,25 @@ class Session(AsDict):
 
     def take_changes(self) -> Changes:
         """Return what was changed, and see only what is changed from here on: it may be while this is written."""
-        changes = self.changes()
-        self._begin_anew()
+        copy = self._loaded()
+        changes = copy.changes()
+        copy.begin_anew()
         return changes
 
     def give_back(self, changes: Changes) -> None:
         """Let *changes* that were taken, and not written, be unsaved again."""
-        if not self._cleared:
-            self._changes = {**changes.put, **dict.fromkeys(changes.deleted, _DELETED), **self._changes}
-        self._cleared = self._cleared or changes.cleared
+        self._loaded().give_back(changes)
 
     def see(self, stored: Stored) -> None:
         """Take *stored* as what there is, with this request's changes laid over it."""
-        changes, view = self.changes(), self._loaded()
-        self.fetched = self.fetched._replace(stored=stored)
-        self._data = data = _kept_objects(view, changes.over(stored.data))
-        self._snapshots = {key: old for key, old in self._snapshots.items() if _is_kept(key, view, data)}
-        self._set_views_aside(lambda name: _is_kept(name, view, data))
-        self._note_who_and_how_long(stored.data)
+        self._loaded().see(stored.data)
+        self._take(stored)
+
+    def forget_data(self) -> None:
+        """Be empty, as a session is that has ended while the request goes on."""
+        copy = self._loaded()
+        copy.data.clear()
+        copy.views.clear()
 
     # For blocks that have a key to themselves.
 
@@ -581,98 +561,37 @@ class Session(AsDict):
 
     def begin_block(self, key: str, latest: Stored | None = None, *, lease: int | None = None) -> Block:
         """Take *latest*, if there is any, as what there is, and return the block of *key* that begins with it."""
-        before = self.changes()
-        # Of the key itself the latest is to be seen, be it that this request has put another: that it holds on to.
-        self._snapshots.pop(key, None)
-        self._set_views_aside(lambda name: name not in (None, key))
+        data, before = self._loaded().isolate(key, latest and latest.data)
         if latest is not None:
-            pristine = _copied(latest.data)
-            self._rebase(latest, before)
-        else:
-            pristine = _copied(self._loaded())
-        if key in before.put:
-            self._changes[key] = before.put[key]
-        stored = None if latest is None else latest._replace(data=pristine)
-        block = Block(key, pristine, before._replace(put=_copied(before.put)), stored, lease)
+            self._take(latest)
+        block = Block(key, data, before, latest and latest._replace(data=data), lease)
         self._blocks = (*self._blocks, block)
         return block
-
-    def change_of(self, key: str) -> Changes:
-        """Return what this request has made of *key*."""
-        changes = self.changes()
-        if key in changes.put:
-            return Changes({key: changes.put[key]})
-        return Changes({}, frozenset((key,))) if changes.cleared or key in changes.deleted else _NO_CHANGES
 
     def save_block(self, block: Block, written: Stored) -> None:
         """Take what was *written* of a block's key as what there is; all other changes are still to be written."""
         block.saved = True
-        key, data = block.key, self._loaded()
-        self.changes()
-        self._snapshots.pop(key, None)
-        if not self._cleared:
-            # Else it is put once more, for what is to be cleared is all that is there.
-            self._changes.pop(key, None)
-        self._rebase(written, self.changes())
-        if key in data and type(data[key]) not in _IMMUTABLE:
-            self._snapshots[key] = repr(data[key])
+        self._loaded().take_written(block.key, written.data)
+        self._take(written)
         for around in self._blocks:
             if around is not block:
-                around.saved_within(key, written.data)
+                around.saved_within(block.key, written.data)
 
     def end_block(self, block: Block) -> None:
         """Let a block be over. If it was not saved, all is as it was before."""
         self._blocks = tuple(each for each in self._blocks if each is not block)
         if not block.saved:
-            self._undo(block)
+            self._loaded().restore(block.data, block.before)
 
-    def _undo(self, block: Block) -> None:
-        # Objects of a type tell now what was altered in them, and not again later.
-        self.changes()
-        view, before = self._loaded(), block.before
-        data = before.over(block.data)
-        self._data = data = _kept_objects(view, data)
-        self._changes = {key: data[key] for key in before.put} | dict.fromkeys(before.deleted, _DELETED)
-        self._cleared = before.cleared
-        self._snapshots = {
-            key: snapshot for key, snapshot in self._snapshots.items() if key in data and data[key] is view.get(key)
-        }
-        self._set_views_aside(lambda name: _is_kept(name, view, data))
-
-    def _set_views_aside(self, is_kept: Callable[[str | None], bool]) -> None:
-        """
-        Let whoever asks again for an object of a type get it anew, but where *is_kept* says so of its key.
-
-        One that shows all of the session is still heard: who holds it may know of no block, and alters another key.
-        """
-        self.views = {
-            name if is_kept(name[0]) else (None, object()): view
-            for name, view in self.views.items()
-            if name[0] is None or is_kept(name[0])
-        }
-
-    def _rebase(self, stored: Stored, changes: Changes) -> None:
-        """Take *stored* as what there is, with *changes* of this request laid over it."""
-        view = self._loaded()
+    def _take(self, stored: Stored) -> None:
+        """Take *stored* for what there is."""
         self.fetched = self.fetched._replace(stored=stored)
-        self._data = changes.over(stored.data)
-        # What was handed out may yet be altered in place.
-        self._data.update((key, view[key]) for key in self._snapshots if key in view)
         self._note_who_and_how_long(stored.data)
 
-    def _seen_by_views(self) -> dict[str, Any]:
-        """Return the data, with what was altered in objects of a type put into it."""
-        data = self._loaded()
-        for view in self.views.values():
-            altered = view.changed()
-            data.update(altered)
-            self._changes.update(altered)
-        return data
+    def _loaded(self) -> WorkingCopy:
+        return self._copy or self._load()
 
-    def _loaded(self) -> dict[str, Any]:
-        return self._load() if self._data is None else self._data
-
-    def _load(self) -> dict[str, Any]:
+    def _load(self) -> WorkingCopy:
         if self._fetch is None:
             msg = (
                 "the session has not been fetched: await fetch_session(request) first, "
@@ -680,37 +599,37 @@ class Session(AsDict):
             )
             raise SessionNotFetchedError(msg)
         self.fetched = fetched = self._fetch(self.cookies)
-        self._data = data = fetched.stored.data if fetched.stored else {}
+        self._copy = copy = WorkingCopy(fetched.stored.data if fetched.stored else {}, marked=self._marked)
         if self.phase is Phase.ROW_ONLY:
             self.phase = phase_after(fetched.stored)
-        self._note_who_and_how_long(data)
-        return data
+        self._note_who_and_how_long(copy.data)
+        return copy
 
     def _note_who_and_how_long(self, data: dict[str, Any]) -> None:
         policy = self._policy
         principal = None if policy.principal_key is None else data.get(policy.principal_key)
         # A principal that is a dict can be made another's in place.
-        self.principal_before = principal if type(principal) in _IMMUTABLE else deepcopy(principal)
+        self.principal_before = principal if type(principal) in IMMUTABLE else deepcopy(principal)
         self.lifetime_before = self.lifetime(data, policy.idle_timeout, policy.attributes.seconds)
 
-    def _changeable(self, key: str | None = None, *, row: bool = True) -> dict[str, Any]:
+    def _changeable(self, key: str | None = None, *, row: bool = True) -> WorkingCopy:
         """
-        Return the data if it may be changed now.
+        Return what was read if it may be changed now.
 
         Args:
             key: What is to be changed. Whose session it is decides about its id, so it can't change late; nor can
                 anything in a session that is to end.
             row: Whether a row in a table suffices to take the change.
         """
-        data = self._loaded()
+        copy = self._loaded()
         if self._blocks and key is not None and key == self._policy.principal_key:
             msg = "whose session it is cannot change within a block of session.atomic: log in before or after it."
             raise ConfigurationError(msg)
         if self.phase is Phase.OPEN:
-            return data
+            return copy
         stays_the_same = self.intent is Intent.KEEP and (key is None or key != self._policy.principal_key)
         if self.phase is Phase.ROW_ONLY and row and stays_the_same:
-            return data
+            return copy
         msg = (
             "the session was changed after the response had started, when its cookie can no longer be sent. "
             "Change it before the first byte, or keep sessions in a table, which takes changes to data until the end."
@@ -718,23 +637,7 @@ class Session(AsDict):
         raise ResponseStartedError(msg)
 
 
-def _copied(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value if type(value) in _IMMUTABLE else deepcopy(value) for key, value in data.items()}
-
-
-def _kept_objects(view: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *data*, in which what is as in *view* is the same object: who holds it may go on."""
-    return {key: view[key] if key in view and repr(view[key]) == repr(value) else value for key, value in data.items()}
-
-
-def _is_kept(key: str | None, view: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
-    """Say whether a value, or for ``None`` each of them, is the same object in both."""
-    return all(view.get(name) is data.get(name) for name in (view.keys() | data.keys() if key is None else (key,)))
-
-
 _NOTHING = Fetched()
-_NO_CHANGES = Changes({})
-_NONE: frozenset[str] = frozenset()
 
 # In the order in which they outrank each other in one call.
 _INTENTS = {"renew": Intent.RENEW, "drop": Intent.DROP, "ignore": Intent.IGNORE}

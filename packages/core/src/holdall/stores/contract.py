@@ -76,6 +76,12 @@ class Changes(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.put or self.deleted or self.cleared)
 
+    def of(self, key: str) -> "Changes":
+        """Return those of *key* alone."""
+        if key in self.put:
+            return Changes({key: self.put[key]})
+        return Changes({}, frozenset((key,)) if self.cleared or key in self.deleted else frozenset())
+
     def over(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return *data* with these changes laid over it."""
         kept = {} if self.cleared else {key: value for key, value in data.items() if key not in self.deleted}
