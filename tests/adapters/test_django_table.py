@@ -247,6 +247,17 @@ def test_an_async_view_reads_and_writes_outside_of_the_event_loop(asked: Any, se
     assert asked(view, cookie) == (200, {"n": 2, "m": 2})
 
 
+def test_in_an_event_loop_a_session_that_is_not_read_yet_has_the_key_that_it_was_given(sessions: Sessions) -> None:
+    key = init_test_session(sessions, {"n": 1}).removeprefix("sid=")
+
+    async def look() -> tuple[str | None, Any, str | None]:
+        session = SessionStore(key)
+        return session.session_key, await session.aget("n"), session.session_key
+
+    with override_settings(HOLDALL={"sessions": sessions}):
+        assert asyncio.run(look()) == (key, 1, key)
+
+
 def test_under_asgi_all_is_called_in_the_thread_of_the_view_and_leaves_no_connection(
     sessions: Sessions, table: CountedTable, alias: str
 ) -> None:

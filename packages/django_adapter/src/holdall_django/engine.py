@@ -29,6 +29,11 @@ class SessionStore(DjangoSession):
         super().__init__((session_key,) if session_key else (), policy=configured_sessions().policy)
         self.use(lambda cookies: find(self._given_key), reach())
 
+    @property
+    def session_key(self) -> str | None:
+        """As ``DjangoSession`` says; of a session that is not read yet it is the one given, and nothing is read."""
+        return super().session_key if self.is_loaded else self._given_key
+
     # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
     _was_modified = False
 
