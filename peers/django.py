@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from peers.runs import OPTIONS, STORE, Run, Suite
+from peers import runs
+from peers.runs import STORE, Run, Suite
 
-__all__ = ["SUITES"]
+__all__ = ["OPTIONS", "SUITES"]
+
+#: Stores that a Django project may choose besides what all may: the database that it has.
+OPTIONS = {**runs.OPTIONS, "django": {"store": "table", "table": "django"}}
 
 _SESSIONS = (
     "peers.django_tests",
