@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from holdall._as_dict import AsDict
 from holdall._discreet import discreet
+from holdall.beside import ALONE, Beside
 from holdall.cookies import OPTION_NAMES, SentCookie
 from holdall.devices import Facts
 from holdall.errors import ConfigurationError, ResponseStartedError, SessionNotFetchedError
@@ -21,7 +22,7 @@ from holdall.policy import Policy
 from holdall.stores.contract import Changes, Stored
 from holdall.working_copy import IMMUTABLE, WorkingCopy, copied
 
-__all__ = ["AtomicBlock", "Block", "Fetched", "Intent", "Phase", "Reach", "Session", "phase_after"]
+__all__ = ["ENDS", "AtomicBlock", "Block", "Fetched", "Intent", "Phase", "Reach", "Session", "phase_after"]
 
 
 class Intent(Enum):
@@ -32,6 +33,10 @@ class Intent(Enum):
     DROP = "drop"
     IGNORE = "ignore"
     LOGOUT = "logout"
+
+
+#: After these the session that came is over.
+ENDS = (Intent.DROP, Intent.LOGOUT)
 
 
 class Phase(Enum):
@@ -180,6 +185,8 @@ class Session(AsDict):
         self._copy: WorkingCopy | None = None
         self._marked = False
         self._accessed = False
+        #: The other sessions of this request, where the application keeps several.
+        self.beside: Beside = ALONE
         self.facts = facts
         self.fetched = _NOTHING
         self.https = https
@@ -420,6 +427,17 @@ class Session(AsDict):
         return f"<{type(self).__name__} ({'not touched' if self._copy is None else 'in use'})>"
 
     # For the lifecycle and for adapters that give a framework's own settings of one session.
+
+    @property
+    def policy(self) -> Policy:
+        """The settings of the ``Sessions`` that it is one of."""
+        return self._policy
+
+    def close(self) -> None:
+        """Take no change any more, nor let one beside this take any."""
+        self.phase = self.beside.phase = Phase.CLOSED
+        for each in self.beside.values():
+            each.phase = Phase.CLOSED
 
     @staticmethod
     def lifetime(

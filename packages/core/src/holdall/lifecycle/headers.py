@@ -1,0 +1,74 @@
+"""What a response says about the session: its cookies, and what caches are told."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from holdall._discreet import discreet
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, SetCookie
+from holdall.errors import CookieOverflowError
+from holdall.policy import Policy
+from holdall.session import Session
+
+__all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "check_size", "expired", "former_places"]
+
+
+@discreet
+class ResponseHeaders(NamedTuple):
+    """
+    What a response has to say about the session.
+
+    Attributes:
+        cookies: A Set-Cookie header each.
+        vary: The response depends on the cookie: it needs ``Vary: Cookie``.
+        cookie: The cookie's value that now stands for the session; ``None`` where there is no session.
+    """
+
+    cookies: tuple[SetCookie, ...] = ()
+    vary: bool = False
+    cookie: str | None = None
+
+    @property
+    def no_store(self) -> bool:
+        """A cookie must not be kept by a cache: ``Cache-Control: no-store`` unless the application set its own."""
+        return bool(self.cookies)
+
+
+UNTOUCHED = ResponseHeaders()
+LOOKED_AT = ResponseHeaders(vary=True)
+
+
+def former_places(session: Session, policy: Policy) -> list[CookieAttributes]:
+    """Return where cookies of ours may be left over: without the domain that was added since, under former names."""
+    places = []
+    if session.fetched.copies and policy.attributes.domain:
+        places.append(policy.attributes.changed({"domain": None}))
+    if policy.former:
+        came = {cookie.key for cookie in session.cookies if isinstance(cookie, FormerCookie)}
+        places += [each for each in policy.former if each.key in came]
+    return places
+
+
+def expired(attributes: CookieAttributes, session: Session, now: datetime) -> SetCookie:
+    """Return what removes a cookie with these *attributes* from the browser."""
+    return SetCookie(None, attributes, https=session.https, now=now)
+
+
+def check_size(cookie: SetCookie, data: Mapping[str, Any], policy: Policy) -> None:
+    """
+    Refuse a *cookie* that browsers would drop in silence.
+
+    Raises:
+        CookieOverflowError: It names the largest keys of *data*.
+    """
+    size = len(str(cookie))
+    if size <= MAX_COOKIE_BYTES:
+        return
+    policy.emit("overflow", f"{size} bytes", "")
+    sizes = sorted(((len(repr(value)), key) for key, value in data.items()), reverse=True)
+    largest = ", ".join(f"{key!r} (about {size} bytes)" for size, key in sizes[:3])
+    msg = (
+        f"the session's cookie would have {size} bytes, and browsers keep {MAX_COOKIE_BYTES}. "
+        f"The largest of its keys: {largest}. Store less, or keep sessions in a table (store='table')."
+    )
+    raise CookieOverflowError(msg)
