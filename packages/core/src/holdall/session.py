@@ -149,6 +149,7 @@ class Session(AsDict):
         "_marked",
         "_policy",
         "_reach",
+        "beside",
         "facts",
         "fetched",
         "https",
