@@ -13,6 +13,11 @@ The errors a caller can tell apart.
 A visitor's bad cookie is not among them: it gives an empty session.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdall.cookies import SetCookie
+
 __all__ = [
     "ConfigurationError",
     "ContentionError",
@@ -26,7 +31,14 @@ __all__ = [
 
 
 class SessionError(Exception):
-    """What every error of ours is."""
+    """
+    What every error of ours is.
+
+    Attributes:
+        unsent: The cookies of a request's other sessions, which were saved: whatever answers this error sends them.
+    """
+
+    unsent: "tuple[SetCookie, ...]" = ()
 
 
 class ConfigurationError(SessionError, ValueError):

@@ -129,14 +129,15 @@ class Sessions:
         """Whether an async adapter has to wait for a session to be read."""
         return self._opened("async").waits_to_read
 
-    def prepare(self, form: Form) -> None:
+    def prepare(self, form: Form) -> Store | AsyncStore:
         """
-        Open the store in the *form* that an adapter needs, at set-up rather than at the first request.
+        Open the store in the *form* that an adapter needs, at set-up rather than at the first request, and return it.
 
         Raises:
             ConfigurationError: The store is awaited and the adapter can't.
         """
-        self._opened(form)
+        store: Store | AsyncStore = self._opened(form).store
+        return store
 
     # A table that was opened here is to be closed here.
 

@@ -5,7 +5,7 @@ An application may change its settings while it runs, as its tests do: they are 
 they describe is made anew when they differ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from holdall import ConfigurationError, Sessions
 from holdall.formats import FlaskFormat
 from holdall.lifetimes import absolute_timeout
+from holdall.several import Kept, side_by_side
 from holdall.takeover import taking_over
 
 __all__ = ["Configuration"]
@@ -60,17 +61,21 @@ class Configuration:
     Args:
         options: Of ``Sessions``, in the place of what Flask's settings say.
         taken_over: The interface whose cookies are read too.
+        beside: Further sessions, which are made elsewhere.
     """
 
-    def __init__(self, options: Mapping[str, Any], taken_over: SessionInterface | None) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], taken_over: SessionInterface | None, beside: Iterable[Sessions]
+    ) -> None:
         self._options = {"store": "cookie", **options}
         if isinstance(taken_over, SecureCookieSessionInterface) or taken_over is None:
             self._taken_over = taken_over
         else:
             self._taken_over = SecureCookieSessionInterface()
-        self._made: tuple[_Settings, Sessions] | None = None
+        self._beside = beside
+        self._made: tuple[_Settings, Kept] | None = None
 
-    def sessions(self, app: Flask) -> Sessions | None:
+    def sessions(self, app: Flask) -> Kept | None:
         """
         Return the sessions of *app*; ``None`` where there is no secret for them.
 
@@ -82,7 +87,9 @@ class Configuration:
         if made is None or made[0] != settings:
             if not settings.secret and self._options["store"] == "cookie" and "secret_key_base" not in self._options:
                 return None
-            made = self._made = settings, self._make(settings)
+            kept = side_by_side(self._make(settings), self._beside)
+            kept.prepare("sync")
+            made = self._made = settings, kept
         return made[1]
 
     def _make(self, settings: _Settings) -> Sessions:

@@ -25,6 +25,7 @@ from holdall import (
     StoreError,
 )
 from holdall.session import Phase
+from holdall.several import Kept, side_by_side
 from holdall_flask.configuration import Configuration
 from holdall_flask.session import FlaskSession
 
@@ -44,22 +45,34 @@ class Holdall:
             ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and ``PERMANENT_SESSION_LIFETIME``,
             as they stand at each request.
         take_over: Read the cookies of Flask's own sessions too, so that whoever is logged in by one stays so.
+        beside: Further sessions that the application keeps, each with a cookie and a store of its own;
+            ``fetch_session(cart)`` returns that of *cart*.
         options: Of ``Sessions``, in the place of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
 
     Raises:
-        ConfigurationError: There are both *sessions* and options, or Flask can't wait for the sessions' store.
+        ConfigurationError: There are both *sessions* and options, Flask can't wait for the sessions' store, or those
+            *beside* are not independent of them.
     """
 
     def __init__(
-        self, app: Flask | None = None, sessions: Sessions | None = None, *, take_over: bool = False, **options: Any
+        self,
+        app: Flask | None = None,
+        sessions: Sessions | None = None,
+        *,
+        take_over: bool = False,
+        beside: Iterable[Sessions] = (),
+        **options: Any,
     ) -> None:
+        kept: Kept | None = None
         if sessions is not None:
             if take_over or options:
                 given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
                 msg = f"Holdall(app, sessions) has its Sessions: give {given} to that, or leave it out."
                 raise ConfigurationError(msg)
-            sessions.prepare("sync")
-        self._sessions = sessions
+            kept = side_by_side(sessions, beside)
+            kept.prepare("sync")
+        self._kept = kept
+        self._beside = beside
         self._take_over = take_over
         self._options = options
         if app is not None:
@@ -67,10 +80,10 @@ class Holdall:
 
     def init_app(self, app: Flask) -> None:
         """Let *app* keep its sessions here."""
-        sessions = self._sessions
+        kept = self._kept
         taken_over = app.session_interface if self._take_over else None
-        by_settings = Configuration(self._options, taken_over)
-        interface = _Interface(by_settings.sessions if sessions is None else lambda app: sessions)
+        by_settings = Configuration(self._options, taken_over, self._beside)
+        interface = _Interface(by_settings.sessions if kept is None else lambda app: kept)
         app.session_interface = interface
         app.teardown_request(interface.end)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
@@ -78,7 +91,7 @@ class Holdall:
 
 
 class _Interface(SessionInterface):
-    def __init__(self, sessions_of: Callable[[Flask], Sessions | None]) -> None:
+    def __init__(self, sessions_of: Callable[[Flask], Kept | None]) -> None:
         self._sessions_of = sessions_of
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
@@ -107,7 +120,8 @@ class _Interface(SessionInterface):
             headers = sessions.commit(opened, status=response.status_code, streams=streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
-            _add(ResponseHeaders(vary=True), response)
+            # TypeError is not ours.
+            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response)
             return
         _add(headers, response)
         finish = partial(sessions.finish, opened)
@@ -115,7 +129,7 @@ class _Interface(SessionInterface):
         response.call_on_close(finish)
         if response.direct_passthrough:
             # The server takes such a body, a file, as it is, and nobody hears of its end.
-            opened.phase = Phase.CLOSED
+            opened.close()
         elif streams:
             # Before the last byte goes, so that who has read the answer finds in the session what it said.
             body = cast("Iterable[bytes]", response.response)

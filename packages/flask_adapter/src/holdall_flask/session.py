@@ -6,8 +6,9 @@ from typing import Any
 
 from flask.sessions import SessionMixin
 
-from holdall import Session, Sessions
+from holdall import Session
 from holdall.lifetimes import permanent_max_age
+from holdall.several import Kept
 
 __all__ = ["FlaskSession"]
 
@@ -20,8 +21,8 @@ class FlaskSession(Session, SessionMixin):
     as the session lives unused, and until it is closed otherwise.
     """
 
-    #: Where it is kept.
-    sessions: Sessions
+    #: Where it is kept, with what stands beside it.
+    sessions: Kept
     # The request failed to store it, and what is sent now is the answer to that.
     failed = False
     # It was changed before the response's headers went, with which that was saved.

@@ -10,6 +10,8 @@ import flask
 from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
+from holdall import Sessions
+from holdall.several import find_session
 from holdall_flask.session import FlaskSession
 
 __all__ = [
@@ -22,12 +24,16 @@ __all__ = [
 ]
 
 
-def fetch_session() -> FlaskSession:
+def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     """
     Return the session of the current request, which is read when it is first looked into.
 
+    Args:
+        sessions: Those that ``Holdall`` was given *beside* its own, to have the session that they keep.
+
     Raises:
         RuntimeError: The application has no ``Holdall``, or no secret to keep sessions with.
+        ConfigurationError: ``Holdall`` was not given these *sessions*.
     """
     # The session itself, and not the proxy that only lasts as long as the request.
     session = cast("LocalProxy[SessionMixin]", flask.session)._get_current_object()
@@ -37,7 +43,7 @@ def fetch_session() -> FlaskSession:
             "or Holdall(app) and a SECRET_KEY in the application's config."
         )
         raise RuntimeError(msg)  # noqa: TRY004  # as Flask says it of its own sessions
-    return session
+    return cast("FlaskSession", find_session(session, sessions))
 
 
 def get_session(key: str | None = None, default: Any = None) -> Any:
