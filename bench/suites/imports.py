@@ -1,46 +1,57 @@
-"""Imports: what they add to the start of a program."""
+"""Imports: what they add to the start of a program, whose modules were compiled when they were installed."""
 
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from tempfile import TemporaryDirectory
 
 from bench.measuring import Effort, compare, figure, overhead
 from bench.reporting import Cell, Table
 
 __all__ = ["tables"]
 
-#: What is imported, beyond what is there already; and at most so many milliseconds.
-_IMPORTS = {
-    "holdall": ("holdall", "sys", 40),
-    "holdall.fast": ("holdall.fast", "sys, holdall", None),
-    "holdall_flask": ("holdall_flask", "flask, holdall", 15),
-    "holdall_fastapi": ("holdall_fastapi", "fastapi, holdall", 15),
-    "holdall_django": ("holdall_django", "django.contrib.sessions.middleware, holdall", 15),
+_COOKIE = "holdall.Sessions('cookie', key='_shop', secret_key_base=bytes(range(64))).prepare('sync')"
+_MEMORY = "holdall.Sessions('table', key='sid', table='memory://session').prepare('sync')"
+
+#: A statement, what is imported before it, and at most so many milliseconds.
+_STARTS = {
+    "import holdall": ("import holdall", "", 40),
+    "Sessions in a cookie": (_COOKIE, "holdall", None),
+    "Sessions in memory": (_MEMORY, "holdall", None),
+    "import holdall.fast": ("import holdall.fast", "holdall", None),
+    "import holdall_flask": ("import holdall_flask", "flask, holdall", 15),
+    "import holdall_fastapi": ("import holdall_fastapi", "fastapi, holdall", 15),
+    "import holdall_django": ("import holdall_django", "django.contrib.sessions.middleware, holdall", 15),
 }
 
 
 def tables(effort: Effort) -> Iterator[Table]:
     """Start Python with and without each of them."""
-    statements = {}
-    for name, (added, there, _) in _IMPORTS.items():
-        statements[name, "with"] = f"import {there}, {added}"
-        statements[name, "without"] = f"import {there}"
-    taken = compare({key: partial(_started, statement) for key, statement in statements.items()}, effort)
+    programs = {}
+    for name, (statement, there, _) in _STARTS.items():
+        programs[name, "without"] = f"import {there}" if there else "pass"
+        programs[name, "with"] = f"{programs[name, 'without']}; {statement}"
+    with TemporaryDirectory() as compiled:
+        bursts = {key: partial(_started, program, compiled) for key, program in programs.items()}
+        for first in bursts.values():
+            first()
+        taken = compare(bursts, effort)
     cells: dict[str, dict[str, Cell]] = {}
-    for name, (_, there, target) in _IMPORTS.items():
+    for name, (_, there, target) in _STARTS.items():
         added = overhead(taken[name, "with"], taken[name, "without"])
-        beside = there.removeprefix("sys, ").replace("sys", "Python alone")
-        cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": beside}
+        cells[name] = {"adds": figure(added, scale=1e3, at_most=target), "to": there or "Python alone"}
     yield Table(
-        "What an import adds to the start", {"adds": "ms", "to": ""}, cells, "The processor's time of a whole process."
+        "What it adds to the start", {"adds": "ms", "to": ""}, cells, "The processor's time of a whole process."
     )
 
 
-def _started(statement: str) -> float:
-    """Return the seconds of the processor that a Python takes which does no more than this."""
+def _started(program: str, compiled: str) -> float:
+    """Return the seconds of the processor that a Python takes for *program*, its modules *compiled* there."""
+    there = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, env=there | {"PYTHONPYCACHEPREFIX": compiled})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
