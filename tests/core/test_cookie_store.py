@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, CookieStore, Event, Sessions
-from holdall.formats import Format, NativeFormat, Record
+from holdall.formats import FlaskFormat, Format, NativeFormat, Record
 from holdall.stores import Missing
 from holdall.testing import FakeClock
 
@@ -67,6 +67,17 @@ def test_cve_2025_47278_a_new_session_is_sealed_with_the_newest_key(
         session["cart"] = 1
 
     assert NEW.open(visitor.browser["_shop"], key="_shop") is not None
+
+
+def test_a_session_of_another_library_whose_owner_is_no_text_is_none(clock: FakeClock) -> None:
+    events: list[Event] = []
+    theirs = FlaskFormat(FORMER, clock=clock)
+    cookie = theirs.seal(record_of({"user": "ada\ud800"}), key="_shop")
+    store = CookieStore(NEW, also_read=[theirs])
+    sessions = Sessions(store, key="_shop", principal_key="user", clock=clock, on_event=events.append)
+
+    assert sessions.resume(cookie) == {}
+    assert events == [Event("rejected", "_shop", "session['user'] is no valid text")]
 
 
 def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(

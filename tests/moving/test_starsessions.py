@@ -95,7 +95,7 @@ def test_where_it_does_not_say_when_it_began_that_is_not_known(server: RedisServ
         (b"\x80\x04}\x94.", "pickle"),
         (b"rubbish", "unreadable"),
         (b"[]", "unreadable"),
-        (b'{"a": NaN}', "session['a'] cannot be stored: Out of range float values are not JSON compliant"),
+        (b'{"a": NaN}', "session['a'] cannot be stored"),
     ],
 )
 def test_what_cannot_be_carried_is_refused(server: RedisServer, value: bytes, reason: str) -> None:
@@ -105,7 +105,7 @@ def test_what_cannot_be_carried_is_refused(server: RedisServer, value: bytes, re
     sessions = Sessions(store, key="session", on_event=events.append)
 
     assert sessions.resume(SID).is_new
-    assert [(event.name, event.reason.partition(": nan")[0]) for event in events] == [("rejected", reason)]
+    assert events == [Event("rejected", "session", reason)]
 
 
 @pytest.mark.parametrize("cookie", ["", "0" * 31, "0" * 33, "G" * 32, "é" * 32])

@@ -161,11 +161,12 @@ class MovingSteps(TableSteps):
         kinds = {type(key).__qualname__ for key in entry.data if not isinstance(key, str)}
         if kinds:
             return Refused(f"one of its keys is of type {min(kinds)}, and keys must be strings")
-        try:
-            self.serializer.dumps(entry.data)
-        except TypeError as exc:
-            # It names the key and the type, and no data.
-            return Refused(str(exc))
+        for key, value in entry.data.items():
+            try:
+                self.check(key, value)
+            except TypeError:
+                # What it says names the place within the value too, and keys there may be data: somebody's address.
+                return Refused(f"session[{key!r}] cannot be stored")
         return entry
 
 
