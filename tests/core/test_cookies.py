@@ -237,6 +237,28 @@ def test_secure_auto_follows_the_scheme(secure: Any, https: bool, is_secure: boo
     assert ("; secure" in str(cookie)) is is_secure
 
 
+@pytest.mark.parametrize("options", [{"key": "__Host-doubted"}, {"key": "doubted", "secure": True}])
+def test_of_a_secure_cookie_that_goes_by_http_the_log_tells_once(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    attributes = CookieAttributes(**options)
+
+    for https in (True, False, False):
+        SetCookie("value", attributes, https=https, now=NOON)
+
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"the cookie {attributes.key} is Secure" in record.getMessage()
+    assert "X-Forwarded-Proto" in record.getMessage()
+
+
+def test_a_cookie_that_is_secure_as_the_request_is_raises_no_doubt(caplog: pytest.LogCaptureFixture) -> None:
+    for https in (True, False):
+        SetCookie("value", CookieAttributes("undoubted"), https=https, now=NOON)
+
+    assert caplog.records == []
+
+
 def test_a_deletion_carries_the_same_attributes_and_no_max_age_of_its_own() -> None:
     attributes = CookieAttributes("__Secure-sid", domain="example.org", path="/a", max_age=3600, extra="Priority=High")
 

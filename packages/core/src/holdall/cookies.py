@@ -5,6 +5,7 @@ The options of a cookie are checked once, when they are given; a Set-Cookie line
 around what differs from response to response.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -148,6 +149,9 @@ _PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "__Http-")
 OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
 
 
+_logger = logging.getLogger("holdall")
+
+
 # Many cookies are set in one second, and most of them live for as long.
 _http_date = lru_cache(maxsize=64)(partial(format_datetime, usegmt=True))
 
@@ -180,6 +184,8 @@ class SetCookie:
             expiry = f"; expires={_http_date(self.expires.replace(microsecond=0))}; Max-Age={self.max_age}"
         # Made once: it is measured before it is sent.
         self._line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
+        if attributes.secure is True and not https:
+            _doubt_that_it_is_kept(attributes.key)
 
     @property
     def secure(self) -> bool:
@@ -191,6 +197,18 @@ class SetCookie:
 
     def __repr__(self) -> str:
         return f"<SetCookie {self.attributes.key}>"
+
+
+@lru_cache(maxsize=64)
+def _doubt_that_it_is_kept(key: str) -> None:
+    """Tell the log, once in a process, what makes a login seem to do nothing."""
+    _logger.warning(
+        "the cookie %s is Secure, and its request came by http as far as the framework can tell: by http a browser "
+        "drops such a cookie without a word. If a proxy ends TLS in front of the application, let the framework "
+        "believe its X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in "
+        "Django. To develop without HTTPS, give the cookie a name without a prefix and leave secure out.",
+        key,
+    )
 
 
 @discreet
