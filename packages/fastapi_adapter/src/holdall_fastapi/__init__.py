@@ -10,6 +10,7 @@ from holdall_fastapi.middleware import SessionMiddleware
 from holdall_fastapi.typed import FromSession, TypedSession
 from holdall_fastapi.verbs import (
     SessionDep,
+    SessionOf,
     clear_session,
     configure_session,
     delete_session,
@@ -22,6 +23,7 @@ __all__ = [
     "FromSession",
     "SessionDep",
     "SessionMiddleware",
+    "SessionOf",
     "TypedSession",
     "clear_session",
     "configure_session",

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+from holdall.several import Kept, side_by_side
 from holdall.steps import unbroken
 from holdall_fastapi.configuration import Arguments, sessions_by_arguments
 from holdall_fastapi.watching import Watching
@@ -55,12 +56,15 @@ class SessionMiddleware:
         fetch: ``"auto"`` reads a session before the handler runs, if its store has to be waited for and its cookie is
             there, and else when it is touched. ``"explicit"`` reads nothing before ``await fetch_session(request)``.
         take_over: Read the cookies of Starlette's own middleware too, so that whoever is logged in by one stays so.
+        beside: Further sessions that the application keeps, each with a cookie and a store of its own;
+            ``await fetch_session(request, cart)`` reads and returns that of *cart*.
         close_when_ended: Look so often whether the session of a WebSocket or of a streamed body has ended, by a logout,
-            by ``revoke``, or by its time, and close that connection then. At most 30 (seconds); it takes a table.
+            by ``revoke``, or by its time, and close that connection then. At most 30 (seconds); it takes a table. What
+            is *beside* the session is not looked at.
         close_code: What such a WebSocket is closed with.
 
     Raises:
-        ConfigurationError: An option can't be used.
+        ConfigurationError: An option can't be used, or the sessions *beside* are not independent.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class SessionMiddleware:
         *,
         fetch: Literal["auto", "explicit"] = "auto",
         take_over: bool = False,
+        beside: Iterable[Sessions] = (),
         close_when_ended: timedelta | int | None = None,
         close_code: int = 4401,
         **options: Unpack[Arguments],
@@ -83,7 +88,8 @@ class SessionMiddleware:
             given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
             msg = f"SessionMiddleware(app, sessions=…) has its Sessions: give {given} to that, or leave it out."
             raise ConfigurationError(msg)
-        sessions.prepare("async")
+        self._kept = side_by_side(sessions, beside)
+        self._kept.prepare("async")
         if close_when_ended is not None:
             app = Watching(app, sessions, every=close_when_ended, code=close_code)
         self.app = app
@@ -106,7 +112,7 @@ class SessionMiddleware:
             scope = dict(scope)
         scope["session"] = session
         scope[SESSIONS] = self.sessions
-        exchange = _Exchange(self.sessions, session, send)
+        exchange = _Exchange(self._kept, session, send)
         try:
             await self.app(scope, receive, exchange.send)
         except Exception as exc:
@@ -127,7 +133,7 @@ class SessionMiddleware:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
         # Not of the scope, which holds the session: each request would leave a knot for the garbage collector.
         facts = partial(_facts, scope["headers"], scope.get("client"))
-        return self.sessions.unfetched(cookies, https=scope.get("scheme") in ("https", "wss"), facts=facts)
+        return self._kept.unfetched(cookies, https=scope.get("scheme") in ("https", "wss"), facts=facts)
 
 
 def _facts(
@@ -152,7 +158,7 @@ class _Exchange:
     _left = False
     _commit_error: StoreError | LostWriteError | None = None
 
-    def __init__(self, sessions: Sessions, session: Session, send: Send) -> None:
+    def __init__(self, sessions: Kept, session: Session, send: Send) -> None:
         self._sessions = sessions
         self._session = session
         self._send = send
@@ -186,7 +192,7 @@ class _Exchange:
 
     async def end(self) -> None:
         """Save what was changed since the headers went, background tasks included."""
-        if not self._session.accessed:
+        if not self._is_used:
             return
         if self._started:
             await self._sessions.finish_async(self._session, in_thread=to_thread.run_sync)
@@ -215,12 +221,16 @@ class _Exchange:
         except StoreError:
             _logger.exception("a session could not be ended after its request had been cancelled")
 
+    @property
+    def _is_used(self) -> bool:
+        return self._session.accessed or bool(self._session.beside)
+
     async def _commit(self, start: Message) -> ResponseHeaders:
         commit = self._sessions.commit_async(
             self._session, status=start.get("status", 200), streams=_streams(start), in_thread=to_thread.run_sync
         )
         try:
-            return await (_unbroken(commit) if self._sessions.waits and self._session.accessed else commit)
+            return await (_unbroken(commit) if self._sessions.waits and self._is_used else commit)
         except (StoreError, LostWriteError) as exc:
             self._commit_error = exc
             raise
@@ -281,6 +291,7 @@ async def _refuse(error: StoreError | LostWriteError, scope: Scope, send: Send) 
             return
         prefix = "websocket."
     body = status.phrase.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body)), _VARY]
-    await send({"type": f"{prefix}http.response.start", "status": status.value, "headers": headers})
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    start = {"type": f"{prefix}http.response.start", "status": status.value, "headers": headers}
+    await send(_with_headers(start, ResponseHeaders(error.unsent, vary=True)))
     await send({"type": f"{prefix}http.response.body", "body": body})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from fastapi.params import Depends
 from starlette.requests import HTTPConnection
 
+from holdall import Sessions
 from holdall.typed import MISSING, check_model, typed_session
 from holdall_fastapi.verbs import fetch_session
 
@@ -18,11 +19,16 @@ __all__ = ["FromSession", "TypedSession"]
 M = TypeVar("M")
 
 
-def FromSession(key: str | None = None, *, default: Any = MISSING) -> Any:  # noqa: N802  # as FastAPI spells its own
+def FromSession(  # noqa: N802  # as FastAPI spells its own
+    key: str | None = None, *, default: Any = MISSING, sessions: Sessions | None = None
+) -> Any:
     """
     Mark a handler's parameter as the session's value under *key*, or without a key as the session by its keys.
 
     ``cart: Annotated[Cart, FromSession("cart")]`` gives the handler a ``Cart``; ``holdall.typed`` says how.
+
+    Args:
+        sessions: Those whose session it is a value of, where the application keeps several.
 
     Raises:
         ConfigurationError: When the handler is declared: its type cannot be made of nothing, and has no default.
@@ -38,7 +44,7 @@ def FromSession(key: str | None = None, *, default: Any = MISSING) -> Any:  # no
 
         def __setattr__(self, name: str, value: Any) -> None:
             is_model = name == "dependency" and value is not None
-            object.__setattr__(self, name, _reader(value, key, default) if is_model else value)
+            object.__setattr__(self, name, _reader(value, key, default, sessions) if is_model else value)
 
     return SessionValue()
 
@@ -55,10 +61,12 @@ else:
             return Annotated[model, FromSession()]
 
 
-def _reader(model: Any, key: str | None, default: Any) -> Callable[[HTTPConnection], Awaitable[Any]]:
+def _reader(
+    model: Any, key: str | None, default: Any, sessions: Sessions | None
+) -> Callable[[HTTPConnection], Awaitable[Any]]:
     check_model(model, default=default)
 
     async def read(connection: HTTPConnection) -> Any:
-        return typed_session(await fetch_session(connection), model, key, default=default)
+        return typed_session(await fetch_session(connection, sessions), model, key, default=default)
 
     return read

@@ -4,16 +4,19 @@ Plug's verbs as functions of a request or a WebSocket, for those who prefer them
 Each takes the connection first. They are those of ``Session`` under longer names; only ``fetch_session`` waits.
 """
 
+from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from holdall import ConfigurationError, Session, Sessions
+from holdall.several import find_session
 from holdall_fastapi.middleware import SESSIONS, load
 
 __all__ = [
     "SessionDep",
+    "SessionOf",
     "clear_session",
     "configure_session",
     "delete_session",
@@ -23,24 +26,44 @@ __all__ = [
 ]
 
 
-async def fetch_session(connection: HTTPConnection) -> Session:
+async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> Session:
     """
     Return the connection's session, having read it if that is still to be done.
 
     A second call does nothing more. With ``fetch="explicit"`` this has to come before anything else.
 
+    Args:
+        sessions: Those that ``SessionMiddleware`` was given *beside* its own, to have the session that they keep.
+
     Raises:
-        ConfigurationError: No ``SessionMiddleware`` stands before the handler.
+        ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
         StoreError: The backend failed.
     """
-    session = session_of(connection)
-    sessions: Sessions = connection.scope[SESSIONS]
-    await load(sessions, session)
+    session = find_session(session_of(connection), sessions)
+    await load(sessions or connection.scope[SESSIONS], session)
     return session
 
 
+# As a dependency it takes the connection alone: FastAPI would look for the other in the request.
+fetch_session.__signature__ = Signature(  # type: ignore[attr-defined]
+    [Parameter("connection", Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
+)
+
 #: A handler's parameter of this type is the session, fetched: ``async def page(session: SessionDep)``.
 SessionDep = Annotated[Session, Depends(fetch_session)]
+
+
+def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its own
+    """
+    Mark a handler's parameter as the connection's session of *sessions*, fetched.
+
+    ``basket: Annotated[Session, SessionOf(cart)]`` gives the handler what ``await fetch_session(request, cart)`` does.
+    """
+
+    async def fetch(connection: HTTPConnection) -> Session:
+        return await fetch_session(connection, sessions)
+
+    return Depends(fetch)
 
 
 def get_session(connection: HTTPConnection, key: str | None = None, default: Any = None) -> Any:
