@@ -1,8 +1,8 @@
 """
 Rows in an SQLite file: the embedded table for several processes on one machine.
 
-Write-ahead logging lets readers go on while one process writes. Every verb is one guarded statement, or two in one
-transaction, so that processes need nothing but the file to agree.
+Write-ahead logging lets readers go on while one process writes. What a verb does is done by one guarded statement, or
+by two in one transaction, so that processes need nothing but the file to agree.
 """
 
 import itertools
@@ -53,15 +53,21 @@ CREATE INDEX session_principal ON session (principal) WHERE principal IS NOT NUL
 _READ = "SELECT data, version, expires, created, principal, device, seen FROM session WHERE digest = ? AND expires > ?"
 _INSERT = """
 INSERT INTO session (digest, data, version, expires, created, principal, device, seen, due)
-VALUES (:digest, :data, :version, :expires, :created, :principal, :device, :seen, :due)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (digest) DO UPDATE
-SET data = :data, version = :version, expires = :expires, created = :created, principal = :principal,
-    device = :device, seen = :seen, due = :due
-WHERE session.expires <= :now
+SET data = excluded.data, version = excluded.version, expires = excluded.expires, created = excluded.created,
+    principal = excluded.principal, device = excluded.device, seen = excluded.seen, due = excluded.due
+WHERE session.expires <= ?
 """
+# Two statements of which the first nearly always does: SQLite writes a column's index anew if the column is set at all,
+# be it to what it was, which costs as much again as the row.
 _REPLACE = """
-UPDATE session SET data = :data, version = :version, expires = :expires, seen = :seen, due = :due
-WHERE digest = :digest AND version = :old_version AND version > 0 AND expires > :now
+UPDATE session SET data = ?, version = ?, expires = ?, seen = ?
+WHERE digest = ? AND version = ? AND version > 0 AND expires > ? AND due = ?
+"""
+_REPLACE_AND_MOVE = """
+UPDATE session SET data = ?, version = ?, expires = ?, seen = ?, due = ?
+WHERE digest = ? AND version = ? AND version > 0 AND expires > ?
 """
 _TOUCH = """
 UPDATE session SET expires = max(expires, :expires), due = max(due, :due), seen = max(ifnull(seen, :seen), :seen)
@@ -138,13 +144,27 @@ class SQLiteTable:
     def insert(self, digest: bytes, row: Row) -> bool:
         now = self._now()
         self._sweep_now_and_then(now)
-        return self._execute(_INSERT, _values(digest, row, now)).rowcount == 1
+        values = (
+            digest,
+            row.data,
+            row.version,
+            _seconds(row.expires),
+            _seconds(row.created),
+            row.principal,
+            row.device,
+            _seconds_or_none(row.seen),
+            _due(row.expires),
+        )
+        return self._execute(_INSERT, (*values, now)).rowcount == 1
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         now = self._now()
         self._sweep_now_and_then(now)
-        values = _values(digest, row, now) | {"old_version": version}
-        if self._execute(_REPLACE, values).rowcount == 1:
+        values = (row.data, row.version, _seconds(row.expires), _seconds_or_none(row.seen))
+        which, due = (digest, version, now), _due(row.expires)
+        if self._execute(_REPLACE, (*values, *which, due)).rowcount == 1:
+            return Replacement.REPLACED
+        if self._execute(_REPLACE_AND_MOVE, (*values, due, *which)).rowcount == 1:
             return Replacement.REPLACED
         live = self._execute(_LIVE, {"digest": digest, "now": now}).fetchone()
         return Replacement.GONE if live is None else Replacement.CONFLICT
@@ -335,21 +355,6 @@ def _is_laid_out(connection: sqlite3.Connection, path: Path) -> bool:
     return False
 
 
-def _values(digest: bytes, row: Row, now: int) -> dict[str, object]:
-    return {
-        "digest": digest,
-        "data": row.data,
-        "version": row.version,
-        "expires": _seconds(row.expires),
-        "created": _seconds(row.created),
-        "principal": row.principal,
-        "device": row.device,
-        "seen": None if row.seen is None else _seconds(row.seen),
-        "due": _due(row.expires),
-        "now": now,
-    }
-
-
 def _row(
     data: bytes, version: int, expires: int, created: int, principal: str | None, device: str | None, seen: int | None
 ) -> Row:
@@ -363,6 +368,10 @@ def _seconds(time: datetime) -> int:
 
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _seconds_or_none(time: datetime | None) -> int | None:
+    return None if time is None else _seconds(time)
 
 
 def _due(expires: datetime) -> int:
