@@ -1,0 +1,71 @@
+"""The reference names all that is public."""
+
+import re
+from importlib import import_module
+from itertools import takewhile
+
+import pytest
+
+from docs.blocks import ROOT
+from holdall import Device, Event, Session, Sessions
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+#: What stands there as code.
+NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
+
+#: Modules that users import from, and what each needs.
+MODULES = {
+    "holdall": (),
+    "holdall.etf": (),
+    "holdall.fast": ("msgspec",),
+    "holdall.flashes": (),
+    "holdall.formats": (),
+    "holdall.serializers": (),
+    "holdall.sources": (),
+    "holdall.sources.cookie": (),
+    "holdall.sources.django": (),
+    "holdall.sources.flask_session": ("redis",),
+    "holdall.sources.starsessions": ("redis",),
+    "holdall.stores": (),
+    "holdall.tables": (),
+    "holdall.tables.postgres": ("psycopg_pool",),
+    "holdall.tables.redis": ("redis",),
+    "holdall.tables.sqlite": (),
+    "holdall.testing": (),
+    "holdall.typed": (),
+    "holdall_django": ("django",),
+    "holdall_django.engine": ("django",),
+    "holdall_django.sources": ("django",),
+    "holdall_django.table": ("django",),
+    "holdall_fastapi": ("fastapi",),
+    "holdall_fastapi.testing": ("fastapi",),
+    "holdall_flask": ("flask",),
+    "holdall_flask.testing": ("flask",),
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_that_a_module_offers_is_named(module: str) -> None:
+    for needed in MODULES[module]:
+        pytest.importorskip(needed)
+
+    missing = set(import_module(module).__all__) - NAMED
+
+    assert missing == set()
+
+
+@pytest.mark.parametrize("kind", [Sessions, Session, Device, Event])
+def test_every_public_method_and_attribute_is_named(kind: type) -> None:
+    # Behind its repr a class has what the lifecycle and adapters do with it.
+    ours = list(takewhile(lambda name: kind is not Session or name != "__repr__", vars(kind)))
+
+    missing = {name for name in ours if not name.startswith("_")} - NAMED
+
+    assert missing == set()
+
+
+def test_every_module_that_the_reference_tells_of_is_looked_at() -> None:
+    names = REFERENCE.partition("\n## Names\n")[2]
+
+    assert set(re.findall(r"^\| `(holdall[\w.]*)`", names, re.MULTILINE)) <= MODULES.keys()
