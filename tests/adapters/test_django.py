@@ -20,7 +20,6 @@ from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.management.commands import clearsessions
-from django.core import mail
 from django.core.handlers.asgi import ASGIHandler
 from django.core.management import call_command
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -1258,15 +1257,18 @@ def test_a_store_that_is_awaited_is_refused_under_wsgi(configure: Configure) -> 
         SessionMiddleware(lambda request: HttpResponse())
 
 
-def test_a_weak_secret_is_let_through_in_tests_with_a_warning(configure: Configure, monkeypatch: Any) -> None:
+def test_a_weak_secret_is_let_through_in_tests_with_a_warning(configure: Configure) -> None:
     configure(SECRET_KEY="django-insecure-" + SECRET)
     with pytest.warns(WeakSecretWarning):
         configured_sessions()
 
-    monkeypatch.delattr(mail, "outbox")
+    teardown_test_environment()
     configure(SECRET_KEY="django-insecure-" + SECRET)
-    with pytest.raises(ConfigurationError, match="well-known") as raised:
-        configured_sessions()
+    try:
+        with pytest.raises(ConfigurationError, match="well-known") as raised:
+            configured_sessions()
+    finally:
+        setup_test_environment()
     assert "SECRET_KEY" in raised.value.__notes__[0]
 
 

@@ -14,7 +14,6 @@ from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
 # isort: split
 
 from asgiref.sync import sync_to_async
-from django.core import mail
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
@@ -312,12 +311,7 @@ def test_clearsessions_clears_the_table(sessions: Sessions, table: CountedTable,
     assert len(table) == 0
 
 
-def test_a_test_case_undoes_what_its_visitors_did(
-    sessions: Sessions, table: CountedTable, alias: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A test case makes one and leaves it, and by that it would be known to later tests that Django's runner is at work.
-    monkeypatch.setattr(mail, "outbox", [], raising=False)
-
+def test_a_test_case_undoes_what_its_visitors_did(sessions: Sessions, table: CountedTable, alias: str) -> None:
     class Visits(TestCase):
         databases = frozenset({alias})
 

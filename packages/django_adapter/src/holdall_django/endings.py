@@ -9,14 +9,21 @@ transaction is ended once more when it is answered, which is outside of the view
 from collections.abc import Callable
 from contextvars import ContextVar
 
-__all__ = ["are_in_doubt", "begin", "note", "repeat"]
+__all__ = ["are_noted", "begin", "note", "repeat", "take"]
 
-_noted: ContextVar[list[Callable[[], object]] | None] = ContextVar("holdall_endings", default=None)
+_Endings = list[Callable[[], object]]
+
+_noted: ContextVar[_Endings | None] = ContextVar("holdall_endings", default=None)
 
 
 def begin() -> None:
-    """Note the endings of a request from now on, until they are repeated."""
+    """Note the endings of a request from now on, until they are taken."""
     _noted.set([])
+
+
+def are_noted() -> bool:
+    """Say whether endings are noted now: that a request is being answered."""
+    return _noted.get() is not None
 
 
 def note(end: Callable[[], object]) -> None:
@@ -26,14 +33,14 @@ def note(end: Callable[[], object]) -> None:
         noted.append(end)
 
 
-def are_in_doubt() -> bool:
-    """Say whether there is anything to repeat."""
-    return bool(_noted.get())
-
-
-def repeat() -> None:
-    """End again what was ended in a transaction, and note no more."""
-    noted = _noted.get() or ()
+def take() -> _Endings:
+    """Return what was ended in a transaction, and note no more."""
+    noted = _noted.get() or []
     _noted.set(None)
+    return noted
+
+
+def repeat(noted: _Endings) -> None:
+    """End again what was *noted*."""
     for end in noted:
         end()

@@ -19,10 +19,9 @@ from django.utils.cache import patch_vary_headers
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
 from holdall.devices import Facts
-from holdall.session import Phase
 from holdall.steps import unbroken
 from holdall_django import endings
-from holdall_django.configuration import configuration, configured_sessions
+from holdall_django.configuration import configuration
 from holdall_django.cookies import add_cookies
 from holdall_django.session import DjangoSession, load
 
@@ -49,11 +48,12 @@ class SessionMiddleware(middleware.SessionMiddleware):
             )
             raise ConfigurationError(msg)
         super().__init__(get_response)
-        configured_sessions().prepare("async" if self.async_mode else "sync")
+        configuration().kept.prepare("async" if self.async_mode else "sync")
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return self.__acall__(request)
+        endings.begin()
         self.process_request(request)
         try:
             response = cast("HttpResponseBase", self.get_response(request))
@@ -64,8 +64,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        endings.begin()
-        sessions = configured_sessions()
+        sessions = configuration().kept
         unfetched = sessions.unfetched(
             _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
         )
@@ -75,43 +74,43 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 await load(session)
             except StoreError as exc:
                 return _answer_instead(exc, session)
+        endings.begin()
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         except BaseException:
             # As above, or the visitor has gone.
             await _abandon_async(request.session)
             raise
-        session = request.session
+        session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             return response
         try:
-            await _repeat_endings()
+            await _repeat_endings(noted)
             _count_use(session)
             commit = sessions.commit_async(session, status=response.status_code, streams=_streams(response))
-            headers = await (unbroken(commit) if sessions.waits and session.accessed else commit)
+            headers = await (unbroken(commit) if sessions.waits and (session.accessed or session.beside) else commit)
         except (StoreError, LostWriteError) as exc:
             return _answer_instead(exc, session)
         return _with_headers(response, session, headers)
 
     def process_request(self, request: HttpRequest) -> None:
-        endings.begin()
         request.session = cast(
             "DjangoSession",
-            configured_sessions().fetch(
+            configuration().kept.fetch(
                 _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
             ),
         )
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
-        session = request.session
+        session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             # A test may have put something of its own there.
             return response
         try:
-            endings.repeat()
+            endings.repeat(noted)
             _count_use(session)
             streams = _streams(response)
-            headers = configured_sessions().commit(session, status=response.status_code, streams=streams)
+            headers = configuration().kept.commit(session, status=response.status_code, streams=streams)
         except (StoreError, LostWriteError) as exc:
             return _answer_instead(exc, session)
         return _with_headers(response, session, headers)
@@ -122,7 +121,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
 
 def _cookies(request: HttpRequest) -> str | list[str]:
-    """Return the request's Cookie headers, or what an application has put in the place of its own in them."""
+    """Return the request's Cookie headers, or what an application has put in the place of ours in them."""
     if isinstance(request, ASGIRequest):
         # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
         headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
@@ -131,10 +130,9 @@ def _cookies(request: HttpRequest) -> str | list[str]:
     # They are parsed when somebody asks for them, and who has put one there did.
     parsed = vars(request).get("COOKIES")
     if parsed:
-        key = configured_sessions().key
-        given = parsed.get(key)
-        if given is not None and not any(given in header for header in headers):
-            return f"{key}={given}"
+        given = {key: parsed[key] for key in configuration().keys if key in parsed}
+        if any(not any(value in header for header in headers) for value in given.values()):
+            return "; ".join(f"{key}={value}" for key, value in given.items())
     return headers
 
 
@@ -156,13 +154,16 @@ def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: R
             patch_vary_headers(response, ("Cookie",))
         else:
             response.headers["Vary"] = "Cookie"
-    if headers.cookies or session.unsent:
-        add_cookies(response, (*session.unsent, *headers.cookies))
+    cookies = (*session.unsent, *headers.cookies)
+    for each in session.beside.values():
+        cookies = (*cast("DjangoSession", each).unsent, *cookies)
+    if cookies:
+        add_cookies(response, cookies)
         if not response.has_header("Cache-Control"):
             response.headers["Cache-Control"] = "no-store"
     if not _streams(response):
         # Nothing would save what came after this.
-        session.phase = Phase.CLOSED
+        session.close()
     elif response.is_async:
         response.streaming_content = _finishing_async(cast("AsyncIterable[bytes]", response.streaming_content), session)
     else:
@@ -180,10 +181,10 @@ def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]
     try:
         yield from body
     finally:
-        if configuration().is_awaited:
-            async_to_sync(configured_sessions().finish_async)(session)
+        if configuration().awaited:
+            async_to_sync(configuration().kept.finish_async)(session)
         else:
-            configured_sessions().finish(session)
+            configuration().kept.finish(session)
 
 
 async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -> AsyncIterator[bytes]:
@@ -192,27 +193,29 @@ async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -
         async for chunk in body:
             yield chunk
     finally:
-        await configured_sessions().finish_async(session)
+        await configuration().kept.finish_async(session)
 
 
 def _abandon(session: object) -> None:
+    noted = endings.take()
     if isinstance(session, DjangoSession):
         with _failure_logged():
-            endings.repeat()
-            configured_sessions().abandon(session)
+            endings.repeat(noted)
+            configuration().kept.abandon(session)
 
 
 async def _abandon_async(session: object) -> None:
+    noted = endings.take()
     if isinstance(session, DjangoSession):
         with _failure_logged():
-            await _repeat_endings()
-            await unbroken(configured_sessions().abandon_async(session))
+            await _repeat_endings(noted)
+            await unbroken(configuration().kept.abandon_async(session))
 
 
-async def _repeat_endings() -> None:
+async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
     """End again what a sync view has ended in a transaction."""
-    if endings.are_in_doubt():
-        await sync_to_async(endings.repeat)()
+    if noted:
+        await sync_to_async(endings.repeat)(noted)
 
 
 @contextmanager
@@ -226,7 +229,7 @@ def _failure_logged() -> Iterator[None]:
 
 def _answer_instead(error: StoreError | LostWriteError, session: DjangoSession) -> HttpResponseBase:
     """Answer for a request whose session could not be read or written: with the cookies of what was saved before."""
-    return _with_headers(_answer(error), session, ResponseHeaders(vary=True))
+    return _with_headers(_answer(error), session, ResponseHeaders(error.unsent, vary=True))
 
 
 def _answer(error: Exception) -> HttpResponse:

@@ -1,16 +1,18 @@
 """
-What was saved outside of a request, and the cookies that still stand for it, where tests run.
+What a test does to a session itself, outside of any request, and the cookies that still stand for it.
 
 No response carries the cookie of such a session. If that changes, as it does with each write to a session that is kept
 in its cookie, whoever saved it has to take its ``session_key``. Django's test client does not, though its ``session``
-is there to be saved. In tests the cookie that the client has leads to what was saved last, as if that had been sent.
+is there to be saved. So while Django's test runner is at work, the cookie that a client has leads to what its test has
+made of the session, as if that had been sent. What the application does while it answers a request is not followed:
+where a cookie outlives that in production, it does so in a test.
 """
 
+import sys
 from collections.abc import Sequence
 
-from django.core import mail
-
 from holdall.cookies import SentCookie
+from holdall_django import endings
 
 __all__ = ["are_tests_running", "latest", "latest_of", "note"]
 
@@ -21,15 +23,20 @@ _latest: dict[str, str | None] = {}
 
 
 def are_tests_running() -> bool:
-    """Say whether Django's test runner is at work: it keeps mail in an outbox, and is known by it."""
-    return hasattr(mail, "outbox")
+    """Say whether Django's test runner is at work, or another that sets up its test environment."""
+    # Where no tests run there is no need to import it. It keeps there what it has to put back in the end.
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return hasattr(state, "saved_data")
 
 
 def note(before: str | None, after: str | None) -> None:
     """Note that the session of the cookie *before* is now that of *after*, or that it has ended with ``None``."""
-    if before is None or before == after or not are_tests_running():
+    if before is None or before == after or endings.are_noted() or not are_tests_running():
         return
     _latest[before] = after
+    if after is not None:
+        # A cookie without anything random in it may come again.
+        _latest.pop(after, None)
     if len(_latest) > _MOST:
         del _latest[next(iter(_latest))]
 
