@@ -2,8 +2,8 @@
 What Django's settings say about sessions.
 
 ``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. What it leaves out is taken from
-Django's own settings; ``"take_over": True`` reads the cookies of the engine ``signed_cookies`` too. All is read once,
-and again when a test overrides a setting.
+Django's own settings; ``"take_over": True`` reads the cookies of the engine ``signed_cookies`` too, and ``"beside"``
+names further sessions that the project keeps. All is read once, and again when a test overrides a setting.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,10 @@ from django.conf import global_settings, settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from holdall import ConfigurationError, Sessions
+from holdall import ConfigurationError, Session, Sessions
 from holdall.formats import DjangoFormat
 from holdall.lifetimes import absolute_timeout, permanent_max_age
+from holdall.several import Kept, side_by_side
 from holdall.takeover import taking_over
 from holdall_django.unanswered import are_tests_running
 
@@ -33,22 +34,43 @@ class Configuration:
     The settings, understood.
 
     Attributes:
+        sessions: Those that ``request.session`` is one of.
+        kept: These, and what stands beside them.
         fetches: The middleware reads a session that has to be waited for; ``False`` leaves that to ``afetch_session``.
         uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
     """
 
     sessions: Sessions
+    kept: Kept
     fetches: bool
     uses_always: bool
 
     @cached_property
-    def is_awaited(self) -> bool:
-        """Whether the store can't be used but by awaiting it."""
-        try:
-            self.sessions.prepare("sync")
-        except ConfigurationError:
-            return True
-        return False
+    def all(self) -> tuple[Sessions, ...]:
+        """The sessions, and then those beside them."""
+        return self.sessions, *(() if isinstance(self.kept, Sessions) else self.kept.beside)
+
+    @cached_property
+    def awaited(self) -> frozenset[Sessions]:
+        """Those whose store can't be used but by awaiting it."""
+        return frozenset(each for each in self.all if _is_awaited(each))
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The names of their cookies."""
+        return tuple(each.key for each in self.all)
+
+    def sessions_of(self, session: Session) -> Sessions:
+        """Return those that *session* is one of."""
+        return next((each for each in self.all if each.policy is session.policy), self.sessions)
+
+
+def _is_awaited(sessions: Sessions) -> bool:
+    try:
+        sessions.prepare("sync")
+    except ConfigurationError:
+        return True
+    return False
 
 
 def configured_sessions() -> Sessions:
@@ -75,9 +97,14 @@ def configuration() -> Configuration:
     if fetch not in ("auto", "explicit"):
         msg = f"HOLDALL has fetch={fetch!r}, which is neither 'auto' nor 'explicit'."
         raise ConfigurationError(msg)
+    beside = options.pop("beside", ())
+    if isinstance(beside, str):
+        msg = f"HOLDALL['beside'] is {beside!r}: give a list of Sessions or of their dotted paths."
+        raise ConfigurationError(msg)
     sessions = _given(options) if "sessions" in options else _by_settings(options)
+    kept = side_by_side(sessions, [_found(each, "beside") for each in beside])
     _name_the_cookie(sessions.key)
-    return Configuration(sessions, fetches=fetch == "auto", uses_always=settings.SESSION_SAVE_EVERY_REQUEST)
+    return Configuration(sessions, kept, fetches=fetch == "auto", uses_always=settings.SESSION_SAVE_EVERY_REQUEST)
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:
@@ -93,9 +120,13 @@ def _given(options: dict[str, Any]) -> Sessions:
     if options:
         msg = f"HOLDALL has 'sessions', which is made already: give {', '.join(sorted(options))} to that Sessions."
         raise ConfigurationError(msg)
+    return _found(sessions, "sessions")
+
+
+def _found(sessions: object, option: str) -> Sessions:
     found = import_string(sessions) if isinstance(sessions, str) else sessions
     if not isinstance(found, Sessions):
-        msg = f"HOLDALL['sessions'] is {sessions!r}, which is neither a Sessions nor the dotted path of one."
+        msg = f"HOLDALL[{option!r}] has {sessions!r}, which is neither a Sessions nor the dotted path of one."
         raise ConfigurationError(msg)
     return found
 

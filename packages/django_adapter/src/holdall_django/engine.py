@@ -27,7 +27,7 @@ class SessionStore(DjangoSession):
     def __init__(self, session_key: str | None = None) -> None:
         self._given_key = session_key or None
         super().__init__((session_key,) if session_key else (), policy=configured_sessions().policy)
-        self.use(lambda cookies: find(self._given_key), reach())
+        self.use(lambda cookies: find(self.sessions, self._given_key), reach())
 
     @property
     def session_key(self) -> str | None:
@@ -49,7 +49,7 @@ class SessionStore(DjangoSession):
 
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if not self.is_loaded:
-            fetched = await afind(self._given_key)
+            fetched = await afind(self.sessions, self._given_key)
             self.use(lambda cookies: fetched, reach())
         return self
 

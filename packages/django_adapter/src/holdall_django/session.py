@@ -18,7 +18,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from holdall import ResponseHeaders, Session, SetCookie
+from holdall import ResponseHeaders, Session, Sessions, SetCookie
 from holdall.cookies import SentCookie
 from holdall.session import Fetched, Intent, Phase, Reach
 from holdall.stores import Changes
@@ -48,6 +48,11 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
     _unmodified: Changes | None = None
 
     @property
+    def sessions(self) -> Sessions:
+        """Where it is kept."""
+        return configuration().sessions_of(self)
+
+    @property
     def cookies(self) -> Sequence[SentCookie]:
         """The values that came under the session's key, and then those under former ones."""
         return unanswered.latest_of(super().cookies)
@@ -61,7 +66,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     async def _aget_session(self, no_load: bool = False) -> "DjangoSession":
         await load(self)
-        if not self.is_loaded and self.cookies and configured_sessions().waits_to_read:
+        if not self.is_loaded and self.cookies and self.sessions.waits_to_read:
             # Under WSGI it is read when it is first touched: not here, where nothing may wait.
             await sync_to_async(self.data)()
         return self
@@ -105,7 +110,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         elif len(key) < _SHORTEST_SESSION_KEY or key in self:
             super().delete(key)
         else:
-            sessions = configured_sessions()
+            sessions = self.sessions
             other = sessions.resume(key)
             other.configure(drop=True)
             sessions.commit(other)
@@ -117,7 +122,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
             # Not an engine's, which writes at once and does not wait.
             DjangoSession.delete(self, key)
             return
-        sessions = configured_sessions()
+        sessions = self.sessions
         other = Session((key,), policy=sessions.policy)
         await sessions.load_async(other)
         other.configure(drop=True)
@@ -180,23 +185,23 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as Django's
         """Store it at once, ahead of the response, even if it is empty."""
-        if configuration().is_awaited:
+        if self.sessions in configuration().awaited:
             async_to_sync(self.asave)(must_create)
             return
         self._prepare_to_save(must_create)
         if self.phase is Phase.OPEN:
-            self._go_on(configured_sessions().commit(self))
+            self._go_on(self.sessions.commit(self))
         else:
-            configured_sessions().finish(self)
+            self.sessions.finish(self)
 
     async def asave(self, must_create: bool = False) -> None:
         """Do what ``save`` does."""
         await self._aget_session()
         self._prepare_to_save(must_create)
         if self.phase is Phase.OPEN:
-            self._go_on(await configured_sessions().commit_async(self))
+            self._go_on(await self.sessions.commit_async(self))
         else:
-            await configured_sessions().finish_async(self)
+            await self.sessions.finish_async(self)
 
     def _prepare_to_save(self, must_create: bool) -> None:
         self.check_savable()
@@ -228,7 +233,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     def get_session_cookie_age(self) -> int:
         """Return the seconds that a session lives unused."""
-        idle_timeout = configured_sessions().policy.idle_timeout
+        idle_timeout = self.policy.idle_timeout
         return settings.SESSION_COOKIE_AGE if idle_timeout is None else int(idle_timeout.total_seconds())
 
     def get_expire_at_browser_close(self) -> bool:
@@ -240,34 +245,34 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         return self._ends_with_browser(await self.aget(_EXPIRY))
 
     def _ends_with_browser(self, expiry: object) -> bool:
-        return configured_sessions().policy.attributes.seconds is None if expiry is None else expiry == 0
+        return self.policy.attributes.seconds is None if expiry is None else expiry == 0
 
     # Other sessions.
 
     def load(self) -> dict[str, Any]:
         """Return the data as it is stored."""
-        stored = find(self._stored_key).stored
+        stored = find(self.sessions, self._stored_key).stored
         return stored.data if stored else {}
 
     async def aload(self) -> dict[str, Any]:
         """Do what ``load`` does."""
         await self._aget_session()
-        stored = (await afind(self._stored_key)).stored
+        stored = (await afind(self.sessions, self._stored_key)).stored
         return stored.data if stored else {}
 
     def exists(self, session_key: str | None = None) -> bool:
         """Return whether a session of this ``session_key`` is stored."""
-        return find(session_key).stored is not None
+        return find(self.sessions, session_key).stored is not None
 
     async def aexists(self, session_key: str | None = None) -> bool:
         """Do what ``exists`` does."""
-        return (await afind(session_key)).stored is not None
+        return (await afind(self.sessions, session_key)).stored is not None
 
     @classmethod
     def clear_expired(cls) -> None:
         """Remove expired sessions from a table, in portions. Rows that are awaited go by themselves, with writes."""
-        if not configuration().is_awaited:
-            while configured_sessions().sweep():
+        for sessions in configuration().all:
+            while sessions not in configuration().awaited and sessions.sweep():
                 pass
 
     @classmethod
@@ -281,15 +286,15 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         return import_string(settings.SESSION_SERIALIZER)
 
 
-async def load(session: Session) -> None:
+async def load(session: DjangoSession) -> None:
     """Let *session* be touched from now on."""
-    await configured_sessions().load_async(session, from_thread=_in_event_loop)
+    await session.sessions.load_async(session, from_thread=_in_event_loop)
 
 
 def reach() -> Reach:
     """Return what lets a session outside of requests reach its store."""
     sessions = configured_sessions()
-    if configuration().is_awaited:
+    if sessions in configuration().awaited:
         return sessions.reach_async(asyncio.to_thread, asyncio.sleep, _in_event_loop)
     return sessions.reach()
 
@@ -299,16 +304,16 @@ def _in_event_loop(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     return async_to_sync(call)()
 
 
-def find(session_key: str | None) -> Fetched:
+def find(sessions: Sessions, session_key: str | None) -> Fetched:
     """Return what is stored under a *session_key*."""
-    session = configured_sessions().resume(unanswered.latest(session_key))
+    session = sessions.resume(unanswered.latest(session_key))
     session.data()
     return session.fetched
 
 
-async def afind(session_key: str | None) -> Fetched:
+async def afind(sessions: Sessions, session_key: str | None) -> Fetched:
     """Do what ``find`` does."""
-    sessions, cookie = configured_sessions(), unanswered.latest(session_key)
+    cookie = unanswered.latest(session_key)
     session = Session(() if cookie is None else (cookie,), policy=sessions.policy)
     await sessions.load_async(session)
     session.data()

@@ -4,11 +4,14 @@ Plug's verbs, with the request first.
 Each does what the method of the same name does on ``request.session``.
 """
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
+from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 
-from holdall import ConfigurationError
+from holdall import ConfigurationError, Sessions
+from holdall.several import find_session
 from holdall_django.session import DjangoSession, load
 
 __all__ = [
@@ -22,48 +25,68 @@ __all__ = [
 ]
 
 
-def fetch_session(request: HttpRequest) -> DjangoSession:
+def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
     """
     Return the session of *request*, which is read when it is first looked into.
 
+    Args:
+        sessions: Those that stand *beside* the project's own in ``HOLDALL``, to have the session that they keep.
+            In an async view ask ``afetch_session`` for that.
+
     Raises:
-        ConfigurationError: The middleware is not set up.
+        ConfigurationError: The middleware is not set up, or these *sessions* are not.
     """
-    session: object = getattr(request, "session", None)
-    if not isinstance(session, DjangoSession):
-        msg = "the request has no session of ours: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
-        raise ConfigurationError(msg)
+    session = _session_of(request, sessions)
+    if not session.is_fetched and not _is_in_event_loop():
+        # In the thread of a view that is not async, under ASGI.
+        async_to_sync(load)(session)
     return session
 
 
-async def afetch_session(request: HttpRequest) -> DjangoSession:
-    """Return the session of *request*, read by now if its store has to be waited for."""
-    session = fetch_session(request)
+async def afetch_session(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
+    """Return what ``fetch_session`` does, read by now if its store has to be waited for."""
+    session = _session_of(request, sessions)
     await load(session)
     return session
 
 
+def _session_of(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
+    session: object = getattr(request, "session", None)
+    if not isinstance(session, DjangoSession):
+        msg = "the request has no session of ours: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
+        raise ConfigurationError(msg)
+    return cast("DjangoSession", find_session(session, sessions))
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def get_session(request: HttpRequest, key: str | None = None, default: Any = None) -> Any:
     """Return the value under *key*, or *default* where there is none; without a key, all of it as a ``dict``."""
-    session = fetch_session(request)
+    session = _session_of(request)
     return dict(session) if key is None else session.get(key, default)
 
 
 def put_session(request: HttpRequest, key: str, value: Any) -> None:
     """Set *key*."""
-    fetch_session(request).put(key, value)
+    _session_of(request).put(key, value)
 
 
 def delete_session(request: HttpRequest, key: str) -> None:
     """Remove *key*, whether or not it is there."""
-    fetch_session(request).delete(key)
+    _session_of(request).delete(key)
 
 
 def clear_session(request: HttpRequest) -> None:
     """Remove all keys. The session itself stays, empty; ``configure_session(request, drop=True)`` ends it."""
-    fetch_session(request).clear()
+    _session_of(request).clear()
 
 
 def configure_session(request: HttpRequest, option: str | None = None, value: Any = True, /, **options: Any) -> None:
     """Say what becomes of the session, or how its cookie is set by this response; see ``Session.configure``."""
-    fetch_session(request).configure(option, value, **options)
+    _session_of(request).configure(option, value, **options)
