@@ -7,7 +7,7 @@ import pytest
 
 from holdall import AsyncTableStore, CookieStore, Event, MemoryTable, Sessions, TableStore
 from holdall.cookies import MAX_COOKIE_BYTES
-from holdall.formats import FlaskFormat
+from holdall.formats import FlaskFormat, NativeFormat
 from holdall.sources.cookie import CookieSource
 from holdall.testing import FakeClock, as_async
 
@@ -98,3 +98,16 @@ def test_other_cookies_hold_nothing(cookie: str, clock: FakeClock) -> None:
     store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
 
     assert moved(cookie, Sessions(store, key="sid", clock=clock)) == ({}, None)
+
+
+@pytest.mark.parametrize(("key", "opens"), [("_shop", True), ("sid", False)])
+def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str, opens: bool, clock: FakeClock) -> None:
+    format = NativeFormat(SECRET)
+    cookies = Sessions(CookieStore(format), key="_shop", clock=clock)
+    session = cookies.fetch()
+    session["user"] = 7
+    old = cookies.commit(session).cookie
+    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(format, key=key)], clock=clock)
+    sessions = Sessions(store, key="sid", former_keys=["_shop"], clock=clock)
+
+    assert dict(sessions.fetch(f"_shop={old}")) == ({"user": 7} if opens else {})

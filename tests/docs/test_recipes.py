@@ -28,6 +28,7 @@ MOVES = [
     ("secret.md", "Before", "After, with a new secret"),
     ("secret.md", "Before", "After, with a new salt"),
     ("cookie-name.md", "Before", "After"),
+    ("table.md", "Before", "After"),
 ]
 
 PHOENIX = next(vector for vector in VECTORS if vector["id"] == "pub-encrypted-phoenix")

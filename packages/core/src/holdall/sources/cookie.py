@@ -1,4 +1,4 @@
-"""Sessions in another library's cookies, to be kept in a table from now on."""
+"""Sessions that cookies hold, another library's or our own, to be kept in a table from now on."""
 
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format
@@ -15,7 +15,7 @@ class CookieSource:
     A cookie can't be deleted here. As long as the old one opens, the table remembers that its session has moved.
 
     Args:
-        key: The cookie's name.
+        key: The name that the cookies were made under, which may not be today's: some formats open under no other.
     """
 
     def __init__(self, format: Format, *, key: str) -> None:
