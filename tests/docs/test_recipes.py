@@ -19,14 +19,14 @@ from holdall.testing import Browser, Request
 PAGES = sorted(page.name for page in (ROOT / "docs" / "recipes").glob("*.md"))
 
 MOVES = [
-    ("starlette.md", "Before", "After, in one line"),
-    ("starlette.md", "Before", "After, with a secret of its own"),
+    ("starlette.md", "Before", "After"),
+    ("starlette.md", "Before", "Or, with a secret of their own"),
     ("flask.md", "Before", "After"),
     ("flask-to-fastapi.md", "Before", "After"),
     ("django.md", "Before, with `signed_cookies`", "After, with encrypted cookies"),
     ("django.md", "Before, with `db`", "After, with a table"),
-    ("secret.md", "Before", "After, with a new secret"),
-    ("secret.md", "Before", "After, with a new salt"),
+    ("secret.md", "Before", "After"),
+    ("secret.md", "Before", "Or, with a new salt"),
     ("cookie-name.md", "Before", "After"),
     ("table.md", "Before", "After"),
 ]
