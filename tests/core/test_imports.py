@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import holdall
+from holdall import _loop
 
 
 def modules_after(statement: str) -> set[str]:
@@ -21,6 +24,17 @@ def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
     tools = {"pytest", "_pytest", "hypothesis", "holdall.testing", "markupsafe", "pickle", "importlib.metadata"}
 
     assert (others | tools).isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
+
+
+def test_who_awaits_nothing_does_not_load_asyncio() -> None:
+    assert "asyncio" not in modules_after("import holdall, holdall.formats, holdall.tables")
+
+
+def test_no_loop_of_asyncio_runs_where_nobody_has_loaded_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "asyncio", raising=False)
+
+    assert not _loop.is_running()
+    assert "asyncio" not in sys.modules
 
 
 def test_what_it_lists_is_there_and_sorted() -> None:

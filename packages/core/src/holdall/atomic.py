@@ -5,7 +5,6 @@ Its rules are ``enter`` and ``leave`` of ``holdall.lifecycle``. Here is the ``wi
 and what takes their steps for it.
 """
 
-import asyncio
 import random
 import sys
 import time
@@ -15,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from holdall import _loop
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError, StoreError
 from holdall.lifecycle import enter, leave, release
@@ -149,7 +149,7 @@ class LoopRunner:
     @property
     def is_to_be_awaited(self) -> bool:
         """Whether the caller is in an event loop."""
-        return _is_in_event_loop()
+        return _loop.is_running() or _is_in_trio()
 
     def check_leases(self) -> None:
         _check_leases(self._store())
@@ -195,14 +195,6 @@ def _check_leases(store: Any) -> None:
             "keep sessions in a table, Sessions(store='table', table=…)."
         )
         raise ConfigurationError(msg)
-
-
-def _is_in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _is_in_trio()
-    return True
 
 
 def _is_in_trio() -> bool:

@@ -6,7 +6,6 @@ when a streamed body has gone, ``abandon`` in place of both where no headers of 
 set-up. All but the last have an async twin.
 """
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar, Unpack, cast
 
+from holdall import _loop
 from holdall.atomic import FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
@@ -235,8 +235,8 @@ class Sessions:
         https: bool = False,
         session_type: type[Session] = Session,
         facts: Facts | None = None,
-        in_thread: InThread = asyncio.to_thread,
-        sleep: Sleep = asyncio.sleep,
+        in_thread: InThread = _loop.to_thread,
+        sleep: Sleep = _loop.sleep,
         from_thread: FromThread | None = None,
     ) -> Session:
         """
@@ -266,8 +266,8 @@ class Sessions:
         self,
         session: Session,
         *,
-        in_thread: InThread = asyncio.to_thread,
-        sleep: Sleep = asyncio.sleep,
+        in_thread: InThread = _loop.to_thread,
+        sleep: Sleep = _loop.sleep,
         from_thread: FromThread | None = None,
     ) -> None:
         """Let *session* be touched from now on. A second call does nothing."""
@@ -283,7 +283,7 @@ class Sessions:
         session.use(lambda cookies: fetched, reach)
 
     async def commit_async(
-        self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
+        self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = _loop.to_thread
     ) -> ResponseHeaders:
         """Do what ``commit`` does."""
         if not session.is_used:
@@ -291,13 +291,13 @@ class Sessions:
         steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
         return await self._run_async(steps, in_thread)
 
-    async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
+    async def finish_async(self, session: Session, *, in_thread: InThread = _loop.to_thread) -> None:
         """Do what ``finish`` does."""
         if not session.is_as_stored:
             await self._run_async(finish(session, self.policy, now=self._clock()), in_thread)
 
     async def abandon_async(
-        self, session: Session, *, status: int = 500, in_thread: InThread = asyncio.to_thread
+        self, session: Session, *, status: int = 500, in_thread: InThread = _loop.to_thread
     ) -> None:
         """Do what ``abandon`` does."""
         await self._run_async(abandon(session, self.policy, now=self._clock(), status=status), in_thread)
@@ -365,7 +365,7 @@ class Sessions:
         return self._run(_sweeping(limit)) if has_rows else 0
 
     async def of_async(
-        self, principal: Any, *, current: Session | None = None, in_thread: InThread = asyncio.to_thread
+        self, principal: Any, *, current: Session | None = None, in_thread: InThread = _loop.to_thread
     ) -> list[Device]:
         """Do what ``of`` does."""
         self._check_owned("async")
@@ -378,19 +378,19 @@ class Sessions:
         *,
         except_: Session | None = None,
         handle: str | None = None,
-        in_thread: InThread = asyncio.to_thread,
+        in_thread: InThread = _loop.to_thread,
     ) -> int:
         """Do what ``revoke`` does."""
         self._check_owned("async")
         stored = await self._stored_async(except_, in_thread)
         return await self._run_async(revocation(principal, self.policy, spared=stored, handle=handle), in_thread)
 
-    async def revoke_all_async(self, *, in_thread: InThread = asyncio.to_thread) -> int:
+    async def revoke_all_async(self, *, in_thread: InThread = _loop.to_thread) -> int:
         """Do what ``revoke_all`` does."""
         self._check_kept("async")
         return await self._run_async(revocation_of_all(self.policy, now=self._clock()), in_thread)
 
-    async def sweep_async(self, limit: int = 1000, *, in_thread: InThread = asyncio.to_thread) -> int:
+    async def sweep_async(self, limit: int = 1000, *, in_thread: InThread = _loop.to_thread) -> int:
         """Do what ``sweep`` does."""
         has_rows = hasattr(self._opened("async").store, "sweep")
         return await self._run_async(_sweeping(limit), in_thread) if has_rows else 0
@@ -401,7 +401,7 @@ class Sessions:
         """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
         self._check_kept("async")
 
-    async def follow_async(self, seen: Stored | Trail, *, in_thread: InThread = asyncio.to_thread) -> Trail | None:
+    async def follow_async(self, seen: Stored | Trail, *, in_thread: InThread = _loop.to_thread) -> Trail | None:
         """
         Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
 

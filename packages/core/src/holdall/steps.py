@@ -5,10 +5,11 @@ A generator of steps decides; it yields what it wants done and is sent the answe
 one word, and a test can step several requests through every order of events.
 """
 
-import asyncio
 import inspect
 from collections.abc import Coroutine, Generator
 from typing import Any, NamedTuple, Protocol, TypeVar
+
+from holdall import _loop
 
 __all__ = ["Pause", "Step", "Steps", "is_awaited", "run", "run_async", "unbroken"]
 
@@ -66,10 +67,10 @@ async def unbroken(work: Coroutine[Any, Any, R]) -> R:
     A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
     This holds off asyncio's cancellation; under another library an adapter has to hold off that library's.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _loop.is_running():
         return await work
+    import asyncio
+
     # Only another task outlives a task's own cancel().
     task = asyncio.ensure_future(work)
     try:
