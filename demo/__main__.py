@@ -19,7 +19,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return the exit code."""
     parser = argparse.ArgumentParser("demo", description="One session in Flask, FastAPI and Django.")
-    parser.add_argument("--store", choices=STORES, default="cookie", help="where sessions are kept (%(default)s)")
+    parser.add_argument("--store", choices=STORES, default="sqlite", help="where sessions are kept (%(default)s)")
     parser.add_argument(
         "--url",
         default=os.environ.get("DEMO_URL"),
