@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -72,7 +73,7 @@ class TestDjangoSyncViewsUnderASGI(AdapterConformance):
 
     @pytest.fixture
     def mount(self):
-        return lambda sessions: mount_asgi(sessions, urls="tests.django_project.urls")
+        return partial(mount_asgi, urls="tests.django_project.urls")
 
 
 # A project of one view or a few, and the settings of one test.

@@ -5,6 +5,7 @@ import threading
 import unittest
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ class TestDjangoSyncViewsUnderASGI(AdapterConformance):
 
     @pytest.fixture
     def mount(self):
-        return lambda sessions: mount_asgi(sessions, urls="tests.django_project.urls")
+        return partial(mount_asgi, urls="tests.django_project.urls")
 
 
 # A project of one view.

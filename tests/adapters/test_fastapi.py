@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.client import HTTPConnection as Connection
@@ -36,7 +36,8 @@ from holdall import (
     TableStore,
 )
 from holdall.tables import Listed, Replacement, Row
-from holdall.testing import AdapterConformance, Client, asgi_client, perform_async, stream
+from holdall.testing import AdapterConformance, asgi_client, perform_async, stream
+from holdall.testing.adapters.suite import Mount as MountApplication
 from holdall_fastapi import (
     SessionDep,
     SessionMiddleware,
@@ -56,7 +57,7 @@ class TestFastAPI(AdapterConformance):
     answers_failures = False
 
     @pytest.fixture
-    def mount(self) -> Callable[[Sessions], Client]:
+    def mount(self) -> MountApplication:
         return mount_fastapi
 
 
@@ -64,21 +65,26 @@ class TestStarlette(AdapterConformance):
     answers_failures = False
 
     @pytest.fixture
-    def mount(self) -> Callable[[Sessions], Client]:
-        return lambda sessions: asgi_client(scripted(sessions))
+    def mount(self) -> MountApplication:
+        return lambda sessions, beside=(): asgi_client(scripted(sessions, beside))
 
 
-def scripted(sessions: Sessions) -> Starlette:
+def scripted(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Starlette:
+    named = {each.key: each for each in beside}
+
     async def act(request: Request) -> Response:
         script = await request.json()
-        result, status = await perform_async(request.session, script)
+        result, status = await perform_async(request.session, script, lambda key: fetch_session(request, named[key]))
         return JSONResponse(result, status, script.get("headers"))
 
     async def streamed(request: Request) -> Response:
-        return StreamingResponse(stream(request.session, await request.json()))
+        for each in beside:
+            await fetch_session(request, each)
+        chunks = stream(request.session, await request.json(), lambda key: request.session.beside[named[key]])
+        return StreamingResponse(chunks)
 
     routes = [Route("/stream", streamed, methods=["POST"]), Route("/{path:path}", act, methods=["POST"])]
-    return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, sessions=sessions)])
+    return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, sessions=sessions, beside=beside)])
 
 
 # What is below speaks ASGI itself, in asyncio and in trio.

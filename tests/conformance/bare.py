@@ -1,23 +1,23 @@
 """The thinnest adapters, for WSGI and ASGI without a framework: the suite of adapters is run against them as well."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
 from holdall.devices import Facts
+from holdall.several import side_by_side
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
 Headers = list[tuple[str, str]]
-
-_LOOKED_AT = ResponseHeaders(vary=True)
 
 
 class Adapter:
     """One request as both protocols see it; what an adapter can get wrong is a method each."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        self.sessions = sessions
+    def __init__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> None:
+        self.sessions = side_by_side(sessions, beside)
+        self.named = {each.key: each for each in beside}
 
     def answer(
         self, cookies: list[str], https: bool, path: str, payload: bytes, facts: Facts
@@ -28,19 +28,19 @@ class Adapter:
         try:
             try:
                 if path == "/stream":
-                    status, chunks = 200, stream(session, script)
+                    status, chunks = 200, stream(session, script, lambda key: self.beside(session, key))
                 else:
-                    body, status = perform(session, script)
+                    body, status = perform(session, script, lambda key: self.beside(session, key))
                     chunks = iter([json.dumps(body).encode()])
             except (StoreError, LostWriteError):
                 raise
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])
             told = self.commit(session, status, streams=path == "/stream")
-        except StoreError:
-            return 503, self.vary([], _LOOKED_AT), iter([b"the sessions are out of reach"])
-        except LostWriteError:
-            return 409, self.vary([], _LOOKED_AT), iter([b"try again"])
+        except StoreError as exc:
+            return 503, self.headers([], self.unsent(exc)), iter([b"the sessions are out of reach"])
+        except LostWriteError as exc:
+            return 409, self.headers([], self.unsent(exc)), iter([b"try again"])
         headers = list(script.get("headers", {}).items())
         return status, self.headers(headers, told), self.body(session, chunks)
 
@@ -49,6 +49,12 @@ class Adapter:
 
     def facts(self, facts: Facts) -> Facts | None:
         return facts
+
+    def beside(self, session: Any, key: str) -> Any:
+        return session.beside[self.named[key]]
+
+    def unsent(self, error: StoreError | LostWriteError) -> ResponseHeaders:
+        return ResponseHeaders(error.unsent, vary=True)
 
     def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
         return self.sessions.commit(session, status=status, streams=streams)

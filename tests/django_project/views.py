@@ -1,6 +1,7 @@
 """The views of the conformance suite's application, and a few that use what Django has about sessions."""
 
 import json
+from collections.abc import Iterator
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
@@ -9,37 +10,48 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from holdall import Sessions
 from holdall.testing import perform, perform_async, stream
+from holdall_django import afetch_session, fetch_session
+from holdall_django.configuration import configuration
 
 
 @csrf_exempt
 def act(request: HttpRequest, path: str = "") -> HttpResponse:
     script = json.loads(request.body)
-    result, status = perform(request.session, script)
+    result, status = perform(request.session, script, lambda key: fetch_session(request, _named(key)))
     return JsonResponse(result, status=status, headers=script.get("headers"))
 
 
 @csrf_exempt
 async def act_async(request: HttpRequest, path: str = "") -> HttpResponse:
     script = json.loads(request.body)
-    result, status = await perform_async(request.session, script)
+    result, status = await perform_async(request.session, script, lambda key: afetch_session(request, _named(key)))
     return JsonResponse(result, status=status, headers=script.get("headers"))
 
 
 @csrf_exempt
 def streamed(request: HttpRequest) -> StreamingHttpResponse:
-    return StreamingHttpResponse(stream(request.session, json.loads(request.body)))
+    return StreamingHttpResponse(_chunks(request))
 
 
 @csrf_exempt
 async def streamed_async(request: HttpRequest) -> StreamingHttpResponse:
-    chunks = stream(request.session, json.loads(request.body))
+    chunks = await sync_to_async(_chunks)(request)
 
     async def body():
         while chunk := await sync_to_async(next)(chunks, b""):
             yield chunk
 
     return StreamingHttpResponse(body())
+
+
+def _chunks(request: HttpRequest) -> Iterator[bytes]:
+    return stream(request.session, json.loads(request.body), lambda key: fetch_session(request, _named(key)))
+
+
+def _named(key: str) -> Sessions:
+    return next(each for each in configuration().all if each.key == key)
 
 
 @csrf_exempt

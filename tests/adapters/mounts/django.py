@@ -4,6 +4,7 @@ import tests.django_project  # noqa: F401  # sets Django up
 
 # isort: split
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.handlers.asgi import ASGIHandler
@@ -16,14 +17,16 @@ from holdall.testing import Client, Request, Response, asgi_client, wsgi_client
 __all__ = ["mount", "mount_asgi"]
 
 
-def mount(sessions: Sessions) -> Client:
-    settings = {"HOLDALL": {"sessions": sessions}}
+def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
+    settings = {"HOLDALL": {"sessions": sessions, "beside": beside}}
     with override_settings(**settings):
         return _with_settings(settings, wsgi_client(WSGIHandler()))
 
 
-def mount_asgi(sessions: Sessions, *, urls: str = "tests.django_project.async_urls") -> Client:
-    settings = {"HOLDALL": {"sessions": sessions}, "ROOT_URLCONF": urls}
+def mount_asgi(
+    sessions: Sessions, beside: Sequence[Sessions] = (), *, urls: str = "tests.django_project.async_urls"
+) -> Client:
+    settings = {"HOLDALL": {"sessions": sessions, "beside": beside}, "ROOT_URLCONF": urls}
     with override_settings(**settings):
         return _with_settings(settings, asgi_client(ASGIHandler()))
 

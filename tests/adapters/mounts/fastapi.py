@@ -1,26 +1,32 @@
 """The conformance suite's application in FastAPI."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from anyio import from_thread
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from holdall import Sessions
 from holdall.testing import Client, asgi_client, perform_async, stream
-from holdall_fastapi import SessionDep, SessionMiddleware
+from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 
 
-def mount(sessions: Sessions) -> Client:
+def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=sessions)
+    app.add_middleware(SessionMiddleware, sessions=sessions, beside=beside)
+    named = {each.key: each for each in beside}
 
     @app.post("/stream")
-    async def streamed(script: dict[str, Any], session: SessionDep) -> StreamingResponse:
-        return StreamingResponse(stream(session, script))
+    def streamed(request: Request, script: dict[str, Any], session: SessionDep) -> StreamingResponse:
+        # Here and in the body is no event loop.
+        return StreamingResponse(
+            stream(session, script, lambda key: from_thread.run(fetch_session, request, named[key]))
+        )
 
     @app.post("/{path:path}")
-    async def act(script: dict[str, Any], session: SessionDep) -> JSONResponse:
-        result, status = await perform_async(session, script)
+    async def act(request: Request, script: dict[str, Any], session: SessionDep) -> JSONResponse:
+        result, status = await perform_async(session, script, lambda key: fetch_session(request, named[key]))
         return JSONResponse(result, status, script.get("headers"))
 
     return asgi_client(app)

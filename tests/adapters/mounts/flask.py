@@ -1,5 +1,7 @@
 """The Flask application that the suite of all adapters, and the test across frameworks, drive."""
 
+from collections.abc import Sequence
+
 from flask import Flask, Response, request, session
 
 from holdall import Sessions
@@ -9,19 +11,21 @@ from holdall_flask import Holdall, fetch_session
 __all__ = ["mount"]
 
 
-def mount(sessions: Sessions) -> Client:
+def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
     app = Flask(__name__)
-    Holdall(app, sessions)
+    Holdall(app, sessions, beside=beside)
+    named = {each.key: each for each in beside}
 
     @app.post("/", defaults={"path": ""})
     @app.post("/<path:path>")
     def act(path: str) -> tuple[dict[str, object], int, dict[str, str]]:
         script = request.get_json()
-        result, status = perform(session, script)
+        result, status = perform(session, script, lambda key: fetch_session(named[key]))
         return result, status, script.get("headers", {})
 
     @app.post("/stream")
     def streamed() -> Response:
-        return Response(stream(fetch_session(), request.get_json()))
+        main = fetch_session()
+        return Response(stream(main, request.get_json(), lambda key: main.beside[named[key]]))
 
     return wsgi_client(app)

@@ -22,6 +22,7 @@ class Request:
 
     Attributes:
         path: Where to, with a query after a ``?`` if there is one.
+        root: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``), with which *path* begins.
         headers: Names and values, in order; a name may come more than once.
         https: Whether it came by HTTPS.
     """
@@ -31,6 +32,7 @@ class Request:
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     https: bool = False
+    root: str = ""
 
     @property
     def where(self) -> str:
@@ -109,8 +111,8 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
 def _environ(request: Request) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": request.where,
+        "SCRIPT_NAME": request.root,
+        "PATH_INFO": request.where.removeprefix(request.root),
         "QUERY_STRING": request.query,
         "SERVER_NAME": HOST,
         "SERVER_PORT": "443" if request.https else "80",
@@ -198,7 +200,7 @@ def _scope(request: Request) -> dict[str, Any]:
         "path": request.where,
         "raw_path": request.where.encode("ascii"),
         "query_string": request.query.encode("ascii"),
-        "root_path": "",
+        "root_path": request.root,
         "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers],
         "client": ("127.0.0.1", 50000),
         "server": (HOST, 443 if request.https else 80),

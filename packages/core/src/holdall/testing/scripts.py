@@ -7,6 +7,9 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 * ``headers``: an object of headers that the application itself sets on the response;
 * ``fails``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
 * ``later``: actions for ``stream``, taken when the response has started.
+
+``["beside", "_cart", "put", "n", 1]`` is an action on the session beside it whose key is ``_cart``, and
+``["beside", "_cart"]`` only asks for that.
 """
 
 import json
@@ -17,40 +20,45 @@ from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["ScriptedError", "perform", "perform_async", "stream"]
+__all__ = ["FindBeside", "ScriptedError", "perform", "perform_async", "stream"]
+
+#: Returns the request's session beside the main one, by its key; in an async handler it is awaited.
+FindBeside = Callable[[str], Any]
 
 
 class ScriptedError(Exception):
     """The failure of a handler whose script says so."""
 
 
-def perform(session: Any, script: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+def perform(session: Any, script: Mapping[str, Any], beside: FindBeside | None = None) -> tuple[dict[str, Any], int]:
     """
     Do what *script* says to *session*.
 
     Return the response's body, to be sent as JSON, and its status. The handler sets ``script["headers"]``, if there
     are any, on the response.
     """
-    return _told(script, _act(session, script.get("actions", ())))
+    return _told(script, _act(session, script.get("actions", ()), beside))
 
 
-async def perform_async(session: Any, script: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+async def perform_async(
+    session: Any, script: Mapping[str, Any], beside: FindBeside | None = None
+) -> tuple[dict[str, Any], int]:
     """Do what ``perform`` does, in an async handler."""
-    return _told(script, [await _do_async(session, action) for action in script.get("actions", ())])
+    return _told(script, [await _do_async(session, action, beside) for action in script.get("actions", ())])
 
 
-def stream(session: Any, script: Mapping[str, Any]) -> Iterator[bytes]:
+def stream(session: Any, script: Mapping[str, Any], beside: FindBeside | None = None) -> Iterator[bytes]:
     """
     Do what *script* says to *session* before the response starts, and its ``later`` after the first chunk has gone.
 
     Return the body's chunks: two lines of JSON.
     """
-    body, _ = perform(session, script)
+    body, _ = perform(session, script, beside)
 
     def chunks() -> Iterator[bytes]:
         yield json.dumps(body).encode() + b"\n"
         try:
-            late: dict[str, Any] = {"results": _act(session, script.get("later", ()))}
+            late: dict[str, Any] = {"results": _act(session, script.get("later", ()), beside)}
         except SessionError as exc:
             late = {"error": type(exc).__name__}
         yield json.dumps(late).encode() + b"\n"
@@ -64,24 +72,34 @@ def _told(script: Mapping[str, Any], results: list[Any]) -> tuple[dict[str, Any]
     return {"results": results}, script.get("status", 200)
 
 
-def _act(session: Any, actions: Any) -> list[Any]:
-    results = [_do(session, action) for action in actions]
+def _act(session: Any, actions: Any, beside: FindBeside | None) -> list[Any]:
+    results = [_do(session, action, beside) for action in actions]
     return [None if isawaitable(result) else result for result in results]
 
 
-def _do(session: Any, action: Any) -> Any:
-    verb, *args = action
+def _do(session: Any, action: Any, beside: FindBeside | None) -> Any:
+    if beside is not None and action[0] == "beside":
+        session, action = beside(action[1]), action[2:]
+    return _perform(session, *action) if action else None
+
+
+async def _do_async(session: Any, action: Any, beside: FindBeside | None) -> Any:
+    if beside is not None and action[0] == "beside":
+        session, action = await beside(action[1]), action[2:]
+    return await _perform_async(session, *action) if action else None
+
+
+def _perform(session: Any, verb: str, *args: Any) -> Any:
     return _VERBS[verb](session, *args)
 
 
-async def _do_async(session: Any, action: Any) -> Any:
-    verb, *args = action
+async def _perform_async(session: Any, verb: str, *args: Any) -> Any:
     if verb == "count":
         return await _count_async(session, *args)
     if verb == "save":
         # Django's save() would wait for its database here.
         return await getattr(session, "asave", session.save)()
-    return _do(session, action)
+    return _perform(session, verb, *args)
 
 
 def _count(session: Any, key: str, timeout: float = 10) -> Any:

@@ -8,6 +8,7 @@ from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
 from holdall.testing.adapters.names import FormerNameTests
 from holdall.testing.adapters.requests import RequestTests
+from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
 
 __all__ = ["AdapterConformance"]
@@ -23,6 +24,8 @@ class AdapterConformance(
     AtomicTests,
     FailureTests,
     StreamingTests,
+    SeveralTests,
+    MountedTests,
 ):
     """
     The suite for adapters.
@@ -32,20 +35,22 @@ class AdapterConformance(
         class TestFlask(AdapterConformance):
             @pytest.fixture
             def mount(self):
-                def mount(sessions):
+                def mount(sessions, beside=()):
                     app = Flask(__name__)
-                    Holdall(app, sessions)
+                    Holdall(app, sessions, beside=beside)
+                    named = {each.key: each for each in beside}
 
                     @app.post("/", defaults={"path": ""})
                     @app.post("/<path:path>")
                     def act(path):
                         script = request.get_json()
-                        result, status = perform(session, script)
+                        result, status = perform(session, script, lambda key: fetch_session(named[key]))
                         return result, status, script.get("headers", {})
 
                     @app.post("/stream")
                     def streamed():
-                        return Response(stream(session._get_current_object(), request.get_json()))
+                        main = fetch_session()
+                        return Response(stream(main, request.get_json(), lambda key: main.beside[named[key]]))
 
                     return wsgi_client(app)
 
@@ -54,10 +59,12 @@ class AdapterConformance(
     The application takes a POST of a script at every path, performs it on the request's session, and answers with the
     result as JSON, the status, and the script's headers. An async handler awaits ``perform_async``. At ``/stream`` it
     answers with what ``stream`` gives.
+    Each is given what finds the sessions *beside* the main one.
     It has no handler of errors, and its framework's debug mode is off.
 
     Attributes:
         streams: The framework can send a body piece by piece.
         answers_failures: Its answer to an exception that no handler took passes through the adapter, which can give it
             headers.
+        keeps_several: It can keep other sessions beside the main one; if not, ``mount`` takes no *beside*.
     """

@@ -1,6 +1,6 @@
 """What the tests of an adapter share: stores, and a visitor of the application that a third party mounts."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -20,7 +20,11 @@ __all__ = ["KEY", "AdapterSuite", "Mount", "Visit", "VisitStore", "cookie_store"
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"  # noqa: S105  # of no application
 KEY = "_shop"
 
-Mount = Callable[[Sessions], Client]
+
+class Mount(Protocol):
+    """Makes a client of an application that keeps *sessions*, and others *beside* them."""
+
+    def __call__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client: ...
 
 
 class VisitStore(Protocol):
@@ -45,6 +49,7 @@ class AdapterSuite(Suite):
 
     streams = True
     answers_failures = True
+    keeps_several = True
 
     @pytest.fixture
     def events(self) -> list[Event]:

@@ -1,0 +1,424 @@
+"""Several sessions in one application, and an application under another's path: none has to do with another."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol
+
+import pytest
+
+from holdall.events import Event
+from holdall.formats import NativeFormat
+from holdall.sessions import Sessions
+from holdall.stores import CookieStore, Store, TableStore
+from holdall.tables import MemoryTable
+from holdall.testing.adapters.failures import FailingTable
+from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount, cookie_store
+from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.clients import Client, Request, Response
+from holdall.testing.clock import FakeClock
+
+__all__ = ["MountedTests", "SeveralTests"]
+
+CART = "_cart"
+OTHER_SECRET = "5d3e81f0a7c96b24-91b7e4d05fa8362c"  # noqa: S105  # of no application
+
+#: Where they are kept: the main one, and the one beside it.
+KINDS = ["cookie, cookie", "cookie, table", "table, cookie", "table, table"]
+
+
+class Both(NamedTuple):
+    """
+    Where the two sessions of an application are kept: the main one, and the one beside it.
+
+    Attributes:
+        tables: The tables of those that are in one, by key.
+    """
+
+    main: Store
+    cart: Store
+    tables: dict[str, FailingTable]
+
+
+class VisitBoth(Protocol):
+    """Makes a visitor of an application that keeps two sessions, with options of the main one and of the other."""
+
+    def __call__(self, options: dict[str, Any] | None = None, **cart: Any) -> Visitor: ...
+
+
+class SeveralTests(AdapterSuite, sealed=True):
+    """A main session and one beside it."""
+
+    @pytest.fixture(autouse=True)
+    def _keeps_several(self, request: pytest.FixtureRequest) -> None:
+        if request.function.__name__ in vars(SeveralTests) and not self.keeps_several:
+            pytest.skip("the adapter keeps one session")
+
+    @pytest.fixture
+    def stores(self, request: pytest.FixtureRequest, clock: FakeClock) -> Both:
+        """Say where they are kept, which is a parameter of the test: ``"cookie, table"``, the main one first."""
+        kinds = request.param.split(", ")
+        tables = {
+            key: FailingTable(clock=clock) for key, kind in zip((KEY, CART), kinds, strict=True) if kind == "table"
+        }
+        main, cart = (TableStore(tables[key]) if key in tables else cookie_store() for key in (KEY, CART))
+        return Both(main, cart, tables)
+
+    @pytest.fixture
+    def visit_both(self, mount: Mount, stores: Both, clock: FakeClock, events: list[Event]) -> VisitBoth:
+        def visit_both(options: dict[str, Any] | None = None, **cart: Any) -> Visitor:
+            given: dict[str, Any] = {"principal_key": "user_id", "clock": clock, "on_event": events.append}
+            main = Sessions(stores.main, key=KEY, **{**given, **(options or {})})
+            return Visitor(mount(main, [Sessions(stores.cart, key=CART, **{**given, **cart})]), clock)
+
+        return visit_both
+
+    # What has nothing to do with another.
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_each_has_data_of_its_own(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 2), in_cart("put", "m", 3))
+
+        assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {"n": 2, "m": 3}]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_each_sets_its_own_cookie_alone(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+
+        assert visitor.does(in_cart("put", "n", 1)).cookie.name == CART
+        assert visitor.does(["put", "n", 1], in_cart("get", "n")).cookie.name == KEY
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_caches_are_told_once(self, visit_both: VisitBoth) -> None:
+        answer = visit_both().does(["put", "n", 1], in_cart("put", "n", 2))
+
+        assert sorted(line.name for line in answer.cookies) == [CART, KEY]
+        assert answer.vary.count("cookie") == 1
+        assert answer.cache_control == ["no-store"]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_caches_are_told_of_one_that_was_only_read(self, visit_both: VisitBoth) -> None:
+        answer = visit_both().does(in_cart("get", "n"))
+
+        assert answer.vary == ["cookie"]
+        assert answer.cookies == []
+
+    @pytest.mark.parametrize("stores", ["cookie, cookie", "table, cookie"], indirect=True)
+    def test_one_that_is_asked_for_and_not_looked_into_was_not_used(
+        self, visit_both: VisitBoth, clock: FakeClock
+    ) -> None:
+        visitor = visit_both()
+        visitor.does(in_cart("put", "n", 1))
+        clock.advance(timedelta(days=1))
+
+        assert visitor.does(in_cart()).cookies == []
+        assert visitor.does(in_cart("get", "n")).cookie.name == CART
+
+    @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
+    def test_one_that_is_not_asked_for_is_not_read(self, visit_both: VisitBoth, stores: Both) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+        stores.tables[CART].failing = frozenset({"read"})
+
+        assert visitor.does(["get", "n"]).results == [1]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_one_that_is_asked_for_twice_is_the_same(self, visit_both: VisitBoth) -> None:
+        answer = visit_both().does(in_cart("put", "list", []), in_cart("mutate", "list", 1), in_cart("all"))
+
+        assert answer.results[-1] == {"list": [1]}
+        assert answer.cookie.name == CART
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_a_login_is_in_one_and_renews_no_other(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 2))
+
+        assert visitor.does(["login", 7], in_cart("get", "n")).cookie.name == KEY
+        assert visitor.does(["get", "n"], in_cart("login", 8)).cookie.name == CART
+        asked = visitor.does(["ask", "principal"], in_cart("ask", "principal"), ["get", "n"], in_cart("get", "n"))
+        assert asked.results == [7, 8, 1, 2]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    @pytest.mark.parametrize("end", [["logout"], ["configure", {"drop": True}]], ids=["logout", "drop"])
+    def test_the_end_of_one_is_not_that_of_another(self, visit_both: VisitBoth, end: list[Any]) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 2))
+
+        answer = visitor.does(in_cart(*end), ["get", "n"])
+
+        assert (answer.cookie.name, answer.cookie.value) == (CART, "")
+        assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {}]
+        visitor.does(in_cart("put", "n", 3), end)
+        assert visitor.does(["all"], in_cart("all")).results == [{}, {"n": 3}]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_each_has_its_own_limits(self, visit_both: VisitBoth, clock: FakeClock) -> None:
+        visitor = visit_both(idle_timeout=60)
+        visitor.does(["put", "n", 1], in_cart("put", "n", 2))
+        clock.advance(timedelta(minutes=2))
+
+        assert visitor.does(["get", "n"], in_cart("get", "n")).results == [1, None]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_each_has_its_own_attributes(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both({"max_age": 60}, path="/cart")
+
+        answer = visitor.does(
+            ["put", "n", 1], ["configure", {"same_site": "Strict"}], in_cart("put", "n", 2), path="/cart"
+        )
+
+        attributes = {line.name: line.attributes for line in answer.cookies}
+        told = {key: (each["path"], each["samesite"], each.get("max-age")) for key, each in attributes.items()}
+        assert told == {KEY: ("/", "Strict", "60"), CART: ("/cart", "Lax", None)}
+        assert visitor.does(in_cart("get", "n"), path="/").results == [None]
+        assert visitor.does(in_cart("get", "n"), path="/cart/n").results == [2]
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    def test_the_cookie_of_one_opens_no_other(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+        visitor.does(["login", 7])
+
+        sent = visitor.sends(f"{CART}={visitor.browser[KEY]}", actions=[in_cart("all")])
+
+        assert sent.results == [{}]
+
+    @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
+    def test_each_is_listed_and_ended_by_its_own_principal(self, visit_both: VisitBoth, stores: Both) -> None:
+        visitor = visit_both(devices=True)
+        visitor.does(["login", 7], in_cart("login", 7))
+        cart = Sessions(stores.cart, key=CART, principal_key="user_id")
+
+        (device,) = cart.of(7)
+        assert device.address == "127.0.0.1"
+        assert cart.revoke(7) == 1
+        assert visitor.does(["ask", "principal"], in_cart("ask", "principal")).results == [7, None]
+
+    @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
+    def test_one_in_a_table_saves_and_counts_at_once(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+
+        visitor.does(["put", "n", 2], in_cart("put", "n", 2), in_cart("save"), in_cart("count", "hits"), status=500)
+
+        assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {"n": 2, "hits": 1}]
+
+    # When something fails.
+
+    @pytest.mark.parametrize("stores", KINDS, indirect=True)
+    @pytest.mark.parametrize("failure", [{"status": 500}, {"fails": True}], ids=str)
+    def test_a_failed_request_saves_no_plain_write_of_any(self, visit_both: VisitBoth, failure: dict[str, Any]) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+
+        assert visitor.does(["put", "n", 2], in_cart("put", "n", 2), **failure).cookies == []
+        assert visitor.does(["get", "n"], in_cart("get", "n")).results == [1, 1]
+
+    @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
+    def test_one_that_cannot_be_read_is_503(self, visit_both: VisitBoth, stores: Both) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+        stores.tables[CART].failing = frozenset({"read"})
+
+        assert visitor.does(["put", "n", 2], in_cart("get", "n")).status == 503
+        assert visitor.does(["get", "n"]).results == [1]
+
+    @pytest.mark.parametrize(
+        ("stores", "broken"),
+        [("cookie, table", CART), ("table, cookie", KEY), ("table, table", KEY)],
+        indirect=["stores"],
+        ids=lambda each: each,
+    )
+    def test_when_one_cannot_be_written_no_plain_write_of_the_other_is_saved(
+        self, visit_both: VisitBoth, stores: Both, broken: str
+    ) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+        stores.tables[broken].failing = frozenset({"replace"})
+
+        answer = visitor.does(["put", "n", 2], in_cart("put", "n", 2))
+
+        assert answer.status == 503
+        assert answer.cookies == []
+        assert answer.vary.count("cookie") == 1
+        stores.tables[broken].failing = frozenset()
+        assert visitor.does(["get", "n"], in_cart("get", "n")).results == [1, 1]
+
+    @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
+    @pytest.mark.parametrize("asked", [[], ["put", "n", 3]], ids=["logout", "logout and a message"])
+    def test_when_one_cannot_be_written_the_other_still_ends(
+        self, visit_both: VisitBoth, stores: Both, asked: list[Any]
+    ) -> None:
+        visitor = visit_both()
+        visitor.does(["login", 7], in_cart("put", "n", 1))
+        stores.tables[CART].failing = frozenset({"replace"})
+
+        answer = visitor.does(["logout"], *([asked] if asked else []), in_cart("put", "n", 2))
+
+        assert answer.status == 503
+        assert answer.cookie.name == KEY
+        assert answer.cache_control == ["no-store"]
+        assert visitor.does(["ask", "principal"]).results == [None]
+
+    @pytest.mark.parametrize("stores", ["table, cookie", "table, table"], indirect=True)
+    def test_when_the_main_one_cannot_be_written_one_beside_it_still_ends(
+        self, visit_both: VisitBoth, stores: Both
+    ) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("login", 7))
+        stores.tables[KEY].failing = frozenset({"replace"})
+
+        answer = visitor.does(["put", "n", 2], in_cart("logout"))
+
+        assert answer.status == 503
+        assert (answer.cookie.name, answer.cookie.value) == (CART, "")
+        assert visitor.does(in_cart("ask", "principal")).results == [None]
+
+    @pytest.mark.parametrize("stores", ["table, table"], indirect=True)
+    def test_a_login_that_was_saved_before_another_failed_reaches_the_browser(
+        self, visit_both: VisitBoth, stores: Both
+    ) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+        stores.tables[CART].failing = frozenset({"replace"})
+
+        assert visitor.does(["login", 7], in_cart("put", "n", 2)).status == 503
+        assert visitor.does(["ask", "principal"], ["get", "n"]).results == [7, 1]
+
+    @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
+    def test_a_lost_write_of_one_is_an_error_for_the_other_too(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both(on_lost_write="raise")
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+        late = [f"{key}={visitor.browser[key]}" for key in (KEY, CART)]
+        visitor.does(in_cart("login", 7))
+
+        answer = visitor.sends("; ".join(late), actions=[["put", "n", 2], in_cart("put", "n", 2)])
+
+        assert answer.status == 409
+        assert answer.cookies == []
+
+    @pytest.mark.parametrize("stores", ["cookie, cookie"], indirect=True)
+    def test_a_cookie_too_large_is_an_error_and_no_other_is_set(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+
+        answer = visitor.does(["put", "n", 2], in_cart("put", "big", "x" * 5000))
+
+        assert answer.status == 500
+        assert answer.cookies == []
+        assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {"n": 1}]
+
+    @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
+    def test_an_exception_after_a_logout_ends_the_row_of_that_one(self, visit_both: VisitBoth, stores: Both) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("login", 7))
+        visitor.does(["get", "n"], in_cart("logout"), fails=True)
+
+        assert stores.tables[CART].find("7") == []
+
+    # While a body is sent.
+
+    @pytest.fixture
+    def _streams_several(self) -> None:
+        if not self.streams:
+            pytest.skip("the framework does not stream")
+
+    @pytest.mark.usefixtures("_streams_several")
+    @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
+    @pytest.mark.parametrize("first", [[], [["beside", CART, "get", "n"]]], ids=["not asked for", "read"])
+    def test_a_row_of_either_takes_changes_until_the_body_ends(
+        self, visit_both: VisitBoth, first: list[list[Any]]
+    ) -> None:
+        visitor = visit_both()
+        visitor.does(in_cart("put", "n", 1))
+
+        answer = visitor.does(*first, path="/stream", later=[in_cart("put", "n", 2)])
+
+        assert answer.later == {"results": [None]}
+        assert answer.vary.count("cookie") == 1
+        assert visitor.does(in_cart("get", "n")).results == [2]
+
+    @pytest.mark.usefixtures("_streams_several")
+    @pytest.mark.parametrize("stores", ["cookie, cookie", "table, cookie"], indirect=True)
+    @pytest.mark.parametrize("first", [[], [["beside", CART, "get", "n"]]], ids=["not asked for", "read"])
+    def test_a_cookie_takes_no_change_any_more(self, visit_both: VisitBoth, first: list[list[Any]]) -> None:
+        visitor = visit_both()
+        visitor.does(in_cart("put", "n", 1))
+
+        answer = visitor.does(*first, path="/stream", later=[in_cart("put", "n", 2)])
+
+        assert answer.later == {"error": "ResponseStartedError"}
+
+    @pytest.mark.usefixtures("_streams_several")
+    @pytest.mark.parametrize("stores", ["table, table"], indirect=True)
+    def test_both_are_saved_when_the_body_ends(self, visit_both: VisitBoth) -> None:
+        visitor = visit_both()
+        visitor.does(["put", "n", 1], in_cart("put", "n", 1))
+
+        visitor.does(in_cart("get", "n"), path="/stream", later=[["put", "n", 2], in_cart("put", "n", 3)])
+
+        assert visitor.does(["get", "n"], in_cart("get", "n")).results == [2, 3]
+
+
+class MountedTests(AdapterSuite, sealed=True):
+    """An application under the path of another, each with sessions of its own."""
+
+    @pytest.fixture(params=[f"{kind} {key}" for kind in ("cookie", "table") for key in ("_admin", KEY)])
+    def neighbour(self, request: pytest.FixtureRequest, mount: Mount, clock: FakeClock) -> Visitor:
+        """Visit a shop, and what is under its path ``/admin``: there the cookie has a path, and its name or another."""
+        kind, key = request.param.split()
+        if kind == "cookie":
+            stores: list[Store] = [cookie_store(), CookieStore(NativeFormat(OTHER_SECRET))]
+        else:
+            stores = [TableStore(MemoryTable(clock=clock)) for _ in range(2)]
+        shop, admin = (
+            mount(Sessions(store, key=each, path=path, clock=clock, principal_key="user_id"))
+            for store, each, path in zip(stores, (KEY, key), ("/", "/admin"), strict=True)
+        )
+        return Visitor(_under("/admin", admin, shop), clock)
+
+    def test_an_application_under_anothers_path_has_data_of_its_own(self, neighbour: Visitor) -> None:
+        neighbour.does(["put", "n", 1])
+        neighbour.does(["put", "m", 2], path="/admin/page")
+
+        assert neighbour.does(["all"]).results == [{"n": 1}]
+        assert neighbour.does(["all"], path="/admin/").results == [{"m": 2}]
+
+    def test_its_cookie_goes_where_its_path_says(self, neighbour: Visitor) -> None:
+        answer = neighbour.does(["put", "n", 1], path="/admin/page")
+
+        assert answer.cookie.attributes["path"] == "/admin"
+        assert neighbour.browser.header("/shop") == ""
+
+    def test_who_is_logged_in_there_is_nobody_elsewhere(self, neighbour: Visitor) -> None:
+        neighbour.does(["login", 7])
+        neighbour.does(["login", 8], path="/admin/")
+
+        assert neighbour.does(["ask", "principal"]).results == [7]
+        assert neighbour.does(["ask", "principal"], path="/admin/page").results == [8]
+
+    def test_the_end_of_its_session_is_not_that_of_the_others(self, neighbour: Visitor) -> None:
+        neighbour.does(["put", "n", 1])
+        neighbour.does(["put", "m", 2], path="/admin/")
+
+        neighbour.does(["logout"], path="/admin/page")
+
+        assert [kept.path for kept in neighbour.browser.jar] == ["/"]
+        assert neighbour.does(["all"]).results == [{"n": 1}]
+        assert neighbour.does(["all"], path="/admin/").results == [{}]
+
+
+def in_cart(*action: Any) -> list[Any]:
+    """Return *action* on the session beside the main one."""
+    return ["beside", CART, *action]
+
+
+def _under(path: str, mounted: Client, rest: Client) -> Client:
+    """Return a client of what has *mounted* under *path*, and the *rest* everywhere else."""
+
+    def send(request: Request) -> Response:
+        if f"{request.where}/".startswith(f"{path}/"):
+            return mounted(replace(request, root=path))
+        return rest(request)
+
+    return send
