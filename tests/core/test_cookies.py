@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import FrozenInstanceError
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -217,6 +218,18 @@ def test_it_is_written_as_plug_does() -> None:
         "_shop=value; path=/; domain=example.org; expires=Sun, 01 Mar 2026 13:00:00 GMT; Max-Age=3600"
         "; secure; HttpOnly; SameSite=Strict; partitioned; Priority=High"
     )
+
+
+ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@given(
+    st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=ZONES),  # noqa: DTZ001  # bounds of aware ones
+)
+def test_a_time_is_said_as_http_has_it(now: datetime) -> None:
+    line = str(SetCookie("value", CookieAttributes("_shop"), https=False, now=now, max_age=0))
+
+    assert f"; expires={format_datetime(now.astimezone(UTC), usegmt=True)}; " in line
 
 
 def test_by_default_it_is_kept_until_the_browser_closes() -> None:

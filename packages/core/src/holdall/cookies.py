@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypedDict
 
@@ -152,8 +151,17 @@ OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
 _logger = logging.getLogger("holdall")
 
 
+# Named here, for strftime would say them in the language of the machine.
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
 # Many cookies are set in one second, and most of them live for as long.
-_http_date = lru_cache(maxsize=64)(partial(format_datetime, usegmt=True))
+@lru_cache(maxsize=64)
+def _http_date(time: datetime) -> str:
+    """Return *time* in the words of HTTP (RFC 9110, section 5.6.7)."""
+    utc = time.astimezone(UTC)
+    return f"{_DAYS[utc.weekday()]}, {utc:%d} {_MONTHS[utc.month - 1]} {utc:%Y %H:%M:%S} GMT"
 
 
 class SetCookie:
