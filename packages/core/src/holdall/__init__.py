@@ -5,6 +5,9 @@ Sessions for Python web applications.
 ``holdall_fastapi`` and ``holdall_django`` bring both to a framework.
 """
 
+from typing import TYPE_CHECKING
+
+from holdall._lazily import lazily
 from holdall.cookies import CookieOptions, SetCookie
 from holdall.devices import Device
 from holdall.errors import (
@@ -21,8 +24,22 @@ from holdall.events import Event
 from holdall.lifecycle import ResponseHeaders
 from holdall.session import Session
 from holdall.sessions import Sessions
-from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
-from holdall.tables import AsyncTable, MemoryTable, Table
+from holdall.stores import AsyncStore, Store
+from holdall.tables import AsyncTable, Table
+
+if TYPE_CHECKING:
+    from holdall.stores import AsyncTableStore, CookieStore, TableStore
+    from holdall.tables import MemoryTable
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "AsyncTableStore": "holdall.stores",
+            "CookieStore": "holdall.stores",
+            "MemoryTable": "holdall.tables",
+            "TableStore": "holdall.stores",
+        },
+    )
 
 __all__ = [
     "AsyncStore",

@@ -6,13 +6,18 @@ for another.
 """
 
 import warnings
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from collections.abc import Callable
+from typing import Literal
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["WeakSecretWarning", "as_bytes", "check_secret", "derive_key", "is_fit"]
+__all__ = ["Derivation", "Salt", "WeakSecretWarning", "as_bytes", "check_secret", "derive_key", "is_fit"]
+
+#: What a derived key is for, or what says it when keys are derived.
+Salt = str | bytes | Callable[[], str | bytes]
+
+#: How a salt and a secret make a key, by the names of itsdangerous.
+Derivation = Literal["hmac", "django-concat", "concat", "none"]
 
 # Parts of secrets that stand in tutorials and templates, where an attacker looks first.
 _WELL_KNOWN = (
@@ -94,4 +99,8 @@ def derive_key(secret: bytes, purpose: str, *, length: int = 32) -> bytes:
 
     Derive at start-up and keep the result, never once per request.
     """
+    # Other libraries' keys are derived in other ways.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose.encode()).derive(secret)

@@ -5,24 +5,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
+from holdall import formats, stores
 from holdall.clock import Clock
 from holdall.cookies import OPTION_NAMES, CookieOptions
 from holdall.errors import ConfigurationError
-from holdall.formats import (
-    Derivation,
-    DjangoFormat,
-    DynamoFormat,
-    FlaskFormat,
-    Format,
-    NativeFormat,
-    PlugFormat,
-    Salt,
-    StarletteFormat,
-)
+from holdall.formats import Derivation, Format, Salt
 from holdall.serializers import Serializer
 from holdall.sources.contract import AnySource, in_form
 from holdall.steps import is_awaited
-from holdall.stores import AsyncStore, AsyncTableStore, CookieStore, Store, TableStore
+from holdall.stores import AsyncStore, Store
 from holdall.tables import Form, table_opener
 
 __all__ = ["Options", "TableStoreOptions", "check_known", "store_opener"]
@@ -101,12 +92,12 @@ def store_opener(
     return lambda form: store
 
 
-def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]) -> CookieStore:
+def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]) -> Store:
     name = options.pop("format", "native")
-    make_format = _FORMATS.get(name)
-    if make_format is None:
+    if name not in _FORMATS:
         msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
         raise ConfigurationError(msg)
+    make_format = _FORMATS[name]()
     fallbacks = tuple(options.pop("fallbacks", ()))
     also_read = tuple(options.pop("also_read", ()))
     reading = {name: options.pop(name) for name in ("upgrade", "until") if name in options}
@@ -116,7 +107,7 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
     ours = {"clock": clock, "random": random}
     options |= {name: ours[name] for name in ours.keys() & parameters}
     former = (make_format(fallback, **options) for fallback in fallbacks)
-    return CookieStore(make_format(secret, **options), also_read=(*former, *also_read), clock=clock, **reading)
+    return stores.CookieStore(make_format(secret, **options), also_read=(*former, *also_read), clock=clock, **reading)
 
 
 def _form_of_all(sources: Iterable[AnySource], form: Form) -> Form:
@@ -124,13 +115,18 @@ def _form_of_all(sources: Iterable[AnySource], form: Form) -> Form:
     return form if all(in_form(source, form) for source in sources) else "sync"
 
 
-def _table_store(table: Any, **options: Any) -> TableStore | AsyncTableStore:
-    return AsyncTableStore(table, **options) if is_awaited(table.read) else TableStore(table, **options)
+def _table_store(table: Any, **options: Any) -> Store | AsyncStore:
+    return (stores.AsyncTableStore if is_awaited(table.read) else stores.TableStore)(table, **options)
 
 
-_FORMATS: Mapping[str, Callable[..., Format]] = {
-    format.name: format
-    for format in (NativeFormat, PlugFormat, DynamoFormat, FlaskFormat, DjangoFormat, StarletteFormat)
+# Only the one that is named is loaded.
+_FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
+    "native": lambda: formats.NativeFormat,
+    "plug": lambda: formats.PlugFormat,
+    "dynamo": lambda: formats.DynamoFormat,
+    "flask": lambda: formats.FlaskFormat,
+    "django": lambda: formats.DjangoFormat,
+    "starlette": lambda: formats.StarletteFormat,
 }
 
 

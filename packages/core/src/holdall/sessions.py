@@ -27,7 +27,7 @@ from holdall.policy import Policy
 from holdall.reach import StoreReach
 from holdall.session import Fetched, Reach, Session
 from holdall.steps import Steps, is_awaited, run, run_async
-from holdall.stores import AsyncStore, CookieStore, Store, Stored, Trail
+from holdall.stores import AsyncStore, Store, Stored, Trail
 from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.tables import Form
 
@@ -91,7 +91,8 @@ class Sessions:
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
         self._on_event = on_event
         self._clock = clock
-        self._opened_here = isinstance(store, str)
+        # A cookie store has nothing to close.
+        self._opens_table = store == "table"
         self._open_store = store_opener(store, given, clock, random)
         self._stores: dict[Form, _Opened] = {}
         # Two requests that come first, at once, are to share one pool of connections.
@@ -470,9 +471,7 @@ class Sessions:
         return await run_async(steps, opened.store if opened.is_awaited else ThreadedStore(opened.store, in_thread))
 
     def _to_close(self) -> "list[_Opened]":
-        # A cookie store has nothing to close.
-        opened = [*self._stores.values()] if self._opened_here else []
-        return [each for each in opened if not isinstance(each.store, CookieStore)]
+        return [*self._stores.values()] if self._opens_table else []
 
     def _opened(self, form: Form) -> "_Opened":
         return self._stores.get(form) or self._open(form)

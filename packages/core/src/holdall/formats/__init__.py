@@ -5,13 +5,31 @@ A format does no I/O and knows no rule about sessions. ``NativeFormat`` is ours;
 cookies.
 """
 
+from typing import TYPE_CHECKING
+
+from holdall._lazily import lazily
 from holdall.formats.contract import Format, Record
-from holdall.formats.django import DjangoFormat
-from holdall.formats.dynamo import DynamoFormat
-from holdall.formats.flask import Derivation, FlaskFormat
-from holdall.formats.native import NativeFormat
-from holdall.formats.plug import PlugFormat, Salt
-from holdall.formats.starlette import StarletteFormat
+from holdall.keys import Derivation, Salt
+
+if TYPE_CHECKING:
+    from holdall.formats.django import DjangoFormat
+    from holdall.formats.dynamo import DynamoFormat
+    from holdall.formats.flask import FlaskFormat
+    from holdall.formats.native import NativeFormat
+    from holdall.formats.plug import PlugFormat
+    from holdall.formats.starlette import StarletteFormat
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "DjangoFormat": "holdall.formats.django",
+            "DynamoFormat": "holdall.formats.dynamo",
+            "FlaskFormat": "holdall.formats.flask",
+            "NativeFormat": "holdall.formats.native",
+            "PlugFormat": "holdall.formats.plug",
+            "StarletteFormat": "holdall.formats.starlette",
+        },
+    )
 
 __all__ = [
     "Derivation",

@@ -11,7 +11,7 @@ import hmac
 import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from holdall._base64url import from_text, to_text
 from holdall._inflate import inflate
@@ -19,11 +19,9 @@ from holdall.clock import NEVER, Clock
 from holdall.errors import ConfigurationError
 from holdall.formats._times import with_times, without_times
 from holdall.formats.contract import Record
-from holdall.keys import as_bytes, check_secret
+from holdall.keys import Derivation, as_bytes, check_secret
 
-__all__ = ["BINARY_STAMPS", "Derivation", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
-
-Derivation = Literal["hmac", "django-concat", "concat", "none"]
+__all__ = ["BINARY_STAMPS", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
 
 # These libraries take any secret, but with a short one anybody can log in. 16 bytes were Flask's own advice once.
 _SECRET_BYTES = 16

@@ -18,9 +18,10 @@ from uuid import UUID
 from holdall._markup import markup
 from holdall.clock import Clock, utc_now
 from holdall.formats._json import from_json, to_json
-from holdall.formats._stamped import Derivation, Signer, StampedFormat, from_url_text, to_url_text
+from holdall.formats._stamped import Signer, StampedFormat, from_url_text, to_url_text
+from holdall.keys import Derivation
 
-__all__ = ["Derivation", "FlaskFormat"]
+__all__ = ["FlaskFormat"]
 
 
 class FlaskFormat(StampedFormat):

@@ -27,13 +27,10 @@ from holdall.formats._json import PlainJSON
 from holdall.formats._times import with_times, without_times
 from holdall.formats._xchacha import NONCE_BYTES, TAG_BYTES, decrypt, encrypt
 from holdall.formats.contract import Record
-from holdall.keys import as_bytes, check_secret
+from holdall.keys import Salt, as_bytes, check_secret
 from holdall.serializers import Serializer
 
-__all__ = ["PlugFormat", "Salt"]
-
-Salt = str | bytes | Callable[[], str | bytes]
-
+__all__ = ["PlugFormat"]
 _KEY_DIGESTS = {"sha": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
 _KEY_BYTES = 32
 

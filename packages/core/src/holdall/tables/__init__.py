@@ -10,13 +10,17 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from holdall._lazily import lazily
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
 from holdall.tables.contract import AsyncTable, Listed, Replacement, Row, Table
-from holdall.tables.memory import MemoryTable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from holdall.tables.memory import MemoryTable
+else:
+    __getattr__, __dir__ = lazily(__name__, {"MemoryTable": "holdall.tables.memory"})
 
 __all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", "Table", "table_opener"]
 
@@ -60,6 +64,8 @@ def _others() -> "Mapping[str, EntryPoint]":
 
 
 def _open_memory(url: str, form: Form, clock: Clock, create: bool) -> Table:
+    from holdall.tables.memory import MemoryTable
+
     return MemoryTable.named(url.removeprefix("memory://"), clock=clock)
 
 
