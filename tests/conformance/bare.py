@@ -16,6 +16,7 @@ class Adapter:
     """One request as both protocols see it; what an adapter can get wrong is a method each."""
 
     def __init__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> None:
+        self.main = sessions
         self.sessions = side_by_side(sessions, beside)
         self.named = {each.key: each for each in beside}
 

@@ -4,8 +4,9 @@ Stores, tables and adapters that are wrong in one way each, set before the suite
 Not collected with the rest: ``test_suites.py`` runs this file and sees to it that each of these classes fails.
 """
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,19 +15,29 @@ from typing import Any, ClassVar
 import pytest
 
 from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
-from holdall import AsyncStore, AsyncTable, MemoryTable, ResponseHeaders, Sessions, TableStore
+from holdall import (
+    AsyncStore,
+    AsyncTable,
+    LostWriteError,
+    MemoryTable,
+    ResponseHeaders,
+    Sessions,
+    StoreError,
+    TableStore,
+)
 from holdall.clock import NEVER
 from holdall.devices import Facts
+from holdall.session import Intent
 from holdall.stores import Changes, Draft, Missing, Stored
 from holdall.tables import Listed, Replacement, Row
 from holdall.testing import (
     AdapterConformance,
-    Client,
     FakeClock,
     StoreConformance,
     TableConformance,
     as_async,
 )
+from holdall.testing.adapters.suite import Mount
 from races import broken
 
 # Tables
@@ -444,9 +455,107 @@ class AsksNobody(Adapter):
 class TellsEverything(Adapter):
     """It has the core note what nobody has asked for."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        super().__init__(sessions)
+    def __init__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> None:
+        super().__init__(sessions, beside)
         sessions.policy = replace(sessions.policy, devices=True)
+
+
+class KnowsOneSession(Adapter):
+    def beside(self, session: Any, key: str) -> Any:
+        return session
+
+
+class OpensThemAnew(Adapter):
+    """Each time that one is asked for it is another object."""
+
+    def beside(self, session: Any, key: str) -> Any:
+        session.beside.pop(self.named[key], None)
+        return super().beside(session, key)
+
+
+class UsesAllThatIsAskedFor(Adapter):
+    def beside(self, session: Any, key: str) -> Any:
+        found = super().beside(session, key)
+        found.data()
+        return found
+
+
+class UsesAll(Adapter):
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        for each in self.named.values():
+            session.beside[each].data()
+        return super().commit(session, status, streams=streams)
+
+
+class CommitsOneOnly(Adapter):
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        return self.main.commit(session, status=status, streams=streams)
+
+
+class FinishesOneOnly(Adapter):
+    def body(self, session: Any, chunks: Any) -> Any:
+        yield from chunks
+        self.main.finish(session)
+
+
+class CommitsEachByItself(Adapter):
+    """If one fails it is nothing to the others."""
+
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        told, failure = [], None
+        for sessions, each in [*session.beside.items(), (self.main, session)]:
+            try:
+                told.append(sessions.commit(each, status=status, streams=streams))
+            except StoreError as exc:
+                failure = exc
+        if failure is not None:
+            failure.unsent = tuple(cookie for each in told for cookie in each.cookies)
+            raise failure
+        return ResponseHeaders(tuple(cookie for each in told for cookie in each.cookies), vary=told[-1].vary)
+
+
+class StopsAtTheFirst(Adapter):
+    """If one fails the others are not even ended."""
+
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        used = [(self.main, session), *session.beside.items()]
+        told = [sessions.commit(each, status=status, streams=streams) for sessions, each in used]
+        return ResponseHeaders(
+            tuple(cookie for each in told for cookie in each.cookies), vary=any(each.vary for each in told)
+        )
+
+
+class SendsNoCookieWithAFailure(Adapter):
+    def unsent(self, error: StoreError | LostWriteError) -> ResponseHeaders:
+        return ResponseHeaders(vary=True)
+
+
+class RenewsAll(Adapter):
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        if session.intent is Intent.RENEW or any(each.intent is Intent.RENEW for each in session.beside.values()):
+            for each in (session, *session.beside.values()):
+                each.configure(renew=True)
+        return super().commit(session, status, streams=streams)
+
+
+class EndsAll(Adapter):
+    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+        if any(each.intent in (Intent.DROP, Intent.LOGOUT) for each in (session, *session.beside.values())):
+            for each in (session, *session.beside.values()):
+                each.configure(drop=True)
+        return super().commit(session, status, streams=streams)
+
+
+class TellsTheFactsOfOneOnly(Adapter):
+    def beside(self, session: Any, key: str) -> Any:
+        found = super().beside(session, key)
+        found.facts = None
+        return found
+
+
+class SetsAllCookiesForTheRoot(Adapter):
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", re.sub("path=[^;]+", "path=/", str(each))) for each in told.cookies)]
 
 
 class HidesABrokenBackend(Adapter):
@@ -460,10 +569,10 @@ class OfAdapter(AdapterConformance):
     kind: ClassVar[type[Adapter]]
 
     @pytest.fixture
-    def mount(self) -> Callable[[Sessions], Client]:
+    def mount(self) -> Mount:
         # Only ASGI hands on more Cookie headers than one.
         mount = mount_asgi if self.kind is ReadsOneHeader else mount_wsgi
-        return lambda sessions: mount(self.kind(sessions))
+        return lambda sessions, beside=(): mount(self.kind(sessions, beside))
 
 
 ADAPTERS = [
@@ -481,6 +590,19 @@ ADAPTERS = [
     ReadsLeniently,
     AsksNobody,
     TellsEverything,
+    KnowsOneSession,
+    OpensThemAnew,
+    UsesAllThatIsAskedFor,
+    UsesAll,
+    CommitsOneOnly,
+    FinishesOneOnly,
+    CommitsEachByItself,
+    StopsAtTheFirst,
+    SendsNoCookieWithAFailure,
+    RenewsAll,
+    EndsAll,
+    TellsTheFactsOfOneOnly,
+    SetsAllCookiesForTheRoot,
     HidesABrokenBackend,
 ]
 for adapter in ADAPTERS:
