@@ -1,10 +1,11 @@
-"""Real web servers: applications in a process of their own, and clients that reach them by HTTP."""
+"""Real web servers: applications in a process or a thread of their own, and clients that reach them by HTTP."""
 
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPSConnection
 from multiprocessing.process import BaseProcess
-from socket import socket
+from socket import create_server, socket
 from ssl import SSLContext
 from threading import Thread
 from typing import Any
@@ -34,6 +35,43 @@ def uvicorn(app: Any, listener: socket) -> None:
     import uvicorn
 
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+@contextmanager
+def by_waitress(app: Any, **options: Any) -> Iterator[int]:
+    """Serve a WSGI application in a thread of this process, and give its port."""
+    import waitress
+
+    server = waitress.create_server(app, host="127.0.0.1", port=0, **options)
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.effective_port
+    finally:
+        # Its workers first, for the last of them may still be telling the server that an answer has gone. And it is
+        # closed in its own thread, for there it waits for what is closed.
+        server.task_dispatcher.shutdown()
+        with server.trigger.lock:
+            # It may be awake for another reason, and close what wakes it before it was pulled.
+            server.trigger.thunks.append(server.close)
+            server.trigger.pull_trigger()
+        thread.join()
+
+
+@contextmanager
+def by_uvicorn(app: Any, **options: Any) -> Iterator[int]:
+    """Serve an ASGI application in a thread of this process, and give its port."""
+    import uvicorn
+
+    with create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, **{"log_level": "critical", **options}))
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def start(serve: Callable[..., None], *args: Any) -> BaseProcess:

@@ -9,15 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from socket import create_server
-from threading import Thread
-from time import sleep
 from typing import Any
 
 import flask
 import pytest
-import uvicorn
-import waitress
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
@@ -31,28 +26,11 @@ from holdall_fastapi import SessionDep, SessionMiddleware
 from holdall_flask import Holdall
 from servers.proxy import tls_proxy
 from servers.tls import make_certificate
-from servers.web import http_client
-
-_STEP = 0.01
+from servers.web import by_uvicorn, by_waitress, http_client
 
 
 def sessions(key: str) -> Sessions:
     return Sessions(TableStore(MemoryTable()), key=key)
-
-
-@contextmanager
-def by_waitress(app: Any, **options: Any) -> Iterator[int]:
-    server = waitress.create_server(app, host="127.0.0.1", port=0, **options)
-    thread = Thread(target=server.run)
-    thread.start()
-    try:
-        yield server.effective_port
-    finally:
-        # Its workers first, for the last of them may still be telling the server that an answer has gone. And it is
-        # closed in its own thread, for there it waits for what is closed.
-        server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(server.close)
-        thread.join()
 
 
 def flask_app(key: str) -> flask.Flask:
@@ -90,17 +68,9 @@ def fastapi_by_uvicorn(key: str) -> Iterator[int]:
         session["n"] = session.get("n", 0) + 1
         return session["n"]
 
-    listener = create_server(("127.0.0.1", 0))
     # The default, which is spelled out here: uvicorn --proxy-headers --forwarded-allow-ips 127.0.0.1
-    config = uvicorn.Config(app, proxy_headers=True, forwarded_allow_ips="127.0.0.1", log_level="warning")
-    server = uvicorn.Server(config)
-    thread = Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        sleep(_STEP)
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with by_uvicorn(app, proxy_headers=True, forwarded_allow_ips="127.0.0.1") as port:
+        yield port
 
 
 @contextmanager

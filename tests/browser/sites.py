@@ -5,11 +5,8 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from time import sleep
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,8 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from holdall import MemoryTable, Sessions, TableStore
 from holdall.testing import perform
 from holdall_fastapi import SessionDep, SessionMiddleware
-
-_STEP = 0.01
+from servers.web import by_uvicorn
 
 
 def site(table: MemoryTable | None = None, **options: Any) -> ASGIApp:
@@ -60,14 +56,5 @@ def serving(sites: dict[str, ASGIApp], certificate: Path) -> Iterator[int]:
         host = next(value for name, value in scope["headers"] if name == b"host").decode().partition(":")[0]
         await sites[host](scope, receive, send)
 
-    config = uvicorn.Config(
-        by_host, port=0, ssl_certfile=certificate, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        sleep(_STEP)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join()
+    with by_uvicorn(by_host, ssl_certfile=certificate, lifespan="off", timeout_graceful_shutdown=1) as port:
+        yield port
