@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from holdall.tables import AsyncTable, Listed, Replacement, Row
 from holdall.testing.clock import FakeClock
@@ -53,6 +53,12 @@ class _Machine(RuleBasedStateMachine):
         self._digests = [new_digest() for _ in range(3)]
         self._principals = [new_principal() for _ in range(2)]
         self._model: dict[bytes, Row] = {}
+
+    # Most sequences would find no row to change, if none was there from the beginning.
+    @initialize(lives=st.tuples(_LIVES, _LIVES))
+    def begin(self, lives: tuple[timedelta, timedelta]) -> None:
+        for slot, each in enumerate(lives):
+            self.insert(slot=slot, data=b"", lives=each, principal=0, device=None, since=None)
 
     @rule(
         slot=_SLOTS,
