@@ -5,7 +5,6 @@ from typing import Any
 
 from holdall.errors import ConfigurationError
 from holdall.formats import Format
-from holdall.formats.native import SECRET_BYTES
 from holdall.keys import is_fit
 from holdall.sources.cookie import CookieSource
 
@@ -28,5 +27,7 @@ def taking_over(options: Mapping[str, Any], format: Format) -> dict[str, Any]:
         raise ConfigurationError(msg)
     taken = {"upgrade": "read", **options, "also_read": (*options.get("also_read", ()), format)}
     if not options.get("weak_secrets"):
+        from holdall.formats.native import SECRET_BYTES
+
         taken["fallbacks"] = [each for each in options.get("fallbacks", ()) if is_fit(each, at_least=SECRET_BYTES)]
     return taken

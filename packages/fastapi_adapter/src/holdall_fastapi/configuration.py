@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from starlette.datastructures import Secret
 
-from holdall import AsyncStore, ConfigurationError, CookieOptions, Event, Sessions, Store
+from holdall import AsyncStore, ConfigurationError, CookieOptions, Event, Sessions, Store, formats
 from holdall.clock import Clock
-from holdall.formats import Format, StarletteFormat
 from holdall.lifetimes import absolute_timeout, permanent_max_age
 from holdall.opening import TableStoreOptions
 from holdall.takeover import taking_over
@@ -29,7 +28,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     fallbacks: Iterable[str | bytes]
     encrypt: bool
     weak_secrets: bool
-    also_read: Iterable[Format]
+    also_read: Iterable[formats.Format]
     upgrade: Literal["write", "read"]
     store: Store | AsyncStore | Literal["cookie", "table"]
     former_keys: Iterable[str] | Mapping[str, CookieOptions]
@@ -77,7 +76,7 @@ def sessions_by_arguments(
     try:
         if take_over:
             weak_secrets = given.get("weak_secrets", False)
-            former = StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
+            former = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
             given = taking_over(given, former)
         return Sessions(**given)
     except ConfigurationError as exc:

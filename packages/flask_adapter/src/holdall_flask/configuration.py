@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 
-from holdall import ConfigurationError, Sessions
-from holdall.formats import FlaskFormat
+from holdall import ConfigurationError, Sessions, formats
 from holdall.lifetimes import absolute_timeout
 from holdall.several import Kept, side_by_side
 from holdall.takeover import taking_over
@@ -116,8 +115,8 @@ class Configuration:
         return sessions
 
 
-def _former_format(interface: SecureCookieSessionInterface, settings: _Settings) -> FlaskFormat:
-    return FlaskFormat(
+def _former_format(interface: SecureCookieSessionInterface, settings: _Settings) -> formats.Format:
+    return formats.FlaskFormat(
         settings.secret or "",
         settings.fallbacks,
         salt=interface.salt,
