@@ -113,6 +113,8 @@ class Sessions:
         )
         self._reach = StoreReach(self.policy, clock, ThreadRunner(lambda: self._opened("sync").store, clock))
         self._reach_async: dict[tuple[InThread, Sleep, FromThread | None], Reach] = {}
+        self._read_sync = partial(self._read, "sync")
+        self._read_async = partial(self._read, "async")
         self._find = cookie_finder(key, [each.key for each in former])
 
     @property
@@ -214,8 +216,9 @@ class Sessions:
             StoreError: The backend failed.
             LostWriteError: The session has ended meanwhile, if ``on_lost_write="raise"``.
         """
-        if not session.is_used:
-            return pass_by(session, streams=streams)
+        passed = self.commit_at_once(session, streams=streams)
+        if passed is not None:
+            return passed
         return self._run(commit(session, self.policy, now=self._clock(), status=status, streams=streams))
 
     def finish(self, session: Session) -> None:
@@ -272,25 +275,35 @@ class Sessions:
         from_thread: FromThread | None = None,
     ) -> None:
         """Let *session* be touched from now on. A second call does nothing."""
-        opened = self._opened("async")
-        if session.is_fetched:
-            return
-        reach = self.reach_async(in_thread, sleep, from_thread)
-        if not (opened.waits_to_read and session.cookies):
-            session.use(partial(self._read, "async"), reach)
+        if self.load_at_once(session, in_thread=in_thread, sleep=sleep, from_thread=from_thread):
             return
         steps = fetch(session.cookies, self.policy, now=self._clock())
         fetched = await self._run_async(steps, in_thread)
-        session.use(lambda cookies: fetched, reach)
+        session.use(lambda cookies: fetched, self.reach_async(in_thread, sleep, from_thread))
+
+    def load_at_once(
+        self, session: Session, *, in_thread: InThread, sleep: Sleep, from_thread: FromThread | None
+    ) -> bool:
+        """Let *session* be touched from now on if nothing has to be waited for, and say whether that is so."""
+        if not session.is_fetched:
+            if self._opened("async").waits_to_read and session.cookies:
+                return False
+            session.use(self._read_async, self.reach_async(in_thread, sleep, from_thread))
+        return True
 
     async def commit_async(
         self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = _loop.to_thread
     ) -> ResponseHeaders:
         """Do what ``commit`` does."""
-        if not session.is_used:
-            return pass_by(session, streams=streams)
+        passed = self.commit_at_once(session, streams=streams)
+        if passed is not None:
+            return passed
         steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
         return await self._run_async(steps, in_thread)
+
+    def commit_at_once(self, session: Session, *, streams: bool = False) -> ResponseHeaders | None:
+        """Do what ``commit`` does if the session was not used, so that nothing has to be waited for; else nothing."""
+        return None if session.is_used else pass_by(session, streams=streams)
 
     async def finish_async(self, session: Session, *, in_thread: InThread = _loop.to_thread) -> None:
         """Do what ``finish`` does."""
@@ -453,7 +466,7 @@ class Sessions:
         _check_revocable(self._opened(form).store)
 
     def _lazy(self, session: Session) -> Session:
-        session.use(partial(self._read, "sync"), self._reach)
+        session.use(self._read_sync, self._reach)
         return session
 
     def _read(self, form: Form, cookies: Sequence[SentCookie]) -> Fetched:

@@ -96,7 +96,9 @@ class SeveralSessions:
         facts: Facts | None = None,
     ) -> Session:
         """Return the main session of a request, as ``Sessions`` does."""
-        return self._main(Sessions.fetch, headers, https=https, session_type=session_type, facts=facts)
+        session = self.main.fetch(headers, https=https, session_type=session_type, facts=facts)
+        session.beside = Beside(partial(self._open, Sessions.fetch, headers, https, session_type, facts))
+        return session
 
     def unfetched(
         self,
@@ -107,7 +109,9 @@ class SeveralSessions:
         facts: Facts | None = None,
     ) -> Session:
         """Return the main session, which can't be touched before ``load_async``; those beside it are loaded alike."""
-        return self._main(Sessions.unfetched, headers, https=https, session_type=session_type, facts=facts)
+        session = self.main.unfetched(headers, https=https, session_type=session_type, facts=facts)
+        session.beside = Beside(partial(self._open, Sessions.unfetched, headers, https, session_type, facts))
+        return session
 
     async def load_async(
         self,
@@ -120,12 +124,18 @@ class SeveralSessions:
         """Let the main session be touched from now on."""
         await self.main.load_async(session, in_thread=in_thread, sleep=sleep, from_thread=from_thread)
 
-    def _main(self, fetch: Callable[..., Session], headers: str | Sequence[str], **request: Any) -> Session:
-        session = fetch(self.main, headers, **request)
-        session.beside = Beside(
-            lambda sessions: fetch(sessions, headers, **request) if sessions in self.beside else None
-        )
-        return session
+    def _open(
+        self,
+        fetch: Callable[..., Session],
+        headers: str | Sequence[str],
+        https: bool,
+        session_type: type[Session],
+        facts: Facts | None,
+        sessions: Sessions,
+    ) -> Session | None:
+        if sessions not in self.beside:
+            return None
+        return fetch(sessions, headers, https=https, session_type=session_type, facts=facts)
 
     # All of them.
 
@@ -136,17 +146,34 @@ class SeveralSessions:
         Raises:
             SessionError: One could not be stored. ``unsent`` has the cookies of those that were.
         """
+        session.beside.phase = Phase.ROW_ONLY
+        if not session.beside:
+            # Most requests ask for no other.
+            return self.main.commit(session, status=status, streams=streams)
         return run(self._commit(session, "sync", status=status, streams=streams), _act)
 
     async def commit_async(
         self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
     ) -> ResponseHeaders:
         """Do what ``commit`` does."""
+        session.beside.phase = Phase.ROW_ONLY
+        if not session.beside:
+            return await self.main.commit_async(session, status=status, streams=streams, in_thread=in_thread)
         steps = self._commit(session, "async", status=status, streams=streams)
         return await run_async(steps, partial(_act_async, in_thread))
 
+    def commit_at_once(self, session: Session, *, streams: bool = False) -> ResponseHeaders | None:
+        """Do what ``commit`` does if none of the sessions was used; else nothing."""
+        passed = None if session.beside else self.main.commit_at_once(session, streams=streams)
+        if passed is not None:
+            session.beside.phase = Phase.ROW_ONLY
+        return passed
+
     def finish(self, session: Session) -> None:
         """Save what was changed of each while the body was sent."""
+        if not session.beside:
+            self.main.finish(session)
+            return
         run(self._end(session, "finish", {}), _act)
 
     async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
@@ -164,7 +191,6 @@ class SeveralSessions:
         await run_async(self._end(session, "abandon", {"status": status}), partial(_act_async, in_thread))
 
     def _commit(self, session: Session, form: Form, *, status: int, streams: bool) -> Steps[ResponseHeaders]:
-        session.beside.phase = Phase.ROW_ONLY
         said: list[ResponseHeaders] = []
         kept_under: str | None = None
         failure: Exception | None = None
@@ -233,7 +259,8 @@ def _checked(main: Sessions, beside: Iterable[Sessions]) -> tuple[Sessions, ...]
     if isinstance(beside, Sessions):
         msg = "beside takes several: give a list of Sessions, beside=[…]."
         raise ConfigurationError(msg)
-    others, owners = tuple(beside), {}
+    others = tuple(beside)
+    owners: dict[str, str] = {}
     for each in (main, *others):
         if not isinstance(each, Sessions):
             msg = f"beside has a {type(each).__qualname__} in it: give it objects of Sessions."

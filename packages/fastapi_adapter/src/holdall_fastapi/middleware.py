@@ -101,7 +101,7 @@ class SessionMiddleware:
             await self.app(scope, receive, send)
             return
         session = self._session(scope)
-        if self._fetches:
+        if self._fetches and not _load_at_once(self.sessions, session):
             try:
                 await load(self.sessions, session)
             except StoreError as exc:
@@ -149,6 +149,10 @@ async def load(sessions: Sessions, session: Session) -> None:
     await sessions.load_async(session, in_thread=to_thread.run_sync, sleep=sleep, from_thread=from_thread.run)
 
 
+def _load_at_once(sessions: Sessions, session: Session) -> bool:
+    return sessions.load_at_once(session, in_thread=to_thread.run_sync, sleep=sleep, from_thread=from_thread.run)
+
+
 class _Exchange:
     """A request and its response, or a WebSocket, as far as they concern the session."""
 
@@ -168,7 +172,10 @@ class _Exchange:
         kind = message["type"]
         if not self._started:
             if kind in _HEADERS_LEAVE:
-                wanted = await self._commit(message)
+                streams = _streams(message)
+                wanted = self._sessions.commit_at_once(self._session, streams=streams)
+                if wanted is None:
+                    wanted = await self._commit(message.get("status", 200), streams=streams)
                 self._started = True
                 if wanted.vary:
                     message = _with_headers(message, wanted)
@@ -225,12 +232,12 @@ class _Exchange:
     def _is_used(self) -> bool:
         return self._session.accessed or bool(self._session.beside)
 
-    async def _commit(self, start: Message) -> ResponseHeaders:
+    async def _commit(self, status: int, *, streams: bool) -> ResponseHeaders:
         commit = self._sessions.commit_async(
-            self._session, status=start.get("status", 200), streams=_streams(start), in_thread=to_thread.run_sync
+            self._session, status=status, streams=streams, in_thread=to_thread.run_sync
         )
         try:
-            return await (_unbroken(commit) if self._sessions.waits and self._is_used else commit)
+            return await (_unbroken(commit) if self._sessions.waits else commit)
         except (StoreError, LostWriteError) as exc:
             self._commit_error = exc
             raise
@@ -249,7 +256,7 @@ def _streams(message: Message) -> bool:
     status = message.get("status", 200)
     if message["type"] == "websocket.accept" or status < 200 or status in (204, 304):
         return False
-    return all(name != b"content-length" for name, _ in message.get("headers", ()))
+    return b"content-length" not in [name for name, _ in message.get("headers", ())]
 
 
 def _with_headers(message: Message, wanted: ResponseHeaders) -> Message:
