@@ -41,6 +41,28 @@ def test_the_least_recently_used_row_goes_when_it_is_full(clock: FakeClock) -> N
     assert events == [Event("evicted", "session", "1 of 3 rows")]
 
 
+def test_a_large_table_evicts_from_the_new_rows_part_and_where_that_is_empty_from_the_fullest(
+    clock: FakeClock,
+) -> None:
+    def among(first: bytes, number: int) -> bytes:
+        return first + number.to_bytes(31, "big")
+
+    events: list[Event] = []
+    table = MemoryTable(max_rows=2**16 + 1, clock=clock)
+    table.listen(events.append)
+    for number in range(2**16):
+        table.insert(among(b"a", number), row(clock))
+    table.insert(among(b"b", 0), row(clock))
+
+    table.insert(among(b"b", 1), row(clock))
+    table.insert(among(b"c", 0), row(clock))
+
+    there = [table.read(digest) is not None for digest in (among(b"b", 0), among(b"b", 1), among(b"a", 0))]
+    assert there == [False, True, False]
+    assert len(events) == 2
+    assert len(table) == 2**16 + 1
+
+
 def test_expired_rows_make_room_before_a_live_one_has_to_go(clock: FakeClock) -> None:
     events: list[Event] = []
     table = MemoryTable(max_rows=2, clock=clock)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 
 from holdall import MemoryTable
 from holdall.tables import Listed, Replacement, Row
@@ -13,8 +14,7 @@ class Upserts(MemoryTable):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.GONE:
-            self._rows.pop(digest, None)
-            super().insert(digest, row)
+            _put(self, digest, row)
             return Replacement.REPLACED
         return answer
 
@@ -72,15 +72,19 @@ class TouchRevives(MemoryTable):
         return row
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        self._rows.pop(digest, None)
-        return super().insert(digest, self.__dict__["seen"][digest]._replace(expires=expires))
+        _put(self, digest, self.__dict__["seen"][digest]._replace(expires=expires))
+        return True
 
 
 class SeesOneRow(MemoryTable):
     """All ids lead it to the row that was inserted last."""
 
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self.last = digest
+        return super().insert(digest, row)
+
     def read(self, digest: bytes) -> Row | None:
-        return super().read(next(reversed(self._rows)))
+        return super().read(self.last)
 
 
 class GivesUp(MemoryTable):
@@ -95,7 +99,7 @@ class SweepsTheLiving(MemoryTable):
     """Its ``sweep`` takes any row."""
 
     def sweep(self, limit: int = 1000) -> int:
-        swept = list(self._rows)[:limit]
+        swept = list(chain.from_iterable(self._parts))[:limit]
         for digest in swept:
             self._remove(digest)
         return len(swept)
@@ -157,3 +161,9 @@ class Procrastinates(MemoryTable):
             super().delete(late)
         self.__dict__["late"] = digest
         return None if row is None or row.is_tombstone else row
+
+
+def _put(table: MemoryTable, digest: bytes, row: Row) -> None:
+    if table._get(digest) is not None:
+        table._remove(digest)
+    table._add(digest, row)

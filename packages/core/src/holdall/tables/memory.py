@@ -31,8 +31,13 @@ _SWEPT_AT_ONCE = 64
 _BREATH_SECONDS = 0.0001
 # A sweep looks at so many rows of the minute that has begun; what else expires in it can wait for its end.
 _LOOKED_AT = 1024
+# A dict that grows past its room is built anew, and all threads wait meanwhile, so many rows lie in several.
+_MANY_ROWS = 2**16
 # Reads are noted for the order of eviction and sorted in when it matters. Past so many, the oldest notes fall off.
 _NOTED_READS = 4096
+
+
+_Rows = OrderedDict[bytes, tuple[Any, ...]]
 
 
 class MemoryTable:
@@ -42,7 +47,8 @@ class MemoryTable:
     It keeps encoded rows and no live objects. Another process sees nothing of it, and it ends with this one.
 
     Args:
-        max_rows: With so many rows an insert evicts the one that was used least recently, with an event.
+        max_rows: With so many rows an insert evicts the one that was used least recently, with an event; of a large
+            table, the one of a 256th of its rows, drawn by chance.
         name: Stands in the event.
     """
 
@@ -59,16 +65,20 @@ class MemoryTable:
         self.clock = clock
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
-        # Least recently used first. Readers only look up; whatever changes the order holds the lock. Bare tuples, for
-        # Python's garbage collector looks at these but once: while it looks at a million rows, all threads wait.
-        self._rows: OrderedDict[bytes, tuple[Any, ...]] = OrderedDict()
+        # By the first byte of the digest, each least recently used first. Readers only look up; whatever changes the
+        # order holds the lock. Bare tuples, for Python's garbage collector looks at these but once: while it looks at
+        # a million rows, all threads wait.
+        self._parts = [_Rows() for _ in range(256 if max_rows > _MANY_ROWS else 1)]
+        self._part_of = self._parts * (256 // len(self._parts))
+        self._count = 0
         self._reads: deque[bytes] = deque(maxlen=_NOTED_READS)
         self._due: dict[int, set[bytes]] = {}
         # A heap of the buckets there are; one that was emptied stays until its time has come.
         self._buckets: list[int] = []
         # The end of the first one's minute: until then no write has anything to sweep.
         self._next_sweep = NEVER
-        self._of: dict[str, set[bytes]] = {}
+        # A set only where there are several, for the same reason.
+        self._of: dict[str, bytes | set[bytes]] = {}
 
     @classmethod
     def named(cls, name: str, *, clock: Clock = utc_now) -> "MemoryTable":
@@ -89,7 +99,7 @@ class MemoryTable:
 
     def __len__(self) -> int:
         """Return how many rows there are, tombstones and expired rows not yet swept among them."""
-        return len(self._rows)
+        return self._count
 
     def read(self, digest: bytes) -> Row | None:
         row = self._get(digest)
@@ -108,10 +118,11 @@ class MemoryTable:
             if present is not None:
                 self._remove(digest)
             self._sweep(now, _SWEPT_PER_WRITE)
-            if len(self._rows) >= self.max_rows:
+            if self._count >= self.max_rows:
                 self._sort_in_reads()
-                while len(self._rows) >= self.max_rows:
-                    self._remove(next(iter(self._rows)))
+                while self._count >= self.max_rows:
+                    part = self._part_of[digest[0]] or max(self._parts, key=_Rows.__len__)
+                    self._remove(next(iter(part)))
                     evicted += 1
             self._add(digest, row)
         if evicted:
@@ -120,48 +131,54 @@ class MemoryTable:
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         now = self.clock()
+        rows = self._part_of[digest[0]]
         with self._lock:
-            present = self._live(digest, now)
+            present = _live(rows, digest, now)
             if present is None:
                 return Replacement.GONE
-            if present.version != version:
+            _, latest, expires, created, principal, device, _ = present
+            if latest != version:
                 return Replacement.CONFLICT
-            kept = (row.data, row.version, row.expires, present.created, present.principal, present.device, row.seen)
-            self._rows[digest] = kept
-            self._rows.move_to_end(digest)
-            if row.expires != present.expires:
-                self._move_due(digest, present.expires, row.expires)
+            rows[digest] = (row.data, row.version, row.expires, created, principal, device, row.seen)
+            rows.move_to_end(digest)
+            if row.expires != expires:
+                self._move_due(digest, expires, row.expires)
             self._sweep(now, _SWEPT_PER_WRITE)
         return Replacement.REPLACED
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         now = self.clock()
+        rows = self._part_of[digest[0]]
         with self._lock:
-            present = self._live(digest, now)
+            present = _live(rows, digest, now)
             if present is None:
                 return False
-            later = max(expires, present.expires)
-            self._rows[digest] = tuple(present._replace(expires=later, seen=max(seen, present.seen or seen)))
-            self._move_due(digest, present.expires, later)
-            self._rows.move_to_end(digest)
+            row = _row(present)
+            later = max(expires, row.expires)
+            rows[digest] = tuple(row._replace(expires=later, seen=max(seen, row.seen or seen)))
+            rows.move_to_end(digest)
+            self._move_due(digest, row.expires, later)
             self._sweep(now, _SWEPT_PER_WRITE)
         return True
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         now = self.clock()
         with self._lock:
-            present = self._live(digest, now)
-            if present is not None:
+            present = _live(self._part_of[digest[0]], digest, now)
+            row = None if present is None else _row(present)
+            if row is not None:
                 self._remove(digest)
                 if tombstone is not None:
-                    self._add(digest, Row(b"", 0, tombstone, present.created, present.principal))
+                    self._add(digest, Row(b"", 0, tombstone, row.created, row.principal))
             self._sweep(now, _SWEPT_PER_WRITE)
-        return present
+        return row
 
     def find(self, principal: str) -> Sequence[Listed]:
         now = self.clock()
         with self._lock:
-            rows = [(digest, _row(self._rows[digest])) for digest in self._of.get(principal, ())]
+            held = self._of.get(principal, ())
+            digests = (held,) if isinstance(held, bytes) else held
+            rows = [(digest, _row(self._part_of[digest[0]][digest])) for digest in digests]
         listed = [
             Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
             for digest, row in rows
@@ -170,12 +187,15 @@ class MemoryTable:
         return sorted(listed, key=lambda each: each.created)
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        with self._lock:
-            begun = (digest for digest, row in self._rows.items() if _row(row).created <= began_by)
-            chosen = list(islice(begun, limit))
-            for digest in chosen:
-                self._remove(digest)
-        return len(chosen)
+        cleared = 0
+        for rows in self._parts:
+            with self._lock:
+                begun = (digest for digest, kept in rows.items() if _row(kept).created <= began_by)
+                chosen = list(islice(begun, limit - cleared))
+                for digest in chosen:
+                    self._remove(digest)
+            cleared += len(chosen)
+        return cleared
 
     def sweep(self, limit: int = 1000) -> int:
         now = self.clock()
@@ -192,28 +212,31 @@ class MemoryTable:
         return swept
 
     def _get(self, digest: bytes) -> Row | None:
-        kept = self._rows.get(digest)
+        kept = self._part_of[digest[0]].get(digest)
         return None if kept is None else _row(kept)
 
     # All below is called with the lock held.
 
-    def _live(self, digest: bytes, now: datetime) -> Row | None:
-        row = self._get(digest)
-        return None if row is None or row.expires <= now or row.is_tombstone else row
-
     def _add(self, digest: bytes, row: Row) -> None:
-        self._rows[digest] = tuple(row)
+        self._part_of[digest[0]][digest] = tuple(row)
+        self._count += 1
         self._put_due(digest, _bucket(row.expires))
         if row.principal is not None:
-            self._of.setdefault(row.principal, set()).add(digest)
+            held = self._of.setdefault(row.principal, digest)
+            if isinstance(held, set):
+                held.add(digest)
+            elif held is not digest:
+                self._of[row.principal] = {held, digest}
 
     def _remove(self, digest: bytes) -> None:
-        row = _row(self._rows.pop(digest))
+        row = _row(self._part_of[digest[0]].pop(digest))
+        self._count -= 1
         self._due[_bucket(row.expires)].discard(digest)
         if row.principal is not None:
-            digests = self._of[row.principal]
-            digests.discard(digest)
-            if not digests:
+            held = self._of[row.principal]
+            if isinstance(held, set) and len(held) > 1:
+                held.discard(digest)
+            else:
                 del self._of[row.principal]
 
     def _move_due(self, digest: bytes, before: datetime, after: datetime) -> None:
@@ -239,12 +262,13 @@ class MemoryTable:
         for _ in range(len(self._reads)):
             # Gone meanwhile, or fallen off the notes.
             with suppress(KeyError, IndexError):
-                self._rows.move_to_end(self._reads.popleft())
+                digest = self._reads.popleft()
+                self._part_of[digest[0]].move_to_end(digest)
 
     def _sweep(self, now: datetime, limit: int) -> int:
         """Remove up to *limit* rows from the buckets whose whole minute has passed."""
         swept = 0
-        while swept < limit and self._buckets and now >= self._next_sweep:
+        while swept < limit and now >= self._next_sweep and self._buckets:
             digests = self._due[self._buckets[0]]
             if not digests:
                 del self._due[heappop(self._buckets)]
@@ -257,7 +281,8 @@ class MemoryTable:
     def _sweep_this_minute(self, now: datetime, limit: int) -> int:
         """Do the same to the bucket of this minute, which holds rows that have expired and rows that have not."""
         digests = islice(self._due.get(_bucket(now), ()), _LOOKED_AT)
-        expired = list(islice((digest for digest in digests if _row(self._rows[digest]).expires <= now), limit))
+        rows = ((digest, _row(self._part_of[digest[0]][digest])) for digest in digests)
+        expired = list(islice((digest for digest, row in rows if row.expires <= now), limit))
         for digest in expired:
             self._remove(digest)
         return len(expired)
@@ -267,8 +292,16 @@ _named: dict[str, MemoryTable] = {}
 _naming = threading.Lock()
 
 
-# A row from what is kept of it.
+# What is kept of a row is a tuple of the same values: to make a Row of each that is looked at would take as long as to
+# find it.
+_VERSION, _EXPIRES = Row._fields.index("version"), Row._fields.index("expires")
 _row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+
+
+def _live(rows: _Rows, digest: bytes, now: datetime) -> tuple[Any, ...] | None:
+    """Return what is kept of a row that is a session's and has not expired."""
+    kept = rows.get(digest)
+    return None if kept is None or kept[_EXPIRES] <= now or kept[_VERSION] == 0 else kept
 
 
 def _bucket(expires: datetime) -> int:
