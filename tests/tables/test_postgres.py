@@ -122,6 +122,30 @@ class TestAsyncInterleavings(InterleavingConformance):
 # What it is opened with.
 
 
+@pytest.mark.parametrize("form", ["sync", "async"])
+def test_a_pool_whose_connections_begin_transactions_keeps_what_is_written(
+    url: str, clock: FakeClock, runner: asyncio.Runner, form: str
+) -> None:
+    row = Row(b"data", 1, clock() + DAY, clock())
+
+    async def use() -> None:
+        async with AsyncConnectionPool(url, open=False) as pool:
+            table = AsyncPostgresTable(pool, clock=clock)
+            assert await table.insert(b"1" * 32, row)
+            assert await table.insert(b"2" * 32, row)
+
+    if form == "sync":
+        with ConnectionPool(url) as pool:
+            table = PostgresTable(pool, clock=clock)
+            assert table.insert(b"1" * 32, row)
+            assert table.insert(b"2" * 32, row)
+    else:
+        runner.run(use())
+
+    with psycopg.connect(url, autocommit=True) as watcher:
+        assert watcher.execute("SELECT count(*) FROM holdall_session").fetchall() == [(2,)]
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
 def test_a_url_names_the_database(url: str, scheme: str) -> None:
     sessions = Sessions("table", table=url.replace("postgresql", scheme, 1), key="sid")

@@ -309,13 +309,20 @@ class _Connections(_Pooled[ConnectionPool[Any]]):
         if self.is_to_be_opened:
             self.pool.open()
         while True:
-            with self.pool.connection() as connection:
+            # Not the pool's context manager, which looks for something to commit after each statement.
+            connection = self.pool.getconn()
+            try:
                 if _was_closed_while_idle(connection):
                     connection.close()
                     continue
                 with connection.cursor(row_factory=tuple_row) as cursor:
                     cursor.execute(*execute, prepare=execute.values is not None, binary=True)
-                    return cursor.fetchall() if cursor.description else ()
+                    rows: Sequence[Any] = cursor.fetchall() if cursor.rowcount > 0 else ()
+                if not connection.autocommit:
+                    connection.commit()
+                return rows
+            finally:
+                self.pool.putconn(connection)
 
 
 class _AsyncConnections(_Pooled[AsyncConnectionPool[Any]]):
@@ -325,13 +332,19 @@ class _AsyncConnections(_Pooled[AsyncConnectionPool[Any]]):
         if self.is_to_be_opened:
             await self.pool.open()
         while True:
-            async with self.pool.connection() as connection:
+            connection = await self.pool.getconn()
+            try:
                 if _was_closed_while_idle(connection):
                     await connection.close()
                     continue
                 async with connection.cursor(row_factory=tuple_row) as cursor:
                     await cursor.execute(*execute, prepare=execute.values is not None, binary=True)
-                    return await cursor.fetchall() if cursor.description else ()
+                    rows: Sequence[Any] = await cursor.fetchall() if cursor.rowcount > 0 else ()
+                if not connection.autocommit:
+                    await connection.commit()
+                return rows
+            finally:
+                await self.pool.putconn(connection)
 
 
 class PostgresTable:
