@@ -53,6 +53,16 @@ _RENEWED = Missing("renewed", late=True)
 _UNREADABLE = Missing("unreadable")
 
 
+class _InRow(Stored):
+    """A session in a row. What names it in logs is made when somebody asks for it, which most requests do not."""
+
+    __slots__ = ()
+
+    @property
+    def log_id(self) -> str:
+        return log_id_of(self.cookie)
+
+
 @dataclass(frozen=True)
 class TableSteps:
     """
@@ -134,7 +144,7 @@ class TableSteps:
 
     @staticmethod
     def _as_put(sid: str, draft: Draft, row: Row) -> Stored:
-        return Stored(sid, draft.data, row.created, row.expires, log_id_of(sid), row.version)
+        return _InRow(sid, draft.data, row.created, row.expires, "", row.version)
 
     # A lease is a row that only one request can insert. In the place of a version it has a number that nobody else
     # knows, by which it is given back: another may have it by then. It does not go, but runs out at once.
@@ -171,7 +181,7 @@ class TableSteps:
         except (InvalidTag, ValueError):
             # Not what we wrote: the row was damaged, or the store is set up in another way now.
             return None
-        return Stored(sid, data, row.created, row.expires, log_id_of(sid), row.version)
+        return _InRow(sid, data, row.created, row.expires, "", row.version)
 
 
 class TableStore:
