@@ -74,7 +74,7 @@ class _Memory(Place):
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = MemoryTable(max_rows=10**8, clock=lambda: datetime.now(UTC) + self.ahead)
+        self._table = MemoryTable(max_rows=10**8)
         self._row = self._made(_DATA)
 
     def key(self, number: int) -> bytes:
@@ -88,6 +88,11 @@ class _Memory(Place):
 
     def begin(self, key: bytes) -> None:
         self._table.insert(key, self._made(bytes(bytearray(_DATA))))
+
+    def expire(self) -> None:
+        super().expire()
+        # Only now, so that all else is measured with the clock that everybody has.
+        self._table.clock = lambda: datetime.now(UTC) + self.ahead
 
     def _made(self, data: bytes) -> Row:
         now = self._table.clock().replace(microsecond=0)
