@@ -130,6 +130,19 @@ def test_a_key_that_is_not_named_is_not_tried() -> None:
     assert asked == []
 
 
+def test_a_key_id_counts_to_its_last_bit() -> None:
+    format = NativeFormat(SECRET, encrypt=False)
+    cookie = format.seal(RECORD, key="_shop")
+    others = [bytes((*format._header[:4], format._header[4] ^ 1 << bit)) for bit in range(8)]
+
+    for other in others:
+        # The mac is right, and made for that very header.
+        associated = other + format._associated[5:] + b"_shop"
+        sealed = format._box.seal((from_text(cookie) or b"")[5:-32], associated)
+
+        assert format.open(to_text(other + sealed), key="_shop") is None
+
+
 @BOTH
 def test_of_ten_keys_the_one_that_made_a_cookie_is_tried(encrypt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     formats = [NativeFormat(f"{SECRET}{number}", encrypt=encrypt) for number in range(10)]

@@ -2,10 +2,12 @@
 
 import json
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, UserDict
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -150,6 +152,15 @@ def test_a_subclass_comes_back_as_what_it_is_a_kind_of(serializer: TaggedJSON, v
 
 
 @both
+@pytest.mark.parametrize("kind", [OrderedDict, MappingProxyType, UserDict])
+@pytest.mark.parametrize("data", [{}, {"a": 1, "b": [{}]}, {"a": (1, 2)}, {"$tuple": 1}])
+def test_any_mapping_is_dumped_as_a_dict_would_be(
+    serializer: TaggedJSON, kind: Callable[..., Mapping[str, Any]], data: dict[str, Any]
+) -> None:
+    assert serializer.dumps(kind(data)) == serializer.dumps(data)
+
+
+@both
 def test_text_marked_as_safe_html_stays_marked(serializer: TaggedJSON) -> None:
     loaded = serializer.loads(serializer.dumps({"note": [Markup("<b>bold</b>"), "<b>"]}))
 
@@ -167,6 +178,27 @@ def test_without_markupsafe_marked_text_is_text(monkeypatch: pytest.MonkeyPatch)
     assert kinds(loaded) == {"note": str}
 
 
+@both
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[[(1,)]]],
+        [{"a": 1}, {"a": [(1, 2)]}],
+        [{"a": "x"}, {"a": Markup("<b>")}],
+        {"a": [Markup("<b>"), {"b": ()}]},
+        [{"$a": 1}],
+        {"a": [{"$tuple": [1]}]},
+    ],
+)
+def test_what_takes_a_tag_is_found_wherever_it_stands(serializer: TaggedJSON, value: Any) -> None:
+    data = {"first": [1], "value": value, "last": {"$": None, "b": 1}}
+
+    loaded = serializer.loads(serializer.dumps(data))
+
+    assert loaded == data
+    assert kinds(loaded) == kinds(data)
+
+
 CIRCLE: list[Any] = [1]
 CIRCLE.append({"again": CIRCLE})
 DEEP: list[Any] = []
@@ -182,6 +214,8 @@ for _ in range(100_000):
         ({"a": [1, {2j}]}, r"session\['k'\]\['a'\]\[1\]\[0\] cannot be stored: it is of type complex"),
         ({"a": (1, {7: 1})}, r"session\['k'\]\['a'\]\[1\] cannot be stored: one of its keys is of type int"),
         ({None: 1}, r"session\['k'\] cannot be stored: one of its keys is of type NoneType"),
+        ([{"a": 1}, {True: 1}], r"session\['k'\]\[1\] cannot be stored: one of its keys is of type bool"),
+        ([{0.5: float("nan")}], r"session\['k'\]\[0\] cannot be stored: one of its keys is of type float"),
         (frozenset(), r"session\['k'\] cannot be stored: it is of type frozenset"),
         (float("nan"), r"session\['k'\] cannot be stored: Out of range"),
         ({"a": [0.5, float("inf")]}, r"session\['k'\]\['a'\]\[1\] cannot be stored: Out of range"),
@@ -190,7 +224,21 @@ for _ in range(100_000):
         (CIRCLE, r"session\['k'\] cannot be stored: it holds itself, or is nested too deeply\.$"),
         (DEEP, r"session\['k'\] cannot be stored: it holds itself, or is nested too deeply\.$"),
     ],
-    ids=["object", "complex", "int key", "None key", "frozenset", "nan", "inf", "tagged nan", "huge", "circle", "deep"],
+    ids=[
+        "object",
+        "complex",
+        "int key",
+        "None key",
+        "bool key",
+        "float key",
+        "frozenset",
+        "nan",
+        "inf",
+        "tagged nan",
+        "huge",
+        "circle",
+        "deep",
+    ],
 )
 def test_what_cannot_be_stored_is_a_type_error_that_names_key_and_path(
     serializer: TaggedJSON, value: Any, message: str

@@ -4,17 +4,16 @@ from binascii import a2b_base64, b2a_base64
 
 __all__ = ["from_text", "to_text"]
 
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-# What plain base64 has and ours has not becomes a character that binascii refuses.
-_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
-_PADDING = (b"", b"", b"==", b"=")
+_PADDING = ("", "", "==", "=")
 # The unused bits of the last character must be 0, or several texts would say the same.
 _LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 
 def to_text(token: bytes) -> str:
     """Return *token* in the alphabet ``[A-Za-z0-9_-]``."""
-    return b2a_base64(token, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
+    # Two replacements are quicker than one translation.
+    text = b2a_base64(token, newline=False).replace(b"+", b"-").replace(b"/", b"_")
+    return text.rstrip(b"=").decode("ascii")
 
 
 def from_text(text: str) -> bytes | None:
@@ -22,7 +21,10 @@ def from_text(text: str) -> bytes | None:
     left = len(text) % 4
     if left == 1 or not text or (left and text[-1] not in _LAST[left]):
         return None
+    # What plain base64 has and ours has not.
+    if "+" in text or "/" in text or "=" in text:
+        return None
     try:
-        return a2b_base64(text.encode("ascii").translate(_FROM_URL) + _PADDING[left], strict_mode=True)
+        return a2b_base64(text.replace("-", "+").replace("_", "/") + _PADDING[left], strict_mode=True)
     except ValueError:
         return None

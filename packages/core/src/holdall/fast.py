@@ -21,8 +21,9 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _REFUSED = (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
 
-# An object's first key is the one place where these three bytes can stand unescaped.
+# As in ``TaggedJSON``. A number is found in bytes quicker than a byte is.
 _TAG_MARK = b'{"$'
+_OPENING, _DOLLAR, _CLOSING = b"{$}"
 
 
 class FastTaggedJSON(TaggedJSON):
@@ -38,7 +39,7 @@ class FastTaggedJSON(TaggedJSON):
             payload = _encode(data)
             # It writes a tuple as a list, a date as text and no number as null: what reads as something else, or like
             # a tag, is not for it. To read is quicker than to look at each value here.
-            if _TAG_MARK not in payload and _decode(payload) == data:
+            if not (_DOLLAR in payload and _TAG_MARK in payload) and _decode(payload) == data:
                 return payload
         except _REFUSED:
             pass
@@ -46,7 +47,8 @@ class FastTaggedJSON(TaggedJSON):
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
         # White space around it is allowed there, and not in ours.
-        if _TAG_MARK not in payload and payload.startswith(b"{") and payload.endswith(b"}"):
+        whole = payload and payload[0] == _OPENING and payload[-1] == _CLOSING
+        if whole and not (_DOLLAR in payload and _TAG_MARK in payload):
             try:
                 data: dict[str, Any] = _decode(payload)
             except _REFUSED:

@@ -10,7 +10,7 @@ A dict of the application's that would look like a tag is itself tagged: ``{"$di
 
 import json
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -49,8 +49,7 @@ class TaggedJSON:
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         try:
-            plain = data if _is_plain(data) else _tagged_items(data)
-            return _encode(plain).encode("utf-8", "surrogatepass")
+            return _written(data).encode("utf-8", "surrogatepass")
         except (ValueError, RecursionError) as exc:
             raise _explained(data, exc) from exc
 
@@ -60,12 +59,15 @@ class TaggedJSON:
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
         text = payload.decode("utf-8", "surrogatepass")
-        # An object's first key is the one place where these three characters can stand unescaped.
+        decode = _decode_tagged if "$" in text and _TAG_MARK in text else _decode
         try:
-            data = _decode_tagged(text) if _TAG_MARK in text else _decode(text)
+            data, end = decode(text)
         except (TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
             msg = "the payload is not one of ours"
             raise ValueError(msg) from exc
+        if end != len(text):
+            msg = "something follows the payload"
+            raise ValueError(msg)
         if type(data) is not dict:
             msg = "the payload is not an object"
             raise ValueError(msg)
@@ -84,43 +86,46 @@ def _encoder() -> Callable[[Any], str]:
     return lambda value: "".join(chunks(value, 0))
 
 
-def _decoder(**hooks: Any) -> Callable[[str], Any]:
-    """Return a function from JSON without white space around it to values."""
-    raw_decode = json.JSONDecoder(**hooks).raw_decode
-
-    def decode(text: str) -> Any:
-        value, end = raw_decode(text)
-        if end != len(text):
-            msg = "something follows the payload"
-            raise ValueError(msg)
-        return value
-
-    return decode
-
-
 _encode = _encoder()
-_decode = _decoder()
+_decode = json.JSONDecoder().raw_decode
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-_JUST_STR = frozenset({str})
 _SEVERAL = (list, tuple, set)
+
+# An object's first key is the one place where these three characters can stand unescaped. One is found much quicker
+# than three, and most sessions have not even that.
 _TAG_MARK = '{"$'
 
 
-def _is_plain(value: Any) -> bool:
-    """Say whether JSON by itself gives *value* back as it was."""
-    kind = type(value)
-    if kind is dict:
-        if not _JUST_STR.issuperset(map(type, value)):
-            return False
-        if len(value) == 1 and next(iter(value)).startswith("$"):
-            return False
-        value = value.values()
-    elif kind is not list:
-        return kind in _SCALARS
-    for item in value:  # noqa: SIM110  # all() would cost a call more for each of the many scalars
-        if type(item) not in _SCALARS and not _is_plain(item):
-            return False
+def _written(data: Mapping[str, Any]) -> str:
+    """Return *data* as JSON, with tags if it needs them."""
+    try:
+        # Before it is looked at, which would go round in a circle for ever.
+        text = _encode(data)
+        if not ("$" in text and _TAG_MARK in text) and _is_plain(data):
+            return text
+    except (TypeError, ValueError, RecursionError):
+        # It needs a tag, or cannot be stored: that is said below, with its path.
+        pass
+    return _encode(_tagged_items(data))
+
+
+def _is_plain(data: Mapping[str, Any]) -> bool:
+    """Say whether JSON, which has written *data*, gives it back as it was; ``TypeError`` if a key is no text."""
+    dicts = [data]
+    todo: list[Iterable[Any]] = [data.values()]
+    for values in todo:
+        for value in values:
+            if type(value) not in _SCALARS:
+                if type(value) is dict:
+                    dicts.append(value)
+                    todo.append(value.values())
+                elif type(value) is list:
+                    todo.append(value)
+                else:
+                    return False
+    # JSON makes text of other keys. A union looks at those of many dicts at once, and a join takes nothing but text.
+    "".join(data if len(dicts) == 1 else set().union(*dicts))
     return True
 
 
@@ -206,7 +211,7 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
-_decode_tagged = _decoder(object_hook=_untagged)
+_decode_tagged = json.JSONDecoder(object_hook=_untagged).raw_decode
 
 
 def _explained(data: Mapping[str, Any], cause: Exception) -> TypeError:

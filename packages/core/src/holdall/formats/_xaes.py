@@ -20,6 +20,7 @@ __all__ = ["XAES256GCM", "derivation"]
 
 _NONCE_BYTES = 24
 _PREFIX_BYTES = 12
+_REST_BYTES = _NONCE_BYTES - _PREFIX_BYTES
 
 # NIST's bound for random 96-bit nonces under one key is 2**32 (SP 800-38D, section 8.3); this is far below.
 _SEALS_PER_PREFIX = 2**20
@@ -40,7 +41,7 @@ class XAES256GCM:
         self._derive = derivation(key)
         self._random = random
         self._sealer = _Sealer(b"", AESGCM(key), fork=-1)
-        self._openers: dict[bytes, AESGCM] = {}
+        self._openers: dict[bytes, Callable[..., bytes]] = {}
         self._lock = threading.Lock()
 
     def seal(self, message: bytes, associated: bytes) -> bytes:
@@ -49,35 +50,33 @@ class XAES256GCM:
         if sealer.fork != _forks or next(sealer.count) >= _SEALS_PER_PREFIX:
             prefix = self._random(_PREFIX_BYTES)
             sealer = self._sealer = _Sealer(prefix, self._derive(prefix), fork=_forks)
-        nonce = self._random(_NONCE_BYTES - _PREFIX_BYTES)
-        return sealer.prefix + nonce + sealer.aes.encrypt(nonce, message, associated)
+        nonce = self._random(_REST_BYTES)
+        return sealer.prefix + nonce + sealer.encrypt(nonce, message, associated)
 
     def open(self, sealed: bytes, associated: bytes) -> bytes | None:
         """Return the message, or ``None`` if *sealed* was not sealed under this key with *associated*."""
         prefix = sealed[:_PREFIX_BYTES]
-        aes = self._openers.get(prefix)
-        known = aes is not None
+        known = self._openers.get(prefix)
         try:
-            if aes is None:
-                aes = self._derive(prefix)
-            message = aes.decrypt(sealed[_PREFIX_BYTES:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
+            decrypt = known or self._derive(prefix).decrypt
+            message = decrypt(sealed[_PREFIX_BYTES:_NONCE_BYTES], sealed[_NONCE_BYTES:], associated)
         except (InvalidTag, ValueError):
             return None
-        if not known:
+        if known is None:
             # Only what opened is kept, or forgeries could push the good ones out.
             with self._lock:
                 while len(self._openers) >= _KEPT_KEYS:
                     del self._openers[next(iter(self._openers))]
-                self._openers[prefix] = aes
+                self._openers[prefix] = decrypt
         return message
 
 
 class _Sealer:
-    __slots__ = ("aes", "count", "fork", "prefix")
+    __slots__ = ("count", "encrypt", "fork", "prefix")
 
     def __init__(self, prefix: bytes, aes: AESGCM, *, fork: int) -> None:
         self.prefix = prefix
-        self.aes = aes
+        self.encrypt = aes.encrypt
         self.count = itertools.count(1)
         self.fork = fork
 
