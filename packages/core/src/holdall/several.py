@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from holdall.atomic import FromThread, Sleep
 from holdall.beside import Beside
 from holdall.devices import Facts
 from holdall.errors import ConfigurationError, SessionError
@@ -108,21 +107,10 @@ class SeveralSessions:
         session_type: type[Session] = Session,
         facts: Facts | None = None,
     ) -> Session:
-        """Return the main session, which can't be touched before ``load_async``; those beside it are loaded alike."""
+        """Return the main session, which can't be touched before its ``Sessions`` has loaded it; nor can the others."""
         session = self.main.unfetched(headers, https=https, session_type=session_type, facts=facts)
         session.beside = Beside(partial(self._open, Sessions.unfetched, headers, https, session_type, facts))
         return session
-
-    async def load_async(
-        self,
-        session: Session,
-        *,
-        in_thread: InThread = asyncio.to_thread,
-        sleep: Sleep = asyncio.sleep,
-        from_thread: FromThread | None = None,
-    ) -> None:
-        """Let the main session be touched from now on."""
-        await self.main.load_async(session, in_thread=in_thread, sleep=sleep, from_thread=from_thread)
 
     def _open(
         self,
@@ -178,6 +166,9 @@ class SeveralSessions:
 
     async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
         """Do what ``finish`` does."""
+        if not session.beside:
+            await self.main.finish_async(session, in_thread=in_thread)
+            return
         await run_async(self._end(session, "finish", {}), partial(_act_async, in_thread))
 
     def abandon(self, session: Session, *, status: int = 500) -> None:

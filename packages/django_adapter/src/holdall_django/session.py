@@ -291,6 +291,13 @@ async def load(session: DjangoSession) -> None:
     await session.sessions.load_async(session, from_thread=_in_event_loop)
 
 
+def load_at_once(session: DjangoSession) -> bool:
+    """Do what ``load`` does if nothing has to be waited for, and say whether that is so."""
+    return session.sessions.load_at_once(
+        session, in_thread=asyncio.to_thread, sleep=asyncio.sleep, from_thread=_in_event_loop
+    )
+
+
 def reach() -> Reach:
     """Return what lets a session outside of requests reach its store."""
     sessions = configured_sessions()

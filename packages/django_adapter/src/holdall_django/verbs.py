@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from holdall import ConfigurationError, Sessions
 from holdall.several import find_session
-from holdall_django.session import DjangoSession, load
+from holdall_django.session import DjangoSession, load, load_at_once
 
 __all__ = [
     "afetch_session",
@@ -30,14 +30,14 @@ def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> Dja
     Return the session of *request*, which is read when it is first looked into.
 
     Args:
-        sessions: Those that stand *beside* the project's own in ``HOLDALL``, to have the session that they keep.
-            In an async view ask ``afetch_session`` for that.
+        sessions: Those that stand *beside* the project's own in ``HOLDALL``, to have the session that they keep. In
+            an async view ask ``afetch_session`` for one whose store has to be waited for.
 
     Raises:
         ConfigurationError: The middleware is not set up, or these *sessions* are not.
     """
     session = _session_of(request, sessions)
-    if not session.is_fetched and not _is_in_event_loop():
+    if not load_at_once(session) and not _is_in_event_loop():
         # In the thread of a view that is not async, under ASGI.
         async_to_sync(load)(session)
     return session
