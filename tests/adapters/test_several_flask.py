@@ -1,0 +1,225 @@
+"""Several sessions in one Flask application: by its settings, in its handlers of errors, in its tests."""
+
+from typing import Any
+
+import pytest
+from flask import Flask, Response, flash, get_flashed_messages, send_file, session
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    CookieOverflowError,
+    MemoryTable,
+    ResponseStartedError,
+    Sessions,
+    StoreError,
+    TableStore,
+)
+from holdall.testing import Browser, Request, as_async, wsgi_client
+from holdall.testing.adapters.failures import FailingTable
+from holdall_flask import FlaskSession, Holdall, fetch_session
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+
+@pytest.fixture
+def table() -> FailingTable:
+    return FailingTable()
+
+
+@pytest.fixture
+def main(table: FailingTable) -> Sessions:
+    return Sessions(TableStore(table), key="_shop", principal_key="user_id")
+
+
+@pytest.fixture
+def cart() -> Sessions:
+    return Sessions("cookie", key="_cart", secret_key_base=SECRET)
+
+
+@pytest.fixture
+def app(main: Sessions, cart: Sessions) -> Flask:
+    app = Flask(__name__)
+    Holdall(app, main, beside=[cart])
+    return app
+
+
+def keys_of(response: Any) -> list[str]:
+    return [line.partition("=")[0] for line in response.headers.getlist("Set-Cookie")]
+
+
+# Set-up.
+
+
+def test_it_stands_beside_a_session_by_flasks_settings(cart: Sessions) -> None:
+    app = Flask(__name__)
+    app.secret_key = SECRET
+    Holdall(app, beside=[cart])
+
+    @app.get("/")
+    def add() -> str:
+        session["n"] = fetch_session(cart)["n"] = 1
+        return ""
+
+    assert sorted(keys_of(app.test_client().get("/"))) == ["_cart", "session"]
+
+
+def test_one_that_has_the_name_in_flasks_settings_is_refused() -> None:
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET, TESTING=True)
+    Holdall(app, beside=[Sessions("cookie", key="session", secret_key_base=SECRET)])
+
+    with pytest.raises(ConfigurationError, match="give each a key of its own"):
+        app.test_client().get("/")
+
+
+def test_one_that_flask_cannot_wait_for_is_refused(main: Sessions) -> None:
+    awaited = Sessions(AsyncTableStore(as_async(MemoryTable())), key="_cart")
+
+    with pytest.raises(ConfigurationError, match="is awaited"):
+        Holdall(Flask(__name__), main, beside=[awaited])
+    app = Flask(__name__)
+    app.config.update(SECRET_KEY=SECRET, TESTING=True)
+    Holdall(app, beside=[awaited])
+    with pytest.raises(ConfigurationError, match="is awaited"):
+        app.test_client().get("/")
+
+
+def test_one_that_is_not_set_up_is_an_error(app: Flask, main: Sessions, cart: Sessions) -> None:
+    with app.test_request_context():
+        with pytest.raises(ConfigurationError, match="without these sessions, '_wish'"):
+            fetch_session(Sessions("cookie", key="_wish", secret_key_base=SECRET))
+        assert fetch_session(main) is fetch_session()
+        assert isinstance(fetch_session(cart), FlaskSession)
+
+
+# In use.
+
+
+def test_the_browser_keeps_a_permanent_one_alone(app: Flask, cart: Sessions) -> None:
+    @app.get("/")
+    def add() -> str:
+        session["n"] = 1
+        fetch_session(cart).permanent = True
+        return ""
+
+    shop, basket = sorted(app.test_client().get("/").headers.getlist("Set-Cookie"), reverse=True)
+
+    assert "Max-Age" not in shop
+    assert "Max-Age=604800" in basket
+
+
+def test_messages_are_in_the_main_one(app: Flask, cart: Sessions) -> None:
+    @app.get("/")
+    def say() -> dict[str, Any]:
+        flash("Added")
+        return {"told": get_flashed_messages(), "cart": dict(fetch_session(cart))}
+
+    assert app.test_client().get("/").json == {"told": ["Added"], "cart": {}}
+
+
+def test_where_a_file_is_sent_it_takes_no_change_any_more(main: Sessions) -> None:
+    app, lists = Flask(__name__), Sessions("table", key="_lists", table="lists beside a file")
+    Holdall(app, main, beside=[lists])
+    found: list[FlaskSession] = []
+
+    @app.get("/")
+    def add() -> str:
+        fetch_session(lists)["n"] = 1
+        return ""
+
+    @app.get("/file")
+    def sent() -> Response:
+        found.append(fetch_session(lists))
+        assert found[0]["n"] == 1
+        return send_file(__file__)
+
+    client = app.test_client()
+    client.get("/")
+    with client.get("/file"), pytest.raises(ResponseStartedError):
+        found[0]["n"] = 2
+
+
+# When one can't be stored, Flask's handlers have their say.
+
+
+def test_a_page_for_a_store_that_fails_carries_the_cookie_of_another(
+    app: Flask, table: FailingTable, cart: Sessions
+) -> None:
+    @app.errorhandler(StoreError)
+    def away(error: StoreError) -> tuple[str, int]:
+        return "in a moment", 503
+
+    @app.get("/")
+    def add() -> str:
+        session["n"] = 1
+        fetch_session(cart).configure(renew=True)
+        fetch_session(cart)["n"] = 1
+        return ""
+
+    table.failing = frozenset({"insert"})
+    response = app.test_client().get("/")
+
+    assert (response.status_code, response.text) == (503, "in a moment")
+    assert keys_of(response) == ["_cart"]
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_who_empties_one_that_is_too_large_loses_nothing_of_another(app: Flask, cart: Sessions) -> None:
+    @app.errorhandler(CookieOverflowError)
+    def full(error: CookieOverflowError) -> tuple[str, int]:
+        fetch_session(cart).clear()
+        fetch_session(cart)["full"] = True
+        return "the cart is full", 413
+
+    @app.get("/")
+    def add() -> str:
+        session["n"] = 1
+        fetch_session(cart)["big"] = "x" * 5000
+        return ""
+
+    @app.get("/all")
+    def both() -> list[dict[str, Any]]:
+        return [dict(session), dict(fetch_session(cart))]
+
+    client = app.test_client()
+    response = client.get("/")
+
+    assert (response.status_code, sorted(keys_of(response))) == (413, ["_cart", "_shop"])
+    assert client.get("/all").json == [{"n": 1}, {"full": True}]
+
+
+# In tests, and under a path.
+
+
+def test_a_test_reaches_it_in_a_transaction(app: Flask, cart: Sessions) -> None:
+    @app.get("/")
+    def count() -> str:
+        return str(fetch_session(cart)["n"])
+
+    client = app.test_client()
+    with client.session_transaction() as opened:
+        fetched = opened.beside[cart]  # type: ignore[attr-defined]  # typed as Flask's own
+        fetched["n"] = 3
+
+    assert client.get("/").text == "3"
+
+
+def test_an_application_under_a_path_keeps_its_own(app: Flask) -> None:
+    admin = Flask("admin")
+    admin.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME="_admin", APPLICATION_ROOT="/admin")
+    Holdall(admin)
+
+    for each in (app, admin):
+
+        @each.get("/")
+        def count() -> str:
+            session["n"] = session.get("n", 0) + 1
+            return str(session["n"])
+
+    browser = Browser(wsgi_client(DispatcherMiddleware(app, {"/admin": admin})))
+    counted = [browser.send(Request("GET", path)).body for path in ("/", "/", "/admin/", "/")]
+
+    assert counted == [b"1", b"2", b"1", b"3"]
+    assert {kept.name: kept.path for kept in browser.jar} == {"_shop": "/", "_admin": "/admin"}
