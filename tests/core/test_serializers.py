@@ -188,6 +188,8 @@ def test_without_markupsafe_marked_text_is_text(monkeypatch: pytest.MonkeyPatch)
         {"a": [Markup("<b>"), {"b": ()}]},
         [{"$a": 1}],
         {"a": [{"$tuple": [1]}]},
+        [date(2026, 1, 1), {"$date": "2026-01-01"}],
+        [{"a": UUID(int=1)}, [Decimal("1.10"), b"\0", timedelta(1)], (time(1),)],
     ],
 )
 def test_what_takes_a_tag_is_found_wherever_it_stands(serializer: TaggedJSON, value: Any) -> None:
@@ -245,6 +247,21 @@ def test_what_cannot_be_stored_is_a_type_error_that_names_key_and_path(
 ) -> None:
     with pytest.raises(TypeError, match=message):
         serializer.dumps({"first": [1], "k": value, "last": None})
+
+
+@both
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (object(), r"session\['k'\] cannot be stored: it is of type object"),
+        ([{7: 1}], r"session\['k'\]\[0\] cannot be stored: one of its keys is of type int"),
+        (CIRCLE, r"session\['k'\] cannot be stored: it holds itself"),
+    ],
+    ids=["object", "int key", "circle"],
+)
+def test_of_several_faults_path_and_reason_are_of_the_same(serializer: TaggedJSON, value: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        serializer.dumps({"first": float("nan"), "k": value, "last": float("inf")})
 
 
 @both

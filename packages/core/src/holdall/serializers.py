@@ -50,7 +50,7 @@ class TaggedJSON:
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         try:
             return _written(data).encode("utf-8", "surrogatepass")
-        except (ValueError, RecursionError) as exc:
+        except (TypeError, ValueError, RecursionError) as exc:
             raise _explained(data, exc) from exc
 
     def check(self, key: str, value: Any) -> None:
@@ -75,66 +75,71 @@ class TaggedJSON:
 
 
 def _encoder() -> Callable[[Any], str]:
-    """Return a function from plain values to compact JSON."""
+    """Return a function from plain values, and such as take a tag of their own, to compact JSON."""
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         # CPython has it, other Pythons have not.
-        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_leaf).encode
     # What JSONEncoder.encode makes anew in each call, which takes as long as the session of most visitors does.
     # Without its list of what it is in the middle of, a circle ends as a RecursionError.
-    chunks = make(None, None, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    chunks = make(None, _leaf, json.encoder.encode_basestring, None, ":", ",", False, False, False)
     return lambda value: "".join(chunks(value, 0))
 
 
-_encode = _encoder()
-_decode = json.JSONDecoder().raw_decode
-
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-_SEVERAL = (list, tuple, set)
-
-# An object's first key is the one place where these three characters can stand unescaped. One is found much quicker
-# than three, and most sessions have not even that.
-_TAG_MARK = '{"$'
+def _leaf(value: Any) -> dict[str, Any]:
+    """Return *value* with its tag; ``TypeError`` unless it is of one of the types in ``_TAGS`` to the letter."""
+    kind = _TAGS.get(type(value))
+    if kind is None:
+        msg = "JSON has no such type"
+        raise TypeError(msg)
+    tag, to_json = kind
+    return {tag: to_json(value)}
 
 
 def _written(data: Mapping[str, Any]) -> str:
-    """Return *data* as JSON, with tags if it needs them."""
+    """Return *data* as JSON."""
     try:
         # Before it is looked at, which would go round in a circle for ever.
         text = _encode(data)
-        if not ("$" in text and _TAG_MARK in text) and _is_plain(data):
+        dicts = _dicts_of(data)
+        if dicts and not ("$" in text and _TAG_MARK in text and any(map(_is_like_a_tag, dicts))):
             return text
     except (TypeError, ValueError, RecursionError):
-        # It needs a tag, or cannot be stored: that is said below, with its path.
+        # A few values need more, or cannot be stored.
         pass
     return _encode(_tagged_items(data))
 
 
-def _is_plain(data: Mapping[str, Any]) -> bool:
-    """Say whether JSON, which has written *data*, gives it back as it was; ``TypeError`` if a key is no text."""
+def _dicts_of(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """
+    Return all dicts in *data*, itself first, or none if the encoder, which has written it, has lost a value's type.
+
+    Raises:
+        TypeError: It has made text of keys that were none.
+    """
     dicts = [data]
     todo: list[Iterable[Any]] = [data.values()]
     for values in todo:
         for value in values:
-            if type(value) not in _SCALARS:
+            if type(value) not in _LEAVES:
                 if type(value) is dict:
                     dicts.append(value)
                     todo.append(value.values())
                 elif type(value) is list:
                     todo.append(value)
                 else:
-                    return False
-    # JSON makes text of other keys. A union looks at those of many dicts at once, and a join takes nothing but text.
+                    return []
+    # A union looks at the keys of many dicts at once, and a join takes nothing but text.
     "".join(data if len(dicts) == 1 else set().union(*dicts))
-    return True
+    return dicts
 
 
 def _tagged_items(data: Mapping[str, Any]) -> Any:
-    return _as_object({key: _tagged(value, f"session[{key!r}]") for key, value in data.items()})
+    return _as_object({key: _tagged(value) for key, value in data.items()})
 
 
-def _tagged(value: Any, path: str) -> Any:
-    """Return *value* as JSON can write it. *path* says where it stands, for the message."""
+def _tagged(value: Any) -> Any:
+    """Return *value* as JSON can write it; ``TypeError`` if that, or what is in it, cannot be stored."""
     kind = type(value)
     if kind in _SCALARS:
         return value
@@ -142,9 +147,9 @@ def _tagged(value: Any, path: str) -> Any:
         text = str.__str__(value)
         return {"$html": text} if hasattr(value, "__html__") else text
     if isinstance(value, dict):
-        return _as_object({_key(key, path): _tagged(item, f"{path}[{key!r}]") for key, item in value.items()})
+        return _as_object({_key(key): _tagged(item) for key, item in value.items()})
     if isinstance(value, _SEVERAL):
-        items = [_tagged(item, f"{path}[{place}]") for place, item in enumerate(value)]
+        items = [_tagged(item) for item in value]
         return items if isinstance(value, list) else {"$tuple" if isinstance(value, tuple) else "$set": items}
     if isinstance(value, (int, float)):
         return value
@@ -152,22 +157,26 @@ def _tagged(value: Any, path: str) -> Any:
         if isinstance(value, known):
             return {tag: to_json(value)}
     msg = (
-        f"{path} cannot be stored: it is of type {kind.__qualname__}. "
+        f"it is of type {kind.__qualname__}. "
         "Store plain data (text, numbers, lists, dicts, dates, …) that the value can be made from again."
     )
     raise TypeError(msg)
 
 
-def _key(key: Any, path: str) -> str:
+def _key(key: Any) -> str:
     if isinstance(key, str):
         # Not str(), which gives an enum's name.
         return str.__str__(key)
-    msg = f"{path} cannot be stored: one of its keys is of type {type(key).__qualname__}, and keys must be strings."
+    msg = f"one of its keys is of type {type(key).__qualname__}, and keys must be strings."
     raise TypeError(msg)
 
 
+def _is_like_a_tag(items: Mapping[str, Any]) -> bool:
+    return len(items) == 1 and next(iter(items)).startswith("$")
+
+
 def _as_object(items: dict[str, Any]) -> dict[str, Any]:
-    if len(items) == 1 and next(iter(items)).startswith("$"):
+    if _is_like_a_tag(items):
         return {"$dict": [list(item) for item in items.items()]}
     return items
 
@@ -186,6 +195,10 @@ _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     Decimal: ("$decimal", str),
     bytes: ("$bytes", lambda value: b2a_base64(value, newline=False).decode("ascii")),
 }
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_LEAVES = _SCALARS | _TAGS.keys()
+_SEVERAL = (list, tuple, set)
 
 _FROM_TAG: dict[str, Callable[[Any], Any]] = {
     "$datetime": datetime.fromisoformat,
@@ -211,22 +224,30 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
+# An object's first key is the one place where these three characters can stand unescaped. One is found much quicker
+# than three, and most sessions have not even that.
+_TAG_MARK = '{"$'
+
+_encode = _encoder()
+_decode = json.JSONDecoder().raw_decode
 _decode_tagged = json.JSONDecoder(object_hook=_untagged).raw_decode
 
 
 def _explained(data: Mapping[str, Any], cause: Exception) -> TypeError:
-    """Say where the value stands that JSON refused: a float that is no number, an endless int, a circle."""
+    """Say what cannot be stored, and where it stands."""
     if isinstance(cause, RecursionError):
-        return TypeError(f"{_refused(data, 'session', 1)} cannot be stored: it holds itself, or is nested too deeply.")
-    return TypeError(f"{_refused(data, 'session')} cannot be stored: {cause}")
+        why = "it holds itself, or is nested too deeply."
+        return TypeError(f"{_refused(data, 'session', RecursionError, 1)} cannot be stored: {why}")
+    return TypeError(f"{_refused(data, 'session', type(cause))} cannot be stored: {cause}")
 
 
-def _refused(value: Any, path: str, depth: int = -1) -> str:
-    """Return the path of the innermost value that JSON refuses, *depth* steps down at most."""
+def _refused(value: Any, path: str, cause: type[Exception], depth: int = -1) -> str:
+    """Return the path of the innermost value that is refused because of *cause*, *depth* steps down at most."""
     items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, _SEVERAL) else ()
     for place, item in items if depth else ():
         try:
-            _encode(_tagged(item, path))
-        except (ValueError, RecursionError):
-            return _refused(item, f"{path}[{place!r}]", depth - 1)
+            _encode(_tagged(item))
+        except (TypeError, ValueError, RecursionError) as exc:
+            if isinstance(exc, cause):
+                return _refused(item, f"{path}[{place!r}]", cause, depth - 1)
     return path
