@@ -59,9 +59,7 @@ every_table_command = pytest.mark.parametrize("command", TABLE_COMMANDS, ids=lam
 
 
 @every_table_command
-@pytest.mark.parametrize(
-    "url", ["memory://session", "session", "shop:hunter2@db.example", "memory://shop:hunter2@db.example"]
-)
+@pytest.mark.parametrize("url", ["memory://session", "session", "memory://shop:hunter2@db.example"])
 def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
     refused = run(*command, url)
 
@@ -69,6 +67,16 @@ def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
     assert refused.stderr == (
         "holdall: a table in memory is seen by its own process alone: name another, such as sqlite:///sessions.db.\n"
     )
+
+
+@every_table_command
+@pytest.mark.parametrize("url", ["sessions.db", "shop:hunter2@db.example"])
+def test_a_path_or_an_address_without_its_scheme_is_refused_and_not_shown(command: list[str], url: str) -> None:
+    refused = run(*command, url)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "write a path as sqlite:///path" in refused.stderr
+    assert url not in refused.stderr
 
 
 @every_table_command

@@ -88,6 +88,9 @@ def store_opener(
         case str():
             msg = f'store={store!r} is neither "cookie", nor "table", nor a store.'
             raise ConfigurationError(msg)
+    if not hasattr(store, "put"):
+        msg = f"a {type(store).__name__} is no store: give a table as Sessions(TableStore(table), …)."
+        raise ConfigurationError(msg)
     check_known(options, {}, "a store given as an object")
     return lambda form: store
 
@@ -98,7 +101,10 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
         msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
         raise ConfigurationError(msg)
     make_format = _FORMATS[name]()
-    fallbacks = tuple(options.pop("fallbacks", ()))
+    fallbacks = options.pop("fallbacks", ())
+    if isinstance(fallbacks, str | bytes):
+        msg = "fallbacks is one secret: give a list of them."
+        raise ConfigurationError(msg)
     also_read = tuple(options.pop("also_read", ()))
     reading = {name: options.pop(name) for name in ("upgrade", "until") if name in options}
     secret = options.pop("secret_key_base", None)

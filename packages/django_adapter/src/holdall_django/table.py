@@ -282,7 +282,9 @@ class DjangoTable:
         words = type(exc).__name__ if connection.connection is None else str(exc).partition("\n")[0]
         # One that broke is opened anew by whoever comes next.
         connection.close_if_unusable_or_obsolete()
-        return StoreError(f"the database {self.using!r} failed: {words}.")
+        # Each database says in words of its own that it has no such table.
+        hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in words else ""
+        return StoreError(f"the database {self.using!r} failed: {words}.{hint}")
 
 
 def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:

@@ -28,22 +28,32 @@ __all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", 
 Form = Literal["sync", "async"]
 
 
+_LIKE_A_PATH = frozenset("./\\:@")
+
+
 def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Form], Table | AsyncTable]:
     """
     Return what opens the table that *url* names, such as ``"memory://session"``, in the form it is asked for.
 
-    A name without a scheme is that of a table in memory, unless it is the scheme of another package's. A table that has
-    one form only comes in that.
+    A name without a scheme is that of a table in memory, unless it is the scheme of another package's. What looks like
+    a path is no such name. A table that has one form only comes in that.
 
     Args:
         create: Make a file or a schema of ours on first use, where it is not there; otherwise that is an error.
 
     Raises:
-        ConfigurationError: No table is known under this scheme.
+        ConfigurationError: No table is known under this scheme, or there is none.
     """
     # Not by urlsplit: where it cannot read a URL its error repeats the password.
     name, separator, _ = url.partition("://")
     scheme = name.lower() if separator or name in _others() else "memory"
+    if not separator and scheme == "memory" and not _LIKE_A_PATH.isdisjoint(name):
+        # Taken as a name, it would leave each process with sessions of its own, until it ends.
+        msg = (
+            "a table without a scheme is one in memory, and this looks like a path or an address: "
+            "write a path as sqlite:///path, and an address with its ://."
+        )
+        raise ConfigurationError(msg)
     if scheme in _OPENERS:
         ours = _OPENERS[scheme]
         return lambda form: ours(url, form, clock, create)
