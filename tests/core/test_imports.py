@@ -1,22 +1,39 @@
 """What the core brings along, and what it leaves to others."""
 
+import importlib
+import inspect
 import os
+import pickle
+import pkgutil
 import subprocess
 import sys
+import typing
 
 import pytest
 
 import holdall
 from holdall import _loop
 
+#: Packages that load what is in them when it is asked for.
+LAZY = ["holdall", "holdall.formats", "holdall.stores", "holdall.tables"]
+
+
+def printed(program: str, *options: str) -> set[str]:
+    """Return the words that a fresh interpreter prints."""
+    # What measures the tests would measure this program too, and bring its own modules.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    command = [sys.executable, *options, "-c", program]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True, env=alone).stdout.split())
+
 
 def modules_after(statement: str) -> set[str]:
     """Return the names of all modules in a fresh interpreter after *statement*."""
-    probe = f"import sys; {statement}; print(*sys.modules)"
-    # What measures the tests would measure this program too, and bring its own modules.
-    alone = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=alone)
-    return set(done.stdout.split())
+    return printed(f"import sys; {statement}; print(*sys.modules)")
+
+
+def public_classes(package: str) -> list[type]:
+    module = importlib.import_module(package)
+    return [value for name in module.__all__ if inspect.isclass(value := getattr(module, name))]
 
 
 def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
@@ -35,6 +52,65 @@ def test_no_loop_of_asyncio_runs_where_nobody_has_loaded_it(monkeypatch: pytest.
 
     assert not _loop.is_running()
     assert "asyncio" not in sys.modules
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_a_package_shows_what_is_not_loaded_yet(package: str) -> None:
+    listed = set(importlib.import_module(package).__all__)
+
+    assert listed <= printed(f"import {package}; print(*dir({package}))")
+    assert listed <= printed(f"from {package} import *; print(*dir())")
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_a_name_that_is_not_there_is_an_error_like_any_other(package: str) -> None:
+    module = importlib.import_module(package)
+
+    with pytest.raises(AttributeError, match=rf"^module '{package}' has no attribute 'Sesions'") as caught:
+        _ = module.Sesions
+
+    assert (caught.value.name, caught.value.obj) == ("Sesions", module)
+    assert "Sesions" not in dir(module)
+
+
+def test_one_store_and_one_format_are_loaded_of_all() -> None:
+    set_up = "Sessions('cookie', key='_shop', format='starlette', secret_key_base=bytes(range(64)))"
+    loaded = modules_after(f"from holdall import Sessions; {set_up}")
+
+    assert {name for name in loaded if name.startswith("holdall.formats.")} == {
+        "holdall.formats._json",
+        "holdall.formats._stamped",
+        "holdall.formats._times",
+        "holdall.formats.contract",
+        "holdall.formats.starlette",
+    }
+    assert {"holdall.stores.cookie", "cryptography", "holdall.stores.table"} & loaded == {"holdall.stores.cookie"}
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_types_can_be_asked_for_at_run_time(package: str) -> None:
+    # An error may speak of a cookie, which is made where the errors are known.
+    public = [kind for kind in public_classes(package) if not issubclass(kind, Exception)]
+
+    for kind in public:
+        typing.get_type_hints(kind)
+        for method in filter(inspect.isfunction, vars(kind).values()):
+            typing.get_type_hints(method)
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_classes_are_pickled_by_name(package: str) -> None:
+    public = public_classes(package)
+
+    assert public
+    assert pickle.loads(pickle.dumps(public)) == public
+
+
+def test_nothing_warns_when_it_is_imported() -> None:
+    names = [name for _, name, _ in pkgutil.walk_packages(holdall.__path__, "holdall.") if "__main__" not in name]
+    others = ["holdall_django", "holdall_fastapi", "holdall_flask"]
+
+    printed(f"import {', '.join([*names, *others])}", "-W", "error")
 
 
 def test_what_it_lists_is_there_and_sorted() -> None:
