@@ -16,8 +16,7 @@ from django.conf import global_settings, settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from holdall import ConfigurationError, Session, Sessions
-from holdall.formats import DjangoFormat
+from holdall import ConfigurationError, Session, Sessions, formats
 from holdall.lifetimes import absolute_timeout, permanent_max_age
 from holdall.several import Kept, side_by_side
 from holdall.takeover import taking_over
@@ -98,8 +97,8 @@ def configuration() -> Configuration:
         msg = f"HOLDALL has fetch={fetch!r}, which is neither 'auto' nor 'explicit'."
         raise ConfigurationError(msg)
     beside = options.pop("beside", ())
-    if isinstance(beside, str):
-        msg = f"HOLDALL['beside'] is {beside!r}: give a list of Sessions or of their dotted paths."
+    if isinstance(beside, str | Sessions):
+        msg = f"HOLDALL['beside'] is {beside!r} alone: give a list of Sessions or of their dotted paths."
         raise ConfigurationError(msg)
     sessions = _given(options) if "sessions" in options else _by_settings(options)
     kept = side_by_side(sessions, [_found(each, "beside") for each in beside])
@@ -164,8 +163,8 @@ def _by_settings(options: dict[str, Any]) -> Sessions:
         raise
 
 
-def _former_format() -> DjangoFormat:
-    return DjangoFormat(
+def _former_format() -> formats.Format:
+    return formats.DjangoFormat(
         settings.SECRET_KEY,
         settings.SECRET_KEY_FALLBACKS,
         max_age=settings.SESSION_COOKIE_AGE,
