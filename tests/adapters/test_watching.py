@@ -1,17 +1,13 @@
 """Connections that close when their session has ended: ``SessionMiddleware(…, close_when_ended=…)``."""
 
 import asyncio
-import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from http.client import HTTPConnection, IncompleteRead
 from typing import Any
 
 import anyio
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,9 +17,11 @@ from websockets.exceptions import ConnectionClosed
 
 from holdall import AsyncTableStore, ConfigurationError, MemoryTable, Sessions, StoreError, TableStore
 from holdall.stores import Trail
+from holdall.stores.table import digest_of
 from holdall.tables import Row
-from holdall.testing import FakeClock, as_async
+from holdall.testing import Browser, FakeClock, Request, as_async
 from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
+from servers.web import by_uvicorn, http_client
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 SOON = timedelta(milliseconds=50)
@@ -191,6 +189,36 @@ class TestProtocol:
             group.start_soon(line.run)
             await line.accepted.wait()
             renewed(outside, cookie, user=8)
+
+        assert line.closed == [4401]
+
+    async def test_one_that_was_nobodys_goes_on_when_its_visitor_logs_in(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
+        cookie = kept(outside, n=1)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            login = renewed(outside, cookie, user=7)
+            await anyio.sleep(0.2)
+            assert line.closed == []
+            second = renewed(outside, login)
+            # Whoever has the old cookie may be anybody.
+            ended(outside, cookie)
+            await anyio.sleep(0.2)
+            assert line.closed == []
+            ended(outside, second)
+
+        assert line.closed == [4401]
+
+    async def test_one_that_is_logged_out_of_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, user=7)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            renewed(outside, cookie, user=None)
 
         assert line.closed == [4401]
 
@@ -398,7 +426,8 @@ def test_a_backend_that_is_away_when_the_connection_begins_closes_nothing(table:
 
 
 @pytest.mark.parametrize("steps", range(1, 4))
-def test_a_renewal_under_way_is_in_doubt_and_no_more(steps: int, clock: FakeClock) -> None:
+@pytest.mark.parametrize("user", [7, None], ids=["renewal", "login"])
+def test_a_renewal_under_way_is_in_doubt_and_no_more(user: int | None, steps: int, clock: FakeClock) -> None:
     seen: list[Trail | None] = []
 
     class Renewing(MemoryTable):
@@ -425,12 +454,11 @@ def test_a_renewal_under_way_is_in_doubt_and_no_more(steps: int, clock: FakeCloc
     table = Renewing(clock=clock)
     store = TableStore(table)
     sessions = Sessions(store, key="sid", principal_key="user", clock=clock)
-    cookie = kept(sessions, user=7)
-    (row,) = table.find("7")
-    digest = row.digest
+    cookie = kept(sessions, user=user)
+    digest = digest_of(cookie.removeprefix("sid="))
     table.left = steps
 
-    renewed(sessions, cookie)
+    renewed(sessions, cookie, user=7)
 
     (new,) = (each for each in table.find("7") if not each.is_tombstone)
     # After the tombstone, after the signpost, and after the new row.
@@ -441,20 +469,6 @@ def test_a_renewal_under_way_is_in_doubt_and_no_more(steps: int, clock: FakeCloc
 
 
 # Real servers.
-
-
-@contextmanager
-def serving(app: ASGIApp) -> Iterator[int]:
-    """Serve *app* on a free port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="websockets-sansio"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def test_of_fifty_connections_all_close_but_the_one_that_is_spared(sessions: Sessions, outside: Sessions) -> None:
@@ -486,7 +500,7 @@ def test_of_fifty_connections_all_close_but_the_one_that_is_spared(sessions: Ses
             await line.close()
         return codes, alive
 
-    with serving(app) as port:
+    with by_uvicorn(app, ws="websockets-sansio") as port:
         codes, alive = asyncio.run(visit(port))
 
     assert codes == [4401] * 49
@@ -500,6 +514,42 @@ async def _code(line: ClientConnection) -> int:
         assert line.close_code is not None
         return line.close_code
     return 0
+
+
+def test_a_connection_goes_on_through_the_login_of_its_visitor_and_ends_with_the_logout(outside: Sessions) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=outside, close_when_ended=SOON)
+
+    @app.websocket("/")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+
+    @app.post("/login")
+    async def log_in(session: SessionDep) -> None:
+        session.login(7)
+
+    @app.post("/logout")
+    async def log_out(session: SessionDep) -> None:
+        session.logout()
+
+    async def visit(port: int) -> int:
+        browser = Browser(http_client(port))
+        browser.keep([kept(outside, cart=["hat"])])
+        cookie = f"sid={browser.get('sid')}"
+        line = await connect(f"ws://127.0.0.1:{port}/", additional_headers={"Cookie": cookie})
+        await asyncio.to_thread(browser.send, Request("POST", "/login"))
+        assert f"sid={browser.get('sid')}" != cookie
+        await asyncio.sleep(0.2)
+        await line.send("still here")
+        assert await line.recv() == "still here"
+        await asyncio.to_thread(browser.send, Request("POST", "/logout"))
+        async with asyncio.timeout(20):
+            return await _code(line)
+
+    with by_uvicorn(app, ws="websockets-sansio") as port:
+        assert asyncio.run(visit(port)) == 4401
 
 
 def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) -> None:
@@ -530,7 +580,7 @@ def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) 
         finally:
             connection.close()
 
-    with serving(app) as port:
+    with by_uvicorn(app, ws="websockets-sansio") as port:
         with pytest.raises(IncompleteRead):
             body(read=True, ends=True, ticks=10_000)
         assert body(read=True, ends=False) == b"." * 55

@@ -112,7 +112,11 @@ def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, in
         policy.emit("dropped", "", last.log_id)
         return (yield from _begin(session, policy, data, changes, now, now))
     # What a logout then meets is to end too, unless it has become another's meanwhile.
-    succeeds = Succession(stored, until) if session.principal == session.principal_before else None
+    succeeds = None
+    if session.principal == session.principal_before:
+        succeeds = Succession(stored, until)
+    elif session.principal_before is None:
+        succeeds = Succession(stored, until, login=True)
     return (yield from _begin(session, policy, data, changes, last.created, now, succeeds))
 
 

@@ -95,10 +95,15 @@ class Succession(NamedTuple):
     A new session in the place of one that was renewed.
 
     Until *until* whoever ends the old one ends the new one too.
+
+    Attributes:
+        login: The old one was nobody's. Whoever has its id may be anybody: the new one does not end with it, but who
+            follows the old one comes to it.
     """
 
     stored: Stored
     until: datetime
+    login: bool = False
 
 
 @discreet

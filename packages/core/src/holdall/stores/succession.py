@@ -5,6 +5,9 @@ A renewal removes the old row and inserts a new one, under an id that nobody els
 signpost: a row under a digest made of the old one's, which only one of two can insert. The renewal does, to say where
 the session goes, or who ends it, to say that it is over. The signpost comes before the new row, so that a renewed
 session never lives where nobody can find it.
+
+A login into a session that was nobody's has a signpost of another kind, for those who look on: none who ends the old
+session ends that.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ from holdall.stores.contract import Trail
 from holdall.stores.verbs import Insert, Read, Remove
 from holdall.tables.contract import Row
 
-__all__ = ["end", "end_successor", "follow", "line_of", "succeed"]
+__all__ = ["end", "end_successor", "follow", "lead", "line_of", "succeed"]
 
 
 def succeed(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
@@ -34,6 +37,11 @@ def succeed(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[bool]:
         yield Remove(new, None)
         return False
     return True
+
+
+def lead(old: bytes, new: bytes, row: Row, until: datetime) -> Steps[None]:
+    """Lead whoever follows the *old* row, until *until*, to the *row* of a login, which is to be put under *new*."""
+    yield Insert(_login(old), Row(new, 0, until, row.created))
 
 
 def end(digest: bytes, passed: set[bytes] | None = None) -> Steps[bool]:
@@ -64,12 +72,12 @@ def follow(trail: Trail) -> Steps[Trail | None]:
     """Return where a session is by now, having been renewed or not; ``None`` if it has ended or become another's."""
     digest = trail.digest
     while (row := (yield Read(digest))) is None or row.is_tombstone:
-        signpost = None if row is None else (yield Read(_signpost(digest)))
-        if signpost is None or not signpost.data:
+        onward = None if row is None else (yield from _onward(digest))
+        if onward is None:
             # What a renewal leads to may be yet to come. When this is looked at again it is there, or never will be.
             is_sure = trail.in_doubt or (row is None and digest == trail.digest)
             return None if is_sure else trail._replace(in_doubt=True)
-        digest = signpost.data
+        digest = onward
     return Trail(digest)
 
 
@@ -80,6 +88,16 @@ def line_of(digest: bytes) -> Steps[set[bytes]]:
         digest = signpost.data
         line.add(digest)
     return line
+
+
+def _onward(old: bytes) -> Steps[bytes | None]:
+    """Return where a row that is gone leads whoever follows it."""
+    for place in (_signpost(old), _login(old)):
+        signpost = yield Read(place)
+        if signpost is not None and signpost.data:
+            new: bytes = signpost.data
+            return new
+    return None
 
 
 def _place_after(old: bytes) -> Steps[bytes | None]:
@@ -103,3 +121,8 @@ def _place_after(old: bytes) -> Steps[bytes | None]:
 def _signpost(digest: bytes) -> bytes:
     """Return what the signpost of a row stands under; it names the new row by its digest, which opens nothing."""
     return hashlib.sha256(b"holdall signpost" + digest).digest()
+
+
+def _login(digest: bytes) -> bytes:
+    """Return what the signpost of a login into a row's session stands under."""
+    return hashlib.sha256(b"holdall login" + digest).digest()

@@ -26,7 +26,7 @@ from holdall.sources.contract import AnySource
 from holdall.steps import Steps, is_awaited, run, run_async
 from holdall.stores import revocation
 from holdall.stores.contract import Draft, Missing, Stored, Trail
-from holdall.stores.succession import end_successor, follow, succeed
+from holdall.stores.succession import end_successor, follow, lead, succeed
 from holdall.stores.verbs import Insert, Read, Remove, Replace, Touch
 from holdall.tables import Form
 from holdall.tables.contract import AsyncTable, Replacement, Row, Table
@@ -124,14 +124,16 @@ class TableSteps:
         return None
 
     def _insert(self, draft: Draft) -> Steps[Stored | None]:
-        if draft.succeeds is not None:
+        succeeds = draft.succeeds
+        if succeeds is not None and not succeeds.login:
             sid, digest, row = self._begun(draft)
-            old, until = digest_of(draft.succeeds.stored.cookie), draft.succeeds.until
-            came = yield from succeed(old, digest, row, until)
+            came = yield from succeed(digest_of(succeeds.stored.cookie), digest, row, succeeds.until)
             return self._as_put(sid, draft, row) if came else None
         # 256 random bits do not meet twice; a table that says so twice is broken.
         for _ in range(2):
             sid, digest, row = self._begun(draft)
+            if succeeds is not None:
+                yield from lead(digest_of(succeeds.stored.cookie), digest, row, succeeds.until)
             if (yield Insert(digest, row)):
                 return self._as_put(sid, draft, row)
         msg = "the table refuses a row under a new random id: it is full or broken."

@@ -76,6 +76,30 @@ class OwnerTests(StoreSuite, sealed=True):
         assert ended == (0 if spared else 1)
         assert isinstance(await revocable_store.get(new.cookie, key=KEY), Stored) is spared
 
+    async def test_who_follows_a_session_comes_to_where_it_was_renewed_and_to_no_end(
+        self, revocable_store: Any, clock: FakeClock
+    ) -> None:
+        principal = new_principal()
+        nobodys = await begin(revocable_store, clock, {"n": 1})
+        login = await _renew(revocable_store, clock, nobodys, principal, login=True)
+        renewed = await _renew(revocable_store, clock, login, principal)
+
+        trail = await revocable_store.follow(nobodys)
+
+        assert trail == await revocable_store.follow(renewed)
+        assert await revocable_store.revoke(principal, spared=None, handle=None) == 1
+        assert await revocable_store.follow(trail) is None
+
+    async def test_a_login_does_not_end_with_the_session_that_was_nobodys(
+        self, revocable_store: Any, clock: FakeClock
+    ) -> None:
+        nobodys = await begin(revocable_store, clock, {"n": 1})
+        login = await _renew(revocable_store, clock, nobodys, new_principal(), login=True)
+
+        assert await revocable_store.delete(nobodys, key=KEY) is None
+
+        assert (await read(revocable_store, login)).data == {"n": 1}
+
     async def test_all_sessions_end_with_whatever_was_renewed(self, revocable_store: Any, clock: FakeClock) -> None:
         principal = new_principal()
         mine = await _renew(revocable_store, clock, await begin(revocable_store, clock, {"n": 1}, principal), principal)
@@ -89,11 +113,12 @@ class OwnerTests(StoreSuite, sealed=True):
         assert (await read(revocable_store, later)).data == {"n": 3}
 
 
-async def _renew(store: Any, clock: FakeClock, old: Stored, principal: str) -> Stored:
-    """Put a session in the place of *old*, as a renewal does."""
+async def _renew(store: Any, clock: FakeClock, old: Stored, principal: str, *, login: bool = False) -> Stored:
+    """Put a session in the place of *old*, as a renewal does, or a *login*."""
     now = clock()
     assert await store.delete(old, key=KEY, tombstone=now + _GRACE) is not None
-    draft = Draft(dict(old.data), Changes({}), now, now + HOUR, now, principal, succeeds=Succession(old, now + _GRACE))
+    succeeds = Succession(old, now + _GRACE, login)
+    draft = Draft(dict(old.data), Changes({}), now, now + HOUR, now, principal, succeeds=succeeds)
     new = await store.put(None, draft, key=KEY)
     assert isinstance(new, Stored)
     return new
