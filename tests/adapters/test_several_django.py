@@ -1,0 +1,322 @@
+"""Several sessions in one Django project: its settings, Django's names for each, async views, the command."""
+
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.contrib.sessions.management.commands import clearsessions
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import call_command
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.test import Client, override_settings
+from django.urls import path
+
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    MemoryTable,
+    ResponseStartedError,
+    SessionNotFetchedError,
+    Sessions,
+    TableStore,
+)
+from holdall.testing import FakeClock, Request, Response, as_async, asgi_client, init_test_session, wsgi_client
+from holdall_django import DjangoSession, SessionMiddleware, afetch_session, configured_sessions, fetch_session
+from holdall_django.configuration import configuration
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+main = Sessions("cookie", key="_shop", secret_key_base=SECRET)
+cart = Sessions("cookie", key="_cart", secret_key_base=SECRET)
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable()
+
+
+@pytest.fixture
+def outside(table: MemoryTable) -> Sessions:
+    """What a test looks at the table with."""
+    return Sessions(TableStore(table), key="sid")
+
+
+def visited(view: Callable[..., Any], *beside: Sessions, cookie: str = "", wsgi: bool = False) -> Response:
+    """Return the answer of an application of one view."""
+    with override_settings(HOLDALL={"sessions": main, "beside": beside}, ROOT_URLCONF=(path("", view),)):
+        client = wsgi_client(WSGIHandler()) if wsgi else asgi_client(ASGIHandler())
+        return client(Request("GET", headers=[("Cookie", cookie)] if cookie else []))
+
+
+# Settings.
+
+
+@pytest.mark.parametrize("named", [cart, f"{__name__}.cart"], ids=["object", "dotted path"])
+@pytest.mark.parametrize("given", [{"sessions": main}, {"key": "_shop"}], ids=["sessions", "options"])
+def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request.session["n"] = fetch_session(request, cart)["n"] = 1
+        assert isinstance(fetch_session(request, cart), DjangoSession)
+        assert fetch_session(request, configured_sessions()) is request.session
+        return HttpResponse()
+
+    with override_settings(HOLDALL={**given, "beside": [named]}, ROOT_URLCONF=(path("", view),)):
+        client = Client()
+        client.get("/")
+
+    assert sorted(client.cookies) == ["_cart", "_shop"]
+
+
+@pytest.mark.parametrize("wrong", [f"{__name__}.cart", cart], ids=["dotted path", "object"])
+def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
+    with (
+        override_settings(HOLDALL={"sessions": main, "beside": wrong}),
+        pytest.raises(ConfigurationError, match="give a list of Sessions or of their dotted paths"),
+    ):
+        configured_sessions()
+
+
+def test_what_is_no_sessions_is_refused() -> None:
+    with (
+        override_settings(HOLDALL={"sessions": main, "beside": [f"{__name__}.SECRET"]}),
+        pytest.raises(ConfigurationError, match=r"HOLDALL\['beside'\] has .* neither a Sessions nor the dotted path"),
+    ):
+        configured_sessions()
+
+
+def test_two_of_one_key_are_refused() -> None:
+    with (
+        override_settings(HOLDALL={"key": "_cart", "beside": [cart]}),
+        pytest.raises(ConfigurationError, match="give each a key of its own"),
+    ):
+        configured_sessions()
+
+
+def test_one_that_is_awaited_is_refused_under_wsgi(table: MemoryTable) -> None:
+    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+
+    with (
+        override_settings(HOLDALL={"sessions": main, "beside": [awaited]}),
+        pytest.raises(ConfigurationError, match="is awaited"),
+    ):
+        SessionMiddleware(lambda request: HttpResponse())
+
+
+def test_one_that_is_not_set_up_is_an_error() -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        with pytest.raises(ConfigurationError, match="without these sessions, '_cart'"):
+            fetch_session(request, cart)
+        return HttpResponse()
+
+    assert visited(view).status == 200
+
+
+# In views of both kinds.
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_an_async_view_awaits_one_that_has_to_be_waited_for(
+    table: MemoryTable, outside: Sessions, is_awaited: bool
+) -> None:
+    table.blocking_reads = True
+    waited = Sessions(AsyncTableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
+    cookie = init_test_session(outside, {"n": 1})
+
+    async def view(request: HttpRequest) -> HttpResponse:
+        with pytest.raises(SessionNotFetchedError):
+            fetch_session(request, waited)["n"] = 2
+        session = await afetch_session(request, waited)
+        session["n"] += 1
+        await session.asave()
+        return JsonResponse(dict(outside.fetch(cookie)))
+
+    assert visited(view, waited, cookie=cookie).body == b'{"n": 2}'
+
+
+def test_an_async_view_need_not_await_what_is_there() -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        return JsonResponse(dict(fetch_session(request, cart)))
+
+    assert visited(view, cart, cookie=init_test_session(cart, {"n": 1})).body == b'{"n": 1}'
+
+
+def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, outside: Sessions) -> None:
+    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    cookie = init_test_session(outside, {"n": 1})
+
+    def view(request: HttpRequest) -> HttpResponse:
+        session = fetch_session(request, awaited)
+        session["n"] += 1
+        session.save()
+        return JsonResponse(dict(outside.fetch(cookie)))
+
+    assert visited(view, awaited, cookie=cookie).body == b'{"n": 2}'
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+@pytest.mark.parametrize("is_async", [True, False])
+def test_a_body_may_ask_for_it_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    cookie = init_test_session(outside, {"n": 1})
+
+    def view(request: HttpRequest) -> StreamingHttpResponse:
+        def body() -> Iterator[bytes]:
+            yield b"a"
+            fetch_session(request, awaited)["n"] = 2
+
+        async def body_async() -> AsyncIterator[bytes]:
+            yield b"a"
+            (await afetch_session(request, awaited))["n"] = 2
+
+        return StreamingHttpResponse(body_async() if is_async else body())
+
+    assert visited(view, awaited, cookie=cookie).body == b"a"
+    assert outside.fetch(cookie)["n"] == 2
+
+
+@pytest.mark.parametrize("make", [HttpResponse, lambda: FileResponse(BytesIO(b"a file"))], ids=["page", "file"])
+def test_when_the_answer_has_gone_it_takes_no_change_any_more(
+    outside: Sessions, make: Callable[[], HttpResponse]
+) -> None:
+    opened: list[DjangoSession] = []
+
+    def view(request: HttpRequest) -> HttpResponse:
+        opened.append(fetch_session(request, outside))
+        assert opened[0]["n"] == 1
+        return make()
+
+    visited(view, outside, cookie=init_test_session(outside, {"n": 1}), wsgi=True)
+
+    with pytest.raises(ResponseStartedError):
+        opened[0]["n"] = 2
+
+
+# Django's names, each for its own store.
+
+
+def test_it_is_saved_and_known_by_django_s_names(table: MemoryTable, outside: Sessions) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        session = fetch_session(request, outside)
+        session["n"] = 1
+        session.set_expiry(60)
+        session.save()
+        key = session.session_key
+        assert session.exists(key)
+        assert not request.session.exists(key)
+        assert session.load()["n"] == 1
+        assert session.get_session_cookie_age() == 7 * 24 * 60 * 60
+        return HttpResponse(key)
+
+    answer = visited(view, outside, wsgi=True)
+
+    (line,) = answer.all("Set-Cookie")
+    assert line.startswith(f"sid={answer.body.decode()};")
+    assert "Max-Age=60" in line
+    assert answer.all("Cache-Control") == ["no-store"]
+    assert len(table) == 1
+
+
+def test_it_is_saved_and_known_by_their_async_twins(table: MemoryTable, outside: Sessions) -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        session = await afetch_session(request, outside)
+        await session.aset("n", 1)
+        await session.asave()
+        assert await session.aexists(session.session_key)
+        assert (await session.aload())["n"] == 1
+        return HttpResponse(session.session_key)
+
+    answer = visited(view, outside)
+
+    assert [line.partition(";")[0] for line in answer.all("Set-Cookie")] == [f"sid={answer.body.decode()}"]
+    assert len(table) == 1
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+def test_it_ends_another_session_of_its_own_store(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+    other = init_test_session(outside, {"n": 1}).partition("=")[2]
+
+    def end(request: HttpRequest) -> HttpResponse:
+        fetch_session(request, outside).delete(other)
+        return HttpResponse()
+
+    async def aend(request: HttpRequest) -> HttpResponse:
+        await (await afetch_session(request, outside)).adelete(other)
+        return HttpResponse()
+
+    visited(aend if is_async else end, outside)
+
+    assert len(table) == 0
+
+
+def test_a_sync_read_in_an_async_method_is_made_in_a_thread(table: MemoryTable, outside: Sessions) -> None:
+    table.blocking_reads = True
+    cookie = init_test_session(outside, {"n": 1})
+
+    def view(request: HttpRequest) -> HttpResponse:
+        return JsonResponse({"n": asyncio.run(fetch_session(request, outside).aget("n"))})
+
+    assert visited(view, outside, cookie=cookie, wsgi=True).body == b'{"n": 1}'
+
+
+def test_the_command_sweeps_the_table_of_each() -> None:
+    clock = FakeClock()
+    tables = [MemoryTable(clock=clock) for _ in range(2)]
+    first, second = (
+        Sessions(TableStore(table), key=key, clock=clock) for table, key in zip(tables, ("_shop", "_cart"), strict=True)
+    )
+    awaited = Sessions(AsyncTableStore(as_async(MemoryTable())), key="sid")
+    for each in (first, second):
+        init_test_session(each, {"n": 1})
+    clock.advance(first.policy.idle_timeout)
+
+    with override_settings(HOLDALL={"sessions": first, "beside": [second, awaited]}):
+        call_command(clearsessions.Command())
+        assert configuration().awaited == {awaited}
+
+    assert [len(table) for table in tables] == [0, 0]
+
+
+# Cookies that an application or a test has put there.
+
+
+def putting(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Put a cookie into each request."""
+
+    def put(request: HttpRequest) -> Any:
+        request.COOKIES["_cart"] = os.environ["PUT"]
+        return get_response(request)
+
+    return put
+
+
+@pytest.mark.parametrize("wsgi", [True, False])
+def test_a_cookie_that_was_put_into_the_request_is_taken(wsgi: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {sessions: init_test_session(sessions, {"n": 1}) for sessions in (main, cart)}
+    put = init_test_session(cart, {"n": 2}).partition("=")[2]
+
+    def view(request: HttpRequest) -> HttpResponse:
+        return JsonResponse([request.session["n"], fetch_session(request, cart)["n"]], safe=False)
+
+    monkeypatch.setenv("PUT", put)
+    with override_settings(MIDDLEWARE=[f"{__name__}.putting", "holdall_django.SessionMiddleware"]):
+        answer = visited(view, cart, cookie="; ".join(headers.values()), wsgi=wsgi)
+
+    assert answer.body == b"[1, 2]"
+
+
+def test_a_test_gives_its_client_the_cookie() -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        return JsonResponse([dict(request.session), dict(fetch_session(request, cart))], safe=False)
+
+    with override_settings(HOLDALL={"sessions": main, "beside": [cart]}, ROOT_URLCONF=(path("", view),)):
+        client = Client()
+        client.cookies.load(init_test_session(cart, {"n": 2}))
+        assert client.get("/").json() == [{}, {"n": 2}]
