@@ -1,25 +1,27 @@
 """
-Clients of engines: through our stores, through the bare driver, and through other libraries.
+Clients of engines: by the driver alone, by our stores, by other libraries.
 
 Each function takes a place (a URL or a file) and returns what makes clients; a client has one session there, which it
 reads and writes.
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import os
 import secrets
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psycopg
 import redis
 import redis.asyncio
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bench.drivers import DRIVERS
 from bench.samples import LIFETIME, SECRET, SMALL
 from holdall import TableStore
 from holdall.stores import Changes, Draft, Stored
@@ -28,7 +30,7 @@ from holdall.tables.postgres import PostgresTable
 from holdall.tables.redis import RedisTable
 from holdall.tables.sqlite import SQLiteTable
 
-__all__ = ["CLIENTS", "Client", "sharing"]
+__all__ = ["BARE", "Client", "Clients", "drivers_alone", "sharing", "stores"]
 
 # What is kept of a small session, sealed: by turns, for a database may notice that nothing changes.
 _SEALED = [os.urandom(169) for _ in range(2)]
@@ -81,52 +83,61 @@ def _draft(data: dict[str, Any], put: dict[str, Any]) -> Draft:
     return Draft(data | put, Changes(put), now, now + LIFETIME, now)
 
 
-def _sqlite(place: str) -> Clients:
+def _plain(place: str, engine: str) -> Clients:
+    drivers = DRIVERS[engine](place)
+
     def make() -> Client:
-        connection = sqlite3.connect(f"{place}.bare", isolation_level=None, check_same_thread=False, timeout=5)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS bare (digest BLOB PRIMARY KEY, data BLOB, version INTEGER, expires INTEGER) "
-            "WITHOUT ROWID"
-        )
-        key = secrets.token_bytes(32)
-        connection.execute("INSERT INTO bare VALUES (?, ?, 1, 1)", (key, _SEALED[0]))
-        sealed = cycle(_SEALED)
-        read, write = "SELECT * FROM bare WHERE digest = ?", "UPDATE bare SET data = ?, version = 2 WHERE digest = ?"
-        return Client(
-            lambda: connection.execute(read, (key,)).fetchone(), lambda: connection.execute(write, (next(sealed), key))
-        )
+        driver, key, sealed = drivers(), secrets.token_bytes(32), cycle(_SEALED)
+        driver.begin(key, next(sealed))
+        return Client(lambda: driver.get(key), lambda: driver.put(key, next(sealed)))
 
     return make
 
 
-def _redis(place: str) -> Clients:
-    client = redis.Redis.from_url(place)
+def _bare(place: str, engine: str) -> Clients:
+    drivers = DRIVERS[engine](place)
 
     def make() -> Client:
-        key = secrets.token_hex(32)
-        fields = {"d": _SEALED[0], "v": 1, "e": 1}
-        client.hset(key, mapping=fields)
-        return Client(lambda: client.hmget(key, ["d", "v", "e"]), lambda: client.hset(key, mapping=fields))
+        driver, key, sealed = drivers(), secrets.token_bytes(32), cycle(_SEALED)
+        driver.begin(key, next(sealed))
+        return Client(lambda: driver.read(key), lambda: driver.write(key, next(sealed)))
 
     return make
 
 
-def _postgres(place: str) -> Clients:
+def _by_hand(place: str, engine: str) -> Clients:
+    """Do what no store does without whose rows show neither ids nor data: hash, derive, encrypt, and JSON."""
+    drivers = DRIVERS[engine](place)
+    dumps = json.JSONEncoder(separators=(",", ":")).encode
+    loads = json.JSONDecoder().decode
+
     def make() -> Client:
-        connection = psycopg.connect(place, autocommit=True)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS bare (digest bytea PRIMARY KEY, data bytea, version bigint, expires bigint)"
-        )
-        key = secrets.token_bytes(32)
-        connection.execute("INSERT INTO bare VALUES (%s, %s, 1, 1)", (key, _SEALED[0]))
-        sealed = cycle(_SEALED)
-        read, write = "SELECT * FROM bare WHERE digest = %s", "UPDATE bare SET data = %s, version = 2 WHERE digest = %s"
-        return Client(
-            lambda: connection.execute(read, (key,), prepare=True, binary=True).fetchone(),
-            lambda: connection.execute(write, (next(sealed), key), prepare=True, binary=True),
-        )
+        driver, sid = drivers(), secrets.token_urlsafe(32)
+
+        def of_sid() -> tuple[bytes, AESGCM]:
+            secret = sid.encode()
+            return hashlib.sha256(secret).digest(), AESGCM(hmac.digest(secret, b"row", "sha256"))
+
+        def sealed(box: AESGCM) -> bytes:
+            nonce = os.urandom(12)
+            return nonce + box.encrypt(nonce, dumps(SMALL).encode(), None)
+
+        def get() -> object:
+            digest, box = of_sid()
+            data = driver.read(digest)
+            return loads(box.decrypt(data[:12], data[12:], None).decode())
+
+        def put() -> None:
+            digest, box = of_sid()
+            driver.write(digest, sealed(box))
+
+        digest, box = of_sid()
+        driver.begin(digest, sealed(box))
+        put()
+        if get() != SMALL:
+            msg = "the driver has kept something else"
+            raise RuntimeError(msg)
+        return Client(get, put)
 
     return make
 
@@ -178,11 +189,12 @@ def _flask_session(place: str) -> Clients:
 def _starsessions(place: str) -> Clients:
     from starsessions.stores.redis import RedisStore
 
-    loop = asyncio.new_event_loop()
-    store = RedisStore(connection=redis.asyncio.Redis.from_url(place))
     lifetime = int(LIFETIME.total_seconds())
 
     def make() -> Client:
+        # A loop for each, so that each can be in a thread.
+        loop = asyncio.new_event_loop()
+        store = RedisStore(connection=redis.asyncio.Redis.from_url(place))
         key = secrets.token_hex(32)
 
         def put() -> object:
@@ -200,21 +212,35 @@ _TABLES: dict[str, Callable[[str], Table]] = {
     "PostgresTable": PostgresTable,
 }
 
-#: What makes clients, by name; the bare driver is the one that the others of its engine are compared with.
-CLIENTS: dict[str, dict[str, Callable[[str], Clients]]] = {
+#: What the others of an engine are compared with: its driver, asked by hand what our table asks it.
+BARE = "the driver, asked the same"
+
+_DRIVER_ALONE: dict[str, Callable[[str, str], Clients]] = {
+    "the driver, a value by its key": _plain,
+    BARE: _bare,
+    "the same, encrypted by hand": _by_hand,
+}
+_STORES: dict[str, dict[str, Callable[[str], Clients]]] = {
     "SQLite": {
-        "sqlite3, bare": _sqlite,
         "holdall, SQLiteTable": lambda place: _ours(SQLiteTable(place)),
         "Django, db": _django_db,
     },
     "Redis": {
-        "redis-py, bare": _redis,
         "holdall, RedisTable": lambda place: _ours(RedisTable(place)),
         "Flask-Session": _flask_session,
         "starsessions": _starsessions,
     },
     "PostgreSQL": {
-        "psycopg, bare": _postgres,
         "holdall, PostgresTable": lambda place: _ours(PostgresTable(place)),
     },
 }
+
+
+def drivers_alone(engine: str, place: str) -> dict[str, Clients]:
+    """Return what makes clients of an engine's driver, by name."""
+    return {name: make(place, engine) for name, make in _DRIVER_ALONE.items()}
+
+
+def stores(engine: str, place: str) -> dict[str, Clients]:
+    """Return what makes clients of stores over an engine, by name, ours first."""
+    return {name: make(place) for name, make in _STORES[engine].items()}

@@ -59,7 +59,9 @@ def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
 
 
 def set_up(folder: Path) -> None:
-    """Set Django up, once in a process, with a database in *folder*."""
+    """Set Django up with a database in *folder*; a process that has done so keeps the first."""
+    if settings.configured:
+        return
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "django.db", "CONN_MAX_AGE": None}
     settings.configure(
         SECRET_KEY=SECRET,
@@ -75,10 +77,12 @@ def set_up(folder: Path) -> None:
 
 
 def create_the_table() -> None:
-    """Create the table of sessions in the database."""
+    """Create the table of sessions in the database, if it is not there."""
     from django.contrib.sessions.models import Session
     from django.db import connection
 
+    if Session._meta.db_table in connection.introspection.table_names():
+        return
     with connection.schema_editor() as editor:
         editor.create_model(Session)
 

@@ -4,6 +4,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -14,12 +15,18 @@ from bench.measuring import Effort, Figure, Rounds, figure, rotate
 from bench.reporting import Cell, Table
 from bench.samples import SECRET, SMALL, digest, row
 from holdall import MemoryTable, Sessions, TableStore
+from holdall.tables.postgres import PostgresTable
+from holdall.tables.redis import RedisTable
 from holdall.tables.sqlite import SQLiteTable
+from servers.postgres import FAST, running_postgres
+from servers.redis import IN_MEMORY, RedisServer, running, valkey_program
 
 __all__ = ["tables"]
 
 #: What a curve's exponent is at most, where the cost shall not grow, and where it shall grow as fast as the number.
 _CONSTANT, _LINEAR = 0.15, 1.1
+#: What waits for a disk or another process.
+_WAITING = ("SQLiteTable", "RedisTable", "PostgresTable")
 
 Acts = Mapping[tuple[str, int], Callable[[], object]]
 
@@ -28,17 +35,23 @@ def tables(effort: Effort) -> Iterator[Table]:
     """Measure each way to grow."""
     curves: dict[str, dict[str, Cell]] = {}
 
-    def grown(title: str, along: str, acts: Acts, limit: float) -> Table:
-        taken = rotate(acts, effort, waits=lambda key: "SQLite" in key[0])
+    def grown(title: str, along: str, acts: Acts, limit: float, note: str = "") -> Table:
+        taken = rotate(acts, effort, waits=lambda key: key[0].startswith(_WAITING))
         rows: dict[str, dict[str, Cell]] = {}
         for name in dict.fromkeys(name for name, _ in acts):
             curve = {place: rounds for (other, place), rounds in taken.items() if other == name}
             rows[name] = {f"{place:,}": figure(rounds, scale=1e6) for place, rounds in curve.items()}
             curves[f"{name}, by {along}"] = {"exponent": _exponent(curve, limit)}
-        return Table(title, {f"{place:,}": "µs" for _, place in acts}, rows, along=along)
+        return Table(title, {f"{place:,}": "µs" for _, place in acts}, rows, note, along)
 
-    with tempfile.TemporaryDirectory() as folder:
-        yield grown("Sessions in a table", "sessions", _by_sessions(effort, Path(folder)), _CONSTANT)
+    with ExitStack() as here:
+        yield grown(
+            "Sessions in a table",
+            "sessions",
+            _by_sessions(effort, here),
+            _CONSTANT,
+            "Of all but MemoryTable it is the time on the wall; PostgreSQL's server does not wait for its disk.",
+        )
     yield grown("A larger session", "bytes of JSON", _by_bytes(), _LINEAR)
     yield grown("More keys in a session", "keys in the session", _by_keys(), _LINEAR)
     yield grown("More secrets to open with", "secrets", _by_secrets(), _CONSTANT)
@@ -52,24 +65,41 @@ def tables(effort: Effort) -> Iterator[Table]:
     )
 
 
-def _by_sessions(effort: Effort, folder: Path) -> Acts:
+def _by_sessions(effort: Effort, here: ExitStack) -> Acts:
     acts: dict[tuple[str, int], Callable[[], object]] = {}
     now = datetime.now(UTC)
+    open_others = _others(here)
     for sessions in (effort.rows // 1000, effort.rows // 100, effort.rows // 10, effort.rows):
-        memory, sqlite = MemoryTable(max_rows=10**8), SQLiteTable(folder / f"{sessions}.db")
-        for each in range(sessions):
-            memory.insert(digest(each), row(each, now))
-        # A file of a million rows takes minutes to fill; of a tenth it shows the same.
-        tables: dict[str, Any] = {"MemoryTable": memory}
+        tables: dict[str, Any] = {"MemoryTable": MemoryTable(max_rows=10**8)}
+        # To fill the others with a million rows takes minutes; with a tenth they show the same.
         if sessions <= effort.rows // 10:
-            for each in range(sessions):
-                sqlite.insert(digest(each), row(each, now))
-            tables["SQLiteTable"] = sqlite
+            tables |= open_others(sessions)
         digests = [digest(each) for each in range(0, sessions, max(sessions // 5000, 1))]
         for name, table in tables.items():
+            for each in range(sessions):
+                table.insert(digest(each), row(each, now))
             acts[f"{name}, read", sessions] = _reading(table, digests)
             acts[f"{name}, write", sessions] = _writing(table, digests, now)
     return acts
+
+
+def _others(here: ExitStack) -> Callable[[int], dict[str, Any]]:
+    """Return a function that opens an empty table, one for each size, in each engine that is not this process."""
+    folder = Path(here.enter_context(tempfile.TemporaryDirectory()))
+    valkey = here.enter_context(running(RedisServer(valkey_program(), folder, *IN_MEMORY)))
+    postgres = here.enter_context(running_postgres(*FAST))
+
+    def open_others(sessions: int) -> dict[str, Any]:
+        tables: dict[str, Any] = {
+            "SQLiteTable": SQLiteTable(folder / f"{sessions}.db"),
+            "RedisTable": RedisTable(valkey.url, prefix=f"{sessions}:"),
+            "PostgresTable": PostgresTable(postgres.new_url()),
+        }
+        for table in tables.values():
+            here.callback(table.close)
+        return tables
+
+    return open_others
 
 
 def _reading(table: Any, digests: Sequence[bytes]) -> Callable[[], object]:
