@@ -45,6 +45,7 @@ def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
 
 def test_it_loads_nothing_large_that_it_could_do_without() -> None:
     assert {"asyncio", "email"}.isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
+    assert "asyncio" not in modules_after("import holdall_flask")
 
 
 def test_no_loop_of_asyncio_runs_where_nobody_has_loaded_it(monkeypatch: pytest.MonkeyPatch) -> None:

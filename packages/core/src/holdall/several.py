@@ -5,11 +5,11 @@ Each has its own store, its own cookie and its own life. What they share is the 
 its headers go, and if one can't be, the request has failed for the others too.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from holdall import _loop
 from holdall.beside import Beside
 from holdall.devices import Facts
 from holdall.errors import ConfigurationError, SessionError
@@ -141,7 +141,7 @@ class SeveralSessions:
         return run(self._commit(session, "sync", status=status, streams=streams), _act)
 
     async def commit_async(
-        self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = asyncio.to_thread
+        self, session: Session, *, status: int = 200, streams: bool = False, in_thread: InThread = _loop.to_thread
     ) -> ResponseHeaders:
         """Do what ``commit`` does."""
         session.beside.phase = Phase.ROW_ONLY
@@ -164,7 +164,7 @@ class SeveralSessions:
             return
         run(self._end(session, "finish", {}), _act)
 
-    async def finish_async(self, session: Session, *, in_thread: InThread = asyncio.to_thread) -> None:
+    async def finish_async(self, session: Session, *, in_thread: InThread = _loop.to_thread) -> None:
         """Do what ``finish`` does."""
         if not session.beside:
             await self.main.finish_async(session, in_thread=in_thread)
@@ -176,7 +176,7 @@ class SeveralSessions:
         run(self._end(session, "abandon", {"status": status}), _act)
 
     async def abandon_async(
-        self, session: Session, *, status: int = 500, in_thread: InThread = asyncio.to_thread
+        self, session: Session, *, status: int = 500, in_thread: InThread = _loop.to_thread
     ) -> None:
         """Do what ``abandon`` does."""
         await run_async(self._end(session, "abandon", {"status": status}), partial(_act_async, in_thread))
