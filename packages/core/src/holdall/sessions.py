@@ -338,8 +338,8 @@ class Sessions:
         """
         End the sessions of *principal*, and return how many that were.
 
-        Each that was there when this was called has ended when it returns, and one that another request renews
-        meanwhile ends with that request. A login that comes meanwhile stands.
+        Each that was there when this was called has ended when it returns; one that another request renews meanwhile
+        ends with that request, and isn't counted. A login that comes meanwhile stands.
 
         Args:
             except_: This request's session, which lives on.

@@ -33,8 +33,9 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
     """
     Return the value under *key* as a *model*; without a key the session itself, by its keys.
 
-    Asked for again in one request it is the same object. What is altered in it is saved with the session; keys that
-    the *model* does not know stay as they are. A value that does not fit counts as absent, with an ``unfit`` event.
+    Asked for again in one request it is the same object, but in a block of ``session.atomic``, where it is made of what
+    was written last. What is altered in it is saved with the session; keys that the *model* does not know stay as they
+    are. A value that does not fit counts as absent, with an ``unfit`` event.
 
     Args:
         session: That of the request, whatever the framework: ``flask.session``, ``request.session``.
