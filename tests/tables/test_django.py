@@ -149,6 +149,7 @@ def test_the_command_works_on_a_projects_table(tmp_path: Path) -> None:
 
     assert (swept.stdout, swept.stderr) == ("Removed 1 expired row.\n", "")
     assert "Django could not be set up for django://: No module named 'shop_setings'" in failed.stderr
+    assert "PYTHONPATH" in failed.stderr
 
 
 # Within a transaction of the project's.

@@ -297,7 +297,10 @@ def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
         try:
             django.setup()
         except (ImproperlyConfigured, ImportError) as exc:
-            msg = f"Django could not be set up for {url}: {str(exc).rstrip('.')}."
+            msg = (
+                f"Django could not be set up for {url}: {str(exc).rstrip('.')}. "
+                "The command holdall finds a project by DJANGO_SETTINGS_MODULE, and in the folders of PYTHONPATH."
+            )
             raise ConfigurationError(msg) from exc
     _, _, alias = url.partition("://")
     return DjangoTable(alias or "default", clock=clock)
