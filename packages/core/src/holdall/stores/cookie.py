@@ -1,6 +1,6 @@
 """Sessions kept in the browser: the cookie holds all there is, sealed by a format."""
 
-import secrets
+import os
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
@@ -66,7 +66,7 @@ class CookieStore:
         return _UNREADABLE
 
     def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored:
-        log_id = stored.log_id if stored else secrets.token_hex(8)
+        log_id = stored.log_id if stored else os.urandom(8).hex()
         record = Record(draft.data, draft.created, draft.expires, log_id)
         return Stored(self.format.seal(record, key=key), *record)
 
