@@ -16,15 +16,19 @@ __all__ = ["tables"]
 _COOKIE = "holdall.Sessions('cookie', key='_shop', secret_key_base=bytes(range(64))).prepare('sync')"
 _MEMORY = "holdall.Sessions('table', key='sid', table='memory://session').prepare('sync')"
 
+# What every site in Django imports.
+_DJANGO = "django.core.handlers.wsgi, django.contrib.sessions.middleware, holdall"
+
 #: A statement, what is imported before it, and at most so many milliseconds.
 _STARTS = {
     "import holdall": ("import holdall", "", 40),
+    "the same in Flask": ("import holdall", "flask", 40),
     "Sessions in a cookie": (_COOKIE, "holdall", None),
     "Sessions in memory": (_MEMORY, "holdall", None),
     "import holdall.fast": ("import holdall.fast", "holdall", None),
     "import holdall_flask": ("import holdall_flask", "flask, holdall", 15),
     "import holdall_fastapi": ("import holdall_fastapi", "fastapi, holdall", 15),
-    "import holdall_django": ("import holdall_django", "django.contrib.sessions.middleware, holdall", 15),
+    "import holdall_django": ("import holdall_django", _DJANGO, 15),
 }
 
 
