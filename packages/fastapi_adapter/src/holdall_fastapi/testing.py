@@ -22,6 +22,10 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
 
     Args:
         client: A ``TestClient``, or an ``httpx.Client`` of either kind; it keeps the cookie.
+
+    Raises:
+        ConfigurationError: The sessions are in a table that was given as an object and is awaited. Give the tests one
+            by its URL, or begin them with ``holdall.testing.init_test_session_async``.
     """
     request = client.build_request("GET", "/")
     session = sessions.fetch(request.headers.get("cookie", ""), https=request.url.scheme == "https")
