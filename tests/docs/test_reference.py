@@ -22,6 +22,7 @@ MODULES = {
     "holdall.flashes": (),
     "holdall.formats": (),
     "holdall.serializers": (),
+    "holdall.several": (),
     "holdall.sources": (),
     "holdall.sources.cookie": (),
     "holdall.sources.django": (),
