@@ -2,13 +2,18 @@
 
 import subprocess
 import sys
+from itertools import permutations
 from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.test_native_format import ALPHABET
 from core.test_serializers import JSON, KEYS, TEXT, VALUES, kinds
+from holdall._base64url import from_text, to_text
+from holdall.clock import NEVER
 from holdall.fast import FastTaggedJSON
+from holdall.formats import NativeFormat, Record
 from holdall.serializers import TaggedJSON
 
 
@@ -50,6 +55,31 @@ def test_each_reads_what_the_other_writes(data: dict[str, Any]) -> None:
 @example(b"{}")
 def test_they_read_everything_alike(payload: bytes) -> None:
     assert read(FastTaggedJSON(), payload) == read(TaggedJSON(), payload)
+
+
+@given(st.text(ALPHABET) | st.text(ALPHABET + '+/=\\"nu0041 \n\0\xe9\u20ac\ud800'))
+@example("\\u0041AA")
+@example("AA\\n")
+@example('AAAA","')
+@example('AAAA"')
+@example("AA\ud800A")
+def test_base64url_is_read_as_strictly(text: str) -> None:
+    assert FastTaggedJSON.from_base64url(text) == from_text(text)
+
+
+@given(st.binary(min_size=1))
+def test_base64url_is_read_as_it_was_written(token: bytes) -> None:
+    assert FastTaggedJSON.from_base64url(to_text(token)) == token
+
+
+def test_cookies_are_read_with_it_and_without_it() -> None:
+    secret = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
+    formats = [NativeFormat(secret, serializer=serializer) for serializer in (FastTaggedJSON(), TaggedJSON())]
+    record = Record({"user": 7}, NEVER, NEVER, "0123456789abcdef")
+
+    for writer, reader in permutations(formats):
+        assert reader.open(writer.seal(record, key="_shop"), key="_shop") == record
+        assert reader.open(writer.seal(record, key="_shop") + "=", key="_shop") is None
 
 
 def test_plain_data_is_written_in_the_same_bytes() -> None:

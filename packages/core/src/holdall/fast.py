@@ -5,8 +5,10 @@ Both write JSON that the other reads as the same values, so that processes with 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from holdall._base64url import from_text
 from holdall.serializers import TaggedJSON
 
 try:
@@ -26,6 +28,21 @@ _TAG_MARK = b'{"$'
 _OPENING, _DOLLAR, _CLOSING = b"{$}"
 
 
+_decode_bytes = msgspec.json.Decoder(bytes).decode
+
+
+def _from_base64(text: str, *, strict_mode: bool) -> bytes:
+    """Return what *text* says in base64: msgspec reads it in JSON's text, as strictly and in a third of the time."""
+    # It would read an escape there too, and one value would have several texts.
+    if "\\" in text:
+        msg = "a backslash is no base64"
+        raise ValueError(msg)
+    try:
+        return _decode_bytes(f'"{text}"')
+    except msgspec.MsgspecError as exc:
+        raise ValueError(*exc.args) from exc
+
+
 class FastTaggedJSON(TaggedJSON):
     """
     ``TaggedJSON``, faster where a session holds plain data.
@@ -33,6 +50,8 @@ class FastTaggedJSON(TaggedJSON):
     It carries the same values and gives them back as the same types; a session with a date or another value that takes
     a tag is as fast as with ``TaggedJSON``.
     """
+
+    from_base64url = staticmethod(partial(from_text, decode=_from_base64))
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         try:
