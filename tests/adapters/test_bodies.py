@@ -44,7 +44,7 @@ def file(tmp_path: Path) -> Path:
 def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sessions]:
     stores: dict[str, dict[str, Any]] = {
         "cookie": {"store": "cookie", "secret_key_base": SECRET},
-        "memory": {"store": "table", "table": request.node.nodeid},
+        "memory": {"store": "table", "table": request.node.name},
         # Waits for its file, in a thread where requests are awaited.
         "SQLite": {"store": "table", "table": f"sqlite:///{tmp_path}/sessions.db"},
     }

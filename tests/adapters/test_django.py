@@ -455,6 +455,14 @@ def test_by_default_the_browser_forgets_it_when_it_is_closed(configure: Configur
     assert asyncio.run(SessionStore().aget_expire_at_browser_close())
 
 
+def test_a_session_that_is_there_already_goes_by_the_settings_that_are_overridden(configure: Configure) -> None:
+    session = SessionStore()
+
+    configure(SESSION_EXPIRE_AT_BROWSER_CLOSE=True, SESSION_COOKIE_AGE=60)
+
+    assert (session.get_expire_at_browser_close(), session.get_session_cookie_age()) == (True, 60)
+
+
 def test_the_expiry_age_is_that_of_the_sessions(configure: Configure) -> None:
     configure(HOLDALL={"store": "table", "table": "a", "idle_timeout": 600})
     assert SessionStore().get_expiry_age() == 600

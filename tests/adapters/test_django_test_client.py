@@ -29,7 +29,7 @@ urlpatterns = [path("", show)]
 
 @pytest.fixture(params=["cookie", "signed", "table"], autouse=True)
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
-    table = {"store": "table", "table": request.node.nodeid}
+    table = {"store": "table", "table": request.node.name}
     # A cookie that is only signed, in Plug's format, is the same again when what it holds is.
     signed = {"store": "cookie", "format": "plug", "secret_key_base": SECRET, "signing_salt": "a salt"}
     options = {"cookie": {"store": "cookie"}, "signed": signed, "table": table}[request.param]

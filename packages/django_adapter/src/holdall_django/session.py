@@ -233,7 +233,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     def get_session_cookie_age(self) -> int:
         """Return the seconds that a session lives unused."""
-        idle_timeout = self.policy.idle_timeout
+        idle_timeout = self.sessions.policy.idle_timeout
         return settings.SESSION_COOKIE_AGE if idle_timeout is None else int(idle_timeout.total_seconds())
 
     def get_expire_at_browser_close(self) -> bool:
@@ -245,7 +245,8 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
         return self._ends_with_browser(await self.aget(_EXPIRY))
 
     def _ends_with_browser(self, expiry: object) -> bool:
-        return self.policy.attributes.seconds is None if expiry is None else expiry == 0
+        # Of the settings as they are now, as in Django.
+        return self.sessions.policy.attributes.seconds is None if expiry is None else expiry == 0
 
     # Other sessions.
 
