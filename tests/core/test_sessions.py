@@ -280,7 +280,7 @@ def test_with_a_clock_and_randomness_of_ones_own_all_is_the_same_each_time() -> 
         made = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, random=random)
         table = TableStore(MemoryTable(clock=clock), random=random, sealed=True)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("secrets.token_hex", lambda size: "00" * size)
+            patch.setattr("os.urandom", bytes)
             return [visit(made, user=7)[1], visit(Sessions(table, key="sid", clock=clock), user=7)[1]]
 
     assert run() == run()
