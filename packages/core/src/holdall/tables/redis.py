@@ -6,6 +6,7 @@ whether a row is live is told by our clock. The steps are written once; ``RedisT
 in how they take them.
 """
 
+import hashlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -97,6 +98,10 @@ return redis.call('ZRANDMEMBER', KEYS[1], ARGV[4], 'WITHSCORES')
 }
 
 
+# What Redis knows a script by, once it has seen it.
+_DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in _SCRIPTS.items()}
+
+
 @discreet
 class Evaluate(NamedTuple):
     """Have the server run a script of ours."""
@@ -106,8 +111,7 @@ class Evaluate(NamedTuple):
     values: tuple[Any, ...] = ()
 
     def on(self, server: "_Server") -> Any:
-        # By its digest; where the server has lost it, redis-py loads it again.
-        return server.scripts[self.script](keys=(self.key,), args=self.values)
+        return server.evaluate(self)
 
 
 @discreet
@@ -259,7 +263,23 @@ class _Server:
         #: Whether the connections are ours to close.
         self.is_ours = isinstance(given, str)
         self.client = client_by_url(module, given) if self.is_ours else _client_of(module, given)
-        self.scripts = {name: self.client.register_script(text) for name, text in _SCRIPTS.items()}
+
+    def evaluate(self, step: Evaluate) -> Any:
+        try:
+            return self.client.execute_command("EVALSHA", _DIGESTS[step.script], 1, step.key, *step.values)
+        except redis.exceptions.NoScriptError:
+            # New to this server, or lost by it. This way it keeps the script too.
+            return self.client.execute_command("EVAL", _SCRIPTS[step.script], 1, step.key, *step.values)
+
+
+class _AsyncServer(_Server):
+    """The same, awaited."""
+
+    async def evaluate(self, step: Evaluate) -> Any:
+        try:
+            return await self.client.execute_command("EVALSHA", _DIGESTS[step.script], 1, step.key, *step.values)
+        except redis.exceptions.NoScriptError:
+            return await self.client.execute_command("EVAL", _SCRIPTS[step.script], 1, step.key, *step.values)
 
 
 class RedisTable:
@@ -331,7 +351,7 @@ class AsyncRedisTable:
     leaves_process = True
 
     def __init__(self, client: str | Any, *, prefix: str = "holdall:", clock: Clock = utc_now) -> None:
-        self._server = _Server(redis.asyncio, client)
+        self._server = _AsyncServer(redis.asyncio, client)
         self._verbs = _Verbs(prefix, clock)
 
     async def read(self, digest: bytes) -> Row | None:
