@@ -181,3 +181,68 @@ def test_what_a_guide_installs_is_ours(page: str) -> None:
     assert all(metadata(name)["Name"] == name for name in named)
     assert folders
     assert all((ROOT / folder / "pyproject.toml").is_file() for folder in folders)
+
+
+#: How a program reaches the application of a guide that keeps two sessions, with what is mounted in it.
+STREETS = {
+    "flask.md": "from street import app; client = wsgi_client(app)",
+    "fastapi.md": "from street import app; client = asgi_client(app)",
+    "django.md": "from django.core.wsgi import get_wsgi_application; client = wsgi_client(get_wsgi_application())",
+}
+
+#: Goes where it is sent, and says what it is told there and which cookies are kept.
+PASSER_BY = """
+import sys
+from holdall.testing import Browser, Request, asgi_client, wsgi_client
+
+{street}
+root, *visits = sys.argv[1:]
+browser = Browser(client)
+for visit in visits:
+    method, path = visit.split()
+    answer = browser.send(Request(method, path, root=root))
+    assert answer.status == 200, answer
+    print(answer.body.decode().strip())
+print(*sorted(f"{{kept.name}} for {{kept.path}}" for kept in browser.jar), sep=", ")
+"""
+
+
+def passing_by(page: str, folder: Path, *visits: str, root: str = "", settings: str = "looks_settings") -> list[str]:
+    """Return what somebody is told by the application of *page* that keeps two sessions, and the cookies that stay."""
+    for name, source in smallest(page).files.items():
+        (folder / name).write_text(source, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-c", PASSER_BY.format(street=STREETS[page]), root, *visits],
+        cwd=folder,
+        env={**os.environ, **environment(folder), "DJANGO_SETTINGS_MODULE": settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()
+
+
+def test_what_has_a_session_of_its_own_outlives_a_logout(page: str, tmp_path: Path) -> None:
+    visits = ["POST /enter/ada", "POST /theme/dark", "GET /", "POST /leave", "GET /"]
+
+    *_, before, _, after, cookies = passing_by(page, tmp_path, *visits)
+
+    assert json.loads(before) == {"user": "ada", "theme": "dark"}
+    assert json.loads(after) == {"user": None, "theme": "dark"}
+    assert cookies == "_looks for /"
+
+
+def test_what_is_mounted_under_a_path_keeps_its_own(page: str, tmp_path: Path) -> None:
+    if page == "django.md":
+        visits = ["POST /desk/enter/ada", "POST /desk/theme/dark", "GET /desk/"]
+        told = passing_by(page, tmp_path, *visits, root="/desk", settings="desk_settings")
+        assert json.loads(told[-2]) == {"user": "ada", "theme": "dark"}
+        assert told[-1] == "_desk for /desk, _looks for /"
+        return
+
+    visits = ["POST /enter/ada", "POST /desk/enter/eve", "GET /", "GET /desk/"]
+    *_, shop, desk, cookies = passing_by(page, tmp_path, *visits)
+    assert json.loads(shop) == {"user": "ada", "theme": "light"}
+    assert json.loads(desk) == {"clerk": "eve"}
+    assert cookies == "_desk for /desk, _visit for /"
