@@ -1,5 +1,6 @@
 """What the tests share: a clock that stands still, and visitors who need no framework."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,12 @@ from servers.erlang import running_erlang
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
 from sizes import FULL
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs that are tested, though a shell's ``&`` has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
