@@ -2,8 +2,10 @@
 
 import os
 
+from sizes import sized
+
 #: Sessions that Hypothesis makes for each property.
-EXAMPLES = int(os.environ.get("HOLDALL_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("HOLDALL_EXAMPLES", sized(500, 2000)))
 
 #: Tokens and terms that are mutated for each format.
-FUZZED = int(os.environ.get("HOLDALL_FUZZED", "50000"))
+FUZZED = int(os.environ.get("HOLDALL_FUZZED", sized(10_000, 50_000)))
