@@ -1,5 +1,6 @@
 """The reference names all that is public."""
 
+import ast
 import re
 from importlib import import_module
 from itertools import takewhile
@@ -70,3 +71,13 @@ def test_every_module_that_the_reference_tells_of_is_looked_at() -> None:
     names = REFERENCE.partition("\n## Names\n")[2]
 
     assert set(re.findall(r"^\| `(holdall[\w.]*)`", names, re.MULTILINE)) <= MODULES.keys()
+
+
+def test_what_our_adapters_take_from_the_core_is_named() -> None:
+    taken = set()
+    for path in ROOT.glob("packages/*_adapter/src/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "holdall":
+                taken |= {alias.name for alias in node.names}
+
+    assert taken - NAMED == set()
