@@ -31,14 +31,10 @@ _OPENING, _DOLLAR, _CLOSING = b"{$}"
 _decode_bytes = msgspec.json.Decoder(bytes).decode
 
 
-def _from_base64(text: str, *, strict_mode: bool) -> bytes:
+def _from_base64(text: bytes, *, strict_mode: bool) -> bytes:
     """Return what *text* says in base64: msgspec reads it in JSON's text, as strictly and in a third of the time."""
-    # It would read an escape there too, and one value would have several texts.
-    if "\\" in text:
-        msg = "a backslash is no base64"
-        raise ValueError(msg)
     try:
-        return _decode_bytes(f'"{text}"')
+        return _decode_bytes(b'"' + text + b'"')
     except msgspec.MsgspecError as exc:
         raise ValueError(*exc.args) from exc
 
