@@ -17,7 +17,15 @@ from holdall.events import Listener
 from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.testing import FakeClock
 from holdall.typed import typed_session
-from holdall_fastapi import FromSession, SessionMiddleware, TypedSession, flash, get_flashed_messages
+from holdall_fastapi import (
+    FromSession,
+    SessionMiddleware,
+    SessionOf,
+    TypedSession,
+    fetch_session,
+    flash,
+    get_flashed_messages,
+)
 
 
 def parts(store: Store, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], told: list[Event]) -> None:
@@ -61,8 +69,22 @@ async def typed(
     _pairs: list[tuple[str, str]] = get_flashed_messages(request, with_categories=True)
 
 
+basket = Sessions("table", key="_basket", table="baskets")
+
+
+async def beside(
+    request: Request,
+    session: Annotated[Session, SessionOf(basket)],
+    cart: Annotated[Cart, FromSession("cart", sessions=basket)],
+) -> None:
+    session["n"] = cart.items
+    same: Session = await fetch_session(request, basket)
+    _again: Session = same.beside[basket]
+    await fetch_session(request, "_basket")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def middleware(app: FastAPI, sessions: Sessions) -> None:
-    app.add_middleware(SessionMiddleware, sessions=sessions, close_when_ended=30)
+    app.add_middleware(SessionMiddleware, sessions=sessions, close_when_ended=30, beside=[basket])
     app.add_middleware(SessionMiddleware, secret_key="not a good one", max_age=60, take_over=True)
 
 
