@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,11 +95,24 @@ def test_two_in_one_table_are_refused() -> None:
         kept.prepare("sync")
 
 
-def test_two_in_one_named_table_are_refused() -> None:
-    shop, cart = (Sessions("table", key=key, table="side by side") for key in ("_shop", "_cart"))
+@pytest.mark.parametrize(
+    ("main", "beside"),
+    [("one", "one"), ("one", "memory://one"), ("sqlite:///{}/one", "sqlite:///{}/one")],
+    ids=["name", "name and URL", "URL"],
+)
+def test_two_in_one_named_table_are_refused(main: str, beside: str, tmp_path: Path) -> None:
+    shop = Sessions("table", key="_shop", table=main.format(tmp_path))
+    cart = Sessions("table", key="_cart", table=beside.format(tmp_path))
 
     with pytest.raises(ConfigurationError, match="give each a table of its own"):
         side_by_side(shop, [cart]).prepare("sync")
+
+
+def test_two_in_tables_of_their_own_are_welcome(tmp_path: Path) -> None:
+    tables = [f"sqlite:///{tmp_path}/{name}" for name in ("one", "two")]
+    sessions = [Sessions("table", key=f"_{index}", table=table) for index, table in enumerate(tables)]
+
+    assert several(*sessions).beside == (sessions[1],)
 
 
 def test_one_that_is_awaited_is_refused_where_nothing_is() -> None:

@@ -93,6 +93,7 @@ class Sessions:
         self._clock = clock
         # A cookie store has nothing to close.
         self._opens_table = store == "table"
+        self._table = given.get("table")
         self._open_store = store_opener(store, given, clock, random)
         self._stores: dict[Form, _Opened] = {}
         # Two requests that come first, at once, are to share one pool of connections.
@@ -141,6 +142,15 @@ class Sessions:
         """
         store: Store | AsyncStore = self._opened(form).store
         return store
+
+    def shares_rows_with(self, other: "Sessions", form: Form) -> bool:
+        """
+        Say whether both keep their rows in one table, where an id opens its row whatever the cookie is called.
+
+        It is seen of one and the same table, and of one URL. Two ways to write a URL look like two tables.
+        """
+        table, others = (getattr(each.prepare(form), "table", None) for each in (self, other))
+        return table is not None and (table is others or (self._table is not None and self._table == other._table))
 
     # A table that was opened here is to be closed here.
 

@@ -7,6 +7,7 @@ its headers go, and if one can't be, the request has failed for the others too.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from holdall import _loop
@@ -74,13 +75,13 @@ class SeveralSessions:
         Raises:
             ConfigurationError: One is awaited and the adapter can't, or two keep their rows in one table.
         """
-        tables: dict[int, Sessions] = {}
         for each in (self.main, *self.beside):
-            table = getattr(each.prepare(form), "table", None)
-            if table is not None and tables.setdefault(id(table), each) is not each:
+            each.prepare(form)
+        for one, other in combinations((self.main, *self.beside), 2):
+            if one.shares_rows_with(other, form):
                 msg = (
-                    f"the sessions {tables[id(table)].key!r} and {each.key!r} are in one table, where the cookie of "
-                    "either opens the other's rows: give each a table of its own."
+                    f"the sessions {one.key!r} and {other.key!r} are in one table, where the cookie of either opens "
+                    "the other's rows: give each a table of its own."
                 )
                 raise ConfigurationError(msg)
 
