@@ -7,6 +7,7 @@ many threads raises one counter; ``HOLDALL_FULL`` lets the others go on for long
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
@@ -30,6 +31,8 @@ T = TypeVar("T")
 Record = Callable[[str, object], None]
 
 _MOST_WRITES = 1000
+# A slow writer's. Without it threads that share a memory hardly meet, for each is done before the next has its turn.
+_PAUSE_SECONDS = 0.001
 _MEMORY = "memory://"
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -120,6 +123,7 @@ def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:
                     session.logout()
                 else:
                     session["writes"] = session.get("writes", 0) + 1
+                    time.sleep(_PAUSE_SECONDS)
                 sessions.commit(session)
 
     in_threads(use)
