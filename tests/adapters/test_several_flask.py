@@ -65,6 +65,16 @@ def test_it_stands_beside_a_session_by_flasks_settings(cart: Sessions) -> None:
     assert sorted(keys_of(app.test_client().get("/"))) == ["_cart", "session"]
 
 
+def test_it_stays_when_flasks_settings_change(cart: Sessions) -> None:
+    app = Flask(__name__)
+    Holdall(app, beside=iter([cart]))
+    app.add_url_rule("/", view_func=lambda: str(fetch_session(cart).setdefault("n", 1)))
+
+    for name in ("_shop", "_other"):
+        app.config.update(SECRET_KEY=SECRET, SESSION_COOKIE_NAME=name)
+        assert app.test_client().get("/").text == "1"
+
+
 def test_one_that_has_the_name_in_flasks_settings_is_refused() -> None:
     app = Flask(__name__)
     app.config.update(SECRET_KEY=SECRET, TESTING=True)

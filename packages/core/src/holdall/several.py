@@ -22,7 +22,7 @@ from holdall.stores import CookieStore
 from holdall.stores.threaded import InThread
 from holdall.tables import Form
 
-__all__ = ["Kept", "SeveralSessions", "find_session", "side_by_side"]
+__all__ = ["Kept", "SeveralSessions", "find_session", "listed", "side_by_side"]
 
 # What the request of a session is to the others when that could not be saved: a failure, whatever is answered.
 _FAILED = 503
@@ -35,8 +35,27 @@ def side_by_side(main: Sessions, beside: Iterable[Sessions]) -> "Kept":
     Raises:
         ConfigurationError: They are not independent of each other; the message says what to do.
     """
-    others = _checked(main, beside)
+    others = listed(beside)
+    _check_keys((main, *others))
     return SeveralSessions(main, others) if others else main
+
+
+def listed(beside: Iterable[Sessions]) -> tuple[Sessions, ...]:
+    """
+    Return what is given as *beside*, for an adapter that needs it more than once.
+
+    Raises:
+        ConfigurationError: Something else is given.
+    """
+    if isinstance(beside, Sessions):
+        msg = "beside takes several: give a list of Sessions, beside=[…]."
+        raise ConfigurationError(msg)
+    others = tuple(beside)
+    for each in others:
+        if not isinstance(each, Sessions):
+            msg = f"beside has a {type(each).__qualname__} in it: give it objects of Sessions."
+            raise ConfigurationError(msg)
+    return others
 
 
 def find_session(session: Session, sessions: Sessions | None) -> Session:
@@ -246,17 +265,10 @@ async def _act_async(in_thread: InThread, do: _Do) -> Any:
         return exc
 
 
-def _checked(main: Sessions, beside: Iterable[Sessions]) -> tuple[Sessions, ...]:
-    """Return *beside* if the Cookie header of a request can tell them all apart."""
-    if isinstance(beside, Sessions):
-        msg = "beside takes several: give a list of Sessions, beside=[…]."
-        raise ConfigurationError(msg)
-    others = tuple(beside)
+def _check_keys(all_of_them: Iterable[Sessions]) -> None:
+    """Refuse sessions that the Cookie header of a request could not tell apart."""
     owners: dict[str, str] = {}
-    for each in (main, *others):
-        if not isinstance(each, Sessions):
-            msg = f"beside has a {type(each).__qualname__} in it: give it objects of Sessions."
-            raise ConfigurationError(msg)
+    for each in all_of_them:
         for key in (each.key, *(former.key for former in each.policy.former)):
             if key in owners:
                 # Nor by another path or domain: a request's Cookie header says nothing of those.
@@ -266,4 +278,3 @@ def _checked(main: Sessions, beside: Iterable[Sessions]) -> tuple[Sessions, ...]
                 )
                 raise ConfigurationError(msg)
             owners[key] = each.key
-    return others

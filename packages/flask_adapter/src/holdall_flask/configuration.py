@@ -5,7 +5,7 @@ An application may change its settings while it runs, as its tests do: they are 
 they describe is made anew when they differ.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -64,7 +64,7 @@ class Configuration:
     """
 
     def __init__(
-        self, options: Mapping[str, Any], taken_over: SessionInterface | None, beside: Iterable[Sessions]
+        self, options: Mapping[str, Any], taken_over: SessionInterface | None, beside: tuple[Sessions, ...]
     ) -> None:
         self._options = {"store": "cookie", **options}
         if isinstance(taken_over, SecureCookieSessionInterface) or taken_over is None:

@@ -25,7 +25,7 @@ from holdall import (
     StoreError,
 )
 from holdall.session import Phase
-from holdall.several import Kept, side_by_side
+from holdall.several import Kept, listed, side_by_side
 from holdall_flask.configuration import Configuration
 from holdall_flask.session import FlaskSession
 
@@ -63,16 +63,16 @@ class Holdall:
         beside: Iterable[Sessions] = (),
         **options: Any,
     ) -> None:
+        self._beside = listed(beside)
         kept: Kept | None = None
         if sessions is not None:
             if take_over or options:
                 given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
                 msg = f"Holdall(app, sessions) has its Sessions: give {given} to that, or leave it out."
                 raise ConfigurationError(msg)
-            kept = side_by_side(sessions, beside)
+            kept = side_by_side(sessions, self._beside)
             kept.prepare("sync")
         self._kept = kept
-        self._beside = beside
         self._take_over = take_over
         self._options = options
         if app is not None:
