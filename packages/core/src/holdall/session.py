@@ -436,9 +436,11 @@ class Session(AsDict):
 
     def close(self) -> None:
         """Take no change any more, nor let one beside this take any."""
-        self.phase = self.beside.phase = Phase.CLOSED
-        for each in self.beside.values():
-            each.phase = Phase.CLOSED
+        self.phase = Phase.CLOSED
+        if self.beside is not ALONE:
+            self.beside.phase = Phase.CLOSED
+            for each in self.beside.values():
+                each.phase = Phase.CLOSED
 
     @staticmethod
     def lifetime(

@@ -154,11 +154,11 @@ def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: R
             patch_vary_headers(response, ("Cookie",))
         else:
             response.headers["Vary"] = "Cookie"
-    cookies = (*session.unsent, *headers.cookies)
-    for each in session.beside.values():
-        cookies = (*cast("DjangoSession", each).unsent, *cookies)
-    if cookies:
-        add_cookies(response, cookies)
+    unsent = session.unsent
+    if session.beside:
+        unsent += tuple(cookie for each in session.beside.values() for cookie in cast("DjangoSession", each).unsent)
+    if headers.cookies or unsent:
+        add_cookies(response, (*unsent, *headers.cookies))
         if not response.has_header("Cache-Control"):
             response.headers["Cache-Control"] = "no-store"
     if not _streams(response):
