@@ -154,7 +154,8 @@ class Store(Protocol):
 
     A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
     ``blocking_writes = True``: an async adapter then makes those calls in a thread. One that can tell early what it
-    cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``. One that many requests see at
+    cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``. One that keeps what has expired
+    has ``sweep(limit)``, which removes up to so many and returns how many. One that many requests see at
     once keeps to ``Leasing`` too, one that knows whose they are to ``Revocable``, one that takes over what another
     library keeps to ``Moving``.
 
