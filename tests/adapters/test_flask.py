@@ -77,7 +77,7 @@ def table() -> MemoryTable:
 @pytest.fixture
 def table_name(request: pytest.FixtureRequest) -> str:
     """The name of a table in memory that no other test uses."""
-    return request.node.nodeid
+    return f"memory://{request.node.nodeid}"
 
 
 @pytest.fixture
