@@ -10,7 +10,7 @@ import pytest
 from formats.records import END, START, record
 from formats.secret import OTHER, SECRET
 from formats.vectors import VECTORS, alike, payload_of, term_of
-from holdall import ConfigurationError, CookieStore, Sessions, lifecycle
+from holdall import ConfigurationError, CookieStore, Sessions
 from holdall._base64url import from_text
 from holdall.clock import NEVER
 from holdall.etf import Atom
@@ -111,10 +111,6 @@ def test_a_session_that_phoenix_began_is_taken_as_begun_now_and_without_an_end()
     assert (opened.data, opened.created, opened.expires) == ({"a": 1}, START, NEVER)
     assert len(bytes.fromhex(opened.log_id)) == 8
     assert opened.log_id == format.open(cookie, key="_key").log_id  # type: ignore[union-attr]
-
-
-def test_without_limits_is_the_same_for_formats_and_for_the_lifecycle() -> None:
-    assert NEVER == lifecycle.NEVER
 
 
 @pytest.mark.parametrize(
