@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,12 +43,16 @@ class Visited:
         return self.context.cookies()
 
 
+def _program(driver: Any) -> str | None:
+    """Return the Chromium that is named, or on the path, or that Playwright has brought."""
+    brought: str = driver.chromium.executable_path
+    found = os.environ.get("HOLDALL_CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    return found or (brought if Path(brought).exists() else None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
-    program = os.environ.get("HOLDALL_CHROMIUM") or next(filter(None, map(shutil.which, _PROGRAMS)), None)
-    if program is None:
-        pytest.skip("no Chromium is there: install one, or name it in HOLDALL_CHROMIUM")
     arguments = [
         "--no-sandbox",
         "--host-resolver-rules=MAP * 127.0.0.1",
@@ -56,6 +61,12 @@ def chromium() -> Iterator[Any]:
         "--disable-component-update",
     ]
     with playwright.sync_playwright() as driver:
+        program = _program(driver)
+        if program is None:
+            pytest.skip(
+                "no Chromium is there: install one (apt-get install chromium), let Playwright bring one "
+                f"({sys.executable} -m playwright install --with-deps chromium), or name it in HOLDALL_CHROMIUM"
+            )
         browser = driver.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()
