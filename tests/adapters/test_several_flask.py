@@ -45,6 +45,11 @@ def app(main: Sessions, cart: Sessions) -> Flask:
     return app
 
 
+def _refuses(*args: Any) -> bool:
+    msg = "the table's backend is gone"
+    raise StoreError(msg)
+
+
 def keys_of(response: Any) -> list[str]:
     return [line.partition("=")[0] for line in response.headers.getlist("Set-Cookie")]
 
@@ -198,6 +203,70 @@ def test_who_empties_one_that_is_too_large_loses_nothing_of_another(app: Flask, 
 
     assert (response.status_code, sorted(keys_of(response))) == (413, ["_cart", "_shop"])
     assert client.get("/all").json == [{"n": 1}, {"full": True}]
+
+
+@pytest.mark.parametrize("status", [503, 200])
+def test_a_handler_may_use_what_was_saved_before_another_failed(
+    table: FailingTable, cart: Sessions, status: int
+) -> None:
+    app = Flask(__name__)
+    wishes = Sessions("table", key="_wishes", table="wishes of a handler")
+    lists = Sessions(TableStore(table), key="_lists")
+    Holdall(app, cart, beside=[lists, wishes])
+
+    @app.errorhandler(StoreError)
+    def away(error: StoreError) -> tuple[str, int]:
+        session["away"] = fetch_session(wishes)["away"] = True
+        fetch_session(lists).configure(ignore=True)
+        return "in a moment", status
+
+    @app.get("/")
+    def add() -> str:
+        session.setdefault("n", 1)
+        fetch_session(lists)["n"] = 1
+        return ""
+
+    @app.get("/all")
+    def both() -> list[dict[str, Any]]:
+        return [dict(session), dict(fetch_session(wishes))]
+
+    client = app.test_client()
+    client.get("/")
+    table.failing = frozenset({"replace"})
+    assert client.get("/").status_code == status
+
+    saved = {"away": True} if status == 200 else {}
+    assert client.get("/all").json == [{"n": 1, **saved}, saved]
+
+
+def test_the_latest_cookie_of_one_that_is_saved_twice_stands(app: Flask, cart: Sessions) -> None:
+    lists = Sessions("table", key="_lists", table="lists that are saved twice")
+    Holdall(app, cart, beside=[lists])
+
+    @app.errorhandler(StoreError)
+    def away(error: StoreError) -> str:
+        session["n"] = 2
+        fetch_session(lists).configure(ignore=True)
+        return ""
+
+    @app.get("/")
+    def add() -> str:
+        session.configure(renew=True)
+        session["n"] = 1
+        fetch_session(lists)["n"] = 1
+        return ""
+
+    @app.get("/n")
+    def n() -> str:
+        return str(session["n"])
+
+    client = app.test_client()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MemoryTable, "insert", _refuses)
+        response = client.get("/")
+
+    assert keys_of(response) == ["_cart", "_cart"]
+    assert client.get("/n").text == "2"
 
 
 # In tests, and under a path.

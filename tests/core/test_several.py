@@ -314,3 +314,27 @@ def test_where_nothing_is_saved_any_more_no_other_takes_a_change() -> None:
     for each in (cart, wish):
         with pytest.raises(ResponseStartedError):
             session.beside[each]["n"] = 2
+
+
+def test_where_another_response_is_made_all_take_changes_again() -> None:
+    cart, wish = in_cookie("_cart"), in_cookie("_wish")
+    kept = several(in_cookie("_shop"), cart, wish)
+    session = kept.fetch()
+    assert session.beside[cart].get("n") is None
+    kept.commit(session)
+
+    session.reopen()
+    session["n"] = session.beside[cart]["n"] = session.beside[wish]["n"] = 1
+
+    assert len(kept.commit(session).cookies) == 3
+
+
+def test_a_session_alone_is_closed_and_opened_again_by_itself() -> None:
+    session, other = (in_cookie("_shop").fetch() for _ in range(2))
+
+    session.close()
+    with pytest.raises(ResponseStartedError):
+        session["n"] = 1
+    session.reopen()
+
+    session["n"] = other["n"] = 1

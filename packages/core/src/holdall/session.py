@@ -434,6 +434,14 @@ class Session(AsDict):
         """The settings of the ``Sessions`` that it is one of."""
         return self._policy
 
+    def reopen(self) -> None:
+        """Take any change again, and let each beside this: another response takes the place of the one that was it."""
+        self.phase = Phase.OPEN
+        if self.beside is not ALONE:
+            self.beside.phase = None
+            for each in self.beside.values():
+                each.phase = Phase.OPEN
+
     def close(self) -> None:
         """Take no change any more, nor let one beside this take any."""
         self.phase = Phase.CLOSED

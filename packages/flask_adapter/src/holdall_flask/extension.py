@@ -120,8 +120,12 @@ class _Interface(SessionInterface):
             headers = sessions.commit(opened, status=response.status_code, streams=streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
+            # What the answer says of a session comes after what was saved before it.
+            latest = response.headers.getlist("Set-Cookie")
+            response.headers.remove("Set-Cookie")
             # TypeError is not ours.
             _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response)
+            response.headers.extend(("Set-Cookie", line) for line in latest)
             return
         _add(headers, response)
         finish = partial(sessions.finish, opened)
@@ -181,6 +185,8 @@ def _answer_instead(app: Flask, session: FlaskSession, response: Response, error
         # A handler's answer to this very error meets it again: that is no answer.
         raise error
     session.failed = True
+    # A handler may use them, all of them: they are committed once more, with its answer.
+    session.reopen()
     answer = app.process_response(app.make_response(app.handle_user_exception(error)))
     close = getattr(response.response, "close", None)
     if close is not None:
