@@ -57,7 +57,7 @@ class Tampered(MemoryTable):
             self._add(digest, row)
 
     def rows(self) -> dict[bytes, Row]:
-        return {digest: self.peek(digest) for part in self._parts for digest in part}
+        return {digest: self.peek(digest) for part in self._parts for digest in part.rows}
 
 
 class Overwrites(MemoryTable):

@@ -471,7 +471,7 @@ def test_nothing_of_the_key_can_be_seen_in_the_table(sessions: Sessions, table: 
     session = sessions.resume(begin(sessions, n=1))
 
     with session.atomic("a key of its own"):
-        rows = repr([(digest, tuple(row)) for part in table._parts for digest, row in part.items()])
+        rows = repr([(digest, tuple(row)) for part in table._parts for digest, row in part.rows.items()])
         assert len(table) == 2
 
     assert "a key of its own" not in rows

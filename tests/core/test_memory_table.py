@@ -41,26 +41,46 @@ def test_the_least_recently_used_row_goes_when_it_is_full(clock: FakeClock) -> N
     assert events == [Event("evicted", "session", "1 of 3 rows")]
 
 
-def test_a_large_table_evicts_from_the_new_rows_part_and_where_that_is_empty_from_the_fullest(
+def test_what_is_used_after_it_was_found_to_be_old_stays(clock: FakeClock) -> None:
+    table = MemoryTable(max_rows=4, clock=clock)
+    for number in range(5):
+        table.insert(digest(number), row(clock))
+    table.read(digest(1))
+    table.replace(digest(2), row(clock), version=1)
+    table.delete(digest(3))
+    table.insert(digest(3), row(clock))
+
+    for number in (5, 6):
+        table.insert(digest(number), row(clock))
+
+    assert [table.read(digest(number)) is not None for number in range(7)] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_a_large_table_evicts_from_the_part_of_the_new_row_and_where_that_is_empty_from_the_fullest(
     clock: FakeClock,
 ) -> None:
-    def among(first: bytes, number: int) -> bytes:
-        return first + number.to_bytes(31, "big")
-
     events: list[Event] = []
-    table = MemoryTable(max_rows=2**16 + 1, clock=clock)
+    table = MemoryTable(max_rows=2049, clock=clock)
     table.listen(events.append)
-    for number in range(2**16):
-        table.insert(among(b"a", number), row(clock))
-    table.insert(among(b"b", 0), row(clock))
+    # Of two parts, one with all rows and one with none.
+    of_one, of_other = ([digest(n) for n in range(10_000) if hash(digest(n)) % 2 == part] for part in (0, 1))
+    for each in of_one[:2049]:
+        table.insert(each, row(clock))
 
-    table.insert(among(b"b", 1), row(clock))
-    table.insert(among(b"c", 0), row(clock))
+    for each in of_other[:2]:
+        table.insert(each, row(clock))
 
-    there = [table.read(digest) is not None for digest in (among(b"b", 0), among(b"b", 1), among(b"a", 0))]
-    assert there == [False, True, False]
+    assert [table.read(each) is not None for each in (*of_one[:2], *of_other[:2])] == [False, True, False, True]
     assert len(events) == 2
-    assert len(table) == 2**16 + 1
+    assert len(table) == 2049
 
 
 def test_expired_rows_make_room_before_a_live_one_has_to_go(clock: FakeClock) -> None:

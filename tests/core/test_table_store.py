@@ -48,7 +48,7 @@ class Watched(MemoryTable):
         return super().delete(digest, tombstone=tombstone)
 
     def dump(self) -> bytes:
-        return pickle.dumps([dict(part) for part in self._parts])
+        return pickle.dumps([part.rows for part in self._parts])
 
 
 @pytest.fixture

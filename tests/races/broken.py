@@ -99,7 +99,7 @@ class SweepsTheLiving(MemoryTable):
     """Its ``sweep`` takes any row."""
 
     def sweep(self, limit: int = 1000) -> int:
-        swept = list(chain.from_iterable(self._parts))[:limit]
+        swept = list(chain.from_iterable(part.rows for part in self._parts))[:limit]
         for digest in swept:
             self._remove(digest)
         return len(swept)

@@ -129,9 +129,9 @@ def test_rows_are_evicted_in_the_order_of_their_use(clock: FakeClock) -> None:
 
     evicted = []
     for number in range(4, 8):
-        before = set().union(*table._parts)
+        before = set().union(*(part.rows for part in table._parts))
         table.insert(digest(number), row(clock))
-        evicted += [int.from_bytes(gone, "big") for gone in before - set().union(*table._parts)]
+        evicted += [int.from_bytes(gone, "big") for gone in before - set().union(*(part.rows for part in table._parts))]
 
     assert evicted == [1, 2, 0, 3]
     assert [(event.name, event.key) for event in events] == [("evicted", "small")] * 4

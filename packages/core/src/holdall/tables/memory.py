@@ -6,13 +6,12 @@ Reads take no lock. Writers share one, and each of them sweeps a few expired row
 
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from heapq import heappop, heappush
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from holdall.clock import NEVER, Clock, utc_now
@@ -31,13 +30,47 @@ _SWEPT_AT_ONCE = 64
 _BREATH_SECONDS = 0.0001
 # A sweep looks at so many rows of the minute that has begun; what else expires in it can wait for its end.
 _LOOKED_AT = 1024
-# A dict that grows past its room is built anew, and all threads wait meanwhile, so many rows lie in several.
-_MANY_ROWS = 2**16
+# A dict that grows past its room is built anew, and all threads wait meanwhile, so rows lie in several: as many as it
+# takes to give each so many rows, up to a number that costs little while they are empty. Both are powers of two.
+_ROWS_PER_PART = 2048
+_MOST_PARTS = 512
+_PART_BITS = _MOST_PARTS - 1
+# Who evicts looks at all rows of a part for so many that were used least recently: the next evictions need not look.
+_FOUND_AT_ONCE = 512
 # Reads are noted for the order of eviction and sorted in when it matters. Past so many, the oldest notes fall off.
 _NOTED_READS = 4096
 
 
-_Rows = OrderedDict[bytes, tuple[Any, ...]]
+class _Part:
+    """
+    Some of a table's rows, by digest.
+
+    What is kept of a row is a bare tuple of its values, for Python's garbage collector looks at these but once: while
+    it looks at a million rows, all threads wait. At the end stands when it was used, as a number that counts all uses.
+
+    Attributes:
+        oldest: Rows that had been used least recently when that was looked at, the oldest last.
+        looked: How many uses had been counted by then: a row that was used since has a higher number.
+    """
+
+    __slots__ = ("looked", "oldest", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, tuple[Any, ...]] = {}
+        self.oldest: list[bytes] = []
+        self.looked = 0
+
+    def least_recent(self, uses: int) -> bytes:
+        """Return the row that was used least recently. *uses* is how many there were by now."""
+        while True:
+            if not self.oldest:
+                by_use = sorted((kept[_USED], digest) for digest, kept in self.rows.items())
+                self.oldest = [digest for _, digest in by_use[_FOUND_AT_ONCE::-1]]
+                self.looked = uses
+            digest = self.oldest.pop()
+            kept = self.rows.get(digest)
+            if kept is not None and kept[_USED] < self.looked:
+                return digest
 
 
 class MemoryTable:
@@ -47,8 +80,8 @@ class MemoryTable:
     It keeps encoded rows and no live objects. Another process sees nothing of it, and it ends with this one.
 
     Args:
-        max_rows: With so many rows an insert evicts the one that was used least recently, with an event; of a large
-            table, the one of a 256th of its rows, drawn by chance.
+        max_rows: With so many rows an insert evicts the one that was used least recently, with an event; where there
+            may be more than some thousands, of a part of that size, drawn by chance.
         name: Stands in the event.
     """
 
@@ -65,19 +98,22 @@ class MemoryTable:
         self.clock = clock
         self._listeners: list[Listener] = []
         self._lock = threading.Lock()
-        # By the first byte of the digest, each least recently used first. Readers only look up; whatever changes the
-        # order holds the lock. Bare tuples, for Python's garbage collector looks at these but once: while it looks at
-        # a million rows, all threads wait.
-        self._parts = [_Rows() for _ in range(256 if max_rows > _MANY_ROWS else 1)]
-        self._part_of = self._parts * (256 // len(self._parts))
+        parts = 1
+        while parts < _MOST_PARTS and parts * _ROWS_PER_PART < max_rows:
+            parts *= 2
+        # Readers only look up; whatever changes a part holds the lock.
+        self._parts = [_Part() for _ in range(parts)]
+        # By a digest's hash, without a division.
+        self._rows_of = [part.rows for part in self._parts] * (_MOST_PARTS // parts)
         self._count = 0
+        self._uses = count()
         self._reads: deque[bytes] = deque(maxlen=_NOTED_READS)
         self._due: dict[int, set[bytes]] = {}
         # A heap of the buckets there are; one that was emptied stays until its time has come.
         self._buckets: list[int] = []
         # The end of the first one's minute: until then no write has anything to sweep.
         self._next_sweep = NEVER
-        # A set only where there are several, for the same reason.
+        # A set only where there are several: the garbage collector looks at each set each time.
         self._of: dict[str, bytes | set[bytes]] = {}
 
     @classmethod
@@ -121,8 +157,10 @@ class MemoryTable:
             if self._count >= self.max_rows:
                 self._sort_in_reads()
                 while self._count >= self.max_rows:
-                    part = self._part_of[digest[0]] or max(self._parts, key=_Rows.__len__)
-                    self._remove(next(iter(part)))
+                    part = self._parts[hash(digest) % len(self._parts)]
+                    if not part.rows:
+                        part = max(self._parts, key=lambda each: len(each.rows))
+                    self._remove(part.least_recent(next(self._uses)))
                     evicted += 1
             self._add(digest, row)
         if evicted:
@@ -131,16 +169,16 @@ class MemoryTable:
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         now = self.clock()
-        rows = self._part_of[digest[0]]
+        rows = self._rows_of[hash(digest) & _PART_BITS]
         with self._lock:
             present = _live(rows, digest, now)
             if present is None:
                 return Replacement.GONE
-            _, latest, expires, created, principal, device, _ = present
+            _, latest, expires, created, principal, device, _, _ = present
             if latest != version:
                 return Replacement.CONFLICT
-            rows[digest] = (row.data, row.version, row.expires, created, principal, device, row.seen)
-            rows.move_to_end(digest)
+            used = next(self._uses)
+            rows[digest] = (row.data, row.version, row.expires, created, principal, device, row.seen, used)
             if row.expires != expires:
                 self._move_due(digest, expires, row.expires)
             self._sweep(now, _SWEPT_PER_WRITE)
@@ -148,15 +186,14 @@ class MemoryTable:
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         now = self.clock()
-        rows = self._part_of[digest[0]]
+        rows = self._rows_of[hash(digest) & _PART_BITS]
         with self._lock:
             present = _live(rows, digest, now)
             if present is None:
                 return False
             row = _row(present)
             later = max(expires, row.expires)
-            rows[digest] = tuple(row._replace(expires=later, seen=max(seen, row.seen or seen)))
-            rows.move_to_end(digest)
+            rows[digest] = (*row._replace(expires=later, seen=max(seen, row.seen or seen)), next(self._uses))
             self._move_due(digest, row.expires, later)
             self._sweep(now, _SWEPT_PER_WRITE)
         return True
@@ -164,7 +201,7 @@ class MemoryTable:
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
         now = self.clock()
         with self._lock:
-            present = _live(self._part_of[digest[0]], digest, now)
+            present = _live(self._rows_of[hash(digest) & _PART_BITS], digest, now)
             row = None if present is None else _row(present)
             if row is not None:
                 self._remove(digest)
@@ -178,7 +215,7 @@ class MemoryTable:
         with self._lock:
             held = self._of.get(principal, ())
             digests = (held,) if isinstance(held, bytes) else held
-            rows = [(digest, _row(self._part_of[digest[0]][digest])) for digest in digests]
+            rows = [(digest, _row(self._rows_of[hash(digest) & _PART_BITS][digest])) for digest in digests]
         listed = [
             Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
             for digest, row in rows
@@ -188,9 +225,9 @@ class MemoryTable:
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         cleared = 0
-        for rows in self._parts:
+        for part in self._parts:
             with self._lock:
-                begun = (digest for digest, kept in rows.items() if _row(kept).created <= began_by)
+                begun = (digest for digest, kept in part.rows.items() if _row(kept).created <= began_by)
                 chosen = list(islice(begun, limit - cleared))
                 for digest in chosen:
                     self._remove(digest)
@@ -212,13 +249,13 @@ class MemoryTable:
         return swept
 
     def _get(self, digest: bytes) -> Row | None:
-        kept = self._part_of[digest[0]].get(digest)
+        kept = self._rows_of[hash(digest) & _PART_BITS].get(digest)
         return None if kept is None else _row(kept)
 
     # All below is called with the lock held.
 
     def _add(self, digest: bytes, row: Row) -> None:
-        self._part_of[digest[0]][digest] = tuple(row)
+        self._rows_of[hash(digest) & _PART_BITS][digest] = (*row, next(self._uses))
         self._count += 1
         self._put_due(digest, _bucket(row.expires))
         if row.principal is not None:
@@ -229,7 +266,7 @@ class MemoryTable:
                 self._of[row.principal] = {held, digest}
 
     def _remove(self, digest: bytes) -> None:
-        row = _row(self._part_of[digest[0]].pop(digest))
+        row = _row(self._rows_of[hash(digest) & _PART_BITS].pop(digest))
         self._count -= 1
         self._due[_bucket(row.expires)].discard(digest)
         if row.principal is not None:
@@ -263,7 +300,8 @@ class MemoryTable:
             # Gone meanwhile, or fallen off the notes.
             with suppress(KeyError, IndexError):
                 digest = self._reads.popleft()
-                self._part_of[digest[0]].move_to_end(digest)
+                rows = self._rows_of[hash(digest) & _PART_BITS]
+                rows[digest] = (*rows[digest][:_USED], next(self._uses))
 
     def _sweep(self, now: datetime, limit: int) -> int:
         """Remove up to *limit* rows from the buckets whose whole minute has passed."""
@@ -281,7 +319,7 @@ class MemoryTable:
     def _sweep_this_minute(self, now: datetime, limit: int) -> int:
         """Do the same to the bucket of this minute, which holds rows that have expired and rows that have not."""
         digests = islice(self._due.get(_bucket(now), ()), _LOOKED_AT)
-        rows = ((digest, _row(self._part_of[digest[0]][digest])) for digest in digests)
+        rows = ((digest, _row(self._rows_of[hash(digest) & _PART_BITS][digest])) for digest in digests)
         expired = list(islice((digest for digest, row in rows if row.expires <= now), limit))
         for digest in expired:
             self._remove(digest)
@@ -292,13 +330,16 @@ _named: dict[str, MemoryTable] = {}
 _naming = threading.Lock()
 
 
-# What is kept of a row is a tuple of the same values: to make a Row of each that is looked at would take as long as to
-# find it.
-_VERSION, _EXPIRES = Row._fields.index("version"), Row._fields.index("expires")
-_row: Callable[[tuple[Any, ...]], Row] = partial(tuple.__new__, Row)
+# Where in what is kept of a row: to make a Row of each that is looked at would take as long as to find it.
+_VERSION, _EXPIRES, _USED = Row._fields.index("version"), Row._fields.index("expires"), len(Row._fields)
 
 
-def _live(rows: _Rows, digest: bytes, now: datetime) -> tuple[Any, ...] | None:
+def _row(kept: tuple[Any, ...]) -> Row:
+    row: Row = tuple.__new__(Row, kept[:_USED])
+    return row
+
+
+def _live(rows: Mapping[bytes, tuple[Any, ...]], digest: bytes, now: datetime) -> tuple[Any, ...] | None:
     """Return what is kept of a row that is a session's and has not expired."""
     kept = rows.get(digest)
     return None if kept is None or kept[_EXPIRES] <= now or kept[_VERSION] == 0 else kept
