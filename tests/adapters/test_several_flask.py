@@ -19,6 +19,7 @@ from holdall import (
 from holdall.testing import Browser, Request, as_async, wsgi_client
 from holdall.testing.adapters.failures import FailingTable
 from holdall_flask import FlaskSession, Holdall, fetch_session
+from holdall_flask.testing import force_login
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
@@ -283,6 +284,18 @@ def test_a_test_reaches_it_in_a_transaction(app: Flask, cart: Sessions) -> None:
         fetched["n"] = 3
 
     assert client.get("/").text == "3"
+
+
+def test_a_test_logs_its_visitor_in_to_either(main: Sessions) -> None:
+    app, desk = Flask(__name__), Sessions("table", key="_desk", table="desk of a test", principal_key="clerk")
+    Holdall(app, main, beside=[desk])
+    app.add_url_rule("/", view_func=lambda: [fetch_session(each).principal for each in (main, desk)])
+
+    client = app.test_client()
+    force_login(client, 8, desk)
+    assert client.get("/").json == [None, 8]
+    force_login(client, 7)
+    assert client.get("/").json == [7, 8]
 
 
 def test_an_application_under_a_path_keeps_its_own(app: Flask) -> None:

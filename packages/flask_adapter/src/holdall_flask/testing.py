@@ -4,18 +4,22 @@ from typing import Any, cast
 
 from flask.testing import FlaskClient
 
-from holdall import Session
+from holdall import Session, Sessions
+from holdall.several import find_session
 
 __all__ = ["force_login"]
 
 
-def force_login(client: FlaskClient, principal: Any) -> None:
+def force_login(client: FlaskClient, principal: Any, sessions: Sessions | None = None) -> None:
     """
     Log *client*'s visitor in as *principal*, without a password.
+
+    Args:
+        sessions: Those whose session that is about, where the application keeps several.
 
     Raises:
         ConfigurationError: ``Sessions`` was given no ``principal_key`` to keep it under.
     """
     with client.session_transaction() as session:
         # Typed as Flask's own, and one of ours.
-        cast("Session", session).login(principal)
+        find_session(cast("Session", session), sessions).login(principal)
