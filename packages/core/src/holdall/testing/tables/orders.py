@@ -1,14 +1,15 @@
 """Requests that meet at a table, in every order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import combinations_with_replacement
+from typing import Any
 
 import pytest
 
 from holdall.tables import AsyncTable
 from holdall.testing.clock import FakeClock
-from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, explore
+from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
 from holdall.testing.revocations import OWNERS_ACTS, REVOCATIONS, RevocationRun
 from holdall.testing.suite import Suite
 
@@ -21,6 +22,7 @@ _THREE_WITH_A_REVOCATION = [
 ]
 
 MakeTable = Callable[[FakeClock], AsyncTable]
+Meet = Callable[..., Explored]
 
 
 class InterleavingConformance(Suite, sealed=True):
@@ -49,77 +51,50 @@ class InterleavingConformance(Suite, sealed=True):
         if not self.triples:
             pytest.skip("three requests at this table would take too long")
 
-    @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 2)), ids=" + ".join)
-    def test_two_requests_keep_every_promise_in_every_order(
+    @pytest.fixture
+    def meet(
         self,
-        names: tuple[str, ...],
         make_table: MakeTable,
         runner: asyncio.Runner,
         record_testsuite_property: Callable[[str, object], None],
-    ) -> None:
-        explored = runner.run(explore([ACTS[name] for name in names], make_table))
+    ) -> Meet:
+        """Let requests that do what some names say meet in every order, and note how many orders there are."""
 
-        record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
-        assert explored.schedules > 1
+        def meet(acts: Mapping[str, Act], *names: str, **options: Any) -> Explored:
+            explored = runner.run(explore([acts[name] for name in names], make_table, **options))
+            record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
+            return explored
+
+        return meet
+
+    @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 2)), ids=" + ".join)
+    def test_two_requests_keep_every_promise_in_every_order(self, names: tuple[str, ...], meet: Meet) -> None:
+        assert meet(ACTS, *names).schedules > 1
 
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 3)), ids=" + ".join)
-    def test_three_requests_keep_every_promise_in_every_order(
-        self,
-        names: tuple[str, ...],
-        make_table: MakeTable,
-        runner: asyncio.Runner,
-        record_testsuite_property: Callable[[str, object], None],
-    ) -> None:
-        explored = runner.run(explore([ACTS[name] for name in names], make_table))
-
-        record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
-        assert explored.schedules > 5
+    def test_three_requests_keep_every_promise_in_every_order(self, names: tuple[str, ...], meet: Meet) -> None:
+        assert meet(ACTS, *names).schedules > 5
 
     @pytest.mark.parametrize("name", OWNERS_ACTS)
     @pytest.mark.parametrize("revocation", REVOCATIONS)
     def test_who_ends_sessions_ends_those_that_are_there_and_no_others_in_every_order(
-        self,
-        revocation: str,
-        name: str,
-        make_table: MakeTable,
-        runner: asyncio.Runner,
-        record_testsuite_property: Callable[[str, object], None],
+        self, revocation: str, name: str, meet: Meet
     ) -> None:
-        acts = [REVOCATIONS[revocation], OWNERS_ACTS[name]]
-
-        explored = runner.run(explore(acts, make_table, kind=RevocationRun))
-
-        record_testsuite_property(f"schedules of {revocation} + {name}", explored.schedules)
-        assert explored.schedules > 1
+        assert meet(OWNERS_ACTS, revocation, name, kind=RevocationRun).schedules > 1
 
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("names", _THREE_WITH_A_REVOCATION, ids=" + ".join)
     def test_who_ends_sessions_ends_those_that_are_there_among_three_in_every_order(
-        self,
-        names: tuple[str, ...],
-        make_table: MakeTable,
-        runner: asyncio.Runner,
-        record_testsuite_property: Callable[[str, object], None],
+        self, names: tuple[str, ...], meet: Meet
     ) -> None:
-        acts = [OWNERS_ACTS[name] for name in names]
-        explored = runner.run(explore(acts, make_table, idle=False, kind=RevocationRun))
-
-        record_testsuite_property(f"schedules of {' + '.join(names)}", explored.schedules)
-        assert explored.schedules > 5
+        assert meet(OWNERS_ACTS, *names, idle=False, kind=RevocationRun).schedules > 5
 
     @pytest.mark.parametrize("name", [*ACTS, *ATOMIC_ACTS])
-    def test_a_block_that_has_a_key_to_itself_keeps_every_promise_in_every_order(
-        self,
-        name: str,
-        make_table: MakeTable,
-        runner: asyncio.Runner,
-        record_testsuite_property: Callable[[str, object], None],
-    ) -> None:
+    def test_a_block_that_has_a_key_to_itself_keeps_every_promise_in_every_order(self, name: str, meet: Meet) -> None:
         # Over a network without the step that moves the expiry: so there are fewer orders.
-        explored = runner.run(explore([_ALL["count"], _ALL[name]], make_table, idle=self.triples))
+        explored = meet(_ALL, "count", name, idle=self.triples)
 
-        record_testsuite_property(f"schedules of count + {name}", explored.schedules)
         assert explored.schedules > 1
         # Who sets the counter all the same is in the way of the block.
         assert bool(explored.refused) is (name == "set the counter")
@@ -127,15 +102,10 @@ class InterleavingConformance(Suite, sealed=True):
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("name", ["count", "drop", "leases run out"])
     def test_two_blocks_that_have_a_key_to_themselves_keep_every_promise_in_every_order(
-        self,
-        name: str,
-        make_table: MakeTable,
-        runner: asyncio.Runner,
-        record_testsuite_property: Callable[[str, object], None],
+        self, name: str, meet: Meet
     ) -> None:
-        explored = runner.run(explore([_ALL["count"], _ALL["count"], _ALL[name]], make_table, idle=False))
+        explored = meet(_ALL, "count", "count", name, idle=False)
 
-        record_testsuite_property(f"schedules of count + count + {name}", explored.schedules)
         assert explored.schedules > 5
         # Who has outlived a lease is refused, and does not count twice.
         assert bool(explored.refused) is (name == "leases run out")
