@@ -148,6 +148,28 @@ def test_an_async_view_need_not_await_what_is_there() -> None:
     assert visited(view, cart, cookie=init_test_session(cart, {"n": 1})).body == b'{"n": 1}'
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    cookies = f"{init_test_session(main, {'n': 1})}; {init_test_session(outside, {'n': 2})}"
+
+    async def aview(request: HttpRequest) -> HttpResponse:
+        with pytest.raises(SessionNotFetchedError):
+            request.session.get("n")
+        found = [await afetch_session(request), await afetch_session(request, awaited)]
+        return JsonResponse([each["n"] for each in found], safe=False)
+
+    def view(request: HttpRequest) -> HttpResponse:
+        found = [fetch_session(request), fetch_session(request, awaited)]
+        return JsonResponse([each["n"] for each in found], safe=False)
+
+    settings = {"sessions": main, "beside": [awaited], "fetch": "explicit"}
+    with override_settings(HOLDALL=settings, ROOT_URLCONF=(path("", aview if is_async else view),)):
+        answer = asgi_client(ASGIHandler())(Request("GET", headers=[("Cookie", cookies)]))
+
+    assert answer.body == b"[1, 2]"
+
+
 def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, outside: Sessions) -> None:
     awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})

@@ -1,6 +1,6 @@
 """Several sessions in one ASGI application: parameters, WebSockets, when each is read, applications in applications."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -24,11 +24,14 @@ from holdall import (
     Sessions,
     TableStore,
 )
-from holdall.testing import Browser, asgi_client
+from holdall.testing import Browser, Client, asgi_client
 from holdall.testing import Request as Asked
 from holdall.testing.adapters.failures import FailingTable
+from holdall.testing.adapters.several import SeveralTests
+from holdall.testing.adapters.suite import Mount as MountApplication
 from holdall_fastapi import FromSession, SessionDep, SessionMiddleware, SessionOf, fetch_session
 from holdall_fastapi.testing import force_login, session_transaction
+from tests.adapters.mounts.fastapi import mount as mount_fastapi
 from tests.adapters.test_fastapi import SECRET, AwaitedTable, BlockingTable, kept, looked_up, request, websocket
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +56,21 @@ def rows() -> AwaitedTable:
 def cart(rows: AwaitedTable) -> Sessions:
     """Keep a cart in a table that is awaited."""
     return Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+
+
+class TestInThreads(SeveralTests):
+    """Tables that block, and nothing is read before it is asked for."""
+
+    @pytest.fixture
+    def mount(self) -> MountApplication:
+        def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
+            for each in (sessions, *beside):
+                store = each.prepare("sync")
+                if isinstance(store, TableStore):
+                    store.blocking_reads = store.blocking_writes = True
+            return mount_fastapi(sessions, beside, fetch="explicit")
+
+        return mount
 
 
 def served(handler: Any, main: Sessions, *beside: Sessions, **options: Any) -> Starlette:

@@ -1,7 +1,7 @@
 """The conformance suite's application in FastAPI."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from anyio import from_thread
 from fastapi import FastAPI, Request
@@ -12,9 +12,11 @@ from holdall.testing import Client, asgi_client, perform_async, stream
 from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 
 
-def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
+def mount(
+    sessions: Sessions, beside: Sequence[Sessions] = (), *, fetch: Literal["auto", "explicit"] = "auto"
+) -> Client:
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=sessions, beside=beside)
+    app.add_middleware(SessionMiddleware, sessions=sessions, beside=beside, fetch=fetch)
     named = {each.key: each for each in beside}
 
     @app.post("/stream")
