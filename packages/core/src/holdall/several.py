@@ -232,6 +232,7 @@ class SeveralSessions:
         return [(self.main, session), *session.beside.items()]
 
     def _in_order(self, session: Session, form: Form) -> list[tuple[Sessions, Session]]:
+        # To seal a cookie asks for no store, and what is sealed counts only if it is sent.
         return sorted(self._used(session), key=lambda used: isinstance(used[0].prepare(form), CookieStore))
 
 
