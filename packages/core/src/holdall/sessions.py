@@ -429,7 +429,8 @@ class Sessions:
         """
         Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
 
-        One that was renewed for the same principal lives on, and is followed. It counts as no use of it.
+        One that was renewed for the same principal lives on, and is followed; so does one that was nobody's when its
+        visitor logs in. It counts as no use of it.
 
         Raises:
             StoreError: The backend failed.
