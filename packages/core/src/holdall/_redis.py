@@ -9,12 +9,12 @@ try:
     import redis
     import redis.asyncio
     from redis.backoff import NoBackoff
-    from redis.exceptions import RedisClusterException, RedisError
+    from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 except ModuleNotFoundError as exc:
     msg = "RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-__all__ = ["FAILURES", "answers_later", "client_by_url", "failure", "given_client", "redis"]
+__all__ = ["FAILURES", "NoScriptError", "answers_later", "client_by_url", "failure", "given_client", "redis"]
 
 # How long one waits for the server, or for a connection that others have in use, where a URL says nothing else.
 _PATIENCE_SECONDS = 5

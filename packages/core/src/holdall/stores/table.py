@@ -59,7 +59,7 @@ class _InRow(Stored):
     __slots__ = ()
 
     @property
-    def log_id(self) -> str:
+    def log_id(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]  # nobody sets it
         return log_id_of(self.cookie)
 
 

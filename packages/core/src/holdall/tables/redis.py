@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from holdall._discreet import discreet
-from holdall._redis import FAILURES, answers_later, client_by_url, failure, given_client, redis
+from holdall._redis import FAILURES, NoScriptError, answers_later, client_by_url, failure, given_client, redis
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.steps import Steps, run, run_async
@@ -267,7 +267,7 @@ class _Server:
     def evaluate(self, step: Evaluate) -> Any:
         try:
             return self.client.execute_command("EVALSHA", _DIGESTS[step.script], 1, step.key, *step.values)
-        except redis.exceptions.NoScriptError:
+        except NoScriptError:
             # New to this server, or lost by it. This way it keeps the script too.
             return self.client.execute_command("EVAL", _SCRIPTS[step.script], 1, step.key, *step.values)
 
@@ -278,7 +278,7 @@ class _AsyncServer(_Server):
     async def evaluate(self, step: Evaluate) -> Any:
         try:
             return await self.client.execute_command("EVALSHA", _DIGESTS[step.script], 1, step.key, *step.values)
-        except redis.exceptions.NoScriptError:
+        except NoScriptError:
             return await self.client.execute_command("EVAL", _SCRIPTS[step.script], 1, step.key, *step.values)
 
 
