@@ -59,7 +59,9 @@ class Servers:
         Raises:
             ServerError: One has ended.
         """
-        sentinels = wait([process.sentinel for process in self.processes])
+        # Again and again: Ctrl-C may reach a proxy's thread, which does not wake the one that has to hear of it.
+        while not (sentinels := wait([process.sentinel for process in self.processes], _SECONDS_BETWEEN_LOOKS)):
+            pass
         ended = next(process for process in self.processes if process.sentinel in sentinels)
         ended.join()
         msg = f"the server of {ended.name} has ended (exit code {ended.exitcode})."
