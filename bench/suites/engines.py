@@ -30,6 +30,8 @@ def tables(effort: Effort) -> Iterator[Table]:
     """Measure each engine in its turn."""
     many: dict[str, dict[str, Cell]] = {}
     with multiprocessing.get_context("spawn").Pool(_PROCESSES) as pool:
+        # So long that each takes one, having imported what all of them need.
+        pool.map(_wait_until, [time.time() + min(1.5, effort.seconds * 3)] * _PROCESSES, chunksize=1)
         for engine, opening in (("SQLite", _in_a_file), ("Redis", _on_valkey), ("PostgreSQL", _on_postgres)):
             with ExitStack() as here:
                 place = opening(here)
@@ -115,8 +117,8 @@ def _processes(engine: str, name: str, place: str, pool: Pool, effort: Effort) -
         task = (engine, name, place, use, time.time() + wait, seconds)
         return sum(pool.starmap(_call_for, [task] * processes, chunksize=1))
 
-    # Until they have imported all that they need.
-    rate("get", _PROCESSES, 0.01, wait=min(1.5, effort.seconds * 3))
+    # Until they have imported what this store needs.
+    rate("get", _PROCESSES, 0.01, wait=min(0.5, effort.seconds))
     for use in _USES:
         alone, together = (rate(use, number, effort.seconds / 4, wait=0.2) for number in (1, _PROCESSES))
         yield use, together / alone
@@ -125,13 +127,17 @@ def _processes(engine: str, name: str, place: str, pool: Pool, effort: Effort) -
 def _call_for(engine: str, name: str, place: str, use: str, at: float, seconds: float) -> float:
     act = getattr(stores(engine, place)[name](), use)
     act()
-    time.sleep(max(0, at - time.time()))
+    _wait_until(at)
     began = time.perf_counter()
     count = 0
     while (taken := time.perf_counter() - began) < seconds:
         act()
         count += 1
     return count / taken
+
+
+def _wait_until(time_to_begin: float) -> None:
+    time.sleep(max(0, time_to_begin - time.time()))
 
 
 def _in_a_file(here: ExitStack) -> str:
