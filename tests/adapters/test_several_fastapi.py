@@ -399,7 +399,7 @@ async def test_a_mounted_application_without_its_own_has_those_around_it(main: S
 
 
 def test_a_test_reaches_it_by_its_sessions(main: Sessions) -> None:
-    testclient = pytest.importorskip("fastapi.testclient", exc_type=(ImportError, RuntimeError))
+    testclient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
     cart = Sessions("table", key="_cart", table="carts of tests", principal_key="user_id")
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=main, beside=[cart])
