@@ -495,12 +495,12 @@ _ours: "weakref.WeakSet[_Pooled[Any]]" = weakref.WeakSet()
 _left_to_the_parent: list[Any] = []
 
 
-def _leave_to_the_parent() -> None:  # pragma: no cover - it runs in a forked process, where nobody counts
+def _leave_to_the_parent() -> None:  # pragma: no cover  # it runs in a forked process, where nobody counts
     # A forked process has the sockets of its parent's connections, and none of its pool's threads.
     _left_to_the_parent.extend(each.take_out() for each in _ours)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
