@@ -13,7 +13,7 @@ from bench.reporting import Cell, Table
 
 __all__ = ["tables"]
 
-_COOKIE = "holdall.Sessions('cookie', key='_shop', secret_key_base=bytes(range(64))).prepare('sync')"
+_COOKIE = "holdall.Sessions('cookie', key='_shop', secret_key_base='b7a1d0c4e9f25368-4f1c9a7be2d80356').prepare('sync')"
 _MEMORY = "holdall.Sessions('table', key='sid', table='memory://session').prepare('sync')"
 
 # What every site in Django imports.
