@@ -10,11 +10,20 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import cache
-from typing import Literal
+from typing import Literal, NoReturn, SupportsIndex
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["Derivation", "Salt", "WeakSecretWarning", "as_bytes", "check_secret", "derive_key", "is_fit"]
+__all__ = [
+    "Derivation",
+    "HoldsSecret",
+    "Salt",
+    "WeakSecretWarning",
+    "as_bytes",
+    "check_secret",
+    "derive_key",
+    "is_fit",
+]
 
 #: What a derived key is for, or what says it when keys are derived.
 Salt = str | bytes | Callable[[], str | bytes]
@@ -93,6 +102,17 @@ _ADVICE = "Make one with: python -m holdall secret"
 
 class WeakSecretWarning(UserWarning):
     """A secret is too weak for production; it was let through for debugging or testing."""
+
+
+class HoldsSecret:
+    """Refuses to be pickled or copied, so that a secret does not end up in a cache, a queue or an error report."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        # copy() and deepcopy() ask for this, too.
+        msg = f"a {type(self).__name__} holds a secret and cannot be pickled or copied: make another from the settings."
+        raise TypeError(msg)
 
 
 def as_bytes(secret: str | bytes) -> bytes:

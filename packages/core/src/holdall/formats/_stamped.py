@@ -19,7 +19,7 @@ from holdall.clock import NEVER, Clock
 from holdall.errors import ConfigurationError
 from holdall.formats._times import with_times, without_times
 from holdall.formats.contract import Record
-from holdall.keys import Derivation, as_bytes, check_secret
+from holdall.keys import Derivation, HoldsSecret, as_bytes, check_secret
 
 __all__ = ["BINARY_STAMPS", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
 
@@ -53,7 +53,7 @@ def _read_bytes(text: str) -> int | None:
 BINARY_STAMPS = Stamps(lambda stamp: to_text(stamp.to_bytes((stamp.bit_length() + 7) // 8, "big")), _read_bytes)
 
 
-class Signer:
+class Signer(HoldsSecret):
     """
     Signs text and a time, and takes them apart again.
 
@@ -65,6 +65,8 @@ class Signer:
     Raises:
         ConfigurationError: A secret is missing or weak, or an option is not known.
     """
+
+    __slots__ = ("_digest", "_keys", "_separator", "_stamps")
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ _DERIVATIONS: dict[str, Callable[[bytes, bytes, str], bytes]] = {
 }
 
 
-class StampedFormat:
+class StampedFormat(HoldsSecret):
     """
     A format of signed text.
 
