@@ -1,6 +1,8 @@
 """An object that holds a secret keeps it: it is not pickled, not copied, and not shown."""
 
 import copy
+import hashlib
+import hmac
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +10,9 @@ from typing import Any
 import pytest
 
 from formats.secret import OTHER, SECRET
-from formats.vectors import VECTORS
 from holdall import ConfigurationError, CookieStore, Sessions
 from holdall.formats import DjangoFormat, DynamoFormat, FlaskFormat, NativeFormat, PlugFormat, StarletteFormat
-
-DYNAMO = next(vector for vector in VECTORS if vector["kind"] == "dynamo")
+from holdall.keys import derive_key
 
 FORMATS: dict[str, Any] = {
     "native": NativeFormat(SECRET),
@@ -31,7 +31,7 @@ WAYS: dict[str, Callable[[Any], object]] = {
     "deepcopy": copy.deepcopy,
 }
 
-#: As bytes, as text, and what is seen of the text's beginning.
+#: As text, and as bytes that are shown in hexadecimal.
 SHOWN = (SECRET[:12], OTHER[:12], SECRET[:12].encode().hex())
 
 
@@ -64,6 +64,20 @@ def test_no_attribute_of_a_format_shows_its_secret(name: str) -> None:
         shown = shown_by(whole)
 
         assert not any(each in shown for each in SHOWN)
+
+
+def test_no_attribute_of_a_format_shows_a_key_that_was_derived() -> None:
+    derived = hashlib.pbkdf2_hmac("sha256", SECRET.encode(), b"salt", 1000, 32)
+    signed = derive_key(SECRET.encode(), "holdall 1\0sign\0\0\0key")
+    flask = hmac.digest(SECRET.encode(), b"cookie-session", "sha1")
+
+    for format, key in (
+        (PlugFormat(SECRET, signing_salt="salt"), derived),
+        (PlugFormat(SECRET, signing_salt="a", encryption_salt="salt"), derived),
+        (NativeFormat(SECRET, encrypt=False), signed),
+        (FlaskFormat(SECRET), flask),
+    ):
+        assert repr(key)[2:-1] not in shown_by(format)
 
 
 @pytest.mark.parametrize("store", ["cookie", "table"])

@@ -98,7 +98,7 @@ def _revoke(options: argparse.Namespace) -> int:
     if options.everybody and (handle is not None or options.all):
         msg = "--everybody ends all sessions: leave out --handle, --all-but and --all, or name a --principal."
         raise ConfigurationError(msg)
-    if options.principal is not None and handle is None and not options.all:
+    if not options.everybody and handle is None and not options.all:
         # An option that a script left out by mistake must not end everything.
         msg = "which of the principal's sessions? Name one with --handle, spare one with --all-but, or say --all."
         raise ConfigurationError(msg)

@@ -113,10 +113,12 @@ class NativeFormat(HoldsSecret):
 class _Signing(HoldsSecret):
     """HMAC-SHA256 over the associated data and the body, the length of the former first."""
 
-    __slots__ = ("_key",)
-
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        def mac(body: bytes, associated: bytes) -> bytes:
+            return hmac.digest(key, len(associated).to_bytes(4, "big") + associated + body, "sha256")
+
+        # Not the key as an attribute, which tools show that walk through these.
+        self._mac = mac
 
     def seal(self, body: bytes, associated: bytes) -> bytes:
         return body + self._mac(body, associated)
@@ -124,6 +126,3 @@ class _Signing(HoldsSecret):
     def open(self, sealed: bytes, associated: bytes) -> bytes | None:
         body, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
         return body if hmac.compare_digest(mac, self._mac(body, associated)) else None
-
-    def _mac(self, body: bytes, associated: bytes) -> bytes:
-        return hmac.digest(self._key, len(associated).to_bytes(4, "big") + associated + body, "sha256")
