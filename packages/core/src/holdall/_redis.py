@@ -1,57 +1,225 @@
-"""Clients of Redis and Valkey, as whoever keeps sessions there needs them."""
+"""Clients of Redis and Valkey, for everything that keeps or finds sessions there."""
 
+import asyncio
+import os
+import re
+import weakref
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from holdall._connections import PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import is_awaited
+from holdall.tables._urls import shown_address
 
 try:
     import redis
     import redis.asyncio
     from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+    from redis.exceptions import (
+        BusyLoadingError,
+        ClusterDownError,
+        MasterDownError,
+        NoScriptError,
+        ReadOnlyError,
+        RedisClusterException,
+        RedisError,
+    )
+    from redis.retry import Retry
 except ModuleNotFoundError as exc:
     msg = "RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-__all__ = ["FAILURES", "NoScriptError", "answers_later", "client_by_url", "failure", "given_client", "redis"]
+__all__ = ["TIMEOUT", "AsyncServer", "Server", "answers_later"]
 
-# How long one waits for the server, or for a connection that others have in use, where a URL says nothing else.
-_PATIENCE_SECONDS = 5
+#: The limit of each wait for the server, and of the wait for a connection that others use, unless a URL says otherwise.
+TIMEOUT = timedelta(seconds=5)
 
 # What others call these schemes.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
-FAILURES = (RedisError, RedisClusterException)
+_FAILURES = (RedisError, RedisClusterException)
+
+# With these answers a server says that it did nothing, because it is not the one to ask: it was demoted or is starting,
+# or it has lost its primary, its replicas or its cluster. Another may have taken its address, so that a new connection
+# leads to the right one.
+_ELSEWHERE = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError)
+# The driver has no class for NOREPLICAS, and Redis 6 puts any answer that a script met into the words of another.
+_ELSEWHERE_WORDS = re.compile(r"(?:^|-)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS) ")
+
+Command = Callable[[Any], Any]
 
 
-def client_by_url(module: Any, url: str) -> Any:
+class _Renewing:
+    """A pool that can stop using the connections it has made so far."""
+
+    # The driver's pools have these.
+    connection_kwargs: dict[str, Any]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._generation = 0
+        self._generations: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def renew(self) -> None:
+        """Have each connection connect again before its next use. Those in use are left to finish."""
+        self._generation += 1
+
+    def _is_current(self, connection: Any) -> bool:
+        known = self._generations.get(connection, self._generation)
+        self._generations[connection] = self._generation
+        return known == self._generation
+
+
+class _Pool(_Renewing, redis.BlockingConnectionPool):
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        connection: Any = super().get_connection(*args, **options)
+        if not self._is_current(connection):
+            try:
+                connection.disconnect()
+                connection.connect()
+            except BaseException:
+                self.release(connection)
+                raise
+        return connection
+
+
+class _AsyncPool(_Renewing, redis.asyncio.BlockingConnectionPool):
+    async def get_connection(self, *args: Any, **options: Any) -> Any:
+        connection: Any = await super().get_connection(*args, **options)
+        if not self._is_current(connection):
+            try:
+                await connection.disconnect()
+                await connection.connect()
+            except BaseException:
+                await self.release(connection)
+                raise
+        return connection
+
+
+class Server:
     """
-    Return a client with a pool of its own.
+    The server that a URL or a client names.
+
+    An answer that refuses a command because the server is the wrong one (``READONLY`` after a failover, for example)
+    makes every connection connect again, and the command is sent once more. If an answer is lost instead, the command
+    is not sent again, because the server may have carried it out.
 
     Args:
-        module: ``redis``, or ``redis.asyncio`` for a client that is awaited.
+        given: A URL, for connections of its own in each process, or a client or a pool of redis-py.
+        timeout: With a URL: the limit of each wait that the URL itself does not limit.
 
     Raises:
-        ConfigurationError: The URL cannot be read.
+        ConfigurationError: The URL cannot be read, or the client decodes what it receives.
     """
-    scheme, separator, rest = url.partition("://")
-    try:
-        pool = module.BlockingConnectionPool.from_url(
-            _SCHEMES.get(scheme, scheme) + separator + rest,
-            timeout=_PATIENCE_SECONDS,
-            socket_timeout=_PATIENCE_SECONDS,
-            # What was asked for may be done though its answer was lost, so nothing is sent twice. A connection that
-            # has ended since its last use is seen before the next, and made anew: that is all it takes to recover.
-            retry=module.retry.Retry(NoBackoff(), 0),
-            # The newer protocol has no use here, and asks more of each new connection.
-            protocol=2,
+
+    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
+        make = _maker(redis, _Pool, given, timeout)
+        # Fails now, rather than with the first request.
+        first = make()
+        self.is_ours = isinstance(given, str)
+        self._address = _address(first)
+        self._clients = PerProcess(make)
+
+    @property
+    def client(self) -> Any:
+        """The client of this process."""
+        return self._clients.get()
+
+    def ask(self, command: Command, otherwise: Command | None = None) -> Any:
+        """
+        Return the answer to a *command*.
+
+        Args:
+            otherwise: The command to send if the server does not have the script that *command* names.
+
+        Raises:
+            StoreError: The server failed.
+        """
+        client = self._clients.get()
+        has_renewed = False
+        while True:
+            try:
+                return command(client)
+            except _FAILURES as exc:
+                if otherwise is not None and isinstance(exc, NoScriptError):
+                    command = otherwise
+                elif not has_renewed and _is_elsewhere(exc):
+                    has_renewed = True
+                    _renew(client)
+                else:
+                    error = _failure(exc, self._address)
+                    break
+        # Outside of the except block: the driver's error has the command in its frames.
+        raise error
+
+    def close(self) -> None:
+        """Close the connections that were opened here."""
+        if self.is_ours and (client := self._clients.take_out()) is not None:
+            client.close()
+
+
+class AsyncServer:
+    """The same as ``Server``, awaited. With a URL it has connections of its own in each event loop."""
+
+    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
+        make = _maker(redis.asyncio, _AsyncPool, given, timeout)
+        first = make()
+        self.is_ours = isinstance(given, str)
+        self._address = _address(first)
+        self._clients: PerLoop[Any] | _GivenClient = (
+            PerLoop(make, _aclose) if self.is_ours else _GivenClient(first, make)
         )
-    except ValueError:
-        # Its words may hold a piece of the password.
-        msg = "the URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
-        raise ConfigurationError(msg) from None
-    return module.Redis.from_pool(pool)
+
+    async def client(self) -> Any:
+        """Return the client of the running event loop."""
+        return await self._clients.get()
+
+    async def ask(self, command: Command, otherwise: Command | None = None) -> Any:
+        client = await self._clients.get()
+        has_renewed = False
+        while True:
+            try:
+                return await command(client)
+            except _FAILURES as exc:
+                if otherwise is not None and isinstance(exc, NoScriptError):
+                    command = otherwise
+                elif not has_renewed and _is_elsewhere(exc):
+                    has_renewed = True
+                    if (disconnected := _renew(client)) is not None:
+                        await disconnected
+                else:
+                    error = _failure(exc, self._address)
+                    break
+        raise error
+
+    async def close(self) -> None:
+        await self._clients.close()
+
+
+class _GivenClient:
+    """
+    The client that an application gave, for the event loop that uses it first; other loops get copies.
+
+    A copy has connections of its own, made as the application's are.
+    """
+
+    def __init__(self, given: Any, make: Callable[[], Any]) -> None:
+        self._given = given
+        self._loop: Any = None
+        self._pid = 0
+        self._copies: PerLoop[Any] = PerLoop(lambda: _copy(given), _aclose)
+
+    async def get(self) -> Any:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop, self._pid = loop, os.getpid()
+        return self._given if self._loop is loop and self._pid == os.getpid() else await self._copies.get()
+
+    async def close(self) -> None:
+        await self._copies.close()
 
 
 def answers_later(given: Any) -> bool:
@@ -59,20 +227,89 @@ def answers_later(given: Any) -> bool:
     return is_awaited(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
 
 
-def given_client(module: Any, given: Any) -> Any:
-    """
-    Return the client that an application gives, or one over the pool that it gives.
+def _maker(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> Callable[[], Any]:
+    """Return a function that returns a client: a new one for a URL, or the one that was given."""
+    if not isinstance(given, str):
+        client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
+        if client.get_encoder().decode_responses:
+            msg = "the client was made with decode_responses=True, and sessions are kept as bytes: give one without."
+            raise ConfigurationError(msg)
+        return lambda: client
 
-    Raises:
-        ConfigurationError: It decodes what it receives.
-    """
-    client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
-    if client.get_encoder().decode_responses:
-        msg = "the client was made with decode_responses=True, and sessions are kept as bytes: give one without."
+    def make() -> Any:
+        return module.Redis.from_pool(_pool(pool_class, given, timeout.total_seconds()))
+
+    return make
+
+
+def _pool(pool_class: Any, url: str, seconds: float) -> Any:
+    scheme, separator, rest = url.partition("://")
+    try:
+        parts = urlsplit(url)
+        if parts.fragment or (scheme != "unix" and not re.fullmatch(r"/?|/\d+", unquote(parts.path))):
+            # The driver would ignore it. It is the rest of a password with a # or a slash in it, or a mistake.
+            raise ValueError
+        return pool_class.from_url(
+            _SCHEMES.get(scheme, scheme) + separator + rest,
+            timeout=seconds,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            # A command may have been carried out although its answer was lost, so the driver must not send it twice. A
+            # connection that has ended since its last use is noticed before the next, and made anew.
+            retry=Retry(NoBackoff(), 0),
+            # The newer protocol has no use here, and asks more of each new connection.
+            protocol=2,
+        )
+    except ValueError:
+        # Its words may hold a piece of the password.
+        msg = "the URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
+        raise ConfigurationError(msg) from None
+
+
+def _copy(client: Any) -> Any:
+    pool = getattr(client, "connection_pool", None)
+    if type(pool) not in (redis.asyncio.ConnectionPool, redis.asyncio.BlockingConnectionPool):
+        msg = (
+            f"this {type(client).__name__} belongs to another event loop, and its connections with it: "
+            "make a table in each event loop, or give it a URL."
+        )
         raise ConfigurationError(msg)
-    return client
+    waits = {"timeout": pool.timeout} if hasattr(pool, "timeout") else {}
+    options = {**pool.connection_kwargs, **waits, "max_connections": pool.max_connections}
+    return redis.asyncio.Redis.from_pool(type(pool)(connection_class=pool.connection_class, **options))
 
 
-def failure(exc: Exception) -> StoreError:
-    """Return the driver's error as ours, without its own words: they may hold an address, and so a password."""
-    return StoreError(f"Redis failed: {type(exc).__name__}.")
+async def _aclose(client: Any) -> None:
+    await client.aclose()
+
+
+def _is_elsewhere(exc: Exception) -> bool:
+    return isinstance(exc, _ELSEWHERE) or _ELSEWHERE_WORDS.search(str(exc)) is not None
+
+
+def _renew(client: Any) -> Awaitable[None] | None:
+    """Let no connection be used again as it is, and return what is to be awaited for that."""
+    pool = getattr(client, "connection_pool", None)
+    if isinstance(pool, _Renewing):
+        pool.renew()
+        return None
+    if not isinstance(pool, redis.ConnectionPool | redis.asyncio.ConnectionPool):
+        # A cluster's client looks for the right server by itself.
+        return None
+    # Those that other threads use are left to finish.
+    disconnected: Awaitable[None] | None = pool.disconnect(inuse_connections=False)
+    return disconnected
+
+
+def _address(client: Any) -> str:
+    options = getattr(getattr(client, "connection_pool", None), "connection_kwargs", {})
+    port = None if "path" in options else options.get("port", 6379)
+    host = options.get("path") or options.get("host")
+    return shown_address(host, port, options.get("db", 0)) if host else ""
+
+
+def _failure(exc: Exception, address: str = "") -> StoreError:
+    """Return the driver's error as ours, without its own words: they may hold a key, an address or a password."""
+    code = _ELSEWHERE_WORDS.search(str(exc))
+    cause = f"{type(exc).__name__} ({code[1]})" if code else type(exc).__name__
+    return StoreError(f"Redis{address} failed: {cause}.")

@@ -80,13 +80,20 @@ def _open_memory(url: str, form: Form, clock: Clock, create: bool) -> Table:
 
 
 def _open_sqlite(url: str, form: Form, clock: Clock, create: bool) -> Table:
+    from urllib.parse import unquote
+
+    from holdall.tables._urls import split_options, timeout_of
     from holdall.tables.sqlite import SQLiteTable
 
+    url, options = split_options(url, {"table": str, "busy_timeout": timeout_of, "synchronous": str.upper})
     _, _, rest = url.partition("://")
+    if "?" in rest:
+        msg = f"{url!r} has an unknown option: table, busy_timeout and synchronous are known. Write %3F for a ?."
+        raise ConfigurationError(msg)
     if not rest.startswith("/"):
         msg = f"{url!r} has two slashes and needs three before a path: sqlite:///{rest}, or four if it is absolute."
         raise ConfigurationError(msg)
-    return SQLiteTable(rest.removeprefix("/"), create=create, clock=clock)
+    return SQLiteTable(unquote(rest.removeprefix("/")), create=create, clock=clock, **options)
 
 
 def _open_redis(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
