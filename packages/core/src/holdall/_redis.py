@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from holdall._connections import PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import is_awaited
-from holdall.tables._urls import shown_address
+from holdall.tables.failures import shown_address
 
 try:
     import redis
@@ -75,20 +75,20 @@ class _Renewing:
 
 class _Pool(_Renewing, redis.BlockingConnectionPool):
     def get_connection(self, *args: Any, **options: Any) -> Any:
-        connection: Any = super().get_connection(*args, **options)
+        connection: Any = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # by the driver
         if not self._is_current(connection):
             try:
                 connection.disconnect()
                 connection.connect()
             except BaseException:
-                self.release(connection)
+                self.release(connection)  # type: ignore[no-untyped-call]  # by the driver
                 raise
         return connection
 
 
 class _AsyncPool(_Renewing, redis.asyncio.BlockingConnectionPool):
     async def get_connection(self, *args: Any, **options: Any) -> Any:
-        connection: Any = await super().get_connection(*args, **options)
+        connection: Any = await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # by the driver
         if not self._is_current(connection):
             try:
                 await connection.disconnect()
@@ -267,7 +267,7 @@ def _pool(pool_class: Any, url: str, seconds: float) -> Any:
 
 
 def _copy(client: Any) -> Any:
-    pool = getattr(client, "connection_pool", None)
+    pool: Any = getattr(client, "connection_pool", None)
     if type(pool) not in (redis.asyncio.ConnectionPool, redis.asyncio.BlockingConnectionPool):
         msg = (
             f"this {type(client).__name__} belongs to another event loop, and its connections with it: "

@@ -82,8 +82,8 @@ def _open_memory(url: str, form: Form, clock: Clock, create: bool) -> Table:
 def _open_sqlite(url: str, form: Form, clock: Clock, create: bool) -> Table:
     from urllib.parse import unquote
 
-    from holdall.tables._urls import split_options, timeout_of
     from holdall.tables.sqlite import SQLiteTable
+    from holdall.tables.urls import split_options, timeout_of
 
     url, options = split_options(url, {"table": str, "busy_timeout": timeout_of, "synchronous": str.upper})
     _, _, rest = url.partition("://")

@@ -13,17 +13,18 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, LiteralString, NamedTuple, TypeVar, cast
+from typing import Any, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
 from holdall._connections import PerLoop, PerProcess
 from holdall._discreet import discreet
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import Steps, run, run_async
-from holdall.tables._columns import SWEPT_AT_ONCE, SweepTurns, due_by, listed_of, row_of, seconds_of, text_of
-from holdall.tables._twins import AsyncTwin, SyncTwin
-from holdall.tables._urls import checked_name, shown_address, split_options, timeout_of
+from holdall.tables.columns import SWEPT_AT_ONCE, SweepTurns, due_by, listed_of, row_of, seconds_of, text_of
 from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.failures import cause_of, shown_address
+from holdall.tables.twins import AsyncTwin, SyncTwin
+from holdall.tables.urls import checked_name, split_options, timeout_of
 
 try:
     import psycopg
@@ -35,7 +36,7 @@ except ModuleNotFoundError as exc:
     msg = "PostgresTable needs psycopg and psycopg-pool. Install them with: pip install 'holdall[postgres]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-from holdall._psycopg import CONFLICTS, AnswerTimeout, cancel, cancel_async, cause_of, hang_up, limited
+from holdall.tables.psycopg import CONFLICTS, hang_up, limited, limited_async
 
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 
@@ -177,7 +178,7 @@ class _Verbs:
 
     def __init__(self, clock: Clock, table: str, *, create: bool) -> None:
         self._clock = clock
-        self._table = cast("LiteralString", checked_name(table))
+        self._table: LiteralString = checked_name(table)
         self._create = create
         self._is_laid_out = False
         self._turns = SweepTurns()
@@ -424,10 +425,6 @@ class _Connections:
                     if not connection.autocommit:
                         is_commit = True
                         connection.commit()
-            except AnswerTimeout:
-                cancel(connection)
-                hang_up(connection)
-                raise
             except psycopg.Error as exc:
                 seconds = attempts.again(exc, connection, is_commit=is_commit)
                 if seconds is None:
@@ -476,17 +473,13 @@ class _AsyncConnections:
                 if not pooled.is_usable(connection):
                     hang_up(connection)
                     continue
-                with limited(connection, self._limit):
+                async with limited_async(connection, self._limit):
                     async with connection.cursor(row_factory=tuple_row) as cursor:
                         await cursor.execute(*execute, prepare=execute.values is not None, binary=True)
                         rows = await cursor.fetchall() if cursor.rowcount > 0 else ()
                     if not connection.autocommit:
                         is_commit = True
                         await connection.commit()
-            except AnswerTimeout:
-                await cancel_async(connection)
-                hang_up(connection)
-                raise
             except psycopg.Error as exc:
                 seconds = attempts.again(exc, connection, is_commit=is_commit)
                 if seconds is None:
@@ -502,7 +495,7 @@ class _AsyncConnections:
             await self._ours.close()
 
 
-class PostgresTable(SyncTwin):
+class PostgresTable(SyncTwin[_Verbs]):
     """
     A table in a PostgreSQL database, version 13 or newer: ``holdall_session``, in the first schema of the search path.
 
@@ -567,7 +560,7 @@ class PostgresTable(SyncTwin):
         raise failure
 
 
-class AsyncPostgresTable(AsyncTwin):
+class AsyncPostgresTable(AsyncTwin[_Verbs]):
     """
     The same as ``PostgresTable``, awaited, in event loops of asyncio.
 
@@ -620,7 +613,7 @@ class _Options(NamedTuple):
 def _read(given: Any, options: _Options) -> tuple[Any, _Options]:
     """Return the URL or the pool that was *given*, and the options, those in the URL among them."""
     if isinstance(given, str):
-        known = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
+        known: dict[str, Callable[[str], Any]] = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
         given, stated = split_options(given, known)
         options = options._replace(**stated)
     elif options.synchronous_commit is not None:
@@ -654,12 +647,13 @@ def _opened(kind: type[Pool], connection_class: Any, conninfo: str, options: _Op
         pooled.failure = cause_of(exc)
 
     is_async = connection_class is psycopg.AsyncConnection
+    configure: Any = note_async if is_async else note
     seconds = options.timeout.total_seconds()
     pool = kind(
         conninfo,
         connection_class=_noting(connection_class, fail, is_async=is_async),
         kwargs={"autocommit": True},
-        configure=note_async if is_async else note,
+        configure=configure,
         min_size=0,
         max_size=options.max_size,
         timeout=seconds,

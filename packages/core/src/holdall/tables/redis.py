@@ -18,10 +18,10 @@ from holdall._redis import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.steps import Steps, run, run_async
-from holdall.tables._columns import listed_of, row_of, seconds_of
-from holdall.tables._twins import AsyncTwin, SyncTwin
-from holdall.tables._urls import split_options
+from holdall.tables.columns import listed_of, row_of, seconds_of
 from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.twins import AsyncTwin, SyncTwin
+from holdall.tables.urls import split_options
 
 __all__ = ["AsyncRedisTable", "RedisTable"]
 
@@ -275,7 +275,7 @@ class _Verbs:
         return f"{self._prefix}principal:{principal}"
 
 
-class RedisTable(SyncTwin):
+class RedisTable(SyncTwin[_Verbs]):
     """
     A table in a Redis or Valkey server, or in a cluster of them.
 
@@ -318,7 +318,7 @@ class RedisTable(SyncTwin):
         return run(steps, self._server)
 
 
-class AsyncRedisTable(AsyncTwin):
+class AsyncRedisTable(AsyncTwin[_Verbs]):
     """
     The same as ``RedisTable``, awaited; a client or a pool is one of ``redis.asyncio``.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
-from holdall.tables._columns import (
+from holdall.tables.columns import (
     SWEPT_AT_ONCE,
     SweepTurns,
     due_by,
@@ -27,8 +27,8 @@ from holdall.tables._columns import (
     seconds_of,
     seconds_or_none,
 )
-from holdall.tables._urls import checked_name
 from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.urls import checked_name
 
 try:
     import fcntl

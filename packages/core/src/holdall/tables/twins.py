@@ -6,7 +6,7 @@ The eight verbs of a table whose steps are written once, and taken by a class th
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from holdall.steps import Steps
 from holdall.tables.contract import Listed, Replacement, Row
@@ -36,10 +36,13 @@ class Verbs(Protocol):
     def sweep(self, limit: int) -> Steps[int]: ...
 
 
-class SyncTwin:
+V = TypeVar("V", bound=Verbs)
+
+
+class SyncTwin(Generic[V]):
     """A ``Table`` whose subclass takes the steps of its verbs."""
 
-    _verbs: Verbs
+    _verbs: V
 
     def read(self, digest: bytes) -> Row | None:
         return self._run(self._verbs.read(digest))
@@ -69,10 +72,10 @@ class SyncTwin:
         raise NotImplementedError
 
 
-class AsyncTwin:
+class AsyncTwin(Generic[V]):
     """The same as ``SyncTwin``, awaited: an ``AsyncTable``."""
 
-    _verbs: Verbs
+    _verbs: V
 
     async def read(self, digest: bytes) -> Row | None:
         return await self._run(self._verbs.read(digest))

@@ -9,14 +9,10 @@ from urllib.parse import unquote
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["checked_name", "shown_address", "split_options", "timeout_of"]
+__all__ = ["checked_name", "split_options", "timeout_of"]
 
 # PostgreSQL cuts names of 64 bytes and more, and the indexes' names are longer.
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-
-# A URL that was read wrongly, because its password contains an @ or a slash, may have a piece of the password here.
-_HOST = re.compile(r"[\w.:\[\]-]+|/[\w./-]*")
-_NAME = re.compile(r"[\w.-]*")
 
 
 def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[str, dict[str, Any]]:
@@ -68,12 +64,3 @@ def timeout_of(text: str) -> timedelta:
         msg = "write a number of seconds, such as 5 or 0.5"
         raise ValueError(msg)
     return timedelta(seconds=seconds)
-
-
-def shown_address(host: object, port: object, database: object) -> str:
-    """Return an address for a message, or nothing unless all of it looks like one."""
-    texts = ["" if each is None else str(each) for each in (host, port, database)]
-    if not (_HOST.fullmatch(texts[0]) and (not texts[1] or texts[1].isdigit()) and _NAME.fullmatch(texts[2])):
-        return ""
-    address = texts[0] + (f":{texts[1]}" if texts[1] else "")
-    return f" at {address}/{texts[2]}" if texts[2] else f" at {address}"
