@@ -34,6 +34,7 @@ class PostgresServer:
         listen = ["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=fatal"]
         self._process = Process([*_as_nobody(), *command, *listen, *options], folder, self._answers)
         self.start, self.stop = self._process.start, self._process.stop
+        self.freeze, self.thaw = self._process.freeze, self._process.thaw
 
     @property
     def url(self) -> str:

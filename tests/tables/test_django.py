@@ -91,6 +91,8 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 class TestDjangoTable(TableConformance):
+    forks = False  # a forked process does not have the threads of the test
+
     @pytest.fixture
     def table(self, alias: str, clock: FakeClock, threads: ThreadPoolExecutor) -> AsyncTable:
         return Threaded(DjangoTable(alias, clock=clock), threads)

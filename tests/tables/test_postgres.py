@@ -80,7 +80,7 @@ def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio
 
 async def pool_of(table: Any) -> Any:
     """Return the pool of a table of either form."""
-    return (await _settled(table._connections.get())).pool
+    return await _settled(table._connections.get())
 
 
 async def _settled(answer: Any) -> Any:
@@ -244,8 +244,10 @@ def test_synchronous_commit_goes_with_the_connection(url: str, choice: Any, sett
     url += "%20-csynchronous_commit%3Dlocal"
     table = PostgresTable(url, synchronous_commit=choice)
     table.create_schema()
-    with table._connections.get().pool.connection() as connection:
-        assert connection.execute("SHOW synchronous_commit").fetchone() == (setting,)
+    pool = table._connections.get()
+    connection = pool.getconn()
+    assert connection.execute("SHOW synchronous_commit").fetchone() == (setting,)
+    pool.putconn(connection)
     table.close()
 
 
@@ -316,8 +318,9 @@ def test_many_may_make_the_schema_at_once(postgres: PostgresServer) -> None:
 
         def make(url: str = url, together: threading.Barrier = together) -> None:
             table = PostgresTable(url)
-            with table._connections.get().pool.connection():
-                together.wait()
+            pool = table._connections.get()
+            pool.putconn(pool.getconn())
+            together.wait()
             table.create_schema()
             table.close()
 
@@ -461,7 +464,7 @@ def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
 
     with pytest.raises(
         StoreError,
-        match=r"PostgreSQL at 127.0.0.1:\d+/x gave no connection in time .*: OperationalError, connection refused",
+        match=r"PostgreSQL at 127\.0\.0\.1:\d+/x failed: OperationalError, connection refused",
     ) as caught:
         table.read(DIGEST)
 
@@ -470,20 +473,21 @@ def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
     table.close()
 
 
-def test_a_pool_that_runs_dry_is_a_store_error(url: str, clock: FakeClock) -> None:
-    table = PostgresTable(url, max_size=1, clock=clock)
-    assert table.insert(DIGEST, new_row(clock))
-    # From now on: the first connection is to have as long as it takes.
-    table._connections.get().pool.timeout = 0.1
+def test_a_pool_that_runs_dry_is_a_store_error(
+    url: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(url, max_size=1, timeout=timedelta(seconds=0.1))
 
-    with (
-        table._connections.get().pool.connection(),
-        pytest.raises(StoreError, match="others have all of the pool's"),
-    ):
-        table.read(DIGEST)
+    async def use() -> None:
+        assert await table.insert(DIGEST, new_row(clock))
+        pool = await pool_of(table)
+        connection = await _settled(pool.getconn())
+        with pytest.raises(StoreError, match=r"/postgres gave no connection in time: the pool ran dry\."):
+            await table.read(DIGEST)
+        await _settled(pool.putconn(connection))
+        assert await table.read(DIGEST) == new_row(clock)
 
-    assert table.read(DIGEST) == new_row(clock)
-    table.close()
+    runner.run(use())
 
 
 def test_what_the_server_refuses_is_a_store_error_with_its_name(url: str, clock: FakeClock) -> None:

@@ -167,6 +167,7 @@ class TestOnCluster(TableConformance):
 
 class TestOnClusterAsync(TableConformance):
     sweeps = False
+    forks = loops = False  # the client that it was given belongs to one event loop of one process
 
     @pytest.fixture
     def table(self, cluster: Cluster, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:

@@ -9,9 +9,12 @@ import asyncio
 import os
 import random
 import selectors
+import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
@@ -41,6 +44,7 @@ from holdall.tables.psycopg import CONFLICTS, hang_up, limited, limited_async
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 
 R = TypeVar("R")
+Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
 Pool = TypeVar("Pool", bound="ConnectionPool[Any] | AsyncConnectionPool[Any]")
 
 #: What PostgreSQL's setting of that name is to be: with ``"off"`` a crash of the server may lose its last moments.
@@ -55,6 +59,10 @@ _PATIENCE = timedelta(seconds=5)
 # may only be read from, is shutting down, has crashed or is starting; or it has lost what the connection had prepared.
 # Another may have taken its address, so that a new connection leads to the right one.
 _ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03", "26000"})
+# So long a connection is kept that nobody uses, and so long any.
+_IDLE_SECONDS = 600
+_LIFETIME_SECONDS = 3600
+
 _UNDEFINED_TABLE = "42P01"
 # Each of these means that another's statement has gone through, so that many of them in a row are unlikely.
 _MOST_CONFLICTS = 20
@@ -291,41 +299,34 @@ class _Verbs:
             )
             raise ConfigurationError(msg)
 
-    def failure(self, exc: psycopg.Error, pooled: "_Pooled[Any]") -> StoreError:
+    def failure(self, exc: psycopg.Error, pooled: "_Pooled") -> StoreError:
         """Return the driver's error as ours, without its own words: they may show values."""
         if exc.sqlstate == _UNDEFINED_TABLE:
             # It was there, and somebody has dropped it.
             self._is_laid_out = False
         if isinstance(exc, PoolTimeout):
-            cause = f"the last attempt: {pooled.failure}" if pooled.failure else "others have all of the pool's"
-            return StoreError(f"PostgreSQL{pooled.address} gave no connection in time ({cause}).")
+            # One of psycopg_pool's does not tell these from each other.
+            causes = "the pool ran dry" if isinstance(pooled, _Own) else "the pool ran dry, or the server is not there"
+            return StoreError(f"PostgreSQL{pooled.address} gave no connection in time: {causes}.")
         return StoreError(f"PostgreSQL{pooled.address} failed: {cause_of(exc)}.")
 
     def _now(self) -> Int8:
         return _seconds(self._clock())
 
 
-class _Pooled(Generic[Pool]):
+class _Pooled:
     """
-    A pool, and which of its connections may be used.
+    Connections, and which of them may be used.
 
     Args:
         refusals: How many connections in a row may turn out to lead to the wrong server.
     """
 
-    def __init__(self, pool: Pool, *, refusals: int, address: str) -> None:
-        self.pool = pool
+    def __init__(self, *, refusals: int, address: str) -> None:
         self.refusals = refusals
         self.address = address
-        #: Why the last attempt to connect failed.
-        self.failure: str | None = None
         self._generation = 0
         self._generations: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-
-    def stamp(self, connection: Any) -> None:
-        """Note when a new connection was made."""
-        self._generations[connection] = self._generation
-        self.failure = None
 
     def renew(self) -> None:
         """Stop using the connections made so far. Those in use are left to finish."""
@@ -337,10 +338,143 @@ class _Pooled(Generic[Pool]):
         return is_current and not _was_closed_while_idle(connection)
 
 
+class _Own(_Pooled):
+    """
+    Connections that the table opens itself, so many at once at most.
+
+    No thread and no task looks after them. A pool that has some cannot go along with a fork, and one of psycopg_pool's
+    can hold up the end of an event loop.
+    """
+
+    def __init__(self, conninfo: str, options: "_Options") -> None:
+        # After the first refusal only new connections are used.
+        super().__init__(refusals=1, address=_address(conninfo))
+        self._conninfo = conninfo
+        self._seconds = options.timeout.total_seconds()
+        self._is_closed = False
+        # Each with the time since when it is idle, the longest first.
+        self._idle: deque[tuple[float, Any]] = deque()
+        self._made: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+        # With a table that nobody closes, too.
+        weakref.finalize(self, _hang_up_all, self._idle, os.getpid())
+
+    def close(self) -> None:
+        """Close all connections, those in use when they come back."""
+        self._is_closed = True
+        _hang_up_all(self._idle, os.getpid())
+
+    def _taken(self) -> Any:
+        """Return a connection that is idle, the one used last; ``None`` if there is none."""
+        try:
+            return self._idle.pop()[1]
+        except IndexError:
+            return None
+
+    def _note(self, connection: Connection) -> Connection:
+        self._generations[connection] = self._generation
+        self._made[connection] = time.monotonic()
+        return connection
+
+    def _keep(self, connection: Any) -> None:
+        now = time.monotonic()
+        is_idle = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if self._is_closed or not is_idle or self._made[connection] < now - _LIFETIME_SECONDS:
+            hang_up(connection)
+            return
+        self._idle.append((now, connection))
+        # Another thread may take it meanwhile.
+        with suppress(IndexError):
+            while self._idle[0][0] < now - _IDLE_SECONDS:
+                hang_up(self._idle.popleft()[1])
+
+
+def _hang_up_all(idle: deque[tuple[float, Any]], pid: int) -> None:
+    # In a forked process they are the parent's.
+    while idle and pid == os.getpid():
+        hang_up(idle.pop()[1])
+
+
+class _OwnPool(_Own):
+    """For calls that wait."""
+
+    def __init__(self, conninfo: str, options: "_Options") -> None:
+        super().__init__(conninfo, options)
+        self._free = threading.Semaphore(options.max_size)
+
+    def getconn(self) -> "psycopg.Connection[Any]":
+        if not self._free.acquire(timeout=self._seconds):
+            raise PoolTimeout
+        try:
+            taken: psycopg.Connection[Any] | None = self._taken()
+            return taken or self._note(psycopg.connect(self._conninfo, autocommit=True))
+        except BaseException:
+            self._free.release()
+            raise
+
+    def putconn(self, connection: Any) -> None:
+        self._keep(connection)
+        self._free.release()
+
+
+class _AsyncOwnPool(_Own):
+    """For calls that are awaited."""
+
+    def __init__(self, conninfo: str, options: "_Options") -> None:
+        super().__init__(conninfo, options)
+        self._free = asyncio.Semaphore(options.max_size)
+
+    async def getconn(self) -> "psycopg.AsyncConnection[Any]":
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolTimeout from None
+        try:
+            taken: psycopg.AsyncConnection[Any] | None = self._taken()
+            return taken or self._note(await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True))
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def putconn(self, connection: Any) -> None:
+        self._keep(connection)
+        self._free.release()
+
+
+class _GivenPool(_Pooled, Generic[Pool]):
+    """A pool that an application gave. It belongs to one process, and if it is awaited to one event loop."""
+
+    def __init__(self, kind: type[Pool], pool: Any) -> None:
+        if not isinstance(pool, kind):
+            msg = f"{type(pool).__name__} is not the pool for this table: give it a {kind.__name__}, or use its twin."
+            raise ConfigurationError(msg)
+        # When its connections were made is not known, so that each of them may be found out by itself.
+        super().__init__(refusals=pool.max_size, address=_address(pool.conninfo))
+        self.getconn: Any = pool.getconn
+        self.putconn: Any = pool.putconn
+        # An open pool has threads or tasks already.
+        self._pid = None if pool.closed else os.getpid()
+        self._loop: Any = None
+
+    def check(self, loop: Any = None) -> None:
+        """Raise ``ConfigurationError`` if it belongs to another process or event loop than the one that uses it now."""
+        pid = os.getpid()
+        self._pid, self._loop = self._pid or pid, self._loop or loop
+        if self._pid != pid:
+            msg = (
+                "this pool was opened before the process was forked, so its connections belong to the parent: "
+                "open a pool in each process, or give the table a URL."
+            )
+            raise ConfigurationError(msg)
+        if self._loop is not loop:
+            msg = "this pool belongs to another event loop: open a pool in each event loop, or give the table a URL."
+            raise ConfigurationError(msg)
+
+
 class _Attempts:
     """Decides for one statement whether it is sent again after a failure."""
 
-    def __init__(self, pooled: _Pooled[Any]) -> None:
+    def __init__(self, pooled: _Pooled) -> None:
         self._pooled = pooled
         self._conflicts = 0
         self._refusals = 0
@@ -359,52 +493,24 @@ class _Attempts:
         return None
 
 
-class _Given(Generic[Pool]):
-    """A pool that an application gave. It belongs to one process, and if it is awaited to one event loop."""
-
-    def __init__(self, pooled: _Pooled[Pool]) -> None:
-        self._pooled = pooled
-        # An open pool has threads or tasks already.
-        self._owner = None if pooled.pool.closed else os.getpid()
-        self._loop: Any = None
-
-    def get(self, loop: Any = None) -> _Pooled[Pool]:
-        if self._owner is None:
-            self._owner = os.getpid()
-        if self._owner != os.getpid():
-            msg = (
-                "this pool was opened before the process was forked, so its connections belong to the parent: "
-                "open a pool in each process, or give the table a URL."
-            )
-            raise ConfigurationError(msg)
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            msg = "this pool belongs to another event loop: open a pool in each event loop, or give the table a URL."
-            raise ConfigurationError(msg)
-        return self._pooled
-
-
 class _Connections:
     """Connections as the target of steps."""
 
     def __init__(self, given: "str | ConnectionPool[Any]", options: "_Options") -> None:
         self._limit = options.statement_timeout
-        self._ours: PerProcess[_Pooled[ConnectionPool[Any]]] | None = None
+        self._own: PerProcess[_OwnPool] | None = None
         if isinstance(given, str):
             conninfo = _conninfo(given, options)
-            self._ours = PerProcess(lambda: _opened(ConnectionPool, psycopg.Connection, conninfo, options))
+            self._own = PerProcess(lambda: _OwnPool(conninfo, options))
         else:
-            self._given = _Given(_given(ConnectionPool, given, options))
+            self._given = _GivenPool(ConnectionPool, given)
 
-    def get(self) -> "_Pooled[ConnectionPool[Any]]":
-        """Return the pool of this process, open."""
-        if self._ours is None:
-            return self._given.get()
-        pooled = self._ours.get()
-        if pooled.pool.closed:
-            pooled.pool.open()
-        return pooled
+    def get(self) -> "_OwnPool | _GivenPool[ConnectionPool[Any]]":
+        """Return the pool of this process."""
+        if self._own is not None:
+            return self._own.get()
+        self._given.check()
+        return self._given
 
     def execute(self, execute: Execute) -> Sequence[Any]:
         pooled = self.get()
@@ -412,7 +518,7 @@ class _Connections:
         rows: Sequence[Any]
         while True:
             # Not the pool's context manager, which looks for something to commit after each statement.
-            connection = pooled.pool.getconn()
+            connection = pooled.getconn()
             is_commit = False
             try:
                 if not pooled.is_usable(connection):
@@ -432,12 +538,12 @@ class _Connections:
             else:
                 return rows
             finally:
-                pooled.pool.putconn(connection)
+                pooled.putconn(connection)
             time.sleep(seconds)
 
     def close(self) -> None:
-        if self._ours is not None and (pooled := self._ours.take_out()) is not None:
-            pooled.pool.close()
+        if self._own is not None and (pooled := self._own.take_out()) is not None:
+            pooled.close()
 
 
 class _AsyncConnections:
@@ -445,29 +551,25 @@ class _AsyncConnections:
 
     def __init__(self, given: "str | AsyncConnectionPool[Any]", options: "_Options") -> None:
         self._limit = options.statement_timeout
-        self._ours: PerLoop[_Pooled[AsyncConnectionPool[Any]]] | None = None
+        self._own: PerLoop[_AsyncOwnPool] | None = None
         if isinstance(given, str):
             conninfo = _conninfo(given, options)
-            self._ours = PerLoop(
-                lambda: _opened(AsyncConnectionPool, psycopg.AsyncConnection, conninfo, options), _aclose
-            )
+            self._own = PerLoop(lambda: _AsyncOwnPool(conninfo, options), _close)
         else:
-            self._given = _Given(_given(AsyncConnectionPool, given, options))
+            self._given = _GivenPool(AsyncConnectionPool, given)
 
-    async def get(self) -> "_Pooled[AsyncConnectionPool[Any]]":
-        if self._ours is None:
-            return self._given.get(asyncio.get_running_loop())
-        pooled = await self._ours.get()
-        if pooled.pool.closed:
-            await pooled.pool.open()
-        return pooled
+    async def get(self) -> "_AsyncOwnPool | _GivenPool[AsyncConnectionPool[Any]]":
+        if self._own is not None:
+            return await self._own.get()
+        self._given.check(asyncio.get_running_loop())
+        return self._given
 
     async def execute(self, execute: Execute) -> Sequence[Any]:
         pooled = await self.get()
         attempts = _Attempts(pooled)
         rows: Sequence[Any]
         while True:
-            connection = await pooled.pool.getconn()
+            connection = await pooled.getconn()
             is_commit = False
             try:
                 if not pooled.is_usable(connection):
@@ -487,12 +589,12 @@ class _AsyncConnections:
             else:
                 return rows
             finally:
-                await pooled.pool.putconn(connection)
+                await pooled.putconn(connection)
             await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        if self._ours is not None:
-            await self._ours.close()
+        if self._own is not None:
+            await self._own.close()
 
 
 class PostgresTable(SyncTwin[_Verbs]):
@@ -625,73 +727,8 @@ def _read(given: Any, options: _Options) -> tuple[Any, _Options]:
     return given, options
 
 
-def _given(kind: type[Pool], pool: Any, options: _Options) -> _Pooled[Pool]:
-    if not isinstance(pool, kind):
-        msg = f"{type(pool).__name__} is not the pool for this table: give it a {kind.__name__}, or use its twin."
-        raise ConfigurationError(msg)
-    # When its connections were made is not known, so that each of them may be found out by itself.
-    conninfo = pool.conninfo if isinstance(pool.conninfo, str) else ""
-    return _Pooled(pool, refusals=pool.max_size, address=_address(conninfo))
-
-
-def _opened(kind: type[Pool], connection_class: Any, conninfo: str, options: _Options) -> _Pooled[Pool]:
-    """Return a pool of ours, to be opened."""
-
-    def note(connection: Any) -> None:
-        pooled.stamp(connection)
-
-    async def note_async(connection: Any) -> None:
-        pooled.stamp(connection)
-
-    def fail(exc: psycopg.Error) -> None:
-        pooled.failure = cause_of(exc)
-
-    is_async = connection_class is psycopg.AsyncConnection
-    configure: Any = note_async if is_async else note
-    seconds = options.timeout.total_seconds()
-    pool = kind(
-        conninfo,
-        connection_class=_noting(connection_class, fail, is_async=is_async),
-        kwargs={"autocommit": True},
-        configure=configure,
-        min_size=0,
-        max_size=options.max_size,
-        timeout=seconds,
-        reconnect_timeout=seconds,
-        open=False,
-    )
-    pooled = _Pooled(pool, refusals=1, address=_address(conninfo))
-    return pooled
-
-
-def _noting(connection_class: Any, fail: Callable[[psycopg.Error], None], *, is_async: bool) -> Any:
-    """Return a class of connections that notes why one could not be made: the pool tells nobody."""
-
-    class Noting(connection_class):  # type: ignore[misc]  # either of two classes
-        if is_async:
-
-            @classmethod
-            async def connect(cls, *args: Any, **options: Any) -> Any:
-                try:
-                    return await super().connect(*args, **options)
-                except psycopg.Error as exc:
-                    fail(exc)
-                    raise
-        else:
-
-            @classmethod
-            def connect(cls, *args: Any, **options: Any) -> Any:
-                try:
-                    return super().connect(*args, **options)
-                except psycopg.Error as exc:
-                    fail(exc)
-                    raise
-
-    return Noting
-
-
-async def _aclose(pooled: "_Pooled[AsyncConnectionPool[Any]]") -> None:
-    await pooled.pool.close()
+async def _close(pooled: _AsyncOwnPool) -> None:
+    pooled.close()
 
 
 def _conninfo(url: str, options: _Options) -> str:
@@ -709,16 +746,13 @@ def _conninfo(url: str, options: _Options) -> str:
     return make_conninfo("", **parameters)
 
 
-def _address(conninfo: str) -> str:
+def _address(conninfo: Any) -> str:
     try:
-        parameters = conninfo_to_dict(conninfo)
+        parameters = conninfo_to_dict(conninfo if isinstance(conninfo, str) else "")
     except psycopg.ProgrammingError:
         return ""
-    return shown_address(
-        parameters.get("host") or parameters.get("hostaddr") or "localhost",
-        parameters.get("port"),
-        parameters.get("dbname"),
-    )
+    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
+    return shown_address(host, parameters.get("port"), parameters.get("dbname"))
 
 
 def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
