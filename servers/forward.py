@@ -1,11 +1,14 @@
 """An address that leads to one server and later to another, as one does that moves in a failover."""
 
-import asyncio
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 __all__ = ["Forward", "forwarding"]
+
+_BYTES = 65536
 
 
 class Forward:
@@ -19,47 +22,52 @@ class Forward:
 
     def __init__(self, to: int) -> None:
         self.to = to
-        self.port = 0
-        self._listens = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._serve()])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        self._thread.start()
-        self._listens.wait()
+        """Begin to listen."""
+        self._run(self._accept)
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join()
-        self._loop.close()
+        """End all connections."""
+        for each in (self._listener, *self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listener, *self._sockets):
+            each.close()
 
-    async def _serve(self) -> None:
-        self._ended = asyncio.Event()
-        self._pumps: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._listens.set()
-        await self._ended.wait()
-        server.close()
-        for pump in self._pumps:
-            pump.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                front, _ = self._listener.accept()
+                self._sockets.append(front)
+                try:
+                    back = socket.create_connection(("127.0.0.1", self.to))
+                except OSError:
+                    front.shutdown(socket.SHUT_RDWR)
+                    continue
+                self._sockets.append(back)
+                self._run(partial(_pump, front, back))
+                self._run(partial(_pump, back, front))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self.to)
-        for source, sink in ((reader, back_writer), (back_reader, writer)):
-            pump = asyncio.ensure_future(_pump(source, sink))
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+    def _run(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work)
+        self._threads.append(thread)
+        thread.start()
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+def _pump(source: socket.socket, sink: socket.socket) -> None:
     with suppress(OSError):
-        while data := await source.read(65536):
-            sink.write(data)
-    sink.close()
-    with suppress(OSError):
-        await sink.wait_closed()
+        while data := source.recv(_BYTES):
+            sink.sendall(data)
+    for each in (source, sink):
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

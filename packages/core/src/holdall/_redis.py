@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -36,6 +36,9 @@ __all__ = ["TIMEOUT", "AsyncServer", "Server", "answers_later"]
 
 #: The limit of each wait for the server, and of the wait for a connection that others use, unless a URL says otherwise.
 TIMEOUT = timedelta(seconds=5)
+
+# So many a pool of the driver's may have that waits, unless it is told another number.
+_MOST_CONNECTIONS = 50
 
 # What others call these schemes.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
@@ -116,12 +119,10 @@ class Server:
     """
 
     def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
-        make = _maker(redis, _Pool, given, timeout)
-        # Fails now, rather than with the first request.
-        first = make()
-        self.is_ours = isinstance(given, str)
-        self._address = _address(first)
-        self._clients = PerProcess(make)
+        # Made at once, so that a URL that cannot be read fails now rather than with the first request.
+        client, make = _client(redis, _Pool, given, timeout)
+        self._address = _address(client)
+        self._clients = PerProcess(make) if isinstance(given, str) else _Given(client, PerProcess(make))
 
     @property
     def client(self) -> Any:
@@ -138,9 +139,9 @@ class Server:
         Raises:
             StoreError: The server failed.
         """
-        client = self._clients.get()
         has_renewed = False
         while True:
+            client = self._clients.get()
             try:
                 return command(client)
             except _FAILURES as exc:
@@ -148,7 +149,7 @@ class Server:
                     command = otherwise
                 elif not has_renewed and _is_elsewhere(exc):
                     has_renewed = True
-                    _renew(client)
+                    _renew(client, self._clients)
                 else:
                     error = _failure(exc, self._address)
                     break
@@ -157,7 +158,8 @@ class Server:
 
     def close(self) -> None:
         """Close the connections that were opened here."""
-        if self.is_ours and (client := self._clients.take_out()) is not None:
+        client = self._clients.take_out()
+        if client is not None:
             client.close()
 
 
@@ -165,22 +167,19 @@ class AsyncServer:
     """The same as ``Server``, awaited. With a URL it has connections of its own in each event loop."""
 
     def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
-        make = _maker(redis.asyncio, _AsyncPool, given, timeout)
-        first = make()
-        self.is_ours = isinstance(given, str)
-        self._address = _address(first)
-        self._clients: PerLoop[Any] | _GivenClient = (
-            PerLoop(make, _aclose) if self.is_ours else _GivenClient(first, make)
-        )
+        client, make = _client(redis.asyncio, _AsyncPool, given, timeout)
+        self._address = _address(client)
+        copies = PerLoop(make, _aclose)
+        self._clients = copies if isinstance(given, str) else _AsyncGiven(client, copies)
 
     async def client(self) -> Any:
         """Return the client of the running event loop."""
         return await self._clients.get()
 
     async def ask(self, command: Command, otherwise: Command | None = None) -> Any:
-        client = await self._clients.get()
         has_renewed = False
         while True:
+            client = await self._clients.get()
             try:
                 return await command(client)
             except _FAILURES as exc:
@@ -188,8 +187,7 @@ class AsyncServer:
                     command = otherwise
                 elif not has_renewed and _is_elsewhere(exc):
                     has_renewed = True
-                    if (disconnected := _renew(client)) is not None:
-                        await disconnected
+                    _renew(client, self._clients)
                 else:
                     error = _failure(exc, self._address)
                     break
@@ -199,24 +197,42 @@ class AsyncServer:
         await self._clients.close()
 
 
-class _GivenClient:
+class _Given:
     """
-    The client that an application gave, for the event loop that uses it first; other loops get copies.
+    The client that an application gave, until its connections lead to the wrong server.
 
-    A copy has connections of its own, made as the application's are.
+    From then on a copy takes its place, with connections of its own, because those of the application's client may be
+    in use elsewhere, so that nobody can close all of them here. The driver itself notices a fork.
     """
 
-    def __init__(self, given: Any, make: Callable[[], Any]) -> None:
+    def __init__(self, given: Any, copies: PerProcess[Any]) -> None:
         self._given = given
+        self._copies = copies
+        self.is_left = False
+
+    def get(self) -> Any:
+        return self._copies.get() if self.is_left else self._given
+
+    def take_out(self) -> Any:
+        return self._copies.take_out()
+
+
+class _AsyncGiven:
+    """The same, awaited. The client belongs to the event loop that uses it first; others get a copy at once."""
+
+    def __init__(self, given: Any, copies: PerLoop[Any]) -> None:
+        self._given = given
+        self._copies = copies
         self._loop: Any = None
         self._pid = 0
-        self._copies: PerLoop[Any] = PerLoop(lambda: _copy(given), _aclose)
+        self.is_left = False
 
     async def get(self) -> Any:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop, self._pid = loop, os.getpid()
-        return self._given if self._loop is loop and self._pid == os.getpid() else await self._copies.get()
+        is_own = self._loop is loop and self._pid == os.getpid()
+        return self._given if is_own and not self.is_left else await self._copies.get()
 
     async def close(self) -> None:
         await self._copies.close()
@@ -227,19 +243,19 @@ def answers_later(given: Any) -> bool:
     return is_awaited(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
 
 
-def _maker(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> Callable[[], Any]:
-    """Return a function that returns a client: a new one for a URL, or the one that was given."""
-    if not isinstance(given, str):
-        client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
-        if client.get_encoder().decode_responses:
-            msg = "the client was made with decode_responses=True, and sessions are kept as bytes: give one without."
-            raise ConfigurationError(msg)
-        return lambda: client
+def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tuple[Any, Callable[[], Any]]:
+    """Return the client that a URL names or that was *given*, and a function that makes another such."""
+    if isinstance(given, str):
 
-    def make() -> Any:
-        return module.Redis.from_pool(_pool(pool_class, given, timeout.total_seconds()))
+        def make() -> Any:
+            return module.Redis.from_pool(_pool(pool_class, given, timeout.total_seconds()))
 
-    return make
+        return make(), make
+    client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
+    if client.get_encoder().decode_responses:
+        msg = "the client was made with decode_responses=True, and sessions are kept as bytes: give one without."
+        raise ConfigurationError(msg)
+    return client, lambda: _copy(module, pool_class, client)
 
 
 def _pool(pool_class: Any, url: str, seconds: float) -> Any:
@@ -266,17 +282,32 @@ def _pool(pool_class: Any, url: str, seconds: float) -> Any:
         raise ConfigurationError(msg) from None
 
 
-def _copy(client: Any) -> Any:
-    pool: Any = getattr(client, "connection_pool", None)
-    if type(pool) not in (redis.asyncio.ConnectionPool, redis.asyncio.BlockingConnectionPool):
+def _copy(module: Any, pool_class: Any, client: Any) -> Any:
+    if not _can_be_copied(client):
         msg = (
             f"this {type(client).__name__} belongs to another event loop, and its connections with it: "
             "make a table in each event loop, or give it a URL."
         )
         raise ConfigurationError(msg)
-    waits = {"timeout": pool.timeout} if hasattr(pool, "timeout") else {}
-    options = {**pool.connection_kwargs, **waits, "max_connections": pool.max_connections}
-    return redis.asyncio.Redis.from_pool(type(pool)(connection_class=pool.connection_class, **options))
+    pool = client.connection_pool
+    return module.Redis.from_pool(
+        pool_class(
+            connection_class=pool.connection_class,
+            max_connections=min(pool.max_connections, _MOST_CONNECTIONS),
+            timeout=getattr(pool, "timeout", TIMEOUT.total_seconds()),
+            **pool.connection_kwargs,
+        )
+    )
+
+
+def _can_be_copied(client: Any) -> bool:
+    """Say whether a client's pool is one that only has what it was made with, unlike a sentinel's or a cluster's."""
+    return type(getattr(client, "connection_pool", None)) in (
+        redis.ConnectionPool,
+        redis.BlockingConnectionPool,
+        redis.asyncio.ConnectionPool,
+        redis.asyncio.BlockingConnectionPool,
+    )
 
 
 async def _aclose(client: Any) -> None:
@@ -287,18 +318,13 @@ def _is_elsewhere(exc: Exception) -> bool:
     return isinstance(exc, _ELSEWHERE) or _ELSEWHERE_WORDS.search(str(exc)) is not None
 
 
-def _renew(client: Any) -> Awaitable[None] | None:
-    """Let no connection be used again as it is, and return what is to be awaited for that."""
+def _renew(client: Any, clients: Any) -> None:
+    """Let no connection be used again as it is. A cluster's client looks for the right server by itself."""
     pool = getattr(client, "connection_pool", None)
     if isinstance(pool, _Renewing):
         pool.renew()
-        return None
-    if not isinstance(pool, redis.ConnectionPool | redis.asyncio.ConnectionPool):
-        # A cluster's client looks for the right server by itself.
-        return None
-    # Those that other threads use are left to finish.
-    disconnected: Awaitable[None] | None = pool.disconnect(inuse_connections=False)
-    return disconnected
+    elif _can_be_copied(client):
+        clients.is_left = True
 
 
 def _address(client: Any) -> str:
