@@ -39,7 +39,7 @@ except ModuleNotFoundError as exc:
     msg = "PostgresTable needs psycopg and psycopg-pool. Install them with: pip install 'holdall[postgres]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-from holdall.tables.psycopg import CONFLICTS, hang_up, limited, limited_async
+from holdall.tables.psycopg import CONFLICTS, hang_up, limited
 
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 
@@ -575,7 +575,7 @@ class _AsyncConnections:
                 if not pooled.is_usable(connection):
                     hang_up(connection)
                     continue
-                async with limited_async(connection, self._limit):
+                with limited(connection, self._limit):
                     async with connection.cursor(row_factory=tuple_row) as cursor:
                         await cursor.execute(*execute, prepare=execute.values is not None, binary=True)
                         rows = await cursor.fetchall() if cursor.rowcount > 0 else ()

@@ -1,20 +1,24 @@
 """What connections of psycopg need: a limit for each wait."""
 
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 
-__all__ = ["CONFLICTS", "AnswerTimeout", "hang_up", "limited", "limited_async"]
+from holdall.steps import is_awaited
+
+__all__ = ["CONFLICTS", "AnswerTimeout", "hang_up", "limited"]
 
 #: The server undid the statement because of a concurrent one (serialization failure, deadlock): send it again.
 CONFLICTS = frozenset({"40001", "40P01"})
 
 # How long a server may take to accept that a statement is cancelled.
 _CANCEL_SECONDS = 1
+# Older client libraries can only ask without a limit.
+_can_cancel = psycopg.capabilities.has_cancel_safe()
 
 
 class AnswerTimeout(psycopg.OperationalError):
@@ -24,7 +28,7 @@ class AnswerTimeout(psycopg.OperationalError):
 @contextmanager
 def limited(connection: Any, limit: timedelta) -> Iterator[None]:
     """
-    Limit each wait for an answer on a *connection* of psycopg.
+    Limit each wait for an answer on a *connection* of psycopg, sync or async.
 
     The driver waits for an answer for ever, and a frozen server does not keep to its own ``statement_timeout``. When
     the limit has passed, the statement is cancelled as far as the server listens, and the connection is closed.
@@ -32,41 +36,33 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
     Raises:
         AnswerTimeout: The limit has passed.
     """
-    try:
-        with _limited(connection, limit):
-            yield
-    except AnswerTimeout:
-        # Older client libraries can only ask without a limit.
-        if psycopg.capabilities.has_cancel_safe():  # pragma: no branch  # it is up to the library that is installed
-            with suppress(psycopg.Error):
-                connection.cancel_safe(timeout=_CANCEL_SECONDS)
-        hang_up(connection)
-        raise
-
-
-@asynccontextmanager
-async def limited_async(connection: Any, limit: timedelta) -> AsyncIterator[None]:
-    """Limit the same on an async connection."""
-    try:
-        with _limited(connection, limit):
-            yield
-    except AnswerTimeout:
-        if psycopg.capabilities.has_cancel_safe():  # pragma: no branch  # it is up to the library that is installed
-            with suppress(psycopg.Error):
-                await connection.cancel_safe(timeout=_CANCEL_SECONDS)
-        hang_up(connection)
-        raise
-
-
-@contextmanager
-def _limited(connection: Any, limit: timedelta) -> Iterator[None]:
     wait = type(connection).wait
 
-    def wait_less(generator: Any, *args: Any, **options: Any) -> Any:
-        return wait(connection, _until(generator, time.monotonic() + limit.total_seconds()), *args, **options)
+    def in_time(generator: Any) -> Any:
+        return _until(generator, time.monotonic() + limit.total_seconds())
 
-    # Every use of the connection waits by this method, and nobody else uses it meanwhile.
-    connection.wait = wait_less
+    def wait_less(generator: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return wait(connection, in_time(generator), *args, **options)
+        except AnswerTimeout:
+            if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            hang_up(connection)
+            raise
+
+    async def wait_less_async(generator: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return await wait(connection, in_time(generator), *args, **options)
+        except AnswerTimeout:
+            if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
+                with suppress(psycopg.Error):
+                    await connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            hang_up(connection)
+            raise
+
+    # Whatever uses the connection waits by this method, and nobody else uses it meanwhile.
+    connection.wait = wait_less_async if is_awaited(wait) else wait_less
     try:
         yield
     finally:
