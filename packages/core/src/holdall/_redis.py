@@ -58,9 +58,6 @@ Command = Callable[[Any], Any]
 class _Renewing:
     """A pool that can stop using the connections it has made so far."""
 
-    # The driver's pools have these.
-    connection_kwargs: dict[str, Any]
-
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._generation = 0

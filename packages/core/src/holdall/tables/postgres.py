@@ -23,10 +23,10 @@ from holdall._discreet import discreet
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import Steps, run, run_async
+from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import SWEPT_AT_ONCE, SweepTurns, due_by, listed_of, row_of, seconds_of, text_of
 from holdall.tables.contract import Listed, Replacement, Row
 from holdall.tables.failures import cause_of, shown_address
-from holdall.tables.twins import AsyncTwin, SyncTwin
 from holdall.tables.urls import checked_name, split_options, timeout_of
 
 try:
@@ -186,7 +186,7 @@ class _Verbs:
 
     def __init__(self, clock: Clock, table: str, *, create: bool) -> None:
         self._clock = clock
-        self._table: LiteralString = checked_name(table)
+        self._table: Any = checked_name(table)
         self._create = create
         self._is_laid_out = False
         self._turns = SweepTurns()
@@ -284,7 +284,8 @@ class _Verbs:
         return rows
 
     def _statement(self, statement: LiteralString, values: Mapping[str, object] | None = None) -> Execute:
-        return Execute(statement.replace("holdall_session", self._table), values)
+        named: Any = statement.replace("holdall_session", self._table)
+        return Execute(named, values)
 
     def _check_layout(self) -> Steps[None]:
         described = yield self._statement(_DESCRIBE)

@@ -18,9 +18,9 @@ from holdall._redis import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.steps import Steps, run, run_async
+from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import listed_of, row_of, seconds_of
 from holdall.tables.contract import Listed, Replacement, Row
-from holdall.tables.twins import AsyncTwin, SyncTwin
 from holdall.tables.urls import split_options
 
 __all__ = ["AsyncRedisTable", "RedisTable"]

@@ -14,7 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
@@ -30,10 +33,8 @@ from holdall.tables.columns import (
 from holdall.tables.contract import Listed, Replacement, Row
 from holdall.tables.urls import checked_name
 
-try:
-    import fcntl
-except ModuleNotFoundError:  # pragma: no cover  # Windows
-    fcntl = None  # type: ignore[assignment]
+# Windows lacks it.
+_fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
 __all__ = ["SQLiteTable"]
 
@@ -335,18 +336,17 @@ _left_to_the_parent: list[_Connection] = []
 def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
     """Hold off other threads and processes that make or remove this file, by a lock on its folder."""
     folder = None
-    # Windows lets nobody remove a file that is open. What is wrong with a folder SQLite says itself.
-    if fcntl is not None:  # pragma: no branch
-        with suppress(OSError):
-            folder = os.open(Path(path).parent, os.O_RDONLY)
-    if folder is None:
+    # What is wrong with a folder SQLite says itself. Windows opens none, and lets nobody remove a file that is in use.
+    with suppress(OSError):
+        folder = os.open(Path(path).parent, os.O_RDONLY)
+    if _fcntl is None or folder is None:
         yield
         return
     until = time.monotonic() + patience.total_seconds()
     try:
         while True:
             try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _fcntl.flock(folder, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
             except OSError as exc:
                 if time.monotonic() >= until:
                     msg = f"SQLite could not use {path}: another process has its folder locked."
@@ -358,7 +358,7 @@ def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
             yield
         finally:
             # Said aloud: a process that was forked meanwhile has the folder open too.
-            fcntl.flock(folder, fcntl.LOCK_UN)
+            _fcntl.flock(folder, _fcntl.LOCK_UN)
     finally:
         os.close(folder)
 
