@@ -39,7 +39,7 @@ except ModuleNotFoundError as exc:
     msg = "PostgresTable needs psycopg and psycopg-pool. Install them with: pip install 'holdall[postgres]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-from holdall.tables.psycopg import CONFLICTS, hang_up, limited
+from holdall.tables.psycopg import CONFLICTS, Selector, hang_up, limited
 
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 
@@ -49,9 +49,6 @@ Pool = TypeVar("Pool", bound="ConnectionPool[Any] | AsyncConnectionPool[Any]")
 
 #: What PostgreSQL's setting of that name is to be: with ``"off"`` a crash of the server may lose its last moments.
 SynchronousCommit = Literal["on", "off"]
-
-# Not the default one, which on Linux makes an object in the kernel for each use.
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _PATIENCE = timedelta(seconds=5)
 
@@ -758,7 +755,7 @@ def _address(conninfo: Any) -> str:
 
 def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
     """Look, without a round trip, whether the server said anything unasked: that is how it closes a connection."""
-    with _Selector() as selector:
+    with Selector() as selector:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         return bool(selector.select(0))
 

@@ -1,5 +1,6 @@
 """What connections of psycopg need: a limit for each wait."""
 
+import selectors
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ import psycopg
 
 from holdall.steps import is_awaited
 
-__all__ = ["CONFLICTS", "AnswerTimeout", "hang_up", "limited"]
+__all__ = ["CONFLICTS", "AnswerTimeout", "Selector", "hang_up", "limited"]
 
 #: The server undid the statement because of a concurrent one (serialization failure, deadlock): send it again.
 CONFLICTS = frozenset({"40001", "40P01"})
@@ -19,6 +20,12 @@ CONFLICTS = frozenset({"40001", "40P01"})
 _CANCEL_SECONDS = 1
 # Older client libraries can only ask without a limit.
 _can_cancel = psycopg.capabilities.has_cancel_safe()
+
+
+#: Not the default one, which on Linux makes an object in the kernel for each use.
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+_LATE = "the server did not answer in time"
 
 
 class AnswerTimeout(psycopg.OperationalError):
@@ -38,22 +45,24 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
     """
     wait = type(connection).wait
 
-    def in_time(generator: Any) -> Any:
-        return _until(generator, time.monotonic() + limit.total_seconds())
-
-    def wait_less(generator: Any, *args: Any, **options: Any) -> Any:
+    def wait_less(generator: Any, *_: Any, **__: Any) -> Any:
         try:
-            return wait(connection, in_time(generator), *args, **options)
+            # Not the driver's own wait, which in older versions returns to nobody before there is an answer.
+            return _waited(generator, connection.fileno(), time.monotonic() + limit.total_seconds())
         except AnswerTimeout:
             if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
                 with suppress(psycopg.Error):
                     connection.cancel_safe(timeout=_CANCEL_SECONDS)
             hang_up(connection)
             raise
+        except KeyboardInterrupt:
+            hang_up(connection)
+            raise
 
     async def wait_less_async(generator: Any, *args: Any, **options: Any) -> Any:
         try:
-            return await wait(connection, in_time(generator), *args, **options)
+            in_time = _until(generator, time.monotonic() + limit.total_seconds())
+            return await wait(connection, in_time, *args, **options)
         except AnswerTimeout:
             if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
                 with suppress(psycopg.Error):
@@ -69,15 +78,30 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
         del connection.wait
 
 
+def _waited(steps: Generator[Any, Any, Any], fileno: int, deadline: float) -> Any:
+    """Take the *steps* of a wait, each of which says what it waits for, until the *deadline*; return their result."""
+    try:
+        wanted = next(steps)
+        with Selector() as selector:
+            selector.register(fileno, wanted)
+            while True:
+                ready = selector.select(deadline - time.monotonic())
+                if not ready and time.monotonic() >= deadline:
+                    raise AnswerTimeout(_LATE)
+                wanted = steps.send(ready[0][1] if ready else 0)
+                selector.modify(fileno, wanted)
+    except StopIteration as done:
+        return done.value
+
+
 def _until(steps: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
-    """Take the *steps* of a wait until the *deadline*; the driver resumes them several times a second."""
+    """Take the *steps* of an awaited wait until the *deadline*; the driver resumes them several times a second."""
     try:
         wanted = next(steps)
         while True:
             ready = yield wanted
             if not ready and time.monotonic() >= deadline:
-                msg = "the server did not answer in time"
-                raise AnswerTimeout(msg)
+                raise AnswerTimeout(_LATE)
             wanted = steps.send(ready)
     except StopIteration as done:
         return done.value
