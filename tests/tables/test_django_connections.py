@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -19,12 +20,12 @@ from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
 
 # isort: split
 
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from holdall import StoreError
 from holdall.tables import Replacement, Row, table_opener
 from holdall.testing import FakeClock
-from holdall_django.table import DjangoTable
+from holdall_django.table import DjangoTable, _code
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.processes import wait_until
 
@@ -152,6 +153,23 @@ def test_a_transaction_that_has_failed_is_the_projects_to_begin_again(url: str, 
             write_in_a_transaction(lambda: threads.submit(write).result())
 
         assert write_in_a_transaction(lambda: None) is Replacement.CONFLICT
+
+
+@pytest.mark.parametrize(
+    ("vendor", "answer", "code"),
+    [
+        ("mysql", (1213, "Deadlock found when trying to get lock"), "40P01"),
+        ("mysql", (1290, "The MySQL server is running with the --read-only option"), "25006"),
+        ("mysql", (1062, "Duplicate entry"), None),
+        ("oracle", (SimpleNamespace(code=8177),), "40001"),
+        ("sqlite", ("database is locked",), None),
+    ],
+)
+def test_what_other_databases_call_a_conflict_is_known(vendor: str, answer: tuple[Any, ...], code: str | None) -> None:
+    error = OperationalError()
+    error.__cause__ = Exception(*answer)
+
+    assert _code(vendor, error) == code
 
 
 # Servers that refuse, or do not answer.

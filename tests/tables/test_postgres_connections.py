@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import signal
 import threading
 import time
 import traceback
@@ -375,6 +376,21 @@ def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
         assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
 
 
+def test_an_interrupt_ends_a_wait_and_the_connection_with_it(url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url, clock=clock)
+    table.insert(DIGEST, new_row(clock))
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE holdall_session")
+        soon = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
+        soon.start()
+        with pytest.raises(KeyboardInterrupt):
+            table.read(DIGEST)
+        soon.join()
+
+    assert table.read(DIGEST) == new_row(clock)
+    table.close()
+
+
 # Processes and event loops.
 
 
@@ -540,6 +556,16 @@ def test_a_password_that_was_not_quoted_is_not_shown_as_a_part_of_the_address(pa
         PostgresTable(f"postgresql://shop:{password}@127.0.0.1:9/shop", timeout=2 * SECOND, clock=clock).read(DIGEST)
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_pool_whose_address_nobody_can_read_has_none_to_show(clock: FakeClock) -> None:
+    with (
+        ConnectionPool("hunter2", min_size=0, max_size=1, timeout=0.1) as pool,
+        pytest.raises(StoreError, match=r"^PostgreSQL gave no connection in time: the pool ran dry, or") as caught,
+    ):
+        PostgresTable(pool, clock=clock).read(DIGEST)
+
+    assert "hunter2" not in str(caught.value)
 
 
 def test_threads_that_begin_at_once_share_one_pool(url: str, clock: FakeClock) -> None:

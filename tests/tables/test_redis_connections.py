@@ -186,6 +186,21 @@ def test_a_server_that_refuses_is_left_once_and_then_is_a_store_error(
         assert runner.run(table.insert(DIGEST, new_row(clock)))
 
 
+def test_what_a_whole_cluster_refuses_is_a_store_error(cluster: Any, clock: FakeClock) -> None:
+    with redis.RedisCluster("127.0.0.1", cluster.port) as client:
+        table = RedisTable(client, prefix="refused:", clock=clock)
+        for server, _ in cluster.servers:
+            lacks_replicas(server)
+        try:
+            with pytest.raises(StoreError, match=r"^Redis failed: ResponseError \(NOREPLICAS\)\.$"):
+                table.insert(DIGEST, new_row(clock))
+        finally:
+            for server, _ in cluster.servers:
+                server.client.config_set("min-replicas-to-write", 0)
+
+        assert table.insert(DIGEST, new_row(clock))
+
+
 def test_a_source_leaves_a_demoted_server_too(
     servers: tuple[RedisServer, RedisServer], clock: FakeClock, runner: asyncio.Runner
 ) -> None:

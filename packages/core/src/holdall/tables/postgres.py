@@ -458,7 +458,7 @@ class _GivenPool(_Pooled, Generic[Pool]):
         """Raise ``ConfigurationError`` if it belongs to another process or event loop than the one that uses it now."""
         pid = os.getpid()
         self._pid, self._loop = self._pid or pid, self._loop or loop
-        if self._pid != pid:
+        if self._pid != pid:  # pragma: no cover  # so it is in a forked process, whose coverage nobody records
             msg = (
                 "this pool was opened before the process was forked, so its connections belong to the parent: "
                 "open a pool in each process, or give the table a URL."
