@@ -118,7 +118,7 @@ def test_a_cookie_that_has_a_new_name_takes_over_what_the_old_one_stood_for(visi
     before = visit({"shop.example": site(table)})
     page = before.tab("shop.example", "/shop/")
     act(page, ["put", "cart", ["hat"]])
-    after = before.at(visit({"shop.example": site(table, key="__Host-shop", former_keys=["sid"])}))
+    after = before.at(visit({"shop.example": site(table, key="__Host-shop", old_keys=["sid"])}))
     page = after.tab("shop.example", "/shop/")
     act(page, ["put", "coupon", "SPRING"])
     assert [each["name"] for each in after.cookies()] == ["__Host-shop"]

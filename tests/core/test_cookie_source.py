@@ -39,7 +39,7 @@ def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> No
     assert data == {"user": 7}
     assert new != old
     assert moved(str(new), sessions) == (data, new)
-    assert ("former", "flask") in [(event.name, event.reason) for event in events]
+    assert ("old_cookie", "flask") in [(event.name, event.reason) for event in events]
 
 
 def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeClock) -> None:
@@ -108,6 +108,6 @@ def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str,
     session["user"] = 7
     old = cookies.commit(session).cookie
     store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(format, key=key)], clock=clock)
-    sessions = Sessions(store, key="sid", former_keys=["_shop"], clock=clock)
+    sessions = Sessions(store, key="sid", old_keys=["_shop"], clock=clock)
 
     assert dict(sessions.fetch(f"_shop={old}")) == ({"user": 7} if opens else {})

@@ -155,8 +155,8 @@ def test_each_request_that_needed_another_format_is_counted_once(
         log_id = session.log_id
     visitor.look()
 
-    assert [event for event in events if event.name == "former"] == [
-        Event("former", "_shop", reason, log_id) for reason in counted
+    assert [event for event in events if event.name == "old_cookie"] == [
+        Event("old_cookie", "_shop", reason, log_id) for reason in counted
     ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, check_key, cookie_finder
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, check_key, cookie_finder
 from holdall.formats import NativeFormat
 from holdall.stores import Missing
 
@@ -70,13 +70,13 @@ def test_a_name_is_no_pattern() -> None:
     assert cookie_finder("a.b*c|d")("aXbbc=1; d=2; a.b*c|d=3") == ["3"]
 
 
-def test_what_came_under_a_former_name_stands_behind_what_came_under_the_present_one() -> None:
+def test_what_came_under_an_old_name_stands_behind_what_came_under_the_present_one() -> None:
     find = cookie_finder("_shop", ["_new", "_old"])
 
     assert find("_old=a; _shop=b; x_old=c; _new=d; _old=e") == [
-        "b", FormerCookie("_new", "d"), FormerCookie("_old", "a"), FormerCookie("_old", "e")
+        "b", OldCookie("_new", "d"), OldCookie("_old", "a"), OldCookie("_old", "e")
     ]  # fmt: skip
-    assert find(["_old=a", "_shop=b"]) == ["b", FormerCookie("_old", "a")]
+    assert find(["_old=a", "_shop=b"]) == ["b", OldCookie("_old", "a")]
     assert find("") == []
 
 
@@ -338,7 +338,7 @@ def test_after_an_overflow_the_session_can_be_cleared_and_sent() -> None:
     (cookie,) = sessions.commit(session).cookies
 
     assert sessions.resume(cookie.value)["cart"] == "little"
-    assert [event.name for event in events] == ["overflow", "created"]
+    assert [event.name for event in events] == ["cookie_too_large", "created"]
     assert "x" not in events[0].reason
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session
-from holdall.cookies import CookieAttributes, FormerCookie
+from holdall.cookies import CookieAttributes, OldCookie
 from holdall.lifecycle import Delete, Get, Put, abandon, commit, fetch, finish
 from holdall.policy import Policy
 from holdall.session import Fetched, Phase
@@ -137,22 +137,22 @@ def test_beside_a_session_a_late_cookie_is_none(told: Told) -> None:
     assert end(steps, stored("ours")) == Fetched(stored("ours"), late=False)
 
 
-def test_a_cookie_opens_under_the_former_name_that_it_came_under(told: Told) -> None:
-    steps = fetch(["tossed", FormerCookie("_old", "ours")], told.policy(), now=NOON)
+def test_a_cookie_opens_under_the_old_name_that_it_came_under(told: Told) -> None:
+    steps = fetch(["tossed", OldCookie("_old", "ours")], told.policy(), now=NOON)
 
     assert next(steps) == Get("tossed", "_shop")
     assert steps.send(Missing("unreadable")) == Get("ours", "_old")
-    assert end(steps, stored("ours")) == Fetched(stored("ours"), former="_old")
-    assert told == [("former", "_old", stored("ours").log_id)]
+    assert end(steps, stored("ours")) == Fetched(stored("ours"), old_key="_old")
+    assert told == [("old_cookie", "_old", stored("ours").log_id)]
 
 
 @pytest.mark.parametrize("answer", [stored("ours"), Missing("renewed", late=True)])
-def test_beside_a_present_session_or_one_just_renewed_no_former_cookie_is_read(told: Told, answer: Any) -> None:
-    steps = fetch(["ours", FormerCookie("_old", "left behind")], told.policy(), now=NOON)
+def test_beside_a_present_session_or_one_just_renewed_no_old_cookie_is_read(told: Told, answer: Any) -> None:
+    steps = fetch(["ours", OldCookie("_old", "left behind")], told.policy(), now=NOON)
     next(steps)
 
     fetched = end(steps, answer)
-    assert fetched.former is None
+    assert fetched.old_key is None
     assert (fetched.stored or fetched.renewed).cookie == "ours"  # type: ignore[union-attr]
 
 
@@ -501,7 +501,7 @@ def test_drop_deletes_the_session_and_expires_its_cookie(told: Told) -> None:
     answer = end(steps, found)
 
     assert [(cookie.value, cookie.max_age) for cookie in answer.cookies] == [(None, 0)]
-    assert told == [("dropped", "", "log id of old")]
+    assert told == [("ended", "", "log id of old")]
 
 
 def test_drop_without_a_session_does_nothing(told: Told) -> None:
@@ -716,7 +716,7 @@ def test_a_cookie_too_large_is_refused_when_it_is_known(told: Told) -> None:
     with pytest.raises(CookieOverflowError):
         steps.send(stored("x" * 5000))
 
-    assert told == [("overflow", f"{5000 + len('_shop=; path=/; HttpOnly; SameSite=Lax')} bytes", "")]
+    assert told == [("cookie_too_large", f"{5000 + len('_shop=; path=/; HttpOnly; SameSite=Lax')} bytes", "")]
 
 
 # After the headers.
@@ -776,7 +776,7 @@ def test_a_row_can_be_dropped_while_the_body_is_sent(told: Told) -> None:
     assert next(steps) == Delete(found, "_shop")
     end(steps, found)
 
-    assert told == [("dropped", "", "log id of old")]
+    assert told == [("ended", "", "log id of old")]
 
 
 def test_a_late_change_to_a_row_that_has_ended_is_a_lost_write(told: Told) -> None:

@@ -24,11 +24,11 @@ def salts(write: str, *read: str) -> Sessions:
 
 
 def names_in_a_cookie(write: str, *read: str) -> Sessions:
-    return Sessions("cookie", key=write, former_keys=read, secret_key_base=NEW)
+    return Sessions("cookie", key=write, old_keys=read, secret_key_base=NEW)
 
 
 def names_of_an_id(write: str, *read: str) -> Sessions:
-    return Sessions(TableStore(TABLE), key=write, former_keys=read)
+    return Sessions(TableStore(TABLE), key=write, old_keys=read)
 
 
 TABLE = MemoryTable()

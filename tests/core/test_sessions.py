@@ -187,14 +187,14 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "session", "key": "a b"}, "cannot be a cookie's name"),
         ({"store": "table", "table": "session", "on_lost_write": "ignore"}, "neither 'report' nor 'raise'"),
         (
-            {"store": "table", "table": "session", "former_keys": "_old"},
+            {"store": "table", "table": "session", "old_keys": "_old"},
             r"is one name: give a list of them, \['_old'\]",
         ),
-        ({"store": "table", "table": "session", "former_keys": ["_shop"]}, "has the present key='_shop'"),
-        ({"store": "table", "table": "session", "former_keys": ["a b"]}, "key='a b' cannot be a cookie's name"),
+        ({"store": "table", "table": "session", "old_keys": ["_shop"]}, "has the present key='_shop'"),
+        ({"store": "table", "table": "session", "old_keys": ["a b"]}, "key='a b' cannot be a cookie's name"),
         (
-            {"store": "table", "table": "session", "former_keys": {"_old": {"samesite": "Lax"}}},
-            "a cookie in former_keys does not take samesite. It takes .*same_site",
+            {"store": "table", "table": "session", "old_keys": {"_old": {"samesite": "Lax"}}},
+            "a cookie in old_keys does not take samesite. It takes .*same_site",
         ),
     ],
 )

@@ -240,7 +240,7 @@ def test_cve_2025_46336_a_slow_write_does_not_bring_a_session_back(
 
     assert (answer.cookies, answer.cookie) == ((), None)
     assert len(table) == 0
-    assert [event.name for event in events] == ["created", "dropped", "lost_write"]
+    assert [event.name for event in events] == ["created", "ended", "lost_write"]
 
 
 def test_nor_does_a_slow_read_that_would_touch_it(sessions: Sessions, table: Watched, clock: FakeClock) -> None:

@@ -244,9 +244,9 @@ def test_each_request_with_the_old_cookie_is_counted(visitor: Any, kept: Kept, e
         log_id = session.log_id
 
     assert events == [
-        Event("former", "sid", "kept", log_id),
-        Event("former", "sid", "moved", log_id),
-        Event("former", "sid", "moved", log_id),
+        Event("old_cookie", "sid", "kept", log_id),
+        Event("old_cookie", "sid", "moved", log_id),
+        Event("old_cookie", "sid", "moved", log_id),
     ]
 
 
@@ -279,7 +279,7 @@ def test_where_its_beginning_is_known_the_absolute_limit_counts_from_there(
 
     assert sessions.fetch("sid=old-1").expires == clock() + DAY
     assert sessions.fetch("sid=old-2") == {}
-    assert [(event.name, event.reason) for event in events] == [("former", "kept"), ("expired", "expired")]
+    assert [(event.name, event.reason) for event in events] == [("old_cookie", "kept"), ("expired", "expired")]
     assert kept.entries.keys() == {"old-2"}
 
 

@@ -42,7 +42,7 @@ def _fault(names: tuple[str, ...], outcome: Outcome) -> str:
     if outcome.old and "user_id" in outcome.old:
         return "the old cookie reaches a session that is logged in"
     saved = [name for name, events in told if "lost_write" not in events]
-    dropped = any("dropped" in events for _, events in told)
+    dropped = any("ended" in events for _, events in told)
     began = sum("created" in events for _, events in told)
     # A login that finds the session renewed or ended begins one of its own, as does a write that comes after a logout.
     if outcome.live > (0 if dropped else 1) + began:

@@ -89,8 +89,8 @@ def middleware(app: FastAPI, sessions: Sessions) -> None:
 
 
 def renamed(store: Store) -> None:
-    Sessions(store, key="_shop", former_keys=["_old"])
-    Sessions(store, key="__Host-shop", former_keys={"_shop": {"domain": "shop.example"}})
+    Sessions(store, key="_shop", old_keys=["_old"])
+    Sessions(store, key="__Host-shop", old_keys={"_shop": {"domain": "shop.example"}})
 
 
 class FrameworkSession(Session):

@@ -20,7 +20,7 @@ __all__ = [
     "MAX_COOKIE_BYTES",
     "CookieAttributes",
     "CookieOptions",
-    "FormerCookie",
+    "OldCookie",
     "SentCookie",
     "SetCookie",
     "check_key",
@@ -220,34 +220,34 @@ def _doubt_that_it_is_kept(key: str) -> None:
 
 
 @discreet
-class FormerCookie(NamedTuple):
-    """A value that came under *key*, a former name of the cookie."""
+class OldCookie(NamedTuple):
+    """A value that came under *key*, an old name of the cookie."""
 
     key: str
     value: str
 
 
-#: The value of a cookie that a browser sent, under its present name or under a former one.
-SentCookie = str | FormerCookie
+#: The value of a cookie that a browser sent, under its present name or an old one.
+SentCookie = str | OldCookie
 
 
-def cookie_finder(key: str, former_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
+def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
     """
-    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of former ones.
+    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of old ones.
 
     Names are compared in exact case, for a browser that let ``__HoSt-`` pass as another name does not vouch for it.
     Each value comes once, in the order sent; quotes belong to a value (RFC 6265, section 5.4, makes nothing of them).
     """
     find = _finder(key)
-    finders = [(former, _finder(former)) for former in former_keys]
+    finders = [(old_key, _finder(old_key)) for old_key in old_keys]
     if not finders:
         return find
 
     def find_all(headers: str | Iterable[str]) -> list[SentCookie]:
         header = headers if isinstance(headers, str) else ";".join(headers)
         cookies = find(header)
-        for former, find_former in finders:
-            cookies += [FormerCookie(former, value) for value in find_former(header)]
+        for old_key, find_old in finders:
+            cookies += [OldCookie(old_key, value) for value in find_old(header)]
         return cookies
 
     return find_all

@@ -17,7 +17,7 @@ class Policy:
     The rules' own settings, checked by ``Sessions``.
 
     Attributes:
-        former: The cookie under its former names, which are read too.
+        old_cookies: The cookie under its old names, which are read too.
         idle_timeout: How long a session lives without being used; ``None`` for ever.
         absolute_timeout: How long it lives at all; ``None`` for ever.
         principal_key: The session's key that says whose it is.
@@ -30,7 +30,7 @@ class Policy:
 
     attributes: CookieAttributes
     emit: Callable[[EventName, str, str], None]
-    former: tuple[CookieAttributes, ...] = ()
+    old_cookies: tuple[CookieAttributes, ...] = ()
     idle_timeout: timedelta | None = None
     absolute_timeout: timedelta | None = None
     principal_key: str | None = None

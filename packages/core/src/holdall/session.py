@@ -57,7 +57,7 @@ class Fetched(NamedTuple):
         late: The cookie is that of a session renewed since the browser sent it.
         copies: The browser holds more than one cookie of it.
         renewed: What the late cookie stands for, without its data: it can still be ended.
-        former: The former name of the cookie, if it came under one.
+        old_key: The old name of the cookie, if it came under one.
         moved: The browser has not got the cookie yet that the session has now.
     """
 
@@ -65,7 +65,7 @@ class Fetched(NamedTuple):
     late: bool = False
     copies: bool = False
     renewed: Stored | None = None
-    former: str | None = None
+    old_key: str | None = None
     moved: bool = False
 
 
@@ -172,7 +172,7 @@ class Session(AsDict):
         Make the session of a request; ``Sessions`` does this.
 
         Args:
-            cookies: The values that came under the session's key, and then those under former ones, or what finds
+            cookies: The values that came under the session's key, and then those under old ones, or what finds
                 them when they are asked for.
             facts: Says what the request came with, if a session that begins with it is to be known by that.
         """
@@ -486,9 +486,9 @@ class Session(AsDict):
         """What shows values of it as objects of a type (``holdall.typed``)."""
         return self._loaded().views
 
-    def report_unfit(self, key: str) -> None:
+    def report_invalid_value(self, key: str) -> None:
         """Tell the log that the value under *key* does not fit the type it is wanted as."""
-        self._policy.emit("unfit", key, self.log_id)
+        self._policy.emit("invalid_value", key, self.log_id)
 
     @property
     def is_fetched(self) -> bool:
@@ -514,7 +514,7 @@ class Session(AsDict):
 
     @property
     def cookies(self) -> Sequence[SentCookie]:
-        """The values that came under the session's key, and then those under former ones."""
+        """The values that came under the session's key, and then those under old ones."""
         if callable(self._cookies):
             self._cookies = self._cookies()
         return self._cookies

@@ -47,7 +47,7 @@ class Sessions:
         store: A store, or ``"cookie"`` or ``"table"`` with that store's own options
             (``secret_key_base=…``; ``table="session"`` or ``table="memory://session"``).
         key: The cookie's name.
-        former_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
+        old_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
             next write, which expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie
             had then and has no more: ``{"shop": {"domain": "shop.example"}}``.
         idle_timeout: How long a session lives without being used; 7 days unless told, ``None`` for no limit.
@@ -72,7 +72,7 @@ class Sessions:
         store: Store | AsyncStore | Literal["cookie", "table"],
         *,
         key: str,
-        former_keys: Iterable[str] | Mapping[str, CookieOptions] = (),
+        old_keys: Iterable[str] | Mapping[str, CookieOptions] = (),
         idle_timeout: timedelta | int | None = timedelta(days=7),
         absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | None = None,
@@ -99,11 +99,11 @@ class Sessions:
         # Two requests that come first, at once, are to share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie)
-        former = _former(attributes, former_keys)
+        old_cookies = _old_cookies(attributes, old_keys)
         self.policy = Policy(
             attributes=attributes,
             emit=self._emit,
-            former=former,
+            old_cookies=old_cookies,
             idle_timeout=_duration("idle_timeout", idle_timeout),
             absolute_timeout=_duration("absolute_timeout", absolute_timeout),
             principal_key=principal_key,
@@ -116,7 +116,7 @@ class Sessions:
         self._reach_async: dict[tuple[InThread, Sleep, FromThread | None], Reach] = {}
         self._read_sync = partial(self._read, "sync")
         self._read_async = partial(self._read, "async")
-        self._find = cookie_finder(key, [each.key for each in former])
+        self._find = cookie_finder(key, [each.key for each in old_cookies])
 
     @property
     def key(self) -> str:
@@ -581,18 +581,18 @@ class _Opened(NamedTuple):
 _CENTURY = timedelta(days=36525)
 
 
-def _former(
-    present: CookieAttributes, former_keys: Iterable[str] | Mapping[str, CookieOptions]
+def _old_cookies(
+    present: CookieAttributes, old_keys: Iterable[str] | Mapping[str, CookieOptions]
 ) -> tuple[CookieAttributes, ...]:
-    if isinstance(former_keys, str):
-        msg = f"former_keys={former_keys!r} is one name: give a list of them, [{former_keys!r}]."
+    if isinstance(old_keys, str):
+        msg = f"old_keys={old_keys!r} is one name: give a list of them, [{old_keys!r}]."
         raise ConfigurationError(msg)
-    options = former_keys if isinstance(former_keys, Mapping) else dict.fromkeys(former_keys, CookieOptions())
+    options = old_keys if isinstance(old_keys, Mapping) else dict.fromkeys(old_keys, CookieOptions())
     if present.key in options:
-        msg = f"former_keys has the present key={present.key!r}: leave it out."
+        msg = f"old_keys has the present key={present.key!r}: leave it out."
         raise ConfigurationError(msg)
     for given in options.values():
-        check_known(given, CookieOptions.__annotations__, "a cookie in former_keys")
+        check_known(given, CookieOptions.__annotations__, "a cookie in old_keys")
     return tuple(present.changed({**given, "key": key}) for key, given in options.items())
 
 

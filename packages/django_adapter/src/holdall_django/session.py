@@ -54,7 +54,7 @@ class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are map
 
     @property
     def cookies(self) -> Sequence[SentCookie]:
-        """The values that came under the session's key, and then those under former ones."""
+        """The values that came under the session's key, and then those under old ones."""
         return unanswered.latest_of(super().cookies)
 
     # The mapping. Django reaches for it through these two.

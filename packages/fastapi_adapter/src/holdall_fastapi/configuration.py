@@ -31,7 +31,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     also_read: Iterable[formats.Format]
     upgrade: Literal["write", "read"]
     store: Store | AsyncStore | Literal["cookie", "table"]
-    former_keys: Iterable[str] | Mapping[str, CookieOptions]
+    old_keys: Iterable[str] | Mapping[str, CookieOptions]
     idle_timeout: timedelta | int | None
     absolute_timeout: timedelta | int | None
     principal_key: str | None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from holdall.cookies import FormerCookie, SentCookie
+from holdall.cookies import OldCookie, SentCookie
 from holdall.lifecycle.drafts import draft_of, principal_of
 from holdall.lifecycle.limits import expiry, has_ended
 from holdall.lifecycle.store_steps import Get, Move
@@ -28,17 +28,17 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
     that holds a session is taken, if exactly one does. Copies of one session, left where its path or domain
     was another once, count as one: what was written last expires last.
 
-    A cookie under a former name counts where none under a later one does. It opens under the name that it came under.
+    A cookie under an old name counts where none under a later one does. It opens under the name that it came under.
     """
     found: list[Stored] = []
     reason = "duplicate"
     renewed: Stored | None = None
-    former: str | None = None
+    old_key: str | None = None
     for sent in cookies[:_MAX_DUPLICATES]:
-        key, cookie = sent if isinstance(sent, FormerCookie) else (None, sent)
-        if key != former and (found or renewed):
+        key, cookie = sent if isinstance(sent, OldCookie) else (None, sent)
+        if key != old_key and (found or renewed):
             break
-        former = key
+        old_key = key
         answer = yield Get(cookie, key or policy.key)
         if isinstance(answer, Stored) and answer.origin:
             answer = _as_ours(answer, policy)
@@ -56,18 +56,18 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
         else:
             found.append(answer)
     if len(found) == 1:
-        return _with_origin(Fetched(found[0], former=former), found[0], cookies, policy)
+        return _with_origin(Fetched(found[0], old_key=old_key), found[0], cookies, policy)
     if len({each.log_id for each in found}) == 1:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
-        return _with_origin(Fetched(newest, copies=True, former=former), newest, cookies, policy)
+        return _with_origin(Fetched(newest, copies=True, old_key=old_key), newest, cookies, policy)
     if found:
         reason = "duplicate"
     if cookies:
         policy.emit("expired" if reason == "expired" else "rejected", reason, "")
     if found:
         return Fetched()
-    return Fetched(late=renewed is not None, renewed=renewed, former=former)
+    return Fetched(late=renewed is not None, renewed=renewed, old_key=old_key)
 
 
 def _as_ours(stored: Stored, policy: Policy) -> Stored | Missing:
@@ -81,9 +81,9 @@ def _as_ours(stored: Stored, policy: Policy) -> Stored | Missing:
 
 def _with_origin(fetched: Fetched, stored: Stored, cookies: Sequence[SentCookie], policy: Policy) -> Fetched:
     """Return *fetched*, and tell of a session that is not kept as one would be written today, or not under its name."""
-    origin = stored.origin or fetched.former
+    origin = stored.origin or fetched.old_key
     if not origin:
         return fetched
-    policy.emit("former", origin, stored.log_id)
-    values = (each.value if isinstance(each, FormerCookie) else each for each in cookies)
+    policy.emit("old_cookie", origin, stored.log_id)
+    values = (each.value if isinstance(each, OldCookie) else each for each in cookies)
     return fetched._replace(moved=stored.cookie not in values)

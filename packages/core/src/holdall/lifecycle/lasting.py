@@ -75,7 +75,7 @@ def save(session: Session, policy: Policy, changes: Changes, *, now: datetime) -
         if session.phase is Phase.OPEN:
             # The expiry is left to the response: what moves it may have to send the cookie once more.
             draft = draft_of(policy, changes.over(stored.data), changes, stored.created, stored.expires, now)
-            written = yield Put(stored, draft, session.fetched.former or policy.key)
+            written = yield Put(stored, draft, session.fetched.old_key or policy.key)
         else:
             written = yield _put_late(session, policy, stored, changes, now)
         if written is None:

@@ -6,7 +6,7 @@ from holdall.testing.adapters.devices import DeviceTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
-from holdall.testing.adapters.names import FormerNameTests
+from holdall.testing.adapters.names import OldNameTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
@@ -18,7 +18,7 @@ class AdapterConformance(
     RequestTests,
     CookieAttributesTests,
     IncomingCookieTests,
-    FormerNameTests,
+    OldNameTests,
     IdentityTests,
     DeviceTests,
     AtomicTests,
