@@ -154,7 +154,14 @@ def test_cve_2023_20866_no_id_no_data_and_no_secret_is_ever_shown(
         begin_many(sessions)
 
     text = "\n".join([*shown, *map(repr, events), caplog.text, *capfd.readouterr()])
-    assert {event.name for event in events} >= {"created", "renewed", "ended", "rejected", "evicted", "cookie_too_large"}
+    assert {event.name for event in events} >= {
+        "created",
+        "renewed",
+        "ended",
+        "rejected",
+        "evicted",
+        "cookie_too_large",
+    }
     assert "session created" in caplog.text
     assert [secret for secret in hidden if secret in text] == []
 

@@ -87,13 +87,58 @@ def test_two_that_hold_a_session_are_none(told: Told) -> None:
     assert told == [("rejected", "duplicate", "")]
 
 
-def test_a_flood_of_cookies_costs_16_reads(told: Told) -> None:
-    steps = fetch([str(number) for number in range(1000)], told.policy(), now=NOON)
-    asked = [next(steps)] + [steps.send(Missing("unknown")) for _ in range(15)]
+def test_four_cookies_are_looked_at(told: Told) -> None:
+    steps = fetch(list("abcd"), told.policy(), now=NOON)
+    asked = [next(steps)] + [steps.send(Missing("unknown")) for _ in range(3)]
 
+    assert end(steps, stored("d")) == Fetched(stored("d"))
+    assert [step.cookie for step in asked] == list("abcd")
+
+
+@pytest.mark.parametrize("number", [5, 17, 1000])
+def test_of_more_cookies_none_is_looked_at(told: Told, number: int) -> None:
+    # With ours among them, whoever sent the others would choose which are.
+    assert end(fetch([str(each) for each in range(number)], told.policy(), now=NOON)) == Fetched()
+    assert told == [("rejected", "too many duplicates", "")]
+
+
+def test_each_old_name_and_place_allows_one_more(told: Told) -> None:
+    old = CookieAttributes("_old"), CookieAttributes("_shop", path="/shop")
+    policy = told.policy(old_cookies=old)
+    six, seven = ([OldCookie("_old", str(each)) for each in range(number)] for number in (6, 7))
+
+    steps = fetch(six, policy, now=NOON)
+    assert next(steps) == Get("0", "_old")
+    for number in range(1, 6):
+        assert steps.send(Missing("unknown")) == Get(str(number), "_old")
+    assert end(steps, stored("5")) == Fetched(stored("5"), old_key="_old")
+    assert end(fetch(seven, policy, now=NOON)) == Fetched()
+    assert told[-1] == ("rejected", "too many duplicates", "")
+
+
+def test_a_flood_under_an_old_name_hides_no_present_cookie_and_is_not_read(told: Told) -> None:
+    policy = told.policy(old_cookies=(CookieAttributes("_old"),))
+    flood = [OldCookie("_old", str(each)) for each in range(100)]
+
+    steps = fetch(["ours", *flood], policy, now=NOON)
+    next(steps)
+    assert end(steps, stored("ours")) == Fetched(stored("ours"))
+
+    steps = fetch(["bad", *flood], policy, now=NOON)
+    next(steps)
     assert end(steps, Missing("unknown")) == Fetched()
-    assert [step.cookie for step in asked] == [str(number) for number in range(16)]
-    assert told == [("rejected", "unknown", "")]
+    assert told[-1] == ("rejected", "too many duplicates", "")
+
+
+def test_old_names_are_read_until_their_end(told: Told) -> None:
+    policy = told.policy(old_cookies=(CookieAttributes("_old"),), read_old_until=NOON)
+    cookies = [OldCookie("_old", "ours")]
+
+    steps = fetch(cookies, policy, now=NOON - timedelta(microseconds=1))
+    assert next(steps) == Get("ours", "_old")
+    told.clear()
+    assert end(fetch(cookies, policy, now=NOON)) == Fetched()
+    assert told == []
 
 
 @pytest.mark.parametrize(

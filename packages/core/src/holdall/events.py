@@ -50,7 +50,8 @@ class Event:
 
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
-        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` what held it.
+        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` what
+            held it.
         log_id: Names the session in logs and opens nothing; ``""`` where there is none.
     """
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from holdall.clock import NEVER
 from holdall.cookies import CookieAttributes
 from holdall.events import EventName
 
@@ -17,7 +18,8 @@ class Policy:
     The rules' own settings, checked by ``Sessions``.
 
     Attributes:
-        old_cookies: The cookie under its old names, which are read too.
+        old_cookies: The cookie under its old names and in its old places, which are read too.
+        read_old_until: When that ends.
         idle_timeout: How long a session lives without being used; ``None`` for ever.
         absolute_timeout: How long it lives at all; ``None`` for ever.
         principal_key: The session's key that says whose it is.
@@ -31,6 +33,7 @@ class Policy:
     attributes: CookieAttributes
     emit: Callable[[EventName, str, str], None]
     old_cookies: tuple[CookieAttributes, ...] = ()
+    read_old_until: datetime = NEVER
     idle_timeout: timedelta | None = None
     absolute_timeout: timedelta | None = None
     principal_key: str | None = None

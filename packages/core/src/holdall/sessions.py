@@ -8,20 +8,20 @@ set-up. All but the last have an async twin.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar, Unpack, cast
 
 from holdall import _loop
 from holdall.atomic import FromThread, LoopRunner, Sleep, ThreadRunner
-from holdall.clock import Clock, utc_now
-from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
+from holdall.clock import Clock, time_limit, utc_now
+from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, SentCookie, cookie_finder, old_cookies
 from holdall.devices import Device, Facts
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
-from holdall.opening import Options, check_known, store_opener
+from holdall.opening import Options, store_opener
 from holdall.ownership import following, listing, revocation, revocation_of_all
 from holdall.policy import Policy
 from holdall.reach import StoreReach
@@ -49,7 +49,10 @@ class Sessions:
         key: The cookie's name.
         old_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
             next write, which expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie
-            had then and has no more: ``{"shop": {"domain": "shop.example"}}``.
+            had then and has no more: ``{"shop": {"domain": "shop.example"}}``. Under *key* itself they say where the
+            cookie was before, and a list of them gives several such places.
+        read_old_until: From this time on no old name or place counts, nor what a store given by name reads besides;
+            aware of its time zone. Needed where *key* has a prefix, such as ``__Host-``, that an old name has not.
         idle_timeout: How long a session lives without being used; 7 days unless told, ``None`` for no limit.
         absolute_timeout: How long it lives at all; 30 days unless told, ``None`` for no limit.
         principal_key: The session's key that says whose it is, such as ``"user_id"``. When its value changes,
@@ -72,7 +75,7 @@ class Sessions:
         store: Store | AsyncStore | Literal["cookie", "table"],
         *,
         key: str,
-        old_keys: Iterable[str] | Mapping[str, CookieOptions] = (),
+        old_keys: OldKeys = (),
         idle_timeout: timedelta | int | None = timedelta(days=7),
         absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | None = None,
@@ -94,16 +97,23 @@ class Sessions:
         # A cookie store has nothing to close.
         self._opens_table = store == "table"
         self._table = given.get("table")
+        # A store that is given as an object has its own end.
+        end = (
+            given.pop("read_old_until", None)
+            if old_keys and not isinstance(store, str)
+            else given.get("read_old_until")
+        )
         self._open_store = store_opener(store, given, clock, random)
         self._stores: dict[Form, _Opened] = {}
         # Two requests that come first, at once, are to share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie)
-        old_cookies = _old_cookies(attributes, old_keys)
+        old = old_cookies(attributes, old_keys, has_end=end is not None)
         self.policy = Policy(
             attributes=attributes,
             emit=self._emit,
-            old_cookies=old_cookies,
+            old_cookies=old,
+            read_old_until=time_limit("read_old_until", end),
             idle_timeout=_duration("idle_timeout", idle_timeout),
             absolute_timeout=_duration("absolute_timeout", absolute_timeout),
             principal_key=principal_key,
@@ -116,7 +126,7 @@ class Sessions:
         self._reach_async: dict[tuple[InThread, Sleep, FromThread | None], Reach] = {}
         self._read_sync = partial(self._read, "sync")
         self._read_async = partial(self._read, "async")
-        self._find = cookie_finder(key, [each.key for each in old_cookies])
+        self._find = cookie_finder(key, [each.key for each in old])
 
     @property
     def key(self) -> str:
@@ -579,21 +589,6 @@ class _Opened(NamedTuple):
 
 # What is far longer leaves the calendar when it is added to a date.
 _CENTURY = timedelta(days=36525)
-
-
-def _old_cookies(
-    present: CookieAttributes, old_keys: Iterable[str] | Mapping[str, CookieOptions]
-) -> tuple[CookieAttributes, ...]:
-    if isinstance(old_keys, str):
-        msg = f"old_keys={old_keys!r} is one name: give a list of them, [{old_keys!r}]."
-        raise ConfigurationError(msg)
-    options = old_keys if isinstance(old_keys, Mapping) else dict.fromkeys(old_keys, CookieOptions())
-    if present.key in options:
-        msg = f"old_keys has the present key={present.key!r}: leave it out."
-        raise ConfigurationError(msg)
-    for given in options.values():
-        check_known(given, CookieOptions.__annotations__, "a cookie in old_keys")
-    return tuple(present.changed({**given, "key": key}) for key, given in options.items())
 
 
 def _duration(name: str, value: timedelta | int | None) -> timedelta | None:

@@ -270,7 +270,7 @@ def _check_keys(all_of_them: Iterable[Sessions]) -> None:
     """Refuse sessions that the Cookie header of a request could not tell apart."""
     owners: dict[str, str] = {}
     for each in all_of_them:
-        for key in (each.key, *(old.key for old in each.policy.old_cookies)):
+        for key in dict.fromkeys((each.key, *(old.key for old in each.policy.old_cookies))):
             if key in owners:
                 # Nor by another path or domain: a request's Cookie header says nothing of those.
                 msg = (

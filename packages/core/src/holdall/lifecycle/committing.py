@@ -190,11 +190,14 @@ def _put(
     # The same id is not sent twice: an answer that overtakes a login's would bring the old one back.
     fetched = session.fetched
     moved = came is None or written.cookie != came.cookie or fetched.old_key is not None or fetched.moved
+    # One that lies in several places is written in the present one, and expired in the others.
+    moved = moved or (fetched.copies and any(each.key == policy.key for each in policy.old_cookies))
     if moved or resend or session.overrides:
         age = attributes.seconds if "max_age" in session.overrides else max_age
         if isinstance(age, datetime):
             age = int((age - now).total_seconds())
-        cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age)
+        login = session.principal is not None
+        cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age, login=login)
         check_size(cookie, draft.data, policy)
         old = old_places(session, policy)
         if came is not None and attributes.place != policy.attributes.place:
