@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar, Unpack, cast
 
-from holdall import _loop
+from holdall import _loop, late_changes
 from holdall.atomic import FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
@@ -206,11 +206,13 @@ class Sessions:
             session_type: What an adapter makes of ``Session`` for its framework.
             facts: Says what the request came with; asked where a session begins, with ``devices=True``.
         """
-        return self._lazy(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
+        return self.read_when_touched(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
 
     def resume(self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session) -> Session:
         """Return the session that stands behind a cookie's value, outside of any request."""
-        return self._lazy(session_type(() if cookie is None else (cookie,), policy=self.policy, https=https))
+        return self.read_when_touched(
+            session_type(() if cookie is None else (cookie,), policy=self.policy, https=https)
+        )
 
     def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """
@@ -229,6 +231,8 @@ class Sessions:
         passed = self.commit_at_once(session, streams=streams)
         if passed is not None:
             return passed
+        if late_changes.watched:
+            late_changes.look()
         return self._run(commit(session, self.policy, now=self._clock(), status=status, streams=streams))
 
     def finish(self, session: Session) -> None:
@@ -308,6 +312,8 @@ class Sessions:
         passed = self.commit_at_once(session, streams=streams)
         if passed is not None:
             return passed
+        if late_changes.watched:
+            late_changes.look()
         steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
         return await self._run_async(steps, in_thread)
 
@@ -476,7 +482,8 @@ class Sessions:
     def _check_kept(self, form: Form) -> None:
         _check_revocable(self._opened(form).store)
 
-    def _lazy(self, session: Session) -> Session:
+    def read_when_touched(self, session: Session) -> Session:
+        """Return *session*, which is read in the thread that touches it first."""
         session.use(self._read_sync, self._reach)
         return session
 

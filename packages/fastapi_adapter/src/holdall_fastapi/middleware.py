@@ -17,15 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+from holdall.nested import RequestSessions, enter, in_scope, outer_session
 from holdall.several import Kept, side_by_side
 from holdall.steps import unbroken
 from holdall_fastapi.configuration import Arguments, sessions_by_arguments
 from holdall_fastapi.watching import Watching
 
-__all__ = ["SESSIONS", "SessionMiddleware", "load"]
-
-#: The scope's key for the ``Sessions`` that ``scope["session"]`` is one of.
-SESSIONS = "holdall.sessions"
+__all__ = ["SessionMiddleware", "load"]
 
 R = TypeVar("R")
 
@@ -97,10 +95,12 @@ class SessionMiddleware:
         self._fetches = fetch == "auto"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or scope.get(SESSIONS) is self.sessions:
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        session = self._session(scope)
+        outer = in_scope(scope)
+        borrowed = None if outer is None else outer_session(outer, self._kept)
+        session = self._session(scope) if borrowed is None else borrowed
         if self._fetches and not _load_at_once(self.sessions, session):
             try:
                 await load(self.sessions, session)
@@ -111,7 +111,11 @@ class SessionMiddleware:
             # Whoever put that one there will look for it when the response comes by.
             scope = dict(scope)
         scope["session"] = session
-        scope[SESSIONS] = self.sessions
+        enter(scope, RequestSessions(self._kept, session, outer))
+        if borrowed is not None:
+            # The adapter that has opened it ends it.
+            await self.app(scope, receive, send)
+            return
         exchange = _Exchange(self._kept, session, send)
         try:
             await self.app(scope, receive, exchange.send)
@@ -128,6 +132,8 @@ class SessionMiddleware:
             raise
         else:
             await exchange.end()
+        finally:
+            session.close()
 
     def _session(self, scope: Scope) -> Session:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
