@@ -59,10 +59,14 @@ def look() -> None:
 
 def _was_altered(copy: WorkingCopy) -> bool:
     try:
-        return bool(copy.changes())
-    except Exception:  # noqa: BLE001  # one visitor's values must not fail the request of another
+        if not copy.changes():
+            return False
+        # Who still holds the session may ask for another value: what was reported is not reported again with that.
+        copy.begin_anew()
+    except Exception:  # noqa: BLE001, S110  # one visitor's values must not fail the request of another
         # It is altered while we look, or an object of a type can no longer be stored.
-        return True
+        pass
+    return True
 
 
 def _is_held(each: _Watched) -> bool:

@@ -58,6 +58,8 @@ class Sessions:
             address, for ``of`` to show.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
+        allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
+            else it is sent as ``private``.
         on_event: Called with each ``Event``.
         clock: Says what time it is.
         random: Source of secret random bytes, for a store given by name.
@@ -79,6 +81,7 @@ class Sessions:
         devices: bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
+        allow_public: bool = False,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
         random: Callable[[int], bytes] = os.urandom,
@@ -110,6 +113,7 @@ class Sessions:
             devices=devices,
             save_on_error=save_on_error,
             raise_on_lost_write=on_lost_write == "raise",
+            allow_public=allow_public,
             check=self._check,
         )
         self._reach = StoreReach(self.policy, clock, ThreadRunner(lambda: self._opened("sync").store, clock))
@@ -122,6 +126,11 @@ class Sessions:
     def key(self) -> str:
         """The cookie's name."""
         return self.policy.key
+
+    @property
+    def allow_public(self) -> bool:
+        """Whether a response that sets the cookie may be marked for shared caches."""
+        return self.policy.allow_public
 
     @property
     def waits(self) -> bool:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app, has_request_context
+from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
@@ -24,6 +24,7 @@ from holdall import (
     Sessions,
     StoreError,
 )
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
 from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, outer_session
 from holdall.session import Phase
 from holdall.several import Kept, listed, side_by_side
@@ -146,10 +147,10 @@ class _Interface(SessionInterface):
             latest = response.headers.getlist("Set-Cookie")
             response.headers.remove("Set-Cookie")
             # TypeError is not ours.
-            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response)
+            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response, sessions)
             response.headers.extend(("Set-Cookie", line) for line in latest)
             return
-        _add(headers, response)
+        _add(headers, response, sessions)
         if opened.streams:
             end = partial(_end, opened)
             response.call_on_close(end)
@@ -191,7 +192,7 @@ def _facts(request: Request) -> tuple[str | None, str | None]:
     return request.user_agent.string, request.remote_addr
 
 
-def _add(said: ResponseHeaders, response: Response) -> None:
+def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
     """Let *response* say what is to be *said* of the session."""
     headers = response.headers
     if said.vary:
@@ -202,8 +203,13 @@ def _add(said: ResponseHeaders, response: Response) -> None:
             headers["Vary"] = ", ".join((*vary, "Cookie"))
     for cookie in said.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.no_store and not headers.getlist("Cache-Control"):
-        headers.add("Cache-Control", "no-store")
+    told = cache_headers(headers.items(), sets_cookie=said.no_store, allow_public=kept.allow_public)
+    if told.cache_control is not None:
+        headers["Cache-Control"] = told.cache_control
+    for name in told.removed:
+        headers.remove(name)
+    if told.was_public:
+        warn_of_public_cookie(str(request.url_rule or request.path))
 
 
 def _then(act: Callable[[], None]) -> Iterator[bytes]:

@@ -92,7 +92,7 @@ class FlaskSession(_Permanent, Session, SessionMixin):
         return idle_timeout, max_age
 
 
-class BorrowedSession(_Permanent, AsDict, SessionMixin):
+class BorrowedSession(_Permanent, SessionMixin, AsDict):
     """
     The session that the adapter around this one keeps for the request, with the attributes that Flask looks for.
 
