@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import patch_vary_headers
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
 from holdall.devices import Facts
 from holdall.steps import unbroken
 from holdall_django import endings
@@ -73,7 +74,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
             try:
                 await load(session)
             except StoreError as exc:
-                return _answer_instead(exc, session)
+                return _answer_instead(request, exc, session)
         endings.begin()
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
@@ -90,8 +91,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
             commit = sessions.commit_async(session, status=response.status_code, streams=_streams(response))
             headers = await (unbroken(commit) if sessions.waits and (session.accessed or session.beside) else commit)
         except (StoreError, LostWriteError) as exc:
-            return _answer_instead(exc, session)
-        return _with_headers(response, session, headers)
+            return _answer_instead(request, exc, session)
+        return _with_headers(request, response, session, headers)
 
     def process_request(self, request: HttpRequest) -> None:
         request.session = cast(
@@ -112,8 +113,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
             streams = _streams(response)
             headers = configuration().kept.commit(session, status=response.status_code, streams=streams)
         except (StoreError, LostWriteError) as exc:
-            return _answer_instead(exc, session)
-        return _with_headers(response, session, headers)
+            return _answer_instead(request, exc, session)
+        return _with_headers(request, response, session, headers)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer for a view that failed for want of its session."""
@@ -148,7 +149,9 @@ def _count_use(session: DjangoSession) -> None:
         session.data()
 
 
-def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders) -> HttpResponseBase:
+def _with_headers(
+    request: HttpRequest, response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders
+) -> HttpResponseBase:
     if headers.vary:
         if response.has_header("Vary"):
             patch_vary_headers(response, ("Cookie",))
@@ -159,8 +162,13 @@ def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: R
         unsent += tuple(cookie for each in session.beside.values() for cookie in cast("DjangoSession", each).unsent)
     if headers.cookies or unsent:
         add_cookies(response, (*unsent, *headers.cookies))
-        if not response.has_header("Cache-Control"):
-            response.headers["Cache-Control"] = "no-store"
+        told = cache_headers(response.items(), sets_cookie=True, allow_public=configuration().kept.allow_public)
+        if told.cache_control is not None:
+            response.headers["Cache-Control"] = told.cache_control
+        for name in told.removed:
+            del response.headers[name]
+        if told.was_public:
+            warn_of_public_cookie(_route_of(request))
     if not _streams(response):
         # Nothing would save what came after this.
         session.close()
@@ -169,6 +177,11 @@ def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: R
     else:
         response.streaming_content = _finishing(cast("Iterable[bytes]", response.streaming_content), session)
     return response
+
+
+def _route_of(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return f"/{match.route}" if match else request.path
 
 
 def _streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
@@ -185,6 +198,7 @@ def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]
             async_to_sync(configuration().kept.finish_async)(session)
         else:
             configuration().kept.finish(session)
+        session.close()
 
 
 async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -> AsyncIterator[bytes]:
@@ -194,6 +208,7 @@ async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -
             yield chunk
     finally:
         await configuration().kept.finish_async(session)
+        session.close()
 
 
 def _abandon(session: object) -> None:
@@ -202,6 +217,7 @@ def _abandon(session: object) -> None:
         with _failure_logged():
             endings.repeat(noted)
             configuration().kept.abandon(session)
+        session.close()
 
 
 async def _abandon_async(session: object) -> None:
@@ -210,6 +226,7 @@ async def _abandon_async(session: object) -> None:
         with _failure_logged():
             await _repeat_endings(noted)
             await unbroken(configuration().kept.abandon_async(session))
+        session.close()
 
 
 async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
@@ -227,9 +244,11 @@ def _failure_logged() -> Iterator[None]:
         _logger.exception("a session could not be ended after its request had failed")
 
 
-def _answer_instead(error: StoreError | LostWriteError, session: DjangoSession) -> HttpResponseBase:
+def _answer_instead(
+    request: HttpRequest, error: StoreError | LostWriteError, session: DjangoSession
+) -> HttpResponseBase:
     """Answer for a request whose session could not be read or written: with the cookies of what was saved before."""
-    return _with_headers(_answer(error), session, ResponseHeaders(error.unsent, vary=True))
+    return _with_headers(request, _answer(error), session, ResponseHeaders(error.unsent, vary=True))
 
 
 def _answer(error: Exception) -> HttpResponse:

@@ -11,8 +11,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from holdall import ConfigurationError, Session, Sessions
+from holdall.nested import KEY, main_sessions
 from holdall.several import find_session
-from holdall_fastapi.middleware import SESSIONS, load
+from holdall_fastapi.middleware import load
 
 __all__ = [
     "SessionDep",
@@ -40,7 +41,7 @@ async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = 
         StoreError: The backend failed.
     """
     session = find_session(session_of(connection), sessions)
-    await load(sessions or connection.scope[SESSIONS], session)
+    await load(sessions or main_sessions(connection.scope[KEY].kept), session)
     return session
 
 

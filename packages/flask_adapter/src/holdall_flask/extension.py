@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app, g
+from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
@@ -24,14 +24,16 @@ from holdall import (
     Sessions,
     StoreError,
 )
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, outer_session
 from holdall.session import Phase
 from holdall.several import Kept, listed, side_by_side
 from holdall_flask.configuration import Configuration
-from holdall_flask.session import FlaskSession
+from holdall_flask.session import BorrowedSession, FlaskSession, current_context
 
 __all__ = ["Holdall"]
 
-# The session of the request, among what Flask keeps for it.
+# What is opened for the request that a context is of: its session, until that ends.
 _OPENED = "_holdall_session"
 
 
@@ -85,7 +87,8 @@ class Holdall:
         by_settings = Configuration(self._options, taken_over, self._beside)
         interface = _Interface(by_settings.sessions if kept is None else lambda app: kept)
         app.session_interface = interface
-        app.teardown_request(interface.end)
+        # The last of all teardown functions, whenever they are registered: what they change is saved.
+        app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
         app.register_error_handler(SessionError, _answer)
 
@@ -94,17 +97,35 @@ class _Interface(SessionInterface):
     def __init__(self, sessions_of: Callable[[Flask], Kept | None]) -> None:
         self._sessions_of = sessions_of
 
-    def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
-        sessions = self._sessions_of(app)
-        if sessions is None:
+    def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
+        kept = self._sessions_of(app)
+        if kept is None:
             return None
-        cookies = request.environ.get("HTTP_COOKIE", "")
+        context = current_context() if has_request_context() else None
+        # Flask's session_transaction opens another one in the context of a request that has its own.
+        is_the_requests = context is not None and not hasattr(context, _OPENED)
+        environ = request.environ
+        if is_the_requests:
+            outer = in_environ(environ)
+            borrowed = outer_session(outer, kept)
+            setattr(context, _OPENED, None)
+            if borrowed is not None:
+                if not borrowed.is_fetched:
+                    # The outer adapter would await it, and nothing is awaited here.
+                    main_sessions(kept).read_when_touched(borrowed)
+                return BorrowedSession(borrowed)
         facts = partial(_facts, request)
-        opened = sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession, facts=facts)
+        opened = kept.fetch(
+            environ.get("HTTP_COOKIE", ""), https=request.is_secure, session_type=FlaskSession, facts=facts
+        )
         session = cast("FlaskSession", opened)
-        session.sessions = sessions
-        # Not found through flask.session at the end: copies of the request's context share that, and end before it.
-        setattr(g, _OPENED, session)
+        session.sessions = kept
+        if is_the_requests:
+            # Of this context alone: copies of it share the session, and end when they like.
+            setattr(context, _OPENED, session)
+            environ[KEY] = RequestSessions(kept, session, outer)
+            if "werkzeug.debug.preserve_context" in environ:
+                session.kept_context = context
         return session
 
     def is_null_session(self, obj: object) -> bool:
@@ -112,43 +133,58 @@ class _Interface(SessionInterface):
         return obj is None or isinstance(obj, self.null_session_class)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if isinstance(session, BorrowedSession):
+            return
         opened = cast("FlaskSession", session)
         sessions = opened.sessions
         opened.was_modified = opened.modified
         try:
-            streams = response.is_streamed and not response.direct_passthrough
-            headers = sessions.commit(opened, status=response.status_code, streams=streams)
+            opened.streams = response.is_streamed and not response.direct_passthrough
+            headers = sessions.commit(opened, status=response.status_code, streams=opened.streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
             # What the answer says of a session comes after what was saved before it.
             latest = response.headers.getlist("Set-Cookie")
             response.headers.remove("Set-Cookie")
             # TypeError is not ours.
-            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response)
+            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response, sessions)
             response.headers.extend(("Set-Cookie", line) for line in latest)
             return
-        _add(headers, response)
-        finish = partial(sessions.finish, opened)
-        # What a teardown function changes is saved too.
-        response.call_on_close(finish)
-        if response.direct_passthrough:
-            # The server takes such a body, a file, as it is, and nobody hears of its end.
-            opened.close()
-        elif streams:
+        _add(headers, response, sessions)
+        if opened.streams:
+            end = partial(_end, opened)
+            response.call_on_close(end)
             # Before the last byte goes, so that who has read the answer finds in the session what it said.
             body = cast("Iterable[bytes]", response.response)
-            response.response = ClosingIterator(chain(body, _then(finish)), getattr(body, "close", None))
+            response.response = ClosingIterator(chain(body, _then(end)), getattr(body, "close", None))
+        elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
+            # No request's end is to come.
+            _end(opened)
 
     def end(self, error: BaseException | None) -> None:
-        """End a request that got no response: its exception was let through to the server, or to a test."""
-        session = g.pop(_OPENED, None)
-        if session is None or session.phase is not Phase.OPEN:
+        """End a request: its response is made, or its exception was let through to the server, or to a test."""
+        context = current_context()
+        session = getattr(context, _OPENED, None)
+        if session is None:
             return
+        setattr(context, _OPENED, None)
         try:
-            session.sessions.abandon(session)
+            if session.phase is Phase.OPEN:
+                session.sessions.abandon(session)
+            elif session.streams:
+                return
+            else:
+                session.sessions.finish(session)
         except StoreError:
-            # The failure that came first is the one to tell of.
+            # The failure that came first is the one to tell of, and a response that is made is sent.
             current_app.logger.exception("A session could not be ended after its request had failed.")
+        session.close()
+
+
+def _end(session: FlaskSession) -> None:
+    """Save what was changed since the headers went, and take no change from here on."""
+    session.sessions.finish(session)
+    session.close()
 
 
 def _facts(request: Request) -> tuple[str | None, str | None]:
@@ -156,7 +192,7 @@ def _facts(request: Request) -> tuple[str | None, str | None]:
     return request.user_agent.string, request.remote_addr
 
 
-def _add(said: ResponseHeaders, response: Response) -> None:
+def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
     """Let *response* say what is to be *said* of the session."""
     headers = response.headers
     if said.vary:
@@ -167,8 +203,13 @@ def _add(said: ResponseHeaders, response: Response) -> None:
             headers["Vary"] = ", ".join((*vary, "Cookie"))
     for cookie in said.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.no_store and not headers.getlist("Cache-Control"):
-        headers.add("Cache-Control", "no-store")
+    told = cache_headers(headers.items(), sets_cookie=said.no_store, allow_public=kept.allow_public)
+    if told.cache_control is not None:
+        headers["Cache-Control"] = told.cache_control
+    for name in told.removed:
+        headers.remove(name)
+    if told.was_public:
+        warn_of_public_cookie(str(request.url_rule or request.path))
 
 
 def _then(act: Callable[[], None]) -> Iterator[bytes]:
