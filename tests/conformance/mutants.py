@@ -39,6 +39,7 @@ from holdall.testing import (
     as_async,
 )
 from holdall.testing.adapters.suite import Mount
+from holdall.testing.clients import HOST
 from races import broken
 
 # Tables
@@ -442,6 +443,36 @@ class ForgetsHowToDelete(Adapter):
         return [*headers, *(("Set-Cookie", line) for line in lines)]
 
 
+class KeepsOneCookieOfAName(Adapter):
+    """It has the cookies of a response in a dict, as ``http.cookies`` does."""
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        named = {cookie.attributes.key: str(cookie) for cookie in told.cookies}
+        return [*headers, *(("Set-Cookie", line) for line in named.values())]
+
+
+class WarnsOfNothing(Adapter):
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        pass
+
+
+class WarnsOnThisMachineToo(Adapter):
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        super().warn(told, HOST)
+
+
+class StripsAllSpace(Adapter):
+    """It parses cookies itself, and takes for space what Python does."""
+
+    def cookies(self, headers: list[str]) -> list[str]:
+        return ["; ".join(each.strip() for each in ";".join(headers).split(";"))]
+
+
+class SplitsAtCommas(Adapter):
+    def cookies(self, headers: list[str]) -> list[str]:
+        return [header.replace(",", ";") for header in headers]
+
+
 class DropsSecure(Adapter):
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return [*headers, *(("Set-Cookie", str(each).replace("; secure", "")) for each in told.cookies)]
@@ -614,6 +645,11 @@ ADAPTERS = [
     SendsOneCookieOnly,
     ForgetsHowToDelete,
     DropsSecure,
+    KeepsOneCookieOfAName,
+    WarnsOfNothing,
+    WarnsOnThisMachineToo,
+    StripsAllSpace,
+    SplitsAtCommas,
     SavesWhatFailed,
     ForgetsThatItStreams,
     ForgetsToFinish,

@@ -27,6 +27,7 @@ __all__ = [
     "check_key",
     "cookie_finder",
     "old_cookies",
+    "warn_if_exposed",
 ]
 
 # Browsers should keep 4096 bytes per cookie, name and attributes included (RFC 6265, section 6.1).
@@ -224,12 +225,6 @@ class SetCookie:
     def secure(self) -> bool:
         return self.attributes.secure is True or (self.attributes.secure == "auto" and self.https)
 
-    def sent_to(self, host: str | None) -> str:
-        """Return the value of the Set-Cookie header of a response by *host*, the request's Host header."""
-        if self.login and host and not self.secure and not _is_this_machine(host):
-            _warn_of_no_secure(self.attributes.key)
-        return self._line
-
     def __str__(self) -> str:
         """Return the value of the Set-Cookie header."""
         return self._line
@@ -250,11 +245,19 @@ def _doubt_that_it_is_kept(key: str) -> None:
     )
 
 
+def warn_if_exposed(cookies: Iterable[SetCookie], host: str | None) -> None:
+    """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
+    for cookie in cookies:
+        if cookie.login and not cookie.secure and host and not _is_this_machine(host):
+            _warn_of_no_secure(cookie.attributes.key)
+
+
 def _is_this_machine(host: str) -> bool:
     """Say whether a browser reaches *host* without a network."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     name = name.lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
+    # The last is what the test clients of Starlette and Django call it.
+    if name in ("localhost", "testserver") or name.endswith(".localhost"):
         return True
     from ipaddress import ip_address
 
@@ -381,7 +384,7 @@ def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) 
     """
     if isinstance(old_keys, str):
         _refuse(f"old_keys={old_keys!r} is one name: give a list of them, [{old_keys!r}].")
-    options = old_keys if isinstance(old_keys, Mapping) else dict.fromkeys(old_keys, CookieOptions())
+    options: Mapping[str, Any] = old_keys if isinstance(old_keys, Mapping) else {key: {} for key in old_keys}
     found: dict[Any, CookieAttributes] = {}
     for key, given in options.items():
         for each in (given,) if isinstance(given, Mapping) else given:

@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
 from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
 from holdall.devices import Facts
 from holdall.steps import unbroken
 from holdall_django import endings
@@ -162,6 +163,7 @@ def _with_headers(
         unsent += tuple(cookie for each in session.beside.values() for cookie in cast("DjangoSession", each).unsent)
     if headers.cookies or unsent:
         add_cookies(response, (*unsent, *headers.cookies))
+        warn_if_exposed((*unsent, *headers.cookies), request.META.get("HTTP_HOST"))
         told = cache_headers(response.items(), sets_cookie=True, allow_public=configuration().kept.allow_public)
         if told.cache_control is not None:
             response.headers["Cache-Control"] = told.cache_control

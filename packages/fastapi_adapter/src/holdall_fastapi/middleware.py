@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
 from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
 from holdall.nested import RequestSessions, enter, in_scope, outer_session
 from holdall.several import Kept, side_by_side
 from holdall.steps import unbroken
@@ -274,6 +275,9 @@ def _with_headers(message: Message, wanted: ResponseHeaders, kept: Kept, scope: 
         _vary(headers)
         if wanted.cookies:
             headers = _kept_from_caches(headers, kept, scope)
+    if wanted.cookies:
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+        warn_if_exposed(wanted.cookies, host)
     headers += [(b"set-cookie", str(cookie).encode("latin-1")) for cookie in wanted.cookies]
     return {**message, "headers": headers}
 

@@ -25,6 +25,7 @@ from holdall import (
     StoreError,
 )
 from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
 from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, outer_session
 from holdall.session import Phase
 from holdall.several import Kept, listed, side_by_side
@@ -203,6 +204,8 @@ def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
             headers["Vary"] = ", ".join((*vary, "Cookie"))
     for cookie in said.cookies:
         headers.add("Set-Cookie", str(cookie))
+    if said.cookies:
+        warn_if_exposed(said.cookies, request.environ.get("HTTP_HOST"))
     told = cache_headers(headers.items(), sets_cookie=said.no_store, allow_public=kept.allow_public)
     if told.cache_control is not None:
         headers["Cache-Control"] = told.cache_control

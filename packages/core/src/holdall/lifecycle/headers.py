@@ -40,14 +40,16 @@ LOOKED_AT = ResponseHeaders(vary=True)
 
 def old_places(session: Session, policy: Policy) -> list[CookieAttributes]:
     """Return where the browser may have cookies of ours left over: under old names, for another path or domain."""
-    places = []
-    if policy.attributes.domain and sum(not isinstance(cookie, OldCookie) for cookie in session.cookies) > 1:
-        # From before the domain was added. What has no domain belongs to this host alone.
-        places.append(policy.attributes.changed({"domain": None}))
+    places: list[CookieAttributes] = []
     if policy.old_cookies:
         came = {cookie.key if isinstance(cookie, OldCookie) else policy.key for cookie in session.cookies}
         # A cookie for another path is not sent with every request.
         places += [each for each in policy.old_cookies if each.key in came or each.path != "/"]
+    if policy.attributes.domain and sum(not isinstance(cookie, OldCookie) for cookie in session.cookies) > 1:
+        # From before the domain was added. What has no domain belongs to this host alone.
+        without = policy.attributes.changed({"domain": None})
+        if without.place not in (each.place for each in places):
+            places.append(without)
     return places
 
 

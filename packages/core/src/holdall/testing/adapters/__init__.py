@@ -8,7 +8,7 @@ from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
-from holdall.testing.adapters.names import OldNameTests
+from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
@@ -21,6 +21,7 @@ class AdapterConformance(
     CookieAttributesTests,
     IncomingCookieTests,
     OldNameTests,
+    OldPlaceTests,
     IdentityTests,
     DeviceTests,
     AtomicTests,

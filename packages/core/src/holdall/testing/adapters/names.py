@@ -1,14 +1,16 @@
 """A cookie that had another name before: who came with it stays logged in."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.browser import KeptCookie
 from holdall.testing.clock import FakeClock
 
-__all__ = ["OldNameTests"]
+__all__ = ["OldNameTests", "OldPlaceTests"]
 
 _OLD = "_old"
 _OVER = "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -103,9 +105,68 @@ class OldNameTests(AdapterSuite, sealed=True):
         before = visit(key=_OLD, domain="shop.example", path="/shop")
         before.does(["put", "n", 1], path="/shop/", https=True)
         old = {_OLD: {"domain": "shop.example", "path": "/shop"}}
-        after = Visitor(visit(key="__Host-shop", old_keys=old).client, clock, before.browser)
+        end = clock() + timedelta(days=30)
+        after = Visitor(visit(key="__Host-shop", old_keys=old, read_old_until=end).client, clock, before.browser)
 
         after.does(["put", "m", 2], path="/shop/", https=True)
 
         assert [kept.name for kept in after.browser.jar] == ["__Host-shop"]
         assert after.does(["all"], path="/shop/", https=True).results == [{"n": 1, "m": 2}]
+
+    def test_from_a_set_time_on_old_names_are_not_read(self, visit: Visit, before: Visitor, clock: FakeClock) -> None:
+        end = clock() + timedelta(days=1)
+        after = Visitor(visit(old_keys=[_OLD], read_old_until=end).client, clock, before.browser)
+        assert after.does(["all"]).results == [{"n": 1}]
+
+        clock.advance(timedelta(days=1))
+
+        assert after.does(["all"]).results == [{}]
+
+
+# What the cookie had before, what it has now, and what its old options say then.
+_PLACES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"domain": "shop.example"}, {}, {"domain": "shop.example"}),
+    ({}, {"domain": "shop.example"}, {"domain": None}),
+    ({"path": "/shop"}, {}, {"path": "/shop"}),
+    ({}, {"path": "/shop"}, {"path": "/"}),
+    ({"secure": True}, {"secure": True, "partitioned": True}, {"partitioned": False}),
+]
+
+
+class OldPlaceTests(AdapterSuite, sealed=True):
+    """
+    A cookie that had another domain, path or partition before, under the same name.
+
+    A request may bring two of them, and a response expires one and sets the other: an adapter that keeps a response's
+    cookies by their names alone loses one of the lines.
+    """
+
+    @pytest.mark.parametrize(("before", "now", "old"), _PLACES)
+    def test_who_has_two_cookies_can_log_in_and_out(
+        self, visit: Visit, clock: FakeClock, before: dict[str, Any], now: dict[str, Any], old: dict[str, Any]
+    ) -> None:
+        first = visit(principal_key="user_id", **before)
+        first.does(["login", 7], path="/shop/", https=True)
+        clock.advance(timedelta(hours=1))
+        unaware = visit(principal_key="user_id", **now).another()
+        unaware.does(["login", 8], path="/shop/", https=True)
+        line = unaware.browser.jar[0]
+        first.browser.keep([_line(line)], "/shop/", https=True)
+        assert len(first.browser.jar) == 2
+        after = Visitor(visit(principal_key="user_id", old_keys={KEY: old}, **now).client, clock, first.browser)
+
+        assert after.does(["all"], path="/shop/", https=True).results == [{"user_id": 8}]
+        answer = after.does(["login", 9], path="/shop/", https=True)
+
+        expired, new = answer.cookies
+        assert (expired.name, expired.value, expired.attributes["expires"]) == (KEY, "", _OVER)
+        assert (new.name, len(after.browser.jar)) == (KEY, 1)
+        assert after.does(["all"], path="/shop/", https=True).results == [{"user_id": 9}]
+        after.does(["configure", {"drop": True}], path="/shop/", https=True)
+        assert after.browser.jar == []
+
+
+def _line(kept: KeptCookie) -> str:
+    """Return the Set-Cookie header by which a browser has what was *kept* by another."""
+    domain = "" if kept.host_only else f"; domain={kept.domain}"
+    return f"{kept.name}={kept.value}; path={kept.path}{domain}; secure" + ("; partitioned" if kept.partitioned else "")
