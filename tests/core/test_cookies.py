@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, check_key, cookie_finder, warn_if_exposed
-from holdall.formats import NativeFormat
+from holdall.formats import (
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    Record,
+    StarletteFormat,
+)
 from holdall.stores import Missing
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -58,6 +67,7 @@ SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
         # Unicode's spaces and control characters are no spaces in HTTP.
         ("\xa0_shop=a; \x0b_shop=b; _shop\xa0=c; \u2003_shop=d; \x85_shop=e; \x1c_shop=f", []),
         ("_shop=a\xa0; _shop=\x0ba", ["a\xa0", "\x0ba"]),
+        ("_shop=\u2003a\xa0", ["\u2003a\xa0"]),
         # As servers join two headers.
         ("x=1,_shop=a", ["a"]),
         ("x=1, _shop=a, y=2", ["a"]),
@@ -117,6 +127,32 @@ def test_behind_a_comma_no_cookie_has_a_prefix(key: str) -> None:
 def test_a_quote_that_is_not_closed_reaches_over_no_semicolon() -> None:
     # As a browser sends two cookies, of which another host has set the first and the last.
     assert cookie_finder("__Host-sid")('x="1; __Host-sid=ours; y=2"') == ["ours"]
+
+
+FORMATS = {
+    "native": NativeFormat(SECRET),
+    "signed": NativeFormat(SECRET, encrypt=False),
+    "plug": PlugFormat(SECRET * 2, signing_salt="salt"),
+    "plug, encrypted": PlugFormat(SECRET * 2, signing_salt="salt", encryption_salt="vault"),
+    "dynamo": DynamoFormat(SECRET * 2),
+    "flask": FlaskFormat(SECRET),
+    "django": DjangoFormat(SECRET),
+    "starlette": StarletteFormat(SECRET),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize(
+    "header", ["_shop={}", 'a=1; _shop="{}"', "a=1,_shop={},b=2", 'a="1", _shop="{}", b=2', "_shop = {} ; b=2"]
+)
+@pytest.mark.parametrize("length", range(4))
+def test_what_any_format_seals_is_found_however_it_is_written(format: Format, header: str, length: int) -> None:
+    data = {"text": "\xff~>?" * length, "n": [1, None]}
+    value = format.seal(Record(data, NOON, NOON + timedelta(days=7), "0123456789abcdef"), key="_shop")
+
+    # RFC 6265, section 4.1.1.
+    assert re.fullmatch(r"[!#-+\--:<-\[\]-~]+", value)
+    assert cookie_finder("_shop")(header.format(value)) == [value]
 
 
 def test_a_name_is_no_pattern() -> None:

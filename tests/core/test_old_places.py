@@ -182,6 +182,24 @@ def test_more_sessions_than_places_are_none(make: Make, clock: FakeClock, events
     assert dict(after.fetch("; ".join(cookies[:2]))) == {"user": 8}
 
 
+def test_of_sessions_without_limits_the_one_that_began_last_counts(make: Make, clock: FakeClock) -> None:
+    after = make({}, {"path": "/shop"}, idle_timeout=None, absolute_timeout=None)
+    older = f"_shop={fresh_login(after, 7)[-1].value}"
+    clock.advance(timedelta(hours=1))
+    newer = f"_shop={fresh_login(after, 8)[-1].value}"
+
+    assert dict(after.fetch(f"{older}; {newer}")) == dict(after.fetch(f"{newer}; {older}")) == {"user": 8}
+
+
+def test_a_domain_that_was_added_is_expired_once(make: Make, clock: FakeClock) -> None:
+    after = make({"domain": "shop.example"}, {})
+    header = "; ".join(f"_shop={fresh_login(after, user)[0].value}" for user in (7, 8))
+    session = after.fetch(header, https=True)
+    session.login(9)
+
+    assert len(after.commit(session).cookies) == 2
+
+
 def test_several_old_places_are_cleared_at_once(make: Make, browser: Browser) -> None:
     old = [PLACES["domain"], PLACES["path"], PLACES["longer path"]]
     for user, place in enumerate(old):
