@@ -67,11 +67,13 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
                 found.append(answer)
         if found or renewed:
             break
+    if len(cookies) == len(found) == 1:
+        return _with_origin(Fetched(found[0], old_key=old_key), found[0], cookies, policy)
     places = _places(old_key or policy.key, policy, old)
     if found and len({each.log_id for each in found}) <= places:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
-        copies = len(found) > 1 or (places > 1 and len(cookies) > 1)
+        copies = len(found) > 1 or places > 1
         return _with_origin(Fetched(newest, copies=copies, old_key=old_key), newest, cookies, policy)
     if found:
         reason = "duplicate"
