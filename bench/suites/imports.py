@@ -25,7 +25,7 @@ _STARTS = {
     "the same in Flask": ("import holdall", "flask", 40),
     "Sessions in a cookie": (_COOKIE, "holdall", None),
     "Sessions in memory": (_MEMORY, "holdall", None),
-    "import holdall.fast": ("import holdall.fast", "holdall", None),
+    "import holdall.msgspec_json": ("import holdall.msgspec_json", "holdall", None),
     "import holdall_flask": ("import holdall_flask", "flask, holdall", 15),
     "import holdall_fastapi": ("import holdall_fastapi", "fastapi, holdall", 15),
     "import holdall_django": ("import holdall_django", _DJANGO, 15),

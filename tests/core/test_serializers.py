@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from holdall import serializers
-from holdall.fast import FastTaggedJSON
+from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON
 
 both = pytest.mark.parametrize("serializer", [TaggedJSON(), FastTaggedJSON()], ids=["default", "fast"])

@@ -19,7 +19,7 @@ NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
 MODULES = {
     "holdall": (),
     "holdall.etf": (),
-    "holdall.fast": ("msgspec",),
+    "holdall.msgspec_json": ("msgspec",),
     "holdall.flashes": (),
     "holdall.formats": (),
     "holdall.serializers": (),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdall import CookieStore, MemoryTable, Sessions, TableStore
-from holdall.fast import FastTaggedJSON
 from holdall.formats import NativeFormat
+from holdall.msgspec_json import FastTaggedJSON
 from holdall.stores import Missing, Stored
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"

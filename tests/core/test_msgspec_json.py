@@ -12,8 +12,8 @@ from core.test_native_format import ALPHABET
 from core.test_serializers import JSON, KEYS, TEXT, VALUES, kinds
 from holdall._base64url import from_text, to_text
 from holdall.clock import NEVER
-from holdall.fast import FastTaggedJSON
 from holdall.formats import NativeFormat, Record
+from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON
 
 
@@ -89,7 +89,7 @@ def test_plain_data_is_written_in_the_same_bytes() -> None:
 
 
 def test_without_msgspec_it_says_what_to_install() -> None:
-    probe = "import sys; sys.modules['msgspec'] = None; import holdall.fast"
+    probe = "import sys; sys.modules['msgspec'] = None; import holdall.msgspec_json"
     failed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
 
     assert "pip install 'holdall[fast]'" in failed.stderr
