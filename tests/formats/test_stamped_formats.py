@@ -19,7 +19,7 @@ from holdall.formats._stamped import StampedFormat
 from holdall.keys import WeakSecretWarning
 from holdall.serializers import MAX_DEPTH
 from holdall.testing import FakeClock
-from stacks import at_depth
+from holdall.testing.serializers import near_the_stacks_end
 
 Make = Callable[..., StampedFormat]
 LIMITS: dict[Make, timedelta] = {
@@ -153,9 +153,9 @@ def test_how_deep_a_value_may_be_nested_is_the_same_wherever_the_stack_stands(
 
     cookie = format.seal(record({"a": deepest}), key="session")
 
-    assert at_depth(lambda: format.open(cookie, key="session")) == record({"a": deepest})
-    assert at_depth(lambda: format.seal(record({"a": deepest}), key="session")) is not None
-    with pytest.raises(TypeError, match=r"session\['a'\] cannot be stored: .* nested over 256 deep"):
+    assert near_the_stacks_end(lambda: format.open(cookie, key="session")) == record({"a": deepest})
+    assert near_the_stacks_end(lambda: format.seal(record({"a": deepest}), key="session")) is not None
+    with pytest.raises(TypeError, match=r"session\['a'\] cannot be stored: .* nested over 512 deep"):
         format.check("a", wrap(deepest))
 
 

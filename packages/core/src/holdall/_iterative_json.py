@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from holdall._depth import MAX_DEPTH
+
 __all__ = [
-    "MAX_DEPTH",
     "SCALARS",
     "SHORT",
     "TOO_DEEP",
@@ -21,13 +22,11 @@ __all__ = [
     "exceeds_depth",
     "is_too_deep",
     "key_text",
+    "plain",
     "quoted",
     "read",
     "written",
 ]
-
-#: How many containers may stand in one another: the session itself, and 255 lists, dicts, tuples or sets in it.
-MAX_DEPTH = 256
 
 #: Payloads up to this length in bytes cannot be nested too deeply.
 SHORT = 2 * MAX_DEPTH
@@ -98,9 +97,38 @@ def written(data: Mapping[str, Any], describe: Callable[[Any], Description]) -> 
     except (TypeError, ValueError, ArithmeticError) as exc:
         # The first place is that of the session itself. Of what is too deep the key says enough.
         places = [*(level[0] for level in outer), place][1 : 2 if len(outer) > MAX_DEPTH else None]
-        path = "".join(f"[{each!r}]" for each in places)
+        path = "".join(f"[{_shown(each)}]" for each in places)
         msg = f"session{path} cannot be stored: {str(exc).removesuffix('.')}."
         raise TypeError(msg) from exc
+
+
+def _shown(place: Any) -> str:
+    try:
+        return repr(place)
+    except ValueError:
+        # A number with more digits than Python writes.
+        return "…"
+
+
+def plain(value: Any) -> Any:
+    """
+    Return text or a number of a subclass as one of its base, or anything else as it is.
+
+    Raises:
+        TypeError: They are not equal.
+    """
+    for kind, make in _BASES.items():
+        if isinstance(value, kind) and type(value) not in SCALARS:
+            base = make(value)
+            if base != value and base == base:  # noqa: PLR0124  # no NaN is equal to itself
+                msg = f"it is of type {type(value).__qualname__}, and as {kind.__name__} it would not be equal"
+                raise TypeError(msg)
+            return base
+    return value
+
+
+# Whatever the subclass has made of str(), int() or float().
+_BASES: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 
 
 def key_text(key: Any) -> str:

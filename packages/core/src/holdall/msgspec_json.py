@@ -57,7 +57,7 @@ class FastTaggedJSON(TaggedJSON):
             # It writes a tuple as a list, a date as text and no number as null: what reads as something else, or like
             # a tag, is not for it. To read is quicker than to look at each value here.
             if not (_DOLLAR in payload and _TAG_MARK in payload) and _decode(payload) == data:
-                if payload.find(_OPENING, 1) > 0:
+                if type(data) is not dict or payload.find(_OPENING, 1) > 0:
                     # A dict of a subclass may hold other items than it shows, and is equal to them. Marshal, which
                     # is done in C too, takes a dict for nothing else.
                     marshal.dumps(data)  # type: ignore[arg-type]  # this is what it finds out

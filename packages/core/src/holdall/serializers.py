@@ -19,8 +19,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from holdall._depth import MAX_DEPTH
 from holdall._iterative_json import (
-    MAX_DEPTH,
     SCALARS,
     SHORT,
     TOO_DEEP,
@@ -28,6 +28,7 @@ from holdall._iterative_json import (
     Nest,
     dicts_of,
     exceeds_depth,
+    plain,
     quoted,
     read,
     written,
@@ -156,13 +157,9 @@ def _described_by_base(value: Any) -> Description:
             return _DESCRIBE[container](value)
     if callable(getattr(value, "__html__", None)):
         return f'{{"$html":{quoted(str(value.__html__()))}}}'
-    for kind, plain in _BASES.items():
-        if isinstance(value, kind):
-            base = plain(value)
-            if base != value and base == base:  # noqa: PLR0124  # no NaN is equal to itself
-                msg = f"it is of type {type(value).__qualname__}, and as {kind.__name__} it would not be equal"
-                raise TypeError(msg)
-            return _DESCRIBE[kind](base)
+    base = plain(value)
+    if type(base) in SCALARS:
+        return _DESCRIBE[type(base)](base)
     for tagged in _TAGS:
         if isinstance(value, tagged):
             return _DESCRIBE[tagged](value)
@@ -271,9 +268,6 @@ _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
 
 _LEAVES = SCALARS | _TAGS.keys()
 _CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset)
-
-# What the plain value is in one of a subclass, whatever that has made of int() or str().
-_BASES: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 
 #: The types of keys, and of a set's members.
 _KEYS: tuple[type, ...] = (*SCALARS, *_TAGS, tuple, frozenset)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, Self
 
 from holdall._as_dict import AsDict
 from holdall._discreet import discreet
+from holdall._iterative_json import key_text
 from holdall.beside import ALONE, Beside
 from holdall.cookies import OPTION_NAMES, SentCookie
 from holdall.devices import Facts
@@ -202,21 +203,22 @@ class Session(AsDict):
         try:
             value = copy.data[key]
         except (KeyError, TypeError):
-            _check_session_key(key)
-            raise
+            if type(key) is str:
+                raise
+            key = _session_key(key)
+            value = copy.data[key]
         if type(value) not in IMMUTABLE:
             copy.hand_out(key, value)
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
-        _check_session_key(key)
+        key = _session_key(key)
         copy = self._changeable(key)
-        if type(value) not in IMMUTABLE:
-            self._policy.check(key, value)
+        self._policy.check(key, value)
         copy.put(key, value)
 
     def __delitem__(self, key: str) -> None:
-        _check_session_key(key)
+        key = _session_key(key)
         copy = self._changeable(key)
         if key not in copy.data:
             raise KeyError(key)
@@ -229,8 +231,7 @@ class Session(AsDict):
         return len(self.data())
 
     def __contains__(self, key: object) -> bool:
-        _check_session_key(key)
-        return key in self.data()
+        return _session_key(key) in self.data()
 
     def __ior__(self, other: Mapping[str, Any]) -> Self:
         self.update(other)
@@ -242,7 +243,7 @@ class Session(AsDict):
 
     def delete(self, key: str) -> None:
         """Remove *key* and write the session, whether or not the key was there."""
-        _check_session_key(key)
+        key = _session_key(key)
         self._changeable(key).delete(key)
 
     def clear(self) -> None:
@@ -670,6 +671,15 @@ _NOTHING = Fetched()
 
 # In the order in which they outrank each other in one call.
 _INTENTS = {"renew": Intent.RENEW, "drop": Intent.DROP, "ignore": Intent.IGNORE}
+
+
+def _session_key(key: object) -> str:
+    """Return *key* as text: a number is the same key as its text, to which the frameworks' own sessions turn it."""
+    if type(key) is str:
+        return key
+    if key is not None and not isinstance(key, (int, float)):
+        _check_session_key(key)
+    return key_text(key)
 
 
 def _check_session_key(key: object) -> None:

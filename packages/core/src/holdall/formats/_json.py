@@ -13,6 +13,7 @@ from holdall._iterative_json import (
     dicts_of,
     exceeds_depth,
     key_text,
+    plain,
     read,
     written,
 )
@@ -61,9 +62,9 @@ class PlainJSON:
             case list() | tuple() if self._alters or isinstance(value, list):
                 return Nest("[", [(place, "", item, "") for place, item in enumerate(value)], "]", self._described)
             case str() if self._alters or not hasattr(value, "__html__"):
-                return self._text(str.__str__(value))
+                return self._text(str.__str__(value if self._alters else plain(value)))
             case None | bool() | int() | float():
-                return json.dumps(value, allow_nan=not self._strict)
+                return json.dumps(value if self._alters else plain(value), allow_nan=not self._strict)
         msg = f"it is of type {type(value).__qualname__}, which this cookie's JSON has not"
         raise TypeError(msg)
 

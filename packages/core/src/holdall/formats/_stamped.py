@@ -154,6 +154,8 @@ class StampedFormat:
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if *value* cannot be stored."""
+        if type(value) is bool or value is None or (type(value) is str and value.isascii()):
+            return
         with_exact({key: value}, self._alters)
 
     def seal(self, record: Record, *, key: str) -> str:
