@@ -1,12 +1,13 @@
 """
-Stores, tables and adapters that are wrong in one way each, set before the suites.
+Stores, tables, serializers and adapters that are wrong in one way each, set before the suites.
 
 Not collected with the rest: ``test_suites.py`` runs this file and sees to it that each of these classes fails.
 """
 
+import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -27,12 +28,14 @@ from holdall import (
 )
 from holdall.clock import NEVER
 from holdall.devices import Facts
+from holdall.serializers import TaggedJSON
 from holdall.session import Intent
 from holdall.stores import Changes, Draft, Missing, Stored
 from holdall.tables import Listed, Replacement, Row
 from holdall.testing import (
     AdapterConformance,
     FakeClock,
+    SerializerConformance,
     StoreConformance,
     TableConformance,
     as_async,
@@ -377,6 +380,76 @@ STORES = [
 ]
 for store in STORES:
     globals()[f"Test{store.__name__}"] = type(f"Test{store.__name__}", (OfStore,), {"kind": store, "__test__": True})
+
+# Serializers
+
+
+class TuplesAreLists(TaggedJSON):
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in super().loads(payload).items()
+        }
+
+
+class KeysAreText(TaggedJSON):
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        return {
+            key: {str(name): item for name, item in value.items()} if isinstance(value, dict) else value
+            for key, value in super().loads(payload).items()
+        }
+
+
+class SortsKeys(TaggedJSON):
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        return super().dumps({key: data[key] for key in sorted(data)})
+
+
+class FoldsTimes(TaggedJSON):
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        unfolded = {key: value.replace(fold=0) if isinstance(value, datetime) else value for key, value in data.items()}
+        return super().dumps(unfolded)
+
+
+class GivesTheSameAgain(TaggedJSON):
+    def __init__(self) -> None:
+        self.read: dict[bytes, dict[str, Any]] = {}
+
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        return self.read.setdefault(payload, super().loads(payload))
+
+
+class DependsOnTheStack(TaggedJSON):
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        json.loads(payload.decode("utf-8", "surrogatepass"))
+        return super().loads(payload)
+
+
+class ChecksNothing(TaggedJSON):
+    def check(self, key: str, value: Any) -> None:
+        """Let everything pass."""
+
+
+class OfSerializer(SerializerConformance):
+    __test__ = False
+    kind: ClassVar[type[TaggedJSON]]
+
+    @pytest.fixture
+    def serializer(self) -> TaggedJSON:
+        return self.kind()
+
+
+SERIALIZERS = [
+    TuplesAreLists,
+    KeysAreText,
+    SortsKeys,
+    FoldsTimes,
+    GivesTheSameAgain,
+    DependsOnTheStack,
+    ChecksNothing,
+]
+for serializer in SERIALIZERS:
+    test = f"Test{serializer.__name__}"
+    globals()[test] = type(test, (OfSerializer,), {"kind": serializer, "__test__": True})
 
 # Adapters
 

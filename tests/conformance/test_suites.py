@@ -11,7 +11,15 @@ from hypothesis.errors import FlakyFailure
 
 from conformance import mutants
 from holdall import MemoryTable
-from holdall.testing import AdapterConformance, FakeClock, StoreConformance, Suite, TableConformance, as_async
+from holdall.testing import (
+    AdapterConformance,
+    FakeClock,
+    SerializerConformance,
+    StoreConformance,
+    Suite,
+    TableConformance,
+    as_async,
+)
 from holdall.testing.tables.machine import try_sequences
 
 
@@ -35,7 +43,9 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "mutant", [*mutants.TABLES, *mutants.STORES, *mutants.ADAPTERS], ids=lambda each: each.__name__
+    "mutant",
+    [*mutants.TABLES, *mutants.STORES, *mutants.SERIALIZERS, *mutants.ADAPTERS],
+    ids=lambda each: each.__name__,
 )
 def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:
     assert f"Test{mutant.__name__}" in failed
@@ -55,6 +65,7 @@ def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
     [
         (TableConformance, "test_replace_never_creates"),
         (StoreConformance, "test_nothing_brings_it_back"),
+        (SerializerConformance, "test_the_limit_does_not_depend_on_the_stack"),
         (AdapterConformance, "test_drop_ends_the_session_and_its_cookie"),
     ],
 )
@@ -92,5 +103,10 @@ def test_fixtures_capabilities_and_tests_of_ones_own_are_welcome() -> None:
 
 
 def test_each_suite_says_which_fixture_it_needs() -> None:
-    for suite, fixture in ((TableConformance, "table"), (StoreConformance, "store"), (AdapterConformance, "mount")):
+    for suite, fixture in (
+        (TableConformance, "table"),
+        (StoreConformance, "store"),
+        (SerializerConformance, "serializer"),
+        (AdapterConformance, "mount"),
+    ):
         assert f"``{fixture}``" in (suite.__doc__ or "")

@@ -79,6 +79,7 @@ def test_one_store_and_one_format_are_loaded_of_all() -> None:
     loaded = modules_after(f"from holdall import Sessions; {set_up}")
 
     assert {name for name in loaded if name.startswith("holdall.formats.")} == {
+        "holdall.formats._exact",
         "holdall.formats._json",
         "holdall.formats._stamped",
         "holdall.formats._times",

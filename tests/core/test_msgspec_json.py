@@ -5,6 +5,7 @@ import sys
 from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from holdall.clock import NEVER
 from holdall.formats import NativeFormat, Record
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON
+from holdall.testing.values import BEYOND_JSON, CONVERTED, HTML, REFUSED, name
+from holdall.testing.values import JSON as JSON_VALUES
 
 
 def read(serializer: TaggedJSON, payload: bytes) -> Any:
@@ -80,6 +83,23 @@ def test_cookies_are_read_with_it_and_without_it() -> None:
     for writer, reader in permutations(formats):
         assert reader.open(writer.seal(record, key="_shop"), key="_shop") == record
         assert reader.open(writer.seal(record, key="_shop") + "=", key="_shop") is None
+
+
+@pytest.mark.parametrize(
+    "value", [*JSON_VALUES, *BEYOND_JSON, *(value for value, _ in CONVERTED + HTML + REFUSED)], ids=name
+)
+def test_they_take_and_refuse_the_same(value: Any) -> None:
+    fast, default = FastTaggedJSON(), TaggedJSON()
+
+    for data in ({"k": value}, {"k": [{"a": value}], "other": {"b": 1}}):
+        outcomes = []
+        for writer, reader in permutations((fast, default)):
+            try:
+                outcomes.append(read(reader, writer.dumps(data)))
+            except TypeError as exc:
+                outcomes.append(str(exc))
+
+        assert outcomes[0] == outcomes[1]
 
 
 def test_plain_data_is_written_in_the_same_bytes() -> None:

@@ -189,8 +189,9 @@ def _several(
 
 
 def _dict(value: Mapping[Any, Any]) -> Nest:
-    items = value.items()
-    if all(isinstance(key, str) for key, _ in items) and not _is_like_a_tag(value):
+    # A list, because the items of some dicts can be looked at only once.
+    items = [*value.items()]
+    if all(isinstance(key, str) for key, _ in items) and not _is_like_a_tag(dict(items)):
         return Nest("{", [(key, f"{quoted(key)}:", item, "") for key, item in items], "}", _described)
     for key, _ in items:
         if not isinstance(key, _KEYS):

@@ -95,7 +95,7 @@ class Shown(dict[str, Any]):
     """One that holds something else than it shows, as the dicts of queries do that have several values to a key."""
 
     def items(self) -> Any:
-        return [(key, values[-1]) for key, values in super().items()]
+        return iter([(key, values[-1]) for key, values in super().items()])
 
 
 class Html:
