@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NONCE_BYTES", "AsyncTableStore", "TableSteps", "TableStore", "digest_of", "log_id_of"]
 
-_SID_BYTES = 32
-_SID = re.compile(r"[A-Za-z0-9_-]{43}")
+_SID_BYTES = 30
+_SID = re.compile(r"[A-Za-z0-9_-]{40}")
 NONCE_BYTES = 12
 
 # Each conflict means that another request's write went through, so this many in a row means that something is wrong.

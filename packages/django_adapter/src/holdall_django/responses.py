@@ -1,0 +1,120 @@
+"""What a response says about its sessions: cookies, and what caches are told."""
+
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any, TypeGuard, cast
+
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import patch_vary_headers
+
+from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall.cache_headers import merged_cache_control
+from holdall_django.configuration import configuration
+from holdall_django.cookies import add_cookies
+from holdall_django.session import DjangoSession
+
+__all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_headers"]
+
+_logger = logging.getLogger("holdall")
+
+# Of so many routes the log has been told; it is told of each once.
+_MOST_ROUTES = 1000
+_told: set[str] = set()
+
+
+def with_headers(
+    request: HttpRequest, response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders
+) -> HttpResponseBase:
+    """Return *response* with what *headers* say, and with what was saved ahead of it."""
+    if headers.vary:
+        if response.has_header("Vary"):
+            patch_vary_headers(response, ("Cookie",))
+        else:
+            response.headers["Vary"] = "Cookie"
+    unsent = session._unsent
+    if session.beside:
+        unsent += tuple(cookie for each in session.beside.values() for cookie in cast("DjangoSession", each)._unsent)
+    if headers.cookies or unsent:
+        add_cookies(response, (*unsent, *headers.cookies))
+        _keep_out_of_caches(request, response)
+    return response
+
+
+def _keep_out_of_caches(request: HttpRequest, response: HttpResponseBase) -> None:
+    # Django's own cache for the whole site keeps responses with their cookies, whatever is said to other caches.
+    request._cache_update_cache = False  # type: ignore[attr-defined]  # as its middleware has it
+    present = response.get("Cache-Control")
+    wanted = merged_cache_control(present, sets_cookie=True, allow_public=configuration().allow_public)
+    if wanted is None:
+        return
+    response.headers["Cache-Control"] = wanted
+    match = request.resolver_match
+    route = request.path if match is None else match.route
+    if present and route not in _told and len(_told) < _MOST_ROUTES:
+        _told.add(route)
+        _logger.warning(
+            "a response of the route %r sets a session cookie and asked shared caches to keep it (%s), which would "
+            "hand one visitor's session to others: it was sent with Cache-Control: %s. Leave the session alone there, "
+            "or mark the response private; HOLDALL['allow_public'] = True sends it as it is.",
+            route,
+            present,
+            wanted,
+        )
+
+
+def streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
+    """Say whether the application makes the body while it is sent, which it does not of a file."""
+    return isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None
+
+
+def finished_with_body(response: HttpResponseBase, session: DjangoSession) -> HttpResponseBase:
+    """Return *response*, after whose body nothing of *session* can be changed any more."""
+    if not streams(response):
+        # Nothing would save what came after this.
+        session.close()
+    elif response.is_async:
+        response.streaming_content = _finishing_async(cast("AsyncIterable[bytes]", response.streaming_content), session)
+    else:
+        response.streaming_content = _finishing(cast("Iterable[bytes]", response.streaming_content), session)
+    return response
+
+
+def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]:
+    """Send *body*, and save what was changed meanwhile before its end is told."""
+    try:
+        yield from body
+    finally:
+        if configuration().awaited:
+            async_to_sync(configuration().kept.finish_async)(session)
+        else:
+            configuration().kept.finish(session)
+        session.close()
+
+
+async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -> AsyncIterator[bytes]:
+    """Do what ``_finishing`` does."""
+    try:
+        async for chunk in body:
+            yield chunk
+    finally:
+        await configuration().kept.finish_async(session)
+        session.close()
+
+
+def answer_instead(
+    request: HttpRequest, error: StoreError | LostWriteError, session: DjangoSession
+) -> HttpResponseBase:
+    """Answer for a request whose session could not be read or written: with the cookies of what was saved before."""
+    failed = with_headers(request, answer(error), session, ResponseHeaders(error.unsent, vary=True))
+    return finished_with_body(failed, session)
+
+
+def answer(error: Exception) -> HttpResponse:
+    """Say that the session could not be read or written."""
+    status: Any = HTTPStatus.CONFLICT
+    if isinstance(error, StoreError):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
+    return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")
