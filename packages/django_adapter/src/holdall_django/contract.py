@@ -62,6 +62,14 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
             await sync_to_async(self.data)()
         return self
 
+    # Under the names that Django has for the arguments.
+
+    def setdefault(self, key: str, value: Any = None) -> Any:  # type: ignore[override]  # which are not the mapping's
+        return super().setdefault(key, value)
+
+    def update(self, dict_: Any = (), **values: Any) -> None:  # type: ignore[override]  # as above
+        super().update(dict_, **values)
+
     # Django's own set ``modified`` besides, and so would write over what other requests did to the other keys.
 
     async def aset(self, key: str, value: Any) -> None:
@@ -101,11 +109,17 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         self.flush()
 
     def create(self) -> None:
-        """Store it under a new ID at once, even if it is empty."""
+        """Store it under a new ID at once, even if it is empty. What was not read of it is not in the new one."""
+        if not self.is_loaded:
+            self.clear()
         self.save(must_create=True)  # type: ignore[call-arg]  # which is Django's, and comes with DjangoSession
 
     async def acreate(self) -> None:
         """Do what ``create`` does."""
+        begins_empty = not self.is_loaded
+        await self._aget_session()
+        if begins_empty:
+            self.clear()
         await self.asave(must_create=True)
 
     # Its lifetime.

@@ -64,10 +64,10 @@ class SessionStore(DjangoSession):
             await self.asave()
 
     def cycle_key(self) -> None:
-        self.create()
+        self.save(must_create=True)
 
     async def acycle_key(self) -> None:
-        await self.acreate()
+        await self.asave(must_create=True)
 
     def flush(self) -> None:
         super().flush()

@@ -13,7 +13,10 @@ __all__ = ["EXPIRY", "check_expiry", "lifetime"]
 EXPIRY = "_session_expiry"
 
 # What is longer leaves the calendar when it is added to a date; browsers and absolute_timeout allow far less.
-_LONGEST = 100 * 365 * 24 * 60 * 60
+_YEAR = 365 * 24 * 60 * 60
+_LONGEST = 100 * _YEAR
+# What is long past has ended as what is past has, and cookies count from 1970.
+_LONG_AGO = -_YEAR
 
 
 def check_expiry(value: object) -> None:
@@ -54,11 +57,11 @@ def lifetime(
         return idle_timeout, None
     if isinstance(expiry, int | float):
         # Booleans and fractions are numbers to Django, and its cookie has whole seconds.
-        seconds = int(max(-_LONGEST, min(expiry, _LONGEST)))
+        seconds = int(max(_LONG_AGO, min(expiry, _LONGEST)))
         return timedelta(seconds=seconds), seconds
     ends = datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry
     # Django's times are naive where USE_TZ is off.
     ends = timezone.make_aware(ends) if timezone.is_naive(ends) else ends
-    now, longest = datetime.now(UTC), timedelta(seconds=_LONGEST)
-    ends = max(now - longest, min(ends, now + longest))
+    now = datetime.now(UTC)
+    ends = max(now + timedelta(seconds=_LONG_AGO), min(ends, now + timedelta(seconds=_LONGEST)))
     return ends, ends

@@ -15,12 +15,12 @@ from django.contrib.sessions.backends.base import UpdateError
 from holdall import LostWriteError, ResponseHeaders, Session, Sessions, SetCookie
 from holdall.cookies import SentCookie
 from holdall.policy import Policy
-from holdall.session import Intent, Phase
+from holdall.session import Fetched, Intent, Phase
 from holdall.stores import Changes
 from holdall_django import unanswered
 from holdall_django.configuration import configuration, configured_sessions
 from holdall_django.contract import DjangoNames
-from holdall_django.loading import aopened, find, opened, reach
+from holdall_django.loading import afind, aopened, find, opened, reach
 from holdall_django.names import LENGTH, cookies_of, name_of
 from holdall_django.templates import guard
 
@@ -153,48 +153,57 @@ class DjangoSession(DjangoNames):
 
     def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as Django's
         """Store it at once, ahead of the response, even if it is empty."""
-        self._check_it_was_saved(self._save(must_create))
+        self._refuse_if_ended(self._save(must_create))
 
     async def asave(self, must_create: bool = False) -> None:
         """Do what ``save`` does."""
-        self._check_it_was_saved(await self._asave(must_create))
+        self._refuse_if_ended(await self._asave(must_create))
 
-    def _save(self, must_create: bool = False) -> bool:
-        """Do what ``save`` does, and say whether there was something to write it over."""
+    def _save(self, must_create: bool = False) -> str | None:
+        """Do what ``save`` does, and return the cookie of what it was written over."""
         if self._sessions in configuration().awaited:
-            return bool(async_to_sync(self._asave)(must_create))
-        existed = self._prepare_to_save(must_create)
+            return async_to_sync(self._asave)(must_create)
+        before, unchecked = self._prepare_to_save(must_create)
         if self.phase is Phase.OPEN:
             self._go_on(self._sessions.commit(self))
         else:
             self._sessions.finish(self)
-        return existed
+        if unchecked is not None and find(self._sessions, (unchecked,)).stored is None:
+            self._let_go()
+        return before
 
-    async def _asave(self, must_create: bool = False) -> bool:
+    async def _asave(self, must_create: bool = False) -> str | None:
         await self._aget_session()
-        existed = self._prepare_to_save(must_create)
+        before, unchecked = self._prepare_to_save(must_create)
         if self.phase is Phase.OPEN:
             self._go_on(await self._sessions.commit_async(self))
         else:
             await self._sessions.finish_async(self)
-        return existed
+        if unchecked is not None and (await afind(self._sessions, (unchecked,))).stored is None:
+            self._let_go()
+        return before
 
-    def _prepare_to_save(self, must_create: bool) -> bool:
+    def _prepare_to_save(self, must_create: bool) -> tuple[str | None, str | None]:
+        """Return the cookie of what is stored, and once more if nothing is to be written that would find it gone."""
         self.check_savable()
-        existed = not self.is_new
+        before = None if self.is_new else self._cookie
         if must_create or (self.is_new and self.intent is Intent.KEEP):
             self.configure(renew=True)
         # Packages and Django's own middleware send the cookie of a session that was modified and then saved.
         self._was_modified = self.modified or self.intent is Intent.RENEW
-        return existed
+        return before, before if self.intent is Intent.KEEP and not self.changed else None
 
     def _go_on(self, headers: ResponseHeaders) -> None:
         """Keep the cookies for the response, and let the session be changed further."""
         self._unsent = (*self._unsent, *headers.cookies)
         self.phase = Phase.OPEN
 
-    def _check_it_was_saved(self, existed: bool) -> None:
-        self._has_ended = self.fetched.late and (existed or self._has_ended)
+    def _let_go(self) -> None:
+        self.settle(None, self.phase)
+        self.fetched = Fetched(late=True)
+
+    def _refuse_if_ended(self, before: str | None) -> None:
+        self._has_ended = self.fetched.late and (before is not None or self._has_ended)
         if self._has_ended:
             msg = "the session was ended or renewed elsewhere: its changes are lost."
             raise SessionEndedError(msg)
