@@ -18,6 +18,7 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from holdall import Session
+from holdall.session import Phase
 from holdall.stores import Stored
 
 __all__ = ["COOKIE", "LENGTH", "cookies_of", "name_of", "stands_for"]
@@ -53,7 +54,7 @@ def cookies_of(session_key: str | None, key: str) -> tuple[str, ...]:
     if not session_key or not COOKIE.fullmatch(session_key):
         return ()
     used = _used.get(session_key)
-    if used is not None and used.policy.key == key and used.fetched.stored is not None:
+    if used is not None and used.phase is Phase.OPEN and used.fetched.stored is not None:
         return (used.fetched.stored.cookie,)
     return session_key, *_enciphered_in(session_key, key)
 
