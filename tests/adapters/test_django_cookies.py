@@ -207,29 +207,6 @@ def test_a_public_answer_ahead_of_all_urls_is_named_by_its_path(caplog: pytest.L
     assert "'/ahead'" in caplog.text
 
 
-def test_djangos_cache_for_the_site_keeps_no_response_with_our_cookie(configure: Configure) -> None:
-    configure(
-        HOLDALL={"store": TableStore(MemoryTable())},
-        MIDDLEWARE=[
-            "django.middleware.cache.UpdateCacheMiddleware",
-            "holdall_django.SessionMiddleware",
-            "django.middleware.cache.FetchFromCacheMiddleware",
-        ],
-    )
-
-    def renewed(request: HttpRequest) -> HttpResponse:
-        request.session.cycle_key()
-        return HttpResponse(headers={"Cache-Control": "max-age=60"})
-
-    client = Client()
-    requested(written, client, url="/begin")
-    planted = client.cookies["sessionid"].value
-    requested(renewed, client, url="/renew")
-    thief = requested(renewed, headers={"cookie": f"sessionid={planted}"}, url="/renew")
-
-    assert not thief.cookies
-
-
 @pytest.mark.usefixtures("in_table")
 def test_under_asgi_a_response_is_not_public_either() -> None:
     async def view(request: HttpRequest) -> HttpResponse:

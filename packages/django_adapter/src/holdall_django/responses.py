@@ -43,8 +43,6 @@ def with_headers(
 
 
 def _keep_out_of_caches(request: HttpRequest, response: HttpResponseBase) -> None:
-    # Django's own cache for the whole site keeps responses with their cookies, whatever is said to other caches.
-    request._cache_update_cache = False  # type: ignore[attr-defined]  # as its middleware has it
     present = response.get("Cache-Control")
     wanted = merged_cache_control(present, sets_cookie=True, allow_public=configuration().allow_public)
     if wanted is None:
