@@ -10,6 +10,7 @@ import inspect
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from typing import Any
 
 from django.apps import apps
@@ -29,7 +30,6 @@ __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
 
 _ENGINE = "holdall_django.engine"
 _OURS = "holdall_django.SessionMiddleware"
-_DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
 
 # They read the session, so they must come after the middleware that brings it.
 _READERS = {
@@ -77,14 +77,11 @@ def refuse_what_cannot_work() -> None:
 
 
 def _faults() -> Iterator[Error]:
-    engine = settings.SESSION_ENGINE
-    if engine == "django.contrib.sessions.backends.db" and not settings.is_overridden("SESSION_ENGINE"):
-        msg = "SESSION_ENGINE is not set, so Django's test client and other packages would look for sessions elsewhere."
+    if not _is_ours(settings.SESSION_ENGINE):
+        given = f"{settings.SESSION_ENGINE!r}" if settings.is_overridden("SESSION_ENGINE") else "not set"
+        msg = f"SESSION_ENGINE is {given}, so Django's test client and other packages look for sessions elsewhere."
         yield Error(msg, hint=f"Set it to {_ENGINE!r}.", id="holdall_django.E001")
-    elif engine.startswith("django.contrib.sessions."):
-        msg = f"SESSION_ENGINE is {engine!r}, where Django's test client and other packages would look for sessions."
-        yield Error(msg, hint=f"Set it to {_ENGINE!r}.", id="holdall_django.E001")
-    ours, djangos = _standing(SessionMiddleware)
+    ours, djangos = _session_middlewares()
     if ours and djangos:
         msg = f"MIDDLEWARE has {djangos[0]!r} besides {ours[0]!r}: each would give requests a session of its own."
         yield Error(msg, hint=f"Take {djangos[0]!r} out.", id="holdall_django.E002")
@@ -93,27 +90,32 @@ def _faults() -> Iterator[Error]:
         yield Error(msg, hint="Leave one of them.", id="holdall_django.E003")
 
 
-def _standing(kind: type) -> tuple[list[str], list[str]]:
+def _is_ours(engine: str) -> bool:
+    from holdall_django.session import DjangoSession
+
+    store = getattr(import_module(engine), "SessionStore", None)
+    return isinstance(store, type) and issubclass(store, DjangoSession)
+
+
+def _session_middlewares() -> tuple[list[str], list[str]]:
     """Return what stands in ``MIDDLEWARE`` of ours, and of Django's own."""
-    found: tuple[list[str], list[str]] = ([], [])
-    for path in settings.MIDDLEWARE:
-        # Those of other kinds need not be loaded for it.
-        name = path.rpartition(".")[2]
-        if path in (_OURS, _DJANGOS) or "session" in name.lower():
-            try:
-                loaded = import_string(path)
-            except ImportError:
-                # Django says so itself.
-                continue
-            if isinstance(loaded, type) and issubclass(loaded, kind):
-                found["holdall_django" not in {base.__module__.partition(".")[0] for base in loaded.__mro__}].append(
-                    path
-                )
-    return found
+    ours: list[str] = []
+    djangos: list[str] = []
+    # Those of other names need not be loaded for it.
+    for path in (path for path in settings.MIDDLEWARE if "session" in path.rpartition(".")[2].lower()):
+        try:
+            found = import_string(path)
+        except ImportError:
+            # Django says so itself.
+            continue
+        if isinstance(found, type) and issubclass(found, SessionMiddleware):
+            is_ours = any(base.__module__ == "holdall_django.middleware" for base in found.__mro__)
+            (ours if is_ours else djangos).append(path)
+    return ours, djangos
 
 
 def _order() -> Iterator[CheckMessage]:
-    ours, _ = _standing(SessionMiddleware)
+    ours, _ = _session_middlewares()
     if not ours:
         msg = "MIDDLEWARE has no session middleware of holdall's, so requests get no session of it."
         yield Error(msg, hint=f"Put {_OURS!r} where Django's own stood.", id="holdall_django.E004")
@@ -173,8 +175,8 @@ def _meant() -> Iterator[CheckMessage]:
 def _risks() -> Iterator[CheckMessage]:
     with warnings.catch_warnings(record=True) as weak:
         warnings.simplefilter("always", WeakSecretWarning)
-        configuration.cache_clear()
-        configured = configuration()
+        # Anew, for what was said when the settings were read first was said to somebody else.
+        configured = configuration.__wrapped__()
     for each in weak:
         yield Doubt(f"Sessions in cookies: {each.message}", id="holdall_django.W004")
     yield from _in_memory(configured.all, "a second worker would not find them")
