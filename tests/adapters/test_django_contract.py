@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -213,8 +213,8 @@ def test_each_save_of_an_ended_session_is_refused(in_table: MemoryTable) -> None
         (-1, -1),
         (10**30, 3153600000),
         (-(10**30), -31536000),
-        (datetime.max, 3153600000),
-        (datetime(2, 1, 1), -31536000),
+        (datetime.max.replace(tzinfo=UTC), 3153600000),
+        (datetime(2, 1, 1, tzinfo=UTC), -31536000),
     ],
 )
 def test_each_expiry_that_django_takes_can_be_sent(expiry: Any, max_age: int | str) -> None:
@@ -227,7 +227,9 @@ def test_each_expiry_that_django_takes_can_be_sent(expiry: Any, max_age: int | s
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize(
-    "expiry", [date(2030, 1, 1), b"1", "soon", float("nan"), float("inf"), [1], object()], ids=lambda each: repr(each)[:9]
+    "expiry",
+    [date(2030, 1, 1), b"1", "soon", float("nan"), float("inf"), [1], object()],
+    ids=lambda each: repr(each)[:9],
 )
 def test_an_expiry_that_means_nothing_is_refused_where_it_is_set(expiry: Any) -> None:
     session = SessionStore()

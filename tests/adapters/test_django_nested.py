@@ -52,7 +52,9 @@ class Door:
         return self.project(environ, start)
 
 
-def mounted(sessions: Sessions, view: Callable[..., Any], before: Callable[[Any], object], *, is_async: bool) -> Browser:
+def mounted(
+    sessions: Sessions, view: Callable[..., Any], before: Callable[[Any], object], *, is_async: bool
+) -> Browser:
     """Return a browser at an application of another framework, in which the project of one *view* is mounted."""
     if is_async:
         from holdall_fastapi import SessionMiddleware as Outer
@@ -99,7 +101,7 @@ def test_a_mounted_project_has_the_session_of_the_application_around_it(sessions
 
 def test_a_login_and_a_logout_in_a_mounted_project_hold(sessions: Sessions, is_async: bool) -> None:
     def view(request: HttpRequest) -> HttpResponse:
-        if "7" == request.session.get("_auth_user_id"):
+        if request.session.get("_auth_user_id") == "7":
             request.session.flush()
         else:
             request.session["_auth_user_id"] = "7"

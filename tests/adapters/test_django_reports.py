@@ -91,7 +91,12 @@ def test_a_session_outside_of_requests_that_cannot_be_set_up_shows_no_secret(con
         view(HttpRequest())
     except ConfigurationError:
         reporter = ExceptionReporter(None, *sys.exc_info())
-    found = {name: repr(value) for frame in reporter.get_traceback_frames() for name, value in frame["vars"] if name in ("given", "options") and "holdall_django" in frame["filename"]}
+    found = {
+        name: repr(value)
+        for frame in reporter.get_traceback_frames()
+        for name, value in frame["vars"]
+        if name in ("given", "options") and "holdall_django" in frame["filename"]
+    }
 
     assert found
     assert all(shows_no_secret(text) for text in found.values())
@@ -155,7 +160,9 @@ def test_a_url_where_a_path_belongs_is_not_repeated(configure: Configure, option
 
 
 def test_diffsettings_shows_no_secret(tmp_path: Path) -> None:
-    (tmp_path / "shop_settings.py").write_text(f"INSTALLED_APPS = ['holdall_django']\nHOLDALL = {TABLE!r}\nUSE_TZ = True\n")
+    (tmp_path / "shop_settings.py").write_text(
+        f"INSTALLED_APPS = ['holdall_django']\nHOLDALL = {TABLE!r}\nUSE_TZ = True\n"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "django", "diffsettings", "--settings=shop_settings"],
         cwd=tmp_path,

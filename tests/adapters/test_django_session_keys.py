@@ -163,7 +163,9 @@ def test_in_an_event_loop_outside_of_requests_a_value_by_position_is_a_cookie() 
 
 
 @pytest.mark.usefixtures("table")
-@pytest.mark.parametrize("given", ["", None, "a", "é" * 40, "k" * 40, "k" * 41, "k" * 42, "k" * 43, "a;b" * 14, "=" * 40])
+@pytest.mark.parametrize(
+    "given", ["", None, "a", "é" * 40, "k" * 40, "k" * 41, "k" * 42, "k" * 43, "a;b" * 14, "=" * 40]
+)
 def test_what_names_nothing_is_an_empty_session(given: str | None) -> None:
     store = SessionStore(session_key=given)
 

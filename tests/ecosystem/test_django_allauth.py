@@ -107,7 +107,11 @@ said["found"] = laptop.get("/unstash/" + state).json()["found"]
 print(json.dumps(said))
 """
 
-OPTIONS = {"table": {"store": "table", "table": "sessions"}, "django": {"store": "table", "table": "django"}, "cookie": {}}
+OPTIONS = {
+    "table": {"store": "table", "table": "sessions"},
+    "django": {"store": "table", "table": "django"},
+    "cookie": {},
+}
 
 
 def ran(script: str, store: str) -> dict[str, object]:

@@ -1,10 +1,8 @@
 """
 What Django's settings say about sessions.
 
-``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. What it leaves out is taken from
-Django's own settings; ``"take_over": True`` reads the cookies of the engine ``signed_cookies`` too, and ``"beside"``
-names further sessions that the project keeps. All is read once, and again when a test overrides a setting.
-From then on the setting shows no secret.
+``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. Django's own settings say what it
+leaves out. All is read once, and again when a test overrides a setting; from then on the setting shows no secret.
 """
 
 from collections.abc import Mapping

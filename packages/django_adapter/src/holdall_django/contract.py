@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any, Self
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.utils.module_loading import import_string
 
 from holdall import Session, Sessions
 from holdall.session import Intent
 from holdall_django import expiry
 from holdall_django.configuration import configuration
-from holdall_django.loading import afind, find, load
-from holdall_django.names import cookies_of
+from holdall_django.loading import load
 
 __all__ = ["DjangoNames"]
 
@@ -28,8 +25,10 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
     #: It was changed, be it that the change was saved since.
     _was_modified = False
 
-    # Django's salt has the name of the class in it, and there that of a request's session is the engine's.
-    key_salt = "django.contrib.sessions.SessionStore"
+    @property
+    def key_salt(self) -> str:
+        """Return the salt of ``encode``, which has the name of the class in it: in Django there is one alone."""
+        return "django.contrib.sessions.SessionStore"
 
     def __bool__(self) -> bool:
         # Always true before Django 6.1, and from then on as Django says.
@@ -162,45 +161,3 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
     def _ends_with_browser(self, given: object) -> bool:
         # Of the settings as they are now, as in Django.
         return self._sessions.policy.attributes.seconds is None if given is None else given == 0
-
-    # Other sessions.
-
-    def load(self) -> dict[str, Any]:
-        """Return the data as it is stored."""
-        cookie = self._cookie
-        stored = None if cookie is None else find(self._sessions, (cookie,)).stored
-        return stored.data if stored else {}
-
-    async def aload(self) -> dict[str, Any]:
-        """Do what ``load`` does."""
-        await self._aget_session()
-        cookie = self._cookie
-        stored = None if cookie is None else (await afind(self._sessions, (cookie,))).stored
-        return stored.data if stored else {}
-
-    def exists(self, session_key: str | None = None) -> bool:
-        """Return whether a session of this ``session_key`` is stored."""
-        sessions = self._sessions
-        return find(sessions, cookies_of(session_key, sessions.key)).stored is not None
-
-    async def aexists(self, session_key: str | None = None) -> bool:
-        """Do what ``exists`` does."""
-        sessions = self._sessions
-        return (await afind(sessions, cookies_of(session_key, sessions.key))).stored is not None
-
-    @classmethod
-    def clear_expired(cls) -> None:
-        """Remove expired sessions from a table, in portions. Rows that are awaited go by themselves, with writes."""
-        for sessions in configuration().all:
-            while sessions not in configuration().awaited and sessions.sweep():
-                pass
-
-    @classmethod
-    async def aclear_expired(cls) -> None:
-        """Do what ``clear_expired`` does."""
-        await sync_to_async(cls.clear_expired)()
-
-    @cached_property
-    def serializer(self) -> Any:
-        """What ``encode`` and ``decode`` use, and no store."""
-        return import_string(settings.SESSION_SERIALIZER)

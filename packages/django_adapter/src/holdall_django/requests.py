@@ -14,6 +14,7 @@ from holdall_django.names import COOKIE
 
 __all__ = ["cookie_headers", "facts_of", "outer_session"]
 
+
 def cookie_headers(request: HttpRequest) -> list[str]:
     """
     Return the request's Cookie headers as they came, but for what the application has put in place of ours.

@@ -19,9 +19,9 @@ from holdall.session import Fetched, Intent, Phase
 from holdall.stores import Changes
 from holdall_django import unanswered
 from holdall_django.configuration import configuration, configured_sessions
-from holdall_django.contract import DjangoNames
-from holdall_django.loading import afind, aopened, find, opened, reach
-from holdall_django.names import LENGTH, cookies_of, name_of
+from holdall_django.loading import afind, find, reach
+from holdall_django.lookups import DjangoLookups
+from holdall_django.names import cookies_of
 from holdall_django.templates import guard
 
 __all__ = ["DjangoSession", "SessionEndedError"]
@@ -31,7 +31,7 @@ class SessionEndedError(LostWriteError, UpdateError):
     """A session was saved that has ended elsewhere; Django's name for it is ``UpdateError``."""
 
 
-class DjangoSession(DjangoNames):
+class DjangoSession(DjangoLookups):
     """
     A visitor's session, for one request to a Django application.
 
@@ -97,37 +97,6 @@ class DjangoSession(DjangoNames):
         if self._unmodified and self.intent is Intent.KEEP and not self.modified:
             self.configure(ignore=True)
 
-    def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as Plug's and as Django's
-        """
-        Remove *key*, whether or not it is there; without one, end the session.
-
-        As in Django *key* may be a ``session_key`` too: then that session ends. None has fewer than 40 characters.
-        """
-        key = session_key if key is None else key
-        if self._is_own(key):
-            self.configure(drop=True)
-        elif key is None or len(key) < LENGTH or key in self:
-            Session.delete(self, key or "")
-        else:
-            other = opened(self._sessions, cookies_of(key, self._sessions.key))
-            other.configure(drop=True)
-            self._sessions.commit(other)
-
-    async def adelete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
-        """Do what ``delete`` does."""
-        await self._aget_session()
-        key = session_key if key is None else key
-        if key is None or len(key) < LENGTH or key in self or self._is_own(key):
-            # Not an engine's, which writes at once and does not wait.
-            DjangoSession.delete(self, key)
-            return
-        other = await aopened(self._sessions, cookies_of(key, self._sessions.key))
-        other.configure(drop=True)
-        await self._sessions.commit_async(other)
-
-    def _is_own(self, key: str | None) -> bool:
-        return key is None or (self._cookie is not None and key in (self._cookie, self._name))
-
     # Its name.
 
     @property
@@ -143,11 +112,6 @@ class DjangoSession(DjangoNames):
             return False
         # A new session gets its key when it is saved, as in Django; a login asks for it ahead of that.
         return self.intent is Intent.RENEW or (not self.is_new and self.principal != self.principal_before)
-
-    @property
-    def _name(self) -> str | None:
-        stored = self.fetched.stored
-        return None if stored is None or self._cookie is None else name_of(self, stored)
 
     # What is saved at once.
 
