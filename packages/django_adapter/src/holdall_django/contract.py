@@ -63,7 +63,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     # Under the names that Django has for the arguments.
 
-    def setdefault(self, key: str, value: Any = None) -> Any:  # type: ignore[override]  # which are not the mapping's
+    def setdefault(self, key: str, value: Any = None) -> Any:
         return super().setdefault(key, value)
 
     def update(self, dict_: Any = (), **values: Any) -> None:  # type: ignore[override]  # as above
