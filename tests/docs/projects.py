@@ -1,4 +1,4 @@
-"""A Django project as ``django-admin startproject`` makes it, with the blocks of a page pasted in at the ends of files."""
+"""A Django project as ``django-admin startproject`` makes it, with a page's blocks pasted in at the ends of files."""
 
 import subprocess
 import sys

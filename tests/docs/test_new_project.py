@@ -93,7 +93,8 @@ def test_the_views_of_the_readme_work_in_a_new_project(tmp_path: Path) -> None:
         pasted({"shop/settings.py": LINES[f"{ADAPTER}, cookies"][0], "shop/urls.py": urls, "views.py": views}), tmp_path
     )
     visit = (
-        "from django.test import Client; client = Client(SERVER_NAME='localhost'); assert client.get('/add/hat').status_code == 405; "
+        "from django.test import Client; client = Client(SERVER_NAME='localhost'); "
+        "assert client.get('/add/hat').status_code == 405; "
         "client.post('/add/hat'); client.post('/add/scarf'); print(client.get('/cart').json())"
     )
 
