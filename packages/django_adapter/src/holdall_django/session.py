@@ -14,7 +14,6 @@ from django.contrib.sessions.backends.base import UpdateError
 
 from holdall import LostWriteError, ResponseHeaders, Session, Sessions, SetCookie
 from holdall.cookies import SentCookie
-from holdall.policy import Policy
 from holdall.session import Fetched, Intent, Phase
 from holdall.stores import Changes
 from holdall_django import unanswered
@@ -55,7 +54,7 @@ class DjangoSession(DjangoLookups):
         self,
         cookies: Sequence[SentCookie] | Callable[[], Sequence[SentCookie]] | str | None = (),
         *,
-        policy: Policy | None = None,
+        policy: Any = None,
         **given: Any,
     ) -> None:
         if policy is not None and cookies is not None and not isinstance(cookies, str):
