@@ -163,13 +163,14 @@ def test_a_request_that_saves_an_ended_session_is_told_so(configure: Configure, 
     assert client.session.load() == {}
 
 
-def test_an_ended_session_that_nobody_asks_about_is_409(in_table: MemoryTable) -> None:
+@pytest.mark.parametrize("is_async", [True, False])
+def test_an_ended_session_that_nobody_has_changed_is_not_saved_either(in_table: MemoryTable, is_async: bool) -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
 
     def view(request: HttpRequest) -> None:
         SessionStore().delete(request.session.session_key)
-        request.session.save()
+        asyncio.run(request.session.asave()) if is_async else request.session.save()
 
     assert requested(view, client).status_code == 409
 
@@ -259,6 +260,23 @@ def test_an_expiry_can_be_set_in_async_and_as_text() -> None:
     asyncio.run(session.aset_expiry(ends))
 
     assert 3590 < session.get_expiry_age() <= 3600
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_create_takes_along_what_was_read_alone(is_loaded: bool) -> None:
+    keys = []
+    for create in (lambda session: session.create(), lambda session: asyncio.run(session.acreate())):
+        session = SessionStore()
+        session["n"] = 1
+        session.save()
+        session = SessionStore(session.session_key)
+        if is_loaded:
+            assert session["n"] == 1
+        create(session)
+        keys.append((sorted(session.keys()), sorted(SessionStore(session.session_key).keys())))
+
+    assert keys == [(["n"], ["n"]) if is_loaded else ([], [])] * 2
 
 
 # Packages that look at the session anew.

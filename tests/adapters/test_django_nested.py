@@ -216,5 +216,14 @@ def test_what_streams_in_a_mounted_project_is_not_closed_by_it(is_async: bool) -
         assert dict(SessionStore(browser["sid"])) == {"n": 1}
 
 
-def test_a_project_has_no_session_of_ours_around_it() -> None:
+def test_a_project_alone_has_a_session_of_its_own() -> None:
     assert requested(lambda request: type(request.session).__name__).json() == {"is": "DjangoSession"}
+
+
+def test_an_empty_session_around_a_project_is_shared_too(sessions: Sessions, is_async: bool) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(type(request.session).__name__)
+
+    browser = mounted(sessions, view, lambda session: None, is_async=is_async)
+
+    assert browser.send(Request("GET")).body == b"AdoptedSession"

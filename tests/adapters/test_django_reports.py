@@ -55,6 +55,7 @@ def shows_no_secret(text: str) -> bool:
     return not any(secret in text for secret in SECRETS)
 
 
+@pytest.mark.filterwarnings("ignore:Django 2028 will not have a default mailer")
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("include_html", [True, False])
 def test_the_mail_to_admins_shows_no_secret(include_html: bool) -> None:

@@ -22,7 +22,7 @@ def startproject(name: str = "shop") -> Mapping[str, str]:
 
 def pasted(blocks: Mapping[str, str]) -> dict[str, str]:
     """Return *blocks* by the files that they make up; where one is a file of a project, that is there already."""
-    if not blocks.keys() & startproject().keys():
+    if not any(name.startswith("shop/") for name in blocks):
         return dict(blocks)
     files = dict(startproject())
     for name, source in blocks.items():

@@ -66,7 +66,11 @@ class SessionMiddleware(middleware.SessionMiddleware):
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         sessions = configuration().kept
         outer = outer_session(request)
-        came = AdoptedSession(outer) if outer else cast("DjangoSession", sessions.unfetched(**_sent_with(request)))
+        # An empty session is false.
+        if outer is not None:
+            came: DjangoSession = AdoptedSession(outer)
+        else:
+            came = cast("DjangoSession", sessions.unfetched(**_sent_with(request)))
         request.session = came
         if configuration().fetches:
             try:
@@ -98,9 +102,11 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         outer = outer_session(request)
-        request.session = session = (
-            AdoptedSession(outer) if outer else cast("DjangoSession", configuration().kept.fetch(**_sent_with(request)))
-        )
+        if outer is not None:
+            session: DjangoSession = AdoptedSession(outer)
+        else:
+            session = cast("DjangoSession", configuration().kept.fetch(**_sent_with(request)))
+        request.session = session
         session._is_driven = True
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:

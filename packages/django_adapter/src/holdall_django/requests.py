@@ -59,5 +59,5 @@ def facts_of(request: HttpRequest) -> Facts:
 def outer_session(request: HttpRequest) -> Session | None:
     """Return the session that an adapter around this one holds for the request, of the same ``Sessions``."""
     where = request.scope if isinstance(request, ASGIRequest) else request.META
-    outer = getattr(where.get("holdall.request"), "session", None) or where.get("session")
+    outer = getattr(where.get("holdall.request"), "session", where.get("session"))
     return outer if isinstance(outer, Session) and outer.policy is configuration().sessions.policy else None
