@@ -436,6 +436,11 @@ class Sessions:
 
     # For adapters that watch over what lasts.
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether ``follow_async`` could see a session's end: it is kept in a table."""
+        return hasattr(self._opened("async").store, "revoke")
+
     def check_followed(self) -> None:
         """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
         self._check_kept("async")

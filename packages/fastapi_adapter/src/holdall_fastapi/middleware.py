@@ -22,7 +22,7 @@ from holdall.nested import RequestSessions, enter, in_scope, outer_session
 from holdall.several import Kept, side_by_side
 from holdall.steps import unbroken
 from holdall_fastapi.configuration import Arguments, sessions_by_arguments
-from holdall_fastapi.watching import Watching
+from holdall_fastapi.watching import DISCONNECTS, ENDED, Watch, Watching
 
 __all__ = ["SessionMiddleware", "load"]
 
@@ -56,9 +56,10 @@ class SessionMiddleware:
         take_over: Read the cookies of Starlette's own middleware too, so that whoever is logged in by one stays so.
         beside: Further sessions that the application keeps, each with a cookie and a store of its own;
             ``await fetch_session(request, cart)`` reads and returns that of *cart*.
-        close_when_ended: Look so often whether the session of a WebSocket or of a streamed body has ended, by a logout,
-            by ``revoke``, or by its time, and close that connection then. At most 30 (seconds); it takes a table. What
-            is *beside* the session is not looked at.
+        close_when_ended: Close a WebSocket, or break off a streamed body, so soon after its session has ended, by a
+            logout, by ``revoke``, or by its time. At most 30 (seconds); it takes a table. Left out, such a session is
+            merely empty from then on, which is seen within five seconds when something is said or sent. What is
+            *beside* the session is not looked at.
         close_code: What such a WebSocket is closed with.
 
     Raises:
@@ -88,8 +89,9 @@ class SessionMiddleware:
             raise ConfigurationError(msg)
         self._kept = side_by_side(sessions, beside)
         self._kept.prepare("async")
-        if close_when_ended is not None:
-            app = Watching(app, sessions, every=close_when_ended, code=close_code)
+        self._watching: Watching | None = None
+        if close_when_ended is not None or sessions.is_followed:
+            self._watching = Watching(sessions, close_when_ended=close_when_ended, code=close_code)
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"
@@ -116,12 +118,18 @@ class SessionMiddleware:
             # The adapter that has opened it ends it.
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(self._kept, session, scope, send)
+        watching = self._watching
+        exchange = _Exchange(self._kept, session, scope, send, watching)
         try:
-            await self.app(scope, receive, exchange.send)
+            if watching is None or scope["type"] == "http":
+                await self.app(scope, receive, exchange.send)
+            else:
+                await watching.run(self.app, session, scope, receive, exchange.send)
         except Exception as exc:
             error = await exchange.fail(exc)
             if error is None:
+                if exchange.was_broken_off and isinstance(exc, DISCONNECTS):
+                    return
                 raise
             await _refuse(error, self._kept, scope, send)
         except GeneratorExit:
@@ -166,13 +174,16 @@ class _Exchange:
     _started = False
     _streamed = False
     _left = False
+    _watch: Watch | None = None
+    was_broken_off = False
     _commit_error: StoreError | LostWriteError | None = None
 
-    def __init__(self, sessions: Kept, session: Session, scope: Scope, send: Send) -> None:
+    def __init__(self, sessions: Kept, session: Session, scope: Scope, send: Send, watching: Watching | None) -> None:
         self._sessions = sessions
         self._session = session
         self._scope = scope
         self._send = send
+        self._watching = watching
 
     async def send(self, message: Message) -> None:
         """Pass *message* on to the server, having done what the session needs before."""
@@ -194,6 +205,8 @@ class _Exchange:
             # Saved before the end is told: who has seen it may ask for what was changed.
             if message.get("more_body", False):
                 self._streamed = True
+                if self._watching is not None:
+                    await self._look(self._watching)
             elif self._streamed:
                 await self.end()
         elif kind == "websocket.close":
@@ -203,6 +216,15 @@ class _Exchange:
         except OSError:
             self._left = True
             raise
+
+    async def _look(self, watching: Watching) -> None:
+        if self._watch is None:
+            self._watch = watching.watch(self._session)
+            return
+        await self._watch.look_if_due()
+        if self._watch.is_over and watching.closes:
+            self._left = self.was_broken_off = True
+            raise OSError(ENDED)
 
     async def end(self) -> None:
         """Save what was changed since the headers went, background tasks included."""

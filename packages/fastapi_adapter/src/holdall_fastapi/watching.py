@@ -1,8 +1,10 @@
 """
-A layer within the middleware that closes a connection when its session has ended.
+What becomes of a connection that outlives its session.
 
-It looks at the row of a WebSocket's session from time to time, and at that of a streamed body's when something is sent.
-To the handler it is as if the visitor had left.
+The row of a WebSocket's session, or of a streamed body's, is looked at when a message passes, but not more often than
+every few seconds. Once the session has ended, its data is gone for the handler too. With ``close_when_ended`` the
+connection is closed as well, and a WebSocket's session is looked at though nothing is said: to the handler it is as if
+the visitor had left.
 """
 
 import logging
@@ -16,36 +18,45 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, Session, Sessions, StoreError
+from holdall.lifecycle.losing import forget_ended
 from holdall.stores import Stored, Trail
+from holdall.stores.table import digest_of
 
-__all__ = ["Watching"]
+__all__ = ["DISCONNECTS", "ENDED", "Watch", "Watching"]
 
 _logger = logging.getLogger("holdall")
 
 # A renewed id is remembered for a minute; so one look may fail, and a session is followed all the same.
 _LONGEST = timedelta(seconds=30)
 
+# How many seconds pass between two looks at least, where nobody asked for any.
+_SELDOM = 5
+
 # Seconds that a visitor who reads nothing any more can hold up what is said last.
 _LONGEST_CLOSE = 5
 
-_REASON = "the session has ended"
-# What a handler ends with whose visitor has left.
-_DISCONNECTS = (OSError, ClientDisconnect, WebSocketDisconnect)
+#: Why a connection is closed.
+ENDED = "the session has ended"
+#: What a handler ends with whose visitor has left.
+DISCONNECTS = (OSError, ClientDisconnect, WebSocketDisconnect)
 
 
 class Watching:
     """
-    Close the connections of *app* when their session has ended.
+    Look at the sessions of connections that last.
 
     Args:
-        every: How long it may take to notice; at most half a minute.
+        close_when_ended: How long it may take to notice, at most half a minute, and then to close the connection;
+            ``None`` closes nothing.
         code: What a WebSocket is closed with.
 
     Raises:
         ConfigurationError: The sessions are in no table, or an argument can't be used.
     """
 
-    def __init__(self, app: ASGIApp, sessions: Sessions, *, every: timedelta | int, code: int) -> None:
+    def __init__(self, sessions: Sessions, *, close_when_ended: timedelta | int | None, code: int) -> None:
+        self.closes = close_when_ended is not None
+        every = _SELDOM if close_when_ended is None else close_when_ended
         span = timedelta(seconds=every) if isinstance(every, int) else every
         if not timedelta() < span <= _LONGEST:
             msg = f"close_when_ended={every!r}: give a time of up to 30 seconds, or a session that is renewed is lost."
@@ -53,45 +64,47 @@ class Watching:
         if code != 1008 and not 3000 <= code <= 4999:
             msg = f"close_code={code!r}: an application closes a WebSocket with 1008, or with a code of 3000 to 4999."
             raise ConfigurationError(msg)
-        sessions.check_followed()
-        self.app = app
+        if self.closes:
+            sessions.check_followed()
         self._sessions = sessions
         self._every = span.total_seconds()
         self._code = code
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+    def watch(self, session: Session) -> "Watch":
+        """Return what looks at *session* from now on."""
+        return Watch(self._sessions, session, self._every)
+
+    async def run(self, app: ASGIApp, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run *app* with a WebSocket, which is closed when its *session* has ended if that was asked for."""
+        watch = self.watch(session)
+        if not self.closes:
+            socket = _Open(watch, receive, send)
+            await app(scope, socket.receive, socket.send)
             return
-        watch = _Watch(self._sessions, scope["session"], self._every)
+        closing = _WebSocket(watch, receive, send, self._code)
         failure: Exception | None = None
-        if scope["type"] == "http":
-            failure = await self._run(scope, receive, _Stream(watch, send).send)
-        else:
-            socket = _WebSocket(watch, receive, send, self._code)
-            async with create_task_group() as group:
-                group.start_soon(socket.close_when_ended)
+        async with create_task_group() as group:
+            group.start_soon(closing.close_when_ended)
+            try:
+                await app(scope, closing.receive, closing.send)
+            except Exception as exc:  # noqa: BLE001  # it is raised further on
                 # Not let through: a group dresses what is raised in it.
-                failure = await self._run(scope, socket.receive, socket.send)
-                group.cancel_scope.cancel()
-        if failure is not None and not (watch.is_over and isinstance(failure, _DISCONNECTS)):
+                failure = exc
+            group.cancel_scope.cancel()
+        if failure is not None and not (watch.is_over and isinstance(failure, DISCONNECTS)):
             raise failure
 
-    async def _run(self, scope: Scope, receive: Receive, send: Send) -> Exception | None:
-        try:
-            await self.app(scope, receive, send)
-        except Exception as exc:  # noqa: BLE001  # it is raised further on
-            return exc
-        return None
 
-
-class _Watch:
+class Watch:
     """Looks at a session from time to time."""
 
     def __init__(self, sessions: Sessions, session: Session, every: float) -> None:
         self._sessions = sessions
         self._session = session
         self._seen: Stored | Trail | None = None
+        # The row of a session that is nobody's: it is not followed to where a login takes it.
+        self._place: bytes | None = None
+        self._next = current_time() + every
         self.every = every
         self.is_over = False
 
@@ -103,6 +116,14 @@ class _Watch:
                 self._session.data()
         self._find()
 
+    async def look_if_due(self) -> None:
+        """Look if the last look is long enough ago."""
+        if not self.is_over and current_time() >= self._next:
+            await self.look()
+            # An id that is being renewed leaves that open until the next look.
+            is_in_doubt = isinstance(self._seen, Trail) and self._seen.in_doubt
+            self._next = current_time() + (0 if is_in_doubt else self.every)
+
     async def look(self) -> bool:
         """Say whether it has ended; one that nobody has looked at has not."""
         self._find()
@@ -113,38 +134,45 @@ class _Watch:
                 # Nobody is sent away because our backend is.
                 _logger.exception("a session that lasts could not be looked at")
             else:
-                self.is_over = self._seen is None
+                self.is_over = self._seen is None or (self._place is not None and self._seen.digest != self._place)
+                if self.is_over:
+                    forget_ended(self._session, self._sessions.policy)
         return self.is_over
 
     def _find(self) -> None:
         if self._seen is None and self._session.is_loaded:
-            self._seen = self._session.fetched.stored
+            self._seen = stored = self._session.fetched.stored
+            if stored is not None and self._session.principal is None:
+                self._place = digest_of(stored.cookie)
 
 
-class _Stream:
-    """A response, whose body is broken off."""
+class _Open:
+    """A WebSocket whose session is looked at when something is said."""
 
-    def __init__(self, watch: _Watch, send: Send) -> None:
+    def __init__(self, watch: Watch, receive: Receive, send: Send) -> None:
         self._watch = watch
+        self._receive = receive
         self._send = send
-        self._next = current_time() + watch.every
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        # Before the handler acts on it.
+        await self._watch.look_if_due()
+        return message
 
     async def send(self, message: Message) -> None:
-        if message.get("more_body", False) and current_time() >= self._next:
-            self._next = current_time() + self._watch.every
-            if await self._watch.look():
-                raise OSError(_REASON)
         await self._send(message)
+        await self._watch.look_if_due()
 
 
 class _WebSocket:
     """A WebSocket, which is closed from here."""
 
-    def __init__(self, watch: _Watch, receive: Receive, send: Send, code: int) -> None:
+    def __init__(self, watch: Watch, receive: Receive, send: Send, code: int) -> None:
         self._watch = watch
         self._receive = receive
         self._send = send
-        self._closing: dict[str, Any] = {"code": code, "reason": _REASON}
+        self._closing: dict[str, Any] = {"code": code, "reason": ENDED}
         self._accepted = Event()
         self._receiving = CancelScope()
         self._is_closed = False
@@ -159,7 +187,7 @@ class _WebSocket:
 
     async def send(self, message: Message) -> None:
         if self._watch.is_over:
-            raise OSError(_REASON)
+            raise OSError(ENDED)
         await self._send(message)
         if message["type"] == "websocket.accept":
             self._watch.begin()
