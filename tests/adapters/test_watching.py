@@ -605,7 +605,7 @@ def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look with each message."""
-    monkeypatch.setattr(watching, "_SELDOM", timedelta(microseconds=1))
+    monkeypatch.setattr(watching, "SELDOM", 1e-6)
 
 
 Ending = Callable[[Sessions, str], Any]

@@ -468,6 +468,8 @@ class Session(AsDict):
 
     def _watch(self, copy: WorkingCopy) -> None:
         """Report what is altered in place from now on: no call of ours could refuse that."""
+        if self.takes_forgotten_changes():
+            return
         log_id = self.fetched.stored.log_id if self.fetched.stored else ""
         late_changes.watch(self, copy, partial(self._policy.emit, "lost_write", "request ended", log_id))
 

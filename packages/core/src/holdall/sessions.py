@@ -436,21 +436,23 @@ class Sessions:
 
     # For adapters that watch over what lasts.
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether ``follow_async`` could see a session's end: it is kept in a table."""
-        return hasattr(self._opened("async").store, "revoke")
+    def is_followed(self, form: Form) -> bool:
+        """Say whether ``follow`` can see a session's end: it is kept in a table."""
+        return hasattr(self._opened(form).store, "revoke")
 
     def check_followed(self) -> None:
         """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
         self._check_kept("async")
 
+    def follow(self, seen: Stored | Trail) -> Trail | None:
+        """Do what ``follow_async`` does."""
+        return self._run(following(seen))
+
     async def follow_async(self, seen: Stored | Trail, *, in_thread: InThread = _loop.to_thread) -> Trail | None:
         """
         Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
 
-        One that was renewed for the same principal lives on, and is followed; so does one that was nobody's when its
-        visitor logs in. It counts as no use of it.
+        One that was renewed lives on, and is followed: whether into a login is up to the caller. It counts as no use.
 
         Raises:
             StoreError: The backend failed.

@@ -90,7 +90,7 @@ class SessionMiddleware:
         self._kept = side_by_side(sessions, beside)
         self._kept.prepare("async")
         self._watching: Watching | None = None
-        if close_when_ended is not None or sessions.is_followed:
+        if close_when_ended is not None or sessions.is_followed("async"):
             self._watching = Watching(sessions, close_when_ended=close_when_ended, code=close_code)
         self.app = app
         self.sessions = sessions

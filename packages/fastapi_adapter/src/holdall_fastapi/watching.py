@@ -18,9 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, Session, Sessions, StoreError
-from holdall.lifecycle.losing import forget_ended
-from holdall.stores import Stored, Trail
-from holdall.stores.table import digest_of
+from holdall.connections import SELDOM, Follower
 
 __all__ = ["DISCONNECTS", "ENDED", "Watch", "Watching"]
 
@@ -28,9 +26,6 @@ _logger = logging.getLogger("holdall")
 
 # A renewed id is remembered for a minute; so one look may fail, and a session is followed all the same.
 _LONGEST = timedelta(seconds=30)
-
-# How many seconds pass between two looks at least, where nobody asked for any.
-_SELDOM = 5
 
 # Seconds that a visitor who reads nothing any more can hold up what is said last.
 _LONGEST_CLOSE = 5
@@ -56,7 +51,7 @@ class Watching:
 
     def __init__(self, sessions: Sessions, *, close_when_ended: timedelta | int | None, code: int) -> None:
         self.closes = close_when_ended is not None
-        every = _SELDOM if close_when_ended is None else close_when_ended
+        every = timedelta(seconds=SELDOM) if close_when_ended is None else close_when_ended
         span = timedelta(seconds=every) if isinstance(every, int) else every
         if not timedelta() < span <= _LONGEST:
             msg = f"close_when_ended={every!r}: give a time of up to 30 seconds, or a session that is renewed is lost."
@@ -101,12 +96,14 @@ class Watch:
     def __init__(self, sessions: Sessions, session: Session, every: float) -> None:
         self._sessions = sessions
         self._session = session
-        self._seen: Stored | Trail | None = None
-        # The row of a session that is nobody's: it is not followed to where a login takes it.
-        self._place: bytes | None = None
+        self._follower = Follower(session, sessions.policy)
         self._next = current_time() + every
         self.every = every
-        self.is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        return self._follower.is_over
 
     def begin(self) -> None:
         """Find the session, though the handler may not have looked at it yet."""
@@ -114,36 +111,26 @@ class Watch:
             # The handler will meet it as well.
             with suppress(StoreError):
                 self._session.data()
-        self._find()
+        self._follower.seen()
 
     async def look_if_due(self) -> None:
         """Look if the last look is long enough ago."""
         if not self.is_over and current_time() >= self._next:
             await self.look()
-            # An id that is being renewed leaves that open until the next look.
-            is_in_doubt = isinstance(self._seen, Trail) and self._seen.in_doubt
-            self._next = current_time() + (0 if is_in_doubt else self.every)
+            self._next = current_time() + (0 if self._follower.is_in_doubt else self.every)
 
     async def look(self) -> bool:
         """Say whether it has ended; one that nobody has looked at has not."""
-        self._find()
-        if self._seen is not None:
+        seen = self._follower.seen()
+        if seen is not None:
             try:
-                self._seen = await self._sessions.follow_async(self._seen, in_thread=to_thread.run_sync)
+                trail = await self._sessions.follow_async(seen, in_thread=to_thread.run_sync)
             except StoreError:
                 # Nobody is sent away because our backend is.
                 _logger.exception("a session that lasts could not be looked at")
             else:
-                self.is_over = self._seen is None or (self._place is not None and self._seen.digest != self._place)
-                if self.is_over:
-                    forget_ended(self._session, self._sessions.policy)
+                self._follower.saw(trail)
         return self.is_over
-
-    def _find(self) -> None:
-        if self._seen is None and self._session.is_loaded:
-            self._seen = stored = self._session.fetched.stored
-            if stored is not None and self._session.principal is None:
-                self._place = digest_of(stored.cookie)
 
 
 class _Open:

@@ -5,9 +5,11 @@ Flask opens a session when a request comes and saves it when the response has pa
 What the body still changes is saved at its end.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
+from time import monotonic
 from typing import Any, cast
 
 from flask import Flask, Request, Response, current_app, has_request_context, request
@@ -23,8 +25,10 @@ from holdall import (
     SessionError,
     Sessions,
     StoreError,
+    connections,
 )
 from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.connections import Follower
 from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, outer_session
 from holdall.session import Phase
 from holdall.several import Kept, listed, side_by_side
@@ -32,6 +36,8 @@ from holdall_flask.configuration import Configuration
 from holdall_flask.session import BorrowedSession, FlaskSession, current_context
 
 __all__ = ["Holdall"]
+
+_logger = logging.getLogger("holdall")
 
 # What is opened for the request that a context is of: its session, until that ends.
 _OPENED = "_holdall_session"
@@ -156,7 +162,9 @@ class _Interface(SessionInterface):
             response.call_on_close(end)
             # Before the last byte goes, so that who has read the answer finds in the session what it said.
             body = cast("Iterable[bytes]", response.response)
-            response.response = ClosingIterator(chain(body, _then(end)), getattr(body, "close", None))
+            followed = main_sessions(sessions)
+            seen = _followed(body, opened, followed) if followed.is_followed("sync") else body
+            response.response = ClosingIterator(chain(seen, _then(end)), getattr(body, "close", None))
         elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
             # No request's end is to come.
             _end(opened)
@@ -210,6 +218,23 @@ def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
         headers.remove(name)
     if told.was_public:
         warn_of_public_cookie(str(request.url_rule or request.path))
+
+
+def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) -> Iterator[bytes]:
+    """Send *body*, and let it see no more of its *session* once that has ended elsewhere."""
+    follower = Follower(session, sessions.policy)
+    next_look = monotonic() + connections.SELDOM
+    for chunk in body:
+        yield chunk
+        if monotonic() >= next_look and not follower.is_over:
+            seen = follower.seen()
+            try:
+                if seen is not None:
+                    follower.saw(sessions.follow(seen))
+            except StoreError:
+                # A body is not broken off because our backend is away.
+                _logger.exception("the session of a streamed body could not be looked at")
+            next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
 
 
 def _then(act: Callable[[], None]) -> Iterator[bytes]:
