@@ -315,7 +315,7 @@ def _kept_from_caches(headers: list[tuple[bytes, bytes]], kept: Kept, scope: Sco
     given = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
     told = cache_headers(given, sets_cookie=True, allow_public=kept.allow_public)
     if told.was_public:
-        warn_of_public_cookie(getattr(scope.get("route"), "path", scope["path"]))
+        warn_of_public_cookie(str(getattr(scope.get("route"), "path", scope["path"])))
     if told.cache_control is None and not told.removed:
         return headers
     removed = {b"cache-control"} if told.cache_control is not None else set()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from anyio import CancelScope, Event, create_task_group, current_time, move_on_after, sleep, to_thread
+from anyio import CancelScope, Event, Lock, create_task_group, current_time, move_on_after, sleep, to_thread
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
@@ -162,6 +162,7 @@ class _WebSocket:
         self._closing: dict[str, Any] = {"code": code, "reason": ENDED}
         self._accepted = Event()
         self._receiving = CancelScope()
+        self._sending = Lock()
         self._is_closed = False
 
     async def receive(self) -> Message:
@@ -173,9 +174,10 @@ class _WebSocket:
         return {"type": "websocket.disconnect", **self._closing}
 
     async def send(self, message: Message) -> None:
-        if self._watch.is_over:
-            raise OSError(ENDED)
-        await self._send(message)
+        async with self._sending:
+            if self._watch.is_over:
+                raise OSError(ENDED)
+            await self._send(message)
         if message["type"] == "websocket.accept":
             self._watch.begin()
             self._accepted.set()
@@ -190,5 +192,7 @@ class _WebSocket:
         if not self._is_closed:
             # The handler may end before the visitor is told; whoever has gone at this very moment need not be.
             with move_on_after(_LONGEST_CLOSE, shield=True), suppress(OSError, RuntimeError, StoreError):
-                await self._send({"type": "websocket.close", **self._closing})
+                # Nothing that the handler says may overtake it.
+                async with self._sending:
+                    await self._send({"type": "websocket.close", **self._closing})
         self._receiving.cancel()

@@ -12,6 +12,7 @@ from itertools import chain
 from time import monotonic
 from typing import Any, cast
 
+import flask
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
@@ -33,7 +34,7 @@ from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, oute
 from holdall.session import Phase
 from holdall.several import Kept, listed, side_by_side
 from holdall_flask.configuration import Configuration
-from holdall_flask.session import BorrowedSession, FlaskSession, current_context
+from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
 __all__ = ["Holdall"]
 
@@ -95,6 +96,7 @@ class Holdall:
         app.session_interface = interface
         # The last of all teardown functions, whenever they are registered: what they change is saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
+        app.context_processor(_for_templates)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
         app.register_error_handler(SessionError, _answer)
 
@@ -198,6 +200,19 @@ def _end(session: FlaskSession) -> None:
 def _facts(request: Request) -> tuple[str | None, str | None]:
     """Return the user agent and the address that *request* came with."""
     return request.user_agent.string, request.remote_addr
+
+
+# Of the proxy, so that a template that does not look at the session does not use it.
+_template_session = TemplateSession(flask.session)
+
+
+def _for_templates() -> dict[str, Any]:
+    """Return what stands for ``session`` in a template."""
+    names = current_app.jinja_env.globals
+    if names.get("session") is flask.session:
+        # For what is imported without the template's context.
+        names["session"] = _template_session
+    return {"session": _template_session} if has_request_context() else {}
 
 
 def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:

@@ -1,6 +1,6 @@
 """What ``flask.session`` is: the core's session with the attributes that Flask and its extensions look for."""
 
-from collections.abc import Awaitable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -10,12 +10,12 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Session
-from holdall._as_dict import AsDict
+from holdall._as_dict import SessionView
 from holdall.lifetimes import permanent_max_age
 from holdall.session import Phase
 from holdall.several import Kept
 
-__all__ = ["BorrowedSession", "FlaskSession"]
+__all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_context", "is_current"]
 
 
 class _Permanent(MutableMapping[str, Any]):
@@ -92,63 +92,47 @@ class FlaskSession(_Permanent, Session, SessionMixin):
         return idle_timeout, max_age
 
 
-class BorrowedSession(_Permanent, SessionMixin, AsDict):
+class TemplateSession(_Permanent, SessionMixin, SessionView):
+    """
+    What ``session`` is in a template: a dict with the attributes of Flask's own session, and none of ours.
+
+    So ``{{ session.login }}`` is what the application keeps under that key, or undefined.
+    """
+
+    @property
+    def accessed(self) -> bool:
+        return bool(self._session.accessed)
+
+    @accessed.setter
+    def accessed(self, value: bool) -> None:
+        self._session.accessed = value
+
+    @property
+    def modified(self) -> bool:
+        return bool(self._session.modified)
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._session.modified = value
+
+    @property
+    def new(self) -> bool:  # type: ignore[override]  # Flask leaves it open, and nobody sets it
+        return bool(self._session.new)
+
+
+class BorrowedSession(TemplateSession):
     """
     The session that the adapter around this one keeps for the request, with the attributes that Flask looks for.
 
     The outer adapter saves it and sends its cookie, for as long as its own settings say.
     """
 
-    def __init__(self, outer: Session) -> None:
-        super().__init__()
-        self._outer = outer
-
-    def __getitem__(self, key: str) -> Any:
-        return self._outer[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._outer[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del self._outer[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._outer)
-
-    def __len__(self) -> int:
-        return len(self._outer)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._outer
+    @property
+    def new(self) -> bool:  # type: ignore[override]  # as above
+        return bool(self._session.is_new)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._outer, name)
-
-    def clear(self) -> None:
-        self._outer.clear()
-
-    @property
-    def accessed(self) -> bool:
-        return self._outer.accessed
-
-    @accessed.setter
-    def accessed(self, value: bool) -> None:
-        self._outer.accessed = value
-
-    @property
-    def modified(self) -> bool:
-        return self._outer.modified
-
-    @modified.setter
-    def modified(self, value: bool) -> None:
-        self._outer.modified = value
-
-    @property
-    def new(self) -> bool:
-        return self._outer.is_new
-
-    def __repr__(self) -> str:
-        return repr(self._outer)
+        return getattr(self._session, name)
 
 
 def is_current(context: object) -> bool:
