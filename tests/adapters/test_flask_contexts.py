@@ -1,7 +1,9 @@
 """Flask's contexts: where a request ends, what tests do with one that has ended, and copies of it in other threads."""
 
 import contextvars
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -195,6 +197,21 @@ def test_a_session_that_a_test_has_stored_takes_no_more(client: FlaskClient) -> 
         opened["n"] = "2"
     with client.session_transaction() as opened:
         assert opened["n"] == "1"
+
+
+@pytest.mark.parametrize("path", ["/", "/put/n/1"])
+def test_a_request_leaves_nothing_for_the_garbage_collector(app: Flask, path: str) -> None:
+    kept: list[Any] = []
+    app.before_request(lambda: kept.append(weakref.ref(fetch_session())))
+    client = app.test_client()
+    client.get("/put/n/0").close()
+
+    gc.disable()
+    try:
+        client.get(path).close()
+        assert kept[-1]() is None
+    finally:
+        gc.enable()
 
 
 # What a test does with a request that has ended.

@@ -1,7 +1,9 @@
 """Several adapters in one request: the inner one uses the outer one's session, or says that it can't."""
 
+import gc
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +24,8 @@ from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from holdall import ConfigurationError, ResponseStartedError, Sessions, TableStore
 from holdall.tables import MemoryTable
+from holdall.testing import Request as Web
+from holdall.testing import asgi_client
 from holdall_fastapi import SessionDep, SessionMiddleware
 from holdall_flask import Holdall, fetch_session
 
@@ -369,3 +373,25 @@ def test_a_context_that_is_made_of_the_requests_environ_has_the_same_session(ses
 
     assert client.get("/again").json == {"n": 1, "m": 2}
     assert client.get("/").json == {"n": 1, "m": 2}
+
+
+def test_fastapi_leaves_nothing_for_the_garbage_collector(sessions: Sessions) -> None:
+    kept: list[Any] = []
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.get("/")
+    async def show(session: SessionDep) -> dict[str, Any]:
+        session["n"] = 1
+        kept.append(weakref.ref(session))
+        return dict(session)
+
+    client = asgi_client(app)
+    client(Web("GET", "/"))
+
+    gc.disable()
+    try:
+        client(Web("GET", "/"))
+        assert kept[-1]() is None
+    finally:
+        gc.enable()

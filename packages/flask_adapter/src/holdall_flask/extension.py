@@ -113,6 +113,7 @@ class _Interface(SessionInterface):
         # Flask's session_transaction opens another one in the context of a request that has its own.
         is_the_requests = context is not None and not hasattr(context, _OPENED)
         environ = request.environ
+        outer = None
         if is_the_requests:
             outer = in_environ(environ)
             borrowed = outer_session(outer, kept)
@@ -178,17 +179,22 @@ class _Interface(SessionInterface):
         if session is None:
             return
         setattr(context, _OPENED, None)
+        # The session may refer to the request, and so to its environ: the garbage collector would have to part them.
+        opened = context.request.environ.pop(KEY, None)
+        if opened is not None and opened.outer is not None:
+            context.request.environ[KEY] = opened.outer
+        if session.streams and session.phase is not Phase.OPEN:
+            return
         try:
             if session.phase is Phase.OPEN:
                 session.sessions.abandon(session)
-            elif session.streams:
-                return
             else:
                 session.sessions.finish(session)
         except StoreError:
             # The failure that came first is the one to tell of, and a response that is made is sent.
             current_app.logger.exception("A session could not be ended after its request had failed.")
-        session.close()
+        finally:
+            session.close()
 
 
 def _end(session: FlaskSession) -> None:
