@@ -1,15 +1,24 @@
 """Several adapters in one request: the inner one uses the outer one's session, or says that it can't."""
 
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
+
 import gc
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from a2wsgi import ASGIMiddleware, WSGIMiddleware
 from asgiref.wsgi import WsgiToAsgi
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse
+from django.test import override_settings
+from django.urls import path as django_path
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 from flask import Flask
@@ -373,6 +382,115 @@ def test_a_context_that_is_made_of_the_requests_environ_has_the_same_session(ses
 
     assert client.get("/again").json == {"n": 1, "m": 2}
     assert client.get("/").json == {"n": 1, "m": 2}
+
+
+# Django, whose session is an object of its own: an outer adapter leaves the request's to it.
+
+
+@pytest.fixture(params=["asgi", "wsgi"])
+def django_app(request: pytest.FixtureRequest, sessions: Sessions) -> Iterator[Any]:
+    with override_settings(HOLDALL={"sessions": sessions}, MIDDLEWARE=["holdall_django.SessionMiddleware"]):
+        yield ASGIHandler() if request.param == "asgi" else WSGIMiddleware(WSGIHandler())
+
+
+def django_script(*actions: Any) -> dict[str, Any]:
+    return {"actions": list(actions)}
+
+
+def test_django_within_fastapi_has_the_session_to_itself(sessions: Sessions, django_app: Any) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.get("/")
+    async def show(session: SessionDep) -> dict[str, Any]:
+        return dict(session)
+
+    app.mount("/django", django_app)
+    client = TestClient(app)
+
+    answer = client.post("/django/page", json=django_script(["put", "n", 1], ["login", 7]))
+
+    assert answer.status_code == 200
+    assert [line.partition("=")[0] for line in answer.headers.get_list("set-cookie")] == ["_shop"]
+    assert client.get("/").json() == {"n": 1, "user_id": 7}
+
+
+def test_what_an_outer_middleware_only_reads_stays_djangos(sessions: Sessions, django_app: Any) -> None:
+    class Reading(Noting):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                scope["session"].get("n")
+            await self.app(scope, receive, send)
+
+    app = FastAPI()
+    app.mount("/django", django_app)
+    app.add_middleware(Reading)
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+    client = TestClient(app)
+    for n in range(2):
+        answer = client.post("/django/page", json=django_script(["put", "n", n]))
+        assert answer.status_code == 200
+
+    assert client.post("/django/page", json=django_script(["all"])).json()["results"] == [{"n": 1}]
+
+
+def test_what_an_outer_middleware_has_changed_django_cannot_go_on_with(sessions: Sessions, django_app: Any) -> None:
+    app = FastAPI()
+    app.mount("/django", django_app)
+    app.add_middleware(Noting)
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+    client = TestClient(app, raise_server_exceptions=False)
+
+    answer = client.post("/django/page", json=django_script(["put", "n", 1]))
+
+    assert answer.status_code == 500
+
+
+def test_a_change_around_django_raises(sessions: Sessions, django_app: Any) -> None:
+    raised: list[Exception] = []
+
+    class Late(Noting):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+            if scope["type"] == "http":
+                try:
+                    scope["session"]["late"] = True
+                except ResponseStartedError as exc:
+                    raised.append(exc)
+
+    app = FastAPI()
+    app.mount("/django", django_app)
+    app.add_middleware(Late)
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    TestClient(app).post("/django/page", json=django_script(["put", "n", 1]))
+
+    assert len(raised) == 1
+
+
+def test_flask_within_django_writes_into_the_same_session(sessions: Sessions) -> None:
+    inner = flask_app(sessions)
+
+    def pass_on(request: Any, path: str) -> HttpResponse:
+        request.session["before"] = True
+        environ = {**request.META, "PATH_INFO": f"/{path}", "SCRIPT_NAME": "/inner"}
+        body, status, headers = run_wsgi_app(inner, environ, buffered=True)
+        response = HttpResponse(b"".join(body), status=int(status.split()[0]))
+        for name, value in headers:
+            response[name] = value
+        return response
+
+    urls = (django_path("inner/<path:path>", pass_on),)
+    with override_settings(
+        HOLDALL={"sessions": sessions}, MIDDLEWARE=["holdall_django.SessionMiddleware"], ROOT_URLCONF=urls
+    ):
+        client = Client(WSGIHandler())
+        answer = client.get("/inner/put/n/1")
+        again = client.get("/inner/put/m/2")
+
+    assert answer.json == {"before": True, "n": 1}
+    assert len(answer.headers.getlist("Set-Cookie")) == 1
+    assert again.json == {"before": True, "n": 1, "m": 2}
 
 
 def test_fastapi_leaves_nothing_for_the_garbage_collector(sessions: Sessions) -> None:

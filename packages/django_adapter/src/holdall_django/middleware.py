@@ -20,6 +20,8 @@ from django.utils.cache import patch_vary_headers
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
 from holdall.cache_headers import cache_headers, warn_of_public_cookie
 from holdall.devices import Facts
+from holdall.nested import KEY, RequestSessions, enter, in_environ, in_scope, step_back
+from holdall.several import Kept
 from holdall.steps import unbroken
 from holdall_django import endings
 from holdall_django.configuration import configuration
@@ -66,10 +68,12 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         sessions = configuration().kept
+        outer = _outer(request, sessions)
         unfetched = sessions.unfetched(
             _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
         )
         request.session = session = cast("DjangoSession", unfetched)
+        _leave_word(request, RequestSessions(sessions, session, outer))
         if configuration().fetches:
             try:
                 await load(session)
@@ -95,14 +99,17 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return _with_headers(request, response, session, headers)
 
     def process_request(self, request: HttpRequest) -> None:
-        request.session = cast(
-            "DjangoSession",
-            configuration().kept.fetch(
-                _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
-            ),
+        kept = configuration().kept
+        outer = _outer(request, kept)
+        opened = kept.fetch(
+            _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
         )
+        request.session = cast("DjangoSession", opened)
+        _leave_word(request, RequestSessions(kept, opened, outer))
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
+        # The session refers to what the request came with: the garbage collector would have to part them.
+        request.META.pop(KEY, None)
         session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             # A test may have put something of its own there.
@@ -119,6 +126,22 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer for a view that failed for want of its session."""
         return _answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
+
+
+def _outer(request: HttpRequest, kept: Kept) -> RequestSessions | None:
+    """Return what an adapter around this one has opened for the request, having had it leave our session to us."""
+    outer = in_scope(request.scope) if isinstance(request, ASGIRequest) else in_environ(request.META)
+    if outer is not None:
+        step_back(outer, kept)
+    return outer
+
+
+def _leave_word(request: HttpRequest, opened: RequestSessions) -> None:
+    """Let an adapter within this one find what was *opened*."""
+    if isinstance(request, ASGIRequest):
+        enter(request.scope, opened)
+    else:
+        request.META[KEY] = opened
 
 
 def _cookies(request: HttpRequest) -> str | list[str]:
