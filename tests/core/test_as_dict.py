@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from holdall import Sessions
-from holdall._as_dict import SessionView
 from holdall.session import Session
+from holdall.session_view import SessionView
 
 FILLED = {"user": 7, "cart": ["apple", {"pears": 2}]}
 

@@ -11,8 +11,8 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions
-from holdall._as_dict import SessionView
 from holdall.nested import KEY, main_sessions
+from holdall.session_view import SessionView
 from holdall.several import find_session
 from holdall_fastapi.middleware import load
 

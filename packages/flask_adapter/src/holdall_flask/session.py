@@ -10,9 +10,9 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Session
-from holdall._as_dict import SessionView
 from holdall.lifetimes import permanent_max_age
 from holdall.session import Phase
+from holdall.session_view import SessionView
 from holdall.several import Kept
 
 __all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_context", "is_current"]
