@@ -347,6 +347,30 @@ def test_what_is_changed_after_the_request_is_refused(streams: bool) -> None:
     assert client.session["n"] == 1
 
 
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("kind", ["cookie", "table"])
+def test_what_is_altered_in_place_after_the_request_is_told_of(configure: Configure, kind: str, streams: bool) -> None:
+    store = CookieStore(NativeFormat(SECRET)) if kind == "cookie" else TableStore(MemoryTable())
+    told: list[Any] = []
+    configure(HOLDALL={"store": store, "on_event": told.append})
+    client = Client()
+    requested(lambda request: request.session.update(cart=["hat"]), client)
+    kept: list[list[str]] = []
+
+    def view(request: HttpRequest) -> Any:
+        kept.append(request.session["cart"])
+        return StreamingHttpResponse(["body"]) if streams else None
+
+    b"".join(requested(view, client))
+    kept[0].append("scarf")
+    requested(lambda request: request.session["cart"], client)
+
+    assert [(event.name, event.reason) for event in told if event.name == "lost_write"] == [
+        ("lost_write", "request ended")
+    ]
+    assert client.session["cart"] == ["hat"]
+
+
 @pytest.mark.usefixtures("stored")
 def test_a_session_that_was_replaced_takes_no_change_any_more() -> None:
     kept: list[Any] = []

@@ -15,6 +15,7 @@ from django.urls import path
 
 from holdall import CookieStore, MemoryTable, Sessions, StoreError, TableStore
 from holdall.formats import NativeFormat
+from holdall.nested import KEY, RequestSessions
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 from holdall_django import SessionMiddleware
 from holdall_django.engine import SessionStore
@@ -36,16 +37,16 @@ class Door:
     """An adapter around the project: it holds the session under WSGI, and commits it when the project has answered."""
 
     def __init__(self, sessions: Sessions, before: Callable[[Any], object]) -> None:
-        self.sessions, self.session, self.before = sessions, sessions.fetch(), before
+        self.sessions, self.before = sessions, before
         self.project = WSGIHandler()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        self.session = self.sessions.fetch(environ.get("HTTP_COOKIE", ""))
-        self.before(self.session)
-        environ["holdall.request"] = self
+        session = self.sessions.fetch(environ.get("HTTP_COOKIE", ""))
+        self.before(session)
+        environ[KEY] = RequestSessions(self.sessions, session)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            said = self.sessions.commit(self.session, status=int(status[:3]))
+            said = self.sessions.commit(session, status=int(status[:3]))
             headers += [("Set-Cookie", str(cookie)) for cookie in said.cookies]
             return start_response(status, headers, *rest)
 
@@ -143,8 +144,7 @@ def test_a_mounted_project_without_a_session_leaves_it_to_the_other(sessions: Se
 def test_an_exception_that_a_mounted_project_lets_through_is_left_to_the_other(
     sessions: Sessions, is_async: bool
 ) -> None:
-    class Held:
-        session = sessions.fetch()
+    session = sessions.fetch()
 
     def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = 1
@@ -153,13 +153,13 @@ def test_an_exception_that_a_mounted_project_lets_through_is_left_to_the_other(
     async def aview(request: HttpRequest) -> HttpResponse:
         return view(request)
 
-    request = RequestFactory().get("/")
-    request.META["holdall.request"] = Held
+    request: Any = RequestFactory().get("/")
+    request.META[KEY] = RequestSessions(sessions, session)
     with pytest.raises(ZeroDivisionError):
         asyncio.run(SessionMiddleware(aview)(request)) if is_async else SessionMiddleware(view)(request)
 
-    Held.session["m"] = 2
-    assert sessions.commit(Held.session).cookies
+    session["m"] = 2
+    assert sessions.commit(session).cookies
 
 
 def test_other_sessions_around_a_project_are_no_business_of_its(configure: Configure, is_async: bool) -> None:
@@ -200,20 +200,18 @@ def test_a_request_may_come_by_again(sessions: Sessions) -> None:
     assert [len(handler(request).cookies) for _ in range(2)] == [1, 1]
 
 
-@pytest.mark.usefixtures("sessions")
-def test_what_streams_in_a_mounted_project_is_not_closed_by_it(is_async: bool) -> None:
+def test_what_streams_in_a_mounted_project_is_not_closed_by_it(configure: Configure) -> None:
     table = Sessions(TableStore(MemoryTable()), key="sid")
+    configure(HOLDALL={"sessions": table})
 
     def view(request: HttpRequest) -> StreamingHttpResponse:
         request.session["n"] = 1
         return StreamingHttpResponse([b"a"])
 
-    with override_settings(HOLDALL={"sessions": table}):
-        if is_async:
-            pytest.skip("Django warns of a body that is not awaited there")
-        browser = mounted(table, view, lambda session: None, is_async=is_async)
-        assert browser.send(Request("GET")).body == b"a"
-        assert dict(SessionStore(browser["sid"])) == {"n": 1}
+    browser = mounted(table, view, lambda session: None, is_async=False)
+
+    assert browser.send(Request("GET")).body == b"a"
+    assert dict(SessionStore(browser["sid"])) == {"n": 1}
 
 
 def test_a_project_alone_has_a_session_of_its_own() -> None:

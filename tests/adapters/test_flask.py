@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -404,6 +405,23 @@ def test_https_behind_a_proxy_sets_secure(cookie_app: Flask) -> None:
 
     assert "secure" in set_cookie(client.get("/count", headers={"X-Forwarded-Proto": "https"}))
     assert "secure" not in set_cookie(client.get("/count"))
+
+
+def test_a_static_file_that_comes_with_a_cookie_is_not_for_shared_caches(tmp_path: Path) -> None:
+    (tmp_path / "style.css").write_text("body {}")
+    app = Flask(__name__, static_folder=tmp_path)
+    app.config.update(SECRET_KEY=SECRET, SEND_FILE_MAX_AGE_DEFAULT=3600)
+    Holdall(app)
+    path = f"{app.static_url_path}/style.css"
+    with app.test_client().get(path) as response:
+        assert response.headers["Cache-Control"] == "public, max-age=3600"
+
+    app.before_request(lambda: session.update(n=1))
+    with app.test_client().get(path) as response:
+        pass
+
+    assert "Set-Cookie" in response.headers
+    assert response.headers["Cache-Control"] == "private, max-age=3600"
 
 
 # Plug's verbs.

@@ -25,6 +25,7 @@ from holdall import (
     StoreError,
     TableStore,
 )
+from holdall.cache_headers import merged_cache_control
 from holdall.clock import NEVER
 from holdall.devices import Facts
 from holdall.session import Intent
@@ -402,6 +403,32 @@ class OverridesCacheControl(Adapter):
         return [*rest, ("Cache-Control", "no-store")] if told.no_store else headers
 
 
+class LetsTheApplicationDecide(Adapter):
+    """It leaves a response public that sets a cookie."""
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        own = any(name.lower() == "cache-control" for name, _ in headers)
+        return [*headers, ("Cache-Control", "no-store")] if told.no_store and not own else headers
+
+
+class KnowsCacheControlOnly(Adapter):
+    """It leaves what only some caches read."""
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        others = [each for each in headers if each[0].lower() != "cache-control"]
+        own = ", ".join(value for name, value in headers if name.lower() == "cache-control") or None
+        merged = merged_cache_control(own, sets_cookie=bool(told.cookies), allow_public=self.sessions.allow_public)
+        return headers if merged is None else [*others, ("Cache-Control", merged)]
+
+
+class NeverEnds(Adapter):
+    """It takes what comes after the request."""
+
+    def body(self, session: Any, chunks: Any) -> Any:
+        yield from chunks
+        self.sessions.finish(session)
+
+
 class SendsOneCookieOnly(Adapter):
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies[-1:])]
@@ -496,6 +523,7 @@ class FinishesOneOnly(Adapter):
     def body(self, session: Any, chunks: Any) -> Any:
         yield from chunks
         self.main.finish(session)
+        session.close()
 
 
 class CommitsEachByItself(Adapter):
@@ -580,6 +608,9 @@ ADAPTERS = [
     AlwaysVaries,
     LetsCachesKeepIt,
     OverridesCacheControl,
+    LetsTheApplicationDecide,
+    KnowsCacheControlOnly,
+    NeverEnds,
     SendsOneCookieOnly,
     ForgetsHowToDelete,
     DropsSecure,

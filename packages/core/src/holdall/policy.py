@@ -24,6 +24,7 @@ class Policy:
         devices: Note what each session was begun with.
         save_on_error: Save plain writes of a request that fails (5xx) too.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
+        allow_public: The application may mark a response that sets the cookie for shared caches.
         emit: Reports an event: its name, a reason, the session's ``log_id``.
         check: Raises ``TypeError`` for a key's value that cannot be stored, if the store can tell.
     """
@@ -37,6 +38,7 @@ class Policy:
     devices: bool = False
     save_on_error: bool = False
     raise_on_lost_write: bool = False
+    allow_public: bool = False
     check: Callable[[str, Any], None] = lambda key, value: None
 
     @property

@@ -10,8 +10,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple, Protocol, Self
 
+from holdall import late_changes
 from holdall._as_dict import AsDict
 from holdall._discreet import discreet
 from holdall.beside import ALONE, Beside
@@ -45,6 +47,7 @@ class Phase(Enum):
     OPEN = "the headers have not gone"
     ROW_ONLY = "the headers have gone; a row in a table can still be changed"
     CLOSED = "nothing can be changed any more"
+    ENDED = "the request has ended"
 
 
 @discreet
@@ -206,6 +209,8 @@ class Session(AsDict):
             raise
         if type(value) not in IMMUTABLE:
             copy.hand_out(key, value)
+            if self.phase is Phase.ENDED:
+                self._watch(copy)
         return value
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -443,12 +448,34 @@ class Session(AsDict):
                 each.phase = Phase.OPEN
 
     def close(self) -> None:
-        """Take no change any more, nor let one beside this take any."""
-        self.phase = Phase.CLOSED
+        """
+        End the request: from now on every change raises, of this session and of those beside it.
+
+        An adapter calls it when nothing that belongs to the request can come any more: the body has been sent,
+        background tasks and teardown functions have run, and ``finish`` has saved what they changed.
+        """
+        self._end()
         if self.beside is not ALONE:
-            self.beside.phase = Phase.CLOSED
+            self.beside.phase = Phase.ENDED
             for each in self.beside.values():
-                each.phase = Phase.CLOSED
+                each._end()
+
+    def _end(self) -> None:
+        self.phase = Phase.ENDED
+        copy = self._copy
+        if copy is not None and not copy.is_untouched:
+            self._watch(copy)
+
+    def _watch(self, copy: WorkingCopy) -> None:
+        """Report what is altered in place from now on: no call of ours could refuse that."""
+        if self.takes_forgotten_changes():
+            return
+        log_id = self.fetched.stored.log_id if self.fetched.stored else ""
+        late_changes.watch(self, copy, partial(self._policy.emit, "lost_write", "request ended", log_id))
+
+    def takes_forgotten_changes(self) -> bool:
+        """Say whether a change after the request's end is accepted and forgotten, as a framework's tests expect it."""
+        return False
 
     @staticmethod
     def lifetime(
@@ -476,6 +503,8 @@ class Session(AsDict):
 
     @marked.setter
     def marked(self, value: bool) -> None:
+        if value and self.phase in (Phase.CLOSED, Phase.ENDED):
+            self._changeable()
         if self._copy is None:
             self._marked = value
         else:
@@ -484,7 +513,10 @@ class Session(AsDict):
     @property
     def views(self) -> dict[Any, Any]:
         """What shows values of it as objects of a type (``holdall.typed``)."""
-        return self._loaded().views
+        copy = self._loaded()
+        if self.phase is Phase.ENDED:
+            self._watch(copy)
+        return copy.views
 
     def report_unfit(self, key: str) -> None:
         """Tell the log that the value under *key* does not fit the type it is wanted as."""
@@ -547,7 +579,7 @@ class Session(AsDict):
 
     def check_savable(self) -> None:
         """Raise if there are changes that nothing can take any more."""
-        if self.phase is Phase.CLOSED and self.changed:
+        if self.phase in (Phase.CLOSED, Phase.ENDED) and self.changed:
             self._changeable()
         is_kept = self.phase is Phase.ROW_ONLY and self.intent is Intent.KEEP
         if is_kept and self.principal != self.principal_before:
@@ -659,6 +691,14 @@ class Session(AsDict):
         stays_the_same = self.intent is Intent.KEEP and (key is None or key != self._policy.principal_key)
         if self.phase is Phase.ROW_ONLY and row and stays_the_same:
             return copy
+        if self.phase is Phase.ENDED:
+            if self.takes_forgotten_changes():
+                return copy
+            msg = (
+                "the session was changed after its request had ended, when nothing can store it any more. "
+                "Change it before that, and give a thread or task that lasts longer the values that it needs."
+            )
+            raise ResponseStartedError(msg)
         msg = (
             "the session was changed after the response had started, when its cookie can no longer be sent. "
             "Change it before the first byte, or keep sessions in a table, which takes changes to data until the end."

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar, Unpack, cast
 
-from holdall import _loop
+from holdall import _loop, late_changes
 from holdall.atomic import FromThread, LoopRunner, Sleep, ThreadRunner
 from holdall.clock import Clock, utc_now
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
@@ -58,6 +58,8 @@ class Sessions:
             address, for ``of`` to show.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
+        allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
+            else it is sent as ``private``.
         on_event: Called with each ``Event``.
         clock: Says what time it is.
         random: Source of secret random bytes, for a store given by name.
@@ -79,6 +81,7 @@ class Sessions:
         devices: bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
+        allow_public: bool = False,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
         random: Callable[[int], bytes] = os.urandom,
@@ -110,6 +113,7 @@ class Sessions:
             devices=devices,
             save_on_error=save_on_error,
             raise_on_lost_write=on_lost_write == "raise",
+            allow_public=allow_public,
             check=self._check,
         )
         self._reach = StoreReach(self.policy, clock, ThreadRunner(lambda: self._opened("sync").store, clock))
@@ -122,6 +126,11 @@ class Sessions:
     def key(self) -> str:
         """The cookie's name."""
         return self.policy.key
+
+    @property
+    def allow_public(self) -> bool:
+        """Whether a response that sets the cookie may be marked for shared caches."""
+        return self.policy.allow_public
 
     @property
     def waits(self) -> bool:
@@ -206,11 +215,13 @@ class Sessions:
             session_type: What an adapter makes of ``Session`` for its framework.
             facts: Says what the request came with; asked where a session begins, with ``devices=True``.
         """
-        return self._lazy(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
+        return self.read_when_touched(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
 
     def resume(self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session) -> Session:
         """Return the session that stands behind a cookie's value, outside of any request."""
-        return self._lazy(session_type(() if cookie is None else (cookie,), policy=self.policy, https=https))
+        return self.read_when_touched(
+            session_type(() if cookie is None else (cookie,), policy=self.policy, https=https)
+        )
 
     def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """
@@ -229,6 +240,8 @@ class Sessions:
         passed = self.commit_at_once(session, streams=streams)
         if passed is not None:
             return passed
+        if late_changes.watched:
+            late_changes.look()
         return self._run(commit(session, self.policy, now=self._clock(), status=status, streams=streams))
 
     def finish(self, session: Session) -> None:
@@ -308,6 +321,8 @@ class Sessions:
         passed = self.commit_at_once(session, streams=streams)
         if passed is not None:
             return passed
+        if late_changes.watched:
+            late_changes.look()
         steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
         return await self._run_async(steps, in_thread)
 
@@ -421,16 +436,23 @@ class Sessions:
 
     # For adapters that watch over what lasts.
 
+    def is_followed(self, form: Form) -> bool:
+        """Say whether ``follow`` can see a session's end: it is kept in a table."""
+        return hasattr(self._opened(form).store, "revoke")
+
     def check_followed(self) -> None:
         """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
         self._check_kept("async")
+
+    def follow(self, seen: Stored | Trail) -> Trail | None:
+        """Do what ``follow_async`` does."""
+        return self._run(following(seen))
 
     async def follow_async(self, seen: Stored | Trail, *, in_thread: InThread = _loop.to_thread) -> Trail | None:
         """
         Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
 
-        One that was renewed for the same principal lives on, and is followed; so does one that was nobody's when its
-        visitor logs in. It counts as no use of it.
+        One that was renewed lives on, and is followed: whether into a login is up to the caller. It counts as no use.
 
         Raises:
             StoreError: The backend failed.
@@ -476,7 +498,8 @@ class Sessions:
     def _check_kept(self, form: Form) -> None:
         _check_revocable(self._opened(form).store)
 
-    def _lazy(self, session: Session) -> Session:
+    def read_when_touched(self, session: Session) -> Session:
+        """Return *session*, which is read in the thread that touches it first."""
         session.use(self._read_sync, self._reach)
         return session
 

@@ -83,6 +83,11 @@ class SeveralSessions:
         self.beside = beside
 
     @property
+    def allow_public(self) -> bool:
+        """Whether a response that sets one of the cookies may be marked for shared caches."""
+        return all(each.allow_public for each in (self.main, *self.beside))
+
+    @property
     def waits(self) -> bool:
         """Whether an async adapter has to wait for one of the stores."""
         return self.main.waits or any(each.waits for each in self.beside)

@@ -25,7 +25,7 @@ from holdall_django.unanswered import are_tests_running
 __all__ = ["ADAPTER_OPTIONS", "Configuration", "configuration", "configured_sessions", "options_given"]
 
 #: What ``HOLDALL`` takes besides the options of ``Sessions``.
-ADAPTER_OPTIONS = ("sessions", "beside", "fetch", "allow_public", "take_over")
+ADAPTER_OPTIONS = ("sessions", "beside", "fetch", "take_over")
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,12 @@ class Configuration:
         sessions: Those that ``request.session`` is one of.
         kept: These, and what stands beside them.
         fetches: The middleware reads a session that has to be waited for; ``False`` leaves that to ``afetch_session``.
-        allow_public: A response that sets a session cookie may stay ``public``.
         uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
     """
 
     sessions: Sessions
     kept: Kept
     fetches: bool
-    allow_public: bool
     uses_always: bool
 
     @cached_property
@@ -107,7 +105,6 @@ def configuration() -> Configuration:
     hide_options()
     options = options_given()
     fetch = options.pop("fetch", "auto")
-    allow_public = options.pop("allow_public", False)
     if fetch not in ("auto", "explicit"):
         msg = f"HOLDALL has fetch={fetch!r}, which is neither 'auto' nor 'explicit'."
         raise ConfigurationError(msg)
@@ -122,7 +119,6 @@ def configuration() -> Configuration:
         sessions,
         kept,
         fetches=fetch == "auto",
-        allow_public=bool(allow_public),
         uses_always=settings.SESSION_SAVE_EVERY_REQUEST,
     )
 

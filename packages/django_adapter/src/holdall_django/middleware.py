@@ -13,7 +13,8 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall import LostWriteError, ResponseHeaders, Session, StoreError
+from holdall.nested import RequestSessions, outer_session
 from holdall.session import Phase
 from holdall.steps import unbroken
 from holdall_django import endings
@@ -21,7 +22,7 @@ from holdall_django.adopted import AdoptedSession
 from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
-from holdall_django.requests import cookie_headers, facts_of, outer_session
+from holdall_django.requests import cookie_headers, facts_of, leave_word, opened_around, take_word_back
 from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
 from holdall_django.session import DjangoSession
 
@@ -65,13 +66,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         sessions = configuration().kept
-        outer = outer_session(request)
-        # An empty session is false.
-        if outer is not None:
-            came: DjangoSession = AdoptedSession(outer)
-        else:
-            came = cast("DjangoSession", sessions.unfetched(**_sent_with(request)))
-        request.session = came
+        came = _begun(request, sessions.unfetched)
         if configuration().fetches:
             try:
                 await load(came)
@@ -101,15 +96,10 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return finished_with_body(with_headers(request, response, session, headers), session)
 
     def process_request(self, request: HttpRequest) -> None:
-        outer = outer_session(request)
-        if outer is not None:
-            session: DjangoSession = AdoptedSession(outer)
-        else:
-            session = cast("DjangoSession", configuration().kept.fetch(**_sent_with(request)))
-        request.session = session
-        session._is_driven = True
+        _begun(request, configuration().kept.fetch)._is_driven = True
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
+        take_word_back(request)
         session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             # A test may have put something of its own there.
@@ -129,13 +119,20 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
 
 
-def _sent_with(request: HttpRequest) -> dict[str, Any]:
-    return {
-        "headers": cookie_headers(request),
-        "https": request.is_secure(),
-        "session_type": DjangoSession,
-        "facts": facts_of(request),
-    }
+def _begun(request: HttpRequest, fetch: Callable[..., Session]) -> DjangoSession:
+    """Give *request* its session: that of an adapter around this one, or else what *fetch* makes."""
+    kept, outer = configuration().kept, opened_around(request)
+    theirs = None if outer is None else outer_session(outer, kept)
+    # An empty session is false.
+    if theirs is not None:
+        session: DjangoSession = AdoptedSession(theirs)
+    else:
+        facts, https = facts_of(request), request.is_secure()
+        made = fetch(cookie_headers(request), https=https, session_type=DjangoSession, facts=facts)
+        session = cast("DjangoSession", made)
+    request.session = session
+    leave_word(request, RequestSessions(kept, session, outer))
+    return session
 
 
 def _is_driven(request: HttpRequest) -> bool:

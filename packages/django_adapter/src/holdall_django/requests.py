@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
-from holdall import Session
 from holdall.devices import Facts
+from holdall.nested import KEY, RequestSessions, enter, in_environ, in_scope
 from holdall_django.configuration import configuration
 from holdall_django.names import COOKIE
 
-__all__ = ["cookie_headers", "facts_of", "outer_session"]
+__all__ = ["cookie_headers", "facts_of", "leave_word", "opened_around", "take_word_back"]
 
 
 def cookie_headers(request: HttpRequest) -> list[str]:
@@ -56,8 +56,21 @@ def facts_of(request: HttpRequest) -> Facts:
     return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
 
 
-def outer_session(request: HttpRequest) -> Session | None:
-    """Return the session that an adapter around this one holds for the request, of the same ``Sessions``."""
-    where = request.scope if isinstance(request, ASGIRequest) else request.META
-    outer = getattr(where.get("holdall.request"), "session", where.get("session"))
-    return outer if isinstance(outer, Session) and outer.policy is configuration().sessions.policy else None
+def opened_around(request: HttpRequest) -> RequestSessions | None:
+    """Return what an adapter around this one has opened for the request."""
+    return in_scope(request.scope) if isinstance(request, ASGIRequest) else in_environ(request.META)
+
+
+def leave_word(request: HttpRequest, opened: RequestSessions) -> None:
+    """Let an adapter within this one find what was *opened*."""
+    if isinstance(request, ASGIRequest):
+        enter(cast("dict[str, Any]", request.scope), opened)
+    else:
+        request.META[KEY] = opened
+
+
+def take_word_back(request: HttpRequest) -> None:
+    """Let the request refer to its session no more: the garbage collector would have to part them."""
+    opened = request.META.pop(KEY, None)
+    if opened is not None and opened.outer is not None:
+        request.META[KEY] = opened.outer

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import patch_vary_headers
 
 from holdall import LostWriteError, ResponseHeaders, StoreError
-from holdall.cache_headers import merged_cache_control
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
 from holdall_django.configuration import configuration
 from holdall_django.cookies import add_cookies
 from holdall_django.session import DjangoSession
@@ -18,10 +18,6 @@ from holdall_django.session import DjangoSession
 __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_headers"]
 
 _logger = logging.getLogger("holdall")
-
-# Of so many routes the log has been told; it is told of each once.
-_MOST_ROUTES = 1000
-_told: set[str] = set()
 
 
 def with_headers(
@@ -43,23 +39,14 @@ def with_headers(
 
 
 def _keep_out_of_caches(request: HttpRequest, response: HttpResponseBase) -> None:
-    present = response.get("Cache-Control")
-    wanted = merged_cache_control(present, sets_cookie=True, allow_public=configuration().allow_public)
-    if wanted is None:
-        return
-    response.headers["Cache-Control"] = wanted
-    match = request.resolver_match
-    route = request.path if match is None else match.route
-    if present and route not in _told and len(_told) < _MOST_ROUTES:
-        _told.add(route)
-        _logger.warning(
-            "a response of the route %r sets a session cookie and asked shared caches to keep it (%s), which would "
-            "hand one visitor's session to others: it was sent with Cache-Control: %s. Leave the session alone there, "
-            "or mark the response private; HOLDALL['allow_public'] = True sends it as it is.",
-            route,
-            present,
-            wanted,
-        )
+    told = cache_headers(response.items(), sets_cookie=True, allow_public=configuration().kept.allow_public)
+    if told.cache_control is not None:
+        response.headers["Cache-Control"] = told.cache_control
+    for name in told.removed:
+        del response.headers[name]
+    if told.was_public:
+        match = request.resolver_match
+        warn_of_public_cookie(f"/{match.route}" if match else request.path)
 
 
 def streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:

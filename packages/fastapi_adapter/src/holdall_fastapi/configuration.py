@@ -38,6 +38,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     devices: bool
     save_on_error: bool
     on_lost_write: Literal["report", "raise"]
+    allow_public: bool
     on_event: Callable[[Event], None] | None
     clock: Clock
     random: Callable[[int], bytes]

@@ -24,7 +24,8 @@ _GRACE = timedelta(minutes=1)
 def pass_by(session: Session, *, streams: bool = False) -> ResponseHeaders:
     """Commit a session that was not used, which takes no steps: most requests do no more than this."""
     # Touched only later, it is read then; what is changed then needs a row as well.
-    session.phase = Phase.ROW_ONLY
+    if session.phase is Phase.OPEN:
+        session.phase = Phase.ROW_ONLY
     return LOOKED_AT if session.accessed or streams else UNTOUCHED
 
 

@@ -19,7 +19,7 @@ __all__ = ["abandon", "can_save", "finish", "reload", "save"]
 
 def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
     """Save what was changed while the body was sent: into a row that exists, for no cookie can be sent any more."""
-    if session.is_as_stored or not session.is_loaded or session.phase is Phase.OPEN:
+    if session.is_as_stored or not session.is_loaded or session.phase in (Phase.OPEN, Phase.ENDED):
         return
     changes = session.changes()
     stored = session.fetched.stored
@@ -110,7 +110,7 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
     What was to end does, the session of somebody who was signed out too. A renewal is not carried out, nor is what it
     was for: the browser could not learn of the new id. After a failure (5xx) nothing else is saved either.
     """
-    if not session.is_loaded or session.phase is Phase.CLOSED:
+    if not session.is_loaded or session.phase in (Phase.CLOSED, Phase.ENDED):
         return
     stored, intent = session.fetched.stored, session.intent
     other_principal = session.principal != session.principal_before

@@ -2,7 +2,9 @@
 
 from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
+from holdall.testing.adapters.caches import CacheTests
 from holdall.testing.adapters.devices import DeviceTests
+from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
@@ -24,6 +26,8 @@ class AdapterConformance(
     AtomicTests,
     FailureTests,
     StreamingTests,
+    EndedTests,
+    CacheTests,
     SeveralTests,
     MountedTests,
 ):
