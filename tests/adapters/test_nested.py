@@ -32,6 +32,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from holdall import ConfigurationError, ResponseStartedError, Sessions, TableStore
+from holdall.nested import RequestSessions, outer_session, step_back
 from holdall.tables import MemoryTable
 from holdall.testing import Request as Web
 from holdall.testing import asgi_client
@@ -491,6 +492,35 @@ def test_flask_within_django_writes_into_the_same_session(sessions: Sessions) ->
     assert answer.json == {"before": True, "n": 1}
     assert len(answer.headers.getlist("Set-Cookie")) == 1
     assert again.json == {"before": True, "n": 1, "m": 2}
+
+
+def test_frameworks_with_sessions_of_their_own_keep_them(sessions: Sessions, django_app: Any) -> None:
+    """The outer session is Flask's, one of Django's has ended by then, and the rest have other cookies."""
+    shop = Sessions("cookie", key="_outer", secret_key_base=SECRET)
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=shop)
+    app.mount("/django", django_app)
+    app.mount("/flask", WSGIMiddleware(flask_app(sessions)))
+
+    @app.get("/put")
+    async def put(session: SessionDep) -> dict[str, Any]:
+        session["outer"] = True
+        return dict(session)
+
+    client = TestClient(app)
+    client.get("/put")
+
+    assert client.get("/flask/put/n/1").json() == {"n": 1}
+    assert client.post("/django/page", json=django_script(["all"])).json()["results"] == [{"n": 1}]
+    assert set(client.cookies) == {"_outer", "_shop"}
+
+
+def test_one_that_has_left_its_session_is_passed_over(sessions: Sessions) -> None:
+    outer = RequestSessions(sessions, sessions.fetch())
+    step_back(outer, sessions)
+
+    assert outer_session(outer, sessions) is None
+    assert outer_session(RequestSessions(sessions, sessions.fetch(), outer), sessions) is not None
 
 
 def test_fastapi_leaves_nothing_for_the_garbage_collector(sessions: Sessions) -> None:

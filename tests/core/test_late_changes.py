@@ -128,6 +128,17 @@ def test_a_session_that_is_first_read_after_the_end_is_watched(
     assert lost(events) == ["request ended"]
 
 
+def test_a_session_is_watched_once(sessions: Sessions, cookie: str, events: list[Event]) -> None:
+    session = sessions.resume(cookie)
+    end(sessions, session)
+
+    assert (session["list"], session["list"], session["nested"]) == ([1], [1], DATA["nested"])
+
+    assert len(late_changes.watched) == 1
+    use(sessions, cookie)
+    assert lost(events) == []
+
+
 @pytest.mark.parametrize("when", ["before the end", "after the end"])
 def test_an_object_of_a_type_is_watched(sessions: Sessions, cookie: str, events: list[Event], when: str) -> None:
     @dataclass

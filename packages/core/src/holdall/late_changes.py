@@ -9,7 +9,6 @@ reports a difference. Values that nobody else refers to any more are forgotten a
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple
 from weakref import ref
@@ -48,13 +47,14 @@ def watch(session: object, copy: WorkingCopy, report: Callable[[], None]) -> Non
 def look() -> None:
     """Compare a few of the values that are watched."""
     for _ in range(min(len(watched), _AT_ONCE)):
-        # Another thread may look at the same time.
-        with suppress(IndexError):
+        try:
             each = watched.popleft()
-            if _was_altered(each.copy):
-                each.report()
-            elif _is_held(each):
-                watched.append(each)
+        except IndexError:  # pragma: no cover  # another thread looks at the same time
+            return
+        if _was_altered(each.copy):
+            each.report()
+        elif _is_held(each):
+            watched.append(each)
 
 
 def _was_altered(copy: WorkingCopy) -> bool:

@@ -139,7 +139,7 @@ def _outer(request: HttpRequest, kept: Kept) -> RequestSessions | None:
 def _leave_word(request: HttpRequest, opened: RequestSessions) -> None:
     """Let an adapter within this one find what was *opened*."""
     if isinstance(request, ASGIRequest):
-        enter(request.scope, opened)
+        enter(cast("dict[str, Any]", request.scope), opened)
     else:
         request.META[KEY] = opened
 

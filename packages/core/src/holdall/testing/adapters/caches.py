@@ -43,6 +43,8 @@ class CacheTests(AdapterSuite, sealed=True):
 
         assert answer.response.all(name) == []
         assert answer.cache_control == ["no-store"]
+        own = visitor.another().does(["put", "n", 1], headers={name: "max-age=60", "Cache-Control": "private"})
+        assert (own.response.all(name), own.cache_control) == ([], ["private"])
 
     def test_nor_does_one_that_goes_by_expires(self, visitor: Visitor) -> None:
         answer = visitor.does(["put", "n", 1], headers={"Expires": "Sun, 01 Mar 2026 13:00:00 GMT"})
