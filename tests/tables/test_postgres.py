@@ -1,5 +1,9 @@
 """The table in PostgreSQL: the contract on a real server, and what belongs to a server far away."""
 
+import tables.needs_psycopg  # noqa: F401  # skips all of these without the driver
+
+# isort: split
+
 import asyncio
 import importlib
 import inspect
