@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import Phase
 from hypothesis.errors import FlakyFailure
 
 from conformance import mutants
@@ -47,7 +48,8 @@ def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
 
     # Where it cannot find the same again in a table that others have used by then, it says so, and of what.
     with asyncio.Runner() as runner, pytest.raises((AssertionError, FlakyFailure)):
-        try_sequences(as_async(mutant(clock=clock)), clock, runner)
+        # That it finds something is what is asked, not the shortest way there.
+        try_sequences(as_async(mutant(clock=clock)), clock, runner, phases=[Phase.generate])
 
 
 @pytest.mark.parametrize(

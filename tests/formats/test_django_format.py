@@ -10,13 +10,13 @@ from django.core.signing import JSONSerializer, TimestampSigner, b62_decode, b62
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.examples import EXAMPLES
 from formats.records import record
 from formats.secret import OTHER, SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
 from holdall.clock import NEVER
 from holdall.formats import DjangoFormat
+from sizes import EXAMPLES
 
 SALT = "django.contrib.sessions.backends.signed_cookies"
 ORACLE = TimestampSigner(key=SECRET, salt=SALT, fallback_keys=[])

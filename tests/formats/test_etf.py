@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.examples import EXAMPLES, FUZZED
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall.etf import MAX_BYTES, Atom, BitString, ImproperList, Opaque, dumps, loads
+from sizes import EXAMPLES, FUZZED
 
 NODE = b"w\x0dnonode@nohost"
 

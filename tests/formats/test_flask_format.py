@@ -13,7 +13,6 @@ from flask.sessions import SecureCookieSessionInterface
 from hypothesis import given, settings
 from markupsafe import Markup
 
-from formats.examples import EXAMPLES
 from formats.records import record
 from formats.secret import OTHER, SECRET
 from formats.sessions_of import flask_sessions
@@ -22,6 +21,7 @@ from holdall._base64url import to_text
 from holdall.clock import NEVER
 from holdall.formats import FlaskFormat
 from holdall.testing import Request, wsgi_client
+from sizes import EXAMPLES
 
 
 def flask_app(secret: str | bytes = SECRET, **attributes: Any) -> flask.Flask:

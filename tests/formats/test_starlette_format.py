@@ -15,7 +15,6 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from formats.examples import EXAMPLES
 from formats.records import record
 from formats.secret import SECRET
 from formats.sessions_of import json_sessions
@@ -23,6 +22,7 @@ from formats.vectors import alike
 from holdall.clock import NEVER
 from holdall.formats import StarletteFormat
 from holdall.testing import Request, asgi_client
+from sizes import EXAMPLES
 
 
 async def act(request: StarletteRequest) -> PlainTextResponse:
