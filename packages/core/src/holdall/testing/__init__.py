@@ -6,7 +6,7 @@ pytest runs the contract against what you have made.
 """
 
 from holdall.testing import _asserts  # noqa: F401  # first of all
-from holdall.testing.adapters import AdapterConformance
+from holdall.testing.adapters import AdapterConformance, CookieConformance
 from holdall.testing.adapters.visitor import Answer, Visitor
 from holdall.testing.awaited import as_async
 from holdall.testing.browser import Browser
@@ -28,6 +28,7 @@ __all__ = [
     "Answer",
     "Browser",
     "Client",
+    "CookieConformance",
     "Explored",
     "FakeClock",
     "InterleavingConformance",

@@ -250,7 +250,7 @@ class RequestTests(AdapterSuite, sealed=True):
 
     def test_nothing_is_kept_of_anonymous_requests(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")
-        for n in range(100):
+        for n in range(10):
             visitor.does(["get", "n"])
             visitor.sends(f"{KEY}={n:043}", actions=[["get", "n"]])
             visitor.sends(f"{KEY}={n:043}", actions=[["logout"]])
