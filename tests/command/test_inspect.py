@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from command.program import run, run_on_terminal
+from command.program import call, run, run_on_terminal
 from formats.secret import OTHER, SECRET
 from formats.vectors import VECTORS, term_of
 from holdall import MemoryTable, Sessions, TableStore
@@ -87,9 +87,9 @@ def lines(stdout: str) -> dict[str, str]:
     return {line[:8].strip(): line[8:] for line in stdout.splitlines()}
 
 
-def inspect(cookie: str, *options: str, secret: str | None = SECRET, **others: Any) -> tuple[int, dict[str, str]]:
+def inspect(cookie: str, *options: str, secret: str | None = SECRET) -> tuple[int, dict[str, str]]:
     """Run the command; return its exit code and what it said."""
-    done = run("inspect", *options, "--", cookie, env={} if secret is None else {"HOLDALL_SECRET": secret}, **others)
+    done = call("inspect", *options, "--", cookie, env={} if secret is None else {"HOLDALL_SECRET": secret})
     assert done.stderr == ""
     assert not any(secret in done.stdout for secret in (SECRET, OTHER))
     assert len(cookie) < 40 or cookie not in done.stdout

@@ -6,9 +6,10 @@ from itertools import combinations_with_replacement
 import pytest
 
 from moving.orders import ACTS, BEFORE, Outcome, orders
+from sizes import sized
 
 #: Orders of three requests; 0 takes all, which is some hours.
-_TRIPLES = int(os.environ.get("HOLDALL_ORDERS", "40")) or None
+_TRIPLES = int(os.environ.get("HOLDALL_ORDERS", sized(10, 40))) or None
 
 _ENDS = {"logout"}
 _RENEWS = {"login", "renew"}
