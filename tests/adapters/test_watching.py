@@ -126,8 +126,9 @@ class Line:
         return self.incoming.pop()
 
     async def _send(self, message: Message) -> None:
-        await anyio.lowlevel.checkpoint()
+        # In the order in which they are said, whoever has the next turn.
         self.sends(message)
+        await anyio.lowlevel.checkpoint()
         if message["type"] == "websocket.accept":
             self.accepted.set()
 
@@ -424,7 +425,7 @@ def test_a_backend_that_is_away_when_the_connection_begins_closes_nothing(table:
     async def visit() -> None:
         running = asyncio.create_task(line.run())
         await line.accepted.wait()
-        await table.looked_at()
+        await asyncio.sleep(0.2)
         running.cancel()
         await asyncio.wait([running])
 
