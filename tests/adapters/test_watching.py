@@ -15,12 +15,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from holdall import AsyncTableStore, ConfigurationError, MemoryTable, Sessions, StoreError, TableStore
+from holdall import (
+    AsyncTableStore,
+    ConfigurationError,
+    MemoryTable,
+    ResponseStartedError,
+    Sessions,
+    StoreError,
+    TableStore,
+)
 from holdall.stores import Trail
 from holdall.stores.table import digest_of
 from holdall.tables import Row
 from holdall.testing import Browser, FakeClock, Request, as_async
-from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
+from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session, watching
 from servers.web import by_uvicorn, http_client
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
@@ -31,8 +39,16 @@ class Table(MemoryTable):
     """A table in memory whose rows may be away."""
 
     is_away = False
+    looks = 0
+
+    async def looked_at(self) -> None:
+        """Wait until it has been looked at a few times again, however long a busy machine takes."""
+        until = self.looks + 4
+        while self.looks < until:
+            await anyio.sleep(0.01)
 
     def read(self, digest: bytes) -> Row | None:
+        self.looks += 1
         if self.is_away:
             msg = "the backend is away"
             raise StoreError(msg)
@@ -94,6 +110,7 @@ class Line:
         self.sent: list[Message] = []
         self.incoming: list[Message] = [{"type": "websocket.connect"}]
         self.accepted = anyio.Event()
+        self.said = anyio.Event()
         self.error: Exception | None = None
         self.sends: Callable[[Message], None] = self.sent.append
 
@@ -112,14 +129,20 @@ class Line:
         except Exception as exc:  # noqa: BLE001  # a server survives whatever its application raises
             self.error = exc
 
+    def say(self, text: str) -> None:
+        self.incoming.append({"type": "websocket.receive", "text": text})
+        self.said.set()
+
     async def _receive(self) -> Message:
-        if not self.incoming:
-            await anyio.sleep_forever()
+        while not self.incoming:
+            await self.said.wait()
+            self.said = anyio.Event()
         return self.incoming.pop()
 
     async def _send(self, message: Message) -> None:
-        await anyio.lowlevel.checkpoint()
+        # In the order in which they are said, whoever has the next turn.
         self.sends(message)
+        await anyio.lowlevel.checkpoint()
         if message["type"] == "websocket.accept":
             self.accepted.set()
 
@@ -165,7 +188,9 @@ class TestProtocol:
 
         assert (line.closed, errors, line.error) == ([4401], [4401], None)
 
-    async def test_it_is_found_out_by_whom_it_was_renewed(self, sessions: Sessions, outside: Sessions) -> None:
+    async def test_it_is_found_out_by_whom_it_was_renewed(
+        self, sessions: Sessions, outside: Sessions, table: Table
+    ) -> None:
         cookie = kept(outside, user=7)
         line = Line(watched(listen, sessions), cookie)
         async with anyio.create_task_group() as group:
@@ -173,10 +198,10 @@ class TestProtocol:
             await line.accepted.wait()
             second = renewed(outside, cookie)
             third = renewed(outside, second)
-            await anyio.sleep(0.2)
+            await table.looked_at()
             assert line.closed == []
             fourth = renewed(outside, third)
-            await anyio.sleep(0.2)
+            await table.looked_at()
             assert line.closed == []
             ended(outside, fourth)
 
@@ -192,7 +217,7 @@ class TestProtocol:
 
         assert line.closed == [4401]
 
-    async def test_one_that_was_nobodys_goes_on_when_its_visitor_logs_in(
+    async def test_one_that_was_nobodys_is_closed_when_its_visitor_logs_in(
         self, sessions: Sessions, outside: Sessions
     ) -> None:
         cookie = kept(outside, n=1)
@@ -200,15 +225,10 @@ class TestProtocol:
         async with anyio.create_task_group() as group:
             group.start_soon(line.run)
             await line.accepted.wait()
-            login = renewed(outside, cookie, user=7)
             await anyio.sleep(0.2)
             assert line.closed == []
-            second = renewed(outside, login)
-            # Whoever has the old cookie may be anybody.
-            ended(outside, cookie)
-            await anyio.sleep(0.2)
-            assert line.closed == []
-            ended(outside, second)
+            # Whoever has the old cookie may be anybody, one who has planted it among them.
+            renewed(outside, cookie, user=7)
 
         assert line.closed == [4401]
 
@@ -400,7 +420,7 @@ class TestProtocol:
         async with anyio.create_task_group() as group:
             group.start_soon(line.run)
             await line.accepted.wait()
-            await anyio.sleep(0.2)
+            await table.looked_at()
             group.cancel_scope.cancel()
 
         assert outside.of(7) == [before]
@@ -471,7 +491,9 @@ def test_a_renewal_under_way_is_in_doubt_and_no_more(user: int | None, steps: in
 # Real servers.
 
 
-def test_of_fifty_connections_all_close_but_the_one_that_is_spared(sessions: Sessions, outside: Sessions) -> None:
+def test_of_fifty_connections_all_close_but_the_one_that_is_spared(
+    sessions: Sessions, outside: Sessions, table: Table
+) -> None:
     async def handler(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text(str(websocket.session["user"]))
@@ -490,9 +512,9 @@ def test_of_fifty_connections_all_close_but_the_one_that_is_spared(sessions: Ses
         assert [await line.recv() for line in lines] == ["7"] * 50 + ["8"]
         spared = renewed(outside, cookies[0])
         assert outside.revoke(7, except_=outside.fetch(spared)) == 49
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             codes = await asyncio.gather(*(_code(line) for line in lines[1:-1]))
-        await asyncio.sleep(0.2)
+        await table.looked_at()
         alive = []
         for line in (lines[0], lines[-1]):
             await line.send("?")
@@ -516,7 +538,7 @@ async def _code(line: ClientConnection) -> int:
     return 0
 
 
-def test_a_connection_goes_on_through_the_login_of_its_visitor_and_ends_with_the_logout(outside: Sessions) -> None:
+def test_a_connection_ends_with_the_login_of_its_visitor_and_another_with_the_logout(outside: Sessions) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=outside, close_when_ended=SOON)
 
@@ -538,15 +560,17 @@ def test_a_connection_goes_on_through_the_login_of_its_visitor_and_ends_with_the
         browser = Browser(http_client(port))
         browser.keep([kept(outside, cart=["hat"])])
         cookie = f"sid={browser.get('sid')}"
-        line = await connect(f"ws://127.0.0.1:{port}/", additional_headers={"Cookie": cookie})
+        before = await connect(f"ws://127.0.0.1:{port}/", additional_headers={"Cookie": cookie})
         await asyncio.to_thread(browser.send, Request("POST", "/login"))
         assert f"sid={browser.get('sid')}" != cookie
-        await asyncio.sleep(0.2)
-        await line.send("still here")
-        assert await line.recv() == "still here"
+        async with asyncio.timeout(20):
+            assert await _code(before) == 4401
+        after = await connect(f"ws://127.0.0.1:{port}/", additional_headers={"Cookie": f"sid={browser.get('sid')}"})
+        await after.send("still here")
+        assert await after.recv() == "still here"
         await asyncio.to_thread(browser.send, Request("POST", "/logout"))
         async with asyncio.timeout(20):
-            return await _code(line)
+            return await _code(after)
 
     with by_uvicorn(app, ws="websockets-sansio") as port:
         assert asyncio.run(visit(port)) == 4401
@@ -586,6 +610,169 @@ def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) 
         assert body(read=True, ends=False) == b"." * 55
         # One that has nothing to do with the session is sent to its end.
         assert body(read=False, ends=True) == b"." * 55
+
+
+# Where nothing is closed.
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look with each message."""
+    monkeypatch.setattr(watching, "SELDOM", 1e-6)
+
+
+Ending = Callable[[Sessions, str], Any]
+ENDINGS: list[Ending] = [ended, lambda outside, cookie: outside.revoke(7), lambda *known: renewed(*known, user=8)]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("at_once")
+class TestSeenByDefault:
+    @pytest.mark.parametrize("ends", ENDINGS)
+    async def test_the_data_of_a_session_that_has_ended_is_gone(
+        self, sessions: Sessions, outside: Sessions, ends: Ending
+    ) -> None:
+        seen: list[Any] = []
+
+        async def handler(websocket: WebSocket) -> None:
+            session = await fetch_session(websocket)
+            await websocket.accept()
+            for _ in range(3):
+                seen.append((session.principal, dict(session)))
+                await websocket.receive_text()
+            seen.append((session.principal, dict(session)))
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions, close_when_ended=None), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            line.say("first")
+            while len(seen) < 2:
+                await anyio.sleep(0.01)
+            ends(outside, cookie)
+            # A renewal is in doubt at first.
+            line.say("second")
+            while len(seen) < 3:
+                await anyio.sleep(0.01)
+            line.say("third")
+
+        assert seen[:2] == [(7, {"user": 7}), (7, {"user": 7})]
+        assert seen[-1] == (None, {})
+        assert (line.closed, line.error) == ([], None)
+
+    async def test_what_the_handler_changed_is_reported_as_lost(self, table: Table) -> None:
+        events: list[Any] = []
+        sessions = Sessions(TableStore(table), key="sid", principal_key="user", on_event=events.append)
+
+        async def handler(websocket: WebSocket) -> None:
+            session = await fetch_session(websocket)
+            await websocket.accept()
+            session["n"] = 1
+            await websocket.receive_text()
+            assert dict(session) == {}
+            with pytest.raises(ResponseStartedError):
+                session["n"] = 2
+
+        cookie = kept(sessions, user=7)
+        line = Line(watched(handler, sessions, close_when_ended=None), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(sessions, cookie)
+            line.say("hello")
+
+        assert line.error is None
+        assert [event.reason for event in events if event.name == "lost_write"] == ["ended"]
+
+    async def test_one_that_only_sends_sees_it_too(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            session = await fetch_session(websocket)
+            await websocket.accept()
+            while session.principal is not None:
+                await websocket.send_text("tick")
+                await anyio.sleep(0.01)
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions, close_when_ended=None), cookie)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(line.run)
+                await line.accepted.wait()
+                ended(outside, cookie)
+
+        assert (line.closed, line.error) == ([], None)
+
+    async def test_one_that_lives_on_under_another_id_keeps_its_data(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
+        seen: list[Any] = []
+
+        async def handler(websocket: WebSocket) -> None:
+            session = await fetch_session(websocket)
+            assert session.principal == 7
+            await websocket.accept()
+            await websocket.receive_text()
+            seen.append(session.principal)
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions, close_when_ended=None), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            renewed(outside, cookie)
+            line.say("hello")
+
+        assert seen == [7]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_body_that_lasts_sees_by_default_that_its_session_has_ended(sessions: Sessions, outside: Sessions) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.get("/")
+    async def events(session: SessionDep) -> StreamingResponse:
+        async def body() -> AsyncIterator[str]:
+            while "user" in session:
+                yield "7 "
+                await asyncio.sleep(0.01)
+            yield "gone"
+
+        return StreamingResponse(body())
+
+    with by_uvicorn(app) as port:
+        cookie = kept(outside, user=7)
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/", headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        assert answer.read(4) == b"7 7 "
+        ended(outside, cookie)
+        assert answer.read().endswith(b"gone")
+        connection.close()
+
+
+@pytest.mark.anyio
+async def test_a_session_is_not_looked_at_more_often_than_every_few_seconds(table: Table) -> None:
+    sessions = Sessions(TableStore(table), key="sid", principal_key="user")
+    seen: list[Any] = []
+
+    async def handler(websocket: WebSocket) -> None:
+        session = await fetch_session(websocket)
+        assert session.principal == 7
+        await websocket.accept()
+        await websocket.receive_text()
+        seen.append(session.principal)
+
+    cookie = kept(sessions, user=7)
+    line = Line(watched(handler, sessions, close_when_ended=None), cookie)
+    async with anyio.create_task_group() as group:
+        group.start_soon(line.run)
+        await line.accepted.wait()
+        ended(sessions, cookie)
+        line.say("hello")
+
+    assert seen == [7]
 
 
 # What is refused.

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
 from holdall.devices import Facts
 from holdall.several import side_by_side
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
@@ -21,7 +23,7 @@ class Adapter:
         self.named = {each.key: each for each in beside}
 
     def answer(
-        self, cookies: list[str], https: bool, path: str, payload: bytes, facts: Facts
+        self, cookies: list[str], https: bool, path: str, payload: bytes, facts: Facts, host: str | None
     ) -> tuple[int, Headers, Iterator[bytes]]:
         """Return status, headers and the chunks of the body."""
         script = json.loads(payload)
@@ -38,6 +40,7 @@ class Adapter:
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])
             told = self.commit(session, status, streams=path == "/stream")
+            self.warn(told, host)
         except StoreError as exc:
             return 503, self.headers([], self.unsent(exc)), iter([b"the sessions are out of reach"])
         except LostWriteError as exc:
@@ -66,17 +69,27 @@ class Adapter:
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies)]
 
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        warn_if_exposed(told.cookies, host)
+
     def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
         named = ",".join(value for name, value in headers if name.lower() == "vary").lower()
         return [*headers, ("Vary", "Cookie")] if told.vary and "cookie" not in named else headers
 
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        own = any(name.lower() == "cache-control" for name, _ in headers)
-        return [*headers, ("Cache-Control", "no-store")] if told.no_store and not own else headers
+        allow = self.sessions.allow_public
+        change = cache_headers(headers, sets_cookie=bool(told.cookies), allow_public=allow)
+        if change.was_public:
+            warn_of_public_cookie("/")
+        if change.cache_control is not None:
+            headers = [each for each in headers if each[0].lower() != "cache-control"]
+            headers.append(("Cache-Control", change.cache_control))
+        return [each for each in headers if each[0].lower() not in change.removed]
 
     def body(self, session: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from chunks
         self.sessions.finish(session)
+        session.close()
 
 
 def mount_wsgi(adapter: Adapter) -> Client:
@@ -86,7 +99,9 @@ def mount_wsgi(adapter: Adapter) -> Client:
         cookies = [environ["HTTP_COOKIE"]] if "HTTP_COOKIE" in environ else []
         https, body = environ["wsgi.url_scheme"] == "https", environ["wsgi.input"].read()
         facts = environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")
-        status, headers, chunks = adapter.answer(cookies, https, environ["PATH_INFO"], body, lambda: facts)
+        status, headers, chunks = adapter.answer(
+            cookies, https, environ["PATH_INFO"], body, lambda: facts, environ.get("HTTP_HOST")
+        )
         start_response(f"{status} -", headers)
         return chunks
 
@@ -101,7 +116,9 @@ def mount_asgi(adapter: Adapter) -> Client:
         body = (await receive())["body"]
         https, names = scope["scheme"] == "https", dict(scope["headers"])
         facts = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
-        status, headers, chunks = adapter.answer(cookies, https, scope["path"], body, lambda: facts)
+        status, headers, chunks = adapter.answer(
+            cookies, https, scope["path"], body, lambda: facts, names[b"host"].decode("latin-1")
+        )
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         for chunk in chunks:

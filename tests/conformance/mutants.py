@@ -1,12 +1,13 @@
 """
-Stores, tables and adapters that are wrong in one way each, set before the suites.
+Stores, tables, serializers and adapters that are wrong in one way each, set before the suites.
 
 Not collected with the rest: ``test_suites.py`` runs this file and sees to it that each of these classes fails.
 """
 
+import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -25,19 +26,23 @@ from holdall import (
     StoreError,
     TableStore,
 )
+from holdall.cache_headers import merged_cache_control
 from holdall.clock import NEVER
 from holdall.devices import Facts
+from holdall.serializers import TaggedJSON
 from holdall.session import Intent
 from holdall.stores import Changes, Draft, Missing, Stored
 from holdall.tables import Listed, Replacement, Row
 from holdall.testing import (
     AdapterConformance,
     FakeClock,
+    SerializerConformance,
     StoreConformance,
     TableConformance,
     as_async,
 )
 from holdall.testing.adapters.suite import Mount
+from holdall.testing.clients import HOST
 from races import broken
 
 # Tables
@@ -378,6 +383,76 @@ STORES = [
 for store in STORES:
     globals()[f"Test{store.__name__}"] = type(f"Test{store.__name__}", (OfStore,), {"kind": store, "__test__": True})
 
+# Serializers
+
+
+class TuplesAreLists(TaggedJSON):
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in super().loads(payload).items()
+        }
+
+
+class KeysAreText(TaggedJSON):
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        return {
+            key: {str(name): item for name, item in value.items()} if isinstance(value, dict) else value
+            for key, value in super().loads(payload).items()
+        }
+
+
+class SortsKeys(TaggedJSON):
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        return super().dumps({key: data[key] for key in sorted(data)})
+
+
+class FoldsTimes(TaggedJSON):
+    def dumps(self, data: Mapping[str, Any], /) -> bytes:
+        unfolded = {key: value.replace(fold=0) if isinstance(value, datetime) else value for key, value in data.items()}
+        return super().dumps(unfolded)
+
+
+class GivesTheSameAgain(TaggedJSON):
+    def __init__(self) -> None:
+        self.read: dict[bytes, dict[str, Any]] = {}
+
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        return self.read.setdefault(payload, super().loads(payload))
+
+
+class DependsOnTheStack(TaggedJSON):
+    def loads(self, payload: bytes, /) -> dict[str, Any]:
+        json.loads(payload.decode("utf-8", "surrogatepass"))
+        return super().loads(payload)
+
+
+class ChecksNothing(TaggedJSON):
+    def check(self, key: str, value: Any) -> None:
+        """Let everything pass."""
+
+
+class OfSerializer(SerializerConformance):
+    __test__ = False
+    kind: ClassVar[type[TaggedJSON]]
+
+    @pytest.fixture
+    def serializer(self) -> TaggedJSON:
+        return self.kind()
+
+
+SERIALIZERS = [
+    TuplesAreLists,
+    KeysAreText,
+    SortsKeys,
+    FoldsTimes,
+    GivesTheSameAgain,
+    DependsOnTheStack,
+    ChecksNothing,
+]
+for serializer in SERIALIZERS:
+    test = f"Test{serializer.__name__}"
+    globals()[test] = type(test, (OfSerializer,), {"kind": serializer, "__test__": True})
+
 # Adapters
 
 
@@ -402,6 +477,32 @@ class OverridesCacheControl(Adapter):
         return [*rest, ("Cache-Control", "no-store")] if told.no_store else headers
 
 
+class LetsTheApplicationDecide(Adapter):
+    """It leaves a response public that sets a cookie."""
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        own = any(name.lower() == "cache-control" for name, _ in headers)
+        return [*headers, ("Cache-Control", "no-store")] if told.no_store and not own else headers
+
+
+class KnowsCacheControlOnly(Adapter):
+    """It leaves what only some caches read."""
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        others = [each for each in headers if each[0].lower() != "cache-control"]
+        own = ", ".join(value for name, value in headers if name.lower() == "cache-control") or None
+        merged = merged_cache_control(own, sets_cookie=bool(told.cookies), allow_public=self.sessions.allow_public)
+        return headers if merged is None else [*others, ("Cache-Control", merged)]
+
+
+class NeverEnds(Adapter):
+    """It takes what comes after the request."""
+
+    def body(self, session: Any, chunks: Any) -> Any:
+        yield from chunks
+        self.sessions.finish(session)
+
+
 class SendsOneCookieOnly(Adapter):
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies[-1:])]
@@ -413,6 +514,36 @@ class ForgetsHowToDelete(Adapter):
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         lines = (str(each) if each.value else f"{each.attributes.key}=; Max-Age=0; Path=/" for each in told.cookies)
         return [*headers, *(("Set-Cookie", line) for line in lines)]
+
+
+class KeepsOneCookieOfAName(Adapter):
+    """It has the cookies of a response in a dict, as ``http.cookies`` does."""
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        named = {cookie.attributes.key: str(cookie) for cookie in told.cookies}
+        return [*headers, *(("Set-Cookie", line) for line in named.values())]
+
+
+class WarnsOfNothing(Adapter):
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        pass
+
+
+class WarnsOnThisMachineToo(Adapter):
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        super().warn(told, HOST)
+
+
+class StripsAllSpace(Adapter):
+    """It parses cookies itself, and takes for space what Python does."""
+
+    def cookies(self, headers: list[str]) -> list[str]:
+        return ["; ".join(each.strip() for each in ";".join(headers).split(";"))]
+
+
+class SplitsAtCommas(Adapter):
+    def cookies(self, headers: list[str]) -> list[str]:
+        return [header.replace(",", ";") for header in headers]
 
 
 class DropsSecure(Adapter):
@@ -496,6 +627,7 @@ class FinishesOneOnly(Adapter):
     def body(self, session: Any, chunks: Any) -> Any:
         yield from chunks
         self.main.finish(session)
+        session.close()
 
 
 class CommitsEachByItself(Adapter):
@@ -580,9 +712,17 @@ ADAPTERS = [
     AlwaysVaries,
     LetsCachesKeepIt,
     OverridesCacheControl,
+    LetsTheApplicationDecide,
+    KnowsCacheControlOnly,
+    NeverEnds,
     SendsOneCookieOnly,
     ForgetsHowToDelete,
     DropsSecure,
+    KeepsOneCookieOfAName,
+    WarnsOfNothing,
+    WarnsOnThisMachineToo,
+    StripsAllSpace,
+    SplitsAtCommas,
     SavesWhatFailed,
     ForgetsThatItStreams,
     ForgetsToFinish,

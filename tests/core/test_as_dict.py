@@ -1,13 +1,17 @@
 """A session is a dict to whoever insists on one, read or not."""
 
+import copy
 import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from holdall import Sessions
 from holdall.session import Session
+from holdall.session_view import SessionView
 
 FILLED = {"user": 7, "cart": ["apple", {"pears": 2}]}
 
@@ -91,3 +95,62 @@ def test_its_last_item_is_taken_first() -> None:
 def test_to_be_a_dict_does_not_read_it(session: Session) -> None:
     assert isinstance(session, dict)
     assert not session.accessed
+
+
+# Copies.
+
+
+class Shown(SessionView):
+    """What an adapter makes of the view."""
+
+
+@pytest.mark.parametrize("seen", [lambda session: session, SessionView, Shown], ids=["session", "view", "adapter's"])
+@pytest.mark.parametrize(
+    "take", [copy.copy, copy.deepcopy, lambda session: session.copy(), dict, lambda session: {**session}]
+)
+def test_a_copy_is_a_plain_dict(session: Session, data: dict[str, Any], seen: Any, take: Any) -> None:
+    found = take(seen(session))
+
+    assert type(found) is dict
+    assert found == data
+    found["n"] = 2
+    assert not session.changed
+
+
+def test_a_deep_copy_shares_nothing(session: Session, data: dict[str, Any]) -> None:
+    found = copy.deepcopy({"session": session})["session"]
+    if "cart" in found:
+        found["cart"].append("pear")
+
+    assert dict(session) == data
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_it_is_not_pickled(session: Session, protocol: int) -> None:
+    with pytest.raises(TypeError, match=r"cannot be pickled: use dict\(session\)"):
+        pickle.dumps(session, protocol)
+    assert pickle.loads(pickle.dumps(dict(session), protocol)) == dict(session)
+
+
+def test_an_encoder_that_looks_into_the_dict_itself_takes_a_copy(session: Session, data: dict[str, Any]) -> None:
+    """An encoder in C reads the memory of a dict, where ours are not: it says so, and is never silently empty."""
+    with pytest.raises(TypeError):
+        msgspec.json.encode(session)
+
+    assert msgspec.json.decode(msgspec.json.encode(session.copy())) == data
+
+
+def test_a_view_shows_the_mapping_and_nothing_of_ours(session: Session, data: dict[str, Any]) -> None:
+    view = SessionView(session)
+
+    assert json.loads(json.dumps(view)) == data
+    for name in ("login", "logout", "data", "views", "principal", "configure"):
+        assert not hasattr(view, name)
+    assert repr(view) == repr(session)
+    view["n"] = 2
+    assert session.pop("n") == 2
+    session["n"] = 3
+    assert "n" in view
+    del view["n"]
+    view.clear()
+    assert len(view) == len(session) == 0

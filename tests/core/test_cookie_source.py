@@ -1,14 +1,18 @@
 """Sessions in other libraries' cookies that move into a table."""
 
 import asyncio
+from base64 import urlsafe_b64encode
 from datetime import timedelta
+from os import urandom
 
 import pytest
 
 from holdall import AsyncTableStore, CookieStore, Event, MemoryTable, Sessions, TableStore
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import FlaskFormat, NativeFormat
+from holdall.sources import Entry, Refused
 from holdall.sources.cookie import CookieSource
+from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
@@ -39,7 +43,7 @@ def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> No
     assert data == {"user": 7}
     assert new != old
     assert moved(str(new), sessions) == (data, new)
-    assert ("former", "flask") in [(event.name, event.reason) for event in events]
+    assert ("old_cookie", "flask") in [(event.name, event.reason) for event in events]
 
 
 def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeClock) -> None:
@@ -108,6 +112,47 @@ def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str,
     session["user"] = 7
     old = cookies.commit(session).cookie
     store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(format, key=key)], clock=clock)
-    sessions = Sessions(store, key="sid", former_keys=["_shop"], clock=clock)
+    sessions = Sessions(store, key="sid", old_keys=["_shop"], clock=clock)
 
     assert dict(sessions.fetch(f"_shop={old}")) == ({"user": 7} if opens else {})
+
+
+class CountingTable(MemoryTable):
+    """Counts what is asked of it."""
+
+    reads = 0
+
+    def read(self, digest: bytes) -> Row | None:
+        self.reads += 1
+        return super().read(digest)
+
+
+class CountingSource(CookieSource):
+    """Takes any cookie for its own, and counts what is asked of it."""
+
+    reads = 0
+
+    def matches(self, cookie: str) -> bool:
+        return True
+
+    def read(self, cookie: str) -> Entry | Refused | None:
+        self.reads += 1
+        return super().read(cookie)
+
+
+@pytest.mark.parametrize(
+    ("sources", "number", "table_reads", "source_reads"),
+    [(0, 4, 4, 0), (0, 5, 0, 0), (0, 1000, 0, 0), (1, 4, 8, 4), (2, 4, 8, 8), (2, 5, 0, 0), (2, 1000, 0, 0)],
+)
+def test_one_request_costs_few_reads_whatever_cookies_it_brings(
+    sources: int, number: int, table_reads: int, source_reads: int, clock: FakeClock
+) -> None:
+    table = CountingTable(clock=clock)
+    asked = [CountingSource(FORMAT, key="sid") for _ in range(sources)]
+    sessions = Sessions(TableStore(table, move_from=asked, clock=clock), key="sid", clock=clock)
+    cookies = "; ".join(f"sid={urlsafe_b64encode(urandom(30)).decode().rstrip('=')}" for _ in range(number))
+
+    assert dict(sessions.fetch(cookies)) == {}
+
+    assert table.reads == table_reads
+    assert sum(source.reads for source in asked) == source_reads

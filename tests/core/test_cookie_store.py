@@ -104,7 +104,7 @@ def test_from_a_set_time_on_only_the_first_format_is_read(
     visit: Callable[[Sessions], Any], clock: FakeClock, zone: timezone
 ) -> None:
     until = (clock() + timedelta(hours=1)).astimezone(zone)
-    store = CookieStore(NEW, also_read=[OLD], until=until, clock=clock)
+    store = CookieStore(NEW, also_read=[OLD], read_old_until=until, clock=clock)
     sessions = Sessions(store, key="_shop", clock=clock)
     old, new = cookie_of(visit, OLD, clock), cookie_of(visit, NEW, clock)
 
@@ -121,7 +121,7 @@ def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions]
         key="_shop",
         secret_key_base=SECRET,
         fallbacks=[FORMER],
-        until=clock() + timedelta(hours=1),
+        read_old_until=clock() + timedelta(hours=1),
         clock=clock,
     )
     old = cookie_of(visit, OLD, clock)
@@ -133,8 +133,10 @@ def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions]
 
 @pytest.mark.parametrize("until", [datetime(2027, 1, 31), "2027-01-31", 1801353600])  # noqa: DTZ001  # on purpose
 def test_a_time_without_its_zone_is_no_end(until: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"until=.* is not a time with its time zone, such as datetime"):
-        CookieStore(NEW, also_read=[OLD], until=until)
+    with pytest.raises(
+        ConfigurationError, match=r"read_old_until=.* is not a time with its time zone, such as datetime"
+    ):
+        CookieStore(NEW, also_read=[OLD], read_old_until=until)
 
 
 @pytest.mark.parametrize(("format", "counted"), [(NEW, []), (OLD, ["native"]), (VERY_OLD, ["Nameless"])])
@@ -155,8 +157,8 @@ def test_each_request_that_needed_another_format_is_counted_once(
         log_id = session.log_id
     visitor.look()
 
-    assert [event for event in events if event.name == "former"] == [
-        Event("former", "_shop", reason, log_id) for reason in counted
+    assert [event for event in events if event.name == "old_cookie"] == [
+        Event("old_cookie", "_shop", reason, log_id) for reason in counted
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session
-from holdall.cookies import CookieAttributes, FormerCookie
+from holdall.cookies import CookieAttributes, OldCookie
 from holdall.lifecycle import Delete, Get, Put, abandon, commit, fetch, finish
 from holdall.policy import Policy
 from holdall.session import Fetched, Phase
@@ -87,13 +87,58 @@ def test_two_that_hold_a_session_are_none(told: Told) -> None:
     assert told == [("rejected", "duplicate", "")]
 
 
-def test_a_flood_of_cookies_costs_16_reads(told: Told) -> None:
-    steps = fetch([str(number) for number in range(1000)], told.policy(), now=NOON)
-    asked = [next(steps)] + [steps.send(Missing("unknown")) for _ in range(15)]
+def test_four_cookies_are_looked_at(told: Told) -> None:
+    steps = fetch(list("abcd"), told.policy(), now=NOON)
+    asked = [next(steps)] + [steps.send(Missing("unknown")) for _ in range(3)]
 
+    assert end(steps, stored("d")) == Fetched(stored("d"))
+    assert [step.cookie for step in asked] == list("abcd")
+
+
+@pytest.mark.parametrize("number", [5, 17, 1000])
+def test_of_more_cookies_none_is_looked_at(told: Told, number: int) -> None:
+    # With ours among them, whoever sent the others would choose which are.
+    assert end(fetch([str(each) for each in range(number)], told.policy(), now=NOON)) == Fetched()
+    assert told == [("rejected", "too many duplicates", "")]
+
+
+def test_each_old_name_and_place_allows_one_more(told: Told) -> None:
+    old = CookieAttributes("_old"), CookieAttributes("_shop", path="/shop")
+    policy = told.policy(old_cookies=old)
+    six, seven = ([OldCookie("_old", str(each)) for each in range(number)] for number in (6, 7))
+
+    steps = fetch(six, policy, now=NOON)
+    assert next(steps) == Get("0", "_old")
+    for number in range(1, 6):
+        assert steps.send(Missing("unknown")) == Get(str(number), "_old")
+    assert end(steps, stored("5")) == Fetched(stored("5"), old_key="_old")
+    assert end(fetch(seven, policy, now=NOON)) == Fetched()
+    assert told[-1] == ("rejected", "too many duplicates", "")
+
+
+def test_a_flood_under_an_old_name_hides_no_present_cookie_and_is_not_read(told: Told) -> None:
+    policy = told.policy(old_cookies=(CookieAttributes("_old"),))
+    flood = [OldCookie("_old", str(each)) for each in range(100)]
+
+    steps = fetch(["ours", *flood], policy, now=NOON)
+    next(steps)
+    assert end(steps, stored("ours")) == Fetched(stored("ours"))
+
+    steps = fetch(["bad", *flood], policy, now=NOON)
+    next(steps)
     assert end(steps, Missing("unknown")) == Fetched()
-    assert [step.cookie for step in asked] == [str(number) for number in range(16)]
-    assert told == [("rejected", "unknown", "")]
+    assert told[-1] == ("rejected", "too many duplicates", "")
+
+
+def test_old_names_are_read_until_their_end(told: Told) -> None:
+    policy = told.policy(old_cookies=(CookieAttributes("_old"),), read_old_until=NOON)
+    cookies = [OldCookie("_old", "ours")]
+
+    steps = fetch(cookies, policy, now=NOON - timedelta(microseconds=1))
+    assert next(steps) == Get("ours", "_old")
+    told.clear()
+    assert end(fetch(cookies, policy, now=NOON)) == Fetched()
+    assert told == []
 
 
 @pytest.mark.parametrize(
@@ -137,22 +182,22 @@ def test_beside_a_session_a_late_cookie_is_none(told: Told) -> None:
     assert end(steps, stored("ours")) == Fetched(stored("ours"), late=False)
 
 
-def test_a_cookie_opens_under_the_former_name_that_it_came_under(told: Told) -> None:
-    steps = fetch(["tossed", FormerCookie("_old", "ours")], told.policy(), now=NOON)
+def test_a_cookie_opens_under_the_old_name_that_it_came_under(told: Told) -> None:
+    steps = fetch(["tossed", OldCookie("_old", "ours")], told.policy(), now=NOON)
 
     assert next(steps) == Get("tossed", "_shop")
     assert steps.send(Missing("unreadable")) == Get("ours", "_old")
-    assert end(steps, stored("ours")) == Fetched(stored("ours"), former="_old")
-    assert told == [("former", "_old", stored("ours").log_id)]
+    assert end(steps, stored("ours")) == Fetched(stored("ours"), old_key="_old")
+    assert told == [("old_cookie", "_old", stored("ours").log_id)]
 
 
 @pytest.mark.parametrize("answer", [stored("ours"), Missing("renewed", late=True)])
-def test_beside_a_present_session_or_one_just_renewed_no_former_cookie_is_read(told: Told, answer: Any) -> None:
-    steps = fetch(["ours", FormerCookie("_old", "left behind")], told.policy(), now=NOON)
+def test_beside_a_present_session_or_one_just_renewed_no_old_cookie_is_read(told: Told, answer: Any) -> None:
+    steps = fetch(["ours", OldCookie("_old", "left behind")], told.policy(), now=NOON)
     next(steps)
 
     fetched = end(steps, answer)
-    assert fetched.former is None
+    assert fetched.old_key is None
     assert (fetched.stored or fetched.renewed).cookie == "ours"  # type: ignore[union-attr]
 
 
@@ -501,7 +546,7 @@ def test_drop_deletes_the_session_and_expires_its_cookie(told: Told) -> None:
     answer = end(steps, found)
 
     assert [(cookie.value, cookie.max_age) for cookie in answer.cookies] == [(None, 0)]
-    assert told == [("dropped", "", "log id of old")]
+    assert told == [("ended", "", "log id of old")]
 
 
 def test_drop_without_a_session_does_nothing(told: Told) -> None:
@@ -716,7 +761,7 @@ def test_a_cookie_too_large_is_refused_when_it_is_known(told: Told) -> None:
     with pytest.raises(CookieOverflowError):
         steps.send(stored("x" * 5000))
 
-    assert told == [("overflow", f"{5000 + len('_shop=; path=/; HttpOnly; SameSite=Lax')} bytes", "")]
+    assert told == [("cookie_too_large", f"{5000 + len('_shop=; path=/; HttpOnly; SameSite=Lax')} bytes", "")]
 
 
 # After the headers.
@@ -776,7 +821,7 @@ def test_a_row_can_be_dropped_while_the_body_is_sent(told: Told) -> None:
     assert next(steps) == Delete(found, "_shop")
     end(steps, found)
 
-    assert told == [("dropped", "", "log id of old")]
+    assert told == [("ended", "", "log id of old")]
 
 
 def test_a_late_change_to_a_row_that_has_ended_is_a_lost_write(told: Told) -> None:

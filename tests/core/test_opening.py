@@ -34,16 +34,17 @@ def test_two_threads_that_come_first_share_one_table(monkeypatch: pytest.MonkeyP
     assert len(made) == 1
 
 
-def test_a_number_that_cannot_be_stored_is_refused_before_a_renewal_ends_the_session() -> None:
+def test_a_value_that_cannot_be_stored_is_refused_before_a_renewal_ends_the_session() -> None:
     sessions = Sessions("table", table="refused", key="sid")
     session = sessions.fetch()
     session["kept"] = 1
     cookie = sessions.commit(session).cookie
 
     renewed = sessions.resume(cookie)
-    renewed["ratio"] = float("nan")
+    renewed["tags"] = tags = []
+    tags.append(object())
     renewed.configure(renew=True)
-    with pytest.raises(TypeError, match="ratio"):
+    with pytest.raises(TypeError, match="tags"):
         sessions.commit(renewed)
 
     assert dict(sessions.resume(cookie)) == {"kept": 1}

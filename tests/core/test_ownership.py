@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from holdall import AsyncTableStore, ConfigurationError, CookieStore, Event, MemoryTable, Sessions, TableStore
-from holdall.devices import facts_of
+from holdall.devices import facts_of, text_of
 from holdall.formats import NativeFormat
+from holdall.tables.contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async
 
@@ -411,3 +412,29 @@ def test_whose_the_sessions_are_has_to_be_known(table: MemoryTable, call: str) -
 def test_a_principal_that_is_no_text_is_refused(sessions: Sessions) -> None:
     with pytest.raises(TypeError, match="no valid text"):
         sessions.revoke("\ud800")
+
+
+@pytest.mark.parametrize("letter", ["7", "ü"])
+def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sessions: Sessions, letter: str) -> None:
+    longest = letter * (MAX_PRINCIPAL_BYTES // len(letter.encode()))
+    session = sessions.fetch()
+    session["user"] = longest
+    sessions.commit(session)
+    assert sessions.revoke(longest) == 1
+
+    session = sessions.fetch()
+    session["user"] = longest + "x"
+    with pytest.raises(TypeError, match=r"1,025 bytes, and tables keep at most 1,024"):
+        sessions.commit(session)
+    for call in (sessions.of, sessions.revoke):
+        with pytest.raises(TypeError, match="Use something shorter"):
+            call(longest + "x")
+
+
+def test_what_is_kept_of_a_client_is_never_longer_than_tables_promise() -> None:
+    longest = "\N{GRINNING FACE}" * 1000
+
+    text = text_of(lambda: (longest, longest))
+
+    assert text is not None
+    assert len(text.encode()) <= MAX_CLIENT_BYTES

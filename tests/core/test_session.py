@@ -1,8 +1,11 @@
 """A session in the hands of an application."""
 
+import json
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -65,7 +68,7 @@ def test_delete_takes_what_is_not_there_and_counts_as_a_change() -> None:
     assert session.changes().deleted == {"absent"}
 
 
-@pytest.mark.parametrize("key", [7, None, b"key", ("a",), [], {}], ids=repr)
+@pytest.mark.parametrize("key", [b"key", ("a",), [], {}, object()], ids=lambda key: type(key).__name__)
 @pytest.mark.parametrize(
     "use",
     [
@@ -81,13 +84,50 @@ def test_delete_takes_what_is_not_there_and_counts_as_a_change() -> None:
     ],
     ids=["[]", "get", "in", "put", "delete", "pop", "setdefault", "update", "del"],
 )
-def test_a_key_that_is_no_string_is_a_type_error_that_says_so(use: Callable[[Session, Any], Any], key: Any) -> None:
+def test_a_key_that_has_no_text_in_json_is_a_type_error_that_says_so(
+    use: Callable[[Session, Any], Any], key: Any
+) -> None:
     session = make_session({"a": 1})
 
     with pytest.raises(TypeError, match=rf"keys are strings, not {type(key).__name__}: use session\[str\(key\)\]"):
         use(session, key)
 
     assert not session.changes()
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (7, "7"),
+        (None, "null"),
+        (True, "true"),
+        (0.5, "0.5"),
+        (math.nan, "NaN"),
+        (Colour.RED, "red"),
+        (10**20, "1" + "0" * 20),
+    ],
+)
+def test_a_key_is_the_same_as_its_text_in_json(key: Any, text: str) -> None:
+    session = make_session({})
+
+    session[key] = 1
+
+    assert session.changes().put == {text: 1}
+    assert [type(name) for name in session] == [str]
+    assert json.loads(json.dumps({key: 1})) == dict(session)
+    assert (session[key], session[text], session.get(key), session.pop(key)) == (1, 1, 1, 1)
+    assert key not in session
+    assert session.setdefault(key, 2) == 2
+    session.update({key: 3})
+    del session[key]
+    with pytest.raises(KeyError, match=text):
+        _ = session[key]
+    session.delete(key)
+    assert not session
 
 
 def test_an_update_in_place_is_recorded() -> None:

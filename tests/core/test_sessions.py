@@ -187,14 +187,14 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "session", "key": "a b"}, "cannot be a cookie's name"),
         ({"store": "table", "table": "session", "on_lost_write": "ignore"}, "neither 'report' nor 'raise'"),
         (
-            {"store": "table", "table": "session", "former_keys": "_old"},
+            {"store": "table", "table": "session", "old_keys": "_old"},
             r"is one name: give a list of them, \['_old'\]",
         ),
-        ({"store": "table", "table": "session", "former_keys": ["_shop"]}, "has the present key='_shop'"),
-        ({"store": "table", "table": "session", "former_keys": ["a b"]}, "key='a b' cannot be a cookie's name"),
+        ({"store": "table", "table": "session", "old_keys": ["_shop"]}, "has the present key='_shop'"),
+        ({"store": "table", "table": "session", "old_keys": ["a b"]}, "key='a b' cannot be a cookie's name"),
         (
-            {"store": "table", "table": "session", "former_keys": {"_old": {"samesite": "Lax"}}},
-            "a cookie in former_keys does not take samesite. It takes .*same_site",
+            {"store": "table", "table": "session", "old_keys": {"_old": {"samesite": "Lax"}}},
+            "a cookie in old_keys does not take samesite. It takes .*same_site",
         ),
     ],
 )
@@ -423,7 +423,7 @@ def test_the_way_into_a_thread_can_be_given(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(WaitingTable(clock, reads=True, writes=True)), key="sid", clock=clock)
 
     async def request() -> None:
-        session = sessions.unfetched("sid=" + "A" * 43)
+        session = sessions.unfetched("sid=" + "A" * 40)
         await sessions.load_async(session, in_thread=in_thread)
         session["user"] = 7
         await sessions.commit_async(session, in_thread=in_thread)
@@ -464,7 +464,7 @@ def test_before_it_is_loaded_a_session_cannot_be_touched_and_then_it_is_read_onc
 
 def test_an_unfetched_session_that_nobody_touched_ends_in_silence(clock: FakeClock) -> None:
     sessions = Sessions(TableStore(WaitingTable(clock, reads=True, writes=True)), key="sid", clock=clock)
-    session = sessions.unfetched("sid=" + "A" * 43)
+    session = sessions.unfetched("sid=" + "A" * 40)
 
     answer = asyncio.run(sessions.commit_async(session))
 
@@ -481,7 +481,7 @@ def test_a_backend_that_fails_is_an_error_and_no_empty_session() -> None:
             raise StoreError(msg)
 
     sessions = Sessions(TableStore(Unreachable()), key="sid")
-    session = sessions.fetch("sid=" + "A" * 43)
+    session = sessions.fetch("sid=" + "A" * 40)
 
     with pytest.raises(StoreError, match="no answer"):
         session.get("user")

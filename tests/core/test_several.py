@@ -55,11 +55,18 @@ def test_sessions_alone_are_driven_by_themselves() -> None:
         (in_cookie("_shop"), [in_table("_shop")]),
         (in_cookie("_shop", path="/a"), [in_table("_shop", path="/b")]),
         (in_cookie("_main"), [in_cookie("_shop"), in_table("_shop")]),
-        (in_cookie("_shop"), [in_cookie("_cart", former_keys=["_shop"])]),
-        (in_cookie("_main", former_keys=["_shop"]), [in_cookie("_shop")]),
-        (in_cookie("_main", former_keys=["_shop"]), [in_cookie("_cart", former_keys=["_shop"])]),
+        (in_cookie("_shop"), [in_cookie("_cart", old_keys=["_shop"])]),
+        (in_cookie("_main", old_keys=["_shop"]), [in_cookie("_shop")]),
+        (in_cookie("_main", old_keys=["_shop"]), [in_cookie("_cart", old_keys=["_shop"])]),
     ],
-    ids=["the main one's", "by path alone", "one another's", "a former of ours", "ours was a former", "two formers"],
+    ids=[
+        "the main one's",
+        "by path alone",
+        "one another's",
+        "an old name of ours",
+        "ours was an old name",
+        "two old names",
+    ],
 )
 def test_two_of_one_key_are_refused(main: Sessions, beside: list[Sessions]) -> None:
     with pytest.raises(ConfigurationError, match=r"the cookie '_shop'.* give each a key of its own"):

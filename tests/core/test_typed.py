@@ -126,7 +126,7 @@ def test_a_value_that_does_not_fit_counts_as_absent_with_an_event(model: Any, mi
     with visitor.request() as session:
         assert typed_session(session, model, "cart").items == []
         assert not session.changed
-    assert [(event.name, event.reason) for event in events if event.name != "created"] == [("unfit", "cart")]
+    assert [(event.name, event.reason) for event in events if event.name != "created"] == [("invalid_value", "cart")]
     assert visitor.data()["cart"] == misfit
 
 
@@ -136,7 +136,7 @@ def test_of_a_whole_session_only_what_does_not_fit_counts_as_absent() -> None:
     with visitor.request() as session:
         shop = typed_session(session, Shop)
         assert (shop.user_id, shop.cart) == (7, Cart())
-    assert [event.reason for event in events if event.name == "unfit"] == ["cart"]
+    assert [event.reason for event in events if event.name == "invalid_value"] == ["cart"]
 
 
 def test_who_logs_in_by_a_typed_session_gets_a_new_id() -> None:

@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from docs.blocks import ROOT, fenced
+from docs.projects import pasted
 from docs.recipes import Stage
 from holdall.testing import Browser, Client, Request, Response
 
 _TITLES = {"python": r"# (\S+)\n", "html": r"<!-- (\S+) -->\n"}
 
 # What sets an application up, and what serves it.
-_STARTS = re.compile(r"--listen=|--port |django (?:migrate|createsuperuser)")
+_STARTS = re.compile(r"--listen=|--port |manage.py (?:migrate|createsuperuser)")
 
 
 def text_of(page: str) -> str:
@@ -26,28 +27,29 @@ def commands_of(page: str) -> list[str]:
 
 
 def smallest(page: str) -> Stage:
-    """Return the smallest application of *page*: what its first server serves."""
-    return Stage(_files_of(page), _starts(page)[:1], {})
+    """Return the smallest application of *page*: what its first server serves, as far as the page has come by then."""
+    first = _starts(page)[0]
+    return Stage(_files_of(page, text_of(page).partition(first)[0]), [first], {})
 
 
 def shop(page: str) -> Stage:
     """Return the shop that *page* builds: what its last server serves."""
-    return Stage(_files_of(page), _starts(page)[1:], {})
+    return Stage(_files_of(page, text_of(page)), _starts(page)[1:], {})
 
 
 def _starts(page: str) -> list[str]:
     return [line for line in commands_of(page) if _STARTS.search(line)]
 
 
-def _files_of(page: str) -> dict[str, str]:
-    """Return the files by name; blocks of the same name are one file."""
+def _files_of(page: str, text: str) -> dict[str, str]:
+    """Return the files of *text*, a part of *page*, by name; blocks of the same name are one file."""
     files: dict[str, str] = {}
     for language, title in _TITLES.items():
-        for source in fenced(text_of(page), language):
+        for source in fenced(text, language):
             named = re.match(title, source)
             assert named is not None, f"a block of {page} belongs to no file:\n{source}"
             files[named[1]] = files.get(named[1], "") + source
-    return files
+    return pasted(files)
 
 
 class Visitor:

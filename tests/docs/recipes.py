@@ -14,6 +14,7 @@ from socket import create_connection
 from typing import NamedTuple
 
 from docs.blocks import ROOT, fenced
+from docs.projects import pasted
 from holdall.testing import Client, Request, Response
 from servers.processes import Process, free_port
 from servers.web import http_client
@@ -51,7 +52,7 @@ def stages(page: str) -> dict[str, Stage]:
 def _stage(shared: str, section: str) -> Stage:
     named = (source for each in (shared, section) for source in fenced(each, "python") if source.startswith("# "))
     return Stage(
-        {source.partition("\n")[0].removeprefix("# "): source for source in named},
+        pasted({source.partition("\n")[0].removeprefix("# "): source for source in named}),
         [line for block in fenced(section, "sh") for line in block.splitlines()],
         dict(re.findall(r"location +((?:= )?\S+) +\{ proxy_pass http://127\.0\.0\.1:(\d+); \}", section)),
     )
@@ -68,8 +69,7 @@ def running(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Itera
 def started(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Iterator[dict[str, int]]:
     """Start the applications of *stage* in *folder*, and give the port of each by that which its command says."""
     folder.mkdir()
-    for name, source in stage.files.items():
-        (folder / name).write_text(source, encoding="utf-8")
+    write(stage.files, folder)
     with ExitStack() as processes:
         ports = {}
         for command in stage.commands:
@@ -85,6 +85,13 @@ def started(stage: Stage, folder: Path, environment: Mapping[str, str]) -> Itera
             processes.callback(process.kill)
             ports[said[1]] = port
         yield ports
+
+
+def write(files: Mapping[str, str], folder: Path) -> None:
+    """Write *files*, by name, into *folder*."""
+    for name, source in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(source, encoding="utf-8")
 
 
 def _taken_apart(command: str) -> tuple[list[str], dict[str, str]]:

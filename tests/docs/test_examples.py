@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from docs.blocks import ROOT, compiled, python_blocks
+from docs.projects import pasted
+from docs.recipes import write
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 
 SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+
+SESSION_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 
 PAGES = [
     "README.md",
@@ -26,6 +30,9 @@ def names_of(page: str) -> dict[str, Any]:
     """Run the blocks of *page* in their order, and return what they define."""
     names: dict[str, Any] = {"__name__": "__main__", "SECRET": SECRET}
     for line, source in python_blocks(page):
+        if source.startswith("# settings.py\n"):
+            # It goes to the end of a new project's.
+            names |= {"INSTALLED_APPS": ["django.contrib.sessions"], "MIDDLEWARE": [SESSION_MIDDLEWARE]}
         exec(compiled(page, line, source), names)
     return names
 
@@ -60,19 +67,18 @@ def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -
     assert json.loads(in_fastapi.body) == expected
 
     # Django can be set up once in a process.
-    (tmp_path / "settings.py").write_text(
-        f"import os\n{block_called('settings.py')}\nROOT_URLCONF = 'urls'\nALLOWED_HOSTS = ['*']\n", encoding="utf-8"
-    )
-    (tmp_path / "views.py").write_text(block_called("views.py"), encoding="utf-8")
-    (tmp_path / "urls.py").write_text(
-        "import views\nfrom django.urls import path\nurlpatterns = [path('cart', views.cart)]\n", encoding="utf-8"
-    )
+    blocks = {
+        "shop/settings.py": f"{block_called('settings.py')}\nALLOWED_HOSTS = ['*']\n",
+        "shop/urls.py": "import views\nurlpatterns += [path('cart', views.cart)]\n",
+        "views.py": block_called("views.py"),
+    }
+    write(pasted(blocks), tmp_path)
     (tmp_path / "ask.py").write_text(
         "import os, sys\n"
-        "os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\n"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'shop.settings'\n"
         "from django.core.wsgi import get_wsgi_application\n"
         "from holdall.testing import Request, wsgi_client\n"
-        "request = Request('GET', '/cart', [('Cookie', sys.argv[1])])\n"
+        "request = Request('GET', '/cart', [('Cookie', sys.argv[1])], https=True)\n"
         "print(wsgi_client(get_wsgi_application())(request).body.decode())\n",
         encoding="utf-8",
     )

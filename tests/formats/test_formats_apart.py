@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from formats.examples import FUZZED
 from formats.records import record
 from formats.secret import SECRET
 from formats.vectors import VECTORS, payload_of
@@ -24,6 +23,7 @@ from holdall.formats import (
     StarletteFormat,
 )
 from holdall.stores import Missing
+from sizes import FUZZED
 
 V1 = next(vector for vector in VECTORS if vector["kind"] == "encrypted_legacy_v1")
 

@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
+from servers.postgres import driver
 from tables.django_databases import of_postgres, of_sqlite, unmigrated
 
 # isort: split
@@ -59,7 +59,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[C
         found, connect, placeholder = of_sqlite(path), lambda: closing(sqlite3.connect(path)), "?"
     else:
         url = request.getfixturevalue("postgres").new_url()
-        found, connect, placeholder = of_postgres(url), partial(psycopg.connect, url), "%s"
+        found, connect, placeholder = of_postgres(url), partial(driver().connect, url), "%s"
     # Never the same twice: Django's threads outlive a test, and with them what they have connected.
     alias = f"moving {next(_numbers)}"
     with (
@@ -197,7 +197,7 @@ def test_a_database_that_fails_is_an_error_without_its_words() -> None:
     url = "postgresql://shop:hunter2@db.example/shop"
 
     def connect() -> Any:
-        raise psycopg.OperationalError(url)
+        raise driver().OperationalError(url)
 
     with pytest.raises(StoreError, match=r"Django's database failed: OperationalError\.") as refused:
         DjangoSource(connect, SECRET).read("a" * 32)

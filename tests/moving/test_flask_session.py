@@ -14,7 +14,6 @@ from flask_session import Session as FlaskSession
 from hypothesis import given, settings
 from markupsafe import Markup
 
-from formats.examples import EXAMPLES
 from formats.sessions_of import json_sessions
 from holdall import AsyncTableStore, ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.sources import Entry, Refused
@@ -23,6 +22,7 @@ from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
 from holdall_flask import Holdall
 from servers.processes import free_port, wait_until
 from servers.redis import RedisServer
+from sizes import EXAMPLES
 
 SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
 DATA = {"user_id": 7, "cart": ["apples", {"pears": 2}], "note": "é", "seen": True, "none": None}

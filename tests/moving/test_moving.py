@@ -244,9 +244,9 @@ def test_each_request_with_the_old_cookie_is_counted(visitor: Any, kept: Kept, e
         log_id = session.log_id
 
     assert events == [
-        Event("former", "sid", "kept", log_id),
-        Event("former", "sid", "moved", log_id),
-        Event("former", "sid", "moved", log_id),
+        Event("old_cookie", "sid", "kept", log_id),
+        Event("old_cookie", "sid", "moved", log_id),
+        Event("old_cookie", "sid", "moved", log_id),
     ]
 
 
@@ -279,7 +279,7 @@ def test_where_its_beginning_is_known_the_absolute_limit_counts_from_there(
 
     assert sessions.fetch("sid=old-1").expires == clock() + DAY
     assert sessions.fetch("sid=old-2") == {}
-    assert [(event.name, event.reason) for event in events] == [("former", "kept"), ("expired", "expired")]
+    assert [(event.name, event.reason) for event in events] == [("old_cookie", "kept"), ("expired", "expired")]
     assert kept.entries.keys() == {"old-2"}
 
 
@@ -308,7 +308,7 @@ def test_the_old_cookie_leads_here_as_long_as_it_would_have_there(
 
 
 def test_from_a_set_time_on_nobody_is_asked(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
-    store = TableStore(table, move_from=[kept], until=clock() + HOUR, clock=clock)
+    store = TableStore(table, move_from=[kept], read_old_until=clock() + HOUR, clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     kept.put({"cart": 1}), kept.put({"cart": 2}, cookie="old-2")
 
@@ -527,7 +527,7 @@ def test_a_source_has_the_form_of_its_store(kept: Kept, table: MemoryTable) -> N
 
 def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
     with pytest.raises(ConfigurationError, match="is not a time with its time zone"):
-        TableStore(table, move_from=[kept], until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
+        TableStore(table, move_from=[kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
 
 
 @pytest.mark.parametrize("runs", ["in threads", "awaited"])

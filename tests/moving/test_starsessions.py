@@ -16,6 +16,7 @@ from starsessions import SessionAutoloadMiddleware, SessionMiddleware
 from starsessions.stores.redis import RedisStore
 
 from holdall import Event, MemoryTable, Sessions, TableStore
+from holdall.serializers import MAX_DEPTH
 from holdall.sources import Entry
 from holdall.sources.starsessions import StarsessionsSource
 from holdall.testing import Browser, Request, asgi_client
@@ -95,8 +96,9 @@ def test_where_it_does_not_say_when_it_began_that_is_not_known(server: RedisServ
         (b"\x80\x04}\x94.", "pickle"),
         (b"rubbish", "unreadable"),
         (b"[]", "unreadable"),
-        (b'{"a": NaN}', "session['a'] cannot be stored"),
+        (b'{"a": ' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}", "session['a'] cannot be stored"),
     ],
+    ids=["pickle", "rubbish", "list", "deep"],
 )
 def test_what_cannot_be_carried_is_refused(server: RedisServer, value: bytes, reason: str) -> None:
     server.client.set(f"starsessions.{SID}", value)

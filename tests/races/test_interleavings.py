@@ -16,9 +16,12 @@ from holdall.testing import ACTS, ATOMIC_ACTS, Explored, FakeClock, Interleaving
 from holdall.testing.interleavings import KEY, Run
 from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
 from races import broken
+from sizes import FULL
 
 
 class TestMemoryTable(InterleavingConformance):
+    triples = FULL
+
     @pytest.fixture
     def make_table(self) -> Callable[[FakeClock], AsyncTable]:
         return lambda clock: as_async(MemoryTable(clock=clock))
@@ -47,6 +50,25 @@ def test_every_order_is_explored(names: tuple[str, ...], steps: tuple[int, ...])
 
     assert found.schedules == orders
     assert found.outcomes == orders * math.factorial(len(names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("write", "renew", "drop"),
+        ("write", "login", "renew"),
+        ("login", "login", "drop"),
+        ("write", "write another key", "login"),
+        ("touch", "renew", "sweep"),
+    ],
+    ids=" + ".join,
+)
+def test_three_requests_that_meet_keep_every_promise(names: tuple[str, ...]) -> None:
+    assert explored(*names).schedules > 5
+
+
+def test_a_revocation_that_meets_two_requests_keeps_every_promise() -> None:
+    assert explore_revocation("revoke", "renew", "write").schedules > 5
 
 
 class Unmerged(Run):

@@ -91,6 +91,8 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 class TestDjangoTable(TableConformance):
+    forks = False  # a forked process does not have the threads of the test
+
     @pytest.fixture
     def table(self, alias: str, clock: FakeClock, threads: ThreadPoolExecutor) -> AsyncTable:
         return Threaded(DjangoTable(alias, clock=clock), threads)
@@ -330,12 +332,13 @@ def test_a_database_that_is_locked_is_a_store_error(tmp_path: Path, clock: FakeC
         assert table.insert(DIGEST, new_row(clock))
 
 
-def test_a_server_that_is_not_there_is_a_store_error_that_does_not_say_where(clock: FakeClock) -> None:
+def test_a_server_that_is_not_there_is_a_store_error_that_names_it_without_the_password(clock: FakeClock) -> None:
     database = of_postgres(f"postgresql://shop:hunter2@127.0.0.1:{free_port()}/shop?options=")
     with unmigrated("nowhere", database), pytest.raises(StoreError) as failure:
         DjangoTable("nowhere", clock=clock).read(DIGEST)
 
-    assert str(failure.value) == "the database 'nowhere' failed: OperationalError."
+    where = f"127.0.0.1:{database['PORT']}/shop"
+    assert str(failure.value) == f"the database 'nowhere' at {where} failed: OperationalError, connection refused."
     assert "hunter2" not in "".join(traceback.format_exception(failure.value))
 
 

@@ -7,6 +7,7 @@ handed in rarely.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
@@ -89,8 +90,10 @@ def middleware(app: FastAPI, sessions: Sessions) -> None:
 
 
 def renamed(store: Store) -> None:
-    Sessions(store, key="_shop", former_keys=["_old"])
-    Sessions(store, key="__Host-shop", former_keys={"_shop": {"domain": "shop.example"}})
+    Sessions(store, key="_shop", old_keys=["_old"])
+    Sessions(store, key="_shop", old_keys={"_shop": {"domain": "shop.example"}, "_old": [{"path": "/a"}, {}]})
+    end = datetime(2027, 1, 31, tzinfo=UTC)
+    Sessions(store, key="__Host-shop", old_keys={"_shop": {"domain": "shop.example"}}, read_old_until=end)
 
 
 class FrameworkSession(Session):

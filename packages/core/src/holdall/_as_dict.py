@@ -1,6 +1,7 @@
 """A mapping that is a ``dict`` to those who insist on one, as JSON encoders do, though its items are kept elsewhere."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["AsDict"]
@@ -25,6 +26,18 @@ else:
 
         def copy(self) -> dict[str, Any]:
             return dict(self)
+
+        # A copy is no session: it is a plain dict, which whoever asks for one may keep and encode.
+
+        def __copy__(self) -> dict[str, Any]:
+            return dict(self)
+
+        def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+            return deepcopy(dict(self), memo)
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            msg = f"a {type(self).__name__} is of one request and cannot be pickled: use dict(session)."
+            raise TypeError(msg)
 
         def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
             return dict(self) | dict(other)

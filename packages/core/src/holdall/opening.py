@@ -42,7 +42,7 @@ class CookieStoreOptions(TypedDict, total=False):
     weak_secrets: bool
     also_read: Iterable[Format]
     upgrade: Literal["write", "read"]
-    until: datetime
+    read_old_until: datetime
 
 
 class TableStoreOptions(TypedDict, total=False):
@@ -52,7 +52,7 @@ class TableStoreOptions(TypedDict, total=False):
     sealed: bool
     serializer: Serializer | SerializerName
     move_from: Iterable[AnySource]
-    until: datetime
+    read_old_until: datetime
 
 
 class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
@@ -106,7 +106,7 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
         msg = "fallbacks is one secret: give a list of them."
         raise ConfigurationError(msg)
     also_read = tuple(options.pop("also_read", ()))
-    reading = {name: options.pop(name) for name in ("upgrade", "until") if name in options}
+    reading = {name: options.pop(name) for name in ("upgrade", "read_old_until") if name in options}
     secret = options.pop("secret_key_base", None)
     parameters = inspect.signature(make_format).parameters
     check_known(options, CookieStoreOptions.__annotations__.keys() & parameters, f'format="{name}"')

@@ -12,6 +12,7 @@ from holdall.devices import Device
 from holdall.policy import Policy
 from holdall.steps import Steps
 from holdall.stores.contract import Stored, Trail
+from holdall.tables.contract import MAX_PRINCIPAL_BYTES
 
 __all__ = [
     "Follow",
@@ -73,17 +74,22 @@ def principal_text(principal: Any, policy: Policy) -> str | None:
     Return whose session it is as the text that a table looks for; ``None`` for nobody's.
 
     Raises:
-        TypeError: It is no valid text.
+        TypeError: It is no valid text, or longer than tables can keep.
     """
     if principal is None:
         return None
     text = str(principal)
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as exc:
-            msg = f"session[{policy.principal_key!r}] cannot say whose the session is: it is no valid text."
-            raise TypeError(msg) from exc
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as exc:
+        msg = f"session[{policy.principal_key!r}] cannot say whose the session is: it is no valid text."
+        raise TypeError(msg) from exc
+    if size > MAX_PRINCIPAL_BYTES:
+        msg = (
+            f"session[{policy.principal_key!r}] cannot say whose the session is: it has {size:,} bytes, and tables "
+            f"keep at most {MAX_PRINCIPAL_BYTES:,}. Use something shorter, such as the user's primary key."
+        )
+        raise TypeError(msg)
     return text
 
 

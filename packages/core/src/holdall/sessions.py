@@ -8,20 +8,20 @@ set-up. All but the last have an async twin.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self, TypeVar, Unpack, cast
 
-from holdall import _loop
+from holdall import _loop, late_changes
 from holdall.atomic import FromThread, LoopRunner, Sleep, ThreadRunner
-from holdall.clock import Clock, utc_now
-from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, SentCookie, cookie_finder
+from holdall.clock import Clock, time_limit, utc_now
+from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, SentCookie, cookie_finder, old_cookies
 from holdall.devices import Device, Facts
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.lifecycle import ResponseHeaders, abandon, commit, fetch, finish, pass_by
-from holdall.opening import Options, check_known, store_opener
+from holdall.opening import Options, store_opener
 from holdall.ownership import following, listing, revocation, revocation_of_all
 from holdall.policy import Policy
 from holdall.reach import StoreReach
@@ -47,9 +47,12 @@ class Sessions:
         store: A store, or ``"cookie"`` or ``"table"`` with that store's own options
             (``secret_key_base=…``; ``table="session"`` or ``table="memory://session"``).
         key: The cookie's name.
-        former_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
+        old_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
             next write, which expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie
-            had then and has no more: ``{"shop": {"domain": "shop.example"}}``.
+            had then and has no more: ``{"shop": {"domain": "shop.example"}}``. Under *key* itself they say where the
+            cookie was before, and a list of them gives several such places.
+        read_old_until: From this time on no old name or place counts, nor what a store given by name reads besides;
+            aware of its time zone. Needed where *key* has a prefix, such as ``__Host-``, that an old name has not.
         idle_timeout: How long a session lives without being used; 7 days unless told, ``None`` for no limit.
         absolute_timeout: How long it lives at all; 30 days unless told, ``None`` for no limit.
         principal_key: The session's key that says whose it is, such as ``"user_id"``. When its value changes,
@@ -58,6 +61,8 @@ class Sessions:
             address, for ``of`` to show.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
+        allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
+            else it is sent as ``private``.
         on_event: Called with each ``Event``.
         clock: Says what time it is.
         random: Source of secret random bytes, for a store given by name.
@@ -72,13 +77,14 @@ class Sessions:
         store: Store | AsyncStore | Literal["cookie", "table"],
         *,
         key: str,
-        former_keys: Iterable[str] | Mapping[str, CookieOptions] = (),
+        old_keys: OldKeys = (),
         idle_timeout: timedelta | int | None = timedelta(days=7),
         absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | None = None,
         devices: bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
+        allow_public: bool = False,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
         random: Callable[[int], bytes] = os.urandom,
@@ -94,34 +100,47 @@ class Sessions:
         # A cookie store has nothing to close.
         self._opens_table = store == "table"
         self._table = given.get("table")
+        # A store that is given as an object has its own end.
+        end = (
+            given.pop("read_old_until", None)
+            if old_keys and not isinstance(store, str)
+            else given.get("read_old_until")
+        )
         self._open_store = store_opener(store, given, clock, random)
         self._stores: dict[Form, _Opened] = {}
         # Two requests that come first, at once, are to share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie)
-        former = _former(attributes, former_keys)
+        old = old_cookies(attributes, old_keys, has_end=end is not None)
         self.policy = Policy(
             attributes=attributes,
             emit=self._emit,
-            former=former,
+            old_cookies=old,
+            read_old_until=time_limit("read_old_until", end),
             idle_timeout=_duration("idle_timeout", idle_timeout),
             absolute_timeout=_duration("absolute_timeout", absolute_timeout),
             principal_key=principal_key,
             devices=devices,
             save_on_error=save_on_error,
             raise_on_lost_write=on_lost_write == "raise",
+            allow_public=allow_public,
             check=self._check,
         )
         self._reach = StoreReach(self.policy, clock, ThreadRunner(lambda: self._opened("sync").store, clock))
         self._reach_async: dict[tuple[InThread, Sleep, FromThread | None], Reach] = {}
         self._read_sync = partial(self._read, "sync")
         self._read_async = partial(self._read, "async")
-        self._find = cookie_finder(key, [each.key for each in former])
+        self._find = cookie_finder(key, [each.key for each in old])
 
     @property
     def key(self) -> str:
         """The cookie's name."""
         return self.policy.key
+
+    @property
+    def allow_public(self) -> bool:
+        """Whether a response that sets the cookie may be marked for shared caches."""
+        return self.policy.allow_public
 
     @property
     def waits(self) -> bool:
@@ -206,11 +225,13 @@ class Sessions:
             session_type: What an adapter makes of ``Session`` for its framework.
             facts: Says what the request came with; asked where a session begins, with ``devices=True``.
         """
-        return self._lazy(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
+        return self.read_when_touched(self.unfetched(headers, https=https, session_type=session_type, facts=facts))
 
     def resume(self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session) -> Session:
         """Return the session that stands behind a cookie's value, outside of any request."""
-        return self._lazy(session_type(() if cookie is None else (cookie,), policy=self.policy, https=https))
+        return self.read_when_touched(
+            session_type(() if cookie is None else (cookie,), policy=self.policy, https=https)
+        )
 
     def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """
@@ -229,6 +250,8 @@ class Sessions:
         passed = self.commit_at_once(session, streams=streams)
         if passed is not None:
             return passed
+        if late_changes.watched:
+            late_changes.look()
         return self._run(commit(session, self.policy, now=self._clock(), status=status, streams=streams))
 
     def finish(self, session: Session) -> None:
@@ -308,6 +331,8 @@ class Sessions:
         passed = self.commit_at_once(session, streams=streams)
         if passed is not None:
             return passed
+        if late_changes.watched:
+            late_changes.look()
         steps = commit(session, self.policy, now=self._clock(), status=status, streams=streams)
         return await self._run_async(steps, in_thread)
 
@@ -421,16 +446,23 @@ class Sessions:
 
     # For adapters that watch over what lasts.
 
+    def is_followed(self, form: Form) -> bool:
+        """Say whether ``follow`` can see a session's end: it is kept in a table."""
+        return hasattr(self._opened(form).store, "revoke")
+
     def check_followed(self) -> None:
         """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
         self._check_kept("async")
+
+    def follow(self, seen: Stored | Trail) -> Trail | None:
+        """Do what ``follow_async`` does."""
+        return self._run(following(seen))
 
     async def follow_async(self, seen: Stored | Trail, *, in_thread: InThread = _loop.to_thread) -> Trail | None:
         """
         Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
 
-        One that was renewed for the same principal lives on, and is followed; so does one that was nobody's when its
-        visitor logs in. It counts as no use of it.
+        One that was renewed lives on, and is followed: whether into a login is up to the caller. It counts as no use.
 
         Raises:
             StoreError: The backend failed.
@@ -476,7 +508,8 @@ class Sessions:
     def _check_kept(self, form: Form) -> None:
         _check_revocable(self._opened(form).store)
 
-    def _lazy(self, session: Session) -> Session:
+    def read_when_touched(self, session: Session) -> Session:
+        """Return *session*, which is read in the thread that touches it first."""
         session.use(self._read_sync, self._reach)
         return session
 
@@ -579,21 +612,6 @@ class _Opened(NamedTuple):
 
 # What is far longer leaves the calendar when it is added to a date.
 _CENTURY = timedelta(days=36525)
-
-
-def _former(
-    present: CookieAttributes, former_keys: Iterable[str] | Mapping[str, CookieOptions]
-) -> tuple[CookieAttributes, ...]:
-    if isinstance(former_keys, str):
-        msg = f"former_keys={former_keys!r} is one name: give a list of them, [{former_keys!r}]."
-        raise ConfigurationError(msg)
-    options = former_keys if isinstance(former_keys, Mapping) else dict.fromkeys(former_keys, CookieOptions())
-    if present.key in options:
-        msg = f"former_keys has the present key={present.key!r}: leave it out."
-        raise ConfigurationError(msg)
-    for given in options.values():
-        check_known(given, CookieOptions.__annotations__, "a cookie in former_keys")
-    return tuple(present.changed({**given, "key": key}) for key, given in options.items())
 
 
 def _duration(name: str, value: timedelta | int | None) -> timedelta | None:

@@ -83,6 +83,11 @@ class SeveralSessions:
         self.beside = beside
 
     @property
+    def allow_public(self) -> bool:
+        """Whether a response that sets one of the cookies may be marked for shared caches."""
+        return all(each.allow_public for each in (self.main, *self.beside))
+
+    @property
     def waits(self) -> bool:
         """Whether an async adapter has to wait for one of the stores."""
         return self.main.waits or any(each.waits for each in self.beside)
@@ -270,12 +275,12 @@ def _check_keys(all_of_them: Iterable[Sessions]) -> None:
     """Refuse sessions that the Cookie header of a request could not tell apart."""
     owners: dict[str, str] = {}
     for each in all_of_them:
-        for key in (each.key, *(former.key for former in each.policy.former)):
+        for key in dict.fromkeys((each.key, *(old.key for old in each.policy.old_cookies))):
             if key in owners:
                 # Nor by another path or domain: a request's Cookie header says nothing of those.
                 msg = (
                     f"two Sessions of one application read the cookie {key!r}, {owners[key]!r} and {each.key!r}: give "
-                    "each a key of its own, and list no other's key in former_keys."
+                    "each a key of its own, and list no other's key in old_keys."
                 )
                 raise ConfigurationError(msg)
             owners[key] = each.key

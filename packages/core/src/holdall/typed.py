@@ -35,7 +35,7 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
 
     Asked for again in one request it is the same object, but in a block of ``session.atomic``, where it is made of what
     was written last. What is altered in it is saved with the session; keys that the *model* does not know stay as they
-    are. A value that does not fit counts as absent, with an ``unfit`` event.
+    are. A value that does not fit counts as absent, with an ``invalid_value`` event.
 
     Args:
         session: That of the request, whatever the framework: ``flask.session``, ``request.session``.
@@ -88,7 +88,7 @@ class View(Generic[M]):
         try:
             return self._codec.load(data[self._key])
         except ValueError:
-            self._session.report_unfit(self._key)
+            self._session.report_invalid_value(self._key)
             return _default(self._codec, default)
 
     def _load_all(self, data: Mapping[str, Any], default: Any) -> Any:
@@ -101,7 +101,7 @@ class View(Generic[M]):
             try:
                 self._codec.load({key: value})
             except ValueError:
-                self._session.report_unfit(key)
+                self._session.report_invalid_value(key)
             else:
                 fits[key] = value
         try:

@@ -5,25 +5,26 @@ Under WSGI and ASGI alike, and without a thread where nothing has to be waited f
 """
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
-from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
+from asgiref.sync import sync_to_async
 from django.contrib.sessions import middleware
-from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.cache import patch_vary_headers
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
-from holdall.devices import Facts
+from holdall import LostWriteError, ResponseHeaders, Session, StoreError
+from holdall.nested import RequestSessions, outer_session
+from holdall.session import Phase
 from holdall.steps import unbroken
 from holdall_django import endings
+from holdall_django.adopted import AdoptedSession
+from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
-from holdall_django.cookies import add_cookies
-from holdall_django.session import DjangoSession, load
+from holdall_django.loading import load
+from holdall_django.requests import cookie_headers, facts_of, leave_word, opened_around, take_word_back
+from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
+from holdall_django.session import DjangoSession
 
 __all__ = ["SessionMiddleware"]
 
@@ -41,39 +42,37 @@ class SessionMiddleware(middleware.SessionMiddleware):
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        if settings.SESSION_ENGINE.startswith("django.contrib.sessions."):
-            msg = (
-                f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}, where Django's test client would look for sessions: "
-                "set it to 'holdall_django.engine'."
-            )
-            raise ConfigurationError(msg)
+        refuse_what_cannot_work()
         super().__init__(get_response)
         configuration().kept.prepare("async" if self.async_mode else "sync")
 
     def __call__(self, request: HttpRequest) -> Any:
+        if _is_driven(request):
+            # By another of these, further out.
+            return self.get_response(request)
         if self.async_mode:
             return self.__acall__(request)
         endings.begin()
         self.process_request(request)
+        came = cast("DjangoSession", request.session)
         try:
             response = cast("HttpResponseBase", self.get_response(request))
         except BaseException:
             # Django answers exceptions further in; this is one that it was told to let through.
-            _abandon(cast("DjangoSession", request.session))
+            _abandon(request.session)
             raise
+        _put_in_place_of(came, request)
         return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         sessions = configuration().kept
-        unfetched = sessions.unfetched(
-            _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
-        )
-        request.session = session = cast("DjangoSession", unfetched)
+        came = _begun(request, sessions.unfetched)
         if configuration().fetches:
             try:
-                await load(session)
+                await load(came)
             except StoreError as exc:
-                return _answer_instead(exc, session)
+                return answer_instead(request, exc, came)
+        came._is_driven = True
         endings.begin()
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
@@ -81,135 +80,104 @@ class SessionMiddleware(middleware.SessionMiddleware):
             # As above, or the visitor has gone.
             await _abandon_async(request.session)
             raise
+        _put_in_place_of(came, request)
         session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             return response
         try:
             await _repeat_endings(noted)
-            _count_use(session)
-            commit = sessions.commit_async(session, status=response.status_code, streams=_streams(response))
+            if isinstance(session, AdoptedSession):
+                return with_headers(request, response, session, ResponseHeaders())
+            _prepare_to_commit(session)
+            commit = sessions.commit_async(session, status=response.status_code, streams=streams(response))
             headers = await (unbroken(commit) if sessions.waits and (session.accessed or session.beside) else commit)
         except (StoreError, LostWriteError) as exc:
-            return _answer_instead(exc, session)
-        return _with_headers(response, session, headers)
+            return answer_instead(request, exc, session)
+        return finished_with_body(with_headers(request, response, session, headers), session)
 
     def process_request(self, request: HttpRequest) -> None:
-        request.session = cast(
-            "DjangoSession",
-            configuration().kept.fetch(
-                _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
-            ),
-        )
+        _begun(request, configuration().kept.fetch)._is_driven = True
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
+        take_word_back(request)
         session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             # A test may have put something of its own there.
             return response
         try:
             endings.repeat(noted)
-            _count_use(session)
-            streams = _streams(response)
-            headers = configuration().kept.commit(session, status=response.status_code, streams=streams)
+            if isinstance(session, AdoptedSession):
+                return with_headers(request, response, session, ResponseHeaders())
+            _prepare_to_commit(session)
+            headers = configuration().kept.commit(session, status=response.status_code, streams=streams(response))
         except (StoreError, LostWriteError) as exc:
-            return _answer_instead(exc, session)
-        return _with_headers(response, session, headers)
+            return answer_instead(request, exc, session)
+        return finished_with_body(with_headers(request, response, session, headers), session)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer for a view that failed for want of its session."""
-        return _answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
+        return answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
 
 
-def _cookies(request: HttpRequest) -> str | list[str]:
-    """Return the request's Cookie headers, or what an application has put in the place of ours in them."""
-    if isinstance(request, ASGIRequest):
-        # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
-        headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
+def _begun(request: HttpRequest, fetch: Callable[..., Session]) -> DjangoSession:
+    """Give *request* its session: that of an adapter around this one, or else what *fetch* makes."""
+    kept, outer = configuration().kept, opened_around(request)
+    theirs = None if outer is None else outer_session(outer, kept)
+    # An empty session is false.
+    if theirs is not None:
+        session: DjangoSession = AdoptedSession(theirs)
     else:
-        headers = [request.META.get("HTTP_COOKIE", "")]
-    # They are parsed when somebody asks for them, and who has put one there did.
-    parsed = vars(request).get("COOKIES")
-    if parsed:
-        given = {key: parsed[key] for key in configuration().keys if key in parsed}
-        if any(not any(value in header for header in headers) for value in given.values()):
-            return "; ".join(f"{key}={value}" for key, value in given.items())
-    return headers
+        facts, https = facts_of(request), request.is_secure()
+        made = fetch(cookie_headers(request), https=https, session_type=DjangoSession, facts=facts)
+        session = cast("DjangoSession", made)
+    request.session = session
+    leave_word(request, RequestSessions(kept, session, outer))
+    return session
 
 
-def _facts_of(request: HttpRequest) -> Facts:
-    # Not of the request, which holds the session: each would leave a knot for the garbage collector.
-    meta = request.META
-    return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
+def _is_driven(request: HttpRequest) -> bool:
+    session: object = getattr(request, "session", None)
+    return isinstance(session, DjangoSession) and session._is_driven
 
 
-def _count_use(session: DjangoSession) -> None:
-    """Read a session that nobody has looked at, if every request counts as its use."""
+def _put_in_place_of(came: DjangoSession, request: HttpRequest) -> None:
+    """Let a session that the application has put in the place of the one that *came* stand for it in the response."""
+    came._is_driven = False
+    session: object = request.session
+    if session is not came and isinstance(session, DjangoSession):
+        session.https, session.facts, session.beside = came.https, came.facts, came.beside
+        session._unsent = (*came._unsent, *session._unsent)
+    if session is not came:
+        came.phase = Phase.CLOSED
+
+
+def _prepare_to_commit(session: DjangoSession) -> None:
+    session._forget_what_is_unmodified()
     if configuration().uses_always and session.cookies and session.is_fetched:
+        # Every request counts as a use, so one that nobody has looked at is read.
         session.data()
-
-
-def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders) -> HttpResponseBase:
-    if headers.vary:
-        if response.has_header("Vary"):
-            patch_vary_headers(response, ("Cookie",))
-        else:
-            response.headers["Vary"] = "Cookie"
-    unsent = session.unsent
-    if session.beside:
-        unsent += tuple(cookie for each in session.beside.values() for cookie in cast("DjangoSession", each).unsent)
-    if headers.cookies or unsent:
-        add_cookies(response, (*unsent, *headers.cookies))
-        if not response.has_header("Cache-Control"):
-            response.headers["Cache-Control"] = "no-store"
-    if not _streams(response):
-        # Nothing would save what came after this.
-        session.close()
-    elif response.is_async:
-        response.streaming_content = _finishing_async(cast("AsyncIterable[bytes]", response.streaming_content), session)
-    else:
-        response.streaming_content = _finishing(cast("Iterable[bytes]", response.streaming_content), session)
-    return response
-
-
-def _streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
-    """Say whether the application makes the body while it is sent, which it does not of a file."""
-    return isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None
-
-
-def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]:
-    """Send *body*, and save what was changed meanwhile before its end is told."""
-    try:
-        yield from body
-    finally:
-        if configuration().awaited:
-            async_to_sync(configuration().kept.finish_async)(session)
-        else:
-            configuration().kept.finish(session)
-
-
-async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -> AsyncIterator[bytes]:
-    """Do what ``_finishing`` does."""
-    try:
-        async for chunk in body:
-            yield chunk
-    finally:
-        await configuration().kept.finish_async(session)
 
 
 def _abandon(session: object) -> None:
     noted = endings.take()
     if isinstance(session, DjangoSession):
+        session._is_driven = False
         with _failure_logged():
             endings.repeat(noted)
-            configuration().kept.abandon(session)
+            if not isinstance(session, AdoptedSession):
+                configuration().kept.abandon(session)
+                session.close()
 
 
 async def _abandon_async(session: object) -> None:
     noted = endings.take()
     if isinstance(session, DjangoSession):
+        session._is_driven = False
         with _failure_logged():
             await _repeat_endings(noted)
-            await unbroken(configuration().kept.abandon_async(session))
+            if not isinstance(session, AdoptedSession):
+                await unbroken(configuration().kept.abandon_async(session))
+                session.close()
 
 
 async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
@@ -225,17 +193,3 @@ def _failure_logged() -> Iterator[None]:
     except StoreError:
         # The failure that came first is the one to tell of.
         _logger.exception("a session could not be ended after its request had failed")
-
-
-def _answer_instead(error: StoreError | LostWriteError, session: DjangoSession) -> HttpResponseBase:
-    """Answer for a request whose session could not be read or written: with the cookies of what was saved before."""
-    return _with_headers(_answer(error), session, ResponseHeaders(error.unsent, vary=True))
-
-
-def _answer(error: Exception) -> HttpResponse:
-    """Say that the session could not be read or written."""
-    status = HTTPStatus.CONFLICT
-    if isinstance(error, StoreError):
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
-    return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")

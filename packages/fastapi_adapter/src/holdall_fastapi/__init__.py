@@ -17,6 +17,7 @@ from holdall_fastapi.verbs import (
     fetch_session,
     get_session,
     put_session,
+    template_session,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "get_flashed_messages",
     "get_session",
     "put_session",
+    "template_session",
 ]

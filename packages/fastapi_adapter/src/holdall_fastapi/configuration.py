@@ -1,6 +1,6 @@
 """What the arguments of Starlette's own middleware say about sessions, and what ours was told besides."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ from starlette.datastructures import Secret
 
 from holdall import AsyncStore, ConfigurationError, CookieOptions, Event, Sessions, Store, formats
 from holdall.clock import Clock
+from holdall.cookies import OldKeys
 from holdall.lifetimes import absolute_timeout, permanent_max_age
 from holdall.opening import TableStoreOptions
 from holdall.takeover import taking_over
@@ -31,13 +32,14 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     also_read: Iterable[formats.Format]
     upgrade: Literal["write", "read"]
     store: Store | AsyncStore | Literal["cookie", "table"]
-    former_keys: Iterable[str] | Mapping[str, CookieOptions]
+    old_keys: OldKeys
     idle_timeout: timedelta | int | None
     absolute_timeout: timedelta | int | None
     principal_key: str | None
     devices: bool
     save_on_error: bool
     on_lost_write: Literal["report", "raise"]
+    allow_public: bool
     on_event: Callable[[Event], None] | None
     clock: Clock
     random: Callable[[int], bytes]

@@ -17,15 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
+from holdall.nested import RequestSessions, enter, in_scope, outer_session
 from holdall.several import Kept, side_by_side
 from holdall.steps import unbroken
 from holdall_fastapi.configuration import Arguments, sessions_by_arguments
-from holdall_fastapi.watching import Watching
+from holdall_fastapi.watching import DISCONNECTS, ENDED, Watch, Watching
 
-__all__ = ["SESSIONS", "SessionMiddleware", "load"]
-
-#: The scope's key for the ``Sessions`` that ``scope["session"]`` is one of.
-SESSIONS = "holdall.sessions"
+__all__ = ["SessionMiddleware", "load"]
 
 R = TypeVar("R")
 
@@ -35,7 +35,6 @@ _HEADERS_LEAVE = frozenset({"http.response.start", "websocket.accept", "websocke
 _BODY_LEAVES = frozenset({"http.response.body", "websocket.http.response.body"})
 
 _VARY = (b"vary", b"Cookie")
-_NO_STORE = (b"cache-control", b"no-store")
 
 
 class SessionMiddleware:
@@ -58,9 +57,10 @@ class SessionMiddleware:
         take_over: Read the cookies of Starlette's own middleware too, so that whoever is logged in by one stays so.
         beside: Further sessions that the application keeps, each with a cookie and a store of its own;
             ``await fetch_session(request, cart)`` reads and returns that of *cart*.
-        close_when_ended: Look so often whether the session of a WebSocket or of a streamed body has ended, by a logout,
-            by ``revoke``, or by its time, and close that connection then. At most 30 (seconds); it takes a table. What
-            is *beside* the session is not looked at.
+        close_when_ended: Close a WebSocket, or break off a streamed body, so soon after its session has ended, by a
+            logout, by ``revoke``, or by its time. At most 30 (seconds); it takes a table. Left out, such a session is
+            merely empty from then on, which is seen within five seconds when something is said or sent. What is
+            *beside* the session is not looked at.
         close_code: What such a WebSocket is closed with.
 
     Raises:
@@ -90,36 +90,49 @@ class SessionMiddleware:
             raise ConfigurationError(msg)
         self._kept = side_by_side(sessions, beside)
         self._kept.prepare("async")
-        if close_when_ended is not None:
-            app = Watching(app, sessions, every=close_when_ended, code=close_code)
+        self._watching: Watching | None = None
+        if close_when_ended is not None or sessions.is_followed("async"):
+            self._watching = Watching(sessions, close_when_ended=close_when_ended, code=close_code)
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or scope.get(SESSIONS) is self.sessions:
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        session = self._session(scope)
+        outer = in_scope(scope)
+        borrowed = None if outer is None else outer_session(outer, self._kept)
+        session = self._session(scope) if borrowed is None else borrowed
         if self._fetches and not _load_at_once(self.sessions, session):
             try:
                 await load(self.sessions, session)
             except StoreError as exc:
-                await _refuse(exc, scope, send)
+                await _refuse(exc, self._kept, scope, send)
                 return
         if "session" in scope:
             # Whoever put that one there will look for it when the response comes by.
             scope = dict(scope)
         scope["session"] = session
-        scope[SESSIONS] = self.sessions
-        exchange = _Exchange(self._kept, session, send)
+        enter(scope, RequestSessions(self._kept, session, outer))
+        if borrowed is not None:
+            # The adapter that has opened it ends it.
+            await self.app(scope, receive, send)
+            return
+        watching = self._watching
+        exchange = _Exchange(self._kept, session, scope, send, watching)
         try:
-            await self.app(scope, receive, exchange.send)
+            if watching is None or scope["type"] == "http":
+                await self.app(scope, receive, exchange.send)
+            else:
+                await watching.run(self.app, session, scope, receive, exchange.send)
         except Exception as exc:
             error = await exchange.fail(exc)
             if error is None:
+                if exchange.was_broken_off and isinstance(exc, DISCONNECTS):
+                    return
                 raise
-            await _refuse(error, scope, send)
+            await _refuse(error, self._kept, scope, send)
         except GeneratorExit:
             # The event loop has ended before us, so nothing can be waited for.
             raise
@@ -128,6 +141,8 @@ class SessionMiddleware:
             raise
         else:
             await exchange.end()
+        finally:
+            session.close()
 
     def _session(self, scope: Scope) -> Session:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
@@ -160,12 +175,16 @@ class _Exchange:
     _started = False
     _streamed = False
     _left = False
+    _watch: Watch | None = None
+    was_broken_off = False
     _commit_error: StoreError | LostWriteError | None = None
 
-    def __init__(self, sessions: Kept, session: Session, send: Send) -> None:
+    def __init__(self, sessions: Kept, session: Session, scope: Scope, send: Send, watching: Watching | None) -> None:
         self._sessions = sessions
         self._session = session
+        self._scope = scope
         self._send = send
+        self._watching = watching
 
     async def send(self, message: Message) -> None:
         """Pass *message* on to the server, having done what the session needs before."""
@@ -178,7 +197,7 @@ class _Exchange:
                     wanted = await self._commit(message.get("status", 200), streams=streams)
                 self._started = True
                 if wanted.vary:
-                    message = _with_headers(message, wanted)
+                    message = _with_headers(message, wanted, self._sessions, self._scope)
             elif kind == "websocket.close":
                 # Refused before it was accepted: the server makes a 403 of it, with headers of its own.
                 await self._sessions.abandon_async(self._session, status=403, in_thread=to_thread.run_sync)
@@ -187,6 +206,8 @@ class _Exchange:
             # Saved before the end is told: who has seen it may ask for what was changed.
             if message.get("more_body", False):
                 self._streamed = True
+                if self._watching is not None:
+                    await self._look(self._watching)
             elif self._streamed:
                 await self.end()
         elif kind == "websocket.close":
@@ -196,6 +217,15 @@ class _Exchange:
         except OSError:
             self._left = True
             raise
+
+    async def _look(self, watching: Watching) -> None:
+        if self._watch is None:
+            self._watch = watching.watch(self._session)
+            return
+        await self._watch.look_if_due()
+        if self._watch.is_over and watching.closes:
+            self._left = self.was_broken_off = True
+            raise OSError(ENDED)
 
     async def end(self) -> None:
         """Save what was changed since the headers went, background tasks included."""
@@ -259,33 +289,52 @@ def _streams(message: Message) -> bool:
     return b"content-length" not in [name for name, _ in message.get("headers", ())]
 
 
-def _with_headers(message: Message, wanted: ResponseHeaders) -> Message:
+def _with_headers(message: Message, wanted: ResponseHeaders, kept: Kept, scope: Scope) -> Message:
     # A list of our own: an application may send one response object to many visitors.
     headers = [*message.get("headers", ())]
     if message["type"] != "websocket.accept":
         # For caches, and none keeps a handshake.
-        _tell_caches(headers, no_store=wanted.no_store)
+        _vary(headers)
+        if wanted.cookies:
+            headers = _kept_from_caches(headers, kept, scope)
+    if wanted.cookies:
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+        warn_if_exposed(wanted.cookies, host)
     headers += [(b"set-cookie", str(cookie).encode("latin-1")) for cookie in wanted.cookies]
     return {**message, "headers": headers}
 
 
-def _tell_caches(headers: list[tuple[bytes, bytes]], *, no_store: bool) -> None:
-    """Add ``Vary: Cookie``, and ``Cache-Control: no-store`` if asked for, to what the application says itself."""
+def _vary(headers: list[tuple[bytes, bytes]]) -> None:
+    """Add ``Vary: Cookie`` to what the application says itself."""
     names = [name for name, _ in headers]
     if b"vary" not in names:
         headers.append(_VARY)
     elif not any(_varies_by_cookie(value) for name, value in headers if name == b"vary"):
         at = names.index(b"vary")
         headers[at] = (b"vary", headers[at][1] + b", Cookie")
-    if no_store and b"cache-control" not in names:
-        headers.append(_NO_STORE)
+
+
+def _kept_from_caches(headers: list[tuple[bytes, bytes]], kept: Kept, scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the *headers* of a response that sets a cookie, in a form that no shared cache stores."""
+    given = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+    told = cache_headers(given, sets_cookie=True, allow_public=kept.allow_public)
+    if told.was_public:
+        warn_of_public_cookie(str(getattr(scope.get("route"), "path", scope["path"])))
+    if told.cache_control is None and not told.removed:
+        return headers
+    removed = {b"cache-control"} if told.cache_control is not None else set()
+    removed.update(name.encode("latin-1") for name in told.removed)
+    left = [(name, value) for name, value in headers if name.lower() not in removed]
+    if told.cache_control is not None:
+        left.append((b"cache-control", told.cache_control.encode("latin-1")))
+    return left
 
 
 def _varies_by_cookie(vary: bytes) -> bool:
     return any(each.strip().lower() in (b"cookie", b"*") for each in vary.split(b","))
 
 
-async def _refuse(error: StoreError | LostWriteError, scope: Scope, send: Send) -> None:
+async def _refuse(error: StoreError | LostWriteError, kept: Kept, scope: Scope, send: Send) -> None:
     """Answer that the session could not be read or written."""
     status = HTTPStatus.CONFLICT
     if isinstance(error, StoreError):
@@ -300,5 +349,5 @@ async def _refuse(error: StoreError | LostWriteError, scope: Scope, send: Send) 
     body = status.phrase.encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
     start = {"type": f"{prefix}http.response.start", "status": status.value, "headers": headers}
-    await send(_with_headers(start, ResponseHeaders(error.unsent, vary=True)))
+    await send(_with_headers(start, ResponseHeaders(error.unsent, vary=True), kept, scope))
     await send({"type": f"{prefix}http.response.body", "body": body})

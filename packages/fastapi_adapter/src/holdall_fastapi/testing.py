@@ -31,6 +31,7 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
     session = sessions.fetch(request.headers.get("cookie", ""), https=request.url.scheme == "https")
     yield session
     cookies = [("set-cookie", str(cookie)) for cookie in sessions.commit(session).cookies]
+    session.close()
     # As if they had come with a response, for a jar has its own view of hosts without a dot.
     library = sys.modules[type(request).__module__.partition(".")[0]]
     client.cookies.extract_cookies(library.Response(200, headers=cookies, request=request))

@@ -8,11 +8,13 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 from fastapi import Depends
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions
+from holdall.nested import KEY, main_sessions
+from holdall.session_view import SessionView
 from holdall.several import find_session
-from holdall_fastapi.middleware import SESSIONS, load
+from holdall_fastapi.middleware import load
 
 __all__ = [
     "SessionDep",
@@ -23,6 +25,7 @@ __all__ = [
     "fetch_session",
     "get_session",
     "put_session",
+    "template_session",
 ]
 
 
@@ -40,7 +43,7 @@ async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = 
         StoreError: The backend failed.
     """
     session = find_session(session_of(connection), sessions)
-    await load(sessions or connection.scope[SESSIONS], session)
+    await load(sessions or main_sessions(connection.scope[KEY].kept), session)
     return session
 
 
@@ -100,3 +103,13 @@ def session_of(connection: HTTPConnection) -> Session:
         msg = "the request has no session of ours: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
         raise ConfigurationError(msg)
     return session
+
+
+def template_session(request: Request) -> dict[str, Any]:
+    """
+    Return ``session`` for templates: ``Jinja2Templates(..., context_processors=[template_session])``.
+
+    It is a dict and nothing else, so that ``{{ session.login }}`` is what the application keeps under that key, or
+    undefined. Of ``request.session`` it would be a method, which is true for everybody.
+    """
+    return {"session": SessionView(session_of(request))}

@@ -5,12 +5,15 @@ Flask opens a session when a request comes and saves it when the response has pa
 What the body still changes is saved at its end.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
+from time import monotonic
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app, g
+import flask
+from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
@@ -23,15 +26,22 @@ from holdall import (
     SessionError,
     Sessions,
     StoreError,
+    connections,
 )
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
+from holdall.connections import Follower
+from holdall.cookies import warn_if_exposed
+from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, outer_session
 from holdall.session import Phase
 from holdall.several import Kept, listed, side_by_side
 from holdall_flask.configuration import Configuration
-from holdall_flask.session import FlaskSession
+from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
 __all__ = ["Holdall"]
 
-# The session of the request, among what Flask keeps for it.
+_logger = logging.getLogger("holdall")
+
+# What is opened for the request that a context is of: its session, until that ends.
 _OPENED = "_holdall_session"
 
 
@@ -85,7 +95,9 @@ class Holdall:
         by_settings = Configuration(self._options, taken_over, self._beside)
         interface = _Interface(by_settings.sessions if kept is None else lambda app: kept)
         app.session_interface = interface
-        app.teardown_request(interface.end)
+        # The last of all teardown functions, whenever they are registered: what they change is saved.
+        app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
+        app.context_processor(_for_templates)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
         app.register_error_handler(SessionError, _answer)
 
@@ -94,17 +106,36 @@ class _Interface(SessionInterface):
     def __init__(self, sessions_of: Callable[[Flask], Kept | None]) -> None:
         self._sessions_of = sessions_of
 
-    def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
-        sessions = self._sessions_of(app)
-        if sessions is None:
+    def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
+        kept = self._sessions_of(app)
+        if kept is None:
             return None
-        cookies = request.environ.get("HTTP_COOKIE", "")
+        context = current_context() if has_request_context() else None
+        # Flask's session_transaction opens another one in the context of a request that has its own.
+        is_the_requests = context is not None and not hasattr(context, _OPENED)
+        environ = request.environ
+        outer = None
+        if is_the_requests:
+            outer = in_environ(environ)
+            borrowed = outer_session(outer, kept)
+            setattr(context, _OPENED, None)
+            if borrowed is not None:
+                if not borrowed.is_fetched:
+                    # The outer adapter would await it, and nothing is awaited here.
+                    main_sessions(kept).read_when_touched(borrowed)
+                return BorrowedSession(borrowed)
         facts = partial(_facts, request)
-        opened = sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession, facts=facts)
+        opened = kept.fetch(
+            environ.get("HTTP_COOKIE", ""), https=request.is_secure, session_type=FlaskSession, facts=facts
+        )
         session = cast("FlaskSession", opened)
-        session.sessions = sessions
-        # Not found through flask.session at the end: copies of the request's context share that, and end before it.
-        setattr(g, _OPENED, session)
+        session.sessions = kept
+        if is_the_requests:
+            # Of this context alone: copies of it share the session, and end when they like.
+            setattr(context, _OPENED, session)
+            environ[KEY] = RequestSessions(kept, session, outer)
+            if "werkzeug.debug.preserve_context" in environ:
+                session.kept_context = context
         return session
 
     def is_null_session(self, obj: object) -> bool:
@@ -112,43 +143,65 @@ class _Interface(SessionInterface):
         return obj is None or isinstance(obj, self.null_session_class)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if isinstance(session, BorrowedSession):
+            return
         opened = cast("FlaskSession", session)
         sessions = opened.sessions
         opened.was_modified = opened.modified
         try:
-            streams = response.is_streamed and not response.direct_passthrough
-            headers = sessions.commit(opened, status=response.status_code, streams=streams)
+            opened.streams = response.is_streamed and not response.direct_passthrough
+            headers = sessions.commit(opened, status=response.status_code, streams=opened.streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
             # What the answer says of a session comes after what was saved before it.
             latest = response.headers.getlist("Set-Cookie")
             response.headers.remove("Set-Cookie")
             # TypeError is not ours.
-            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response)
+            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response, sessions)
             response.headers.extend(("Set-Cookie", line) for line in latest)
             return
-        _add(headers, response)
-        finish = partial(sessions.finish, opened)
-        # What a teardown function changes is saved too.
-        response.call_on_close(finish)
-        if response.direct_passthrough:
-            # The server takes such a body, a file, as it is, and nobody hears of its end.
-            opened.close()
-        elif streams:
+        _add(headers, response, sessions)
+        if opened.streams:
+            end = partial(_end, opened)
+            response.call_on_close(end)
             # Before the last byte goes, so that who has read the answer finds in the session what it said.
             body = cast("Iterable[bytes]", response.response)
-            response.response = ClosingIterator(chain(body, _then(finish)), getattr(body, "close", None))
+            followed = main_sessions(sessions)
+            seen = _followed(body, opened, followed) if followed.is_followed("sync") else body
+            response.response = ClosingIterator(chain(seen, _then(end)), getattr(body, "close", None))
+        elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
+            # No request's end is to come.
+            _end(opened)
 
     def end(self, error: BaseException | None) -> None:
-        """End a request that got no response: its exception was let through to the server, or to a test."""
-        session = g.pop(_OPENED, None)
-        if session is None or session.phase is not Phase.OPEN:
+        """End a request: its response is made, or its exception was let through to the server, or to a test."""
+        context = current_context()
+        session = getattr(context, _OPENED, None)
+        if session is None:
+            return
+        setattr(context, _OPENED, None)
+        # The session may refer to the request, and so to its environ: the garbage collector would have to part them.
+        opened = context.request.environ.pop(KEY, None)
+        if opened is not None and opened.outer is not None:
+            context.request.environ[KEY] = opened.outer
+        if session.streams and session.phase is not Phase.OPEN:
             return
         try:
-            session.sessions.abandon(session)
+            if session.phase is Phase.OPEN:
+                session.sessions.abandon(session)
+            else:
+                session.sessions.finish(session)
         except StoreError:
-            # The failure that came first is the one to tell of.
+            # The failure that came first is the one to tell of, and a response that is made is sent.
             current_app.logger.exception("A session could not be ended after its request had failed.")
+        finally:
+            session.close()
+
+
+def _end(session: FlaskSession) -> None:
+    """Save what was changed since the headers went, and take no change from here on."""
+    session.sessions.finish(session)
+    session.close()
 
 
 def _facts(request: Request) -> tuple[str | None, str | None]:
@@ -156,7 +209,20 @@ def _facts(request: Request) -> tuple[str | None, str | None]:
     return request.user_agent.string, request.remote_addr
 
 
-def _add(said: ResponseHeaders, response: Response) -> None:
+# Of the proxy, so that a template that does not look at the session does not use it.
+_template_session = TemplateSession(flask.session)
+
+
+def _for_templates() -> dict[str, Any]:
+    """Return what stands for ``session`` in a template."""
+    names = current_app.jinja_env.globals
+    if names.get("session") is flask.session:
+        # For what is imported without the template's context.
+        names["session"] = _template_session
+    return {"session": _template_session} if has_request_context() else {}
+
+
+def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
     """Let *response* say what is to be *said* of the session."""
     headers = response.headers
     if said.vary:
@@ -167,8 +233,32 @@ def _add(said: ResponseHeaders, response: Response) -> None:
             headers["Vary"] = ", ".join((*vary, "Cookie"))
     for cookie in said.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.no_store and not headers.getlist("Cache-Control"):
-        headers.add("Cache-Control", "no-store")
+    if said.cookies:
+        warn_if_exposed(said.cookies, request.environ.get("HTTP_HOST"))
+    told = cache_headers(headers.items(), sets_cookie=said.no_store, allow_public=kept.allow_public)
+    if told.cache_control is not None:
+        headers["Cache-Control"] = told.cache_control
+    for name in told.removed:
+        headers.remove(name)
+    if told.was_public:
+        warn_of_public_cookie(str(request.url_rule or request.path))
+
+
+def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) -> Iterator[bytes]:
+    """Send *body*, and let it see no more of its *session* once that has ended elsewhere."""
+    follower = Follower(session, sessions.policy)
+    next_look = monotonic() + connections.SELDOM
+    for chunk in body:
+        yield chunk
+        if monotonic() >= next_look and not follower.is_over:
+            seen = follower.seen()
+            try:
+                if seen is not None:
+                    follower.saw(sessions.follow(seen))
+            except StoreError:
+                # A body is not broken off because our backend is away.
+                _logger.exception("the session of a streamed body could not be looked at")
+            next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
 
 
 def _then(act: Callable[[], None]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from werkzeug.local import LocalProxy
 
 from holdall import Sessions
 from holdall.several import find_session
-from holdall_flask.session import FlaskSession
+from holdall_flask.session import BorrowedSession, FlaskSession
 
 __all__ = [
     "clear_session",
@@ -37,13 +37,13 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     """
     # The session itself, and not the proxy that only lasts as long as the request.
     session = cast("LocalProxy[SessionMixin]", flask.session)._get_current_object()
-    if not isinstance(session, FlaskSession):
+    if not isinstance(session, FlaskSession | BorrowedSession):
         msg = (
             "the session is unavailable: set up Holdall(app, sessions), "
             "or Holdall(app) and a SECRET_KEY in the application's config."
         )
         raise RuntimeError(msg)  # noqa: TRY004  # as Flask says it of its own sessions
-    return cast("FlaskSession", find_session(session, sessions))
+    return cast("FlaskSession", find_session(cast("FlaskSession", session), sessions))
 
 
 def get_session(key: str | None = None, default: Any = None) -> Any:

@@ -52,7 +52,7 @@ def enter(session: Session, policy: Policy, key: str, *, timeout: timedelta, now
         now = yield Pause(pause)
         left -= pause
         pause = min(2 * pause, _LONGEST_PAUSE)
-    latest = yield Get(stored.cookie, session.fetched.former or policy.key)
+    latest = yield Get(stored.cookie, session.fetched.old_key or policy.key)
     # If it has ended meanwhile, that is found when the block is saved, as with any other write.
     return session.begin_block(key, stored if isinstance(latest, Missing) else latest, lease=lease)
 

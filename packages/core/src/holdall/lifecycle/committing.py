@@ -6,7 +6,7 @@ from typing import Any
 from holdall.cookies import SetCookie
 from holdall.devices import text_of
 from holdall.lifecycle.drafts import draft_of, principal_of
-from holdall.lifecycle.headers import LOOKED_AT, UNTOUCHED, ResponseHeaders, check_size, expired, former_places
+from holdall.lifecycle.headers import LOOKED_AT, UNTOUCHED, ResponseHeaders, check_size, expired, old_places
 from holdall.lifecycle.limits import expiry, is_due, lifetime
 from holdall.lifecycle.losing import lost
 from holdall.lifecycle.store_steps import Delete, Put
@@ -24,7 +24,8 @@ _GRACE = timedelta(minutes=1)
 def pass_by(session: Session, *, streams: bool = False) -> ResponseHeaders:
     """Commit a session that was not used, which takes no steps: most requests do no more than this."""
     # Touched only later, it is read then; what is changed then needs a row as well.
-    session.phase = Phase.ROW_ONLY
+    if session.phase is Phase.OPEN:
+        session.phase = Phase.ROW_ONLY
     return LOOKED_AT if session.accessed or streams else UNTOUCHED
 
 
@@ -75,16 +76,16 @@ def unsaved(session: Session) -> ResponseHeaders:
 
 def drop(session: Session, policy: Policy, now: datetime) -> Steps[ResponseHeaders]:
     """End the session, and its cookie wherever the browser may have it."""
-    stored, former = session.fetched.stored or session.fetched.renewed, former_places(session, policy)
-    last = None if stored is None else (yield Delete(stored, session.fetched.former or policy.key))
+    stored, old = session.fetched.stored or session.fetched.renewed, old_places(session, policy)
+    last = None if stored is None else (yield Delete(stored, session.fetched.old_key or policy.key))
     session.settle(None, Phase.CLOSED)
     if last is None:
         # There was no session, or it has ended meanwhile. What the browser holds by now may be
         # the cookie of a new login, which a deletion would wipe out.
         return LOOKED_AT
-    policy.emit("dropped", "", last.log_id)
+    policy.emit("ended", "", last.log_id)
     places = {each.place: each for each in (policy.attributes, policy.attributes.changed(session.overrides))}
-    return ResponseHeaders(tuple(expired(each, session, now) for each in (*former, *places.values())), vary=True)
+    return ResponseHeaders(tuple(expired(each, session, now) for each in (*old, *places.values())), vary=True)
 
 
 def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, intent: Intent) -> Steps[ResponseHeaders]:
@@ -98,7 +99,7 @@ def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, in
     # Delete before put. If the put then fails, the visitor is signed out: a nuisance.
     # The other order can leave alive an id that an attacker planted: a breach.
     until = now + _GRACE
-    last = yield Delete(stored, session.fetched.former or policy.key, tombstone=until)
+    last = yield Delete(stored, session.fetched.old_key or policy.key, tombstone=until)
     if last is None and intent is Intent.LOGOUT:
         return (yield from drop(session, policy, now))
     if last is None and _logs_in(session):
@@ -109,7 +110,7 @@ def _renew(session: Session, policy: Policy, changes: Changes, now: datetime, in
         return lost(session, policy, "ended", wrote=True)
     data = changes.over(last.data)
     if intent is Intent.LOGOUT:
-        policy.emit("dropped", "", last.log_id)
+        policy.emit("ended", "", last.log_id)
         return (yield from _begin(session, policy, data, changes, now, now))
     # What a logout then meets is to end too, unless it has become another's meanwhile.
     succeeds = None
@@ -183,23 +184,26 @@ def _put(
     written = yield Put(stored, draft, attributes.key)
     if written is None and draft.succeeds is not None:
         # Somebody has logged out while the id was renewed, and that was carried out just now.
-        policy.emit("dropped", "", draft.succeeds.stored.log_id)
+        policy.emit("ended", "", draft.succeeds.stored.log_id)
     if written is None:
         return lost(session, policy, "ended", wrote=bool(draft.changes))
     cookies: tuple[SetCookie, ...] = ()
     # The same id is not sent twice: an answer that overtakes a login's would bring the old one back.
     fetched = session.fetched
-    moved = came is None or written.cookie != came.cookie or fetched.former is not None or fetched.moved
+    moved = came is None or written.cookie != came.cookie or fetched.old_key is not None or fetched.moved
+    # One that lies in several places is written in the present one, and expired in the others.
+    moved = moved or (fetched.copies and any(each.key == policy.key for each in policy.old_cookies))
     if moved or resend or session.overrides:
         age = attributes.seconds if "max_age" in session.overrides else max_age
         if isinstance(age, datetime):
             age = int((age - now).total_seconds())
-        cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age)
+        login = session.principal is not None
+        cookie = SetCookie(written.cookie, attributes, https=session.https, now=now, max_age=age, login=login)
         check_size(cookie, draft.data, policy)
-        former = former_places(session, policy)
+        old = old_places(session, policy)
         if came is not None and attributes.place != policy.attributes.place:
-            former.append(policy.attributes)
-        cookies = (*(expired(each, session, now) for each in former), cookie)
+            old.append(policy.attributes)
+        cookies = (*(expired(each, session, now) for each in old), cookie)
     if stored is None:
         renewed = came is not None and session.intent is not Intent.LOGOUT
         policy.emit("renewed" if renewed else "created", "", written.log_id)

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
-from holdall.cookies import FormerCookie, SentCookie
+from holdall.cookies import CookieAttributes, OldCookie, SentCookie
 from holdall.lifecycle.drafts import draft_of, principal_of
 from holdall.lifecycle.limits import expiry, has_ended
 from holdall.lifecycle.store_steps import Get, Move
@@ -14,8 +15,11 @@ from holdall.stores import Changes, Missing, Stored
 
 __all__ = ["fetch"]
 
-# An honest browser sends two or three cookies of one name at most; each one looked at costs us a read.
-_MAX_DUPLICATES = 16
+# How many values of our cookie are looked at, besides one for each old name or place: each may cost a read of the
+# table, and of each source of a migration. An honest browser has our own and perhaps one for a parent domain, one for
+# another path and one left over. If there are more, none is: whoever fills the header must not choose which ones
+# count. What comes under an old name is counted only when it is looked at, so it hides nothing under the present one.
+_MOST_VALUES = 4
 
 _UNCHANGED = Changes({})
 
@@ -25,49 +29,68 @@ def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> St
     Find the session among the values of our cookie.
 
     Several with our name mean that another host or path has set one too ("cookie tossing"): then the one
-    that holds a session is taken, if exactly one does. Copies of one session, left where its path or domain
-    was another once, count as one: what was written last expires last.
+    that holds a session is taken, if exactly one does. Copies of one session count as one, and so do as many sessions
+    as the cookie had places, by ``old_keys``: what was written last expires last.
 
-    A cookie under a former name counts where none under a later one does. It opens under the name that it came under.
+    A cookie under an old name counts where none under a later one does. It opens under the name that it came under.
     """
+    old = policy.old_cookies
+    if old and now >= policy.read_old_until:
+        old, cookies = (), [sent for sent in cookies if not isinstance(sent, OldCookie)]
     found: list[Stored] = []
     reason = "duplicate"
     renewed: Stored | None = None
-    former: str | None = None
-    for sent in cookies[:_MAX_DUPLICATES]:
-        key, cookie = sent if isinstance(sent, FormerCookie) else (None, sent)
-        if key != former and (found or renewed):
+    old_key: str | None = None
+    left = _MOST_VALUES + len(old)
+    for old_key, sent in groupby(cookies, _old_name):
+        values = [each.value if isinstance(each, OldCookie) else each for each in sent]
+        left -= len(values)
+        if left < 0:
+            policy.emit("rejected", "too many duplicates", "")
+            return Fetched()
+        for cookie in values:
+            answer = yield Get(cookie, old_key or policy.key)
+            if isinstance(answer, Stored) and answer.origin:
+                answer = _as_ours(answer, policy)
+            if isinstance(answer, Stored) and answer.elsewhere and not has_ended(answer, policy, now):
+                # Not for longer than the other library would keep it unused; each use here moves the limit.
+                expires = min(expiry(answer.created, now, policy.idle_timeout, policy), answer.expires)
+                draft = draft_of(policy, answer.data, _UNCHANGED, answer.created, expires, now)
+                answer = yield Move(answer, draft, old_key or policy.key)
+            if isinstance(answer, Missing):
+                reason = answer.reason
+                if answer.late:
+                    renewed = Stored(answer.cookie or cookie, {}, now, now, "")
+            elif has_ended(answer, policy, now):
+                reason = "expired"
+            else:
+                found.append(answer)
+        if found or renewed:
             break
-        former = key
-        answer = yield Get(cookie, key or policy.key)
-        if isinstance(answer, Stored) and answer.origin:
-            answer = _as_ours(answer, policy)
-        if isinstance(answer, Stored) and answer.elsewhere and not has_ended(answer, policy, now):
-            # Not for longer than the other library would keep it unused; each use here moves the limit.
-            expires = min(expiry(answer.created, now, policy.idle_timeout, policy), answer.expires)
-            draft = draft_of(policy, answer.data, _UNCHANGED, answer.created, expires, now)
-            answer = yield Move(answer, draft, key or policy.key)
-        if isinstance(answer, Missing):
-            reason = answer.reason
-            if answer.late:
-                renewed = Stored(answer.cookie or cookie, {}, now, now, "")
-        elif has_ended(answer, policy, now):
-            reason = "expired"
-        else:
-            found.append(answer)
-    if len(found) == 1:
-        return _with_origin(Fetched(found[0], former=former), found[0], cookies, policy)
-    if len({each.log_id for each in found}) == 1:
+    if len(cookies) == len(found) == 1:
+        return _with_origin(Fetched(found[0], old_key=old_key), found[0], cookies, policy)
+    places = _places(old_key or policy.key, policy, old)
+    if found and len({each.log_id for each in found}) <= places:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
-        newest = max(enumerate(found), key=lambda each: (each[1].expires, each[0]))[1]
-        return _with_origin(Fetched(newest, copies=True, former=former), newest, cookies, policy)
+        newest = max(enumerate(found), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
+        copies = len(found) > 1 or places > 1
+        return _with_origin(Fetched(newest, copies=copies, old_key=old_key), newest, cookies, policy)
     if found:
         reason = "duplicate"
     if cookies:
         policy.emit("expired" if reason == "expired" else "rejected", reason, "")
     if found:
         return Fetched()
-    return Fetched(late=renewed is not None, renewed=renewed, former=former)
+    return Fetched(late=renewed is not None, renewed=renewed, old_key=old_key)
+
+
+def _old_name(sent: SentCookie) -> str | None:
+    return sent.key if isinstance(sent, OldCookie) else None
+
+
+def _places(key: str, policy: Policy, old: Sequence[CookieAttributes]) -> int:
+    """Return in how many places a browser may honestly have the cookie *key*."""
+    return max(1, sum(each.key == key for each in old) + (key == policy.key))
 
 
 def _as_ours(stored: Stored, policy: Policy) -> Stored | Missing:
@@ -81,9 +104,9 @@ def _as_ours(stored: Stored, policy: Policy) -> Stored | Missing:
 
 def _with_origin(fetched: Fetched, stored: Stored, cookies: Sequence[SentCookie], policy: Policy) -> Fetched:
     """Return *fetched*, and tell of a session that is not kept as one would be written today, or not under its name."""
-    origin = stored.origin or fetched.former
+    origin = stored.origin or fetched.old_key
     if not origin:
         return fetched
-    policy.emit("former", origin, stored.log_id)
-    values = (each.value if isinstance(each, FormerCookie) else each for each in cookies)
+    policy.emit("old_cookie", origin, stored.log_id)
+    values = (each.value if isinstance(each, OldCookie) else each for each in cookies)
     return fetched._replace(moved=stored.cookie not in values)

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from holdall._discreet import discreet
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, SetCookie
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, SetCookie
 from holdall.errors import CookieOverflowError
 from holdall.policy import Policy
 from holdall.session import Session
 
-__all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "check_size", "expired", "former_places"]
+__all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "check_size", "expired", "old_places"]
 
 
 @discreet
@@ -38,14 +38,18 @@ UNTOUCHED = ResponseHeaders()
 LOOKED_AT = ResponseHeaders(vary=True)
 
 
-def former_places(session: Session, policy: Policy) -> list[CookieAttributes]:
-    """Return where cookies of ours may be left over: without the domain that was added since, under former names."""
-    places = []
-    if session.fetched.copies and policy.attributes.domain:
-        places.append(policy.attributes.changed({"domain": None}))
-    if policy.former:
-        came = {cookie.key for cookie in session.cookies if isinstance(cookie, FormerCookie)}
-        places += [each for each in policy.former if each.key in came]
+def old_places(session: Session, policy: Policy) -> list[CookieAttributes]:
+    """Return where the browser may have cookies of ours left over: under old names, for another path or domain."""
+    places: list[CookieAttributes] = []
+    if policy.old_cookies:
+        came = {cookie.key if isinstance(cookie, OldCookie) else policy.key for cookie in session.cookies}
+        # A cookie for another path is not sent with every request.
+        places += [each for each in policy.old_cookies if each.key in came or each.path != "/"]
+    if policy.attributes.domain and sum(not isinstance(cookie, OldCookie) for cookie in session.cookies) > 1:
+        # From before the domain was added. What has no domain belongs to this host alone.
+        without = policy.attributes.changed({"domain": None})
+        if without.place not in (each.place for each in places):
+            places.append(without)
     return places
 
 
@@ -64,7 +68,7 @@ def check_size(cookie: SetCookie, data: Mapping[str, Any], policy: Policy) -> No
     size = len(str(cookie))
     if size <= MAX_COOKIE_BYTES:
         return
-    policy.emit("overflow", f"{size} bytes", "")
+    policy.emit("cookie_too_large", f"{size} bytes", "")
     sizes = sorted(((len(repr(value)), key) for key, value in data.items()), reverse=True)
     largest = ", ".join(f"{key!r} (about {size} bytes)" for size, key in sizes[:3])
     msg = (

@@ -19,7 +19,7 @@ __all__ = ["abandon", "can_save", "finish", "reload", "save"]
 
 def finish(session: Session, policy: Policy, *, now: datetime) -> Steps[None]:
     """Save what was changed while the body was sent: into a row that exists, for no cookie can be sent any more."""
-    if session.is_as_stored or not session.is_loaded or session.phase is Phase.OPEN:
+    if session.is_as_stored or not session.is_loaded or session.phase in (Phase.OPEN, Phase.ENDED):
         return
     changes = session.changes()
     stored = session.fetched.stored
@@ -75,7 +75,7 @@ def save(session: Session, policy: Policy, changes: Changes, *, now: datetime) -
         if session.phase is Phase.OPEN:
             # The expiry is left to the response: what moves it may have to send the cookie once more.
             draft = draft_of(policy, changes.over(stored.data), changes, stored.created, stored.expires, now)
-            written = yield Put(stored, draft, session.fetched.former or policy.key)
+            written = yield Put(stored, draft, session.fetched.old_key or policy.key)
         else:
             written = yield _put_late(session, policy, stored, changes, now)
         if written is None:
@@ -110,7 +110,7 @@ def abandon(session: Session, policy: Policy, *, now: datetime, status: int = 50
     What was to end does, the session of somebody who was signed out too. A renewal is not carried out, nor is what it
     was for: the browser could not learn of the new id. After a failure (5xx) nothing else is saved either.
     """
-    if not session.is_loaded or session.phase is Phase.CLOSED:
+    if not session.is_loaded or session.phase in (Phase.CLOSED, Phase.ENDED):
         return
     stored, intent = session.fetched.stored, session.intent
     other_principal = session.principal != session.principal_before

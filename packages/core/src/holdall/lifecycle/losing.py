@@ -5,7 +5,7 @@ from holdall.lifecycle.headers import LOOKED_AT, ResponseHeaders
 from holdall.policy import Policy
 from holdall.session import Fetched, Phase, Session
 
-__all__ = ["let_go", "lose", "lost", "refuse_if_lost"]
+__all__ = ["forget_ended", "let_go", "lose", "lost", "refuse_if_lost"]
 
 
 def lost(session: Session, policy: Policy, reason: str, *, wrote: bool) -> ResponseHeaders:
@@ -29,6 +29,16 @@ def lose(session: Session, policy: Policy, reason: str, *, wrote: bool) -> None:
         session.phase = phase
     if wrote:
         refuse_if_lost(policy)
+
+
+def forget_ended(session: Session, policy: Policy) -> None:
+    """Empty a session that was seen to have ended elsewhere while its connection goes on."""
+    wrote = session.changed
+    session.forget_data()
+    if wrote:
+        let_go(session, policy, "ended")
+    else:
+        _forget(session)
 
 
 def refuse_if_lost(policy: Policy) -> None:

@@ -28,7 +28,7 @@ class CookieStore:
         also_read: Formats that are read too: former secrets, other libraries. What one of them opened is written
             by *format* at the next write.
         upgrade: ``"read"`` writes it at once, when the session is used.
-        until: From this time on only *format* is read; aware of its time zone.
+        read_old_until: From this time on only *format* is read; aware of its time zone.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class CookieStore:
         *,
         also_read: Iterable[Format] = (),
         upgrade: Literal["write", "read"] = "write",
-        until: datetime | None = None,
+        read_old_until: datetime | None = None,
         clock: Clock = utc_now,
     ) -> None:
         if upgrade not in ("write", "read"):
@@ -47,7 +47,7 @@ class CookieStore:
         self.also_read = tuple(also_read)
         self.check = getattr(format, "check", None)
         self._upgrade_on_read = upgrade == "read"
-        self._until = time_limit("until", until)
+        self._read_old_until = time_limit("read_old_until", read_old_until)
         self._clock = clock
 
     def get(self, cookie: str, *, key: str) -> Stored | Missing:
@@ -57,7 +57,7 @@ class CookieStore:
         record = self.format.open(cookie, key=key)
         if record is not None:
             return Stored(cookie, *record)
-        if not self.also_read or self._clock() >= self._until:
+        if not self.also_read or self._clock() >= self._read_old_until:
             return _UNREADABLE
         for format in self.also_read:
             record = format.open(cookie, key=key)

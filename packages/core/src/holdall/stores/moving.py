@@ -81,7 +81,7 @@ class MovingSteps(TableSteps):
         Return *steps* with *sources*, opened in the *form* of the store's table.
 
         Raises:
-            ConfigurationError: A source has another form than the table, or *until* is no time.
+            ConfigurationError: A source has another form than the table, or *read_old_until* is no time.
         """
         opened = []
         for source in sources:
@@ -92,7 +92,7 @@ class MovingSteps(TableSteps):
                 raise ConfigurationError(msg)
             opened.append(found)
         given = {**vars(steps), "sources": tuple(opened)}
-        return cls(**given, until=time_limit("until", until), clock=clock)
+        return cls(**given, until=time_limit("read_old_until", until), clock=clock)
 
     def get(self, cookie: str, *, key: str) -> Steps[Stored | Missing]:
         found = yield from super().get(cookie, key=key)

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NONCE_BYTES", "AsyncTableStore", "TableSteps", "TableStore", "digest_of", "log_id_of"]
 
-_SID_BYTES = 32
-_SID = re.compile(r"[A-Za-z0-9_-]{43}")
+_SID_BYTES = 30
+_SID = re.compile(r"[A-Za-z0-9_-]{40}")
 NONCE_BYTES = 12
 
 # Each conflict means that another request's write went through, so this many in a row means that something is wrong.
@@ -197,10 +197,10 @@ class TableStore:
         sealed: Encrypt the rows' data; by default where they leave the process.
         move_from: Where another library keeps sessions that are to be found, and moved here once
             (``holdall.sources``).
-        until: From this time on they are not looked for there; aware of its time zone.
+        read_old_until: From this time on they are not looked for there; aware of its time zone.
 
     Raises:
-        ConfigurationError: The table or a source is awaited, or *until* is no time.
+        ConfigurationError: The table or a source is awaited, or *read_old_until* is no time.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class TableStore:
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
         move_from: Iterable[AnySource] = (),
-        until: datetime | None = None,
+        read_old_until: datetime | None = None,
         clock: Clock = utc_now,
     ) -> None:
         if is_awaited(table.read):
@@ -220,7 +220,7 @@ class TableStore:
         self.table = table
         steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
         sources = tuple(move_from)
-        self.steps = _moving(steps, sources, "sync", until, clock)
+        self.steps = _moving(steps, sources, "sync", read_old_until, clock)
         self.check = steps.check
         # A source is waited for as well, and a session is moved while it is read.
         self.blocking_reads = table.blocking_reads or self.steps is not steps
@@ -285,7 +285,7 @@ class AsyncTableStore:
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
         move_from: Iterable[AnySource] = (),
-        until: datetime | None = None,
+        read_old_until: datetime | None = None,
         clock: Clock = utc_now,
     ) -> None:
         if not is_awaited(table.read):
@@ -293,7 +293,7 @@ class AsyncTableStore:
             raise ConfigurationError(msg)
         self.table = table
         steps = TableSteps(table.leaves_process if sealed is None else sealed, serializer or TaggedJSON(), random)
-        self.steps = _moving(steps, tuple(move_from), "async", until, clock)
+        self.steps = _moving(steps, tuple(move_from), "async", read_old_until, clock)
         self.check = steps.check
 
     def listen(self, listener: Listener) -> None:

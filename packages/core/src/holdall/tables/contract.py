@@ -13,7 +13,13 @@ from typing import NamedTuple, Protocol
 
 from holdall._discreet import discreet
 
-__all__ = ["AsyncTable", "Listed", "Replacement", "Row", "Table"]
+__all__ = ["MAX_CLIENT_BYTES", "MAX_PRINCIPAL_BYTES", "AsyncTable", "Listed", "Replacement", "Row", "Table"]
+
+#: The longest principal, in UTF-8, that every table can keep and find. Engines index it, and limit what they index:
+#: PostgreSQL to 2,704 bytes, SQL Server to 1,700.
+MAX_PRINCIPAL_BYTES = 1024
+#: The longest text about the client that a session began with (``Row.device``), in UTF-8.
+MAX_CLIENT_BYTES = 8192
 
 
 @discreet
@@ -27,8 +33,9 @@ class Row(NamedTuple):
             id, or another note of the store's.
         expires: When the row is gone, in UTC and whole seconds.
         created: When the session began, in UTC and whole seconds. A ``replace`` leaves it as it was.
-        principal: Whose session it is, or was. A ``replace`` leaves it as it was.
-        device: What it was begun with, for its owner to recognize it by, as text. A ``replace`` leaves it as it was.
+        principal: Whose session it is, or was: up to ``MAX_PRINCIPAL_BYTES``. A ``replace`` leaves it as it was.
+        device: What it was begun with, for its owner to recognize it by, as text of up to ``MAX_CLIENT_BYTES``. A
+            ``replace`` leaves it as it was.
         seen: When it was last used, in UTC and whole seconds, as far as that was written.
     """
 

@@ -358,7 +358,7 @@ class Run:
         """Return which promise is broken; *now* is what the browser's cookie opens, *old* what its first one does."""
         if old and PRINCIPAL_KEY in old and any(act.logs_in for act in self._acts):
             return "an id from before the login reaches a session that is logged in"
-        if any("dropped" in events for events in self._events):
+        if any("ended" in events for events in self._events):
             if not any(act.drops for act in self._acts):
                 return "the session was dropped, and nobody asked for it"
             back = any(data and data.keys() & BEFORE.keys() for data in (now, old))

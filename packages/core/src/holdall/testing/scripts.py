@@ -13,6 +13,7 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from inspect import isawaitable
@@ -20,7 +21,10 @@ from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["FindBeside", "ScriptedError", "perform", "perform_async", "stream"]
+__all__ = ["FindBeside", "ScriptedError", "kept", "perform", "perform_async", "stream"]
+
+#: The sessions that scripts have kept, for tests of what comes after their requests.
+kept: deque[Any] = deque(maxlen=1)
 
 #: Returns the request's session beside the main one, by its key; in an async handler it is awaited.
 FindBeside = Callable[[str], Any]
@@ -122,6 +126,11 @@ def _hide_object(session: Any, key: str) -> None:
     session[key].append(object())
 
 
+def _keep(session: Any) -> None:
+    # The session itself: what a framework hands out may stand for that of whatever request there is.
+    kept.append(session.put.__self__)
+
+
 def _ask(session: Any, name: str) -> Any:
     value = getattr(session, name)
     return value.isoformat() if isinstance(value, datetime) else value
@@ -147,6 +156,7 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "configure": _configure,  # an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
     "logout": lambda session: session.logout(),
+    "keep": _keep,  # hold on to it when the request has ended
     "save": lambda session: session.save(),  # ahead of the request's end
     "count": _count,  # in a block of session.atomic, which waits no longer than so many seconds
 }

@@ -2,28 +2,31 @@
 
 from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
+from holdall.testing.adapters.caches import CacheTests
+from holdall.testing.adapters.cookies import CookieTests
 from holdall.testing.adapters.devices import DeviceTests
+from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
-from holdall.testing.adapters.names import FormerNameTests
+from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
 
-__all__ = ["AdapterConformance"]
+__all__ = ["AdapterConformance", "CookieConformance"]
 
 
 class AdapterConformance(
     RequestTests,
-    CookieAttributesTests,
-    IncomingCookieTests,
-    FormerNameTests,
+    CookieTests,
     IdentityTests,
     DeviceTests,
     AtomicTests,
     FailureTests,
     StreamingTests,
+    EndedTests,
+    CacheTests,
     SeveralTests,
     MountedTests,
 ):
@@ -67,4 +70,14 @@ class AdapterConformance(
         answers_failures: Its answer to an exception that no handler took passes through the adapter, which can give it
             headers.
         keeps_several: It can keep other sessions beside the main one; if not, ``mount`` takes no *beside*.
+    """
+
+
+class CookieConformance(CookieAttributesTests, IncomingCookieTests, OldNameTests, OldPlaceTests):
+    """
+    The suite for what the core makes of cookies: every option, every odd header, every old name and place.
+
+    It takes the same ``mount`` as ``AdapterConformance``, which tries one of each kind. An adapter that hands Cookie
+    headers to the core as they come, and sends its Set-Cookie lines as they are, needs no more than that; one that
+    parses or writes cookies by itself needs this suite too.
     """

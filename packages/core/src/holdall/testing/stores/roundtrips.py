@@ -1,10 +1,8 @@
 """What is put comes back, and nothing else does."""
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from datetime import UTC
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -12,30 +10,15 @@ from holdall.clock import NEVER
 from holdall.stores import AsyncStore, Missing, Stored
 from holdall.testing.clock import FakeClock
 from holdall.testing.stores.suite import HOUR, KEY, StoreSuite, begin, change, read
+from holdall.testing.values import BEYOND_JSON, JSON, alike, name
 
 __all__ = ["RoundTripTests"]
-
-_JSON: list[Any] = [
-    None, True, False, 0, -1, 2**31, 2**53, 1.5, -0.25, 1e300,
-    "", "text", "Zoë 中文 🧳", "\0", "a\"b'c\\d;e,f\n", "x" * 1000,
-    [], [1, [2, [3]]], {}, {"a": {"b": [None, True]}}, {"": 0}, [{"sku": "a", "count": 2}],
-]  # fmt: skip
-
-_BEYOND_JSON: list[Any] = [
-    datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC),
-    datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=-3, minutes=-30))),
-    datetime(2026, 3, 1, 12),  # noqa: DTZ001  # a time of nowhere is a value too
-    date(2026, 3, 1), time(12, 30), timedelta(days=-1, microseconds=1),
-    UUID(int=7), Decimal("1.10"), b"", bytes(range(256)),
-    (), (1, ("a", b"b")), set(), {1, 2}, [(1, 2), {"at": date(2026, 3, 1)}],
-    {"$tuple": [1]}, {"$": 1}, 2**200,
-]  # fmt: skip
 
 # The octets of a cookie's value (RFC 6265, section 4.1.1).
 _COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
 _BAD = [
-    "", " ", "A", "A" * 43, "A" * 100_000, "_" * 300, "%00", '"quoted"', "a=b", "a;b", "a,b", "\0", "\0" * 43, "é" * 43,
+    "", " ", "A", "A" * 40, "A" * 100_000, "_" * 300, "%00", '"quoted"', "a=b", "a;b", "a,b", "\0", "\0" * 43, "é" * 43,
     "\ud800" * 43, "\x80" * 80, "🧳", "../" * 20, "{}", "e30", "gA" * 50, "XCP.AAAA", "SFMyNTY.AAAA.AAAA", "\r\n",
 ]  # fmt: skip
 
@@ -54,11 +37,11 @@ class RoundTripTests(StoreSuite, sealed=True):
         assert found.created.tzinfo is UTC
         assert found.expires.tzinfo is UTC
 
-    @pytest.mark.parametrize("value", _JSON, ids=ascii)
+    @pytest.mark.parametrize("value", JSON, ids=name)
     async def test_plain_values_come_back_as_they_were(self, store: AsyncStore, clock: FakeClock, value: Any) -> None:
         await self.comes_back(store, clock, value)
 
-    @pytest.mark.parametrize("value", _BEYOND_JSON, ids=ascii)
+    @pytest.mark.parametrize("value", BEYOND_JSON, ids=name)
     async def test_values_beyond_json_come_back_as_they_were(
         self, store: AsyncStore, clock: FakeClock, value: Any
     ) -> None:
@@ -154,7 +137,7 @@ class RoundTripTests(StoreSuite, sealed=True):
         [
             ({"n": 1, "thing": object()}, r"\['thing'\]"),
             ({"cart": [1, {"item": object()}]}, r"\['cart'\]\[1\]\['item'\]"),
-            ({"odd": {"deep": {1: "a"}}}, r"\['odd'\]"),
+            ({"odd": {"deep": {object(): "a"}}}, r"\['odd'\]"),
         ],
     )
     async def test_what_cannot_be_stored_is_named(
@@ -184,5 +167,4 @@ class RoundTripTests(StoreSuite, sealed=True):
         assert isinstance(rewritten, Stored)
         data = (await read(store, rewritten)).data
         for found in (data["value"][0], data["again"]):
-            assert found == value
-            assert type(found) is type(value)
+            assert alike(found, value)

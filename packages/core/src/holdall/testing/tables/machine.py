@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -26,18 +26,22 @@ _VERSIONS = st.integers(0, 3)
 _SINCE = st.integers(-100, 100).map(lambda seconds: timedelta(seconds=seconds))
 
 
-def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> None:
-    """Do sequences of verbs to *table* and to a model of it, and compare them after each step."""
+def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner, **options: Any) -> None:
+    """
+    Do sequences of verbs to *table* and to a model of it, and compare them after each step.
+
+    The loaded profile of Hypothesis says how many, and *options* are further settings of it.
+    """
 
     def machine() -> RuleBasedStateMachine:
         return _Machine(table, clock, runner)
 
     limits = settings(
-        max_examples=100,
         stateful_step_count=30,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # by its type it holds no checks
+        **options,
     )
     run_state_machine_as_test(machine, settings=limits)  # type: ignore[arg-type]  # any factory will do
 

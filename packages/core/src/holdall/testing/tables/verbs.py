@@ -1,5 +1,6 @@
 """What each verb of a table does, alone."""
 
+import os
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ import pytest
 
 from holdall.clock import NEVER
 from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables.contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
 from holdall.testing.tables.suite import TableSuite
@@ -64,6 +66,20 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) == row._replace(version=2)
         await table.touch(digest, row.expires, seen=clock())
         assert await table.read(digest) == row._replace(version=2, seen=clock())
+
+    @pytest.mark.parametrize("letter", ["7", "ü", "\N{GRINNING FACE}"])
+    async def test_the_longest_principal_and_device_are_kept(
+        self, table: AsyncTable, clock: FakeClock, letter: str
+    ) -> None:
+        # By chance, so that no compression makes it shorter.
+        some = os.urandom(MAX_PRINCIPAL_BYTES // 4).hex()
+        principal = some + letter * ((MAX_PRINCIPAL_BYTES - len(some)) // len(letter.encode()))
+        device = letter * (MAX_CLIENT_BYTES // len(letter.encode()))
+        digest, row = new_digest(), new_row(clock, principal=principal, device=device)
+
+        assert await table.insert(digest, row) is True
+        assert await table.read(digest) == row
+        assert [(each.digest, each.device) for each in await table.find(principal)] == [(digest, device)]
 
     @pytest.mark.parametrize(
         "data", [b"", bytes(range(256)), b"\0", b"\r\n", b"\xff\xfe", bytes(range(256)) * (_MEGABYTE // 256)], ids=len

@@ -5,6 +5,7 @@ import sys
 from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -12,9 +13,11 @@ from core.test_native_format import ALPHABET
 from core.test_serializers import JSON, KEYS, TEXT, VALUES, kinds
 from holdall._base64url import from_text, to_text
 from holdall.clock import NEVER
-from holdall.fast import FastTaggedJSON
 from holdall.formats import NativeFormat, Record
+from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON
+from holdall.testing.values import BEYOND_JSON, CONVERTED, HTML, REFUSED, name
+from holdall.testing.values import JSON as JSON_VALUES
 
 
 def read(serializer: TaggedJSON, payload: bytes) -> Any:
@@ -82,6 +85,23 @@ def test_cookies_are_read_with_it_and_without_it() -> None:
         assert reader.open(writer.seal(record, key="_shop") + "=", key="_shop") is None
 
 
+@pytest.mark.parametrize(
+    "value", [*JSON_VALUES, *BEYOND_JSON, *(value for value, _ in CONVERTED + HTML + REFUSED)], ids=name
+)
+def test_they_take_and_refuse_the_same(value: Any) -> None:
+    fast, default = FastTaggedJSON(), TaggedJSON()
+
+    for data in ({"k": value}, {"k": [{"a": value}], "other": {"b": 1}}):
+        outcomes = []
+        for writer, reader in permutations((fast, default)):
+            try:
+                outcomes.append(read(reader, writer.dumps(data)))
+            except TypeError as exc:
+                outcomes.append(str(exc))
+
+        assert outcomes[0] == outcomes[1]
+
+
 def test_plain_data_is_written_in_the_same_bytes() -> None:
     data = {"user": 7, "name": "Zo\u00eb \U0001f600", "cart": [1, 2.5, None, True, {"a": 'b/"\n'}], "empty": {}}
 
@@ -89,7 +109,7 @@ def test_plain_data_is_written_in_the_same_bytes() -> None:
 
 
 def test_without_msgspec_it_says_what_to_install() -> None:
-    probe = "import sys; sys.modules['msgspec'] = None; import holdall.fast"
+    probe = "import sys; sys.modules['msgspec'] = None; import holdall.msgspec_json"
     failed = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
 
     assert "pip install 'holdall[fast]'" in failed.stderr

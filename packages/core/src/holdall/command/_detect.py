@@ -1,4 +1,4 @@
-"""What a cookie is, by its look: whose, and which options its format needs to open one like it."""
+"""Detect by its look whose a cookie is, and which options the format needs to open it."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,12 +16,12 @@ from holdall.formats import (
     StarletteFormat,
 )
 
-__all__ = ["FORMATS", "SID", "Look", "looks_of"]
+__all__ = ["FORMATS", "SID", "CookieKind", "detect"]
 
 
-class Look(NamedTuple):
+class CookieKind(NamedTuple):
     """
-    One of the ways in which a format's cookies look.
+    A kind of cookie that a format writes.
 
     Attributes:
         format: The format's name, as ``Sessions(format=…)`` has it.
@@ -45,8 +45,8 @@ class Look(NamedTuple):
         return f"{self.says}, version {header[0]}, key id {header[1:5].hex()}" if header else self.says
 
 
-#: The secret name of a session in a table.
-SID = re.compile(r"[\w-]{43}", re.ASCII)
+#: The secret ID of a session in a table.
+SID = re.compile(r"[\w-]{40}", re.ASCII)
 
 _ENCRYPTED = MappingProxyType({"encrypt": True})
 _SIGNED = MappingProxyType({"encrypt": False})
@@ -60,11 +60,11 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 # The first bytes of ours are the version and the key id: in base64url the second character has the version's last bits.
 # In the last three six characters say when: four bytes from 1970 on, or a number to the base of 62.
-_LOOKS = (
-    Look("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-f][\w-]{82,}"), _ENCRYPTED),
-    Look("native", "holdall, signed and readable", NativeFormat, _pattern(r"A[g-v][\w-]{72,}"), _SIGNED),
-    Look("plug", "Plug, encrypted", PlugFormat, _pattern(r"XCP\.[\w-]{54,}"), needs=_SALTS),
-    Look(
+_KINDS = (
+    CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-f][\w-]{82,}"), _ENCRYPTED),
+    CookieKind("native", "holdall, signed and readable", NativeFormat, _pattern(r"A[g-v][\w-]{72,}"), _SIGNED),
+    CookieKind("plug", "Plug, encrypted", PlugFormat, _pattern(r"XCP\.[\w-]{54,}"), needs=_SALTS),
+    CookieKind(
         "plug",
         "Plug, signed and readable",
         PlugFormat,
@@ -72,22 +72,24 @@ _LOOKS = (
         _PLUG_SIGNED,
         needs=("signing_salt",),
     ),
-    Look(
+    CookieKind(
         "plug",
         "Plug, encrypted by plug_crypto before 2.0",
         PlugFormat,
-        _pattern(r"QTEyOEdDTQ\.[\w-]{59}\.[\w-]{16}\.[\w-]+\.[\w-]{22}"),
+        _pattern(r"QTEyOEdDTQ\.(?:[\w-]{59}|[\w-]{70}|[\w-]{80})\.[\w-]{16}\.[\w-]+\.[\w-]{22}"),
         needs=_SALTS,
     ),
-    Look("dynamo", "Dynamo, signed and readable", DynamoFormat, _pattern(r"[A-Za-z0-9+/]+={0,2}--[0-9A-F]{1,40}")),
-    Look("flask", "Flask, signed and readable", FlaskFormat, _pattern(r"\.?[\w-]+\.[\w-]{6}\.[\w-]{22,86}")),
-    Look(
+    CookieKind(
+        "dynamo", "Dynamo, signed and readable", DynamoFormat, _pattern(r"[A-Za-z0-9+/]+={0,2}--[0-9A-F]{1,40}")
+    ),
+    CookieKind("flask", "Flask, signed and readable", FlaskFormat, _pattern(r"\.?[\w-]+\.[\w-]{6}\.[\w-]{22,86}")),
+    CookieKind(
         "starlette",
         "Starlette, signed and readable",
         StarletteFormat,
         _pattern(r"[A-Za-z0-9+/]+={0,2}\.[\w-]{6}\.[\w-]{27}"),
     ),
-    Look(
+    CookieKind(
         "django",
         "Django's signed_cookies, signed and readable",
         DjangoFormat,
@@ -96,9 +98,9 @@ _LOOKS = (
 )
 
 #: The formats' names.
-FORMATS = tuple(dict.fromkeys(look.format for look in _LOOKS))
+FORMATS = tuple(dict.fromkeys(kind.format for kind in _KINDS))
 
 
-def looks_of(cookie: str, formats: Iterable[str] = FORMATS) -> list[Look]:
-    """Return how *cookie* looks, among *formats*: it may be in more ways than one."""
-    return [look for look in _LOOKS if look.format in formats and look.pattern.fullmatch(cookie)]
+def detect(cookie: str, formats: Iterable[str] = FORMATS) -> list[CookieKind]:
+    """Return the kinds, among *formats*, that *cookie* can be of."""
+    return [kind for kind in _KINDS if kind.format in formats and kind.pattern.fullmatch(cookie)]

@@ -1,0 +1,48 @@
+"""A session as templates see it: its keys, and no method of ours."""
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+from holdall._as_dict import AsDict
+
+__all__ = ["SessionView"]
+
+
+class SessionView(AsDict):
+    """
+    A session as a dict and nothing else, for whoever would take our methods for keys of it.
+
+    A template engine looks for an attribute of a name before it looks for a key: of a session itself
+    ``{{ session.login }}`` is a method, which is true for everybody.
+    """
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: MutableMapping[str, Any]) -> None:
+        super().__init__()
+        # An adapter's view shows more of it than the mapping.
+        self._session: Any = session
+
+    def __getitem__(self, key: str) -> Any:
+        return self._session[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._session[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._session[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._session)
+
+    def __len__(self) -> int:
+        return len(self._session)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._session
+
+    def clear(self) -> None:
+        self._session.clear()
+
+    def __repr__(self) -> str:
+        return repr(self._session)

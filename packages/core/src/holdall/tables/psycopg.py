@@ -1,0 +1,112 @@
+"""What connections of psycopg need: a limit for each wait."""
+
+import selectors
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from holdall.steps import is_awaited
+
+__all__ = ["CONFLICTS", "AnswerTimeout", "Selector", "hang_up", "limited"]
+
+#: The server undid the statement because of a concurrent one (serialization failure, deadlock): send it again.
+CONFLICTS = frozenset({"40001", "40P01"})
+
+# How long a server may take to accept that a statement is cancelled.
+_CANCEL_SECONDS = 1
+# Older client libraries can only ask without a limit.
+_can_cancel = psycopg.capabilities.has_cancel_safe()
+
+
+#: Not the default one, which on Linux makes an object in the kernel for each use.
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+_LATE = "the server did not answer in time"
+
+
+class AnswerTimeout(psycopg.OperationalError):
+    """The server did not answer in time."""
+
+
+@contextmanager
+def limited(connection: Any, limit: timedelta) -> Iterator[None]:
+    """
+    Limit each wait for an answer on a *connection* of psycopg, sync or async.
+
+    The driver waits for an answer for ever, and a frozen server does not keep to its own ``statement_timeout``. When
+    the limit has passed, the statement is cancelled as far as the server listens, and the connection is closed.
+
+    Raises:
+        AnswerTimeout: The limit has passed.
+    """
+    wait = type(connection).wait
+
+    def wait_less(generator: Any, *_: Any, **__: Any) -> Any:
+        try:
+            # Not the driver's own wait, which in older versions returns to nobody before there is an answer.
+            return _waited(generator, connection.fileno(), time.monotonic() + limit.total_seconds())
+        except AnswerTimeout:
+            if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            hang_up(connection)
+            raise
+        except KeyboardInterrupt:
+            hang_up(connection)
+            raise
+
+    async def wait_less_async(generator: Any, *args: Any, **options: Any) -> Any:
+        try:
+            in_time = _until(generator, time.monotonic() + limit.total_seconds())
+            return await wait(connection, in_time, *args, **options)
+        except AnswerTimeout:
+            if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
+                with suppress(psycopg.Error):
+                    await connection.cancel_safe(timeout=_CANCEL_SECONDS)
+            hang_up(connection)
+            raise
+
+    # Whatever uses the connection waits by this method, and nobody else uses it meanwhile.
+    connection.wait = wait_less_async if is_awaited(wait) else wait_less
+    try:
+        yield
+    finally:
+        del connection.wait
+
+
+def _waited(steps: Generator[Any, Any, Any], fileno: int, deadline: float) -> Any:
+    """Take the *steps* of a wait, each of which says what it waits for, until the *deadline*; return their result."""
+    try:
+        wanted = next(steps)
+        with Selector() as selector:
+            selector.register(fileno, wanted)
+            while True:
+                ready = selector.select(deadline - time.monotonic())
+                if not ready and time.monotonic() >= deadline:
+                    raise AnswerTimeout(_LATE)
+                wanted = steps.send(ready[0][1] if ready else 0)
+                selector.modify(fileno, wanted)
+    except StopIteration as done:
+        return done.value
+
+
+def _until(steps: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
+    """Take the *steps* of an awaited wait until the *deadline*; the driver resumes them several times a second."""
+    try:
+        wanted = next(steps)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() >= deadline:
+                raise AnswerTimeout(_LATE)
+            wanted = steps.send(ready)
+    except StopIteration as done:
+        return done.value
+
+
+def hang_up(connection: Any) -> None:
+    """Close a connection, of either form, without waiting."""
+    connection.pgconn.finish()

@@ -1,0 +1,96 @@
+"""Django's names for what one session does to others, which are known by their ``session_key``."""
+
+from functools import cached_property
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from holdall import Session
+from holdall_django.configuration import configuration
+from holdall_django.contract import DjangoNames
+from holdall_django.loading import afind, aopened, find, opened
+from holdall_django.names import LENGTH, cookies_of, name_of
+
+__all__ = ["DjangoLookups"]
+
+
+class DjangoLookups(DjangoNames):
+    """A session that finds others by what other packages have stored of them."""
+
+    @property
+    def _name(self) -> str | None:
+        stored = self.fetched.stored
+        return None if stored is None or self._cookie is None else name_of(self, stored)
+
+    def load(self) -> dict[str, Any]:
+        """Return the data as it is stored."""
+        cookie = self._cookie
+        stored = None if cookie is None else find(self._sessions, (cookie,)).stored
+        return stored.data if stored else {}
+
+    async def aload(self) -> dict[str, Any]:
+        """Do what ``load`` does."""
+        await self._aget_session()
+        cookie = self._cookie
+        stored = None if cookie is None else (await afind(self._sessions, (cookie,))).stored
+        return stored.data if stored else {}
+
+    def exists(self, session_key: str | None = None) -> bool:
+        """Return whether a session of this ``session_key`` is stored."""
+        sessions = self._sessions
+        return find(sessions, cookies_of(session_key, sessions.key)).stored is not None
+
+    async def aexists(self, session_key: str | None = None) -> bool:
+        """Do what ``exists`` does."""
+        sessions = self._sessions
+        return (await afind(sessions, cookies_of(session_key, sessions.key))).stored is not None
+
+    def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as Plug's and as Django's
+        """
+        Remove *key*, whether or not it is there; without one, end the session.
+
+        As in Django *key* may be a ``session_key`` too: then that session ends. None has fewer than 40 characters.
+        """
+        key = session_key if key is None else key
+        if self._is_own(key):
+            self.configure(drop=True)
+        elif key is None or len(key) < LENGTH or key in self:
+            Session.delete(self, key or "")
+        else:
+            other = opened(self._sessions, cookies_of(key, self._sessions.key))
+            other.configure(drop=True)
+            self._sessions.commit(other)
+
+    async def adelete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
+        """Do what ``delete`` does."""
+        await self._aget_session()
+        key = session_key if key is None else key
+        if key is None or len(key) < LENGTH or key in self or self._is_own(key):
+            # Not an engine's, which writes at once and does not wait.
+            DjangoLookups.delete(self, key)
+            return
+        other = await aopened(self._sessions, cookies_of(key, self._sessions.key))
+        other.configure(drop=True)
+        await self._sessions.commit_async(other)
+
+    def _is_own(self, key: str | None) -> bool:
+        return key is None or (self._cookie is not None and key in (self._cookie, self._name))
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Remove expired sessions from a table, in portions. Rows that are awaited go by themselves, with writes."""
+        for sessions in configuration().all:
+            while sessions not in configuration().awaited and sessions.sweep():
+                pass
+
+    @classmethod
+    async def aclear_expired(cls) -> None:
+        """Do what ``clear_expired`` does."""
+        await sync_to_async(cls.clear_expired)()
+
+    @cached_property
+    def serializer(self) -> Any:
+        """What ``encode`` and ``decode`` use, and no store."""
+        return import_string(settings.SESSION_SERIALIZER)

@@ -1,0 +1,220 @@
+"""``manage.py check`` says what is wrong with how sessions are set up, and what to do."""
+
+from tests.django_project.visits import Configure, configure, environment  # isort: skip
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.http import HttpResponse
+
+from holdall import ConfigurationError, MemoryTable, Sessions, TableStore
+from holdall_django import SessionMiddleware
+from holdall_django.engine import SessionStore as OurStore
+
+__all__ = ["configure", "environment"]
+
+OURS = "holdall_django.SessionMiddleware"
+DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
+AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+CACHE = "django.middleware.cache.UpdateCacheMiddleware"
+MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+
+class OwnSessionMiddleware(SessionMiddleware):
+    """A project's own middleware."""
+
+
+class SessionStore(OurStore):
+    """A project's own engine: this very module."""
+
+
+def Sessionless(get_response: Any) -> Any:  # noqa: N802  # the name is what is looked at
+    return get_response
+
+
+OWN = f"{__name__}.OwnSessionMiddleware"
+
+
+def found(*, deploy: bool = False) -> dict[str, str]:
+    """Return our messages with their hints, by the last part of their ids."""
+    messages = run_checks(include_deployment_checks=deploy)
+    return {
+        each.id.rpartition(".")[2]: f"{each.msg} {each.hint}"
+        for each in messages
+        if (each.id or "").startswith("holdall_django.")
+    }
+
+
+def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
+    assert found() == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ({"SESSION_ENGINE": "django.contrib.sessions.backends.db"}, "E001", "holdall_django.engine"),
+        ({"SESSION_ENGINE": "django.contrib.sessions.backends.cache"}, "E001", "backends.cache"),
+        ({"SESSION_ENGINE": "json"}, "E001", "'json'"),
+        ({"MIDDLEWARE": [OURS, DJANGOS, AUTH, MESSAGES]}, "E002", "Take 'django.contrib"),
+        ({"MIDDLEWARE": [DJANGOS, OURS, AUTH, MESSAGES]}, "E002", "Take 'django.contrib"),
+        ({"MIDDLEWARE": [OURS, AUTH, MESSAGES, OURS]}, "E003", "Leave one"),
+        ({"MIDDLEWARE": [AUTH, MESSAGES]}, "E004", OURS),
+        ({"MIDDLEWARE": [DJANGOS, AUTH, MESSAGES]}, "E004", OURS),
+        ({"MIDDLEWARE": [AUTH, OURS, MESSAGES]}, "E005", "Move"),
+        ({"MIDDLEWARE": [MESSAGES, OURS, AUTH]}, "E005", "MessageMiddleware"),
+        ({"MIDDLEWARE": [CSRF, OURS, AUTH, MESSAGES], "CSRF_USE_SESSIONS": True}, "E005", "CsrfViewMiddleware"),
+        ({"MIDDLEWARE": [OURS, CACHE, AUTH, MESSAGES]}, "W001", "before 'holdall_django"),
+        ({"HOLDALL": {"store": "cookie", "idle_timeuot": 60}}, "E006", "Did you mean 'idle_timeout'?"),
+        ({"HOLDALL": {"besides": []}}, "E006", "Did you mean 'beside'?"),
+        ({"HOLDALL": {"zzzzzz": 1}}, "E006", "Known are: absolute_timeout"),
+        ({"HOLDALL": {"store": "cookies"}}, "E007", "'cookies'"),
+        ({"HOLDALL": {"store": "table"}}, "E007", "needs a table"),
+        ({"HOLDALL": {"store": "table", "table": "nosuch://x"}}, "E007", "nosuch"),
+        ({"HOLDALL": {"fetch": "never"}}, "E007", "fetch"),
+        ({"HOLDALL": {"sessions": "no.such.module"}}, "E007", "no"),
+        ({"HOLDALL": 7}, "E007", "int"),
+        ({"HOLDALL": {"same_site": "None"}}, "E007", "Secure"),
+        ({"HOLDALL": {"store": "cookie", "secret_key_base": ""}}, "E007", "Set in Django's settings"),
+        ({"HOLDALL": {"store": "cookie", "devices": True}}, "E007", "no rows"),
+        (
+            {"HOLDALL": {"sessions": Sessions(TableStore(MemoryTable()), key="sid", devices=True)}},
+            "W002",
+            "principal_key",
+        ),
+        ({"HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"}}, "W003", "_auth_user_id"),
+    ],
+)
+def test_a_mistake_is_found_and_the_way_out_is_named(
+    configure: Configure, given: dict[str, Any], code: str, words: str
+) -> None:
+    configure(**given)
+
+    messages = found()
+
+    assert list(messages) == [code]
+    assert words in messages[code]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"MIDDLEWARE": [CSRF, OURS, AUTH, MESSAGES]},
+        {"MIDDLEWARE": [CACHE, OURS, AUTH, MESSAGES]},
+        {"MIDDLEWARE": [OWN, AUTH, MESSAGES]},
+        {"MIDDLEWARE": [OURS, AUTH, MESSAGES, f"{__name__}.Sessionless"]},
+        {"SESSION_ENGINE": __name__},
+        {"HOLDALL": {"store": "table", "table": "a", "principal_key": None}},
+        {"HOLDALL": {"store": "table", "table": "a", "devices": True}},
+        {"HOLDALL": {"sessions": Sessions(TableStore(MemoryTable()), key="sid")}},
+    ],
+)
+def test_what_is_meant_so_is_let_be(configure: Configure, given: dict[str, Any]) -> None:
+    configure(**given)
+
+    assert found() == {}
+
+
+def test_a_project_without_users_says_itself_whose_a_session_is(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(HOLDALL={"store": "table", "table": "a", "principal_key": "user_id"})
+    monkeypatch.setattr(apps, "is_installed", lambda name: name != "django.contrib.auth")
+
+    assert "W003" not in found()
+
+
+def test_a_middleware_that_is_not_there_is_left_to_django(configure: Configure) -> None:
+    configure(MIDDLEWARE=["no.such.SessionMiddleware", OURS, AUTH, MESSAGES])
+
+    assert found() == {}
+
+
+def test_the_check_shows_no_secret(configure: Configure) -> None:
+    configure(HOLDALL={"store": "table", "table": "nosuch://:pa55w0rd@host/0"})
+
+    assert "pa55w0rd" not in str(found())
+
+
+# In production
+
+
+def test_nothing_is_found_in_production_with_a_good_secret() -> None:
+    assert found(deploy=True) == {}
+
+
+@pytest.mark.filterwarnings("ignore::holdall.keys.WeakSecretWarning")
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ({"SECRET_KEY": "django-insecure-" + SECRET}, "W004", "well-known"),
+        ({"HOLDALL": {"store": "table", "table": "a"}}, "W005", "memory"),
+        ({"HOLDALL": {"store": "table", "table": "memory://a"}}, "W005", "memory"),
+        ({"HOLDALL": {"store": TableStore(MemoryTable())}}, "W005", "memory"),
+        ({"SESSION_COOKIE_SECURE": False}, "W006", "HTTPS"),
+        ({"SESSION_COOKIE_HTTPONLY": False}, "W007", "scripts"),
+    ],
+)
+def test_what_is_dangerous_in_production_is_found(
+    configure: Configure, given: dict[str, Any], code: str, words: str
+) -> None:
+    configure(**given)
+
+    assert found() == {}
+    messages = found(deploy=True)
+    assert list(messages) == [code]
+    assert words in messages[code]
+
+
+@pytest.mark.parametrize("workers", ["2", "1", "many", ""])
+def test_a_table_in_memory_and_several_workers_are_found(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    configure(HOLDALL={"store": "table", "table": "a"})
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+
+    assert ("W005" in found()) is (workers == "2")
+
+
+def test_a_mistake_is_told_of_once(configure: Configure) -> None:
+    configure(HOLDALL={"store": "cookies"})
+
+    assert list(found(deploy=True)) == ["E007"]
+
+
+def test_the_command_fails_on_an_error(configure: Configure) -> None:
+    from django.core.management.base import SystemCheckError
+
+    configure(HOLDALL={"keys": "_shop"})
+
+    with pytest.raises(SystemCheckError, match=r"Did you mean 'key'\?"):
+        call_command("check")
+
+
+# What cannot work is refused where requests are answered, too.
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SESSION_ENGINE": "django.contrib.sessions.backends.db"},
+        {"MIDDLEWARE": [OURS, DJANGOS]},
+        {"MIDDLEWARE": [OURS, OURS]},
+    ],
+)
+def test_the_middleware_refuses_what_cannot_work(configure: Configure, given: dict[str, Any]) -> None:
+    configure(**given)
+
+    with pytest.raises(ConfigurationError):
+        SessionMiddleware(lambda request: HttpResponse())
+
+
+def test_the_application_has_its_name() -> None:
+    assert apps.get_app_config("holdall_django").verbose_name == "holdall"
+    assert "holdall_django" in settings.INSTALLED_APPS

@@ -1,0 +1,30 @@
+"""A Django project as ``django-admin startproject`` makes it, with a page's blocks pasted in at the ends of files."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+__all__ = ["pasted", "startproject"]
+
+
+@cache
+def startproject(name: str = "shop") -> Mapping[str, str]:
+    """Return the files of a new project called *name*."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "django", "startproject", name, "."]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        files = (path for path in Path(folder).rglob("*.py"))
+        return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def pasted(blocks: Mapping[str, str]) -> dict[str, str]:
+    """Return *blocks* by the files that they make up; where one is a file of a project, that is there already."""
+    if not any(name.startswith("shop/") for name in blocks):
+        return dict(blocks)
+    files = dict(startproject())
+    for name, source in blocks.items():
+        files[name] = f"{files.get(name, '')}\n\n{source}" if name in files else source
+    return files

@@ -1,0 +1,137 @@
+"""What the pages say about Django works at the end of the files that ``django-admin startproject`` has just made."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.blocks import python_blocks
+from docs.guides import shop
+from docs.projects import pasted
+from docs.recipes import write
+
+pytest.importorskip("django")
+
+SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+
+
+def runs(folder: Path, *arguments: str, **environment: str) -> str:
+    """Let this Python run *arguments* in *folder*, and return what that says."""
+    ran = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "SHOP_SECRET": SECRET, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def blocks(page: str, title: str) -> list[str]:
+    return [source for _, source in python_blocks(page) if source.startswith(f"# {title}\n")]
+
+
+ADAPTER = "packages/django_adapter/README.md"
+LINES = {
+    "README.md": blocks("README.md", "settings.py"),
+    f"{ADAPTER}, cookies": blocks(ADAPTER, "settings.py")[:1],
+    f"{ADAPTER}, a table": blocks(ADAPTER, "settings.py"),
+}
+
+VISIT = """
+import json
+from django.contrib.auth.models import User
+from django.test import Client
+from holdall_django import configured_sessions
+
+user = User.objects.create_superuser("ada", password="lovelace")
+client = Client(enforce_csrf_checks=True, SERVER_NAME="localhost")
+client.get("/admin/login/")
+token = client.cookies["csrftoken"].value
+given = {"username": "ada", "password": "lovelace", "csrfmiddlewaretoken": token, "next": "/admin/"}
+before = client.cookies.get("_shop")
+client.post("/admin/login/", given)
+said = {"admin": client.get("/admin/").status_code, "name": "_shop" in client.cookies}
+try:
+    sessions = configured_sessions()
+    said["devices"] = len(sessions.of(user.pk))
+    said["revoked"] = sessions.revoke(user.pk)
+    said["admin afterwards"] = client.get("/admin/").status_code
+except ValueError:
+    said["devices"] = None
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize("lines", LINES.values(), ids=LINES)
+def test_the_lines_of_a_readme_make_a_new_project_use_our_sessions(lines: list[str], tmp_path: Path) -> None:
+    assert lines
+    write(pasted({"shop/settings.py": "\n\n".join(lines)}), tmp_path)
+
+    found = runs(tmp_path, "manage.py", "check")
+    assert "no issues" in found
+    runs(tmp_path, "manage.py", "migrate", "--verbosity=0")
+    heard = runs(tmp_path, "manage.py", "shell", "--no-imports", "-c", VISIT)
+    # Django's own secret is one of a template, of which it is warned.
+    said = json.loads(next(line for line in heard.splitlines() if line.startswith("{")))
+
+    in_table = "'django'" in lines[-1] or '"django"' in lines[-1]
+    assert said == {"admin": 200, "name": True} | (
+        {"devices": 1, "revoked": 1, "admin afterwards": 302} if in_table else {"devices": None}
+    )
+
+
+def test_the_views_of_the_readme_work_in_a_new_project(tmp_path: Path) -> None:
+    urls = "import views\nurlpatterns += [path('add/<item>', views.add), path('cart', views.cart)]\n"
+    (views,) = blocks(ADAPTER, "views.py")
+    write(
+        pasted({"shop/settings.py": LINES[f"{ADAPTER}, cookies"][0], "shop/urls.py": urls, "views.py": views}), tmp_path
+    )
+    visit = (
+        "from django.test import Client; client = Client(SERVER_NAME='localhost'); "
+        "assert client.get('/add/hat').status_code == 405; "
+        "client.post('/add/hat'); client.post('/add/scarf'); print(client.get('/cart').json())"
+    )
+
+    assert "{'cart': ['hat', 'scarf']}" in runs(tmp_path, "manage.py", "shell", "--no-imports", "-c", visit)
+
+
+SOCKET = """
+import asyncio, sys
+from asgiref.testing import ApplicationCommunicator
+from shop.asgi import application
+
+
+async def heard(origin):
+    headers = [(b"origin", origin.encode()), (b"host", b"localhost")]
+    socket = ApplicationCommunicator(application, {"type": "websocket", "path": "/offers", "headers": headers})
+    await socket.send_input({"type": "websocket.connect"})
+    return [(await socket.receive_output())["type"] for _ in range(2 if "localhost" in origin else 1)]
+
+
+print(asyncio.run(heard("https://localhost")), asyncio.run(heard("https://evil.example")))
+"""
+
+
+def test_only_pages_of_the_shops_own_open_its_websockets(tmp_path: Path) -> None:
+    pytest.importorskip("channels")
+    write(shop("django.md").files, tmp_path)
+    environment = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "DJANGO_SETTINGS_MODULE": "shop.settings"}
+    runs(tmp_path, "manage.py", "migrate", "--verbosity=0", **environment)
+
+    heard = runs(tmp_path, "-c", SOCKET, **environment)
+
+    assert "['websocket.accept', 'websocket.send'] ['websocket.close']" in heard
+
+
+def test_a_guides_project_has_no_faults(tmp_path: Path) -> None:
+    write(shop("django.md").files, tmp_path)
+    environment = {"SHOP_DATABASE": str(tmp_path / "shop.db"), "SHOP_COOKIE": "__Host-shop"}
+
+    assert "no issues" in runs(tmp_path, "manage.py", "check", **environment)
+    assert "holdall" not in runs(tmp_path, "manage.py", "check", "--deploy", **environment)
