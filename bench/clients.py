@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bench.drivers import DRIVERS
 from bench.samples import LIFETIME, SECRET, SMALL
 from holdall import TableStore
-from holdall.stores import Changes, Draft, Stored
+from holdall.stores import Changes, Write, StoredSession
 from holdall.tables import Table
 from holdall.tables.postgres import PostgresTable
 from holdall.tables.redis import RedisTable
@@ -58,7 +58,7 @@ def sharing(place: str, make: str) -> tuple[Clients, Clients]:
     return lambda: _client(store, _begin(store)), lambda: _client(store, shared)
 
 
-def _begin(store: TableStore) -> Stored:
+def _begin(store: TableStore) -> StoredSession:
     stored = store.put(None, _draft(SMALL, {}), key="session")
     if stored is None:
         msg = "the store has kept nothing"
@@ -66,7 +66,7 @@ def _begin(store: TableStore) -> Stored:
     return stored
 
 
-def _client(store: TableStore, stored: Stored) -> Client:
+def _client(store: TableStore, stored: StoredSession) -> Client:
     last = stored
 
     def put() -> None:
@@ -78,9 +78,9 @@ def _client(store: TableStore, stored: Stored) -> Client:
     return Client(lambda: store.get(stored.cookie, key="session"), put)
 
 
-def _draft(data: dict[str, Any], put: dict[str, Any]) -> Draft:
+def _draft(data: dict[str, Any], put: dict[str, Any]) -> Write:
     now = datetime.now(UTC).replace(microsecond=0)
-    return Draft(data | put, Changes(put), now, now + LIFETIME, now)
+    return Write(data | put, Changes(put), now, now + LIFETIME, now)
 
 
 def _plain(place: str, engine: str) -> Clients:

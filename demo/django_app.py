@@ -43,7 +43,7 @@ def seen(request: Request) -> HttpResponse:
 
 
 def devices(request: Request) -> HttpResponse:
-    found = sessions.of(request.session.principal, current=request.session) if keeps_rows() else None
+    found = sessions.list(request.session.principal, current=request.session) if keeps_rows() else None
     return HttpResponse(page.devices("Django", request.session, found))
 
 
@@ -55,7 +55,7 @@ def end_device(request: Request) -> HttpResponse:
 
 @require_POST
 def end_other_devices(request: Request) -> HttpResponse:
-    sessions.revoke(request.session.principal, except_=request.session)
+    sessions.revoke(request.session.principal, keep=request.session)
     return SeeOther("/devices")
 
 

@@ -38,7 +38,7 @@ def seen() -> str:
 
 @app.get("/devices")
 def devices() -> str:
-    found = sessions.of(session.principal, current=session) if keeps_rows() else None
+    found = sessions.list(session.principal, current=session) if keeps_rows() else None
     return page.devices("Flask", session, found)
 
 
@@ -50,7 +50,7 @@ def end_device() -> Response:
 
 @app.post("/devices/end-others")
 def end_other_devices() -> Response:
-    sessions.revoke(session.principal, except_=session)
+    sessions.revoke(session.principal, keep=session)
     return redirect("/devices", 303)
 
 

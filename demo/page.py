@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from demo import settings, shop
-from holdall import Device, Event, Session
+from holdall import SessionInfo, Event, Session
 
 __all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
 
@@ -44,7 +44,7 @@ def seen(framework: str, session: Session, events: Iterable[Event]) -> str:
     )
 
 
-def devices(framework: str, session: Session, found: list[Device] | None) -> str:
+def devices(framework: str, session: Session, found: list[SessionInfo] | None) -> str:
     """Return the page of a visitor's sessions; *found* is ``None`` where the store can't tell."""
     return _templates.get_template("devices.html").render(
         framework=framework,
@@ -56,7 +56,7 @@ def devices(framework: str, session: Session, found: list[Device] | None) -> str
     )
 
 
-def _called(device: Device) -> str:
+def _called(device: SessionInfo) -> str:
     """Return what to call *device*, for its owner to know it: browsers say much, and mostly other browsers' names."""
     said = device.user_agent or ""
     browser = next((name for sign, name in _BROWSERS.items() if sign in said), said.partition("/")[0][:40])

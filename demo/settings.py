@@ -71,7 +71,7 @@ def session_options() -> dict[str, Any]:
     if store == "cookie":
         kept: dict[str, Any] = {"store": "cookie", "secret_key_base": os.environ["DEMO_SECRET"]}
     else:
-        kept = {"store": "table", "table": store, "devices": True}
+        kept = {"store": "table", "table": store, "record_client": True}
     return {"key": session_key(), "principal_key": "user", **kept}
 
 

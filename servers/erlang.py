@@ -1,4 +1,4 @@
-"""A real Erlang, which reads a term and writes it again, where one is on PATH."""
+"""A real Erlang, where one is on PATH: it reads a term as Plug does, and writes it again."""
 
 import shutil
 import subprocess
@@ -10,13 +10,23 @@ from servers.processes import NoProgramError
 
 __all__ = ["running_erlang"]
 
+# `Safe` is Plug.Crypto.non_executable_binary_to_term.
 _JUDGE = """
 io:setopts([{binary, true}, {encoding, latin1}]),
+Safe = fun Safe([Head | Tail]) -> Safe(Head), Safe(Tail);
+           Safe(Term) when is_tuple(Term) -> Safe(tuple_to_list(Term));
+           Safe(Term) when is_map(Term) -> maps:foreach(fun(Key, Value) -> Safe(Key), Safe(Value) end, Term);
+           Safe(Term) when is_atom(Term); is_number(Term); is_bitstring(Term) -> ok;
+           Safe(Term) when is_pid(Term); is_reference(Term); Term == [] -> ok
+       end,
+Again = fun(Line) ->
+            Term = binary_to_term(base64:decode(string:trim(Line))),
+            Safe(Term),
+            term_to_binary(Term, [deterministic || erlang:system_info(otp_release) >= "26"])
+        end,
 Judge = fun Judge(eof) -> halt();
             Judge(Line) ->
-                Term = binary_to_term(base64:decode(string:trim(Line))),
-                Options = [deterministic || erlang:system_info(otp_release) >= "26"],
-                io:put_chars([base64:encode(term_to_binary(Term, Options)), 10]),
+                io:put_chars([base64:encode(try Again(Line) catch error:_ -> <<>> end), 10]),
                 Judge(io:get_line(""))
         end,
 Judge(io:get_line("")).
@@ -25,7 +35,7 @@ Judge(io:get_line("")).
 
 @contextmanager
 def running_erlang() -> Iterator[Callable[[bytes], bytes]]:
-    """Give a function from a term's bytes to those that Erlang writes for it."""
+    """Give a function from a term's bytes to those that Erlang writes for it, none if Plug refuses it."""
     erl = shutil.which("erl")
     if erl is None:
         msg = "erl is not there: put an Erlang on PATH, the judge of what it reads"

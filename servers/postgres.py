@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psutil  # type: ignore[import-untyped]  # it has no types
-import psycopg
 
-from servers.processes import Process, binary, free_port
+from servers.processes import NoProgramError, Process, binary, free_port
 
 #: Nothing of it outlives the machine's power: for tests that need no more.
 FAST = ("-c", "fsync=off")
@@ -34,6 +34,7 @@ class PostgresServer:
         listen = ["-c", "listen_addresses=127.0.0.1", "-c", "log_min_messages=fatal"]
         self._process = Process([*_as_nobody(), *command, *listen, *options], folder, self._answers)
         self.start, self.stop = self._process.start, self._process.stop
+        self.freeze, self.thaw = self._process.freeze, self._process.thaw
 
     @property
     def url(self) -> str:
@@ -48,7 +49,7 @@ class PostgresServer:
 
     def ask(self, question: str, url: str | None = None) -> list[tuple[object, ...]]:
         """Return what the server says itself."""
-        with psycopg.connect(url or self.url, autocommit=True) as connection:
+        with driver().connect(url or self.url, autocommit=True) as connection:
             cursor = connection.execute(question.encode())
             return cursor.fetchall() if cursor.description else []
 
@@ -74,8 +75,23 @@ class PostgresServer:
     def _answers(self) -> bool:
         try:
             return self.ask("SELECT 1") == [(1,)]
-        except psycopg.OperationalError:
+        except driver().OperationalError:
             return False
+
+
+def driver() -> Any:
+    """
+    Return psycopg.
+
+    Raises:
+        NoProgramError: It is not installed, or finds no libpq: there is no binary of it for every Python.
+    """
+    try:
+        import psycopg
+    except ImportError as exc:
+        msg = f"psycopg cannot be used here ({exc}): pip install 'psycopg[binary]', where it has a wheel, or libpq"
+        raise NoProgramError(msg) from exc
+    return psycopg
 
 
 def program(name: str) -> str:
@@ -91,6 +107,7 @@ def _as_nobody() -> Sequence[str]:
 @contextmanager
 def running_postgres(*options: str) -> Iterator[PostgresServer]:
     """Start a server, and end it after its use."""
+    driver()
     # Not pytest's folder, which nobody but its owner can enter.
     folder = Path(tempfile.mkdtemp(prefix="holdall-"))
     try:

@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-_PATIENCE_SECONDS = 20
+# A machine may have much else to do.
+import psutil  # type: ignore[import-untyped]  # it has no types
+
+_PATIENCE_SECONDS = 120
 
 
 class NoProgramError(unittest.SkipTest):
@@ -93,6 +96,21 @@ class Process:
         assert self._child is not None
         self._child.kill()
         self._child.wait()
+
+    def freeze(self) -> None:
+        """Let it and its children answer nothing, while the system keeps their connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self._child is not None
+        parent = psutil.Process(self._child.pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def stop(self) -> None:
         """End it, if it runs."""

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 20
+_SECONDS = 120
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 # What a visitor says of these is not to be believed.

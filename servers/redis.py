@@ -27,6 +27,7 @@ class RedisServer:
         command = [program, "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
         self._process = Process([*command, "--save", "", *options], folder, self._answers)
         self.start, self.kill = self._process.start, self._process.kill
+        self.freeze, self.thaw = self._process.freeze, self._process.thaw
 
     @property
     def url(self) -> str:

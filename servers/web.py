@@ -13,7 +13,7 @@ from typing import Any
 from holdall.testing import Client, Request, Response
 
 #: How long anybody waits for what is sure to come.
-SECONDS = 20
+SECONDS = 120
 
 _THREADS = 16
 

@@ -12,7 +12,9 @@ from holdall.testing import Browser, FakeClock
 from servers.erlang import running_erlang
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
-from sizes import FULL
+from sizes import FULL, load_profile
+
+load_profile()
 
 
 def pytest_configure() -> None:

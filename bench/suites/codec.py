@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bench.measuring import Effort, figure, ratio, rotate
 from bench.reporting import Cell, Table
 from bench.samples import PAYLOADS, SECRET
-from holdall.fast import FastTaggedJSON
 from holdall.formats import Format, NativeFormat, PlugFormat
 from holdall.formats.contract import Record
+from holdall.msgspec_json import FastTaggedJSON
 
 __all__ = ["tables"]
 

@@ -124,7 +124,7 @@ def _requests(sessions_data: Mapping[int, dict[str, Any]]) -> Acts:
     """Return requests that read and that write one key of sessions with this data."""
     acts: dict[tuple[str, int], Callable[[], object]] = {}
     for number, data in sessions_data.items():
-        sessions = Sessions(TableStore(MemoryTable(), sealed=True), key="session")
+        sessions = Sessions(TableStore(MemoryTable(), encrypt=True), key="session")
         begun = sessions.fetch()
         begun.update(data)
         (cookie,) = sessions.commit(begun).cookies

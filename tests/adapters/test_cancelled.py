@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message
 
-from holdall import AsyncTable, AsyncTableStore, Session, Sessions, Table, TableStore
+from holdall import AsyncTable, Session, Sessions, Table, TableStore
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall_django.table import DjangoTable
@@ -182,7 +182,7 @@ async def test_at_each_verb_of_an_awaited_table(act: Act, late: bool) -> None:
                 await anyio.lowlevel.checkpoint()
 
             rows.before = cancel
-            sessions = Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+            sessions = Sessions(TableStore(rows), key="sid", principal_key="user_id")
             await request(acting(act, late=late, sessions=sessions), cookie)
         states.append(data_in(rows.table))
         if left >= 0:
@@ -213,7 +213,7 @@ def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, Callable[[],
 
 
 def outside(table: Table) -> Sessions:
-    return Sessions(TableStore(table, sealed=False), key="sid", principal_key="user_id")
+    return Sessions(TableStore(table, encrypt=False), key="sid", principal_key="user_id")
 
 
 def emptied(table: Table) -> Table:
@@ -285,7 +285,7 @@ def test_at_each_wait_for_a_server(act: Act, late: bool, tables: Any, moments: M
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
-    sessions = Sessions(AsyncTableStore(twin, sealed=False), key="sid", principal_key="user_id")
+    sessions = Sessions(TableStore(twin, encrypt=False), key="sid", principal_key="user_id")
     states = []
 
     async def visit(cookie: bytes, n: int) -> bool:
@@ -319,7 +319,7 @@ class Threaded:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._table, name)
-        if name not in ("read", "insert", "replace", "touch", "delete"):
+        if name not in ("read", "insert", "replace", "touch", "remove"):
             return found
 
         def call(*args: Any, **options: Any) -> Any:
@@ -347,7 +347,7 @@ async def test_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tabl
                     anyio.from_thread.run_sync(scope.cancel)
                 left -= 1
 
-            store = TableStore(Threaded(table, cancel), sealed=False)
+            store = TableStore(Threaded(table, cancel), encrypt=False)
             sessions = Sessions(store, key="sid", principal_key="user_id")
             await request(acting(act, late=late, sessions=sessions), cookie)
         states.append(data_in(table))
@@ -379,7 +379,7 @@ def test_at_each_wait_for_a_server_by_a_visitor_who_leaves(act: Act, tables: Any
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
-    sessions = Sessions(AsyncTableStore(twin, sealed=False), key="sid", principal_key="user_id")
+    sessions = Sessions(TableStore(twin, encrypt=False), key="sid", principal_key="user_id")
     states = []
 
     async def view(asked: HttpRequest) -> HttpResponse:
@@ -430,7 +430,7 @@ def test_before_and_after_each_verb_in_a_project_database(act: Act, postgres: Po
 
     with migrated("cancelled", of_postgres(postgres.new_url())) as alias:
         table = DjangoTable(alias)
-        sessions = Sessions(TableStore(Threaded(table, leave), sealed=False), key="sid", principal_key="user_id")
+        sessions = Sessions(TableStore(Threaded(table, leave), encrypt=False), key="sid", principal_key="user_id")
         with override_settings(HOLDALL={"sessions": sessions}, ROOT_URLCONF=(path("", view),)):
             for n in range(_MOMENTS):
                 cookie = kept(outside(emptied(table)), **OLD)

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message
 
-from holdall import AsyncTableStore, MemoryTable, Sessions, TableStore
+from holdall import MemoryTable, Sessions, TableStore
 from holdall.testing import as_async, init_test_session
 from holdall_fastapi import SessionDep, SessionMiddleware
 
@@ -27,7 +27,7 @@ def sessions(request: pytest.FixtureRequest) -> tuple[Sessions, str]:
     table = MemoryTable()
     header = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 0})
     table.blocking_reads = table.blocking_writes = request.param == "blocking"
-    store = AsyncTableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    store = TableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
     return Sessions(store, key="sid"), header
 
 

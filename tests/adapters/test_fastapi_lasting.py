@@ -12,7 +12,6 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.websockets import WebSocket
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     LostWriteError,
     MemoryTable,
@@ -46,7 +45,7 @@ def outside(table: MemoryTable) -> Sessions:
 @pytest.fixture(params=["in memory", "blocking", "awaited"])
 def sessions(request: pytest.FixtureRequest, table: MemoryTable) -> Sessions:
     table.blocking_reads = table.blocking_writes = request.param == "blocking"
-    store = AsyncTableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    store = TableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
     return Sessions(store, key="sid", principal_key="user_id")
 
 

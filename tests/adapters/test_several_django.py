@@ -20,7 +20,6 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     MemoryTable,
     ResponseStartedError,
@@ -51,7 +50,7 @@ def outside(table: MemoryTable) -> Sessions:
 
 def visited(view: Callable[..., Any], *beside: Sessions, cookie: str = "", wsgi: bool = False) -> Response:
     """Return the answer of an application of one view."""
-    with override_settings(HOLDALL={"sessions": main, "beside": beside}, ROOT_URLCONF=(path("", view),)):
+    with override_settings(HOLDALL={"sessions": main, "also": beside}, ROOT_URLCONF=(path("", view),)):
         client = wsgi_client(WSGIHandler()) if wsgi else asgi_client(ASGIHandler())
         return client(Request("GET", headers=[("Cookie", cookie)] if cookie else []))
 
@@ -68,7 +67,7 @@ def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
         assert fetch_session(request, configured_sessions()) is request.session
         return HttpResponse()
 
-    with override_settings(HOLDALL={**given, "beside": [named]}, ROOT_URLCONF=(path("", view),)):
+    with override_settings(HOLDALL={**given, "also": [named]}, ROOT_URLCONF=(path("", view),)):
         client = Client()
         client.get("/")
 
@@ -78,7 +77,7 @@ def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
 @pytest.mark.parametrize("wrong", [f"{__name__}.cart", cart], ids=["dotted path", "object"])
 def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
     with (
-        override_settings(HOLDALL={"sessions": main, "beside": wrong}),
+        override_settings(HOLDALL={"sessions": main, "also": wrong}),
         pytest.raises(ConfigurationError, match="give a list of Sessions or of their dotted paths"),
     ):
         configured_sessions()
@@ -86,7 +85,7 @@ def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
 
 def test_what_is_no_sessions_is_refused() -> None:
     with (
-        override_settings(HOLDALL={"sessions": main, "beside": [f"{__name__}.SECRET"]}),
+        override_settings(HOLDALL={"sessions": main, "also": [f"{__name__}.SECRET"]}),
         pytest.raises(ConfigurationError, match=r"HOLDALL\['beside'\] has .* neither a Sessions nor the dotted path"),
     ):
         configured_sessions()
@@ -94,17 +93,17 @@ def test_what_is_no_sessions_is_refused() -> None:
 
 def test_two_of_one_key_are_refused() -> None:
     with (
-        override_settings(HOLDALL={"key": "_cart", "beside": [cart]}),
+        override_settings(HOLDALL={"key": "_cart", "also": [cart]}),
         pytest.raises(ConfigurationError, match="give each a key of its own"),
     ):
         configured_sessions()
 
 
 def test_one_that_is_awaited_is_refused_under_wsgi(table: MemoryTable) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
 
     with (
-        override_settings(HOLDALL={"sessions": main, "beside": [awaited]}),
+        override_settings(HOLDALL={"sessions": main, "also": [awaited]}),
         pytest.raises(ConfigurationError, match="is awaited"),
     ):
         SessionMiddleware(lambda request: HttpResponse())
@@ -127,7 +126,7 @@ def test_an_async_view_awaits_one_that_has_to_be_waited_for(
     table: MemoryTable, outside: Sessions, is_awaited: bool
 ) -> None:
     table.blocking_reads = True
-    waited = Sessions(AsyncTableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
+    waited = Sessions(TableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
     async def view(request: HttpRequest) -> HttpResponse:
@@ -150,7 +149,7 @@ def test_an_async_view_need_not_await_what_is_there() -> None:
 
 @pytest.mark.parametrize("is_async", [True, False])
 def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookies = f"{init_test_session(main, {'n': 1})}; {init_test_session(outside, {'n': 2})}"
 
     async def aview(request: HttpRequest) -> HttpResponse:
@@ -163,7 +162,7 @@ def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: S
         found = [fetch_session(request), fetch_session(request, awaited)]
         return JsonResponse([each["n"] for each in found], safe=False)
 
-    settings = {"sessions": main, "beside": [awaited], "fetch": "explicit"}
+    settings = {"sessions": main, "also": [awaited], "fetch": "explicit"}
     with override_settings(HOLDALL=settings, ROOT_URLCONF=(path("", aview if is_async else view),)):
         answer = asgi_client(ASGIHandler())(Request("GET", headers=[("Cookie", cookies)]))
 
@@ -171,7 +170,7 @@ def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: S
 
 
 def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, outside: Sessions) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -186,7 +185,7 @@ def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, ou
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("is_async", [True, False])
 def test_a_body_may_ask_for_it_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
     def view(request: HttpRequest) -> StreamingHttpResponse:
@@ -294,12 +293,12 @@ def test_the_command_sweeps_the_table_of_each() -> None:
     first, second = (
         Sessions(TableStore(table), key=key, clock=clock) for table, key in zip(tables, ("_shop", "_cart"), strict=True)
     )
-    awaited = Sessions(AsyncTableStore(as_async(MemoryTable())), key="sid")
+    awaited = Sessions(TableStore(as_async(MemoryTable())), key="sid")
     for each in (first, second):
         init_test_session(each, {"n": 1})
-    clock.advance(first.policy.idle_timeout)
+    clock.advance(first.settings.idle_timeout)
 
-    with override_settings(HOLDALL={"sessions": first, "beside": [second, awaited]}):
+    with override_settings(HOLDALL={"sessions": first, "also": [second, awaited]}):
         call_command(clearsessions.Command())
         assert configuration().awaited == {awaited}
 
@@ -338,7 +337,7 @@ def test_a_test_gives_its_client_the_cookie() -> None:
     def view(request: HttpRequest) -> HttpResponse:
         return JsonResponse([dict(request.session), dict(fetch_session(request, cart))], safe=False)
 
-    with override_settings(HOLDALL={"sessions": main, "beside": [cart]}, ROOT_URLCONF=(path("", view),)):
+    with override_settings(HOLDALL={"sessions": main, "also": [cart]}, ROOT_URLCONF=(path("", view),)):
         client = Client()
         client.cookies.load(init_test_session(cart, {"n": 2}))
         assert client.get("/").json() == [{}, {"n": 2}]

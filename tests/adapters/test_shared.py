@@ -28,7 +28,7 @@ def store(request: pytest.FixtureRequest, clock: FakeClock) -> Store:
         case "rows":
             return TableStore(MemoryTable(clock=clock))
         case _:
-            return TableStore(MemoryTable(clock=clock), sealed=True)
+            return TableStore(MemoryTable(clock=clock), encrypt=True)
 
 
 @pytest.fixture

@@ -87,13 +87,13 @@ def test_a_session_lives_unused_as_long_as_its_cookie(
 ) -> None:
     middleware = SessionMiddleware(Starlette(), secret_key=SECRET, **arguments)
 
-    assert middleware.sessions.policy.idle_timeout == idle_timeout
+    assert middleware.sessions.settings.idle_timeout == idle_timeout
 
 
 def test_options_of_sessions_are_taken_too() -> None:
     middleware = SessionMiddleware(Starlette(), store="table", table="arguments", principal_key="user_id")
 
-    assert middleware.sessions.policy.principal_key == "user_id"
+    assert middleware.sessions.settings.principal_key == "user_id"
     assert middleware.sessions.key == "session"
 
 

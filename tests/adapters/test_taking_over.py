@@ -1,4 +1,4 @@
-"""``take_over=True``: cookies that a framework's own sessions made are read, by the framework's own settings."""
+"""``read_framework_cookies=True``: cookies that a framework's own sessions made are read, by the framework's own settings."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 
@@ -90,7 +90,7 @@ def flask_cookie(app: Flask) -> str:
 def test_who_is_logged_in_by_flasks_sessions_stays_so(former: dict[str, Any], now: dict[str, Any]) -> None:
     old = flask_cookie(flask_application(**former))
     app = flask_application(**now)
-    Holdall(app, take_over=True)
+    Holdall(app, read_framework_cookies=True)
     client = app.test_client()
     name = app.config["SESSION_COOKIE_NAME"]
     client.set_cookie(name, old)
@@ -110,7 +110,7 @@ def test_in_tests_cookies_of_weak_secrets_are_read_too() -> None:
     weak = "0c93fa7d81b6e254"
     old = flask_cookie(flask_application(SECRET_KEY=weak))
     app = flask_application(SECRET_KEY_FALLBACKS=[weak], TESTING=True)
-    Holdall(app, take_over=True)
+    Holdall(app, read_framework_cookies=True)
     client = app.test_client()
     client.set_cookie("session", old)
 
@@ -120,7 +120,7 @@ def test_in_tests_cookies_of_weak_secrets_are_read_too() -> None:
 def test_flasks_own_limit_holds_for_its_cookies() -> None:
     old = flask_cookie(flask_application())
     app = flask_application(PERMANENT_SESSION_LIFETIME=timedelta(seconds=-5))
-    Holdall(app, take_over=True, idle_timeout=timedelta(days=7))
+    Holdall(app, read_framework_cookies=True, idle_timeout=timedelta(days=7))
     client = app.test_client()
     client.set_cookie("session", old)
 
@@ -140,7 +140,7 @@ def test_unless_told_flasks_cookies_are_not_read() -> None:
 def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
     app = flask_application()
     Holdall(app)
-    Holdall(app, take_over=True)
+    Holdall(app, read_framework_cookies=True)
     client = app.test_client()
     client.set_cookie("session", flask_cookie(flask_application()))
 
@@ -150,7 +150,7 @@ def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
 def test_flasks_sessions_are_taken_over_into_a_table_too() -> None:
     old = flask_cookie(flask_application())
     app = flask_application(SECRET_KEY=SECRET)
-    Holdall(app, take_over=True, store="table", table="taken over from flask")
+    Holdall(app, read_framework_cookies=True, store="table", table="taken over from flask")
     client = app.test_client()
     client.set_cookie("session", old)
 
@@ -162,7 +162,7 @@ def test_flasks_sessions_are_taken_over_into_a_table_too() -> None:
 def test_who_comes_with_the_old_cookie_again_comes_to_the_same_row() -> None:
     old = flask_cookie(flask_application())
     app = flask_application()
-    Holdall(app, take_over=True, store="table", table="taken over once")
+    Holdall(app, read_framework_cookies=True, store="table", table="taken over once")
     clients = [app.test_client(), app.test_client()]
     for client in clients:
         client.set_cookie("session", old)
@@ -176,7 +176,7 @@ def test_a_session_taken_over_into_a_table_ends_for_its_old_cookie_too() -> None
     old = flask_cookie(flask_application())
     app = flask_application()
     app.add_url_rule("/logout", view_func=lambda: flask.session.configure(drop=True) or "")
-    Holdall(app, take_over=True, store="table", table="taken over and ended")
+    Holdall(app, read_framework_cookies=True, store="table", table="taken over and ended")
     client = app.test_client()
     client.set_cookie("session", old)
     client.get("/")
@@ -191,9 +191,9 @@ def test_a_session_taken_over_into_a_table_ends_for_its_old_cookie_too() -> None
 @pytest.mark.parametrize("options", [{"store": CookieStore(NativeFormat(SECRET))}, {"format": "flask"}])
 def test_what_the_cookies_become_is_said_by_the_store(options: dict[str, Any]) -> None:
     app = flask_application()
-    Holdall(app, take_over=True, **options)
+    Holdall(app, read_framework_cookies=True, **options)
 
-    with pytest.raises(ConfigurationError, match="take_over=True makes cookies of our own format"):
+    with pytest.raises(ConfigurationError, match="read_framework_cookies=True makes cookies of our own format"):
         app.test_request_context().push()
 
 
@@ -234,7 +234,7 @@ class StarletteApplication:
 def test_who_is_logged_in_by_starlettes_sessions_stays_so(arguments: dict[str, Any]) -> None:
     theirs = StarletteApplication(TheirMiddleware, **arguments)
     theirs.get("/login")
-    ours = StarletteApplication(SessionMiddleware, **arguments, take_over=True)
+    ours = StarletteApplication(SessionMiddleware, **arguments, read_framework_cookies=True)
     ours.cookie = theirs.cookie
 
     assert ours.get("/") == {"user": 7, "seen": [1, 2]}
@@ -256,7 +256,7 @@ def test_unless_told_starlettes_cookies_are_not_read() -> None:
 def test_starlettes_own_limit_holds_for_its_cookies() -> None:
     theirs = StarletteApplication(TheirMiddleware)
     theirs.get("/login")
-    ours = StarletteApplication(SessionMiddleware, max_age=-1, idle_timeout=timedelta(days=7), take_over=True)
+    ours = StarletteApplication(SessionMiddleware, max_age=-1, idle_timeout=timedelta(days=7), read_framework_cookies=True)
     ours.cookie = theirs.cookie
 
     assert ours.get("/") == {}
@@ -265,7 +265,7 @@ def test_starlettes_own_limit_holds_for_its_cookies() -> None:
 def test_starlettes_sessions_are_taken_over_into_a_table_too() -> None:
     theirs = StarletteApplication(TheirMiddleware)
     theirs.get("/login")
-    ours = StarletteApplication(SessionMiddleware, take_over=True, store="table", table="taken over from starlette")
+    ours = StarletteApplication(SessionMiddleware, read_framework_cookies=True, store="table", table="taken over from starlette")
     ours.cookie = theirs.cookie
 
     assert ours.get("/") == {"user": 7, "seen": [1, 2]}
@@ -303,14 +303,14 @@ def django_visit(cookie: str) -> tuple[dict[str, Any], str]:
     [
         ({}, {}),
         ({"SECRET_KEY": FORMER_SECRET}, {"SECRET_KEY_FALLBACKS": [FORMER_SECRET]}),
-        ({}, {"HOLDALL": {"take_over": True, "secret_key_base": "0c93fa7d81b6e254-9d40b1c7f3a8e625"}}),
+        ({}, {"HOLDALL": {"read_framework_cookies": True, "secret_key_base": "0c93fa7d81b6e254-9d40b1c7f3a8e625"}}),
     ],
     ids=["a secret", "a former secret", "a secret of our own"],
 )
 def test_who_is_logged_in_by_djangos_cookies_stays_so(former: dict[str, Any], now: dict[str, Any]) -> None:
     with override_settings(**former):
         old = django_cookie()
-    with override_settings(**{"HOLDALL": {"take_over": True}, **now}):
+    with override_settings(**{"HOLDALL": {"read_framework_cookies": True}, **now}):
         seen, ours = django_visit(old)
 
         assert seen == {"_auth_user_id": "7", "seen": [1, 2]}
@@ -319,7 +319,7 @@ def test_who_is_logged_in_by_djangos_cookies_stays_so(former: dict[str, Any], no
 
 
 def test_djangos_cookies_are_taken_over_into_a_table_too() -> None:
-    with override_settings(HOLDALL={"take_over": True, "store": "table", "table": "taken over from django"}):
+    with override_settings(HOLDALL={"read_framework_cookies": True, "store": "table", "table": "taken over from django"}):
         seen, ours = django_visit(django_cookie())
 
         assert seen == {"_auth_user_id": "7", "seen": [1, 2]}
@@ -332,5 +332,5 @@ def test_unless_told_djangos_cookies_are_not_read() -> None:
 
 
 def test_djangos_own_limit_holds_for_its_cookies() -> None:
-    with override_settings(SESSION_COOKIE_AGE=-5, HOLDALL={"take_over": True, "idle_timeout": 3600}):
+    with override_settings(SESSION_COOKIE_AGE=-5, HOLDALL={"read_framework_cookies": True, "idle_timeout": 3600}):
         assert django_visit(django_cookie()) == ({}, "")

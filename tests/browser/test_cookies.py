@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -118,12 +118,45 @@ def test_a_cookie_that_has_a_new_name_takes_over_what_the_old_one_stood_for(visi
     before = visit({"shop.example": site(table)})
     page = before.tab("shop.example", "/shop/")
     act(page, ["put", "cart", ["hat"]])
-    after = before.at(visit({"shop.example": site(table, key="__Host-shop", former_keys=["sid"])}))
+    end = datetime.now(UTC) + timedelta(days=30)
+    after = before.at(visit({"shop.example": site(table, key="__Host-shop", old_keys=["sid"], read_old_until=end)}))
     page = after.tab("shop.example", "/shop/")
     act(page, ["put", "coupon", "SPRING"])
     assert [each["name"] for each in after.cookies()] == ["__Host-shop"]
     page.reload()
     assert shown(page) == {"cart": ["hat"], "coupon": "SPRING"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gone"),
+    [
+        ({"domain": "shop.example"}, {}, {"domain": "shop.example"}),
+        ({}, {"domain": "shop.example"}, {"domain": None}),
+        ({"path": "/shop"}, {}, {"path": "/shop"}),
+        ({}, {"path": "/shop"}, {"path": "/"}),
+        ({}, {"partitioned": True}, {"partitioned": False}),
+    ],
+    ids=["a domain less", "a domain", "a path less", "a path", "partitioned"],
+)
+def test_a_cookie_that_has_a_new_place_locks_nobody_out_and_leaves_none_behind(
+    visit: Visit, old: dict[str, Any], new: dict[str, Any], gone: dict[str, Any]
+) -> None:
+    table, kind = MemoryTable(), {"same_site": "None", "secure": True}
+    before = visit({"shop.example": site(table, **kind, **old)})
+    act(before.tab("shop.example", "/shop/"), ["login", "ada"])
+    # Without its cookie the second login does not know of the first.
+    unaware = before.at(visit({"shop.example": site(**kind, **new)}))
+    act(unaware.tab("shop.example", "/shop/"), ["put", "n", 1])
+    assert len(unaware.cookies()) == 2
+    after = unaware.at(visit({"shop.example": site(table, old_keys={"sid": gone}, **kind, **new)}))
+    page = after.tab("shop.example", "/shop/")
+    assert shown(page) == {"user": "ada"}
+    act(page, ["login", "bob"])
+    assert len(after.cookies()) == 1
+    page.reload()
+    assert shown(page) == {"user": "bob"}
+    act(page, ["configure", "drop"])
+    assert after.cookies() == []
 
 
 def test_two_tabs_that_race_lose_nothing_and_stay_logged_in(visit: Visit) -> None:
@@ -139,10 +172,10 @@ def test_two_tabs_that_race_lose_nothing_and_stay_logged_in(visit: Visit) -> Non
     }"""
     bodies = [json.dumps({"actions": [action]}) for action in (["put", "late", 1], ["login", "ada"])]
     one.evaluate(race, bodies)
-    act(another, ["put", "beside", 1])
+    act(another, ["put", "also", 1])
     one.evaluate("async () => { await window.done }")
     for page in (one, another):
         page.reload()
         data = shown(page)
-        assert (data["user"], data["cart"], data["beside"]) == ("ada", [], 1)
+        assert (data["user"], data["cart"], data["also"]) == ("ada", [], 1)
         assert "late" not in data

@@ -17,7 +17,7 @@ Demo = Callable[[str, str], dict[str, str]]
 pytestmark = pytest.mark.parametrize("scheme", ["http", "https"])
 
 
-class Device:
+class SessionInfo:
     """A browser of somebody's own, with the page that it shows."""
 
     def __init__(self, context: Any, urls: dict[str, str]) -> None:
@@ -72,17 +72,17 @@ def demo(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def devices(chromium: Any, demo: Demo, store: str, scheme: str) -> Iterator[tuple[Device, Device]]:
+def devices(chromium: Any, demo: Demo, store: str, scheme: str) -> Iterator[tuple[SessionInfo, SessionInfo]]:
     """Two devices of one person."""
     with ExitStack() as opened:
         contexts = [opened.enter_context(chromium.new_context(ignore_https_errors=True)) for _ in range(2)]
-        here, there = (Device(context, demo(store, scheme)) for context in contexts)
+        here, there = (SessionInfo(context, demo(store, scheme)) for context in contexts)
         yield here, there
         assert here.complaints + there.complaints == []
 
 
 @pytest.mark.parametrize("store", ["cookie", "sqlite"])
-def test_one_session_is_seen_by_all_three(devices: tuple[Device, Device], scheme: str) -> None:
+def test_one_session_is_seen_by_all_three(devices: tuple[SessionInfo, SessionInfo], scheme: str) -> None:
     here, there = devices
     flask, fastapi, django = FRAMEWORKS
 
@@ -120,7 +120,7 @@ def test_one_session_is_seen_by_all_three(devices: tuple[Device, Device], scheme
 
 
 @pytest.mark.parametrize("store", ["sqlite"])
-def test_devices_are_listed_and_signed_out(devices: tuple[Device, Device]) -> None:
+def test_devices_are_listed_and_signed_out(devices: tuple[SessionInfo, SessionInfo]) -> None:
     here, there = devices
     for each in devices:
         each.opens("Flask")
@@ -143,7 +143,7 @@ def test_devices_are_listed_and_signed_out(devices: tuple[Device, Device]) -> No
 
 
 @pytest.mark.parametrize("store", ["cookie"])
-def test_a_store_that_knows_of_no_devices_says_so(devices: tuple[Device, Device]) -> None:
+def test_a_store_that_knows_of_no_devices_says_so(devices: tuple[SessionInfo, SessionInfo]) -> None:
     here, _ = devices
     here.opens("Flask")
     here.logs_in("Ada")

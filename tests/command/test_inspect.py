@@ -1,16 +1,20 @@
 """``holdall inspect``."""
 
 import pprint
+import random
+import subprocess
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from command.program import run, run_on_terminal
+from command.program import HOLDALL, environment, run, run_on_terminal
 from formats.secret import OTHER, SECRET
-from formats.vectors import VECTORS, term_of
+from formats.vectors import PLUG_CRYPTO_1, VECTORS, term_of
 from holdall import MemoryTable, Sessions, TableStore
 from holdall.clock import NEVER
+from holdall.etf import Atom, dumps, loads
 from holdall.formats import (
     DjangoFormat,
     DynamoFormat,
@@ -87,9 +91,9 @@ def lines(stdout: str) -> dict[str, str]:
     return {line[:8].strip(): line[8:] for line in stdout.splitlines()}
 
 
-def inspect(cookie: str, *options: str, secret: str | None = SECRET, **others: Any) -> tuple[int, dict[str, str]]:
+def inspect(cookie: str, *options: str, secret: str | None = SECRET) -> tuple[int, dict[str, str]]:
     """Run the command; return its exit code and what it said."""
-    done = run("inspect", *options, "--", cookie, env={} if secret is None else {"HOLDALL_SECRET": secret}, **others)
+    done = call("inspect", *options, "--", cookie, env={} if secret is None else {"HOLDALL_SECRET": secret})
     assert done.stderr == ""
     assert not any(secret in done.stdout for secret in (SECRET, OTHER))
     assert len(cookie) < 40 or cookie not in done.stdout
@@ -168,11 +172,57 @@ def test_a_cookie_may_be_copied_with_what_stands_around_it(name: str, written: s
     assert inspect(written.format(cookie_of(name)), *options)[1]["secret"] == "opens it"
 
 
-def test_a_cookie_may_come_from_standard_input() -> None:
-    done = run("inspect", "-", input=f"_shop={cookie_of('native')}\n", env={"HOLDALL_SECRET": SECRET})
+@pytest.mark.parametrize("arguments", [[], ["-"]], ids=str)
+def test_a_cookie_comes_from_standard_input(arguments: list[str]) -> None:
+    done = run("inspect", *arguments, input=f"_shop={cookie_of('native')}\n", env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stderr) == (0, "")
     assert lines(done.stdout)["secret"] == "opens it"
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", ""])
+def test_the_secret_is_the_second_line_of_standard_input(ending: str) -> None:
+    done = run("inspect", "--key", "_shop", input=f"{cookie_of('native')}\n{SECRET}{ending}")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines(done.stdout)["secret"] == "opens it"
+    assert SECRET not in done.stdout
+
+
+def test_a_cookie_alone_is_looked_at_without_a_secret() -> None:
+    done = run("inspect", input=cookie_of("native"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines(done.stdout)["secret"] == "none given"
+
+
+def test_standard_input_is_not_read_for_a_secret_where_the_cookie_is_an_argument() -> None:
+    done = run("inspect", f"_shop={cookie_of('native')}", input=f"{SECRET}\n")
+
+    assert lines(done.stdout)["secret"] == "none given"
+
+
+def test_nothing_at_all_is_no_cookie() -> None:
+    assert run("inspect").returncode == 1
+
+
+def test_bytes_of_standard_input_need_not_be_text() -> None:
+    secret = random.Random(9).randbytes(64).replace(b"\n", b"\xff").replace(b"\r", b"\xff")
+    cookie = NativeFormat(secret).seal(Record(DATA, MADE, ENDS, "0" * 16), key="_shop")
+
+    done = subprocess.run(
+        [*HOLDALL, "inspect"],
+        input=b"_shop=" + cookie.encode() + b"\n" + secret + b"\n",
+        env=environment({}),
+        capture_output=True,
+        check=False,
+    )
+    rubbish = subprocess.run(
+        [*HOLDALL, "inspect"], input=b"\xff\xfe\n", env=environment({}), capture_output=True, check=False
+    )
+
+    assert b"opens it" in done.stdout
+    assert (rubbish.returncode, rubbish.stderr) == (1, b"")
 
 
 def test_the_secret_may_be_in_a_variable_of_another_name() -> None:
@@ -191,7 +241,7 @@ def test_a_variable_that_is_not_set_is_an_error() -> None:
 
 
 def test_a_secret_of_bytes_is_taken_as_it_is() -> None:
-    secret = bytes(range(128, 192))
+    secret = random.Random(3).randbytes(64).replace(b"\0", b"\xff")
     cookie = NativeFormat(secret).seal(Record(DATA, MADE, ENDS, "0" * 16), key="_shop")
 
     assert inspect(f"_shop={cookie}", secret=secret.decode("utf-8", "surrogateescape"))[1]["secret"] == "opens it"
@@ -204,6 +254,29 @@ def test_on_a_terminal_the_secret_is_asked_for_and_not_shown() -> None:
     assert "Secret (it is not shown" in seen
     assert "opens it" in seen
     assert SECRET not in seen
+
+
+def test_on_a_terminal_the_cookie_is_asked_for_and_not_shown() -> None:
+    cookie = cookie_of("native")
+
+    code, seen = run_on_terminal("inspect", keys=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
+
+    assert code == 0
+    assert "Cookie (it is not shown" in seen
+    assert "opens it" in seen
+    assert cookie not in seen
+
+
+def test_on_a_terminal_ctrl_d_gives_nothing() -> None:
+    assert "not one that is known" in run_on_terminal("inspect", keys="\x04")[1]
+    assert "none given" in run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys="\x04")[1]
+
+
+def test_a_cookie_that_a_terminal_would_cut_off_is_refused() -> None:
+    code, seen = run_on_terminal("inspect", keys="a" * 5000 + "\n")
+
+    assert code == 1
+    assert "a terminal cuts lines off at 4095 characters" in seen
 
 
 def test_on_a_terminal_one_can_go_on_without_a_secret() -> None:
@@ -317,6 +390,67 @@ def test_what_is_none_of_these_is_said_to_be(cookie: str) -> None:
     assert code == 1
     assert said["format"] == "not one that is known here"
     assert "\x1b" not in str(said)
+
+
+NASTY = "\x1b[2J\x1b]0;title\x07 \r \x7f \x9b31m \u202egnp.exe \u2066 \u200b \u2028 \ufeff \ue000"
+
+
+def test_what_a_session_holds_cannot_steer_the_terminal() -> None:
+    format = PlugFormat(SECRET, signing_salt="salt", clock=lambda: MADE)
+    data = {NASTY: [NASTY, Atom(NASTY)], "text": "Zoë 日本"}
+    cookie = format.seal(Record(data, MADE, ENDS, "0" * 16), key="_shop")
+
+    done = run("inspect", "--data", "--signing-salt", "salt", input=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
+
+    assert done.returncode == 0
+    assert all(each == "\n" or each.isprintable() for each in done.stdout)
+    assert r"\x1b[2J" in done.stdout
+    assert r"\u202egnp.exe" in done.stdout
+    assert "Zoë 日本" in done.stdout
+
+
+def test_a_deep_session_with_long_numbers_is_printed() -> None:
+    deep: Any = 16**5000
+    for _ in range(500):
+        deep = [deep]
+    format = PlugFormat(SECRET, signing_salt="salt", serializer=Compressed())
+    cookie = format.seal(Record({"a": deep, "b": -(16**3000)}, MADE, NEVER, "0" * 16), key="_shop")
+
+    done = run("inspect", "--data", "--signing-salt", "salt", input=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[" * 500 in done.stdout
+
+
+class Compressed:
+    """As ``term_to_binary(Term, [compressed])`` writes."""
+
+    def dumps(self, data: Any, /) -> bytes:
+        term = dumps(data)[1:]
+        return b"\x83P" + len(term).to_bytes(4, "big") + zlib.compress(term)
+
+    def loads(self, payload: bytes, /) -> Any:
+        return loads(payload)
+
+
+def test_an_output_that_lacks_characters_gets_escapes() -> None:
+    cookie = cookie_with({"name": "Zoë 日本"})
+
+    done = run("inspect", f"_shop={cookie}", "--data", env={"HOLDALL_SECRET": SECRET, "PYTHONIOENCODING": "ascii"})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"Zo\xeb \u65e5\u672c" in done.stdout
+
+
+def cookie_with(data: dict[str, Any]) -> str:
+    return NativeFormat(SECRET).seal(Record(data, MADE, ENDS, "0" * 16), key="_shop")
+
+
+@pytest.mark.parametrize("vector", PLUG_CRYPTO_1["cookies"], ids=str)
+def test_a_cookie_of_plug_crypto_1_is_known_under_every_length_of_key(vector: dict[str, Any]) -> None:
+    code, said = inspect(f"_shop={vector['cookie']}", *PLUG_SALTS, "--key-length", str(vector["key_length"]))
+
+    assert (code, said["format"]) == (0, "Plug, encrypted by plug_crypto before 2.0")
 
 
 @every_format

@@ -80,8 +80,8 @@ def test_machines_get_json(sessions: Sessions, url: str) -> None:
 
 
 def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
-    noting = Sessions("table", key="sid", table=url, principal_key="user_id", devices=True)
-    session = noting.fetch(facts=lambda: ("Browser\x1b[31m/1.0", "192.0.2.1"))
+    noting = Sessions("table", key="sid", table=url, principal_key="user_id", record_client=True)
+    session = noting.fetch(client=lambda: ("Browser\x1b[31m/1.0", "192.0.2.1"))
     session.login(7)
     noting.commit(session)
     noting._opened("sync").store.table.close()
@@ -123,9 +123,9 @@ def test_whose_sessions_are_to_end_has_to_be_said() -> None:
     assert "one of the arguments --principal --everybody is required" in refused.stderr
 
 
-@pytest.mark.parametrize("choice", ["--handle", "--all-but"])
-def test_of_everybodys_sessions_none_can_be_chosen(choice: str) -> None:
-    refused = run("revoke", "sqlite:///x", "--everybody", choice, "0123456789abcdef")
+@pytest.mark.parametrize("choice", [["--handle", "0123456789abcdef"], ["--all-but", "0123456789abcdef"], ["--all"]])
+def test_of_everybodys_sessions_none_can_be_chosen(choice: list[str]) -> None:
+    refused = run("revoke", "sqlite:///x", "--everybody", *choice)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "--everybody ends all" in refused.stderr
@@ -141,12 +141,22 @@ def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> 
 def test_all_sessions_of_a_principal_are_ended_and_no_others(sessions: Sessions, url: str) -> None:
     mine, other = [log_in(sessions, 7) for _ in range(3)], log_in(sessions, 8)
 
-    revoked = run("revoke", url, "--principal", "7")
+    revoked = run("revoke", url, "--principal", "7", "--all")
 
     assert (revoked.returncode, revoked.stdout, revoked.stderr) == (0, "Ended 3 sessions.\n", "")
     assert not any(is_alive(sessions, sid) for sid in mine)
     assert is_alive(sessions, other)
-    assert run("revoke", url, "--principal", "7").stdout == "Ended 0 sessions.\n"
+    assert run("revoke", url, "--principal", "7", "--all").stdout == "Ended 0 sessions.\n"
+
+
+def test_which_of_a_principals_sessions_are_to_end_has_to_be_said(sessions: Sessions, url: str) -> None:
+    sid = log_in(sessions, 7)
+
+    refused = run("revoke", url, "--principal", "7")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "which of the principal's sessions? Name one with --handle" in refused.stderr
+    assert is_alive(sessions, sid)
 
 
 def test_one_session_is_ended_by_its_handle(sessions: Sessions, url: str) -> None:
@@ -209,11 +219,13 @@ def test_handle_and_all_but_exclude_each_other() -> None:
 def test_a_principal_is_any_text(sessions: Sessions, url: str, principal: str) -> None:
     log_in(sessions, principal)
 
-    assert run("revoke", url, f"--principal={principal}").stdout == "Ended 1 session.\n"
+    assert run("revoke", url, f"--principal={principal}", "--all").stdout == "Ended 1 session.\n"
 
 
-def test_a_principal_that_is_no_text_is_refused() -> None:
-    refused = run("list", "sqlite:///x", "--principal", "\udcff")
+@pytest.mark.parametrize("principal", ["\udcff", ""])
+@pytest.mark.parametrize("command", [["list"], ["revoke", "--all"]], ids=str)
+def test_a_principal_that_is_no_text_is_refused(command: list[str], principal: str) -> None:
+    refused = run(*command, "sqlite:///x", "--principal", principal)
 
     assert refused.returncode == 2
     assert "argument --principal: " in refused.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command.program import HOLDALL, run
+from holdall.command._tables import _without_password
 from servers.postgres import PostgresServer
 from servers.processes import free_port
 
@@ -54,7 +55,7 @@ def test_what_should_not_have_been_an_argument_is_not_repeated(arguments: list[s
     assert "hunter2" not in refused.stdout + refused.stderr
 
 
-TABLE_COMMANDS = (["sweep"], ["list", "--principal", "7"], ["revoke", "--principal", "7"])
+TABLE_COMMANDS = (["sweep"], ["list", "--principal", "7"], ["revoke", "--principal", "7", "--all"])
 every_table_command = pytest.mark.parametrize("command", TABLE_COMMANDS, ids=lambda command: command[0])
 
 
@@ -153,11 +154,81 @@ def test_a_server_that_is_not_there_is_an_error_of_one_line_without_its_password
 
 
 def test_a_postgresql_that_is_not_there_is_an_error_of_one_line() -> None:
-    failed = run("sweep", f"postgresql://shop:hunter2@127.0.0.1:{free_port()}/shop")
+    port = free_port()
+
+    failed = run("sweep", f"postgresql://shop:hunter2@127.0.0.1:{port}/shop")
 
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.startswith("holdall: PostgreSQL gave no connection in time")
+    assert failed.stderr.startswith("holdall: PostgreSQL ")
+    assert f"127.0.0.1:{port}/shop" in failed.stderr
+    assert "hunter2" not in failed.stderr
     assert failed.stderr.count("\n") == 1
+
+
+def test_a_redis_that_is_not_there_is_named_with_its_host_port_and_database() -> None:
+    port = free_port()
+
+    failed = run("list", f"redis://shop:hunt%65r2@127.0.0.1:{port}/3", "--principal", "7")
+
+    assert failed.returncode == 1
+    assert f"127.0.0.1:{port}/3" in failed.stderr
+    assert "hunter2" not in failed.stderr
+    assert "hunt%65r2" not in failed.stderr
+
+
+SPEAKING_TABLE = """
+from holdall import StoreError
+
+class Table:
+    def read(self): ...
+    def close(self): ...
+    def sweep(self, limit):
+        raise StoreError("cannot reach it with hunter2\\x1b[2J\\x9b31m\\u202e\\u2066\\r\\nat {}".format(self.url))
+
+def open_table(url, form, clock):
+    table = Table()
+    table.url = url
+    return table
+"""
+
+
+def test_what_a_table_says_of_a_failure_steers_no_terminal_and_holds_no_password(tmp_path: Path) -> None:
+    (tmp_path / "speaking.py").write_text(SPEAKING_TABLE)
+    (tmp_path / "speaking-1.dist-info").mkdir()
+    (tmp_path / "speaking-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: speaking\nVersion: 1\n")
+    (tmp_path / "speaking-1.dist-info" / "entry_points.txt").write_text(
+        "[holdall.tables]\nspeaking = speaking:open_table\n"
+    )
+
+    failed = run("sweep", "speaking://shop:hunter2@db.example:7/shop", env={"PYTHONPATH": str(tmp_path)})
+
+    assert failed.returncode == 1
+    expected = (
+        r"holdall: cannot reach it with ***\x1b[2J\x9b31m\u202e\u2066\r\nat speaking://shop:***@db.example:7/shop"
+    )
+    assert failed.stderr == f"{expected}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("speaking://shop:hunter2@[::1/shop", "speaking://shop:***@[::1/shop"),
+        ("speaking://db.example/shop?user=shop&password=hunter2", "speaking://db.example/shop?user=shop&password=***"),
+        ("speaking://:hunt%65r2@db.example", "speaking://:***@db.example"),
+        ("speaking://:hu@nter2@db.example", "speaking://:***@db.example"),
+    ],
+)
+def test_a_password_is_found_wherever_a_url_has_it(url: str, shown: str) -> None:
+    message = _without_password(f"cannot use {url}", url)
+
+    assert message == f"cannot use {shown}"
+
+
+def test_an_argument_that_is_refused_steers_no_terminal() -> None:
+    refused = run("inspect", "--key-length", "\x1b[2J\x9b\u202e", "cookie")
+
+    assert refused.returncode == 2
+    assert all(each == "\n" or each.isprintable() for each in refused.stderr)
 
 
 def test_a_driver_that_is_missing_is_named_with_the_way_to_install_it(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
 from holdall.devices import Facts
 from holdall.several import side_by_side
+
+from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
+from holdall.cache_headers import cache_headers, warn_of_public_cookie
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
 Headers = list[tuple[str, str]]
@@ -71,12 +73,19 @@ class Adapter:
         return [*headers, ("Vary", "Cookie")] if told.vary and "cookie" not in named else headers
 
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        own = any(name.lower() == "cache-control" for name, _ in headers)
-        return [*headers, ("Cache-Control", "no-store")] if told.no_store and not own else headers
+        allow = self.sessions.allow_public
+        change = cache_headers(headers, sets_cookie=bool(told.cookies), allow_public=allow)
+        if change.was_public:
+            warn_of_public_cookie("/")
+        if change.cache_control is not None:
+            headers = [each for each in headers if each[0].lower() != "cache-control"]
+            headers.append(("Cache-Control", change.cache_control))
+        return [each for each in headers if each[0].lower() not in change.removed]
 
     def body(self, session: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from chunks
         self.sessions.finish(session)
+        session.close()
 
 
 def mount_wsgi(adapter: Adapter) -> Client:

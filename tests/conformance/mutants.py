@@ -25,11 +25,12 @@ from holdall import (
     StoreError,
     TableStore,
 )
+from holdall.cache_headers import merged_cache_control
+from holdall.clients import Facts
 from holdall.clock import NEVER
-from holdall.devices import Facts
 from holdall.session import Intent
-from holdall.stores import Changes, Draft, Missing, Stored
-from holdall.tables import Listed, Replacement, Row
+from holdall.stores import Changes, NotFound, StoredSession, Write
+from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import (
     AdapterConformance,
     FakeClock,
@@ -38,6 +39,7 @@ from holdall.testing import (
     as_async,
 )
 from holdall.testing.adapters.suite import Mount
+from holdall.testing.clients import HOST
 from races import broken
 
 # Tables
@@ -62,7 +64,7 @@ class Tampered(MemoryTable):
 
 class Overwrites(MemoryTable):
     def insert(self, digest: bytes, row: Row) -> bool:
-        self.delete(digest)
+        self.remove(digest)
         return super().insert(digest, row)
 
 
@@ -123,26 +125,26 @@ class KeepsTheExpired(Tampered):
 class BuriesNobody(MemoryTable):
     """It puts a tombstone where nothing was."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if tombstone is not None and row is None and self.read(digest) is None:
-            self.insert(digest, Row(b"", 0, tombstone, self.clock()))
+            self.insert(digest, tombstone.in_place_of(Row(b"", 1, tombstone.until, self.clock())))
         return row
 
 
 class BuriesNamelessly(Tampered):
     """Its tombstones do not say whose they are."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
             self.plant(digest, self.peek(digest)._replace(principal=None))
         return row
 
 
 class BuriesWithTheDevice(Tampered):
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
             self.plant(digest, self.peek(digest)._replace(device=row.device))
         return row
@@ -190,7 +192,7 @@ class ClearsByUse(Tampered):
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         unused = (digest for digest, row in self.rows().items() if row.seen is None or row.seen <= began_by)
-        return sum(self.delete(digest) is not None for digest in islice(unused, limit))
+        return sum(self.remove(digest) is not None for digest in islice(unused, limit))
 
 
 class ClearsSessionsOnly(Tampered):
@@ -198,7 +200,7 @@ class ClearsSessionsOnly(Tampered):
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         begun = (digest for digest, row in self.rows().items() if row.created <= began_by and not row.is_tombstone)
-        return sum(self.delete(digest) is not None for digest in islice(begun, limit))
+        return sum(self.remove(digest) is not None for digest in islice(begun, limit))
 
 
 class ClearsWithoutLimit(MemoryTable):
@@ -223,11 +225,11 @@ class ReplacesInTwoSteps(MemoryTable):
         return super().replace(digest, row, version=version)
 
 
-class DeletesInTwoSteps(MemoryTable):
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+class RemovesInTwoSteps(MemoryTable):
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = self.read(digest)
         _let_others_run()
-        super().delete(digest, tombstone=tombstone)
+        super().remove(digest, tombstone=tombstone)
         return None if row is None or row.is_tombstone else row
 
 
@@ -248,7 +250,7 @@ TABLES = [
     broken.Upserts,
     broken.IgnoresVersions,
     broken.ForgetsRenewals,
-    broken.DeletesNothing,
+    broken.RemovesNothing,
     broken.GivesStaleRows,
     broken.SweepsTheLiving,
     Overwrites,
@@ -275,7 +277,7 @@ TABLES = [
     SweepsWithoutLimit,
     CutsAtNUL,
     ReplacesInTwoSteps,
-    DeletesInTwoSteps,
+    RemovesInTwoSteps,
 ]
 for table in TABLES:
     globals()[f"Test{table.__name__}"] = type(f"Test{table.__name__}", (OfTable,), {"kind": table, "__test__": True})
@@ -284,31 +286,31 @@ for table in TABLES:
 
 
 class LosesOthersWrites(TableStore):
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+    def put(self, stored: StoredSession | None, draft: Write, *, key: str) -> StoredSession | None:
         if stored is not None and draft.changes:
             draft = draft._replace(changes=Changes(draft.data, cleared=True))
         return super().put(stored, draft, key=key)
 
 
 class BringsBack(TableStore):
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+    def put(self, stored: StoredSession | None, draft: Write, *, key: str) -> StoredSession | None:
         return super().put(stored, draft, key=key) or super().put(None, draft, key=key)
 
 
 class OnlySaysThatItDeletes(TableStore):
-    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored:
+    def delete(self, stored: StoredSession, *, key: str, tombstone: datetime | None = None) -> StoredSession:
         return stored
 
 
 class ForgetsThatItRenewed(TableStore):
-    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+    def delete(self, stored: StoredSession, *, key: str, tombstone: datetime | None = None) -> StoredSession | None:
         return super().delete(stored, key=key)
 
 
 class ShedsTears(TableStore):
     """It raises at a cookie that it does not like."""
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+    def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
         cookie.encode("ascii")
         return super().get(cookie, key=key)
 
@@ -318,39 +320,39 @@ class SharesItsData(TableStore):
         super().__init__(table)
         self.shared: dict[str, Any] = {}
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+    def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
         found = super().get(cookie, key=key)
-        return found._replace(data=self.shared.setdefault(cookie, found.data)) if isinstance(found, Stored) else found
+        return found._replace(data=self.shared.setdefault(cookie, found.data)) if isinstance(found, StoredSession) else found
 
 
 class WritesWhenItTouches(TableStore):
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+    def put(self, stored: StoredSession | None, draft: Write, *, key: str) -> StoredSession | None:
         if stored is not None and not draft.changes:
             draft = draft._replace(changes=Changes(draft.data))
         return super().put(stored, draft, key=key)
 
 
 class SparesNobody(TableStore):
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+    def revoke(self, principal: str, *, spared: StoredSession | None, handle: str | None) -> int:
         return super().revoke(principal, spared=None, handle=handle)
 
 
 class EndsNobody(TableStore):
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+    def revoke(self, principal: str, *, spared: StoredSession | None, handle: str | None) -> int:
         return len(self.of(principal, current=None))
 
 
 class KnowsNoHandles(TableStore):
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+    def revoke(self, principal: str, *, spared: StoredSession | None, handle: str | None) -> int:
         return super().revoke(principal, spared=spared, handle=None)
 
 
 class BeginsAnew(TableStore):
     """It counts a session's age from its last write."""
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+    def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
         found = super().get(cookie, key=key)
-        return found._replace(created=found.expires) if isinstance(found, Stored) else found
+        return found._replace(created=found.expires) if isinstance(found, StoredSession) else found
 
 
 class OfStore(StoreConformance):
@@ -402,6 +404,32 @@ class OverridesCacheControl(Adapter):
         return [*rest, ("Cache-Control", "no-store")] if told.no_store else headers
 
 
+class LetsTheApplicationDecide(Adapter):
+    """It leaves a response public that sets a cookie."""
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        own = any(name.lower() == "cache-control" for name, _ in headers)
+        return [*headers, ("Cache-Control", "no-store")] if told.no_store and not own else headers
+
+
+class KnowsCacheControlOnly(Adapter):
+    """It leaves what only some caches read."""
+
+    def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        others = [each for each in headers if each[0].lower() != "cache-control"]
+        own = ", ".join(value for name, value in headers if name.lower() == "cache-control") or None
+        merged = merged_cache_control(own, sets_cookie=bool(told.cookies), allow_public=self.sessions.allow_public)
+        return headers if merged is None else [*others, ("Cache-Control", merged)]
+
+
+class NeverEnds(Adapter):
+    """It takes what comes after the request."""
+
+    def body(self, session: Any, chunks: Any) -> Any:
+        yield from chunks
+        self.sessions.finish(session)
+
+
 class SendsOneCookieOnly(Adapter):
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies[-1:])]
@@ -413,6 +441,36 @@ class ForgetsHowToDelete(Adapter):
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
         lines = (str(each) if each.value else f"{each.attributes.key}=; Max-Age=0; Path=/" for each in told.cookies)
         return [*headers, *(("Set-Cookie", line) for line in lines)]
+
+
+class KeepsOneCookieOfAName(Adapter):
+    """It has the cookies of a response in a dict, as ``http.cookies`` does."""
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        named = {cookie.attributes.key: str(cookie) for cookie in told.cookies}
+        return [*headers, *(("Set-Cookie", line) for line in named.values())]
+
+
+class WarnsOfNothing(Adapter):
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        pass
+
+
+class WarnsOnThisMachineToo(Adapter):
+    def warn(self, told: ResponseHeaders, host: str | None) -> None:
+        super().warn(told, HOST)
+
+
+class StripsAllSpace(Adapter):
+    """It parses cookies itself, and takes for space what Python does."""
+
+    def cookies(self, headers: list[str]) -> list[str]:
+        return ["; ".join(each.strip() for each in ";".join(headers).split(";"))]
+
+
+class SplitsAtCommas(Adapter):
+    def cookies(self, headers: list[str]) -> list[str]:
+        return [header.replace(",", ";") for header in headers]
 
 
 class DropsSecure(Adapter):
@@ -457,7 +515,7 @@ class TellsEverything(Adapter):
 
     def __init__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> None:
         super().__init__(sessions, beside)
-        sessions.policy = replace(sessions.policy, devices=True)
+        sessions.settings = replace(sessions.settings, record_client=True)
 
 
 class KnowsOneSession(Adapter):
@@ -496,6 +554,7 @@ class FinishesOneOnly(Adapter):
     def body(self, session: Any, chunks: Any) -> Any:
         yield from chunks
         self.main.finish(session)
+        session.close()
 
 
 class CommitsEachByItself(Adapter):
@@ -580,9 +639,17 @@ ADAPTERS = [
     AlwaysVaries,
     LetsCachesKeepIt,
     OverridesCacheControl,
+    LetsTheApplicationDecide,
+    KnowsCacheControlOnly,
+    NeverEnds,
     SendsOneCookieOnly,
     ForgetsHowToDelete,
     DropsSecure,
+    KeepsOneCookieOfAName,
+    WarnsOfNothing,
+    WarnsOnThisMachineToo,
+    StripsAllSpace,
+    SplitsAtCommas,
     SavesWhatFailed,
     ForgetsThatItStreams,
     ForgetsToFinish,

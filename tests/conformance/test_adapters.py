@@ -6,7 +6,8 @@ import pytest
 
 from conformance.bare import Adapter, mount_asgi, mount_wsgi
 from holdall import Sessions
-from holdall.testing import AdapterConformance, Client
+from holdall.testing import AdapterConformance, Client, CookieConformance
+from holdall.testing.adapters.several import SeveralTests
 from holdall.testing.adapters.suite import Mount
 
 
@@ -22,7 +23,21 @@ class TestBareASGI(AdapterConformance):
         return lambda sessions, beside=(): mount_asgi(Adapter(sessions, beside))
 
 
-class TestBareWithOneSession(AdapterConformance):
+class TestCookiesOverWSGI(CookieConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        return lambda sessions, beside=(): mount_wsgi(Adapter(sessions, beside))
+
+
+class TestCookiesOverASGI(CookieConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        return lambda sessions, beside=(): mount_asgi(Adapter(sessions, beside))
+
+
+class TestBareWithOneSession(SeveralTests):
+    """One that keeps a single session says so, and all of these are skipped: its ``mount`` takes no other."""
+
     keeps_several = False
 
     @pytest.fixture

@@ -72,6 +72,11 @@ def test_it_refuses_a_cookie(browser: Browser, line: str) -> None:
         ("__SECURE-sid=1", False),
         ("sid=1; SameSite=None; Secure", True),
         ("sid=1; Partitioned; Secure", True),
+        ("__Http-sid=1; Secure; HttpOnly; Domain=shop.example", True),
+        ("__http-sid=1; Secure", False),
+        ("__Http-sid=1; HttpOnly", False),
+        ("__Host-Http-sid=1; Path=/; Secure; HttpOnly", True),
+        ("__Host-Http-sid=1; Path=/; Secure", False),
     ],
 )
 def test_it_knows_the_prefixes(browser: Browser, line: str, kept: bool) -> None:
@@ -147,3 +152,42 @@ def test_it_sends_what_it_keeps_and_keeps_what_comes(clock: FakeClock) -> None:
 def test_without_an_application_it_can_send_nothing(browser: Browser) -> None:
     with pytest.raises(TypeError, match=r"Browser\(client\)"):
         browser.send(Request())
+
+
+def test_a_cookie_for_the_very_host_and_one_for_its_domain_are_two(browser: Browser) -> None:
+    browser.keep(["sid=1; path=/", "sid=2; path=/; domain=www.shop.example"])
+    assert browser.header() == "sid=1; sid=2"
+
+    browser.keep(["sid=; path=/; domain=.WWW.shop.example; Max-Age=0"])
+
+    assert browser.header() == "sid=1"
+
+
+def test_a_partitioned_cookie_is_another(browser: Browser) -> None:
+    browser.keep(["sid=1; path=/; secure", "sid=2; path=/; secure; partitioned"], https=True)
+
+    assert browser.header(https=True) == "sid=1; sid=2"
+
+
+def test_an_attribute_over_1024_bytes_is_ignored(browser: Browser) -> None:
+    browser.keep(["sid=1; Path=/" + "a" * 1024], "/shop/cart")
+
+    assert [kept.path for kept in browser.jar] == ["/shop"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("sid=2; path=/shop", "1"),
+        ("sid=2; path=/shop/cart", "1"),
+        ("sid=2; path=/shop; domain=shop.example", "1"),
+        ("sid=2; path=/", "2"),
+        ("sid=2; path=/shopping", "2"),
+    ],
+)
+def test_http_covers_no_cookie_that_https_has_set(browser: Browser, line: str, kept: str) -> None:
+    browser.keep(["sid=1; path=/shop; secure"], https=True)
+
+    browser.keep([line])
+
+    assert {each.value for each in browser.jar} == {"1", kept}

@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from holdall import AsyncStore, AsyncTableStore, CookieStore, MemoryTable, TableStore
+from holdall import AsyncStore, CookieStore, MemoryTable, TableStore
 from holdall.formats import NativeFormat
 from holdall.formats._json import PlainJSON
 from holdall.testing import FakeClock, StoreConformance, as_async
@@ -54,10 +54,10 @@ class TestRowsOfPlainJSON(StoreConformance):
 class TestSealedRows(StoreConformance):
     @pytest.fixture
     def store(self, clock: FakeClock) -> AsyncStore:
-        return as_async(TableStore(MemoryTable(clock=clock), sealed=True))
+        return as_async(TableStore(MemoryTable(clock=clock), encrypt=True))
 
 
 class TestRowsOfATableThatIsAwaited(StoreConformance):
     @pytest.fixture
     def store(self, clock: FakeClock) -> AsyncStore:
-        return AsyncTableStore(as_async(MemoryTable(clock=clock)), sealed=True)
+        return TableStore(as_async(MemoryTable(clock=clock)), encrypt=True)

@@ -56,7 +56,7 @@ def test_what_takes_a_dict_takes_what_is_stored(
     assert found == data
     assert type(found) is dict
     assert session.accessed
-    assert not session.changed
+    assert not session.modified
 
 
 def test_what_takes_a_dict_takes_what_was_changed(session: Session, data: dict[str, Any]) -> None:

@@ -1,14 +1,18 @@
 """Sessions in other libraries' cookies that move into a table."""
 
 import asyncio
+from base64 import urlsafe_b64encode
 from datetime import timedelta
+from os import urandom
 
 import pytest
 
-from holdall import AsyncTableStore, CookieStore, Event, MemoryTable, Sessions, TableStore
+from holdall import CookieStore, Event, MemoryTable, Sessions, TableStore
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import FlaskFormat, NativeFormat
+from holdall.sources import Entry, Refused
 from holdall.sources.cookie import CookieSource
+from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
@@ -31,7 +35,7 @@ def moved(cookie: str, sessions: Sessions) -> tuple[dict[str, object], str | Non
 
 def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> None:
     events: list[Event] = []
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = TableStore(MemoryTable(clock=clock), migrate_from=[CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock, on_event=events.append)
 
     data, new = moved(old, sessions)
@@ -39,11 +43,11 @@ def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> No
     assert data == {"user": 7}
     assert new != old
     assert moved(str(new), sessions) == (data, new)
-    assert ("former", "flask") in [(event.name, event.reason) for event in events]
+    assert ("old_cookie", "flask") in [(event.name, event.reason) for event in events]
 
 
 def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = TableStore(MemoryTable(clock=clock), migrate_from=[CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     _, new = moved(old, sessions)
     session = sessions.resume(new)
@@ -59,7 +63,7 @@ def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeC
 
 
 def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = TableStore(MemoryTable(clock=clock), migrate_from=[CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     moved(old, sessions)
 
@@ -68,15 +72,15 @@ def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock
 
 
 def test_the_old_cookie_ends_in_its_time(old: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = TableStore(MemoryTable(clock=clock), migrate_from=[CookieSource(FORMAT, key="sid")], clock=clock)
     clock.advance(timedelta(days=7))
 
     assert moved(old, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
 
 def test_it_moves_into_tables_that_are_awaited_too(old: str, clock: FakeClock) -> None:
-    store = AsyncTableStore(
-        as_async(MemoryTable(clock=clock)), move_from=[CookieSource(FORMAT, key="sid")], clock=clock
+    store = TableStore(
+        as_async(MemoryTable(clock=clock)), migrate_from=[CookieSource(FORMAT, key="sid")], clock=clock
     )
     sessions = Sessions(store, key="sid", clock=clock)
 
@@ -95,7 +99,7 @@ def test_it_moves_into_tables_that_are_awaited_too(old: str, clock: FakeClock) -
 
 @pytest.mark.parametrize("cookie", ["", "rubbish", "x" * (MAX_COOKIE_BYTES + 1)], ids=["empty", "rubbish", "long"])
 def test_other_cookies_hold_nothing(cookie: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = TableStore(MemoryTable(clock=clock), migrate_from=[CookieSource(FORMAT, key="sid")], clock=clock)
 
     assert moved(cookie, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
@@ -107,7 +111,48 @@ def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str,
     session = cookies.fetch()
     session["user"] = 7
     old = cookies.commit(session).cookie
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(format, key=key)], clock=clock)
-    sessions = Sessions(store, key="sid", former_keys=["_shop"], clock=clock)
+    store = TableStore(MemoryTable(clock=clock), migrate_from=[CookieSource(format, key=key)], clock=clock)
+    sessions = Sessions(store, key="sid", old_keys=["_shop"], clock=clock)
 
     assert dict(sessions.fetch(f"_shop={old}")) == ({"user": 7} if opens else {})
+
+
+class CountingTable(MemoryTable):
+    """Counts what is asked of it."""
+
+    reads = 0
+
+    def read(self, digest: bytes) -> Row | None:
+        self.reads += 1
+        return super().read(digest)
+
+
+class CountingSource(CookieSource):
+    """Takes any cookie for its own, and counts what is asked of it."""
+
+    reads = 0
+
+    def matches(self, cookie: str) -> bool:
+        return True
+
+    def read(self, cookie: str) -> Entry | Refused | None:
+        self.reads += 1
+        return super().read(cookie)
+
+
+@pytest.mark.parametrize(
+    ("sources", "number", "table_reads", "source_reads"),
+    [(0, 4, 4, 0), (0, 5, 0, 0), (0, 1000, 0, 0), (1, 4, 8, 4), (2, 4, 8, 8), (2, 5, 0, 0), (2, 1000, 0, 0)],
+)
+def test_one_request_costs_few_reads_whatever_cookies_it_brings(
+    sources: int, number: int, table_reads: int, source_reads: int, clock: FakeClock
+) -> None:
+    table = CountingTable(clock=clock)
+    asked = [CountingSource(FORMAT, key="sid") for _ in range(sources)]
+    sessions = Sessions(TableStore(table, migrate_from=asked, clock=clock), key="sid", clock=clock)
+    cookies = "; ".join(f"sid={urlsafe_b64encode(urandom(32)).decode().rstrip('=')}" for _ in range(number))
+
+    assert dict(sessions.fetch(cookies)) == {}
+
+    assert table.reads == table_reads
+    assert sum(source.reads for source in asked) == source_reads

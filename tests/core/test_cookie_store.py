@@ -9,7 +9,7 @@ import pytest
 
 from holdall import ConfigurationError, CookieStore, Event, Sessions
 from holdall.formats import FlaskFormat, Format, NativeFormat, Record
-from holdall.stores import Missing
+from holdall.stores import NotFound
 from holdall.testing import FakeClock
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -77,13 +77,13 @@ def test_a_session_of_another_library_whose_owner_is_no_text_is_none(clock: Fake
     sessions = Sessions(store, key="_shop", principal_key="user", clock=clock, on_event=events.append)
 
     assert sessions.resume(cookie) == {}
-    assert events == [Event("rejected", "_shop", "session['user'] is no valid text")]
+    assert events == [Event("rejected", "_shop", "its principal is not valid text")]
 
 
 def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
-    visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], upgrade="read"), key="_shop", clock=clock))
+    visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], rewrite_on="read"), key="_shop", clock=clock))
     before = cookie_of(visit, OLD, clock)
     visitor.browser.keep([f"_shop={before}; path=/"])
 
@@ -95,8 +95,8 @@ def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
 
 
 def test_upgrade_is_on_write_or_on_read() -> None:
-    with pytest.raises(ConfigurationError, match="upgrade='always' is neither 'write' nor 'read'"):
-        CookieStore(NEW, upgrade="always")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(ConfigurationError, match="rewrite_on='always' is neither 'write' nor 'read'"):
+        CookieStore(NEW, rewrite_on="always")  # type: ignore[arg-type]  # on purpose
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
@@ -104,7 +104,7 @@ def test_from_a_set_time_on_only_the_first_format_is_read(
     visit: Callable[[Sessions], Any], clock: FakeClock, zone: timezone
 ) -> None:
     until = (clock() + timedelta(hours=1)).astimezone(zone)
-    store = CookieStore(NEW, also_read=[OLD], until=until, clock=clock)
+    store = CookieStore(NEW, also_read=[OLD], read_old_until=until, clock=clock)
     sessions = Sessions(store, key="_shop", clock=clock)
     old, new = cookie_of(visit, OLD, clock), cookie_of(visit, NEW, clock)
 
@@ -121,7 +121,7 @@ def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions]
         key="_shop",
         secret_key_base=SECRET,
         fallbacks=[FORMER],
-        until=clock() + timedelta(hours=1),
+        read_old_until=clock() + timedelta(hours=1),
         clock=clock,
     )
     old = cookie_of(visit, OLD, clock)
@@ -133,8 +133,10 @@ def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions]
 
 @pytest.mark.parametrize("until", [datetime(2027, 1, 31), "2027-01-31", 1801353600])  # noqa: DTZ001  # on purpose
 def test_a_time_without_its_zone_is_no_end(until: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"until=.* is not a time with its time zone, such as datetime"):
-        CookieStore(NEW, also_read=[OLD], until=until)
+    with pytest.raises(
+        ConfigurationError, match=r"read_old_until=.* is not a time with its time zone, such as datetime"
+    ):
+        CookieStore(NEW, also_read=[OLD], read_old_until=until)
 
 
 @pytest.mark.parametrize(("format", "counted"), [(NEW, []), (OLD, ["native"]), (VERY_OLD, ["Nameless"])])
@@ -155,8 +157,8 @@ def test_each_request_that_needed_another_format_is_counted_once(
         log_id = session.log_id
     visitor.look()
 
-    assert [event for event in events if event.name == "former"] == [
-        Event("former", "_shop", reason, log_id) for reason in counted
+    assert [event for event in events if event.name == "old_cookie"] == [
+        Event("old_cookie", "_shop", reason, log_id) for reason in counted
     ]
 
 
@@ -193,7 +195,7 @@ def record_of(data: dict[str, Any]) -> Record:
 
 
 def test_a_format_that_opens_nothing_leaves_no_session() -> None:
-    assert CookieStore(NEW, also_read=[OLD]).get(VERY_OLD.seal(record_of({}), key="_shop"), key="_shop") == Missing(
+    assert CookieStore(NEW, also_read=[OLD]).get(VERY_OLD.seal(record_of({}), key="_shop"), key="_shop") == NotFound(
         "unreadable"
     )
 

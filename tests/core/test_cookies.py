@@ -4,6 +4,7 @@ import re
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -11,9 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, FormerCookie, check_key, cookie_finder
-from holdall.formats import NativeFormat
-from holdall.stores import Missing
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, check_key, cookie_finder, warn_if_exposed
+from holdall.formats import (
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    Record,
+    StarletteFormat,
+)
+from holdall.stores import NotFound
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -34,14 +44,50 @@ SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
         ("_shop=b; _shop=a; _shop=b", ["b", "a"]),
         ("_shop=", [""]),
         ("_shop=;_shop=a", ["", "a"]),
-        ('_shop="a"', ['"a"']),
+        ('_shop="a"', ["a"]),
+        ('x="1"; _shop = "a" ; y', ["a"]),
+        ('_shop=a; _shop="a"', ["a"]),
+        ('_shop=""', [""]),
+        ('_shop="', ['"']),
+        ('_shop="a', ['"a']),
+        ('_shop=a"', ['a"']),
+        ('_shop=""a""', ['"a"']),
+        ("_shop='a'", ["'a'"]),
+        ('$Version="1"; _shop="a"; $Path="/"; $Domain="x"', ["a"]),
         ("_shop=a=b==", ["a=b=="]),
         ("_shop", []),
         ("my_shop=a; _shop2=b; _Shop=c; -_shop=d; _shop[]=e", []),
         ("x=_shop=a", []),
         ("x=y _shop=a", []),
         ("=_shop=a", []),
-        ("x=1,_shop=a", []),
+        ("_shop =a; _shop=b", ["a", "b"]),
+        ("_shop =a", ["a"]),
+        ("_shop; _shop=a", ["a"]),
+        ("_shop=_shop=a", ["_shop=a"]),
+        # Unicode's spaces and control characters are no spaces in HTTP.
+        ("\xa0_shop=a; \x0b_shop=b; _shop\xa0=c; \u2003_shop=d; \x85_shop=e; \x1c_shop=f", []),
+        ("_shop=a\xa0; _shop=\x0ba", ["a\xa0", "\x0ba"]),
+        ("_shop=\u2003a\xa0", ["\u2003a\xa0"]),
+        # As servers join two headers.
+        ("x=1,_shop=a", ["a"]),
+        ("x=1, _shop=a, y=2", ["a"]),
+        ("_shop=a,y=2", ["a"]),
+        ("_shop=a, y=2; z", ["a"]),
+        ("_shop=a,_shop=b", ["a", "b"]),
+        ("_shop=a,x=1,_shop=b", ["a", "b"]),
+        ('x="1,2",_shop="a",y=3', ["a"]),
+        ("$Version=1,_shop=a,$Path=/", ["a"]),
+        ("x=1,_shop=a; y=2,_shop=b", ["a", "b"]),
+        (",_shop=a", ["a"]),
+        ("_shop=a,", ["a"]),
+        # What another cookie holds counts for nothing beside a cookie of our own, and in quotes for nothing at all.
+        ("x=1,_shop=evil; _shop=a", ["a"]),
+        ("_shop=a; x=1,_shop=evil", ["a"]),
+        (",_shop=evil; _shop=a", ["a"]),
+        ('x="1,_shop=evil"', []),
+        ('x="1,_shop=evil,"; y="2"', []),
+        ("x=1,=_shop=evil", []),
+        ("x=1,y_shop=evil,_Shop=evil", []),
         (";;; ;_shop=a;;", ["a"]),
         ("_shop=caf\xe9", ["caf\xe9"]),
     ],
@@ -66,17 +112,60 @@ def test_a_nameless_cookie_that_mimics_ours_is_not_ours() -> None:
     assert cookie_finder("__Host-sid")("=__Host-sid=forged; x=__Host-sid=forged") == []
 
 
+@pytest.mark.parametrize("key", ["__Host-sid", "__Secure-sid", "__Http-sid", "__Host-Http-sid"])
+def test_behind_a_comma_no_cookie_has_a_prefix(key: str) -> None:
+    find = cookie_finder(key)
+
+    # A browser lets any host and script set x, and nobody but us set ours.
+    assert find(f"x=1,{key}=evil") == find(f"x=1, {key}=evil; y=2") == find(f",{key}=evil") == []
+    assert find(f'x="1; y=2,{key}=evil"') == find(f"$Version=1,{key}=evil") == []
+    assert find(f"{key}=ours; x=1,{key}=evil") == ["ours"]
+    assert find(f"{key}=ours,x=1") == find(f'{key}="ours", x=1') == ["ours"]
+    assert find(f"{key}=older,{key}=newer") == ["older", "newer"]
+
+
+def test_a_quote_that_is_not_closed_reaches_over_no_semicolon() -> None:
+    # As a browser sends two cookies, of which another host has set the first and the last.
+    assert cookie_finder("__Host-sid")('x="1; __Host-sid=ours; y=2"') == ["ours"]
+
+
+FORMATS = {
+    "native": NativeFormat(SECRET),
+    "signed": NativeFormat(SECRET, encrypt=False),
+    "plug": PlugFormat(SECRET * 2, signing_salt="salt"),
+    "plug, encrypted": PlugFormat(SECRET * 2, signing_salt="salt", encryption_salt="vault"),
+    "dynamo": DynamoFormat(SECRET * 2),
+    "flask": FlaskFormat(SECRET),
+    "django": DjangoFormat(SECRET),
+    "starlette": StarletteFormat(SECRET),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize(
+    "header", ["_shop={}", 'a=1; _shop="{}"', "a=1,_shop={},b=2", 'a="1", _shop="{}", b=2', "_shop = {} ; b=2"]
+)
+@pytest.mark.parametrize("length", range(4))
+def test_what_any_format_seals_is_found_however_it_is_written(format: Format, header: str, length: int) -> None:
+    data = {"text": "\xff~>?" * length, "n": [1, None]}
+    value = format.seal(Record(data, NOON, NOON + timedelta(days=7), "0123456789abcdef"), key="_shop")
+
+    # RFC 6265, section 4.1.1.
+    assert re.fullmatch(r"[!#-+\--:<-\[\]-~]+", value)
+    assert cookie_finder("_shop")(header.format(value)) == [value]
+
+
 def test_a_name_is_no_pattern() -> None:
     assert cookie_finder("a.b*c|d")("aXbbc=1; d=2; a.b*c|d=3") == ["3"]
 
 
-def test_what_came_under_a_former_name_stands_behind_what_came_under_the_present_one() -> None:
-    find = cookie_finder("_shop", ["_new", "_old"])
+def test_what_came_under_an_old_name_stands_behind_what_came_under_the_present_one() -> None:
+    find = cookie_finder("_shop", ["_new", "_old", "_shop", "_old"])
 
     assert find("_old=a; _shop=b; x_old=c; _new=d; _old=e") == [
-        "b", FormerCookie("_new", "d"), FormerCookie("_old", "a"), FormerCookie("_old", "e")
+        "b", OldCookie("_new", "d"), OldCookie("_old", "a"), OldCookie("_old", "e")
     ]  # fmt: skip
-    assert find(["_old=a", "_shop=b"]) == ["b", FormerCookie("_old", "a")]
+    assert find(["_old=a", "_shop=b"]) == ["b", OldCookie("_old", "a")]
     assert find("") == []
 
 
@@ -88,8 +177,12 @@ def test_any_header_can_be_searched(header: str, headers: list[str]) -> None:
 
 
 def test_a_long_header_is_searched_in_one_pass() -> None:
+    find = cookie_finder("_shop")
+
     # A pattern that backtracks would take minutes.
-    assert cookie_finder("_shop")("; _shop " * 20_000 + " \t" * 20_000) == []
+    assert find("; _shop " * 20_000 + " \t" * 20_000) == []
+    assert find('_shop="' + '",' * 50_000 + '"') == [""]
+    assert find("x=" + '"' * 100_001 + ",_shop=a") == ["a"]
 
 
 # The attributes.
@@ -189,6 +282,22 @@ def test_changes_are_laid_over_and_checked_again() -> None:
         attributes.changed({"key": "__Host-sid"})
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({}, {"secure": True, "http_only": False, "same_site": "Strict", "max_age": 1, "extra": "a=b"}, True),
+        ({"domain": "example.org"}, {"domain": ".EXAMPLE.org"}, True),
+        ({}, {"domain": "example.org"}, False),
+        ({}, {"path": "/a"}, False),
+        ({}, {"partitioned": True, "secure": True}, False),
+    ],
+)
+def test_a_browser_tells_cookies_apart_by_their_place(one: dict[str, Any], other: dict[str, Any], same: bool) -> None:
+    places = [CookieAttributes("_shop", **options).place for options in (one, other)]
+
+    assert (places[0] == places[1]) is same
+
+
 def test_attributes_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         CookieAttributes("_shop").path = "/admin"  # type: ignore[misc]  # on purpose
@@ -272,6 +381,56 @@ def test_a_cookie_that_is_secure_as_the_request_is_raises_no_doubt(caplog: pytes
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("host", ["shop.example", "192.0.2.1:8000", "localhost.example", "[2001:db8::1]:80", "127.1.x"])
+@pytest.mark.parametrize("options", [{"https": False}, {"https": True, "secure": False}])
+def test_of_a_login_without_secure_the_log_tells_once(
+    host: str, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    https, key = options["https"], f"login-{token_hex(4)}"
+    attributes = CookieAttributes(key, secure=options.get("secure", "auto"))
+
+    for _ in range(2):
+        warn_if_exposed([SetCookie("v", attributes, https=https, now=NOON, login=True)], host)
+
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"the cookie {key} of somebody who is logged in went out without Secure" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("host", "https", "login"),
+    [
+        ("shop.example", True, True),
+        ("shop.example", False, False),
+        (None, False, True),
+        ("", False, True),
+        ("localhost", False, True),
+        ("LocalHost.:8000", False, True),
+        ("shop.localhost:8000", False, True),
+        ("testserver", False, True),
+        ("127.0.0.1:5000", False, True),
+        ("127.1.2.3", False, True),
+        ("[::1]:8000", False, True),
+        ("[::1", False, True),
+    ],
+)
+def test_of_no_other_cookie_it_does(
+    host: str | None, https: bool, login: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    attributes = CookieAttributes(f"no-login-{token_hex(4)}")
+
+    warn_if_exposed([SetCookie("v", attributes, https=https, now=NOON, login=login)], host)
+
+    assert caplog.records == []
+
+
+def test_an_age_over_400_days_is_cut_as_browsers_do() -> None:
+    cookie = SetCookie("v", CookieAttributes("_shop"), https=True, now=NOON, max_age=10**9)
+
+    assert cookie.max_age == 34_560_000
+    assert cookie.expires == NOON + timedelta(days=400)
+
+
 def test_a_deletion_carries_the_same_attributes_and_no_max_age_of_its_own() -> None:
     attributes = CookieAttributes("__Secure-sid", domain="example.org", path="/a", max_age=3600, extra="Priority=High")
 
@@ -338,14 +497,14 @@ def test_after_an_overflow_the_session_can_be_cleared_and_sent() -> None:
     (cookie,) = sessions.commit(session).cookies
 
     assert sessions.resume(cookie.value)["cart"] == "little"
-    assert [event.name for event in events] == ["overflow", "created"]
+    assert [event.name for event in events] == ["cookie_too_large", "created"]
     assert "x" not in events[0].reason
 
 
 def test_nobody_makes_us_open_a_cookie_longer_than_we_send() -> None:
     store = CookieStore(NativeFormat(SECRET))
 
-    assert store.get("A" * 4097, key="_shop") == store.get("A" * 4096, key="_shop") == Missing("unreadable")
+    assert store.get("A" * 4097, key="_shop") == store.get("A" * 4096, key="_shop") == NotFound("unreadable")
 
 
 def test_rack_session_61_a_value_needs_no_quoting_in_any_cookie() -> None:

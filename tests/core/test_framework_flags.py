@@ -20,7 +20,7 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def session(sessions: Sessions) -> Session:
-    return sessions.fetch("sid=" + "a" * 43)
+    return sessions.fetch("sid=" + "a" * 40)
 
 
 def test_what_a_framework_only_looked_at_is_not_read_for_that(sessions: Sessions, session: Session) -> None:

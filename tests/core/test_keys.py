@@ -5,17 +5,85 @@ import re
 import subprocess
 import sys
 import warnings
+from base64 import b32encode, b64encode, b85encode, urlsafe_b64encode
+from collections.abc import Callable
+from string import ascii_letters
+from uuid import UUID
 
 import pytest
 
 from holdall import ConfigurationError, Sessions
-from holdall.keys import WeakSecretWarning, as_bytes, check_secret, derive_key
+from holdall.keys import WeakSecretWarning, as_bytes, check_secret, derive_key, is_fit
+
+# Of repetitions, characters in order, rows of a keyboard, words of placeholders, and all of these together.
+WEAK = [
+    "a" * 64,
+    "abcabcab" * 8,
+    "0123456789" * 7,
+    "0123456789" * 3 + "01234",
+    "0123456789abcdef" * 4,
+    "abcdefghijklmno" * 4,
+    "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "zyxwvutsrqponmlkjihgfedcba9876543210",
+    "00112233445566778899aabbccddeeff",
+    "aaaaaaaabbbbbbbbccccccccddddddddeeeeeeeeffffffff",
+    "deadbeef" * 8,
+    bytes(64),
+    bytes(range(64)),
+    bytes(range(255, 190, -1)),
+    "qwertyuiopasdfghjklzxcvbnm1234567890",
+    "1q2w3e4r5t6y7u8i9o0p1q2w3e4r5t6y7u8i9o0p",
+    "dev" * 22,
+    "passwordpasswordpasswordpassword",
+    "hunter2hunter2hunter2hunter2hunter2",
+    "SECRET_KEY_SECRET_KEY_SECRET_KEY_",
+    "this-is-my-very-long-secret-key-for-my-flask-app",
+    "development secret key: not for production",
+    "test-secret-key-for-testing-only-1234567890",
+    "thisisasecretkeyforthefastapiexample",
+    "пароль" * 8,
+    "абвгдежзийклмнопрстуфхцчшщъыьэюя",
+    "日本" * 20,
+    "\N{GRINNING FACE}" * 16,
+]
+
+WORDS = [
+    "abacus", "banjo", "celery", "dragonfly", "easel", "fjord", "gravel", "harbor", "igloo", "juniper", "kettle",
+    "lantern", "mosaic", "nectar", "orchid",
+]  # fmt: skip
+
+#: Secrets that are random, in the forms in which people make them.
+RANDOM: dict[str, Callable[[random.Random], str | bytes]] = {
+    "bytes": lambda source: source.randbytes(32),
+    "16 bytes": lambda source: source.randbytes(16),
+    "hex": lambda source: source.randbytes(32).hex(),
+    "HEX": lambda source: source.randbytes(32).hex().upper(),
+    "base64": lambda source: b64encode(source.randbytes(32)),
+    "base64url": lambda source: urlsafe_b64encode(source.randbytes(32)).rstrip(b"="),
+    "base32": lambda source: b32encode(source.randbytes(20)),
+    "base85": lambda source: b85encode(source.randbytes(32)),
+    "letters": lambda source: "".join(source.choices(ascii_letters, k=32)),
+    "digits": lambda source: "".join(source.choices("0123456789", k=40)),
+    "bits": lambda source: "".join(source.choices("01", k=256)),
+    "7 letters": lambda source: "".join(source.choices("abcdefg", k=64)),
+    "words": lambda source: " ".join(source.sample(WORDS, k=6)),
+    "words with dashes": lambda source: "-".join(source.choices(WORDS, k=8)),
+    "Words": lambda source: "".join(source.sample(WORDS, k=6)).title(),
+    "UUIDs": lambda source: str(UUID(int=source.getrandbits(128))) + str(UUID(int=source.getrandbits(128))),
+    "one UUID, in hex": lambda source: UUID(int=source.getrandbits(128)).hex,
+    "Cyrillic": lambda source: "".join(source.choices("абвгдежзийклмнопрстуфхцчшщъыьэюя", k=32)),
+    "Greek": lambda source: "".join(source.choices("αβγδεζηθικλμνξοπρστυφχψω", k=24)),
+    "umlauts": lambda source: "".join(source.choices("äöüßÄÖÜ", k=48)),
+    "Chinese": lambda source: "".join(chr(source.randrange(0x4E00, 0x9FA0)) for _ in range(11)),
+    "emoji": lambda source: "".join(chr(source.randrange(0x1F600, 0x1F640)) for _ in range(16)),
+    "Latin-1": lambda source: bytes(source.choices(range(0xC0, 0x100), k=32)),
+}
 
 GOOD = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 
 
 @pytest.mark.parametrize(
-    "secret", [GOOD, GOOD.encode(), bytearray(GOOD.encode()), bytes(range(32)), "pass phrase " + GOOD]
+    "secret", [GOOD, GOOD.encode(), bytearray(GOOD.encode()), random.Random(7).randbytes(32), "pass phrase " + GOOD]
 )
 def test_a_good_secret_is_taken_as_bytes(secret: str | bytes) -> None:
     assert check_secret(secret, name="secret", at_least=32) == as_bytes(secret)
@@ -33,12 +101,13 @@ def test_a_good_secret_is_taken_as_bytes(secret: str | bytes) -> None:
         ("CHANGE-ME" + GOOD, "well-known"),
         ("your-secret-key" + GOOD, "well-known"),
         ("not-a-secret" + GOOD, "well-known"),
-        ("a" * 64, "pattern"),
-        ("abcabcab" * 8, "pattern"),
-        ("0123456789" * 7, "pattern"),
-        ("0123456789" * 3 + "01234", "pattern"),
-        ("abcdefghijklmno" * 4, "pattern"),
-        (bytes(64), "pattern"),
+        ("replace_this_" + GOOD, "well-known"),
+        ("Change.Me! " + GOOD, "well-known"),
+        # Flask's documentation, FastAPI's, Superset's.
+        ("192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf", "well-known"),
+        ("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7\n", "well-known"),
+        ("CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "well-known"),
+        *((secret, "pattern") for secret in WEAK),
     ],
     ids=lambda value: repr(value)[:30],
 )
@@ -54,22 +123,52 @@ def test_cve_2023_27524_a_weak_secret_is_refused_with_the_command_that_makes_a_g
     assert not secret or str(secret)[:12] not in message
 
 
+@pytest.mark.parametrize("kind", RANDOM)
+def test_a_random_secret_is_taken_in_whatever_form_it_comes(kind: str) -> None:
+    for seed in range(300):
+        secret = RANDOM[kind](random.Random(seed))
+        assert is_fit(secret, at_least=16), f"seed {seed}"
+        assert check_secret(secret, name="secret", at_least=16) == as_bytes(secret)
+
+
 @pytest.mark.parametrize(
     ("secret", "taken"),
     [
-        ("0123456789abcdef" * 2, True),
-        ("0123456789abcde" * 3, False),
-        ("".join(random.Random(1).choices("abcdefgh", k=64)), True),
-        ("".join(random.Random(1).choices("abcdefg", k=64)), False),
+        ("kx7qzt2mv" * 4, True),
+        ("kx7qzt2m" * 4, False),
+        ("kx7qzt2mpassword" * 4, False),
+        ("語彙森林海山川風" * 4, True),
+        ("語彙森林" * 8, False),
+        ("ключ" * 16, False),
+        ("z" * 1024 + GOOD, False),
     ],
-    ids=["period of 16", "period of 15", "8 distinct bytes", "7 distinct bytes"],
 )
-def test_what_counts_as_a_pattern(secret: str, taken: bool) -> None:
-    if taken:
-        assert check_secret(secret, name="secret", at_least=32)
-    else:
-        with pytest.raises(ConfigurationError, match="pattern"):
-            check_secret(secret, name="secret", at_least=32)
+def test_a_secret_has_to_say_something_new(secret: str, taken: bool) -> None:
+    assert is_fit(secret, at_least=32) is taken
+
+
+@pytest.mark.parametrize(
+    ("secret", "fault"),
+    [
+        (64, "it is of type int: give text or bytes"),
+        ([1, 2], "it is of type list"),
+        (0, "it is of type int"),
+        ("\ud800" + GOOD, "half of a surrogate pair"),
+    ],
+)
+def test_a_secret_is_text_or_bytes(secret: object, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=fault) as refusal:
+        check_secret(secret, name="secret", at_least=32)  # type: ignore[arg-type]
+
+    # Python's own error would show the secret in a report.
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__
+
+
+def test_bytes_from_the_environment_are_the_bytes_that_they_were() -> None:
+    secret = random.Random(5).randbytes(64)
+
+    assert check_secret(secret.decode("utf-8", "surrogateescape"), name="secret", at_least=64) == secret
 
 
 def test_the_command_makes_a_secret_that_is_taken() -> None:

@@ -10,6 +10,8 @@ from holdall import CookieStore, MemoryTable, Sessions, TableStore
 from holdall.formats import NativeFormat
 from holdall.testing import Browser
 
+Place = dict[str, Any]
+
 NEW = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 OLD = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
 
@@ -24,25 +26,44 @@ def salts(write: str, *read: str) -> Sessions:
 
 
 def names_in_a_cookie(write: str, *read: str) -> Sessions:
-    return Sessions("cookie", key=write, former_keys=read, secret_key_base=NEW)
+    return Sessions("cookie", key=write, old_keys=read, secret_key_base=NEW)
 
 
 def names_of_an_id(write: str, *read: str) -> Sessions:
-    return Sessions(TableStore(TABLE), key=write, former_keys=read)
+    return Sessions(TableStore(TABLE), key=write, old_keys=read)
+
+
+def places(write: Place, *read: Place, store: Any = None) -> Sessions:
+    old = {"_shop": [{"domain": None, "path": "/", **place} for place in read]}
+    return Sessions(store or CookieStore(NativeFormat(NEW)), **{"key": "_shop", "old_keys": old, **write})
+
+
+def places_of_an_id(write: Place, *read: Place) -> Sessions:
+    return places(write, *read, store=TableStore(TABLE))
 
 
 TABLE = MemoryTable()
 
-CHANGES: dict[str, tuple[Callable[..., Sessions], str, str]] = {
+CHANGES: dict[str, tuple[Callable[..., Sessions], Any, Any]] = {
     "secret": (secrets, OLD, NEW),
     "salt": (salts, "old", "new"),
     "name": (names_in_a_cookie, "_old", "_new"),
     "name, in a table": (names_of_an_id, "_old", "_new"),
+    "domain": (places, {"domain": "shop.example"}, {}),
+    "no domain": (places, {}, {"domain": "shop.example"}),
+    "path": (places, {}, {"path": "/shop"}),
+    "no path": (places, {"path": "/shop"}, {}),
+    "domain, in a table": (places_of_an_id, {"domain": "shop.example"}, {}),
+    "path, in a table": (places_of_an_id, {}, {"path": "/shop"}),
 }
 
 
+# Copies of one session count as one for everybody, wherever they are.
+PLACES = places, places_of_an_id
+
+
 def counts(browser: Browser, sessions: Sessions) -> int:
-    session = sessions.fetch(browser.header())
+    session = sessions.fetch(browser.header("/shop/"))
     session["n"] = session.get("n", 0) + 1
     browser.keep([str(cookie) for cookie in sessions.commit(session).cookies])
     return int(session["n"])
@@ -61,7 +82,7 @@ def test_rolled_out_twice_a_change_logs_nobody_out(change: str) -> None:
     assert len(browser.jar) == 1
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", [change for change, (make, *_) in CHANGES.items() if make not in PLACES])
 def test_rolled_out_at_once_it_would(change: str) -> None:
     make, old, new = CHANGES[change]
     browser = Browser()

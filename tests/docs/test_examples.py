@@ -72,7 +72,7 @@ def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -
         "os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\n"
         "from django.core.wsgi import get_wsgi_application\n"
         "from holdall.testing import Request, wsgi_client\n"
-        "request = Request('GET', '/cart', [('Cookie', sys.argv[1])])\n"
+        "request = Request('GET', '/cart', [('Cookie', sys.argv[1])], https=True)\n"
         "print(wsgi_client(get_wsgi_application())(request).body.decode())\n",
         encoding="utf-8",
     )

@@ -22,7 +22,7 @@ from holdall.formats import (
     StarletteFormat,
 )
 from holdall.serializers import _FROM_TAG, TaggedJSON
-from holdall.stores import Changes, Draft
+from holdall.stores import Changes, Write
 
 PAGE = "docs/formats.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
@@ -110,9 +110,9 @@ def test_the_page_refuses_what_we_refuse(described: dict[str, Any], vector: dict
 def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
     data = TaggedJSON().loads(vector["data"].encode())
     table = MemoryTable(clock=lambda: START)
-    store = TableStore(table, sealed=True, random=drawing(vector["sid"], vector["nonce"]))
+    store = TableStore(table, encrypt=True, random=drawing(vector["sid"], vector["nonce"]))
 
-    stored = store.put(None, Draft(data, Changes(data), START, END, START), key="sid")
+    stored = store.put(None, Write(data, Changes(data), START, END, START), key="sid")
 
     assert (stored.cookie, stored.log_id) == (vector["cookie"], vector["log_id"])
     row = table.read(bytes.fromhex(vector["digest"]))

@@ -8,7 +8,7 @@ from itertools import takewhile
 import pytest
 
 from docs.blocks import ROOT
-from holdall import Device, Event, Session, Sessions
+from holdall import Event, Session, SessionInfo, Sessions
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
@@ -19,7 +19,7 @@ NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
 MODULES = {
     "holdall": (),
     "holdall.etf": (),
-    "holdall.fast": ("msgspec",),
+    "holdall.msgspec_json": ("msgspec",),
     "holdall.flashes": (),
     "holdall.formats": (),
     "holdall.serializers": (),
@@ -57,7 +57,7 @@ def test_every_name_that_a_module_offers_is_named(module: str) -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("kind", [Sessions, Session, Device, Event])
+@pytest.mark.parametrize("kind", [Sessions, Session, SessionInfo, Event])
 def test_every_public_method_and_attribute_is_named(kind: type) -> None:
     # Behind its repr a class has what the lifecycle and adapters do with it.
     ours = list(takewhile(lambda name: kind is not Session or name != "__repr__", vars(kind)))

@@ -67,3 +67,13 @@ def test_a_websocket_has_the_session_of_its_visitor() -> None:
         assert asyncio.run(talk(cookie)) == ["hello ada", "kept"]
         assert client.get("/look").content == b"[('said', 'good morning'), ('user', 'ada')]"
         assert asyncio.run(talk("")) == ["hello nobody"]
+
+
+def test_the_name_of_a_session_opens_no_websocket(stored: dict[str, str]) -> None:
+    def name(request: HttpRequest) -> HttpResponse:
+        return HttpResponse(request.session.session_key)
+
+    with override_settings(HOLDALL=stored, ROOT_URLCONF=(path("begin", begin), path("name", name))):
+        client = Client()
+        client.get("/begin")
+        assert asyncio.run(talk(f"sessionid={client.get('/name').content.decode()}"))[0] == "hello nobody"

@@ -1,8 +1,11 @@
 """Django's signed cookies: Django itself says what is right, in both directions."""
 
 import json
+import math
 import subprocess
 import sys
+from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -10,17 +13,21 @@ from django.core.signing import JSONSerializer, TimestampSigner, b62_decode, b62
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.examples import EXAMPLES
 from formats.records import record
 from formats.secret import OTHER, SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
 from holdall.clock import NEVER
 from holdall.formats import DjangoFormat
+from holdall.formats._exact import EXACT_KEY
 
 SALT = "django.contrib.sessions.backends.signed_cookies"
 ORACLE = TimestampSigner(key=SECRET, salt=SALT, fallback_keys=[])
 FORMAT = DjangoFormat(SECRET)
+
+
+class Size(IntEnum):
+    LARGE = 3
 
 
 def django_loads(cookie: str, oracle: TimestampSigner = ORACLE) -> Any:
@@ -99,7 +106,24 @@ def test_another_salt_is_another_use() -> None:
     assert opened.data == {"a": 1}
 
 
-@pytest.mark.parametrize("value", [(1, 2), b"a", {1: 2}])
-def test_what_django_would_alter_or_fail_on_is_refused(value: Any) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [(1, 2), {1: 2}, {True: {None: (1.5,)}}, {1: 2, "1": 3}, "\ud800\udc00", Size.LARGE, {"a": {0.5: math.nan}}],
+)
+def test_what_django_alters_is_altered_for_django_and_exact_for_us(value: Any) -> None:
+    cookie = FORMAT.seal(record({"a": [value], "plain": 1}, expires=NEVER), key="sessionid")
+
+    theirs = django_loads(cookie)
+    opened = FORMAT.open(cookie, key="sessionid")
+
+    theirs.pop(EXACT_KEY, None)
+    assert repr(theirs) == repr(django_loads(django_dumps({"a": [value], "plain": 1})))
+    assert opened is not None
+    assert opened.data == {"a": [value], "plain": 1} or repr(opened.data) == repr({"a": [value], "plain": 1})
+    FORMAT.check("a", value)
+
+
+@pytest.mark.parametrize("value", [b"a", {1}, {(1,): 2}, datetime(2026, 1, 1, tzinfo=UTC), object()], ids=repr)
+def test_what_django_fails_on_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored"):
         FORMAT.check("a", [value])

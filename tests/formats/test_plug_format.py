@@ -9,11 +9,11 @@ import pytest
 
 from formats.records import END, START, record
 from formats.secret import OTHER, SECRET
-from formats.vectors import VECTORS, alike, payload_of, term_of
+from formats.vectors import PLUG_CRYPTO_1, VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, CookieStore, Sessions
 from holdall._base64url import from_text
 from holdall.clock import NEVER
-from holdall.etf import Atom
+from holdall.etf import Atom, AtomKey, MapKey, dumps, loads
 from holdall.formats import PlugFormat
 from holdall.formats._xchacha import decrypt, encrypt, hchacha20
 from holdall.keys import WeakSecretWarning
@@ -23,6 +23,10 @@ from holdall.testing import FakeClock
 OPTIONS = ("signing_salt", "encryption_salt", "key_iterations", "key_length", "key_digest", "serializer")
 PLUGS = [vector for vector in VECTORS if vector["kind"] != "dynamo"]
 VALID = [vector for vector in PLUGS if vector["valid"]]
+
+
+#: By the length of the keys, and the length of the message's own key.
+V1 = {(each["key_length"], each["message_key_length"]): each["cookie"] for each in PLUG_CRYPTO_1["cookies"]}
 
 
 def plug(vector: dict[str, Any], **options: Any) -> PlugFormat:
@@ -212,6 +216,56 @@ def test_what_is_no_cookie_at_all_is_none(cookie: str, encryption_salt: str | No
     assert PlugFormat(SECRET, signing_salt="salt", encryption_salt=encryption_salt).open(cookie, key="_key") is None
 
 
+@pytest.mark.parametrize(("length", "own"), V1)
+def test_a_cookie_of_plug_crypto_1_is_read_under_every_length_of_key_that_it_had(length: int, own: int) -> None:
+    options = {"signing_salt": "salt", "encryption_salt": "vault"}
+    format = PlugFormat(SECRET, **options, key_length=length)
+
+    opened = format.open(V1[length, own], key="_key")
+
+    assert opened is not None
+    assert opened.data == {"user_id": 7}
+    others = [PlugFormat(SECRET, **options, key_length=other) for other in (16, 24, 32, 48, 64) if other != length]
+    assert not any(other.open(V1[length, own], key="_key") for other in others)
+    # Written as plug_crypto 2 has it, which knows 32 bytes only.
+    assert PlugFormat(SECRET, **options).open(format.seal(opened, key="_key"), key="_key") is not None
+
+
+@pytest.mark.parametrize("encryption_salt", [None, "vault"])
+def test_what_only_erlang_can_hold_in_a_map_is_in_the_session(encryption_salt: str | None) -> None:
+    format = PlugFormat(SECRET, signing_salt="salt", encryption_salt=encryption_salt)
+    nested: Any = 1
+    for _ in range(200):
+        nested = {"d": (nested,)}
+    data = {
+        "user": "text",
+        AtomKey("user"): "atom",
+        "both": {AtomKey("a"): 1, "a": 2},
+        "numbers": {1: "integer", MapKey(1.0): "float"},
+        "set": {Atom("__struct__"): Atom("Elixir.MapSet"), Atom("map"): {MapKey([1]): []}},
+        "nested": nested,
+    }
+    sessions = Sessions(CookieStore(format), key="_key", idle_timeout=None, absolute_timeout=None)
+
+    session = sessions.fetch(f"_key={format._box.seal(dumps(data))}")
+    session["more"] = 1
+    cookie = sessions.commit(session).cookie
+
+    assert session["user"] == "text"
+    assert session["both"]["a"] == 2
+    assert session["both"][AtomKey("a")] == 1
+    assert cookie is not None
+    assert alike(loads(format._box.open(cookie) or b""), loads(dumps({**data, "more": 1})))
+
+
+def test_a_key_that_is_an_atom_is_not_found_by_its_text_and_stays() -> None:
+    format = PlugFormat(SECRET, signing_salt="salt")
+    session = Sessions(CookieStore(format), key="_key").fetch(f"_key={format._box.seal(dumps({Atom('user'): 1}))}")
+
+    assert "user" not in session
+    assert dict(session) == {AtomKey("user"): 1}
+
+
 @pytest.mark.parametrize("payload", [b"\x83j", b"\x83t\0\0\0\x01a\x01a\x02", b"hello"])
 def test_an_authentic_term_that_is_no_map_of_names_is_none(payload: bytes) -> None:
     format = PlugFormat(SECRET, signing_salt="salt")
@@ -249,7 +303,15 @@ def test_a_format_that_encrypts_reads_no_signed_cookie_nor_the_other_way_round()
         {"key_iterations": 0},
         {"key_iterations": 1.5},
         {"key_length": 0},
-        {"key_length": 64, "encryption_salt": "vault"},
+        {"key_length": 1},
+        {"key_length": 15},
+        {"key_length": 16.0},
+        {"key_length": 20, "encryption_salt": "vault"},
+        {"key_length": 31, "encryption_salt": "vault"},
+        {"signing_salt": 8},
+        {"signing_salt": lambda: None},
+        {"signing_salt": "\ud800"},
+        {"encryption_salt": 8},
         {"serializer": "pickle"},
         {"otp": 24},
     ],

@@ -15,14 +15,15 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from formats.examples import EXAMPLES
 from formats.records import record
 from formats.secret import SECRET
 from formats.sessions_of import json_sessions
 from formats.vectors import alike
 from holdall.clock import NEVER
 from holdall.formats import StarletteFormat
+from holdall.formats._exact import EXACT_KEY
 from holdall.testing import Request, asgi_client
+from sizes import EXAMPLES
 
 
 async def act(request: StarletteRequest) -> PlainTextResponse:
@@ -75,9 +76,21 @@ def test_a_cleared_session_is_none(cookie: str) -> None:
     assert FORMAT.open(cookie, key="session") is None
 
 
-@pytest.mark.parametrize(
-    "value", [(1, 2), b"a", Markup("<b>"), datetime(2026, 1, 1, tzinfo=UTC)], ids=lambda value: type(value).__name__
-)
-def test_what_starlette_would_alter_or_fail_on_is_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored: it is of type"):
+@pytest.mark.parametrize("value", [(1, 2), {1: 2}, {True: {None: (1.5,)}}, Markup("<b>"), "\ud800\udc00"], ids=ascii)
+def test_what_starlette_alters_is_altered_for_starlette_and_exact_for_us(value: Any) -> None:
+    cookie = FORMAT.seal(record({"a": [value], "plain": 1}, expires=NEVER), key="session")
+
+    theirs = json.loads(b64decode(SIGNER.unsign(cookie)))
+    opened = FORMAT.open(cookie, key="session")
+
+    assert theirs.pop(EXACT_KEY)
+    assert theirs == json.loads(json.dumps({"a": [value], "plain": 1}))
+    assert opened is not None
+    assert alike(opened.data, {"a": [value], "plain": 1})
+    FORMAT.check("a", value)
+
+
+@pytest.mark.parametrize("value", [b"a", {1}, {(1,): 2}, datetime(2026, 1, 1, tzinfo=UTC)], ids=repr)
+def test_what_starlette_fails_on_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"session\['a'\]\[0\] cannot be stored: "):
         FORMAT.check("a", [value])

@@ -7,9 +7,14 @@ from typing import Any
 
 from holdall.etf import Atom, BitString, ImproperList, Opaque
 
-VECTORS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "vectors" / "plug_session_cookies.json").read_text(encoding="utf-8")
-)["vectors"]
+_FOLDER = Path(__file__).parent.parent / "vectors"
+
+VECTORS: list[dict[str, Any]] = json.loads((_FOLDER / "plug_session_cookies.json").read_text(encoding="utf-8"))[
+    "vectors"
+]
+
+#: Cookies that plug_crypto 1 encrypted, under keys of each length.
+PLUG_CRYPTO_1: dict[str, Any] = json.loads((_FOLDER / "plug_crypto_1.json").read_text(encoding="utf-8"))
 
 
 def payload_of(vector: dict[str, Any]) -> bytes:

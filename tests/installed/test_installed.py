@@ -74,7 +74,7 @@ def test_a_package_comes_whole(imported: str) -> None:
     assert importlib.resources.files(imported).joinpath("py.typed").is_file()
     assert about["Version"] == importlib.metadata.version("holdall")
     assert about["License-Expression"] == "MIT"
-    assert about.get_payload().startswith(f"# {PACKAGES[imported]}\n")
+    assert about["Description"].startswith(f"# {PACKAGES[imported]}\n")
 
 
 def test_flask_counts(sessions: Sessions) -> None:

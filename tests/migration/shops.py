@@ -98,7 +98,7 @@ def django_db_from_outside(stage: Stage, folder: Path) -> tuple[Any, Server]:
 def _django_db(stage: Stage, folder: Path, source: Source) -> tuple[Any, Server]:
     from django.core.management import call_command
 
-    store = TableStore(SQLiteTable(folder / "ours.db"), move_from=[source] if stage == "after" else [])
+    store = TableStore(SQLiteTable(folder / "ours.db"), migrate_from=[source] if stage == "after" else [])
     # Without these Django's own requests meet "database is locked", or wait for the disk.
     swift = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
     options = {"timeout": SECONDS, "transaction_mode": "IMMEDIATE", "init_command": swift}

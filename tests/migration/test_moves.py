@@ -22,8 +22,9 @@ from holdall.formats import NativeFormat
 from migration.customers import Customer, all_of, shopping
 from migration.shops import KEY, OURS, SHOPS, Stage, open_shop
 from servers.web import http_client, start
+from sizes import sized
 
-CLIENTS = int(os.environ.get("HOLDALL_CLIENTS", "50"))
+CLIENTS = int(os.environ.get("HOLDALL_CLIENTS", sized(20, 50)))
 TIMES = 8
 
 

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from holdall import MemoryTable, Session, TableStore
 from holdall.cookies import CookieAttributes
 from holdall.lifecycle import commit, fetch
-from holdall.policy import Policy
+from holdall.settings import Settings
 from holdall.steps import Steps
+from holdall.stores.migration import MigratingStore
 from holdall.stores.verbs import Insert, Remove
 from holdall.testing import Browser, FakeClock
 from moving.kept import Kept
@@ -113,7 +114,7 @@ class _Run:
         self._table = MemoryTable(clock=self._clock)
         self._source = Kept(self._clock)
         self._cookie = self._source.put(dict(BEFORE))
-        self._store = TableStore(self._table, move_from=[self._source], clock=self._clock)
+        self._store = MigratingStore(TableStore(self._table), [self._source], clock=self._clock)
         self._events: list[list[str]] = [[] for _ in acts]
         self._answers: list[tuple[int, tuple[str, ...]]] = []
         self._trace: list[str] = []
@@ -178,7 +179,7 @@ class _Run:
         return getattr(found, "data", None)
 
     def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
-        policy = Policy(
+        policy = Settings(
             attributes=CookieAttributes(KEY),
             emit=lambda name, reason, log_id: events.append(name),
             idle_timeout=timedelta(hours=1),

@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
+from servers.postgres import driver
 from tables.django_databases import of_postgres, of_sqlite, unmigrated
 
 # isort: split
@@ -27,9 +27,10 @@ from django.core import signing
 from django.core.management import call_command
 from django.test import override_settings
 
-from holdall import AsyncTableStore, ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.sources import Entry, Refused
 from holdall.sources.django import DjangoSource
+from holdall.stores.migration import MigratingStore
 from holdall.testing import as_async
 from holdall_django.sources import EngineSource
 
@@ -59,7 +60,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[C
         found, connect, placeholder = of_sqlite(path), lambda: closing(sqlite3.connect(path)), "?"
     else:
         url = request.getfixturevalue("postgres").new_url()
-        found, connect, placeholder = of_postgres(url), partial(psycopg.connect, url), "%s"
+        found, connect, placeholder = of_postgres(url), partial(driver().connect, url), "%s"
     # Never the same twice: Django's threads outlive a test, and with them what they have connected.
     alias = f"moving {next(_numbers)}"
     with (
@@ -88,7 +89,7 @@ def kept(engine: str = "db", data: dict[str, Any] = DATA, *, lives: int | None =
 
 
 def sessions_of(source: Any, **options: Any) -> Sessions:
-    return Sessions(TableStore(MemoryTable(), move_from=[source]), key="sessionid", **options)
+    return Sessions(MigratingStore(TableStore(MemoryTable()), [source]), key="sessionid", **options)
 
 
 @pytest.mark.parametrize("engine", ["db", "cached_db"])
@@ -197,7 +198,7 @@ def test_a_database_that_fails_is_an_error_without_its_words() -> None:
     url = "postgresql://shop:hunter2@db.example/shop"
 
     def connect() -> Any:
-        raise psycopg.OperationalError(url)
+        raise driver().OperationalError(url)
 
     with pytest.raises(StoreError, match=r"Django's database failed: OperationalError\.") as refused:
         DjangoSource(connect, SECRET).read("a" * 32)
@@ -206,14 +207,14 @@ def test_a_database_that_fails_is_an_error_without_its_words() -> None:
 
 def test_it_serves_async_adapters_in_threads(source: DjangoSource) -> None:
     key = kept()
-    sessions = Sessions("table", key="sessionid", table="from Django in threads", move_from=[source])
+    sessions = Sessions("table", key="sessionid", table="from Django in threads", migrate_from=[source])
 
     async def look() -> Any:
         return dict(await sessions.fetch_async(f"sessionid={key}"))
 
     assert asyncio.run(look()) == DATA
     with pytest.raises(ConfigurationError, match="'django' is not awaited: keep the sessions in TableStore"):
-        AsyncTableStore(as_async(MemoryTable()), move_from=[source])
+        MigratingStore(TableStore(as_async(MemoryTable())), [source])
 
 
 # Within the project.
@@ -238,7 +239,7 @@ def test_an_engines_sessions_are_read_by_it_and_removed(engine: str) -> None:
 @pytest.mark.usefixtures("database")
 def test_an_engine_serves_stores_of_either_form() -> None:
     key = kept("db")
-    store = AsyncTableStore(as_async(MemoryTable()), move_from=[EngineSource("db")])
+    store = MigratingStore(TableStore(as_async(MemoryTable())), [EngineSource("db")])
     sessions = Sessions(store, key="sessionid")
 
     async def requests() -> Any:
@@ -254,7 +255,7 @@ def test_an_engine_serves_stores_of_either_form() -> None:
 @pytest.mark.usefixtures("database")
 def test_in_an_async_view_a_table_that_is_not_awaited_is_called_in_djangos_thread() -> None:
     key = kept("db")
-    sessions = Sessions(TableStore(MemoryTable(), move_from=[EngineSource("db")]), key="sessionid")
+    sessions = Sessions(MigratingStore(TableStore(MemoryTable()), [EngineSource("db")]), key="sessionid")
 
     def in_thread(call: Callable[[], Any]) -> Any:
         pytest.fail("an adapter's own threads know nothing of Django's connections")
@@ -268,9 +269,9 @@ def test_in_an_async_view_a_table_that_is_not_awaited_is_called_in_djangos_threa
 def test_an_engine_that_is_not_there_is_named() -> None:
     for engine in ("dbm", "json.decoder"):
         with pytest.raises(ConfigurationError, match="names no session engine of Django's"):
-            TableStore(MemoryTable(), move_from=[EngineSource(engine)])
+            MigratingStore(TableStore(MemoryTable()), [EngineSource(engine)])
     with pytest.raises(ConfigurationError, match=r"leave that in INSTALLED_APPS"):
-        TableStore(MemoryTable(), move_from=[EngineSource("db")])
+        MigratingStore(TableStore(MemoryTable()), [EngineSource("db")])
 
 
 def test_settings_may_make_one_before_there_are_applications(monkeypatch: pytest.MonkeyPatch) -> None:

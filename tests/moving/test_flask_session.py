@@ -14,15 +14,16 @@ from flask_session import Session as FlaskSession
 from hypothesis import given, settings
 from markupsafe import Markup
 
-from formats.examples import EXAMPLES
 from formats.sessions_of import json_sessions
-from holdall import AsyncTableStore, ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.sources import Entry, Refused
 from holdall.sources.flask_session import FlaskSessionSource
+from holdall.stores.migration import MigratingStore
 from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
 from holdall_flask import Holdall
 from servers.processes import free_port, wait_until
 from servers.redis import RedisServer
+from sizes import EXAMPLES
 
 SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
 DATA = {"user_id": 7, "cart": ["apples", {"pears": 2}], "note": "é", "seen": True, "none": None}
@@ -60,7 +61,7 @@ def cookie_of(app: flask.Flask) -> str:
 
 
 def sessions_of(source: Any, **options: Any) -> Sessions:
-    return Sessions(TableStore(MemoryTable(), move_from=[source]), key="session", **options)
+    return Sessions(MigratingStore(TableStore(MemoryTable()), [source]), key="session", **options)
 
 
 @pytest.mark.parametrize("format", ["msgpack", "json"])
@@ -78,7 +79,7 @@ def test_a_session_of_either_serializer_is_moved(server: RedisServer, format: st
 def test_by_name_one_source_serves_sync_and_async_adapters(server: RedisServer) -> None:
     app = old_application(server, DATA)
     sessions = Sessions(
-        "table", key="session", table=f"{server.url.removesuffix('0')}1", move_from=[FlaskSessionSource(server.url)]
+        "table", key="session", table=f"{server.url.removesuffix('0')}1", migrate_from=[FlaskSessionSource(server.url)]
     )
 
     first = sessions.resume(cookie_of(app))
@@ -189,7 +190,7 @@ def test_another_prefix_is_another_place(server: RedisServer) -> None:
 def test_a_server_that_does_not_answer_is_an_error() -> None:
     url = f"redis://shop:hunter2@127.0.0.1:{free_port()}/0"
     sessions = sessions_of(FlaskSessionSource(url))
-    awaited = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(url)])
+    awaited = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(url)])
 
     with pytest.raises(StoreError) as refused:
         sessions.resume("a" * 43).get("cart")
@@ -206,13 +207,13 @@ def awaited_client(server: RedisServer) -> Any:
 def test_a_client_serves_the_adapters_of_its_form(server: RedisServer, awaited_client: Any) -> None:
     cookie = cookie_of(old_application(server, DATA))
 
-    with pytest.raises(ConfigurationError, match="'flask-session' is awaited: keep the sessions in AsyncTableStore"):
-        TableStore(MemoryTable(), move_from=[FlaskSessionSource(awaited_client)])
+    with pytest.raises(ConfigurationError, match="'flask-session' is awaited: keep the sessions in TableStore"):
+        MigratingStore(TableStore(MemoryTable()), [FlaskSessionSource(awaited_client)])
     with pytest.raises(ConfigurationError, match="'flask-session' is not awaited: keep the sessions in TableStore"):
-        AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(server.client)])
+        MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(server.client)])
 
     async def look() -> Any:
-        store = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(awaited_client)])
+        store = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(awaited_client)])
         session = await Sessions(store, key="session").fetch_async(f"session={cookie}")
         await store.aclose()
         # The client is its owner's to close.
@@ -232,7 +233,7 @@ def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not
     before = connections(server)
 
     table = f"closed {given} {server.port}"
-    with Sessions("table", key="session", table=table, move_from=[source], clock=clock) as sessions:
+    with Sessions("table", key="session", table=table, migrate_from=[source], clock=clock) as sessions:
         assert sessions.resume(cookie)["user_id"] == 7
         assert len(connections(server) - before) == opened
 

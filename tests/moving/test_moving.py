@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     Event,
     MemoryTable,
@@ -20,7 +19,8 @@ from holdall import (
     TableStore,
 )
 from holdall.sources import Entry, Refused
-from holdall.stores import Changes, Draft, Missing, Stored
+from holdall.stores import Changes, NotFound, StoredSession, Write
+from holdall.stores.migration import MigratingStore
 from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 from moving.kept import OLD_COOKIE, AsyncKept, Kept
@@ -50,9 +50,9 @@ def sessions(
 ) -> Sessions:
     """Sessions over a store of either form; one that is awaited gets a face that is not, so that the tests are one."""
     if request.param == "sync":
-        store: Any = TableStore(table, sealed=True, move_from=[kept], clock=clock)
+        store: Any = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
     else:
-        awaited = AsyncTableStore(as_async(table), sealed=True, move_from=[AsyncKept(kept)], clock=clock)
+        awaited = MigratingStore(TableStore(as_async(table), encrypt=True), [AsyncKept(kept)], clock=clock)
         store = NotAwaited(awaited)
     return Sessions(store, key="sid", clock=clock, principal_key="user_id", on_event=events.append)
 
@@ -60,7 +60,7 @@ def sessions(
 class NotAwaited:
     """A store that is awaited, called by who can't wait."""
 
-    def __init__(self, store: AsyncTableStore) -> None:
+    def __init__(self, store: TableStore) -> None:
         self._store = store
         self.check = store.check
 
@@ -152,7 +152,7 @@ def test_where_the_source_cannot_remove_it_the_old_cookie_still_leads_to_the_one
     table: MemoryTable, kept: Kept, clock: FakeClock
 ) -> None:
     kept.delete = lambda cookie: None  # type: ignore[method-assign]  # as of a cookie, which is the browser's
-    sessions = Sessions(TableStore(table, move_from=[kept], clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table), [kept], clock=clock), key="sid", clock=clock)
     new = _moved(sessions, kept.put({"cart": 1}))
     rows = len(table)
 
@@ -244,9 +244,9 @@ def test_each_request_with_the_old_cookie_is_counted(visitor: Any, kept: Kept, e
         log_id = session.log_id
 
     assert events == [
-        Event("former", "sid", "kept", log_id),
-        Event("former", "sid", "moved", log_id),
-        Event("former", "sid", "moved", log_id),
+        Event("old_cookie", "sid", "kept", log_id),
+        Event("old_cookie", "sid", "moved", log_id),
+        Event("old_cookie", "sid", "moved", log_id),
     ]
 
 
@@ -279,7 +279,7 @@ def test_where_its_beginning_is_known_the_absolute_limit_counts_from_there(
 
     assert sessions.fetch("sid=old-1").expires == clock() + DAY
     assert sessions.fetch("sid=old-2") == {}
-    assert [(event.name, event.reason) for event in events] == [("former", "kept"), ("expired", "expired")]
+    assert [(event.name, event.reason) for event in events] == [("old_cookie", "kept"), ("expired", "expired")]
     assert kept.entries.keys() == {"old-2"}
 
 
@@ -308,7 +308,7 @@ def test_the_old_cookie_leads_here_as_long_as_it_would_have_there(
 
 
 def test_from_a_set_time_on_nobody_is_asked(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
-    store = TableStore(table, move_from=[kept], until=clock() + HOUR, clock=clock)
+    store = MigratingStore(TableStore(table), [kept], read_old_until=clock() + HOUR, clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     kept.put({"cart": 1}), kept.put({"cart": 2}, cookie="old-2")
 
@@ -375,7 +375,7 @@ def test_the_sources_are_asked_in_their_order_and_one_that_refuses_leaves_it_to_
     first, second, third = (Kept(clock) for _ in range(3))
     first.entries[OLD_COOKIE] = Refused("pickle")
     second.put({"cart": 2}), third.put({"cart": 3})
-    sessions = Sessions(TableStore(table, move_from=[first, second, third], clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table), [first, second, third], clock=clock), key="sid", clock=clock)
 
     assert sessions.resume(OLD_COOKIE) == {"cart": 2}
     # It stands in none of them any more, so that it cannot come back from another.
@@ -399,7 +399,7 @@ class Watched(MemoryTable):
 
 def test_the_table_sees_neither_the_old_cookie_nor_the_new(kept: Kept, clock: FakeClock) -> None:
     table = Watched(clock)
-    sessions = Sessions(TableStore(table, sealed=True, move_from=[kept], clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock), key="sid", clock=clock)
 
     new = _moved(sessions, kept.put({"note": "private"}))
 
@@ -423,7 +423,7 @@ class BrokenOffError(Exception):
 def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
     table: MemoryTable, kept: Kept, clock: FakeClock, taken: int
 ) -> None:
-    store = TableStore(table, move_from=[kept], clock=clock)
+    store = MigratingStore(TableStore(table), [kept], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     kept.put({"cart": 1})
     left = iter(range(taken))
@@ -460,13 +460,13 @@ def _take(steps: Any, table: MemoryTable, step: Callable[[Callable[[], Any]], An
         answer = step(lambda: each.on(table))  # noqa: B023  # it is called here
 
 
-def _draft_of(found: Stored, now: datetime) -> Draft:
-    return Draft(found.data, Changes({}), found.created, found.expires, now)
+def _draft_of(found: StoredSession, now: datetime) -> Write:
+    return Write(found.data, Changes({}), found.created, found.expires, now)
 
 
 def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -> None:
     table = Watched(clock)
-    store = TableStore(table, move_from=[kept], clock=clock)
+    store = MigratingStore(TableStore(table), [kept], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     _moved(sessions, kept.put({"cart": 1}))
     digest, pointer = table.given[-1]
@@ -474,7 +474,7 @@ def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -
     other = MemoryTable(clock=clock)
     other.insert(digest, pointer._replace(data=pointer.data[:-1] + b"\0"))
 
-    assert TableStore(other, move_from=[kept], clock=clock).get(OLD_COOKIE, key="sid") == Missing("unknown")
+    assert MigratingStore(TableStore(other), [kept], clock=clock).get(OLD_COOKIE, key="sid") == NotFound("unknown")
 
 
 def test_a_source_that_fails_is_an_error_and_no_empty_session(sessions: Sessions, kept: Kept) -> None:
@@ -492,14 +492,14 @@ def test_nothing_of_it_shows(
     kept: Kept, clock: FakeClock, caplog: pytest.LogCaptureFixture, table: MemoryTable
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    store = TableStore(table, move_from=[kept], clock=clock)
+    store = MigratingStore(TableStore(table), [kept], clock=clock)
     cookie = kept.put({"note": "private"})
     found = store.get(cookie, key="sid")
     steps = [*_all_steps(store, cookie)]
     entries = [*kept.entries.values()]
     _moved(Sessions(store, key="sid", clock=clock), cookie)
 
-    shown = repr((found, steps, entries, Missing("renewed", late=True, cookie=cookie))) + caplog.text
+    shown = repr((found, steps, entries, NotFound("renewed", late=True, cookie=cookie))) + caplog.text
     assert "private" not in shown
     assert cookie not in shown
 
@@ -519,21 +519,21 @@ def _all_steps(store: TableStore, cookie: str) -> Any:
 
 
 def test_a_source_has_the_form_of_its_store(kept: Kept, table: MemoryTable) -> None:
-    with pytest.raises(ConfigurationError, match="'kept' is awaited: keep the sessions in AsyncTableStore"):
-        TableStore(table, move_from=[AsyncKept(kept)])
+    with pytest.raises(ConfigurationError, match="'kept' is awaited: keep the sessions in TableStore"):
+        MigratingStore(TableStore(table), [AsyncKept(kept)])
     with pytest.raises(ConfigurationError, match="'kept' is not awaited: keep the sessions in TableStore"):
-        AsyncTableStore(as_async(table), move_from=[kept])
+        MigratingStore(TableStore(as_async(table)), [kept])
 
 
 def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
     with pytest.raises(ConfigurationError, match="is not a time with its time zone"):
-        TableStore(table, move_from=[kept], until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
+        MigratingStore(TableStore(table), [kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
 
 
 @pytest.mark.parametrize("runs", ["in threads", "awaited"])
 def test_by_name_a_table_takes_the_form_that_its_sources_have(kept: Kept, clock: FakeClock, runs: str) -> None:
     """A source that is not awaited serves an async adapter too."""
-    sessions = Sessions("table", key="sid", table=f"moving {runs}", move_from=[kept], clock=clock)
+    sessions = Sessions("table", key="sid", table=f"moving {runs}", migrate_from=[kept], clock=clock)
     cookie = kept.put({"cart": 1})
 
     async def request() -> Any:
@@ -548,7 +548,7 @@ def test_by_name_a_table_takes_the_form_that_its_sources_have(kept: Kept, clock:
 
 
 def test_without_a_source_a_table_in_memory_is_not_waited_for(clock: FakeClock) -> None:
-    assert not Sessions("table", key="sid", table="moving nothing", move_from=[], clock=clock).waits
+    assert not Sessions("table", key="sid", table="moving nothing", migrate_from=[], clock=clock).waits
 
 
 def test_a_source_says_in_which_threads_it_is_to_be_called(kept: Kept, clock: FakeClock) -> None:
@@ -559,7 +559,7 @@ def test_a_source_says_in_which_threads_it_is_to_be_called(kept: Kept, clock: Fa
         return call()
 
     kept.in_thread = in_thread  # type: ignore[attr-defined]  # as a framework's source has it
-    sessions = Sessions("table", key="sid", table="moving in its own threads", move_from=[kept], clock=clock)
+    sessions = Sessions("table", key="sid", table="moving in its own threads", migrate_from=[kept], clock=clock)
 
     session = asyncio.run(sessions.fetch_async(f"sid={kept.put({'cart': 1})}"))
 

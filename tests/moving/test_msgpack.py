@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formats.examples import EXAMPLES
 from holdall.sources import _msgpack
+from sizes import EXAMPLES
 
 SCALARS = (
     st.none()

@@ -34,7 +34,7 @@ def sessions(server: RedisServer, events: list[Event]) -> Sessions:
         key="session",
         table=f"{server.url.removesuffix('0')}1",
         principal_key="user_id",
-        move_from=[FlaskSessionSource(server.url)],
+        migrate_from=[FlaskSessionSource(server.url)],
         on_event=events.append,
     )
 
@@ -72,7 +72,7 @@ def test_threads_with_one_old_cookie_come_to_one_session_and_lose_nothing(
             cookies = [*threads.map(request, [cookie] * REQUESTS, range(REQUESTS))]
             is_as_it_should_be(server, sessions, number, cookies)
 
-    assert [event.name for event in events if event.name != "former"] == []
+    assert [event.name for event in events if event.name != "old_cookie"] == []
 
 
 def test_tasks_with_one_old_cookie_come_to_one_session_and_lose_nothing(
@@ -94,4 +94,4 @@ def test_tasks_with_one_old_cookie_come_to_one_session_and_lose_nothing(
 
     for number, cookies in enumerate(answers):
         is_as_it_should_be(server, sessions, number, cookies)
-    assert [event.name for event in events if event.name != "former"] == []
+    assert [event.name for event in events if event.name != "old_cookie"] == []

@@ -19,18 +19,29 @@ import pytest
 from races.shop import FRAMEWORKS, Served, serving, serving_naively
 from races.visitors import Gate, Visitor, at_once
 from servers.web import SECONDS
-from sizes import sized
+from sizes import FULL, sized
 
 Record = Callable[[str, object], None]
 
 ROUNDS = int(os.environ.get("HOLDALL_RACES_ROUNDS", "10"))
 OVERTAKINGS = sized(ROUNDS, 2000)
-PROCESSES = 4
-CLIENTS = 16
+PROCESSES = sized(2, 4)
+CLIENTS = sized(8, 16)
 WRITERS = 4
 
 
-@pytest.fixture(scope="module", params=["memory", "sqlite", "valkey", "postgres"])
+ENGINES = ["memory", "sqlite", "valkey", "postgres"]
+# In small, each framework by itself has its sessions in memory, and the other engines serve all of them at once.
+PLACES = [
+    (engine, framework)
+    for engine in ENGINES
+    for framework in (*FRAMEWORKS, "all")
+    if FULL or (engine == "memory") is (framework != "all")
+]
+everywhere = pytest.mark.parametrize(("frameworks", "served"), PLACES, indirect=True)
+
+
+@pytest.fixture(scope="module")
 def frameworks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
     """Serve the shop in each framework, with its sessions in one engine."""
     match request.param:
@@ -45,7 +56,7 @@ def frameworks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield served
 
 
-@pytest.fixture(params=[*FRAMEWORKS, "all"])
+@pytest.fixture
 def served(request: pytest.FixtureRequest, frameworks: dict[str, Served]) -> Served:
     """Return where one framework answers, or all of them, which share each session."""
     if request.param == "all":
@@ -60,44 +71,54 @@ def naive() -> Iterator[Served]:
         yield served
 
 
+@everywhere
 def test_of_the_writes_of_many_clients_none_is_lost(served: Served) -> None:
     assert writes_of_many_clients(served) == {}
 
 
+@everywhere
 def test_of_the_counts_of_many_clients_in_one_counter_none_is_lost(served: Served) -> None:
     assert counts_of_many_clients(served) == {}
 
 
+@everywhere
 def test_who_only_reads_takes_no_write_from_another(served: Served) -> None:
     assert writes_among_readers(served) == {}
 
 
+@everywhere
 def test_a_write_that_a_logout_overtakes_brings_nothing_back(served: Served, record_property: Record) -> None:
     assert often(logout_before_a_write, served, OVERTAKINGS) == {}
     record_property("logouts before a slow write, after which nothing came back", OVERTAKINGS)
 
 
+@everywhere
 def test_a_body_that_a_logout_overtakes_brings_nothing_back(served: Served) -> None:
     assert often(logout_during_a_body, served) == {}
 
 
+@everywhere
 def test_who_logs_out_amid_writers_is_logged_out(served: Served) -> None:
     assert often(logout_amid_writers, served) == {}
 
 
+@everywhere
 def test_writes_that_a_login_overtakes_stay_out_of_the_new_session(served: Served, record_property: Record) -> None:
     assert often(login_before_writes, served, OVERTAKINGS) == {}
     record_property("logins before slow writes, after which all was as it should be", OVERTAKINGS)
 
 
+@everywhere
 def test_who_logs_in_amid_writers_is_logged_in(served: Served) -> None:
     assert often(login_amid_writers, served) == {}
 
 
+@everywhere
 def test_of_two_renewals_at_once_one_is_carried_out(served: Served) -> None:
     assert often(two_renewals, served) == {}
 
 
+@everywhere
 def test_a_body_and_a_request_meanwhile_both_save_what_they_change(served: Served) -> None:
     assert often(write_during_a_body, served) == {}
 

@@ -11,11 +11,13 @@ from typing import Any
 from django.core.management import call_command
 from django.db import connections
 from django.db.backends.signals import connection_created
-from psycopg.conninfo import conninfo_to_dict
 
 
 def of_postgres(url: str) -> dict[str, Any]:
     """Return what ``DATABASES`` says of a *url*."""
+    # Here, because the driver cannot be imported on every Python, and most tests need no server.
+    from psycopg.conninfo import conninfo_to_dict
+
     parts = conninfo_to_dict(url)
     return {
         "ENGINE": "django.db.backends.postgresql",

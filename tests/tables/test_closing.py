@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from holdall import AsyncTableStore, ConfigurationError, MemoryTable, Sessions, TableStore
+from holdall import ConfigurationError, MemoryTable, Sessions, TableStore
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import as_async
 
@@ -178,9 +178,9 @@ def test_a_store_closes_a_table_that_can_be_closed() -> None:
             self.read = table.read
 
     TableStore(Closing()).close()
-    asyncio.run(AsyncTableStore(as_async(Closing())).aclose())
+    asyncio.run(TableStore(as_async(Closing())).aclose())
     TableStore(NotClosing(MemoryTable())).close()  # type: ignore[arg-type]  # of a table it has what this asks for
-    asyncio.run(AsyncTableStore(as_async(NotClosing(MemoryTable()))).aclose())  # type: ignore[call-overload]
+    asyncio.run(TableStore(as_async(NotClosing(MemoryTable()))).aclose())  # type: ignore[call-overload]
 
     assert closed == ["close", "aclose"]
 

@@ -7,7 +7,6 @@ A ``type: ignore`` that is not needed is an error, so each one here is a mistake
 from holdall import (
     AsyncStore,
     AsyncTable,
-    AsyncTableStore,
     CookieOptions,
     CookieStore,
     MemoryTable,
@@ -47,10 +46,10 @@ def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) ->
     flask_session = FlaskSessionSource("redis://localhost")
     sources: list[AnySource] = [flask_session, StarsessionsSource("redis://localhost"), EngineSource("db")]
     _rows: Source = DjangoSource(lambda: memoryview(b""), secret)
-    TableStore(table, move_from=sources)
-    AsyncTableStore(async_table, move_from=sources)
-    Sessions("table", key="sid", table="session", move_from=sources)
-    _async_table_store: AsyncStore = AsyncTableStore(async_table)
+    TableStore(table, migrate_from=sources)
+    TableStore(async_table, migrate_from=sources)
+    Sessions("table", key="sid", table="session", migrate_from=sources)
+    _async_table_store: AsyncStore = TableStore(async_table)
     _faces: tuple[AsyncTable, AsyncStore] = as_async(table), as_async(sync_store)
     options: CookieOptions = {"path": "/", "same_site": "Lax", "secure": True}
     Sessions(cookie_store, key="_shop", **options)
@@ -62,7 +61,7 @@ def what_is_refused(secret: str, async_table: AsyncTable) -> None:
     _not_revocable: Revocable = CookieStore(NativeFormat(secret))  # type: ignore[assignment]
     _not_awaited: AsyncTable = MemoryTable()  # type: ignore[assignment]
     TableStore(async_table)  # type: ignore[arg-type]
-    AsyncTableStore(MemoryTable())  # type: ignore[arg-type]
+    TableStore(MemoryTable())  # type: ignore[arg-type]
     Sessions(CookieStore(NativeFormat(secret)))  # type: ignore[call-arg]
     Sessions("cookie", key="_shop", secret_key_base=secret, same_site="lax")  # type: ignore[arg-type]
     Sessions("cookie", key="_shop", secret_key_bass=secret)  # type: ignore[call-arg]

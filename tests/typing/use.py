@@ -7,14 +7,15 @@ handed in rarely.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
+from holdall.stores.threaded import InThread, ThreadedStore
 
-from holdall import AsyncStore, CookieOptions, Device, Event, ResponseHeaders, Session, Sessions, SetCookie, Store
+from holdall import AsyncStore, CookieOptions, Event, ResponseHeaders, Session, SessionInfo, Sessions, SetCookie, Store
 from holdall.clock import Clock, utc_now
 from holdall.events import Listener
-from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.testing import FakeClock
 from holdall.typed import typed_session
 from holdall_fastapi import (
@@ -45,11 +46,11 @@ def application(session: Session, cookie: CookieOptions) -> None:
 
 
 async def owner(sessions: Sessions, session: Session) -> None:
-    devices: list[Device] = sessions.of(7, current=session)
-    _agents: list[str | None] = [device.user_agent for device in await sessions.of_async("7")]
-    _ended: int = sessions.revoke(7, handle=devices[0].handle) + await sessions.revoke_async(7, except_=session)
+    devices: list[SessionInfo] = sessions.list(7, current=session)
+    _agents: list[str | None] = [device.user_agent for device in await sessions.list_async("7")]
+    _ended: int = sessions.revoke(7, handle=devices[0].handle) + await sessions.revoke_async(7, keep=session)
     devices[0].handle = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    sessions.revoke(7, except_="a cookie")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sessions.revoke(7, keep="a cookie")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @dataclass
@@ -89,8 +90,10 @@ def middleware(app: FastAPI, sessions: Sessions) -> None:
 
 
 def renamed(store: Store) -> None:
-    Sessions(store, key="_shop", former_keys=["_old"])
-    Sessions(store, key="__Host-shop", former_keys={"_shop": {"domain": "shop.example"}})
+    Sessions(store, key="_shop", old_keys=["_old"])
+    Sessions(store, key="_shop", old_keys={"_shop": {"domain": "shop.example"}, "_old": [{"path": "/a"}, {}]})
+    end = datetime(2027, 1, 31, tzinfo=UTC)
+    Sessions(store, key="__Host-shop", old_keys={"_shop": {"domain": "shop.example"}}, read_old_until=end)
 
 
 class FrameworkSession(Session):

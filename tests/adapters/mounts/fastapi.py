@@ -13,11 +13,11 @@ from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 
 
 def mount(
-    sessions: Sessions, beside: Sequence[Sessions] = (), *, fetch: Literal["auto", "explicit"] = "auto"
+    sessions: Sessions, also: Sequence[Sessions] = (), *, fetch: Literal["auto", "explicit"] = "auto"
 ) -> Client:
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=sessions, beside=beside, fetch=fetch)
-    named = {each.key: each for each in beside}
+    app.add_middleware(SessionMiddleware, sessions=sessions, also=also, fetch=fetch)
+    named = {each.key: each for each in also}
 
     @app.post("/stream")
     def streamed(request: Request, script: dict[str, Any], session: SessionDep) -> StreamingResponse:

@@ -1,57 +1,241 @@
-"""Clients of Redis and Valkey, as whoever keeps sessions there needs them."""
+"""Clients of Redis and Valkey, for everything that keeps or finds sessions there."""
 
+import asyncio
+import os
+import re
+import weakref
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+from holdall._connections import PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
-from holdall.steps import is_awaited
+from holdall.tables._steps import is_awaited
+from holdall.tables.failures import shown_address
 
 try:
     import redis
     import redis.asyncio
     from redis.backoff import NoBackoff
-    from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+    from redis.exceptions import (
+        BusyLoadingError,
+        ClusterDownError,
+        MasterDownError,
+        NoScriptError,
+        ReadOnlyError,
+        RedisClusterException,
+        RedisError,
+    )
+    from redis.retry import Retry
 except ModuleNotFoundError as exc:
     msg = "RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-__all__ = ["FAILURES", "NoScriptError", "answers_later", "client_by_url", "failure", "given_client", "redis"]
+__all__ = ["TIMEOUT", "AsyncServer", "Server", "answers_later"]
 
-# How long one waits for the server, or for a connection that others have in use, where a URL says nothing else.
-_PATIENCE_SECONDS = 5
+#: The limit of each wait for the server, and of the wait for a connection that others use, unless a URL says otherwise.
+TIMEOUT = timedelta(seconds=5)
+
+# So many a pool of the driver's may have that waits, unless it is told another number.
+_MOST_CONNECTIONS = 50
 
 # What others call these schemes.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
-FAILURES = (RedisError, RedisClusterException)
+_FAILURES = (RedisError, RedisClusterException)
+
+# With these answers a server says that it did nothing, because it is not the one to ask: it was demoted or is starting,
+# or it has lost its primary, its replicas or its cluster. Another may have taken its address, so that a new connection
+# leads to the right one.
+_ELSEWHERE = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError)
+# The driver has no class for NOREPLICAS, and Redis 6 puts any answer that a script met into the words of another.
+_ELSEWHERE_WORDS = re.compile(r"(?:^|-)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS) ")
+
+Command = Callable[[Any], Any]
 
 
-def client_by_url(module: Any, url: str) -> Any:
+class _Renewing:
+    """A pool that can stop using the connections it has made so far."""
+
+    # The driver's pools have these.
+    connection_kwargs: dict[str, Any]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._generation = 0
+        self._generations: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def renew(self) -> None:
+        """Have each connection connect again before its next use. Those in use are left to finish."""
+        self._generation += 1
+
+    def _is_current(self, connection: Any) -> bool:
+        known = self._generations.get(connection, self._generation)
+        self._generations[connection] = self._generation
+        return known == self._generation
+
+
+class _Pool(_Renewing, redis.BlockingConnectionPool):
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        connection: Any = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # by the driver
+        if not self._is_current(connection):
+            try:
+                connection.disconnect()
+                connection.connect()
+            except BaseException:
+                self.release(connection)  # type: ignore[no-untyped-call]  # by the driver
+                raise
+        return connection
+
+
+class _AsyncPool(_Renewing, redis.asyncio.BlockingConnectionPool):
+    async def get_connection(self, *args: Any, **options: Any) -> Any:
+        connection: Any = await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # by the driver
+        if not self._is_current(connection):
+            try:
+                await connection.disconnect()
+                await connection.connect()
+            except BaseException:
+                await self.release(connection)
+                raise
+        return connection
+
+
+class Server:
     """
-    Return a client with a pool of its own.
+    The server that a URL or a client names.
+
+    An answer that refuses a command because the server is the wrong one (``READONLY`` after a failover, for example)
+    makes every connection connect again, and the command is sent once more. If an answer is lost instead, the command
+    is not sent again, because the server may have carried it out.
 
     Args:
-        module: ``redis``, or ``redis.asyncio`` for a client that is awaited.
+        given: A URL, for connections of its own in each process, or a client or a pool of redis-py.
+        timeout: With a URL: the limit of each wait that the URL itself does not limit.
 
     Raises:
-        ConfigurationError: The URL cannot be read.
+        ConfigurationError: The URL cannot be read, or the client decodes what it receives.
     """
-    scheme, separator, rest = url.partition("://")
-    try:
-        pool = module.BlockingConnectionPool.from_url(
-            _SCHEMES.get(scheme, scheme) + separator + rest,
-            timeout=_PATIENCE_SECONDS,
-            socket_timeout=_PATIENCE_SECONDS,
-            # What was asked for may be done though its answer was lost, so nothing is sent twice. A connection that
-            # has ended since its last use is seen before the next, and made anew: that is all it takes to recover.
-            retry=module.retry.Retry(NoBackoff(), 0),
-            # The newer protocol has no use here, and asks more of each new connection.
-            protocol=2,
-        )
-    except ValueError:
-        # Its words may hold a piece of the password.
-        msg = "the URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
-        raise ConfigurationError(msg) from None
-    return module.Redis.from_pool(pool)
+
+    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
+        # Made at once, so that a URL that cannot be read fails now rather than with the first request.
+        client, make = _client(redis, _Pool, given, timeout)
+        self._address = _address(client)
+        self._clients = PerProcess(make) if isinstance(given, str) else _Given(client, PerProcess(make))
+
+    @property
+    def client(self) -> Any:
+        """The client of this process."""
+        return self._clients.get()
+
+    def ask(self, command: Command, otherwise: Command | None = None) -> Any:
+        """
+        Return the answer to a *command*.
+
+        Args:
+            otherwise: The command to send if the server does not have the script that *command* names.
+
+        Raises:
+            StoreError: The server failed.
+        """
+        has_renewed = False
+        while True:
+            client = self._clients.get()
+            try:
+                return command(client)
+            except _FAILURES as exc:
+                if otherwise is not None and isinstance(exc, NoScriptError):
+                    command = otherwise
+                elif not has_renewed and _is_elsewhere(exc):
+                    has_renewed = True
+                    _renew(client, self._clients)
+                else:
+                    error = _failure(exc, self._address)
+                    break
+        # Outside of the except block: the driver's error has the command in its frames.
+        raise error
+
+    def close(self) -> None:
+        """Close the connections that were opened here."""
+        client = self._clients.take_out()
+        if client is not None:
+            client.close()
+
+
+class AsyncServer:
+    """The same as ``Server``, awaited. With a URL it has connections of its own in each event loop."""
+
+    def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
+        client, make = _client(redis.asyncio, _AsyncPool, given, timeout)
+        self._address = _address(client)
+        copies = PerLoop(make, _aclose)
+        self._clients = copies if isinstance(given, str) else _AsyncGiven(client, copies)
+
+    async def client(self) -> Any:
+        """Return the client of the running event loop."""
+        return await self._clients.get()
+
+    async def ask(self, command: Command, otherwise: Command | None = None) -> Any:
+        has_renewed = False
+        while True:
+            client = await self._clients.get()
+            try:
+                return await command(client)
+            except _FAILURES as exc:
+                if otherwise is not None and isinstance(exc, NoScriptError):
+                    command = otherwise
+                elif not has_renewed and _is_elsewhere(exc):
+                    has_renewed = True
+                    _renew(client, self._clients)
+                else:
+                    error = _failure(exc, self._address)
+                    break
+        raise error
+
+    async def close(self) -> None:
+        await self._clients.close()
+
+
+class _Given:
+    """
+    The client that an application gave, until its connections lead to the wrong server.
+
+    From then on a copy takes its place, with connections of its own, because those of the application's client may be
+    in use elsewhere, so that nobody can close all of them here. The driver itself notices a fork.
+    """
+
+    def __init__(self, given: Any, copies: PerProcess[Any]) -> None:
+        self._given = given
+        self._copies = copies
+        self.is_left = False
+
+    def get(self) -> Any:
+        return self._copies.get() if self.is_left else self._given
+
+    def take_out(self) -> Any:
+        return self._copies.take_out()
+
+
+class _AsyncGiven:
+    """The same, awaited. The client belongs to the event loop that uses it first; others get a copy at once."""
+
+    def __init__(self, given: Any, copies: PerLoop[Any]) -> None:
+        self._given = given
+        self._copies = copies
+        self._loop: Any = None
+        self._pid = 0
+        self.is_left = False
+
+    async def get(self) -> Any:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop, self._pid = loop, os.getpid()
+        is_own = self._loop is loop and self._pid == os.getpid()
+        return self._given if is_own and not self.is_left else await self._copies.get()
+
+    async def close(self) -> None:
+        await self._copies.close()
 
 
 def answers_later(given: Any) -> bool:
@@ -59,20 +243,99 @@ def answers_later(given: Any) -> bool:
     return is_awaited(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
 
 
-def given_client(module: Any, given: Any) -> Any:
-    """
-    Return the client that an application gives, or one over the pool that it gives.
+def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tuple[Any, Callable[[], Any]]:
+    """Return the client that a URL names or that was *given*, and a function that makes another such."""
+    if isinstance(given, str):
 
-    Raises:
-        ConfigurationError: It decodes what it receives.
-    """
+        def make() -> Any:
+            return module.Redis.from_pool(_pool(pool_class, given, timeout.total_seconds()))
+
+        return make(), make
     client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
     if client.get_encoder().decode_responses:
         msg = "the client was made with decode_responses=True, and sessions are kept as bytes: give one without."
         raise ConfigurationError(msg)
-    return client
+    return client, lambda: _copy(module, pool_class, client)
 
 
-def failure(exc: Exception) -> StoreError:
-    """Return the driver's error as ours, without its own words: they may hold an address, and so a password."""
-    return StoreError(f"Redis failed: {type(exc).__name__}.")
+def _pool(pool_class: Any, url: str, seconds: float) -> Any:
+    scheme, separator, rest = url.partition("://")
+    try:
+        parts = urlsplit(url)
+        if parts.fragment or (scheme != "unix" and not re.fullmatch(r"/?|/\d+", unquote(parts.path))):
+            # The driver would ignore it. It is the rest of a password with a # or a slash in it, or a mistake.
+            raise ValueError
+        return pool_class.from_url(
+            _SCHEMES.get(scheme, scheme) + separator + rest,
+            timeout=seconds,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            # A command may have been carried out although its answer was lost, so the driver must not send it twice. A
+            # connection that has ended since its last use is noticed before the next, and made anew.
+            retry=Retry(NoBackoff(), 0),
+            # The newer protocol has no use here, and asks more of each new connection.
+            protocol=2,
+        )
+    except ValueError:
+        # Its words may hold a piece of the password.
+        msg = "the URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
+        raise ConfigurationError(msg) from None
+
+
+def _copy(module: Any, pool_class: Any, client: Any) -> Any:
+    if not _can_be_copied(client):
+        msg = (
+            f"this {type(client).__name__} belongs to another event loop, and its connections with it: "
+            "make a table in each event loop, or give it a URL."
+        )
+        raise ConfigurationError(msg)
+    pool = client.connection_pool
+    return module.Redis.from_pool(
+        pool_class(
+            connection_class=pool.connection_class,
+            max_connections=min(pool.max_connections, _MOST_CONNECTIONS),
+            timeout=getattr(pool, "timeout", TIMEOUT.total_seconds()),
+            **pool.connection_kwargs,
+        )
+    )
+
+
+def _can_be_copied(client: Any) -> bool:
+    """Say whether a client's pool is one that only has what it was made with, unlike a sentinel's or a cluster's."""
+    return type(getattr(client, "connection_pool", None)) in (
+        redis.ConnectionPool,
+        redis.BlockingConnectionPool,
+        redis.asyncio.ConnectionPool,
+        redis.asyncio.BlockingConnectionPool,
+    )
+
+
+async def _aclose(client: Any) -> None:
+    await client.aclose()
+
+
+def _is_elsewhere(exc: Exception) -> bool:
+    return isinstance(exc, _ELSEWHERE) or _ELSEWHERE_WORDS.search(str(exc)) is not None
+
+
+def _renew(client: Any, clients: Any) -> None:
+    """Let no connection be used again as it is. A cluster's client looks for the right server by itself."""
+    pool = getattr(client, "connection_pool", None)
+    if isinstance(pool, _Renewing):
+        pool.renew()
+    elif _can_be_copied(client):
+        clients.is_left = True
+
+
+def _address(client: Any) -> str:
+    options = getattr(getattr(client, "connection_pool", None), "connection_kwargs", {})
+    port = None if "path" in options else options.get("port", 6379)
+    host = options.get("path") or options.get("host")
+    return shown_address(host, port, options.get("db", 0)) if host else ""
+
+
+def _failure(exc: Exception, address: str = "") -> StoreError:
+    """Return the driver's error as ours, without its own words: they may hold a key, an address or a password."""
+    code = _ELSEWHERE_WORDS.search(str(exc))
+    cause = f"{type(exc).__name__} ({code[1]})" if code else type(exc).__name__
+    return StoreError(f"Redis{address} failed: {cause}.")

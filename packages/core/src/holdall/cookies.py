@@ -13,18 +13,21 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypedDict
 
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 from holdall.errors import ConfigurationError
 
 __all__ = [
     "MAX_COOKIE_BYTES",
     "CookieAttributes",
     "CookieOptions",
-    "FormerCookie",
+    "OldCookie",
+    "OldKeys",
     "SentCookie",
     "SetCookie",
     "check_key",
     "cookie_finder",
+    "old_cookies",
+    "warn_if_exposed",
 ]
 
 # Browsers should keep 4096 bytes per cookie, name and attributes included (RFC 6265, section 6.1).
@@ -32,7 +35,7 @@ __all__ = [
 MAX_COOKIE_BYTES = 4096
 
 # Browsers cap a cookie's age at 400 days (RFC 6265bis, section 5.5) and ignore longer attribute values (section 5.6).
-_MAX_AGE = timedelta(days=400)
+_MOST_SECONDS = 400 * 24 * 60 * 60
 _MAX_ATTRIBUTE_BYTES = 1024
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -53,6 +56,10 @@ class CookieOptions(TypedDict, total=False):
     max_age: int | timedelta | None
     partitioned: bool
     extra: str
+
+
+#: Names the cookie had before, or for each name how the cookie differed then: options, or a list of them.
+OldKeys = Iterable[str] | Mapping[str, CookieOptions | Iterable[CookieOptions]]
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,11 @@ class CookieAttributes:
         set_once("_after", {https: self._flags(https=https) for https in (False, True)})
 
     @property
-    def place(self) -> tuple[str, str, str | None]:
-        """What tells one cookie in a browser from another: name, path and domain."""
-        return self.key, self.path, self.domain
+    def place(self) -> tuple[str | None, ...]:
+        """What tells one cookie in a browser from another (RFC 6265bis, section 5.7, and CHIPS for the last)."""
+        # A cookie without a domain stands beside one for the very same host; a leading dot makes no difference.
+        domain = self.domain and self.domain.lower().removeprefix(".")
+        return self.key, self.path, domain, *(("partitioned",) if self.partitioned else ())
 
     def changed(self, options: Mapping[str, Any]) -> "CookieAttributes":
         """Return these with *options* laid over them, checked again."""
@@ -110,18 +119,18 @@ class CookieAttributes:
         secure = self.secure
         if not isinstance(secure, bool) and secure != "auto":
             _refuse(f"secure={secure!r} is none of True, False and 'auto'.")
-        lowered = self.key.lower()
-        prefix = next((known for known in _PREFIXES if lowered.startswith(known.lower())), None)
+        prefix = _prefix_of(self.key)
         if prefix is not None:
             if not self.key.startswith(prefix):
                 _refuse(f"key={self.key!r}: browsers compare the prefix in any case; write it {prefix!r}.")
             if secure is False:
                 _refuse(f"key={self.key!r} is only kept with Secure: leave secure out, or choose another key.")
-            if prefix.startswith("__Host-") and self.domain is not None:
+            promises = _PREFIXES[prefix]
+            if "host" in promises and self.domain is not None:
                 _refuse(f"key={self.key!r} is only kept without a domain: leave it out, or use '__Secure-'.")
-            if prefix.startswith("__Host-") and self.path != "/":
+            if "host" in promises and self.path != "/":
                 _refuse(f"key={self.key!r} is only kept with path='/', or use '__Secure-'.")
-            if "Http-" in prefix and not self.http_only:
+            if "http" in promises and not self.http_only:
                 _refuse(f"key={self.key!r} is only kept with http_only=True.")
             secure = True
         if self.same_site == "None" and secure is not True:
@@ -142,8 +151,14 @@ class CookieAttributes:
         )
 
 
+# What a browser promises of a cookie with the prefix: it was set over HTTPS, by this very host, and by no script.
 # Longest first, since one begins with the other. The two with Http- are in the layered-cookies draft.
-_PREFIXES = ("__Host-Http-", "__Host-", "__Secure-", "__Http-")
+_PREFIXES = {
+    "__Host-Http-": frozenset({"secure", "host", "http"}),
+    "__Host-": frozenset({"secure", "host"}),
+    "__Secure-": frozenset({"secure"}),
+    "__Http-": frozenset({"secure", "http"}),
+}
 
 OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
 
@@ -173,16 +188,27 @@ class SetCookie:
         secure: Whether it carries Secure, ``"auto"`` decided.
         max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
         expires: The same as a time.
+        login: It stands for somebody who is logged in.
     """
 
-    __slots__ = ("_line", "attributes", "expires", "https", "max_age", "value")
+    __slots__ = ("_line", "attributes", "expires", "https", "login", "max_age", "value")
 
     def __init__(
-        self, value: str | None, attributes: CookieAttributes, *, https: bool, now: datetime, max_age: int | None = None
+        self,
+        value: str | None,
+        attributes: CookieAttributes,
+        *,
+        https: bool,
+        now: datetime,
+        max_age: int | None = None,
+        login: bool = False,
     ) -> None:
         self.value = value
+        self.login = login
         self.attributes = attributes
         self.https = https
+        # A longer age may come from a framework's own settings, where it is no mistake.
+        max_age = None if max_age is None else min(max_age, _MOST_SECONDS)
         self.max_age = 0 if value is None else max_age
         self.expires = None if max_age is None else now + timedelta(seconds=max_age)
         if value is None:
@@ -219,51 +245,174 @@ def _doubt_that_it_is_kept(key: str) -> None:
     )
 
 
-@discreet
-class FormerCookie(NamedTuple):
-    """A value that came under *key*, a former name of the cookie."""
+def warn_if_exposed(cookies: Iterable[SetCookie], host: str | None) -> None:
+    """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
+    for cookie in cookies:
+        if cookie.login and not cookie.secure and host and not _is_this_machine(host):
+            _warn_of_no_secure(cookie.attributes.key)
+
+
+def _is_this_machine(host: str) -> bool:
+    """Say whether a browser reaches *host* without a network."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    name = name.lower().removesuffix(".")
+    # The last is what the test clients of Starlette and Django call it.
+    if name in ("localhost", "testserver") or name.endswith(".localhost"):
+        return True
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _warn_of_no_secure(key: str) -> None:
+    """Tell the log, once in a process, of a login that can be stolen on its way."""
+    _logger.warning(
+        "the cookie %s of somebody who is logged in went out without Secure, so anybody on the network can read and "
+        "use it. Serve the application by HTTPS; if a proxy does, let the framework believe its X-Forwarded-Proto: "
+        "ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django. secure=True, or a name that "
+        "begins with __Host-, keeps the cookie from ever going by http.",
+        key,
+    )
+
+
+@redacted
+class OldCookie(NamedTuple):
+    """A value that came under *key*, an old name of the cookie."""
 
     key: str
     value: str
 
 
-#: The value of a cookie that a browser sent, under its present name or under a former one.
-SentCookie = str | FormerCookie
+#: The value of a cookie that a browser sent, under its present name or an old one.
+SentCookie = str | OldCookie
 
 
-def cookie_finder(key: str, former_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
+def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
     """
-    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of former ones.
+    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of old ones.
 
-    Names are compared in exact case, for a browser that let ``__HoSt-`` pass as another name does not vouch for it.
-    Each value comes once, in the order sent; quotes belong to a value (RFC 6265, section 5.4, makes nothing of them).
+    Names are compared in exact case, because a browser that keeps ``__HoSt-`` as an ordinary name promises nothing of
+    it. Each value comes once, in the order sent, without the double quotes around it.
+
+    Some servers join two Cookie headers with a comma, so a comma ends a value and another pair may follow. Only a
+    browser's own separator, the semicolon, proves that a cookie has our name, though: ``lang=a,sid=b`` may also be the
+    value of another cookie, written by somebody who may not set ours. Such a cookie counts only if there is none of
+    our name elsewhere, and never for a name with a prefix (``__Host-``), whose promise it would break.
     """
     find = _finder(key)
-    finders = [(former, _finder(former)) for former in former_keys]
+    finders = [(old_key, _finder(old_key)) for old_key in dict.fromkeys(old_keys) if old_key != key]
     if not finders:
         return find
 
     def find_all(headers: str | Iterable[str]) -> list[SentCookie]:
-        header = headers if isinstance(headers, str) else ";".join(headers)
+        header = headers if isinstance(headers, str) else "; ".join(headers)
         cookies = find(header)
-        for former, find_former in finders:
-            cookies += [FormerCookie(former, value) for value in find_former(header)]
+        for old_key, find_old in finders:
+            cookies += [OldCookie(old_key, value) for value in find_old(header)]
         return cookies
 
     return find_all
 
 
 def _finder(key: str) -> Callable[[str | Iterable[str]], list[Any]]:
-    pattern = re.compile(rf"(?:^|;)[ \t]*{re.escape(key)}[ \t]*=[ \t]*([^;]*)")
+    start = f"{key}="
 
     def find(headers: str | Iterable[str]) -> list[str]:
-        header = headers if isinstance(headers, str) else ";".join(headers)
+        header = headers if isinstance(headers, str) else "; ".join(headers)
         if key not in header:
             return []
-        values = [value.rstrip() for value in pattern.findall(header)]
-        return values if len(values) < 2 else list(dict.fromkeys(values))
+        before, _, after = header.partition(start)
+        # Nearly always our name is there once, as browsers write it.
+        if after and key not in after and (not before or (before.endswith("; ") and key not in before)):
+            value = after.partition(";")[0]
+            if "," not in value and '"' not in value:
+                return [value.strip(_SPACE)]
+        return _find_all(key, header)
 
     return find
+
+
+# What may stand around a name or a value (RFC 6265, section 5.6). Anything else, Unicode's spaces too, is part of it.
+_SPACE = " \t"
+
+# Parts between commas, of which those in a quoted text are no separators.
+_PART = re.compile(r'(?:"[^"]*"|[^,])+')
+
+
+def _find_all(key: str, header: str) -> list[str]:
+    ours: list[str] = []
+    after_comma: list[str] = []
+    for each in header.split(";"):
+        if key not in each:
+            continue
+        # Whoever wrote a cookie of our name chose what comes behind its commas as well.
+        values = ours if each.partition("=")[0].strip(_SPACE) == key else after_comma
+        for part in _PART.findall(each) if "," in each else (each,):
+            name, equals, value = part.partition("=")
+            if equals and name.strip(_SPACE) == key:
+                values.append(_unquoted(value))
+    if not ours and _prefix_of(key) is None:
+        ours = after_comma
+    return list(dict.fromkeys(ours))
+
+
+def _unquoted(value: str) -> str:
+    # Clients that quote what needs no quoting send it back so. None of our values holds a quote or an escape.
+    value = value.strip(_SPACE)
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def _prefix_of(key: str) -> str | None:
+    """Return the prefix that *key* has for a browser, which compares it in any case."""
+    lowered = key.lower()
+    return next((prefix for prefix in _PREFIXES if lowered.startswith(prefix.lower())), None)
+
+
+def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) -> tuple[CookieAttributes, ...]:
+    """
+    Return the cookie as it was before, by the option *old_keys*.
+
+    Args:
+        has_end: Whether it is known when these stop being read.
+
+    Raises:
+        ConfigurationError: The message says what to do.
+    """
+    if isinstance(old_keys, str):
+        _refuse(f"old_keys={old_keys!r} is one name: give a list of them, [{old_keys!r}].")
+    options: Mapping[str, Any] = old_keys if isinstance(old_keys, Mapping) else {key: {} for key in old_keys}
+    found: dict[Any, CookieAttributes] = {}
+    for key, given in options.items():
+        for each in (given,) if isinstance(given, Mapping) else given:
+            if not isinstance(each, Mapping):
+                _refuse(f"old_keys[{key!r}] is {given!r}: give the options that the cookie had, or a list of them.")
+            unknown = each.keys() - CookieOptions.__annotations__.keys()
+            if unknown:
+                takes = ", ".join(sorted(CookieOptions.__annotations__))
+                _refuse(f"a cookie in old_keys does not take {', '.join(sorted(unknown))}. It takes {takes}.")
+            old = present.changed({**each, "key": key})
+            found[old.place] = old
+    if present.place in found:
+        _refuse(
+            f"old_keys has the present key={present.key!r} in its present place, where a browser replaces the cookie: "
+            "leave it out, or say which path, domain or partitioned it had before."
+        )
+    weaker = [old.key for old in found.values() if not _promises(present.key) <= _promises(old.key)]
+    if weaker and not has_end:
+        _refuse(
+            f"old_keys has {weaker[0]!r}, whose name promises less than {present.key!r}: for as long as it is read, "
+            "another host can set it for yours. Give that an end, such as "
+            "read_old_until=datetime(2027, 1, 31, tzinfo=UTC), when the last old cookie has expired."
+        )
+    return tuple(found.values())
+
+
+def _promises(key: str) -> frozenset[str]:
+    return _PREFIXES.get(_prefix_of(key) or "", frozenset())
 
 
 def check_key(key: str) -> str:
@@ -298,6 +447,6 @@ def _whole_seconds(max_age: int | timedelta | None) -> int | None:
         return None
     if type(max_age) is not int:
         _refuse(f"max_age={max_age!r} is neither whole seconds, nor a timedelta, nor None.")
-    if max_age > _MAX_AGE.total_seconds():
-        _refuse(f"max_age={max_age} is over 400 days, and browsers keep no cookie longer: use at most 34560000.")
+    if max_age > _MOST_SECONDS:
+        _refuse(f"max_age={max_age} is over 400 days, and browsers keep no cookie longer: use at most {_MOST_SECONDS}.")
     return max_age

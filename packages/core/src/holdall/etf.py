@@ -1,7 +1,7 @@
 """
 Erlang's external term format, both ways (https://www.erlang.org/doc/apps/erts/erl_ext_dist).
 
-What Erlang and Elixir make of a term, and what it is here:
+Each term of Erlang and Elixir has one form in Python:
 
 =========================  =======================================
 ``nil``, ``true, false``   ``None``, ``True, False``
@@ -12,33 +12,39 @@ bit string                 ``BitString``
 tuple                      ``tuple``
 list, charlist             ``list``
 improper list              ``ImproperList``
-map                        ``dict``
-pid, port, reference       ``Opaque``
-function                   refused, for it is code
+map, struct                ``dict``
+pid, reference             ``Opaque``
+port, function             refused, as Plug refuses them
 =========================  =======================================
 
-Nothing is read as something else: a map whose keys are different in Erlang and the same in Python (``1`` and ``1.0``)
-is refused, and so are ``bytes`` to write that would come back as ``str``.
+No term is read as another one. Some maps have keys that differ in Erlang and are equal in Python (an atom and a binary
+of the same name, ``1`` and ``1.0``), or that Python cannot hash (a list, a map). A ``dict`` holds those keys as
+``AtomKey`` and ``MapKey``. ``bytes`` that would come back as ``str`` cannot be written.
+
+Neither reading nor writing is recursive, so the result does not depend on how deep the caller's stack is.
 """
 
+import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from struct import Struct
 from struct import error as StructError  # noqa: N812  # an exception, by any name
 from typing import Any, Literal, Self
 
 from holdall._inflate import inflate
 
-__all__ = ["MAX_BYTES", "Atom", "BitString", "ImproperList", "Opaque", "dumps", "loads"]
+__all__ = ["MAX_BYTES", "Atom", "AtomKey", "BitString", "ImproperList", "MapKey", "Opaque", "dumps", "loads"]
 
 #: The longest payload that is read unless told otherwise, measured after decompression. No cookie of an
 #: honest application comes near it.
 MAX_BYTES = 2**16
 
-# Deeper than any session, and far from Python's own limit even below a web framework's stack.
-_MAX_DEPTH = 128
+# Erlang has no limit. Python has one where values are compared or shown, which happens to values of a session: twice as
+# deep, repr() would fail below a web framework's stack.
+_MAX_DEPTH = 512
 
 _MAX_ATOM_CHARACTERS = 255
 
@@ -47,7 +53,7 @@ class Atom(str):
     """
     An atom: a name that stands for itself, such as ``Atom("ok")``.
 
-    It compares as the text it is. ``nil``, ``true`` and ``false`` are ``None``, ``True`` and ``False`` instead.
+    It is equal to its text. ``nil``, ``true`` and ``false`` are ``None``, ``True`` and ``False`` instead.
     """
 
     __slots__ = ()
@@ -62,7 +68,27 @@ class Atom(str):
         return super().__new__(cls, name)
 
     def __repr__(self) -> str:
-        return f"Atom({super().__repr__()})"
+        return f"{type(self).__name__}({super().__repr__()})"
+
+
+class AtomKey(Atom):
+    """
+    An atom as the key of a map that also has a binary of the same name.
+
+    It is equal to an ``AtomKey`` only, so that a ``dict`` can hold both: ``value["a"]`` is the binary's value, and
+    ``value[AtomKey("a")]`` the atom's.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AtomKey) and super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((AtomKey, str(self)))
 
 
 _SINGLETONS = {"nil": None, "true": True, "false": False}
@@ -107,9 +133,27 @@ class BitString:
 
 
 @dataclass(frozen=True, slots=True)
+class MapKey:
+    """
+    A key that a ``dict`` cannot hold as it is: a list, a map, or ``1.0`` where ``1`` is a key too.
+
+    Two of them are equal if they are one term to Erlang.
+
+    Attributes:
+        term: The key as it would be anywhere else.
+    """
+
+    term: Any = field(compare=False)
+    _identity: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_identity", _identity(self.term))
+
+
+@dataclass(frozen=True, slots=True)
 class Opaque:
     """
-    A pid, port or reference, which means something to its own Erlang node only.
+    A pid or reference, which means something to its own Erlang node only.
 
     Attributes:
         external: The term as it came, to be written as it came.
@@ -125,23 +169,20 @@ def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
     Time and memory stay in proportion to *max_bytes*, whatever lengths the payload claims.
 
     Raises:
-        ValueError: It holds no term, or one that is refused: with a function in it, nested over 128 deep, or
+        ValueError: It holds no term, or one that is refused: with a function or a port in it, nested over 512 deep, or
             longer than *max_bytes*.
     """
     if payload[:1] != _VERSION:
         msg = "not an external term: the first byte is not 131"
         raise ValueError(msg)
     try:
-        term, _ = _read(_unpacked(payload, max_bytes), 0, 0)
+        return _read(_unpacked(payload, max_bytes))
     except (IndexError, StructError) as exc:
         raise ValueError(_ENDS_EARLY) from exc
     except UnicodeDecodeError:
         # Python's own error holds the payload.
         msg = "an atom's name is not UTF-8"
         raise ValueError(msg) from None
-    except RecursionError as exc:
-        raise ValueError(_TOO_DEEP) from exc
-    return term
 
 
 def dumps(term: Any, /, *, otp: Literal[25, 26] = 26) -> bytes:
@@ -155,22 +196,13 @@ def dumps(term: Any, /, *, otp: Literal[25, 26] = 26) -> bytes:
             what releases before 26 expect. Either reads both.
 
     Raises:
-        TypeError: *term* or something in it is not in the table above; the message says where.
+        TypeError: *term* or a term in it is not in the table above; the message says where.
     """
-    out = bytearray(_VERSION)
-    try:
-        _write(out, term, 0, otp)
-    except (TypeError, RecursionError) as exc:
-        reason = _TOO_DEEP if isinstance(exc, RecursionError) else str(exc)
-        # All the way down to where it became too deep would be a long way.
-        where = _where(term, otp, steps=1 if reason == _TOO_DEEP else _MAX_DEPTH)
-        msg = f"{where} cannot be stored: {reason}."
-        raise TypeError(msg) from exc
-    return bytes(out)
+    return _dumps(term, otp, as_identity=False)
 
 
-# Reading. A reader is given the bytes, where the term's body begins, and how deep it stands; it returns the term and
-# where the next one begins.
+# Reading. A reader is given the bytes and where the term's body begins; it returns the term and where the next one
+# begins. The reader of a container returns how many terms are in it, and what makes the container of these.
 
 _VERSION = b"\x83"
 _COMPRESSED = b"P"
@@ -184,7 +216,9 @@ _F64 = Struct(">d")
 _ENDS_EARLY = "the term ends before its end"
 _TOO_DEEP = f"it is nested over {_MAX_DEPTH} deep"
 
-_Reader = Callable[[bytes, int, int], tuple[Any, int]]
+_Reader = Callable[[bytes, int], tuple[Any, int]]
+_Finish = Callable[[list[Any]], Any]
+_ContainerReader = Callable[[bytes, int], tuple[int, _Finish, int]]
 
 
 def _unpacked(payload: bytes, max_bytes: int) -> bytes:
@@ -205,12 +239,37 @@ def _unpacked(payload: bytes, max_bytes: int) -> bytes:
     raise ValueError(msg)
 
 
-def _read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
-    reader = _READERS.get(data[at])
-    if reader is None:
-        msg = f"no term is marked by {data[at]}"
-        raise ValueError(msg)
-    return reader(data, at + 1, depth)
+def _read(data: bytes) -> Any:
+    # Containers that are not complete: how many terms each has, those that were read, and what makes it of them.
+    incomplete: list[tuple[int, list[Any], _Finish]] = []
+    at = 0
+    while True:
+        mark = data[at]
+        if mark in _CONTAINERS:
+            count, finish, at = _CONTAINERS[mark](data, at + 1)
+            # A term has a byte at least, so a false claim is found before anything is made of it.
+            if count > len(data) - at:
+                raise ValueError(_ENDS_EARLY)
+            if count:
+                if len(incomplete) >= _MAX_DEPTH:
+                    raise ValueError(_TOO_DEEP)
+                incomplete.append((count, [], finish))
+                continue
+            term = finish([])
+        elif mark in _READERS:
+            term, at = _READERS[mark](data, at + 1)
+        else:
+            msg = f"no term is marked by {mark}"
+            raise ValueError(msg)
+        while incomplete:
+            count, terms, finish = incomplete[-1]
+            terms.append(term)
+            if len(terms) < count:
+                break
+            incomplete.pop()
+            term = finish(terms)
+        else:
+            return term
 
 
 def _take(data: bytes, at: int, size: int) -> tuple[bytes, int]:
@@ -220,42 +279,26 @@ def _take(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     return data[at:end], end
 
 
-def _terms(data: bytes, at: int, count: int, depth: int) -> tuple[list[Any], int]:
-    # A term has a byte at least, so a claim can be seen through before anything is made of it.
-    if count > len(data) - at:
-        raise ValueError(_ENDS_EARLY)
-    if depth >= _MAX_DEPTH:
-        raise ValueError(_TOO_DEEP)
-    terms = []
-    for _ in range(count):
-        term, at = _read(data, at, depth + 1)
-        terms.append(term)
-    return terms, at
-
-
-def _small_integer(data: bytes, at: int, depth: int) -> tuple[int, int]:
+def _small_integer(data: bytes, at: int) -> tuple[int, int]:
     return data[at], at + 1
 
 
-def _integer(data: bytes, at: int, depth: int) -> tuple[int, int]:
+def _integer(data: bytes, at: int) -> tuple[int, int]:
     return _I32.unpack_from(data, at)[0], at + 4
 
 
 def _big(data: bytes, at: int, size: int) -> tuple[int, int]:
-    sign = data[at]
+    is_negative = data[at]
     digits, at = _take(data, at + 1, size)
-    if sign > 1:
-        msg = f"the sign of a number is 0 or 1, not {sign}"
-        raise ValueError(msg)
     number = int.from_bytes(digits, "little")
-    return -number if sign else number, at
+    return -number if is_negative else number, at
 
 
-def _small_big(data: bytes, at: int, depth: int) -> tuple[int, int]:
+def _small_big(data: bytes, at: int) -> tuple[int, int]:
     return _big(data, at + 1, data[at])
 
 
-def _large_big(data: bytes, at: int, depth: int) -> tuple[int, int]:
+def _large_big(data: bytes, at: int) -> tuple[int, int]:
     return _big(data, at + 4, _U32.unpack_from(data, at)[0])
 
 
@@ -266,15 +309,15 @@ def _finite(number: float) -> float:
     return number
 
 
-def _new_float(data: bytes, at: int, depth: int) -> tuple[float, int]:
+def _new_float(data: bytes, at: int) -> tuple[float, int]:
     return _finite(_F64.unpack_from(data, at)[0]), at + 8
 
 
-# As "%.20e" prints it, zeros after it.
-_OLD_FLOAT = re.compile(rb" *([+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?)\0*")
+# As "%.20e" prints it. What follows the first zero byte does not count.
+_OLD_FLOAT = re.compile(rb" *([+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?)(?:\0.*)?", re.DOTALL)
 
 
-def _old_float(data: bytes, at: int, depth: int) -> tuple[float, int]:
+def _old_float(data: bytes, at: int) -> tuple[float, int]:
     text, at = _take(data, at, 31)
     found = _OLD_FLOAT.fullmatch(text)
     if found is None:
@@ -284,7 +327,7 @@ def _old_float(data: bytes, at: int, depth: int) -> tuple[float, int]:
 
 
 def _atom(encoding: str, length: Struct) -> _Reader:
-    def read(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    def read(data: bytes, at: int) -> tuple[Any, int]:
         (size,) = length.unpack_from(data, at)
         name, at = _take(data, at + length.size, size)
         text = name.decode(encoding)
@@ -293,7 +336,7 @@ def _atom(encoding: str, length: Struct) -> _Reader:
     return read
 
 
-def _binary(data: bytes, at: int, depth: int) -> tuple[str | bytes, int]:
+def _binary(data: bytes, at: int) -> tuple[str | bytes, int]:
     (size,) = _U32.unpack_from(data, at)
     content, at = _take(data, at + 4, size)
     return _text_or_bytes(content), at
@@ -306,67 +349,97 @@ def _text_or_bytes(content: bytes) -> str | bytes:
         return content
 
 
-def _bit_string(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _bit_string(data: bytes, at: int) -> tuple[Any, int]:
     (size,) = _U32.unpack_from(data, at)
     bits = data[at + 4]
     content, at = _take(data, at + 5, size)
-    if not content or bits > 8:
+    if (not content) != (not bits) or bits > 8:
         msg = "a bit string counts other bits than it has"
         raise ValueError(msg)
-    if bits == 8:
+    if bits in (0, 8):
         return _text_or_bytes(content), at
     return BitString(content[:-1] + bytes((content[-1] & ~(0xFF >> bits),)), bits), at
 
 
-def _string(data: bytes, at: int, depth: int) -> tuple[list[int], int]:
+def _string(data: bytes, at: int) -> tuple[list[int], int]:
     (size,) = _U16.unpack_from(data, at)
     content, at = _take(data, at + 2, size)
     return list(content), at
 
 
-def _nil(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _nil(data: bytes, at: int) -> tuple[list[Any], int]:
     return [], at
 
 
-def _list(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _list(data: bytes, at: int) -> tuple[int, _Finish, int]:
     (count,) = _U32.unpack_from(data, at)
-    heads, at = _terms(data, at + 4, count, depth)
-    tail, at = _read(data, at, depth + 1)
+    return count + 1, _list_of, at + 4
+
+
+def _list_of(terms: list[Any]) -> Any:
+    tail = terms.pop()
     if isinstance(tail, list):
-        return heads + tail, at
+        return terms + tail
     if isinstance(tail, ImproperList):
-        return ImproperList((*heads, *tail.heads), tail.tail), at
-    return ImproperList(tuple(heads), tail) if heads else tail, at
+        return ImproperList((*terms, *tail.heads), tail.tail)
+    return ImproperList(tuple(terms), tail) if terms else tail
 
 
-def _small_tuple(data: bytes, at: int, depth: int) -> tuple[tuple[Any, ...], int]:
-    terms, at = _terms(data, at + 1, data[at], depth)
-    return tuple(terms), at
+def _small_tuple(data: bytes, at: int) -> tuple[int, _Finish, int]:
+    return data[at], tuple, at + 1
 
 
-def _large_tuple(data: bytes, at: int, depth: int) -> tuple[tuple[Any, ...], int]:
-    terms, at = _terms(data, at + 4, _U32.unpack_from(data, at)[0], depth)
-    return tuple(terms), at
+def _large_tuple(data: bytes, at: int) -> tuple[int, _Finish, int]:
+    return _U32.unpack_from(data, at)[0], tuple, at + 4
 
 
-def _map(data: bytes, at: int, depth: int) -> tuple[dict[Any, Any], int]:
-    (count,) = _U32.unpack_from(data, at)
-    terms, at = _terms(data, at + 4, 2 * count, depth)
+def _map(data: bytes, at: int) -> tuple[int, _Finish, int]:
+    return 2 * _U32.unpack_from(data, at)[0], _map_of, at + 4
+
+
+def _map_of(terms: list[Any]) -> dict[Any, Any]:
+    keys, values = terms[::2], terms[1::2]
     try:
-        found = dict(zip(terms[::2], terms[1::2], strict=True))
-    except TypeError as exc:
-        msg = "a map has a list or a map in a key, which Python cannot hold"
-        raise ValueError(msg) from exc
-    if len(found) != count:
-        msg = "two keys of a map are the same"
-        raise ValueError(msg)
-    return found, at
+        found = dict(zip(keys, values, strict=True))
+    except (TypeError, RecursionError):
+        found = {}
+    if len(found) != len(keys):
+        found = dict(zip(_told_apart(keys), values, strict=True))
+    return found
+
+
+def _told_apart(keys: list[Any]) -> list[Any]:
+    """Return *keys*, and those that a ``dict`` cannot hold beside the others as ``AtomKey`` or ``MapKey``."""
+    apart = keys.copy()
+    held: dict[Any, Any] = {}
+    # Strings and integers stay what they are, wherever they stand.
+    for place in sorted(range(len(keys)), key=lambda place: type(keys[place]) not in _PLAIN_KEYS):
+        key = _beside(held, keys[place])
+        if key in held:
+            msg = "two keys of a map are the same"
+            raise ValueError(msg)
+        apart[place] = held[key] = key
+    return apart
+
+
+_PLAIN_KEYS = frozenset({str, int})
+
+
+def _beside(held: Mapping[Any, Any], key: Any) -> Any:
+    """Return *key* as a ``dict`` can hold it beside those that are *held* already, if it is another key to Erlang."""
+    try:
+        if key not in held or _identity(held[key]) == _identity(key):
+            return key
+    except (TypeError, RecursionError):
+        # It cannot be hashed, or is nested too deep to be.
+        return MapKey(key)
+    return AtomKey(key) if isinstance(key, Atom) else MapKey(key)
 
 
 def _opaque(rest: int) -> _Reader:
     """Return the reader of a term that is a node's name and *rest* bytes."""
 
-    def read(data: bytes, at: int, depth: int) -> tuple[Opaque, int]:
+    def read(data: bytes, at: int) -> tuple[Opaque, int]:
         _, end = _take(data, _after_node(data, at), rest)
         return Opaque(data[at - 1 : end]), end
 
@@ -376,7 +449,7 @@ def _opaque(rest: int) -> _Reader:
 def _reference(creation: int) -> _Reader:
     """Return the reader of a reference whose node's *creation* has so many bytes."""
 
-    def read(data: bytes, at: int, depth: int) -> tuple[Opaque, int]:
+    def read(data: bytes, at: int) -> tuple[Opaque, int]:
         (words,) = _U16.unpack_from(data, at)
         _, end = _take(data, _after_node(data, at + 2), creation + 4 * words)
         return Opaque(data[at - 1 : end]), end
@@ -388,11 +461,16 @@ def _after_node(data: bytes, at: int) -> int:
     if data[at] not in _ATOMS:
         msg = "a node's name is not an atom"
         raise ValueError(msg)
-    return _read(data, at, 0)[1]
+    return _ATOMS[data[at]](data, at + 1)[1]
 
 
-def _function(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _function(data: bytes, at: int) -> tuple[Any, int]:
     msg = "a function is code, and no session holds code"
+    raise ValueError(msg)
+
+
+def _port(data: bytes, at: int) -> tuple[Any, int]:
+    msg = "a port belongs to a running node, and Plug refuses it too"
     raise ValueError(msg)
 
 
@@ -410,29 +488,27 @@ _READERS: dict[int, _Reader] = {
     70: _new_float,
     77: _bit_string,
     88: _opaque(12),  # a pid
-    89: _opaque(8),  # a port
+    89: _port,
     90: _reference(4),
     97: _small_integer,
     98: _integer,
     99: _old_float,
     101: _opaque(5),  # a reference
-    102: _opaque(5),  # a port
+    102: _port,
     103: _opaque(9),  # a pid
-    104: _small_tuple,
-    105: _large_tuple,
     106: _nil,
     107: _string,
-    108: _list,
     109: _binary,
     110: _small_big,
     111: _large_big,
     112: _function,
     113: _function,
     114: _reference(1),
-    116: _map,
     117: _function,
-    120: _opaque(12),  # a port
+    120: _port,
 }
+
+_CONTAINERS: dict[int, _ContainerReader] = {104: _small_tuple, 105: _large_tuple, 108: _list, 116: _map}
 
 
 # Writing. A writer adds to *out*; its ``TypeError`` says why and not yet where.
@@ -443,7 +519,59 @@ _MAX_SORTED_KEYS = 32
 _MAX_STRING = 2**16 - 1
 
 
-def _write(out: bytearray, term: Any, depth: int, otp: int) -> None:
+# A step of a path: the key or place of a term in its container, or one of these.
+_A_KEY = object()
+_NO_NAME = object()
+
+_Inside = Iterator[tuple[Any, Any]]
+
+
+def _dumps(term: Any, otp: int, *, as_identity: bool) -> bytes:
+    out = bytearray(_VERSION)
+    # Where we are: what is left of each container, and the step that was last made in it.
+    left: list[_Inside] = [iter(((_NO_NAME, term),))]
+    steps: list[Any] = [_NO_NAME]
+    while left:
+        for step, each in left[-1]:
+            steps[-1] = step
+            try:
+                inside = _write(out, each, otp, as_identity)
+            except TypeError as exc:
+                msg = f"{_where(steps[1:])} cannot be stored: {exc}."
+                raise TypeError(msg) from exc
+            if inside is None:
+                continue
+            if len(left) > _MAX_DEPTH:
+                # All the way down to where it became too deep would be a long way.
+                msg = f"{_where(steps[1:2])} cannot be stored: {_TOO_DEEP}."
+                raise TypeError(msg)
+            left.append(inside)
+            steps.append(_NO_NAME)
+            break
+        else:
+            left.pop()
+            steps.pop()
+    return bytes(out)
+
+
+def _identity(term: Any) -> bytes:
+    """Return bytes that are the same for the same term and for no other."""
+    return hashlib.sha256(_dumps(term, 26, as_identity=True)).digest()
+
+
+def _where(steps: list[Any]) -> str:
+    path = "session"
+    for step in steps:
+        if step is _A_KEY:
+            return f"a key of {path}"
+        if step is _NO_NAME:
+            break
+        path += f"[{str(step) if isinstance(step, str) else step!r}]"
+    return path
+
+
+def _write(out: bytearray, term: Any, otp: int, as_identity: bool) -> _Inside | None:
+    """Write *term*. Of a container write the head, and return the steps and terms that are to be written after it."""
     match term:
         case Atom():
             _write_atom(out, str(term), otp)
@@ -460,40 +588,41 @@ def _write(out: bytearray, term: Any, depth: int, otp: int) -> None:
             out += b"F" + _F64.pack(term)
         case dict():
             out += b"t" + _U32.pack(len(term))
-            _write_all(out, _in_order(term), depth, otp)
+            return _keys_and_values(term, as_identity) if term else None
         case list():
-            _write_list(out, term, depth, otp)
+            return _write_list(out, term)
         case tuple():
             out += b"h" + _U8.pack(len(term)) if len(term) < 256 else b"i" + _U32.pack(len(term))
-            _write_all(out, term, depth, otp)
+            return enumerate(term) if term else None
         case bytes():
             _write_bytes(out, term)
         case BitString():
             out += b"M" + _U32.pack(len(term.data)) + _U8.pack(term.bits) + term.data
         case ImproperList():
             out += b"l" + _U32.pack(len(term.heads))
-            _write_all(out, (*term.heads, term.tail), depth, otp)
+            return ((_NO_NAME, each) for each in (*term.heads, term.tail))
         case Opaque():
             out += term.external
+        case MapKey() if as_identity:
+            # In place of the term, so that keys in keys in keys are not gone through again and again.
+            out += term._identity
         case _:
             msg = f"it is of type {type(term).__qualname__}, for which Erlang has no term"
             raise TypeError(msg)
+    return None
 
 
-def _write_all(out: bytearray, terms: Iterable[Any], depth: int, otp: int) -> None:
-    if depth >= _MAX_DEPTH:
-        raise TypeError(_TOO_DEEP)
-    for term in terms:
-        _write(out, term, depth + 1, otp)
-
-
-def _in_order(items: Mapping[Any, Any]) -> Iterable[Any]:
-    """Return keys and values in turn."""
+def _keys_and_values(items: Mapping[Any, Any], as_identity: bool) -> _Inside:
     keys: Iterable[Any] = items
-    if len(items) <= _MAX_SORTED_KEYS and _JUST_STR.issuperset(map(type, items)):
+    if as_identity:
+        # A map is the same in any order.
+        keys = sorted(items, key=_identity)
+    elif len(items) <= _MAX_SORTED_KEYS and _JUST_STR.issuperset(map(type, items)):
         # Python compares code points, Erlang the bytes of UTF-8; they agree.
         keys = sorted(items)
-    return (term for key in keys for term in (key, items[key]))
+    for key in keys:
+        yield _A_KEY, key.term if isinstance(key, MapKey) and not as_identity else key
+        yield key, items[key]
 
 
 _JUST_STR = frozenset({str})
@@ -551,36 +680,12 @@ def _write_integer(out: bytearray, number: int) -> None:
         out += _U8.pack(number < 0) + abs(number).to_bytes(size, "little")
 
 
-def _write_list(out: bytearray, terms: list[Any], depth: int, otp: int) -> None:
+def _write_list(out: bytearray, terms: list[Any]) -> _Inside | None:
     if not terms:
         out += b"j"
     elif len(terms) <= _MAX_STRING and all(type(term) is int and 0 <= term < 256 for term in terms):
         out += b"k" + _U16.pack(len(terms)) + bytes(terms)
     else:
         out += b"l" + _U32.pack(len(terms))
-        _write_all(out, terms, depth, otp)
-        out += b"j"
-
-
-def _where(term: Any, otp: int, *, steps: int, path: str = "session", depth: int = 0) -> str:
-    """Return the path of what cannot be written in *term*, *steps* of it at most."""
-
-    def fails(child: Any) -> bool:
-        try:
-            _write(bytearray(), child, depth + 1, otp)
-        except (TypeError, RecursionError):
-            return True
-        return False
-
-    inside: Iterable[tuple[Any, Any]] = ()
-    if isinstance(term, dict):
-        if any(map(fails, term)):
-            return f"a key of {path}"
-        inside = term.items()
-    elif isinstance(term, (list, tuple)):
-        inside = enumerate(term)
-    for step, child in inside if depth < steps else ():
-        if fails(child):
-            name = str(step) if isinstance(step, str) else step
-            return _where(child, otp, steps=steps, path=f"{path}[{name!r}]", depth=depth + 1)
-    return path
+        return chain(enumerate(terms), ((_NO_NAME, []),))
+    return None

@@ -14,15 +14,15 @@ __all__ = ["Event", "EventName", "Listener", "report"]
 EventName = Literal[
     "created",
     "renewed",
-    "dropped",
-    "former",
+    "ended",
+    "old_cookie",
     "expired",
     "rejected",
     "lost_write",
     "revoked",
     "evicted",
-    "overflow",
-    "unfit",
+    "cookie_too_large",
+    "invalid_value",
 ]
 
 _logger = logging.getLogger("holdall")
@@ -30,16 +30,16 @@ _logger = logging.getLogger("holdall")
 _LEVELS: dict[EventName, int] = {
     "created": logging.DEBUG,
     "renewed": logging.DEBUG,
-    "dropped": logging.DEBUG,
+    "ended": logging.DEBUG,
     # At each request of a visitor who has not moved yet: too often for a log, and made to be counted.
-    "former": logging.DEBUG,
+    "old_cookie": logging.DEBUG,
     "expired": logging.DEBUG,
     "rejected": logging.INFO,
     "lost_write": logging.WARNING,
     "revoked": logging.INFO,
     "evicted": logging.WARNING,
-    "overflow": logging.ERROR,
-    "unfit": logging.WARNING,
+    "cookie_too_large": logging.ERROR,
+    "invalid_value": logging.WARNING,
 }
 
 
@@ -50,7 +50,8 @@ class Event:
 
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
-        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``former`` what held it.
+        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` what
+            held it.
         log_id: Names the session in logs and opens nothing; ``""`` where there is none.
     """
 

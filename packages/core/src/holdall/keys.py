@@ -5,13 +5,25 @@ One secret makes all the keys of an application, each for one purpose; a key for
 for another.
 """
 
+import hashlib
+import re
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from functools import cache
+from typing import Literal, NoReturn, SupportsIndex
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["Derivation", "Salt", "WeakSecretWarning", "as_bytes", "check_secret", "derive_key", "is_fit"]
+__all__ = [
+    "Derivation",
+    "HoldsSecret",
+    "Salt",
+    "WeakSecretWarning",
+    "as_bytes",
+    "check_secret",
+    "derive_key",
+    "is_fit",
+]
 
 #: What a derived key is for, or what says it when keys are derived.
 Salt = str | bytes | Callable[[], str | bytes]
@@ -19,21 +31,70 @@ Salt = str | bytes | Callable[[], str | bytes]
 #: How a salt and a secret make a key, by the names of itsdangerous.
 Derivation = Literal["hmac", "django-concat", "concat", "none"]
 
-# Parts of secrets that stand in tutorials and templates, where an attacker looks first.
-_WELL_KNOWN = (
-    b"change-me",
-    b"change_me",
-    b"changeme",
-    b"insecure",
-    b"your-secret",
-    b"your_secret",
-    b"not-a-secret",
-    b"not-so-secret",
+# Whoever put one of these into a secret meant it to be replaced, whatever else stands there. Compared without what is
+# neither a letter nor a digit.
+_PLACEHOLDERS = (
+    "changeme",
+    "changethis",
+    "djangoinsecure",
+    "insecuresecret",
+    "notasecret",
+    "notsosecret",
+    "replaceme",
+    "replacethis",
+    "yoursecret",
+    "yourownrandom",
+    "your256bit",
 )
 
-# Fewer distinct bytes, or a shorter unit said over and over, is a pattern and not a secret.
-_LEAST_DISTINCT_BYTES = 8
-_LEAST_PERIOD = 16
+# SHA-256 of secrets that documentation and templates published: Flask's (three), FastAPI's, jwt.io's (two), Superset's
+# (four), Airflow's. Hashed so that scanners do not take this file for a leak.
+_PUBLISHED = frozenset(
+    {
+        "2598f7d6adc142d88161630f3db12ab2bd3403521c281811e5e1ce60d4ac5d76",
+        "9d0f4f5072c13dbd970c045ee6196734249b16917e0e8185c5035e0c1dbcde6b",
+        "eefbd4136387e7620933a54b3199c46811d8cda05a433e05ede0741710338690",
+        "570dad43de1af4c925f92c16a68a50936da42b7dd6fdeb24850507a1199aac89",
+        "f7d838701b86c5dfb57bf95fbc5ce6df204cfc9f15ad6cdb39fd22f8776e47b6",
+        "465d9ad5d5528ebe287b5dce4fb51620833d09b290e49ddcc70ca6c4a0aea01b",
+        "4b00e2726043354c2c4efecc51be38d8bfc2a4e9f3ef54e8b9a225c99038ecf8",
+        "fe18bd40b727a37ecce96ec8f474a82508c191b0c3bb3c47d325335cd467ad97",
+        "3f7aa5c0b56cad6ccbfc84814cd4b16a1abf3dd31d60b6f1663cc751b2a0d2a6",
+        "889041e8368708c03a9764f0a05a977b24a3fdd6eff2c9fb9dc7737167bb68c6",
+        "e0bfb701592614dd14e92d23039fe84ec9951167b183ff9c7d446aaa29429450",
+    }
+)
+
+# Words of placeholders, which count for nothing.
+_WORDS = frozenset(
+    """
+    admin amet and any app application apps are auth bar battery baz bit bits bogus byte bytes change changed
+    changeme changes char character characters chars company config cookie cookies correct default demo dev develop
+    development django dolor dont dummy enough example examples fake fastapi flask foo foobar for from generate
+    generated goes good guess guessed hello here horse iloveyou insecure ipsum key keys least length letmein local
+    localhost login long lorem make must never not now only our own pass passphrase passwd password phoenix
+    placeholder plain please precious private prod production project public put python qux random really replace
+    replaced root salt sample secret secrets secure security service session sessions set settings shall should
+    shouldbe signing sit site some something staging staple starlette string super temp temporary test testing tests
+    text that the this todo token top unsafe use used user username value very web website welcome will with word
+    world you your
+    """.split()  # noqa: SIM905  # a list of that many strings is no easier to read
+)
+_LONGEST_WORD = max(map(len, _WORDS))
+
+# In a secret a part of one of these counts for nothing, from either end: rows of a keyboard, and characters in order.
+_KEYBOARDS = (
+    "qwertyuiopasdfghjklzxcvbnm qwertzuiopasdfghjklyxcvbnm azertyuiopqsdfghjklmwxcvbn 1234567890 !@#$%^&*()_+ "
+    "qazwsxedcrfvtgbyhnujmikolp 1q2w3e4r5t6y7u8i9o0p 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p"
+)
+_SHORTEST_PART = 4
+
+# A secret has to say at least so much that is neither known nor said before. A character counts 1, and 2 if there are
+# thousands of its kind; a repetition counts 1, whatever its length. The shortest secret that a format takes has 16
+# bytes: if these are random, they rarely fall below 13.
+_LEAST_NEWS = 10
+_SEPARATORS = re.compile(r"[\s_.-]+")
+_LOOKED_AT = 1024
 
 # Where this is read, it can be run: the script of that name need not be on the path.
 _ADVICE = "Make one with: python -m holdall secret"
@@ -43,9 +104,39 @@ class WeakSecretWarning(UserWarning):
     """A secret is too weak for production; it was let through for debugging or testing."""
 
 
+class HoldsSecret:
+    """Refuses to be pickled or copied, so that a secret does not end up in a cache, a queue or an error report."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        # copy() and deepcopy() ask for this, too.
+        msg = f"a {type(self).__name__} holds a secret and cannot be pickled or copied: make another from the settings."
+        raise TypeError(msg)
+
+
 def as_bytes(secret: str | bytes) -> bytes:
-    """Return *secret* as bytes, a text in UTF-8."""
-    return secret.encode() if isinstance(secret, str) else bytes(secret)
+    """
+    Return *secret* as bytes, a text in UTF-8.
+
+    Bytes that the environment could not decode are the bytes they were (``os.environ`` holds them as surrogates).
+
+    Raises:
+        TypeError: It is neither text nor bytes.
+        ValueError: It is text that UTF-8 cannot hold.
+    """
+    if isinstance(secret, str):
+        try:
+            return secret.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            # Python's own error holds the secret.
+            msg = "it holds half of a surrogate pair, which is no character"
+            raise ValueError(msg) from None
+    if not isinstance(secret, bytes | bytearray | memoryview):
+        # bytes(64) would be 64 zeros.
+        msg = f"it is of type {type(secret).__qualname__}: give text or bytes"
+        raise TypeError(msg)
+    return bytes(secret)
 
 
 def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_secrets: bool = False) -> bytes:
@@ -58,12 +149,16 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
         weak_secrets: Warn instead of raising, for a framework's debug or testing mode.
 
     Raises:
-        ConfigurationError: It is missing, too short, a repeated pattern, or a well-known one.
+        ConfigurationError: It is missing, too short, easily guessed, or well known.
     """
-    if not secret:
+    if secret is None or (isinstance(secret, str | bytes | bytearray) and not secret):
         msg = f"{name} is missing. {_ADVICE}"
         raise ConfigurationError(msg)
-    found = as_bytes(secret)
+    try:
+        found = as_bytes(secret)
+    except (TypeError, ValueError) as exc:
+        msg = f"{name} cannot be used: {exc}. {_ADVICE}"
+        raise ConfigurationError(msg) from None
     fault = _fault(found, at_least)
     if fault is not None:
         msg = f"{name} {fault}. {_ADVICE}"
@@ -81,16 +176,58 @@ def is_fit(secret: str | bytes, *, at_least: int) -> bool:
 def _fault(secret: bytes, at_least: int) -> str | None:
     if len(secret) < at_least:
         return f"has {len(secret)} bytes and needs at least {at_least}"
-    if any(known in secret.lower() for known in _WELL_KNOWN):
+    text = _as_text(secret)
+    letters = "".join(filter(str.isalnum, text))
+    if hashlib.sha256(secret.strip()).hexdigest() in _PUBLISHED or any(each in letters for each in _PLACEHOLDERS):
         return "is a well-known one from a tutorial or template"
-    if len(set(secret)) < _LEAST_DISTINCT_BYTES or _period(secret) < _LEAST_PERIOD:
-        return "is a pattern that is easily guessed"
+    if _news(_SEPARATORS.sub("", text)[:_LOOKED_AT]) < _LEAST_NEWS:
+        return "is a pattern of words, runs or repetitions, which is easily guessed"
     return None
 
 
-def _period(text: bytes) -> int:
-    """Return the length of the shortest unit that *text* repeats (its last time perhaps in part)."""
-    return next(size for size in range(1, len(text) + 1) if text[size:] == text[:-size])
+def _as_text(secret: bytes) -> str:
+    try:
+        return secret.decode().lower()
+    except UnicodeDecodeError:
+        return secret.decode("latin-1")
+
+
+def _news(text: str) -> int:
+    """Return how much *text* says that is neither well known nor said before in it."""
+    news = at = 0
+    while at < len(text) and news < _LEAST_NEWS:
+        size = _known(text, at)
+        if not size:
+            # Up to the last character but one: a repetition may overlap with what it repeats.
+            size = _longest(text, at, lambda part, end: part in text[: end - 1])
+            news += 1 if size or len(text[at].encode()) < 3 else 2
+        at += size or 1
+    return news
+
+
+def _known(text: str, at: int) -> int:
+    """Return how many characters from *at* on are a word, or a part of a run."""
+    runs = _runs()
+    word = next((size for size in range(_LONGEST_WORD, 0, -1) if text[at : at + size] in _WORDS), 0)
+    return max(word, _longest(text, at, lambda part, end: part in runs))
+
+
+def _longest(text: str, at: int, is_known: Callable[[str, int], bool]) -> int:
+    """Return the longest size, from ``_SHORTEST_PART`` on, up to which the part of *text* at *at* is known; or 0."""
+    end = at + _SHORTEST_PART
+    while end <= len(text) and is_known(text[at:end], end):
+        end += 1
+    return end - 1 - at if end > at + _SHORTEST_PART else 0
+
+
+@cache
+def _runs() -> str:
+    # Among the first are the letters of the European alphabets, and all bytes.
+    characters = "".join(map(chr, range(0x600)))
+    simple = "0123456789abcdefghijklmnopqrstuvwxyz"
+    doubled, quadrupled = ("".join(times * each for each in simple) for times in (2, 4))
+    forwards = f"{_KEYBOARDS}\n{characters}\n{doubled}\n{quadrupled}"
+    return forwards + forwards[::-1]
 
 
 def derive_key(secret: bytes, purpose: str, *, length: int = 32) -> bytes:

@@ -5,25 +5,45 @@ A value beyond JSON stands as an object of one key that begins with ``$``::
 
     {"seen": {"$datetime": "2026-01-31T12:00:00+00:00"}, "pair": {"$tuple": [1, 2]}}
 
-A dict of the application's that would look like a tag is itself tagged: ``{"$dict": [["$tuple", 1]]}``.
+A dict that JSON would alter is tagged too, because it looks like a tag or has keys other than text:
+``{"$dict": [["$tuple", 1]]}``, ``{"$dict": [[7, "apples"]]}``.
 """
 
 import json
+import math
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from holdall._depth import MAX_DEPTH
+from holdall._iterative_json import (
+    SCALARS,
+    SHORT,
+    TOO_DEEP,
+    Description,
+    Nest,
+    dicts_of,
+    exceeds_depth,
+    plain,
+    quoted,
+    read,
+    written,
+)
 from holdall._markup import markup
 
-__all__ = ["Serializer", "TaggedJSON"]
+__all__ = ["MAX_DEPTH", "Serializer", "TaggedJSON"]
 
 
 class Serializer(Protocol):
     """
     Turns a session's data into bytes and back.
+
+    A value comes back equal and of the same type, or of one that the serializer documents; any other is a
+    ``TypeError``. ``holdall.testing.SerializerConformance`` checks that.
 
     One that has ``check(key, value)`` too, raising the ``TypeError`` of ``dumps``, lets a developer hear of it at the
     line that puts the value. One that has a quicker ``from_base64url(text)`` lends it to the native format.
@@ -42,36 +62,50 @@ class TaggedJSON:
     """
     The default serializer: compact JSON in UTF-8, and tags for what JSON lacks.
 
-    Carries ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict`` with string keys,
-    ``datetime``, ``date``, ``time``, ``timedelta``, ``UUID``, ``Decimal``, ``bytes``, ``tuple``, ``set``,
-    and text marked as safe HTML (``__html__``). Anything else is a ``TypeError``.
+    Carries ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, ``datetime``, ``date``, ``time``,
+    ``timedelta``, ``UUID``, ``Decimal``, ``bytes``, ``tuple``, ``set``, ``frozenset``, and text marked as safe HTML,
+    nested ``MAX_DEPTH`` deep with the session itself. A dict's keys may be of any of these types that can be hashed.
+
+    A subclass of one of them comes back as that type; any object with ``__html__`` comes back as ``Markup``; and a
+    dataclass comes back as a dict of its fields. An aware ``datetime`` keeps its offset and loses the name of its zone.
+    Any other value, and any that would not come back equal, is a ``TypeError``.
     """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
-        try:
-            return _written(data).encode("utf-8", "surrogatepass")
-        except (TypeError, ValueError, RecursionError) as exc:
-            raise _explained(data, exc) from exc
+        return _text(data).encode("utf-8", "surrogatepass")
 
     def check(self, key: str, value: Any) -> None:
-        """Raise the ``TypeError`` of ``dumps`` if *value* is not to be stored."""
-        self.dumps({key: value})
+        """Raise the ``TypeError`` of ``dumps`` if *value* cannot be stored."""
+        kind = type(value)
+        if kind not in _ALWAYS_STORABLE and not (kind is int and -_WORD < value < _WORD):
+            self.dumps({key: value})
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
         text = payload.decode("utf-8", "surrogatepass")
-        decode = _decode_tagged if "$" in text and _TAG_MARK in text else _decode
+        # JSON may have space around a tag, or its dollar escaped. Most sessions have no dollar and no backslash.
+        tagged = ("$" in text and '"$' in text) or ("\\" in text and "\\u0024" in text)
         try:
-            data, end = decode(text)
-        except (TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
-            msg = "the payload is not one of ours"
-            raise ValueError(msg) from exc
-        if end != len(text):
+            data, end = (_decode_tagged if tagged else _decode)(text)
+        except RecursionError:
+            data, end = _decode_in_loops(text, tagged=tagged)
+        except json.JSONDecodeError:
+            if not text.startswith(_SPACES):
+                raise
+            return self.loads(payload.lstrip(b" \t\n\r"))
+        except (TypeError, AttributeError, ArithmeticError) as exc:
+            raise ValueError(_NOT_OURS) from exc
+        if end != len(text) and text[end:].strip(" \t\n\r"):
             msg = "something follows the payload"
             raise ValueError(msg)
         if type(data) is not dict:
             msg = "the payload is not an object"
             raise ValueError(msg)
+        if end > SHORT and exceeds_depth(data, payload):
+            raise ValueError(TOO_DEEP)
         return data
+
+
+# Writing. The encoder in C does it all in the usual case; a walk over the containers makes sure that this is one.
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -80,8 +114,8 @@ def _encoder() -> Callable[[Any], str]:
     if make is None:
         # CPython has it, other Pythons have not.
         return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_leaf).encode
-    # What JSONEncoder.encode makes anew in each call, which takes as long as the session of most visitors does.
-    # Without its list of what it is in the middle of, a circle ends as a RecursionError.
+    # JSONEncoder.encode makes it anew in each call, which takes as long as the session of most visitors does.
+    # Without its list of containers it is in the middle of, a circle ends as a RecursionError.
     chunks = make(None, _leaf, json.encoder.encode_basestring, None, ":", ",", False, False, False)
     return lambda value: "".join(chunks(value, 0))
 
@@ -96,109 +130,175 @@ def _leaf(value: Any) -> dict[str, Any]:
     return {tag: to_json(value)}
 
 
-def _written(data: Mapping[str, Any]) -> str:
+def _text(data: Mapping[str, Any]) -> str:
     """Return *data* as JSON."""
     try:
-        # Before it is looked at, which would go round in a circle for ever.
+        # Before it is looked at, because that would go round in a circle for ever.
         text = _encode(data)
-        dicts = _dicts_of(data)
+        dicts = dicts_of(data, _LEAVES)
         if dicts and not ("$" in text and _TAG_MARK in text and any(map(_is_like_a_tag, dicts))):
             return text
     except (TypeError, ValueError, RecursionError):
         # A few values need more, or cannot be stored.
         pass
-    return _encode(_tagged_items(data))
+    return written(data, _described)
 
 
-def _dicts_of(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """
-    Return all dicts in *data*, itself first, or none if the encoder, which has written it, has lost a value's type.
-
-    Raises:
-        TypeError: It has made text of keys that were none.
-    """
-    dicts = [data]
-    todo: list[Iterable[Any]] = [data.values()]
-    for values in todo:
-        for value in values:
-            if type(value) not in _LEAVES:
-                if type(value) is dict:
-                    dicts.append(value)
-                    todo.append(value.values())
-                elif type(value) is list:
-                    todo.append(value)
-                else:
-                    return []
-    # A union looks at the keys of many dicts at once, and a join takes nothing but text.
-    "".join(data if len(dicts) == 1 else set().union(*dicts))
-    return dicts
+def _described(value: Any) -> Description:
+    """Say how *value* is written; ``TypeError`` if it cannot be."""
+    describe = _DESCRIBE.get(type(value))
+    return _described_by_base(value) if describe is None else describe(value)
 
 
-def _tagged_items(data: Mapping[str, Any]) -> Any:
-    return _as_object({key: _tagged(value) for key, value in data.items()})
+def _described_by_base(value: Any) -> Description:
+    """Do the same for a value whose type is not one of ours, but may be a subclass of one, or one that is converted."""
+    for container in _CONTAINERS:
+        if isinstance(value, container):
+            return _DESCRIBE[container](value)
+    if callable(getattr(value, "__html__", None)):
+        return f'{{"$html":{quoted(str(value.__html__()))}}}'
+    base = plain(value)
+    if type(base) in SCALARS:
+        return _DESCRIBE[type(base)](base)
+    for tagged in _TAGS:
+        if isinstance(value, tagged):
+            return _DESCRIBE[tagged](value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _dict({field.name: getattr(value, field.name) for field in fields(value)})
+    raise TypeError(_REFUSED.format(type(value).__qualname__))
 
 
-def _tagged(value: Any) -> Any:
-    """Return *value* as JSON can write it; ``TypeError`` if that, or what is in it, cannot be stored."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if isinstance(value, str):
-        text = str.__str__(value)
-        return {"$html": text} if hasattr(value, "__html__") else text
-    if isinstance(value, dict):
-        return _as_object({_key(key): _tagged(item) for key, item in value.items()})
-    if isinstance(value, _SEVERAL):
-        items = [_tagged(item) for item in value]
-        return items if isinstance(value, list) else {"$tuple" if isinstance(value, tuple) else "$set": items}
-    if isinstance(value, (int, float)):
-        return value
-    for known, (tag, to_json) in _TAGS.items():
-        if isinstance(value, known):
-            return {tag: to_json(value)}
-    msg = (
-        f"it is of type {kind.__qualname__}. "
-        "Store plain data (text, numbers, lists, dicts, dates, …) that the value can be made from again."
-    )
-    raise TypeError(msg)
+_REFUSED = (
+    "it is of type {}. Store plain data (text, numbers, lists, dicts, dates, …) that the value can be made from again"
+)
 
 
-def _key(key: Any) -> str:
-    if isinstance(key, str):
-        # Not str(), which gives an enum's name.
-        return str.__str__(key)
-    msg = f"one of its keys is of type {type(key).__qualname__}, and keys must be strings."
-    raise TypeError(msg)
+def _described_hashable(value: Any) -> Description:
+    """Do the same for a key or a member of a set, where nothing can stand that comes back as something else."""
+    if isinstance(value, tuple):
+        return _several('{"$tuple":[', value, "]}", _described_hashable)
+    if isinstance(value, _KEYS):
+        return _described(value)
+    raise TypeError(_REFUSED.format(type(value).__qualname__))
+
+
+def _several(
+    opening: str, items: Iterable[Any], closing: str, describe: Callable[[Any], Description] = _described
+) -> Nest:
+    return Nest(opening, [(place, "", item, "") for place, item in enumerate(items)], closing, describe)
+
+
+def _dict(value: Mapping[Any, Any]) -> Nest:
+    # A list, because the items of some dicts can be looked at only once.
+    items = [*value.items()]
+    if all(isinstance(key, str) for key, _ in items) and not _is_like_a_tag(dict(items)):
+        return Nest("{", [(key, f"{quoted(key)}:", item, "") for key, item in items], "}", _described)
+    for key, _ in items:
+        if not isinstance(key, _KEYS):
+            msg = f"one of its keys is of type {type(key).__qualname__}"
+            raise TypeError(msg)
+    return Nest('{"$dict":[', _pairs(items), "]}", _described)
+
+
+class _Key(NamedTuple):
+    """A key, to be written as one."""
+
+    key: Any
+
+
+def _pairs(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, str, Any, str]]:
+    for key, value in items:
+        if isinstance(key, str):
+            yield key, f"[{quoted(key)},", value, "]"
+        else:
+            yield key, "[", _Key(key), ""
+            yield key, "", value, "]"
 
 
 def _is_like_a_tag(items: Mapping[str, Any]) -> bool:
     return len(items) == 1 and next(iter(items)).startswith("$")
 
 
-def _as_object(items: dict[str, Any]) -> dict[str, Any]:
-    if _is_like_a_tag(items):
-        return {"$dict": [list(item) for item in items.items()]}
-    return items
+def _float(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'{{"$float":"{value!r}"}}'
 
 
-def _seconds(value: timedelta) -> list[int]:
-    return [value.days, value.seconds, value.microseconds]
+def _datetime(value: datetime) -> str:
+    text = datetime.isoformat(value)
+    if value.fold or datetime.fromisoformat(text) != value:
+        msg = "it would come back as a different time. Store it in UTC, without a fold: value.astimezone(UTC)"
+        raise TypeError(msg)
+    return text
+
+
+def _date(value: date) -> str:
+    text = date.isoformat(value)
+    if date.fromisoformat(text) != value:
+        msg = f"it is of type {type(value).__qualname__}, and would come back as another day"
+        raise TypeError(msg)
+    return text
+
+
+def _time(value: time) -> str:
+    text = time.isoformat(value)
+    named = value.tzinfo is not None and value.utcoffset() is None
+    if named or value.fold or time.fromisoformat(text) != value:
+        msg = "it would come back as a different time. Store it without a fold, and the name of its time zone beside it"
+        raise TypeError(msg)
+    return text
+
+
+def _timedelta(value: timedelta) -> list[int]:
+    parts = [value.days, value.seconds, value.microseconds]
+    if timedelta(*parts) != value:
+        msg = f"it is of type {type(value).__qualname__}, and would come back as another duration"
+        raise TypeError(msg)
+    return parts
 
 
 # A datetime is a date too, so it comes first.
 _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
-    datetime: ("$datetime", datetime.isoformat),
-    date: ("$date", date.isoformat),
-    time: ("$time", time.isoformat),
-    timedelta: ("$timedelta", _seconds),
-    UUID: ("$uuid", str),
-    Decimal: ("$decimal", str),
+    datetime: ("$datetime", _datetime),
+    date: ("$date", _date),
+    time: ("$time", _time),
+    timedelta: ("$timedelta", _timedelta),
+    UUID: ("$uuid", UUID.__str__),
+    Decimal: ("$decimal", Decimal.__str__),
     bytes: ("$bytes", lambda value: b2a_base64(value, newline=False).decode("ascii")),
 }
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-_LEAVES = _SCALARS | _TAGS.keys()
-_SEVERAL = (list, tuple, set)
+_LEAVES = SCALARS | _TAGS.keys()
+_CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset)
+
+#: The types of keys, and of a set's members.
+_KEYS: tuple[type, ...] = (*SCALARS, *_TAGS, tuple, frozenset)
+
+
+def _tagged_leaf(tag: str, to_json: Callable[[Any], Any]) -> Callable[[Any], str]:
+    return lambda value: f'{{"{tag}":{json.dumps(to_json(value), separators=(",", ":"))}}}'
+
+
+_DESCRIBE: dict[type, Callable[[Any], Description]] = {
+    str: quoted,
+    int: int.__repr__,
+    float: _float,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda value: "null",
+    dict: _dict,
+    list: lambda value: _several("[", value, "]"),
+    tuple: lambda value: _several('{"$tuple":[', value, "]}"),
+    set: lambda value: _several('{"$set":[', value, "]}", _described_hashable),
+    frozenset: lambda value: _several('{"$frozenset":[', value, "]}", _described_hashable),
+    _Key: lambda value: _described_hashable(value.key),
+    **{kind: _tagged_leaf(tag, to_json) for kind, (tag, to_json) in _TAGS.items()},
+}
+
+# What nothing in it, nor its length or offset, can keep from being stored.
+_ALWAYS_STORABLE = frozenset({str, float, bool, type(None), bytes, date, timedelta, UUID, Decimal})
+_WORD = 2**63
+
+
+# Reading.
 
 _FROM_TAG: dict[str, Callable[[Any], Any]] = {
     "$datetime": datetime.fromisoformat,
@@ -207,9 +307,11 @@ _FROM_TAG: dict[str, Callable[[Any], Any]] = {
     "$timedelta": lambda parts: timedelta(*parts),
     "$uuid": UUID,
     "$decimal": Decimal,
+    "$float": float,
     "$bytes": a2b_base64,
     "$tuple": tuple,
     "$set": set,
+    "$frozenset": frozenset,
     "$html": markup,
     "$dict": dict,
 }
@@ -224,30 +326,23 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
-# An object's first key is the one place where these three characters can stand unescaped. One is found much quicker
-# than three, and most sessions have not even that.
+# An object's first key is the one place where the encoder writes these three characters. One is found much quicker than
+# three, and most sessions have not even that.
 _TAG_MARK = '{"$'
 
+_SPACES = (" ", "\t", "\n", "\r")
+
+_NOT_OURS = "the payload is not one of ours"
+
 _encode = _encoder()
-_decode = json.JSONDecoder().raw_decode
-_decode_tagged = json.JSONDecoder(object_hook=_untagged).raw_decode
+_decoder = json.JSONDecoder()
+_tag_decoder = json.JSONDecoder(object_hook=_untagged)
+_decode = _decoder.raw_decode
+_decode_tagged = _tag_decoder.raw_decode
 
 
-def _explained(data: Mapping[str, Any], cause: Exception) -> TypeError:
-    """Say what cannot be stored, and where it stands."""
-    if isinstance(cause, RecursionError):
-        why = "it holds itself, or is nested too deeply."
-        return TypeError(f"{_refused(data, 'session', RecursionError, 1)} cannot be stored: {why}")
-    return TypeError(f"{_refused(data, 'session', type(cause))} cannot be stored: {cause}")
-
-
-def _refused(value: Any, path: str, cause: type[Exception], depth: int = -1) -> str:
-    """Return the path of the innermost value that is refused because of *cause*, *depth* steps down at most."""
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, _SEVERAL) else ()
-    for place, item in items if depth else ():
-        try:
-            _encode(_tagged(item))
-        except (TypeError, ValueError, RecursionError) as exc:
-            if isinstance(exc, cause):
-                return _refused(item, f"{path}[{place!r}]", cause, depth - 1)
-    return path
+def _decode_in_loops(text: str, *, tagged: bool) -> tuple[Any, int]:
+    try:
+        return read(text, _tag_decoder if tagged else _decoder)
+    except (TypeError, AttributeError, ArithmeticError) as exc:
+        raise ValueError(_NOT_OURS) from exc

@@ -8,7 +8,7 @@ holdall's sessions for Django.
 from holdall_django.configuration import configured_sessions
 from holdall_django.flashes import flash, get_flashed_messages
 from holdall_django.middleware import SessionMiddleware
-from holdall_django.session import DjangoSession
+from holdall_django.session import DjangoSession, SessionEndedError
 from holdall_django.verbs import (
     afetch_session,
     clear_session,
@@ -21,6 +21,7 @@ from holdall_django.verbs import (
 
 __all__ = [
     "DjangoSession",
+    "SessionEndedError",
     "SessionMiddleware",
     "afetch_session",
     "clear_session",

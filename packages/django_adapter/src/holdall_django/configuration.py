@@ -2,29 +2,30 @@
 What Django's settings say about sessions.
 
 ``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. What it leaves out is taken from
-Django's own settings; ``"take_over": True`` reads the cookies of the engine ``signed_cookies`` too, and ``"beside"``
-names further sessions that the project keeps. All is read once, and again when a test overrides a setting.
+Django's own settings; ``"read_framework_cookies": True`` reads the cookies of the engine ``signed_cookies`` too, and
+``"also"`` names further sessions that the project keeps. All is read once, and again when a test overrides a setting.
+From then on the setting shows no secret.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, cached_property
-from typing import Any
 
 from django.conf import global_settings, settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Session, Sessions, formats
-from holdall.lifetimes import absolute_timeout, permanent_max_age
-from holdall.several import Kept, side_by_side
-from holdall.takeover import taking_over
+from holdall.adapters import SessionGroup, absolute_timeout, permanent_max_age, reading_framework_cookies, state_of
+from holdall_django.cookie_name import is_named, name_the_cookie
+from holdall_django.options import HiddenOptions, hide_options
 from holdall_django.unanswered import are_tests_running
 
-__all__ = ["Configuration", "configuration", "configured_sessions"]
+__all__ = ["ADAPTER_OPTIONS", "Configuration", "configuration", "configured_sessions", "options_given"]
 
-_NAME = "SESSION_COOKIE_NAME"
+#: What ``HOLDALL`` takes besides the options of ``Sessions``.
+ADAPTER_OPTIONS = ("sessions", "also", "fetch", "read_framework_cookies")
 
 
 @dataclass(frozen=True)
@@ -34,20 +35,30 @@ class Configuration:
 
     Attributes:
         sessions: Those that ``request.session`` is one of.
-        kept: These, and what stands beside them.
+        also: Further ones that the project keeps.
         fetches: The middleware reads a session that has to be waited for; ``False`` leaves that to ``afetch_session``.
         uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
     """
 
     sessions: Sessions
-    kept: Kept
+    also: tuple[Sessions, ...]
     fetches: bool
     uses_always: bool
 
     @cached_property
     def all(self) -> tuple[Sessions, ...]:
-        """The sessions, and then those beside them."""
-        return self.sessions, *(() if isinstance(self.kept, Sessions) else self.kept.beside)
+        """The sessions, and then the further ones."""
+        return self.sessions, *self.also
+
+    @cached_property
+    def sync_group(self) -> SessionGroup:
+        """What a sync middleware begins its exchanges with."""
+        return SessionGroup(self.sessions, self.also, form="sync")
+
+    @cached_property
+    def async_group(self) -> SessionGroup:
+        """What an async middleware begins its exchanges with."""
+        return SessionGroup(self.sessions, self.also, form="async")
 
     @cached_property
     def awaited(self) -> frozenset[Sessions]:
@@ -61,7 +72,7 @@ class Configuration:
 
     def sessions_of(self, session: Session) -> Sessions:
         """Return those that *session* is one of."""
-        return next((each for each in self.all if each.policy is session.policy), self.sessions)
+        return next((each for each in self.all if each.settings is state_of(session).settings), self.sessions)
 
 
 def _is_awaited(sessions: Sessions) -> bool:
@@ -82,28 +93,44 @@ def configured_sessions() -> Sessions:
     return configuration().sessions
 
 
-@cache
-def configuration() -> Configuration:
-    """Return what the settings say."""
+def options_given() -> HiddenOptions:
+    """
+    Return the options in the setting ``HOLDALL``.
+
+    Raises:
+        ConfigurationError: It is of another type.
+    """
     given = getattr(settings, "HOLDALL", {})
     if isinstance(given, Sessions):
         given = {"sessions": given}
     if not isinstance(given, Mapping):
         msg = f"HOLDALL is of type {type(given).__qualname__}: give a dict of options, or a Sessions."
         raise ConfigurationError(msg)
-    options = dict(given)
+    return HiddenOptions(given)
+
+
+@cache
+def configuration() -> Configuration:
+    """Return what the settings say."""
+    hide_options()
+    options = options_given()
     fetch = options.pop("fetch", "auto")
     if fetch not in ("auto", "explicit"):
         msg = f"HOLDALL has fetch={fetch!r}, which is neither 'auto' nor 'explicit'."
         raise ConfigurationError(msg)
-    beside = options.pop("beside", ())
-    if isinstance(beside, str | Sessions):
-        msg = f"HOLDALL['beside'] is {beside!r} alone: give a list of Sessions or of their dotted paths."
+    also = options.pop("also", ())
+    if isinstance(also, str | Sessions):
+        msg = "HOLDALL['also'] is one alone: give a list of Sessions or of their dotted paths."
         raise ConfigurationError(msg)
     sessions = _given(options) if "sessions" in options else _by_settings(options)
-    kept = side_by_side(sessions, [_found(each, "beside") for each in beside])
-    _name_the_cookie(sessions.key)
-    return Configuration(sessions, kept, fetches=fetch == "auto", uses_always=settings.SESSION_SAVE_EVERY_REQUEST)
+    others = tuple(_found(each, "also") for each in also)
+    name_the_cookie(sessions.key)
+    return Configuration(
+        sessions,
+        others,
+        fetches=fetch == "auto",
+        uses_always=settings.SESSION_SAVE_EVERY_REQUEST,
+    )
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:
@@ -114,7 +141,7 @@ def _forget(*, setting: str, **kwargs: object) -> None:
 setting_changed.connect(_forget)
 
 
-def _given(options: dict[str, Any]) -> Sessions:
+def _given(options: HiddenOptions) -> Sessions:
     sessions = options.pop("sessions")
     if options:
         msg = f"HOLDALL has 'sessions', which is made already: give {', '.join(sorted(options))} to that Sessions."
@@ -123,23 +150,25 @@ def _given(options: dict[str, Any]) -> Sessions:
 
 
 def _found(sessions: object, option: str) -> Sessions:
-    found = import_string(sessions) if isinstance(sessions, str) else sessions
+    # A URL is shown neither by our message nor by import_string's: it may have a password in it.
+    path = sessions if isinstance(sessions, str) and sessions.replace(".", "").isidentifier() else None
+    found = sessions if path is None else import_string(path)
     if not isinstance(found, Sessions):
-        msg = f"HOLDALL[{option!r}] has {sessions!r}, which is neither a Sessions nor the dotted path of one."
+        shown = f"a {type(sessions).__qualname__}" if path is None else repr(path)
+        msg = f"HOLDALL[{option!r}] has {shown}, which is neither a Sessions nor the dotted path of one."
         raise ConfigurationError(msg)
     return found
 
 
-def _by_settings(options: dict[str, Any]) -> Sessions:
+def _by_settings(options: HiddenOptions) -> Sessions:
     """Return sessions with these *options*, and what they leave out as Django's settings say."""
     options.setdefault("store", "cookie")
-    if options["store"] == "cookie":
-        if "secret_key_base" not in options:
-            options["secret_key_base"] = settings.SECRET_KEY
-            options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
-        options.setdefault("weak_secrets", _weak_secrets())
-    options.setdefault("key", settings.SESSION_COOKIE_NAME if _is_named() else global_settings.SESSION_COOKIE_NAME)
-    options.setdefault("principal_key", "_auth_user_id")
+    if "secret_key_base" not in options:
+        # It seals cookies, and the rows of a table that leaves the process.
+        options["secret_key_base"] = settings.SECRET_KEY
+        options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
+    options.setdefault("weak_secrets", _weak_secrets())
+    options.setdefault("key", settings.SESSION_COOKIE_NAME if is_named() else global_settings.SESSION_COOKIE_NAME)
     options.setdefault("path", settings.SESSION_COOKIE_PATH)
     options.setdefault("domain", settings.SESSION_COOKIE_DOMAIN)
     options.setdefault(
@@ -150,13 +179,13 @@ def _by_settings(options: dict[str, Any]) -> Sessions:
     options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
     idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
     options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
-    if isinstance(idle_timeout, int):
-        idle_timeout = timedelta(seconds=idle_timeout)
+    if isinstance(idle_timeout, timedelta):
+        idle_timeout = int(idle_timeout.total_seconds())
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
         options.setdefault("max_age", permanent_max_age(idle_timeout))
     try:
-        if options.pop("take_over", False):
-            options = taking_over(options, _former_format())
+        if options.pop("read_framework_cookies", False):
+            options = HiddenOptions(reading_framework_cookies(options, _former_format()))
         return Sessions(**options)
     except ConfigurationError as exc:
         exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
@@ -174,26 +203,3 @@ def _former_format() -> formats.Format:
 
 def _weak_secrets() -> bool:
     return settings.DEBUG or are_tests_running()
-
-
-def _name_the_cookie(key: str) -> None:
-    """Let Django's setting say the same *key*: its test client looks for the session under that."""
-    if key == settings.SESSION_COOKIE_NAME:
-        return
-    if _is_named():
-        msg = (
-            f"HOLDALL calls the cookie {key!r} and {_NAME} {settings.SESSION_COOKIE_NAME!r}: "
-            "set one of the two, and the other follows."
-        )
-        raise ConfigurationError(msg)
-    settings.SESSION_COOKIE_NAME = key
-    _names_given.add(key)
-
-
-# The names that the setting has from us and not from the project.
-_names_given: set[str] = set()
-
-
-def _is_named() -> bool:
-    """Say whether the project itself has named the cookie."""
-    return settings.is_overridden(_NAME) and settings.SESSION_COOKIE_NAME not in _names_given

@@ -61,6 +61,7 @@ def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> Non
     places = {cookie.attributes.place: cookie for cookie in cookies}
     # Django finds a cookie by its name. Where one name is set in several places, the last is the one that lives.
     named = {cookie.attributes.key: cookie for cookie in places.values()}
-    for (key, path, domain), cookie in places.items():
-        found_under = key if named[key] is cookie else f"{key}; path={path}; domain={domain}"
+    for place, cookie in places.items():
+        key = cookie.attributes.key
+        found_under = key if named[key] is cookie else f"{key}; {place}"
         response.cookies[found_under] = SessionCookie(cookie)

@@ -1,74 +1,72 @@
 """
 The session engine for ``SESSION_ENGINE``: sessions outside of requests.
 
-Django's test client, management commands and whoever looks at other people's sessions make a ``SessionStore``. No
+Django's test client, management commands and code that looks at other people's sessions make a ``SessionStore``. No
 response carries its cookie, so what becomes of the session does so at once; its data is written by ``save``, as in
 Django.
 """
 
-from django.contrib.sessions.backends.base import UpdateError
-
-from holdall.session import Intent
-from holdall_django import unanswered
+from holdall.adapters import Intent
+from holdall_django import endings, unanswered
 from holdall_django.configuration import configured_sessions
-from holdall_django.session import DjangoSession, afind, find, reach
+from holdall_django.loading import afind, is_in_event_loop
+from holdall_django.names import cookies_of, stands_for
+from holdall_django.session import DjangoSession
 
 __all__ = ["SessionStore"]
 
 
 class SessionStore(DjangoSession):
     """
-    The session of a ``session_key``, read when it is first touched.
+    The session of a ``session_key``, or of a cookie's value, read when it is first touched.
+
+    Its own ``session_key`` is what it was given, or for a new session the value that a cookie has to have: no response
+    sends that here, so the caller does.
 
     Raises:
-        UpdateError: It is saved after it has ended elsewhere.
+        SessionEndedError: It is saved after it has ended elsewhere.
     """
 
-    def __init__(self, session_key: str | None = None) -> None:
-        self._given_key = session_key or None
-        super().__init__((session_key,) if session_key else (), policy=configured_sessions().policy)
-        self.use(lambda cookies: find(self.sessions, self._given_key), reach())
+    def __init__(self, cookie: str | None = None, /, *, session_key: str | None = None) -> None:
+        self._given_key = cookie or session_key or None
+        sessions = configured_sessions()
+        if cookie and is_in_event_loop() and not endings.are_noted():
+            # In an event loop and not in a request of Django's, it may be an ASGI middleware that hands over what came
+            # as a cookie, as that of Channels does. There a name must not open the session.
+            self._take_given(sessions, (cookie,))
+        else:
+            self._take_given(sessions, cookies_of(self._given_key, sessions.key))
 
     @property
     def session_key(self) -> str | None:
-        """As ``DjangoSession`` says; of a session that is not read yet it is the one given, and nothing is read."""
-        return super().session_key if self.is_loaded else self._given_key
-
-    # Django's own middleware, if that is in use, sends the cookie of a session that was modified and then saved.
-    _was_modified = False
-
-    @property
-    def modified(self) -> bool:
-        """Whether it was changed, since this was last set to ``False``, and be it that it was saved since."""
-        return self._was_modified or self._is_modified()
-
-    @modified.setter
-    def modified(self, value: bool) -> None:
-        self._was_modified = False
-        self._mark(value)
+        """As the class says; nothing is read to answer."""
+        if self._state.tracked is None:
+            return self._given_key
+        cookie, given = self._cookie, self._given_key
+        if cookie is None or given is None or not stands_for(given, cookie, self._state.settings.key):
+            return cookie
+        return given
 
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
-        if not self.is_loaded:
-            fetched = await afind(self.sessions, self._given_key)
-            self.use(lambda cookies: fetched, reach())
+        if self._state.tracked is None:
+            self._state.take(await afind(self._sessions, [str(cookie) for cookie in self._state.cookies]))
         return self
 
-    def delete(self, key: str | None = None) -> None:
-        super().delete(key)
-        if self.intent is Intent.DROP:
+    def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
+        super().delete(key, session_key=session_key)
+        if self._state.intent is Intent.DROP:
             self.save()
 
-    async def adelete(self, key: str | None = None) -> None:
-        await self._aget_session()
-        await super().adelete(key)
-        if self.intent is Intent.DROP:
+    async def adelete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
+        await super().adelete(key, session_key=session_key)
+        if self._state.intent is Intent.DROP:
             await self.asave()
 
     def cycle_key(self) -> None:
-        self.create()
+        self.save(must_create=True)
 
     async def acycle_key(self) -> None:
-        await self.acreate()
+        await self.asave(must_create=True)
 
     def flush(self) -> None:
         super().flush()
@@ -80,24 +78,16 @@ class SessionStore(DjangoSession):
         await self.asave()
 
     def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as above
-        modified, before = self.modified or must_create, self._kept_under
+        before = self._cookie_before
         super().save(must_create)
-        self._check_it_was_saved(modified)
-        unanswered.note(before, None if must_create else self._kept_under)
+        unanswered.note(before, None if must_create else self._cookie_before)
 
     async def asave(self, must_create: bool = False) -> None:
         await self._aget_session()
-        modified, before = self.modified or must_create, self._kept_under
+        before = self._cookie_before
         await super().asave(must_create)
-        self._check_it_was_saved(modified)
-        unanswered.note(before, None if must_create else self._kept_under)
+        unanswered.note(before, None if must_create else self._cookie_before)
 
     @property
-    def _kept_under(self) -> str | None:
-        return None if self.is_new or self.fetched.stored is None else self.fetched.stored.cookie
-
-    def _check_it_was_saved(self, modified: bool) -> None:
-        if self.fetched.late:
-            msg = "the session was ended or renewed elsewhere: its changes are lost."
-            raise UpdateError(msg)
-        self._was_modified = modified
+    def _cookie_before(self) -> str | None:
+        return None if self.is_new or self._state.stored is None else self._state.stored.cookie

@@ -5,25 +5,26 @@ Under WSGI and ASGI alike, and without a thread where nothing has to be waited f
 """
 
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
-from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
+from asgiref.sync import sync_to_async
 from django.contrib.sessions import middleware
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.cache import patch_vary_headers
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from holdall import ConfigurationError, LostWriteError, ResponseHeaders, StoreError
-from holdall.devices import Facts
-from holdall.steps import unbroken
+from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall.adapters import Exchange, state_of
+from holdall.nested import KEY, enter, outer_session
 from holdall_django import endings
+from holdall_django.adopted import AdoptedSession
+from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
-from holdall_django.cookies import add_cookies
-from holdall_django.session import DjangoSession, load
+from holdall_django.loading import load
+from holdall_django.requests import client_of, cookie_headers, outer_exchange
+from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
+from holdall_django.session import DjangoSession
 
 __all__ = ["SessionMiddleware"]
 
@@ -37,43 +38,40 @@ class SessionMiddleware(middleware.SessionMiddleware):
     It stands where Django's own does, which it is to Django's system checks.
 
     Raises:
-        ConfigurationError: The settings can't be used; the message says what to do.
+        ConfigurationError: The settings cannot be used; the message says what to do.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        if settings.SESSION_ENGINE.startswith("django.contrib.sessions."):
-            msg = (
-                f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}, where Django's test client would look for sessions: "
-                "set it to 'holdall_django.engine'."
-            )
-            raise ConfigurationError(msg)
+        refuse_what_cannot_work()
         super().__init__(get_response)
-        configuration().kept.prepare("async" if self.async_mode else "sync")
+        # What cannot be used is refused here.
+        _ = configuration().async_group if self.async_mode else configuration().sync_group
 
     def __call__(self, request: HttpRequest) -> Any:
+        if _is_driven(request):
+            # By another of these, further out.
+            return self.get_response(request)
         if self.async_mode:
             return self.__acall__(request)
         endings.begin()
         self.process_request(request)
+        came = cast("DjangoSession", request.session)
         try:
             response = cast("HttpResponseBase", self.get_response(request))
         except BaseException:
             # Django answers exceptions further in; this is one that it was told to let through.
-            _abandon(cast("DjangoSession", request.session))
+            _abandon(request.session)
             raise
+        _put_in_place_of(came, request)
         return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        sessions = configuration().kept
-        unfetched = sessions.unfetched(
-            _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
-        )
-        request.session = session = cast("DjangoSession", unfetched)
+        came = _begin(request, is_async=True)
         if configuration().fetches:
             try:
-                await load(session)
+                await load(came)
             except StoreError as exc:
-                return _answer_instead(exc, session)
+                return answer_instead(request, exc, came)
         endings.begin()
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
@@ -81,25 +79,22 @@ class SessionMiddleware(middleware.SessionMiddleware):
             # As above, or the visitor has gone.
             await _abandon_async(request.session)
             raise
+        _put_in_place_of(came, request)
         session, noted = request.session, endings.take()
         if not isinstance(session, DjangoSession):
             return response
         try:
             await _repeat_endings(noted)
-            _count_use(session)
-            commit = sessions.commit_async(session, status=response.status_code, streams=_streams(response))
-            headers = await (unbroken(commit) if sessions.waits and (session.accessed or session.beside) else commit)
+            if isinstance(session, AdoptedSession):
+                return with_headers(request, response, session, ResponseHeaders())
+            exchange = _prepare_to_commit(session)
+            headers = await exchange.headers_async(response.status_code, streams=streams(response))
         except (StoreError, LostWriteError) as exc:
-            return _answer_instead(exc, session)
-        return _with_headers(response, session, headers)
+            return answer_instead(request, exc, session)
+        return finished_with_body(with_headers(request, response, session, headers), session)
 
     def process_request(self, request: HttpRequest) -> None:
-        request.session = cast(
-            "DjangoSession",
-            configuration().kept.fetch(
-                _cookies(request), https=request.is_secure(), session_type=DjangoSession, facts=_facts_of(request)
-            ),
-        )
+        _begin(request, is_async=False)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
         session, noted = request.session, endings.take()
@@ -108,108 +103,97 @@ class SessionMiddleware(middleware.SessionMiddleware):
             return response
         try:
             endings.repeat(noted)
-            _count_use(session)
-            streams = _streams(response)
-            headers = configuration().kept.commit(session, status=response.status_code, streams=streams)
+            if isinstance(session, AdoptedSession):
+                return with_headers(request, response, session, ResponseHeaders())
+            headers = _prepare_to_commit(session).headers(response.status_code, streams=streams(response))
         except (StoreError, LostWriteError) as exc:
-            return _answer_instead(exc, session)
-        return _with_headers(response, session, headers)
+            return answer_instead(request, exc, session)
+        return finished_with_body(with_headers(request, response, session, headers), session)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer for a view that failed for want of its session."""
-        return _answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
+        return answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
 
 
-def _cookies(request: HttpRequest) -> str | list[str]:
-    """Return the request's Cookie headers, or what an application has put in the place of ours in them."""
-    if isinstance(request, ASGIRequest):
-        # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
-        headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
+def _begin(request: HttpRequest, *, is_async: bool) -> DjangoSession:
+    """Give *request* its session, or that of an adapter around this one."""
+    group = configuration().async_group if is_async else configuration().sync_group
+    outer = outer_exchange(request)
+    borrowed = None if outer is None else outer_session(outer, group)
+    if borrowed is not None and outer is not None:
+        session: DjangoSession = AdoptedSession(borrowed, outer)
+        if not is_async:
+            # Nothing is awaited here: this thread reads the session when it is touched.
+            state_of(borrowed).is_fetched = True
     else:
-        headers = [request.META.get("HTTP_COOKIE", "")]
-    # They are parsed when somebody asks for them, and who has put one there did.
-    parsed = vars(request).get("COOKIES")
-    if parsed:
-        given = {key: parsed[key] for key in configuration().keys if key in parsed}
-        if any(not any(value in header for header in headers) for value in given.values()):
-            return "; ".join(f"{key}={value}" for key, value in given.items())
-    return headers
-
-
-def _facts_of(request: HttpRequest) -> Facts:
-    # Not of the request, which holds the session: each would leave a knot for the garbage collector.
-    meta = request.META
-    return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
-
-
-def _count_use(session: DjangoSession) -> None:
-    """Read a session that nobody has looked at, if every request counts as its use."""
-    if configuration().uses_always and session.cookies and session.is_fetched:
-        session.data()
-
-
-def _with_headers(response: HttpResponseBase, session: DjangoSession, headers: ResponseHeaders) -> HttpResponseBase:
-    if headers.vary:
-        if response.has_header("Vary"):
-            patch_vary_headers(response, ("Cookie",))
+        exchange = group.begin(
+            cookie_headers(request),
+            https=request.is_secure(),
+            client=client_of(request),
+            session_type=DjangoSession,
+            fetched=not is_async,
+        )
+        exchange.outer = outer
+        session = cast("DjangoSession", exchange.session)
+        session._exchange = exchange
+        if isinstance(request, ASGIRequest):
+            enter(request.scope, exchange)
         else:
-            response.headers["Vary"] = "Cookie"
-    unsent = session.unsent
-    if session.beside:
-        unsent += tuple(cookie for each in session.beside.values() for cookie in cast("DjangoSession", each).unsent)
-    if headers.cookies or unsent:
-        add_cookies(response, (*unsent, *headers.cookies))
-        if not response.has_header("Cache-Control"):
-            response.headers["Cache-Control"] = "no-store"
-    if not _streams(response):
-        # Nothing would save what came after this.
-        session.close()
-    elif response.is_async:
-        response.streaming_content = _finishing_async(cast("AsyncIterable[bytes]", response.streaming_content), session)
-    else:
-        response.streaming_content = _finishing(cast("Iterable[bytes]", response.streaming_content), session)
-    return response
+            request.META[KEY] = exchange
+    request.session = session
+    session._is_driven = True
+    return session
 
 
-def _streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
-    """Say whether the application makes the body while it is sent, which it does not of a file."""
-    return isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None
+def _is_driven(request: HttpRequest) -> bool:
+    session: object = getattr(request, "session", None)
+    return isinstance(session, DjangoSession) and session._is_driven
 
 
-def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]:
-    """Send *body*, and save what was changed meanwhile before its end is told."""
-    try:
-        yield from body
-    finally:
-        if configuration().awaited:
-            async_to_sync(configuration().kept.finish_async)(session)
-        else:
-            configuration().kept.finish(session)
+def _put_in_place_of(came: DjangoSession, request: HttpRequest) -> None:
+    """Let a session that the application has put in the place of the one that *came* stand for it in the response."""
+    came._is_driven = False
+    session: object = request.session
+    if session is came:
+        return
+    if isinstance(session, DjangoSession) and came._exchange is not None:
+        session._exchange = came._exchange
+        came._exchange.replace(session)
+        session._unsent = (*came._unsent, *session._unsent)
 
 
-async def _finishing_async(body: AsyncIterable[bytes], session: DjangoSession) -> AsyncIterator[bytes]:
-    """Do what ``_finishing`` does."""
-    try:
-        async for chunk in body:
-            yield chunk
-    finally:
-        await configuration().kept.finish_async(session)
+def _prepare_to_commit(session: DjangoSession) -> Exchange:
+    """Return the exchange that stores *session*."""
+    session._forget_what_is_unmodified()
+    state = state_of(session)
+    if configuration().uses_always and state.cookies and state.is_fetched:
+        # Every request counts as a use, so a session that was not looked at is read.
+        state.loaded()
+    exchange = session._exchange
+    assert exchange is not None  # noqa: S101  # a middleware of ours has begun it
+    return exchange
 
 
 def _abandon(session: object) -> None:
     noted = endings.take()
     if isinstance(session, DjangoSession):
+        session._is_driven = False
         with _failure_logged():
             endings.repeat(noted)
-            configuration().kept.abandon(session)
+            if not isinstance(session, AdoptedSession) and session._exchange is not None:
+                session._exchange.failed()
+                session._exchange.close()
 
 
 async def _abandon_async(session: object) -> None:
     noted = endings.take()
     if isinstance(session, DjangoSession):
+        session._is_driven = False
         with _failure_logged():
             await _repeat_endings(noted)
-            await unbroken(configuration().kept.abandon_async(session))
+            if not isinstance(session, AdoptedSession) and session._exchange is not None:
+                await session._exchange.failed_async()
+                session._exchange.close()
 
 
 async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
@@ -225,17 +209,3 @@ def _failure_logged() -> Iterator[None]:
     except StoreError:
         # The failure that came first is the one to tell of.
         _logger.exception("a session could not be ended after its request had failed")
-
-
-def _answer_instead(error: StoreError | LostWriteError, session: DjangoSession) -> HttpResponseBase:
-    """Answer for a request whose session could not be read or written: with the cookies of what was saved before."""
-    return _with_headers(_answer(error), session, ResponseHeaders(error.unsent, vary=True))
-
-
-def _answer(error: Exception) -> HttpResponse:
-    """Say that the session could not be read or written."""
-    status = HTTPStatus.CONFLICT
-    if isinstance(error, StoreError):
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
-    return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")

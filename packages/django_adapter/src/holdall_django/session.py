@@ -6,323 +6,201 @@ Django's names are translated into the core's: ``cycle_key`` is ``configure(rene
 ``save`` writes at once.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any
+from collections.abc import Sequence
 
-from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
-from django.contrib.sessions.backends.base import SessionBase
-from django.utils import timezone
-from django.utils.module_loading import import_string
+from asgiref.sync import async_to_sync
+from django.contrib.sessions.backends.base import UpdateError
 
-from holdall import ResponseHeaders, Session, Sessions, SetCookie
-from holdall.cookies import SentCookie
-from holdall.session import Fetched, Intent, Phase, Reach
+from holdall import LostWriteError, ResponseHeaders, Session, Sessions, SetCookie
+from holdall.adapters import SUPERSEDED, Exchange, Intent, Phase, SessionState, check_savable
 from holdall.stores import Changes
 from holdall_django import unanswered
 from holdall_django.configuration import configuration, configured_sessions
+from holdall_django.contract import DjangoNames
+from holdall_django.loading import afind, aopened, find, opened
+from holdall_django.names import LENGTH, cookies_of, name_of
+from holdall_django.templates import guard
 
-__all__ = ["DjangoSession"]
-
-_EXPIRY = "_session_expiry"
-
-# No store's cookie is shorter than a table's, of 256 bits in base64.
-_SHORTEST_SESSION_KEY = 43
-
-_REQUIRED = object()
+__all__ = ["DjangoSession", "SessionEndedError"]
 
 
-class DjangoSession(Session, SessionBase):  # type: ignore[misc]  # both are mappings; ours comes first
+class SessionEndedError(LostWriteError, UpdateError):
+    """A session was saved that has ended elsewhere; Django's name for it is ``UpdateError``."""
+
+
+class DjangoSession(DjangoNames):
     """
     A visitor's session, for one request to a Django application.
 
-    ``session_key`` is what the cookie holds. It is known of a session that is stored, and a session that is about
-    to get another one is stored when it is asked for.
+    ``session_key`` names it, for other packages to store: a ``SessionStore`` of that name finds the session, and a
+    browser that sends it as a cookie opens nothing. A session that is about to get another ID is stored when its name
+    is asked for.
+
+    Raises:
+        SessionEndedError: It is saved after it has ended elsewhere.
     """
 
+    #: The request's exchange; ``None`` outside of requests.
+    _exchange: Exchange | None = None
     #: The cookies of what was saved ahead of the response.
-    unsent: tuple[SetCookie, ...] = ()
+    _unsent: tuple[SetCookie, ...] = ()
     _unmodified: Changes | None = None
+    _has_ended = False
+    #: A middleware of ours is going to commit it.
+    _is_driven = False
 
-    @property
-    def sessions(self) -> Sessions:
-        """Where it is kept."""
-        return configuration().sessions_of(self)
+    def __init__(self, given: SessionState | str | None = None) -> None:
+        if isinstance(given, SessionState):
+            super().__init__(given)
+            unanswered.follow(given)
+            return
+        # As packages look at a session anew: request.session.__class__(session_key).
+        sessions = configured_sessions()
+        self._take_given(sessions, cookies_of(str(given) if given else None, sessions.key))
 
-    @property
-    def cookies(self) -> Sequence[SentCookie]:
-        """The values that came under the session's key, and then those under former ones."""
-        return unanswered.latest_of(super().cookies)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        guard(cls)
 
-    # The mapping. Django reaches for it through these two.
+    def _take_given(self, sessions: Sessions, cookies: Sequence[str]) -> None:
+        """Be the session outside of requests that one of *cookies* opens."""
+        backend = sessions.prepare("async" if sessions in configuration().awaited else "sync")
+        latest = (unanswered.latest(cookie) for cookie in cookies)
+        state = SessionState(backend, [cookie for cookie in latest if cookie is not None], https=False)
+        Session.__init__(self, state)
 
-    def _get_session(self, no_load: bool = False) -> "DjangoSession":
-        return self
-
-    _session = property(_get_session)
-
-    async def _aget_session(self, no_load: bool = False) -> "DjangoSession":
-        await load(self)
-        if not self.is_loaded and self.cookies and self.sessions.waits_to_read:
-            # Under WSGI it is read when it is first touched: not here, where nothing may wait.
-            await sync_to_async(self.data)()
-        return self
-
-    # Django's own set ``modified`` besides, and so would write over what other requests did to the other keys.
-
-    async def aset(self, key: str, value: Any) -> None:
-        (await self._aget_session())[key] = value
-
-    async def aupdate(self, dict_: Any) -> None:
-        (await self._aget_session()).update(dict_)
-
-    async def apop(self, key: str, default: Any = _REQUIRED) -> Any:
-        session = await self._aget_session()
-        return session.pop(key) if default is _REQUIRED else session.pop(key, default)
+    # What was changed.
 
     @property
     def modified(self) -> bool:
-        """Whether it was changed, since this was last set to ``False``."""
-        return self._is_modified()
+        """Whether it was changed since this was last set to ``False``, even if it was saved since."""
+        return self._was_modified or (self._state.modified and (self._state.marked or self._state.changes() != self._unmodified))
 
     @modified.setter
     def modified(self, value: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # set as Django's is
-        self._mark(value)
+        self._was_modified = False
+        state = self._state
+        state.marked = value
+        self._unmodified = state.changes() if state.tracked is not None and not value else None
 
-    def _is_modified(self) -> bool:
-        return self.changed and (self.marked or self.changes() != self._unmodified)
+    def _forget_what_is_unmodified(self) -> None:
+        """Forget, as Django does, what was changed before the application set ``modified`` to ``False``."""
+        if self._unmodified and self._state.intent is Intent.KEEP and not self.modified:
+            self.configure(ignore=True)
 
-    def _mark(self, value: bool) -> None:
-        self.marked = value
-        self._unmodified = self.changes() if self.is_loaded and not value else None
-
-    def delete(self, key: str | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as Plug's
+    def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as Plug's and as Django's
         """
         Remove *key*, whether or not it is there; without one, end the session.
 
-        As in Django *key* may be a ``session_key`` too: then that session ends. None has fewer than 43 characters.
+        As in Django *key* may be a ``session_key`` too: then that session ends. None has fewer than 40 characters.
         """
-        if key is None or key == self._stored_key:
+        key = session_key if key is None else key
+        if self._is_own(key):
             self.configure(drop=True)
-        elif len(key) < _SHORTEST_SESSION_KEY or key in self:
-            super().delete(key)
+        elif key is None or len(key) < LENGTH or key in self:
+            Session.delete(self, key or "")
         else:
-            sessions = self.sessions
-            other = sessions.resume(key)
+            other = opened(self._sessions, cookies_of(key, self._sessions.key))
             other.configure(drop=True)
-            sessions.commit(other)
+            self._sessions.commit(other)
 
-    async def adelete(self, key: str | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def adelete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
         """Do what ``delete`` does."""
         await self._aget_session()
-        if key is None or len(key) < _SHORTEST_SESSION_KEY or key in self or key == self._stored_key:
+        key = session_key if key is None else key
+        if key is None or len(key) < LENGTH or key in self or self._is_own(key):
             # Not an engine's, which writes at once and does not wait.
             DjangoSession.delete(self, key)
             return
-        sessions = self.sessions
-        other = Session((key,), policy=sessions.policy)
-        await sessions.load_async(other)
+        other = await aopened(self._sessions, cookies_of(key, self._sessions.key))
         other.configure(drop=True)
-        await sessions.commit_async(other)
+        await self._sessions.commit_async(other)
+
+    def _is_own(self, key: str | None) -> bool:
+        return key is None or (self._cookie is not None and key in (self._cookie, self._name))
 
     # Its name.
 
     @property
     def session_key(self) -> str | None:
-        """The cookie's value that stands for it; ``None`` where it is not stored or is about to end."""
+        """The session's name, of 40 characters; ``None`` where it is not stored or is about to end."""
         if self._is_to_be_renewed:
-            self.save()
-        return self._stored_key
+            self._save()
+        return self._name
 
     @property
     def _is_to_be_renewed(self) -> bool:
-        if self.phase is not Phase.OPEN or self.intent not in (Intent.KEEP, Intent.RENEW):
+        state = self._state
+        if state.phase is not Phase.HEADERS_PENDING or state.intent not in (Intent.KEEP, Intent.RENEW):
             return False
         # A new session gets its key when it is saved, as in Django; a login asks for it ahead of that.
-        return self.intent is Intent.RENEW or (not self.is_new and self.principal != self.principal_before)
+        return state.intent is Intent.RENEW or (not self.is_new and state.principal != state.principal_before)
 
     @property
-    def _stored_key(self) -> str | None:
-        if self.is_new or self.intent in (Intent.DROP, Intent.LOGOUT):
-            return None
-        stored = self.fetched.stored
-        return stored and stored.cookie
+    def _name(self) -> str | None:
+        stored = self._state.stored
+        return None if stored is None or self._cookie is None else name_of(self, stored)
 
-    def is_empty(self) -> bool:
-        """Return whether there is nothing: no data, and no stored session."""
-        return not self.data() and self._stored_key is None
-
-    # What becomes of it.
-
-    def cycle_key(self) -> None:
-        """Keep the data under a new id."""
-        self.configure(renew=True)
-
-    async def acycle_key(self) -> None:
-        """Do what ``cycle_key`` does."""
-        await self._aget_session()
-        self.cycle_key()
-
-    def flush(self) -> None:
-        """End this session, as ``logout`` does: what is put into it afterwards begins a new one."""
-        self.logout()
-
-    async def aflush(self) -> None:
-        """Do what ``flush`` does."""
-        await self._aget_session()
-        self.flush()
-
-    def create(self) -> None:
-        """Store it under a new id at once, even if it is empty."""
-        self.save(must_create=True)
-
-    async def acreate(self) -> None:
-        """Do what ``create`` does."""
-        await self.asave(must_create=True)
+    # What is saved at once.
 
     def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as Django's
         """Store it at once, ahead of the response, even if it is empty."""
-        if self.sessions in configuration().awaited:
-            async_to_sync(self.asave)(must_create)
-            return
-        self._prepare_to_save(must_create)
-        if self.phase is Phase.OPEN:
-            self._go_on(self.sessions.commit(self))
-        else:
-            self.sessions.finish(self)
+        self._refuse_if_ended(self._save(must_create))
 
     async def asave(self, must_create: bool = False) -> None:
         """Do what ``save`` does."""
-        await self._aget_session()
-        self._prepare_to_save(must_create)
-        if self.phase is Phase.OPEN:
-            self._go_on(await self.sessions.commit_async(self))
-        else:
-            await self.sessions.finish_async(self)
+        self._refuse_if_ended(await self._asave(must_create))
 
-    def _prepare_to_save(self, must_create: bool) -> None:
-        self.check_savable()
-        if must_create or (self.is_new and self.intent is Intent.KEEP):
+    def _save(self, must_create: bool = False) -> str | None:
+        """Do what ``save`` does, and return the cookie of what it was written over."""
+        if self._sessions in configuration().awaited:
+            return async_to_sync(self._asave)(must_create)
+        before, unchecked = self._prepare_to_save(must_create)
+        if self._state.phase is Phase.HEADERS_PENDING:
+            self._go_on(self._sessions.commit(self))
+        else:
+            self._sessions.finish(self)
+        if unchecked is not None and find(self._sessions, (unchecked,)).stored is None:
+            self._let_go()
+        return before
+
+    async def _asave(self, must_create: bool = False) -> str | None:
+        await self._aget_session()
+        before, unchecked = self._prepare_to_save(must_create)
+        if self._state.phase is Phase.HEADERS_PENDING:
+            self._go_on(await self._sessions.commit_async(self))
+        else:
+            await self._sessions.finish_async(self)
+        if unchecked is not None and (await afind(self._sessions, (unchecked,))).stored is None:
+            self._let_go()
+        return before
+
+    def _prepare_to_save(self, must_create: bool) -> tuple[str | None, str | None]:
+        """Return the cookie of what is stored, and once more if nothing is to be written that would find it gone."""
+        check_savable(self._state)
+        before = None if self.is_new else self._cookie
+        if must_create or (self.is_new and self._state.intent is Intent.KEEP):
             self.configure(renew=True)
+            self._state.must_create = True
+        # Packages and Django's own middleware send the cookie of a session that was modified and then saved.
+        self._was_modified = self.modified or self._state.intent is Intent.RENEW
+        return before, before if self._state.intent is Intent.KEEP and not self._state.modified else None
 
     def _go_on(self, headers: ResponseHeaders) -> None:
         """Keep the cookies for the response, and let the session be changed further."""
-        self.unsent = (*self.unsent, *headers.cookies)
-        self.phase = Phase.OPEN
+        self._unsent = (*self._unsent, *headers.cookies)
+        self._state.phase = Phase.HEADERS_PENDING
+        self._state.must_create = False
 
-    # Its lifetime.
+    def _let_go(self) -> None:
+        self._state.mark_saved(None, self._state.phase)
+        self._state.fetched = SUPERSEDED
 
-    @staticmethod
-    def lifetime(
-        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
-    ) -> tuple[timedelta | datetime | None, int | datetime | None]:
-        expiry = data.get(_EXPIRY)
-        if expiry is None:
-            return idle_timeout, max_age
-        if expiry == 0:
-            return idle_timeout, None
-        if isinstance(expiry, int):
-            return timedelta(seconds=expiry), expiry
-        ends = datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry
-        # Django's times are naive where USE_TZ is off.
-        ends = timezone.make_aware(ends) if timezone.is_naive(ends) else ends
-        return ends, ends
-
-    def get_session_cookie_age(self) -> int:
-        """Return the seconds that a session lives unused."""
-        idle_timeout = self.sessions.policy.idle_timeout
-        return settings.SESSION_COOKIE_AGE if idle_timeout is None else int(idle_timeout.total_seconds())
-
-    def get_expire_at_browser_close(self) -> bool:
-        """Return whether the browser forgets it when it is closed."""
-        return self._ends_with_browser(self.get(_EXPIRY))
-
-    async def aget_expire_at_browser_close(self) -> bool:
-        """Do what ``get_expire_at_browser_close`` does."""
-        return self._ends_with_browser(await self.aget(_EXPIRY))
-
-    def _ends_with_browser(self, expiry: object) -> bool:
-        # Of the settings as they are now, as in Django.
-        return self.sessions.policy.attributes.seconds is None if expiry is None else expiry == 0
-
-    # Other sessions.
-
-    def load(self) -> dict[str, Any]:
-        """Return the data as it is stored."""
-        stored = find(self.sessions, self._stored_key).stored
-        return stored.data if stored else {}
-
-    async def aload(self) -> dict[str, Any]:
-        """Do what ``load`` does."""
-        await self._aget_session()
-        stored = (await afind(self.sessions, self._stored_key)).stored
-        return stored.data if stored else {}
-
-    def exists(self, session_key: str | None = None) -> bool:
-        """Return whether a session of this ``session_key`` is stored."""
-        return find(self.sessions, session_key).stored is not None
-
-    async def aexists(self, session_key: str | None = None) -> bool:
-        """Do what ``exists`` does."""
-        return (await afind(self.sessions, session_key)).stored is not None
-
-    @classmethod
-    def clear_expired(cls) -> None:
-        """Remove expired sessions from a table, in portions. Rows that are awaited go by themselves, with writes."""
-        for sessions in configuration().all:
-            while sessions not in configuration().awaited and sessions.sweep():
-                pass
-
-    @classmethod
-    async def aclear_expired(cls) -> None:
-        """Do what ``clear_expired`` does."""
-        await sync_to_async(cls.clear_expired)()
-
-    @cached_property
-    def serializer(self) -> Any:
-        """What ``encode`` and ``decode`` use, and no store."""
-        return import_string(settings.SESSION_SERIALIZER)
+    def _refuse_if_ended(self, before: str | None) -> None:
+        self._has_ended = self._state.fetched.superseded and (before is not None or self._has_ended)
+        if self._has_ended:
+            msg = "the session was ended or renewed elsewhere: its changes are lost."
+            raise SessionEndedError(msg)
 
 
-async def load(session: DjangoSession) -> None:
-    """Let *session* be touched from now on."""
-    await session.sessions.load_async(session, from_thread=_in_event_loop)
-
-
-def load_at_once(session: DjangoSession) -> bool:
-    """Do what ``load`` does if nothing has to be waited for, and say whether that is so."""
-    return session.sessions.load_at_once(
-        session, in_thread=asyncio.to_thread, sleep=asyncio.sleep, from_thread=_in_event_loop
-    )
-
-
-def reach() -> Reach:
-    """Return what lets a session outside of requests reach its store."""
-    sessions = configured_sessions()
-    if sessions in configuration().awaited:
-        return sessions.reach_async(asyncio.to_thread, asyncio.sleep, _in_event_loop)
-    return sessions.reach()
-
-
-def _in_event_loop(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    # From the thread of a view that is not async.
-    return async_to_sync(call)()
-
-
-def find(sessions: Sessions, session_key: str | None) -> Fetched:
-    """Return what is stored under a *session_key*."""
-    session = sessions.resume(unanswered.latest(session_key))
-    session.data()
-    return session.fetched
-
-
-async def afind(sessions: Sessions, session_key: str | None) -> Fetched:
-    """Do what ``find`` does."""
-    cookie = unanswered.latest(session_key)
-    session = Session(() if cookie is None else (cookie,), policy=sessions.policy)
-    await sessions.load_async(session)
-    session.data()
-    return session.fetched
+guard(DjangoSession)

@@ -23,7 +23,7 @@ _KEY_LENGTH = 32
 
 class EngineSource:
     """
-    A source for ``move_from``: the sessions of the engine that was ``SESSION_ENGINE`` before.
+    A source for ``migrate_from``: the sessions of the engine that was ``SESSION_ENGINE`` before.
 
     The engine does the reading, with the project's settings, so that whatever it could read is found. What a cache
     holds was pickled by Django's cache as a rule, which unpickles it as it does all that the project keeps there.
@@ -36,6 +36,7 @@ class EngineSource:
     """
 
     name = "django"
+    blocking_reads = blocking_writes = True
 
     def __init__(self, engine: str = "db") -> None:
         self._engine = engine if "." in engine else f"django.contrib.sessions.backends.{engine}"

@@ -7,12 +7,12 @@ needs a transaction, and any may stand in one.
 """
 
 import hashlib
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from operator import attrgetter, methodcaller
+from typing import Any, TypeVar
 
 import django
 from asgiref.sync import sync_to_async
@@ -24,18 +24,39 @@ from django.db.models import QuerySet
 
 from holdall import ConfigurationError, StoreError
 from holdall.clock import Clock, utc_now
-from holdall.tables import Form, Listed, Replacement, Row
+from holdall.tables import Form, Listed, Replacement, Row, Tombstone
+from holdall.tables.columns import (
+    SWEPT_AT_ONCE,
+    SweepTurns,
+    due_by,
+    listed_of,
+    row_of,
+    seconds_of,
+    seconds_or_none,
+    text_of,
+)
+from holdall.tables.failures import cause_of, shown_address
+from holdall.tables.urls import split_options, timeout_of
 from holdall_django import endings
+from holdall_django._connections import leave_to_parent, limit_of
 
 __all__ = ["DjangoTable", "open_table"]
 
 _APP = "holdall_django"
 
-# Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
-_GRID_SECONDS = 3600
-# Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
-_WRITES_PER_SWEEP = 64
-_SWEPT_AT_ONCE = 256
+R = TypeVar("R")
+
+# A statement that the server has undone because of a concurrent one is sent again, up to so often.
+_CONFLICTS = frozenset({"40001", "40P01"})
+_MOST_CONFLICTS = 20
+# With these answers a server says that it did nothing, because it may only be read from or is shutting down. Another
+# may have taken its address, so that a new connection leads to the right one.
+_ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03"})
+# What other databases call the same: MySQL's and MariaDB's errors, and Oracle's.
+_OTHER_CODES = {
+    "mysql": {1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"},
+    "oracle": {60: "40P01", 8177: "40001", 16000: "25006"},
+}
 # No database minds so many values in one statement.
 _MOST_DIGESTS = 500
 
@@ -75,7 +96,7 @@ WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AN
 """
 _BURY = """
 UPDATE holdall_django_session
-SET data = %(nothing)s, version = 0, expires = %(until)s, due = %(due)s, device = NULL, seen = NULL
+SET data = %(successor)s, version = 0, expires = %(until)s, due = %(due)s, device = NULL, seen = NULL
 WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AND COALESCE(seen, -1) = %(seen)s
 """
 _FIND = """
@@ -93,8 +114,14 @@ class DjangoTable:
     A verb within a transaction of the project's is part of that. Where one ends a session in a request, the request's
     answer ends it again (``holdall_django.endings``), so that a transaction rolled back does not bring it back.
 
+    Unless it is part of a transaction, a statement that meets a serialization failure or a deadlock is sent again, and
+    one that the server refuses because it was demoted is sent once more on a new connection. A connection that was made
+    before the process was forked is left to the parent.
+
     Args:
         using: The database's alias.
+        timeout: How long a statement may take, before it is cancelled and a ``StoreError``. It needs PostgreSQL and
+            psycopg 3; the settings of the database say it for other drivers, and how long it may take to connect.
 
     Raises:
         ConfigurationError: There is no such alias, or the application is not installed.
@@ -104,13 +131,16 @@ class DjangoTable:
     blocking_reads = True
     blocking_writes = True
 
-    def __init__(self, using: str = "default", *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, using: str = "default", *, timeout: timedelta = timedelta(seconds=5), clock: Clock = utc_now
+    ) -> None:
         # Settings may make one, before there are applications to ask.
         if apps.ready:
             _check(using)
         self.using = using
         self._clock = clock
-        self._writes = itertools.count(1)
+        self._timeout = timeout
+        self._turns = SweepTurns()
 
     async def in_thread(self, call: Callable[[], Any]) -> Any:
         """Make a *call* in the thread where Django keeps this request's connections, and await it."""
@@ -126,12 +156,12 @@ class DjangoTable:
             "digest": digest,
             "data": row.data,
             "version": row.version,
-            "expires": _seconds(row.expires),
-            "created": _seconds(row.created),
-            "principal": None if row.principal is None else row.principal.encode(),
+            "expires": seconds_of(row.expires),
+            "created": seconds_of(row.created),
+            "principal": text_of(row.principal),
             "principal_digest": None if row.principal is None else _principal_digest(row.principal),
-            "device": None if row.device is None else row.device.encode(),
-            "seen": None if row.seen is None else _seconds(row.seen),
+            "device": text_of(row.device),
+            "seen": seconds_or_none(row.seen),
             "due": _due(row.expires),
         }
         if self._is_new(values):
@@ -149,8 +179,8 @@ class DjangoTable:
             "data": row.data,
             "version": row.version,
             "old_version": version,
-            "expires": _seconds(row.expires),
-            "seen": None if row.seen is None else _seconds(row.seen),
+            "expires": seconds_of(row.expires),
+            "seen": seconds_or_none(row.seen),
             "due": _due(row.expires),
         }
         if self._count(_REPLACE, values) == 1:
@@ -158,43 +188,40 @@ class DjangoTable:
         return Replacement.GONE if self._live(digest, now) is None else Replacement.CONFLICT
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        times = {"now": self._now(), "expires": _seconds(expires), "due": _due(expires), "seen": _seconds(seen)}
+        times = {"now": self._now(), "expires": seconds_of(expires), "due": _due(expires), "seen": seconds_of(seen)}
         return self._count(_TOUCH, {"digest": digest, **times}) == 1
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         # Whenever the row is not as it was read, another's write has gone through: nobody goes round for ever.
         while (row := self._live(digest, self._now())) is not None:
-            as_read = {"digest": digest, "version": row.version, "expires": _seconds(row.expires)}
-            as_read["seen"] = -1 if row.seen is None else _seconds(row.seen)
+            as_read = {"digest": digest, "version": row.version, "expires": seconds_of(row.expires)}
+            as_read["seen"] = -1 if row.seen is None else seconds_of(row.seen)
             if tombstone is None:
                 ended = self._count(_DELETE, as_read)
             else:
-                grave = {"nothing": b"", "until": _seconds(tombstone), "due": _due(tombstone)}
-                ended = self._count(_BURY, as_read | grave)
+                until = tombstone.until
+                pointer = {"successor": tombstone.successor, "until": seconds_of(until), "due": _due(until)}
+                ended = self._count(_BURY, as_read | pointer)
             if ended:
                 if self._is_in_transaction:
-                    endings.note(partial(self.delete, digest, tombstone=tombstone))
+                    endings.note(partial(self.remove, digest, tombstone=tombstone))
                 return row
         return None
 
     def find(self, principal: str) -> Sequence[Listed]:
         values = {"principal_digest": _principal_digest(principal), "now": self._now()}
-        with self._executed(_FIND, values) as cursor:
-            found = cursor.fetchall()
-        return [
-            Listed(_bytes(digest), _time(created), _time(expires), _text(device), _time_or_none(seen), version == 0)
-            for digest, created, expires, device, seen, version in found
-        ]
+        found = self._execute(_FIND, values, methodcaller("fetchall"))
+        return [listed_of((_bytes(digest), *columns), text=_text) for digest, *columns in found]
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        cleared = self._remove({"created__lte": _seconds(began_by)}, limit)
+        cleared = self._remove({"created__lte": seconds_of(began_by)}, limit)
         if cleared and self._is_in_transaction:
             endings.note(partial(self.clear, began_by, cleared))
         return cleared
 
     def sweep(self, limit: int = 1000) -> int:
         now = self._now()
-        return self._remove({"due__lte": _ceiling(now), "expires__lte": now}, limit)
+        return self._remove({"due__lte": due_by(now), "expires__lte": now}, limit)
 
     def close(self) -> None:
         """Close this thread's connection, unless it is in a transaction; the next call opens it again."""
@@ -202,7 +229,7 @@ class DjangoTable:
             connections[self.using].close()
 
     def _now(self) -> int:
-        return _seconds(self._clock())
+        return seconds_of(self._clock())
 
     @property
     def _is_in_transaction(self) -> bool:
@@ -210,23 +237,24 @@ class DjangoTable:
 
     def _sweep_now_and_then(self, now: int) -> None:
         # A transaction would keep what it has swept locked for as long as it goes on.
-        if next(self._writes) % _WRITES_PER_SWEEP == 0 and not self._is_in_transaction:
+        if self._turns.is_due() and not self._is_in_transaction:
             # Of the hours that are over, so that no row is looked at that has not expired.
-            self._remove({"due__lte": now}, _SWEPT_AT_ONCE)
+            self._remove({"due__lte": now}, SWEPT_AT_ONCE)
 
     def _remove(self, which: Mapping[str, int], limit: int) -> int:
         """Remove up to *limit* rows of those that *which* describes, and return how many."""
         removed = 0
-        try:
-            while removed < limit:
-                portion = min(limit - removed, _MOST_DIGESTS)
-                digests = list(self._rows.filter(**which).values_list("digest", flat=True)[:portion])
-                removed += self._rows.filter(digest__in=digests, **which).delete()[0]
-                if len(digests) < portion:
-                    break
-        except Error as exc:
-            raise self._failure(exc) from exc
+        while removed < limit:
+            portion = min(limit - removed, _MOST_DIGESTS)
+            found, gone = self._carry_out(partial(self._remove_some, which, portion))
+            removed += gone
+            if found < portion:
+                break
         return removed
+
+    def _remove_some(self, which: Mapping[str, int], limit: int) -> tuple[int, int]:
+        digests = list(self._rows.filter(**which).values_list("digest", flat=True)[:limit])
+        return len(digests), self._rows.filter(digest__in=digests, **which).delete()[0]
 
     @property
     def _rows(self) -> QuerySet[Any, Any]:
@@ -235,56 +263,83 @@ class DjangoTable:
 
     def _is_new(self, values: Mapping[str, Any]) -> bool:
         """Insert a row, and return whether none was in its way."""
-        try:
-            # In PostgreSQL a statement that fails takes the transaction around it along, up to a savepoint.
-            with (
-                transaction.atomic(self.using) if self._is_in_transaction else nullcontext(),
-                connections[self.using].cursor() as cursor,
-            ):
-                cursor.execute(_INSERT, values)
-        except IntegrityError:
-            return False
-        except Error as exc:
-            raise self._failure(exc) from exc
-        return True
+
+        def insert() -> bool:
+            try:
+                # In PostgreSQL a statement that fails takes the transaction around it along, up to a savepoint.
+                with (
+                    transaction.atomic(self.using) if self._is_in_transaction else nullcontext(),
+                    connections[self.using].cursor() as cursor,
+                ):
+                    cursor.execute(_INSERT, values)
+            except IntegrityError:
+                return False
+            return True
+
+        return self._carry_out(insert)
 
     def _live(self, digest: bytes, now: int) -> Row | None:
         locks = self._is_in_transaction and connections[self.using].features.has_select_for_update
         return self._row(_LOCK_LIVE if locks else _READ_LIVE, digest, now)
 
     def _row(self, statement: str, digest: bytes, now: int) -> Row | None:
-        with self._executed(statement, {"digest": digest, "now": now}) as cursor:
-            found = cursor.fetchone()
+        found = self._execute(statement, {"digest": digest, "now": now}, methodcaller("fetchone"))
         if found is None:
             return None
-        data, version, expires, created, principal, device, seen = found
-        last = _time_or_none(seen)
-        return Row(_bytes(data), version, _time(expires), _time(created), _text(principal), _text(device), last)
+        data, *columns = found
+        return row_of((_bytes(data), *columns), text=_text)
 
     def _count(self, statement: str, values: Mapping[str, Any]) -> int:
-        with self._executed(statement, values) as cursor:
-            count: int = cursor.rowcount
+        count: int = self._execute(statement, values, attrgetter("rowcount"))
         return count
 
-    @contextmanager
-    def _executed(self, statement: str, values: Mapping[str, Any]) -> Iterator[CursorWrapper]:
-        try:
+    def _execute(self, statement: str, values: Mapping[str, Any], answer: Callable[[CursorWrapper], R]) -> R:
+        """Execute a statement, and return what *answer* takes of it."""
+
+        def execute() -> R:
             with connections[self.using].cursor() as cursor:
                 cursor.execute(statement, values)
-                yield cursor
-        except Error as exc:
-            raise self._failure(exc) from exc
+                return answer(cursor)
+
+        return self._carry_out(execute)
+
+    def _carry_out(self, work: Callable[[], R]) -> R:
+        """Do *work* in the database, and do it again where that is safe and can help."""
+        connection = connections[self.using]
+        leave_to_parent(connection)
+        conflicts, has_reconnected = 0, False
+        while True:
+            try:
+                connection.ensure_connection()
+                with limit_of(connection.connection, self._timeout):
+                    return work()
+            except Error as exc:
+                code = _code(connection.vendor, exc)
+                # A transaction that has failed is over, and another one is the project's to begin.
+                if code in _CONFLICTS and conflicts < _MOST_CONFLICTS and not self._is_in_transaction:
+                    conflicts += 1
+                elif code in _ELSEWHERE and not has_reconnected and not self._is_in_transaction:
+                    has_reconnected = True
+                    connection.close()
+                else:
+                    failure = self._failure(exc)
+                    break
+        # Outside of the except block: the driver's error has values in its words and frames.
+        raise failure
 
     def _failure(self, exc: Error) -> StoreError:
         connection = connections[self.using]
-        # The first line alone, for others may show values; and where there was no connection, words of the driver's
-        # may show the address that was asked for.
-        words = type(exc).__name__ if connection.connection is None else str(exc).partition("\n")[0]
+        cause = exc.__cause__
+        is_file = connection.vendor == "sqlite"
+        # The words of SQLite show no values; those of others do, or the address that was asked for.
+        words = str(exc) if is_file else cause_of(cause or exc)
+        # Each database says in words of its own that it has no such table.
+        hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in str(exc) else ""
         # One that broke is opened anew by whoever comes next.
         connection.close_if_unusable_or_obsolete()
-        # Each database says in words of its own that it has no such table.
-        hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in words else ""
-        return StoreError(f"the database {self.using!r} failed: {words}.{hint}")
+        settings = connection.settings_dict
+        address = "" if is_file else shown_address(settings["HOST"] or "localhost", settings["PORT"], settings["NAME"])
+        return StoreError(f"the database {self.using!r}{address} failed: {words}.{hint}")
 
 
 def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
@@ -302,8 +357,9 @@ def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
                 "The command holdall finds a project by DJANGO_SETTINGS_MODULE, and in the folders of PYTHONPATH."
             )
             raise ConfigurationError(msg) from exc
+    url, options = split_options(url, {"timeout": timeout_of})
     _, _, alias = url.partition("://")
-    return DjangoTable(alias or "default", clock=clock)
+    return DjangoTable(alias or "default", clock=clock, **options)
 
 
 def _check(using: str) -> None:
@@ -324,25 +380,19 @@ def _bytes(stored: Any) -> bytes:
     return bytes(stored.read() if hasattr(stored, "read") else stored or b"")
 
 
-def _text(stored: Any) -> str | None:
-    return None if stored is None else _bytes(stored).decode()
-
-
-def _seconds(time: datetime) -> int:
-    return int(time.timestamp())
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _time_or_none(seconds: int | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
+def _text(stored: Any) -> str:
+    return _bytes(stored).decode()
 
 
 def _due(expires: datetime) -> int:
-    return _ceiling(_seconds(expires))
+    return due_by(seconds_of(expires))
 
 
-def _ceiling(seconds: int) -> int:
-    return -(-seconds // _GRID_SECONDS) * _GRID_SECONDS
+def _code(vendor: str, exc: Error) -> str | None:
+    """Return the SQLSTATE of an error, or what stands for it in a database that has none."""
+    cause = exc.__cause__
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if code or vendor not in _OTHER_CODES:
+        return code
+    number: Any = next(iter(getattr(cause, "args", ())), None)
+    return _OTHER_CODES[vendor].get(getattr(number, "code", number))

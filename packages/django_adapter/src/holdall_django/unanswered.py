@@ -9,12 +9,11 @@ where a cookie outlives that in production, it does so in a test.
 """
 
 import sys
-from collections.abc import Sequence
 
-from holdall.cookies import SentCookie
+from holdall.adapters import SessionState
 from holdall_django import endings
 
-__all__ = ["are_tests_running", "latest", "latest_of", "note"]
+__all__ = ["are_tests_running", "follow", "latest", "note"]
 
 # More than a test saves, and fewer than all of them do.
 _MOST = 1000
@@ -48,9 +47,8 @@ def latest(cookie: str | None) -> str | None:
     return cookie
 
 
-def latest_of(cookies: Sequence[SentCookie]) -> Sequence[SentCookie]:
-    """Return what the *cookies* of a request have become."""
-    if not _latest:
-        return cookies
-    found = (latest(cookie) if type(cookie) is str else cookie for cookie in cookies)
-    return [cookie for cookie in found if cookie is not None]
+def follow(state: SessionState) -> None:
+    """Let the cookies of a request's session be what they have become."""
+    if _latest:
+        found = (latest(cookie) if type(cookie) is str else cookie for cookie in state.cookies)
+        state.cookies = [cookie for cookie in found if cookie is not None]

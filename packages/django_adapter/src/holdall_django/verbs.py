@@ -4,15 +4,14 @@ Plug's verbs, with the request first.
 Each does what the method of the same name does on ``request.session``.
 """
 
-import asyncio
 from typing import Any, cast
 
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 
 from holdall import ConfigurationError, Sessions
-from holdall.several import find_session
-from holdall_django.session import DjangoSession, load, load_at_once
+from holdall_django.loading import is_in_event_loop, load, load_at_once
+from holdall_django.session import DjangoSession
 
 __all__ = [
     "afetch_session",
@@ -30,14 +29,14 @@ def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> Dja
     Return the session of *request*, which is read when it is first looked into.
 
     Args:
-        sessions: Those that stand *beside* the project's own in ``HOLDALL``, to have the session that they keep. In
+        sessions: Those in ``HOLDALL["also"]``, to have the session that they keep. In
             an async view ask ``afetch_session`` for one whose store has to be waited for.
 
     Raises:
         ConfigurationError: The middleware is not set up, or these *sessions* are not.
     """
     session = _session_of(request, sessions)
-    if not load_at_once(session) and not _is_in_event_loop():
+    if not load_at_once(session) and not is_in_event_loop():
         # In the thread of a view that is not async, under ASGI.
         async_to_sync(load)(session)
     return session
@@ -55,15 +54,9 @@ def _session_of(request: HttpRequest, sessions: Sessions | None = None) -> Djang
     if not isinstance(session, DjangoSession):
         msg = "the request has no session of ours: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
         raise ConfigurationError(msg)
-    return cast("DjangoSession", find_session(session, sessions))
-
-
-def _is_in_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    if sessions is None or session._exchange is None:
+        return session
+    return cast("DjangoSession", session._exchange.session_of(sessions))
 
 
 def get_session(request: HttpRequest, key: str | None = None, default: Any = None) -> Any:

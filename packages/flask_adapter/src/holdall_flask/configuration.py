@@ -13,9 +13,9 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 
 from holdall import ConfigurationError, Sessions, formats
-from holdall.lifetimes import absolute_timeout
-from holdall.several import Kept, side_by_side
-from holdall.takeover import taking_over
+from holdall.exchange import SessionGroup
+from holdall.framework_defaults import absolute_timeout
+from holdall.migrate import reading_framework_cookies
 
 __all__ = ["Configuration"]
 
@@ -60,21 +60,21 @@ class Configuration:
     Args:
         options: Of ``Sessions``, in the place of what Flask's settings say.
         taken_over: The interface whose cookies are read too.
-        beside: Further sessions, which are made elsewhere.
+        also: Further sessions, which are made elsewhere.
     """
 
     def __init__(
-        self, options: Mapping[str, Any], taken_over: SessionInterface | None, beside: tuple[Sessions, ...]
+        self, options: Mapping[str, Any], taken_over: SessionInterface | None, also: tuple[Sessions, ...]
     ) -> None:
         self._options = {"store": "cookie", **options}
         if isinstance(taken_over, SecureCookieSessionInterface) or taken_over is None:
             self._taken_over = taken_over
         else:
             self._taken_over = SecureCookieSessionInterface()
-        self._beside = beside
-        self._made: tuple[_Settings, Kept] | None = None
+        self._also = also
+        self._made: tuple[_Settings, SessionGroup] | None = None
 
-    def sessions(self, app: Flask) -> Kept | None:
+    def group(self, app: Flask) -> SessionGroup | None:
         """
         Return the sessions of *app*; ``None`` where there is no secret for them.
 
@@ -86,9 +86,7 @@ class Configuration:
         if made is None or made[0] != settings:
             if not settings.secret and self._options["store"] == "cookie" and "secret_key_base" not in self._options:
                 return None
-            kept = side_by_side(self._make(settings), self._beside)
-            kept.prepare("sync")
-            made = self._made = settings, kept
+            made = self._made = settings, SessionGroup(self._make(settings), self._also, form="sync")
         return made[1]
 
     def _make(self, settings: _Settings) -> Sessions:
@@ -99,14 +97,14 @@ class Configuration:
             "absolute_timeout": absolute_timeout(idle_timeout) if settings.refresh else idle_timeout,
             **settings.cookie,
         }
-        if given["store"] == "cookie":
-            if "secret_key_base" not in given:
-                options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
-            options["weak_secrets"] = settings.weak_secrets
+        if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
+            # It seals cookies, and the rows of a table that leaves the process.
+            options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
+        options["weak_secrets"] = settings.weak_secrets
         options |= given
         try:
             if self._taken_over is not None:
-                options = taking_over(options, _former_format(self._taken_over, settings))
+                options = reading_framework_cookies(options, _former_format(self._taken_over, settings))
             sessions = Sessions(**options)
             sessions.prepare("sync")
         except ConfigurationError as exc:

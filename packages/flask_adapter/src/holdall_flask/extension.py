@@ -10,28 +10,23 @@ from functools import partial
 from itertools import chain
 from typing import Any, cast
 
-from flask import Flask, Request, Response, current_app, g
+from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
 from werkzeug.wsgi import ClosingIterator
 
-from holdall import (
-    ConfigurationError,
-    LostWriteError,
-    ResponseHeaders,
-    SessionError,
-    Sessions,
-    StoreError,
-)
-from holdall.session import Phase
-from holdall.several import Kept, listed, side_by_side
+from holdall import ConfigurationError, LostWriteError, ResponseHeaders, SessionError, Sessions, StoreError
+from holdall.adapters import Exchange, Phase, SessionGroup, checked_list, state_of
+from holdall.cache_headers import cache_headers, merged_vary, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
+from holdall.nested import KEY, in_environ, outer_session
 from holdall_flask.configuration import Configuration
-from holdall_flask.session import FlaskSession
+from holdall_flask.session import BorrowedSession, FlaskSession, current_context
 
 __all__ = ["Holdall"]
 
-# The session of the request, among what Flask keeps for it.
+# What is opened for the request that a context is of: its session, until that ends.
 _OPENED = "_holdall_session"
 
 
@@ -44,14 +39,14 @@ class Holdall:
         sessions: Where and how sessions are kept. Left out, they are encrypted cookies by Flask's own settings:
             ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and ``PERMANENT_SESSION_LIFETIME``,
             as they stand at each request.
-        take_over: Read the cookies of Flask's own sessions too, so that whoever is logged in by one stays so.
-        beside: Further sessions that the application keeps, each with a cookie and a store of its own;
+        read_framework_cookies: Read the cookies of Flask's own sessions too, so that logged-in visitors stay so.
+        also: Further sessions that the application keeps, each with a cookie and a store of its own;
             ``fetch_session(cart)`` returns that of *cart*.
-        options: Of ``Sessions``, in the place of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
+        options: Of ``Sessions``, instead of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
 
     Raises:
-        ConfigurationError: There are both *sessions* and options, Flask can't wait for the sessions' store, or those
-            *beside* are not independent of them.
+        ConfigurationError: There are both *sessions* and options, the sessions' store is async, or those in *also*
+            are not independent of them.
     """
 
     def __init__(
@@ -59,52 +54,71 @@ class Holdall:
         app: Flask | None = None,
         sessions: Sessions | None = None,
         *,
-        take_over: bool = False,
-        beside: Iterable[Sessions] = (),
+        read_framework_cookies: bool = False,
+        also: Iterable[Sessions] = (),
         **options: Any,
     ) -> None:
-        self._beside = listed(beside)
-        kept: Kept | None = None
+        self._also = checked_list(also)
+        self._group: SessionGroup | None = None
         if sessions is not None:
-            if take_over or options:
-                given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
+            if read_framework_cookies or options:
+                given = ", ".join(sorted({*options, *(["read_framework_cookies"] if read_framework_cookies else [])}))
                 msg = f"Holdall(app, sessions) has its Sessions: give {given} to that, or leave it out."
                 raise ConfigurationError(msg)
-            kept = side_by_side(sessions, self._beside)
-            kept.prepare("sync")
-        self._kept = kept
-        self._take_over = take_over
+            self._group = SessionGroup(sessions, self._also, form="sync")
+        self._reads_flasks = read_framework_cookies
         self._options = options
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Let *app* keep its sessions here."""
-        kept = self._kept
-        taken_over = app.session_interface if self._take_over else None
-        by_settings = Configuration(self._options, taken_over, self._beside)
-        interface = _Interface(by_settings.sessions if kept is None else lambda app: kept)
+        group = self._group
+        flasks = app.session_interface if self._reads_flasks else None
+        by_settings = Configuration(self._options, flasks, self._also)
+        interface = _Interface(by_settings.group if group is None else lambda app: group)
         app.session_interface = interface
-        app.teardown_request(interface.end)
+        # The last of all teardown functions, whenever they are registered: what they change is saved.
+        app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         # Registered for the common base, ours stands behind a handler of the application's own for either error.
         app.register_error_handler(SessionError, _answer)
 
 
 class _Interface(SessionInterface):
-    def __init__(self, sessions_of: Callable[[Flask], Kept | None]) -> None:
-        self._sessions_of = sessions_of
+    def __init__(self, group_of: Callable[[Flask], SessionGroup | None]) -> None:
+        self._group_of = group_of
 
-    def open_session(self, app: Flask, request: Request) -> FlaskSession | None:
-        sessions = self._sessions_of(app)
-        if sessions is None:
+    def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
+        group = self._group_of(app)
+        if group is None:
             return None
-        cookies = request.environ.get("HTTP_COOKIE", "")
-        facts = partial(_facts, request)
-        opened = sessions.fetch(cookies, https=request.is_secure, session_type=FlaskSession, facts=facts)
-        session = cast("FlaskSession", opened)
-        session.sessions = sessions
-        # Not found through flask.session at the end: copies of the request's context share that, and end before it.
-        setattr(g, _OPENED, session)
+        context = current_context() if has_request_context() else None
+        # Flask's session_transaction opens another one in the context of a request that has its own.
+        is_the_requests = context is not None and not hasattr(context, _OPENED)
+        environ = request.environ
+        outer = in_environ(environ) if is_the_requests else None
+        if is_the_requests:
+            setattr(context, _OPENED, None)
+            borrowed = None if outer is None else outer_session(outer, group)
+            if borrowed is not None:
+                # The outer adapter may be async; this thread reads the session when it is touched.
+                state_of(borrowed).is_fetched = True
+                return BorrowedSession(borrowed, cast("Exchange", outer))
+        exchange = group.begin(
+            environ.get("HTTP_COOKIE", ""),
+            https=request.is_secure,
+            client=partial(_client, request),
+            session_type=FlaskSession,
+        )
+        session = cast("FlaskSession", exchange.session)
+        session.exchange = exchange
+        if is_the_requests:
+            # Of this context alone: copies of it share the session, and end when they like.
+            setattr(context, _OPENED, session)
+            exchange.outer = outer
+            environ[KEY] = exchange
+            if "werkzeug.debug.preserve_context" in environ:
+                session.keep_for_test(context)
         return session
 
     def is_null_session(self, obj: object) -> bool:
@@ -112,63 +126,81 @@ class _Interface(SessionInterface):
         return obj is None or isinstance(obj, self.null_session_class)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if isinstance(session, BorrowedSession):
+            return
         opened = cast("FlaskSession", session)
-        sessions = opened.sessions
+        exchange = opened.exchange
         opened.was_modified = opened.modified
         try:
-            streams = response.is_streamed and not response.direct_passthrough
-            headers = sessions.commit(opened, status=response.status_code, streams=streams)
+            opened.streams = response.is_streamed and not response.direct_passthrough
+            headers = exchange.headers(response.status_code, streams=opened.streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
             # What the answer says of a session comes after what was saved before it.
             latest = response.headers.getlist("Set-Cookie")
             response.headers.remove("Set-Cookie")
-            # TypeError is not ours.
-            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response)
+            _add(exchange.unsent(), response, exchange.group)
             response.headers.extend(("Set-Cookie", line) for line in latest)
             return
-        _add(headers, response)
-        finish = partial(sessions.finish, opened)
-        # What a teardown function changes is saved too.
-        response.call_on_close(finish)
-        if response.direct_passthrough:
-            # The server takes such a body, a file, as it is, and nobody hears of its end.
-            opened.close()
-        elif streams:
-            # Before the last byte goes, so that who has read the answer finds in the session what it said.
+        if headers.vary:
+            _add(headers, response, exchange.group)
+        if opened.streams:
+            end = partial(_end, opened)
+            response.call_on_close(end)
+            # Saved before the last byte is sent, so that the next request of whoever has read it finds the changes.
             body = cast("Iterable[bytes]", response.response)
-            response.response = ClosingIterator(chain(body, _then(finish)), getattr(body, "close", None))
+            response.response = ClosingIterator(chain(body, _then(end)), getattr(body, "close", None))
+        elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
+            # No request's end is to come.
+            _end(opened)
 
     def end(self, error: BaseException | None) -> None:
-        """End a request that got no response: its exception was let through to the server, or to a test."""
-        session = g.pop(_OPENED, None)
-        if session is None or session.phase is not Phase.OPEN:
+        """End a request: its response is made, or its exception was let through to the server, or to a test."""
+        context = current_context()
+        session: FlaskSession | None = getattr(context, _OPENED, None)
+        if session is None:
             return
+        setattr(context, _OPENED, None)
         try:
-            session.sessions.abandon(session)
+            if state_of(session).phase is Phase.HEADERS_PENDING:
+                session.exchange.failed()
+            elif session.streams:
+                return
+            else:
+                session.exchange.body_sent()
         except StoreError:
-            # The failure that came first is the one to tell of.
+            # The failure that came first is the one to report, and a response that is made is sent.
             current_app.logger.exception("A session could not be ended after its request had failed.")
+        session.exchange.close()
 
 
-def _facts(request: Request) -> tuple[str | None, str | None]:
+def _end(session: FlaskSession) -> None:
+    """Save what was changed since the headers were sent, and accept no change from here on."""
+    session.exchange.body_sent(last=True)
+
+
+def _client(request: Request) -> tuple[str | None, str | None]:
     """Return the user agent and the address that *request* came with."""
     return request.user_agent.string, request.remote_addr
 
 
-def _add(said: ResponseHeaders, response: Response) -> None:
-    """Let *response* say what is to be *said* of the session."""
+def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
+    """Add what is *told* of the session to *response*."""
     headers = response.headers
-    if said.vary:
-        vary = headers.getlist("Vary")
-        if not vary:
-            headers.add("Vary", "Cookie")
-        elif {"cookie", "*"}.isdisjoint(name.strip().lower() for name in ",".join(vary).split(",")):
-            headers["Vary"] = ", ".join((*vary, "Cookie"))
-    for cookie in said.cookies:
+    vary = merged_vary(headers.getlist("Vary"))
+    if vary is not None:
+        headers["Vary"] = vary
+    for cookie in told.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.no_store and not headers.getlist("Cache-Control"):
-        headers.add("Cache-Control", "no-store")
+    if told.cookies:
+        warn_if_exposed(told.cookies, request.environ.get("HTTP_HOST"))
+        caches = cache_headers(headers.items(), sets_cookie=True, allow_public=group.allow_public)
+        if caches.cache_control is not None:
+            headers["Cache-Control"] = caches.cache_control
+        for name in caches.removed:
+            headers.remove(name)
+        if caches.was_public:
+            warn_of_public_cookie(str(request.url_rule or request.path))
 
 
 def _then(act: Callable[[], None]) -> Iterator[bytes]:
@@ -185,8 +217,8 @@ def _answer_instead(app: Flask, session: FlaskSession, response: Response, error
         # A handler's answer to this very error meets it again: that is no answer.
         raise error
     session.failed = True
-    # A handler may use them, all of them: they are committed once more, with its answer.
-    session.reopen()
+    # A handler may use all of the request's sessions: they are committed once more, with its answer.
+    session.exchange.reopen()
     answer = app.process_response(app.make_response(app.handle_user_exception(error)))
     close = getattr(response.response, "close", None)
     if close is not None:

@@ -4,8 +4,8 @@ from typing import Any, cast
 
 from flask.testing import FlaskClient
 
-from holdall import Session, Sessions
-from holdall.several import find_session
+from holdall import Sessions
+from holdall_flask.session import FlaskSession
 
 __all__ = ["force_login"]
 
@@ -22,4 +22,4 @@ def force_login(client: FlaskClient, principal: Any, sessions: Sessions | None =
     """
     with client.session_transaction() as session:
         # Typed as Flask's own, and one of ours.
-        find_session(cast("Session", session), sessions).login(principal)
+        cast("FlaskSession", session).exchange.session_of(sessions).login(principal)

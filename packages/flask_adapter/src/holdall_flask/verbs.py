@@ -11,8 +11,7 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Sessions
-from holdall.several import find_session
-from holdall_flask.session import FlaskSession
+from holdall_flask.session import BorrowedSession, FlaskSession
 
 __all__ = [
     "clear_session",
@@ -29,7 +28,7 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     Return the session of the current request, which is read when it is first looked into.
 
     Args:
-        sessions: Those that ``Holdall`` was given *beside* its own, to have the session that they keep.
+        sessions: Those that ``Holdall`` was given in *also*, to have the session that they keep.
 
     Raises:
         RuntimeError: The application has no ``Holdall``, or no secret to keep sessions with.
@@ -37,13 +36,15 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     """
     # The session itself, and not the proxy that only lasts as long as the request.
     session = cast("LocalProxy[SessionMixin]", flask.session)._get_current_object()
-    if not isinstance(session, FlaskSession):
+    if not isinstance(session, FlaskSession | BorrowedSession):
         msg = (
             "the session is unavailable: set up Holdall(app, sessions), "
             "or Holdall(app) and a SECRET_KEY in the application's config."
         )
         raise RuntimeError(msg)  # noqa: TRY004  # as Flask says it of its own sessions
-    return cast("FlaskSession", find_session(session, sessions))
+    if sessions is None:
+        return cast("FlaskSession", session)
+    return cast("FlaskSession", session.exchange.session_of(sessions))
 
 
 def get_session(key: str | None = None, default: Any = None) -> Any:

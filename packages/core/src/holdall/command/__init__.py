@@ -1,9 +1,10 @@
 """
 The command ``holdall``: for an operator at a terminal, or a job at night.
 
-Each subcommand is a module that adds itself to the parser. What it finds goes to standard output, what it has to say
-besides to standard error. The exit code is 0, or 1 where something failed or was not as hoped, or 2 where the command
-was called wrongly.
+Each subcommand is a module with a function ``add``, which adds it to the parser and sets ``run``: that is given the
+options and returns the exit code. To add one, write the module and name it in ``_COMMANDS``. What a command finds goes
+to standard output, what it has to say besides to standard error, both through ``_output``. The exit code is 0, or 1
+where something failed or was not as hoped, or 2 where the command was called wrongly.
 """
 
 import argparse
@@ -11,11 +12,15 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from holdall.command import inspect, principal, secret, sweep
+from holdall.command._output import complain, prepare, printable
 from holdall.errors import SessionError
 
 __all__ = ["main"]
+
+_COMMANDS = (secret, inspect, sweep, principal)
 
 # As a shell says it of a program that Ctrl-C ended.
 _INTERRUPTED = 130
@@ -23,6 +28,7 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
+    prepare()
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -35,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Here, for at the interpreter's end nobody could answer a failure.
         print(end="", flush=True)
     except SessionError as exc:
-        print(f"holdall: {exc}", file=sys.stderr)
+        complain(str(exc))
         return 1
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -44,11 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # It may repeat an argument.
+        super().error(printable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
     # Without abbreviations, for --secret would be one of --secret-env.
-    parser = argparse.ArgumentParser("holdall", description="Look after sessions.", allow_abbrev=False)
+    parser = _Parser("holdall", description="Look after sessions.", allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (secret, inspect, sweep, principal):
+    for command in _COMMANDS:
         command.add(commands)
     return parser
 
@@ -56,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 def _unwritten(exc: OSError) -> int:
     """Say that the output could not be written, unless its reader has simply seen enough."""
     if not isinstance(exc, BrokenPipeError):
-        print(f"holdall: the output could not be written: {exc.strerror}.", file=sys.stderr)
+        complain(f"the output could not be written: {exc.strerror}.")
     # What is still in the buffer goes nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from holdall.clock import utc_now
-from holdall.errors import ConfigurationError
+from holdall.errors import ConfigurationError, SessionError, StoreError
 from holdall.tables import MemoryTable, Table, table_opener
 
 __all__ = ["add_url", "opened"]
@@ -33,11 +35,35 @@ def opened(url: str | None) -> Iterator[Table]:
     if url is None:
         msg = f"which table? Give its URL, or put it into the variable {_VARIABLE}."
         raise ConfigurationError(msg)
-    table = _open(url)
     try:
-        yield table
-    finally:
-        table.close()
+        table = _open(url)
+        try:
+            yield table
+        finally:
+            table.close()
+    except SessionError as exc:
+        message = _without_password(str(exc), url)
+        if isinstance(exc, StoreError):
+            message = _with_place(message, url)
+        raise type(exc)(message) from exc
+
+
+# Not by urlsplit: where it cannot read a URL it raises an error, and the password is there all the same.
+_PASSWORD = re.compile(r"://[^:/@]*:([^/?#]*)@|[?&]password=([^&]*)")
+_PLACE = re.compile(r"://(?:[^/?#]*@)?+(([^/?#:]+)[^?#]*)")
+
+
+def _without_password(message: str, url: str) -> str:
+    passwords = (each for found in _PASSWORD.findall(url) for each in found if each)
+    for secret in {form for each in passwords for form in (each, unquote(each))}:
+        message = message.replace(secret, "***")
+    return message
+
+
+def _with_place(message: str, url: str) -> str:
+    """Return *message* with the host, port and database that *url* names, if it does not say the host itself."""
+    found = _PLACE.search(url)
+    return message if found is None or found[2] in message else f"{message} The table is at {found[1]}."
 
 
 def _open(url: str) -> Any:

@@ -1,8 +1,10 @@
 """
 ``holdall inspect``: what a cookie is, without giving it away.
 
-Its secret comes from the environment or is asked for, and is never an argument: those stand in the list of processes
-and in the shell's history. What is in the session is printed only if asked for, and only if the secret opened it.
+A cookie is as good as a password while its session lasts. It and its secret are read from standard input or asked for
+on a terminal, because arguments are visible in the list of processes and stay in the shell's history: the secret is
+never one, and the cookie need not be. What is in the session is printed only if asked for, and only if the secret
+opened it.
 """
 
 import argparse
@@ -16,7 +18,8 @@ from inspect import signature
 from typing import Any
 
 from holdall.clock import NEVER, utc_now
-from holdall.command._looks import FORMATS, SID, Look, looks_of
+from holdall.command._detect import FORMATS, SID, CookieKind, detect
+from holdall.command._output import say
 from holdall.command._times import utc
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.errors import ConfigurationError
@@ -26,6 +29,11 @@ from holdall.keys import WeakSecretWarning
 __all__ = ["add"]
 
 _VARIABLE = "HOLDALL_SECRET"
+
+# Linux's and the BSDs' limit where a line can still be edited.
+_TERMINAL_LINE = 4095
+_MAX_LINE = 2**20
+_STACK = 20_000
 
 # What a format takes for the time now is when a cookie that does not say its own was made.
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
@@ -52,11 +60,15 @@ def add(commands: Any) -> None:
         "inspect",
         help="say what a cookie is",
         description="Say what a cookie is, whether a secret opens it, and how long it lives. "
-        f"The secret is taken from the variable {_VARIABLE}, or asked for on a terminal.",
+        "Both are asked for on a terminal; elsewhere the first line of standard input is the cookie, and the second "
+        f"the secret, unless the variable {_VARIABLE} has it.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "cookie", metavar="COOKIE", help="its value, or name=value, or - to read it from standard input"
+        "cookie",
+        nargs="?",
+        metavar="COOKIE",
+        help="its value, or name=value; better left out, for the list of processes shows arguments",
     )
     parser.add_argument("--key", metavar="NAME", help="the cookie's name, if COOKIE does not say it")
     parser.add_argument("--secret-env", metavar="NAME", help=f"the variable that holds the secret ({_VARIABLE})")
@@ -69,48 +81,69 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    key, cookie = _name_and_value(options.cookie)
+    is_read = options.cookie in (None, "-")
+    key, cookie = _name_and_value(_cookie_from_input() if is_read else options.cookie)
     key = options.key or key
-    looks = looks_of(cookie, (options.format,) if options.format else FORMATS)
-    if not looks:
+    kinds = detect(cookie, (options.format,) if options.format else FORMATS)
+    if not kinds:
         is_sid = options.format is None and SID.fullmatch(cookie)
         _say("format", "the id of a session in a table" if is_sid else "not one that is known here")
         _say("size", _size(cookie))
         return 0 if is_sid else 1
-    secret = _secret(options.secret_env)
-    opened = None if secret is None else _open(looks, cookie, key, secret, _given(options, looks))
+    secret = _secret(options.secret_env, may_read=is_read)
+    opened = None if secret is None else _open(kinds, cookie, key, secret, _given(options, kinds))
     if opened is None:
-        _say("format", ", or ".join(look.details(cookie) for look in looks))
+        _say("format", ", or ".join(kind.details(cookie) for kind in kinds))
         _say("size", _size(cookie))
         _say("secret", "none given" if secret is None else "does not open it")
         return 0 if secret is None else 1
-    look, record = opened
-    _say("format", look.details(cookie))
+    kind, record = opened
+    _say("format", kind.details(cookie))
     _say("size", _size(cookie))
     _say("secret", "opens it")
     _say("made", "it does not say" if record.created == _UNKNOWN else utc(record.created))
     _say("ends", _end(record.expires))
     _say("log id", record.log_id)
     if options.data:
-        _say("data", pprint.pformat(record.data).replace("\n", f"\n{'':8}"))
+        _say("data", _pretty(record.data).replace("\n", f"\n{'':8}"))
     return 0
+
+
+def _cookie_from_input() -> str:
+    if not sys.stdin.isatty():
+        return os.fsdecode(_line())
+    text = _typed("Cookie (it is not shown): ")
+    if len(text) >= _TERMINAL_LINE:
+        msg = f"a terminal cuts lines off at {_TERMINAL_LINE} characters: give a cookie this long as standard input."
+        raise ConfigurationError(msg)
+    return text
+
+
+def _line() -> bytes:
+    # Bytes, for neither a cookie nor a secret has to be text. Longer ones are none.
+    return sys.stdin.buffer.readline(_MAX_LINE).rstrip(b"\r\n")
+
+
+def _typed(prompt: str) -> str:
+    try:
+        return getpass(prompt)
+    except EOFError:
+        return ""
 
 
 def _name_and_value(text: str) -> tuple[str | None, str]:
     """Return the name, if *text* says one, and the value of a cookie."""
-    if text == "-":
-        text = sys.stdin.readline()
     # Without the attributes of a Set-Cookie.
     text = text.partition(";")[0].strip()
     # Some formats write = too, but only where a name cannot end.
-    if looks_of(text) or "=" not in text:
+    if detect(text) or "=" not in text:
         return None, text
     key, _, value = text.partition("=")
     return key.strip(), value.strip()
 
 
-def _secret(variable: str | None) -> bytes | None:
-    """Return the secret, if there is one."""
+def _secret(variable: str | None, *, may_read: bool) -> bytes | None:
+    """Return the secret, if there is one. Read it from standard input if it *may* be, as the cookie was."""
     found = os.environ.get(variable or _VARIABLE)
     if found:
         # As the bytes that they are, text or not.
@@ -118,15 +151,15 @@ def _secret(variable: str | None) -> bytes | None:
     if variable is not None:
         msg = "the variable that --secret-env names is not set, or empty."
         raise ConfigurationError(msg)
-    if not sys.stdin.isatty():
-        return None
-    return getpass("Secret (it is not shown; none to go on without): ").encode() or None
+    if sys.stdin.isatty():
+        return os.fsencode(_typed("Secret (it is not shown; none to go on without): ")) or None
+    return (_line() or None) if may_read else None
 
 
-def _given(options: argparse.Namespace, looks: list[Look]) -> dict[str, Any]:
-    """Return the format's options that were given, if a format of *looks* takes each of them."""
+def _given(options: argparse.Namespace, kinds: list[CookieKind]) -> dict[str, Any]:
+    """Return the format's options that were given, if a format of *kinds* takes each of them."""
     given = {name: value for name, value in vars(options).items() if name in _OPTIONS}
-    taken = {name for look in looks for name in signature(look.make).parameters}
+    taken = {name for kind in kinds for name in signature(kind.make).parameters}
     for name in given:
         if name not in taken:
             msg = f"--{name.replace('_', '-')} is no option of the format that this cookie has."
@@ -135,32 +168,32 @@ def _given(options: argparse.Namespace, looks: list[Look]) -> dict[str, Any]:
 
 
 def _open(
-    looks: list[Look], cookie: str, key: str | None, secret: bytes, given: dict[str, Any]
-) -> tuple[Look, Record] | None:
+    kinds: list[CookieKind], cookie: str, key: str | None, secret: bytes, given: dict[str, Any]
+) -> tuple[CookieKind, Record] | None:
     """Return what *secret* opens, and as what."""
     if key is None:
         msg = "a cookie opens under its own name alone: give it with --key, or write name=value."
         raise ConfigurationError(msg)
-    for look in looks:
-        record = _set_up(look, secret, given).open(cookie, key=key)
+    for kind in kinds:
+        record = _set_up(kind, secret, given).open(cookie, key=key)
         if record is not None:
-            return look, record
+            return kind, record
     return None
 
 
-def _set_up(look: Look, secret: bytes, given: dict[str, Any]) -> Format:
-    for name in look.needs:
+def _set_up(kind: CookieKind, secret: bytes, given: dict[str, Any]) -> Format:
+    for name in kind.needs:
         if name not in given:
             msg = f"this cookie needs --{name.replace('_', '-')}: the application knows it."
             raise ConfigurationError(msg)
-    parameters = signature(look.make).parameters
+    parameters = signature(kind.make).parameters
     options = {name: value for name, value in given.items() if name in parameters}
     if "clock" in parameters:
         options["clock"] = lambda: _UNKNOWN
     with warnings.catch_warnings():
         # A weak secret is the application's to hear of.
         warnings.simplefilter("ignore", WeakSecretWarning)
-        return look.make(secret, weak_secrets=True, **{**options, **look.options})
+        return kind.make(secret, weak_secrets=True, **{**options, **kind.options})
 
 
 def _size(cookie: str) -> str:
@@ -175,5 +208,12 @@ def _end(expires: datetime) -> str:
     return f"{utc(expires)}{' (it has)' if expires <= utc_now() else ''}"
 
 
+def _pretty(data: dict[str, Any]) -> str:
+    # A session of Phoenix can be nested deeper, and have longer numbers in it, than Python shows unless told to.
+    sys.setrecursionlimit(_STACK)
+    sys.set_int_max_str_digits(0)
+    return pprint.pformat(data)
+
+
 def _say(what: str, value: str) -> None:
-    print(f"{what:8}{value}")
+    say(f"{what:8}{value}")

@@ -6,19 +6,20 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from holdall.clients import SessionInfo, info_of
 from holdall.clock import utc_now
+from holdall.command._output import printable, say
 from holdall.command._tables import add_url, opened
 from holdall.command._times import utc
-from holdall.devices import Device
 from holdall.errors import ConfigurationError
 from holdall.steps import run
-from holdall.stores import revocation
+from holdall.stores import principals
 from holdall.tables import Table
 
 __all__ = ["add"]
 
 # As JSON has them; a table's head has them in capitals.
-_COLUMNS: dict[str, Callable[[Device], str | None]] = {
+_COLUMNS: dict[str, Callable[[SessionInfo], str | None]] = {
     "handle": lambda device: device.handle,
     "began": lambda device: utc(device.created),
     "seen": lambda device: _utc_or_none(device.seen),
@@ -43,7 +44,7 @@ def add(commands: Any) -> None:
         commands,
         "revoke",
         "end a principal's sessions",
-        "End a principal's sessions: all of them, or those that --handle or --all-but choose. Or end everybody's.",
+        "End a principal's sessions: those that --handle, --all-but or --all choose. Or end everybody's.",
         _revoke,
     )
     whose = revoking.add_mutually_exclusive_group(required=True)
@@ -52,6 +53,7 @@ def add(commands: Any) -> None:
     some = revoking.add_mutually_exclusive_group()
     some.add_argument("--handle", metavar="H", help="end this one")
     some.add_argument("--all-but", metavar="H", help="end all but this one")
+    some.add_argument("--all", action="store_true", help="end all of the principal's")
 
 
 def _add_one(
@@ -71,33 +73,40 @@ def _add_principal(parser: Any, **options: Any) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     with opened(options.url) as table:
-        devices = run(revocation.of(options.principal), table)
+        devices = [info_of(row) for row in run(principals.list_rows(table, options.principal))]
     rows = [{name: value(device) for name, value in _COLUMNS.items()} for device in devices]
     if options.json:
-        print(json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2))
+        found = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
+        # The one control character that JSON leaves as it is.
+        print(found.replace("\x7f", r"\u007f"))
     elif rows:
-        _print_table([[name.upper() for name in _COLUMNS], *([value or "-" for value in row.values()] for row in rows)])
+        cells = [[printable(value or "-") for value in row.values()] for row in rows]
+        _print_table([[name.upper() for name in _COLUMNS], *cells])
     else:
-        print("No sessions.")
+        say("No sessions.")
     return 0
 
 
 def _print_table(lines: list[list[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _revoke(options: argparse.Namespace) -> int:
     handle = options.handle if options.handle is not None else options.all_but
-    if options.everybody and handle is not None:
-        msg = "--everybody ends all sessions: leave out --handle and --all-but, or name a --principal."
+    if options.everybody and (handle is not None or options.all):
+        msg = "--everybody ends all sessions: leave out --handle, --all-but and --all, or name a --principal."
+        raise ConfigurationError(msg)
+    if not options.everybody and handle is None and not options.all:
+        # An option that a script left out by mistake must not end everything.
+        msg = "which of the principal's sessions? Name one with --handle, spare one with --all-but, or say --all."
         raise ConfigurationError(msg)
     with opened(options.url) as table:
         if options.everybody:
-            print(f"Removed {_count(run(revocation.revoke_all(utc_now()), table), 'row')}.")
+            say(f"Removed {_count(run(principals.revoke_all(table, utc_now())), 'row')}.")
         else:
-            print(f"Ended {_count(_end(table, options.principal, handle, options), 'session')}.")
+            say(f"Ended {_count(_end(table, options.principal, handle, options), 'session')}.")
     return 0
 
 
@@ -110,7 +119,7 @@ def _end(table: Table, principal: str, handle: str | None, options: argparse.Nam
             msg = f"this principal has no session with the handle {handle!r}: nothing was ended."
             raise ConfigurationError(msg)
         spared = digests[0] if options.handle is None else None
-    return run(revocation.revoke(principal, spared=spared, handle=options.handle), table)
+    return run(principals.revoke(table, principal, keep=spared, handle=options.handle))
 
 
 def _count(number: int, what: str) -> str:
@@ -122,5 +131,8 @@ def _utc_or_none(time: datetime | None) -> str | None:
 
 
 def _text(argument: str) -> str:
+    if not argument:
+        msg = "it is empty, and nobody is"
+        raise argparse.ArgumentTypeError(msg)
     argument.encode()  # what is not UTF-8 is a ValueError here, and the parser says so
     return argument

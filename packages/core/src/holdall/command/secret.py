@@ -4,6 +4,8 @@ import argparse
 import secrets
 from typing import Any
 
+from holdall.command._output import say
+
 __all__ = ["add"]
 
 _LEAST_BYTES = 32
@@ -24,7 +26,7 @@ def add(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    print(secrets.token_urlsafe(options.bytes))
+    say(secrets.token_urlsafe(options.bytes))
     return 0
 
 

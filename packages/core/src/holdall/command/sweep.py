@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Any
 
+from holdall.command._output import complain, say
 from holdall.command._tables import add_url, opened
 
 __all__ = ["add"]
@@ -43,9 +44,9 @@ def _run(options: argparse.Namespace) -> int:
                 time.sleep(options.pause)
             progress.add(removed)
     except KeyboardInterrupt:
-        print(f"holdall: stopped when {_rows(progress.removed)} had been removed.", file=sys.stderr)
+        complain(f"stopped when {_rows(progress.removed)} had been removed.")
         raise
-    print(f"Removed {_rows(progress.removed)}.")
+    say(f"Removed {_rows(progress.removed)}.")
     return 0
 
 

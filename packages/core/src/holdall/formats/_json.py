@@ -1,8 +1,22 @@
-"""JSON as other libraries write it; what it would not give back as it was is refused."""
+"""JSON as other libraries write it, without tags of ours."""
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from holdall._iterative_json import (
+    SCALARS,
+    SHORT,
+    TOO_DEEP,
+    Description,
+    Nest,
+    dicts_of,
+    exceeds_depth,
+    key_text,
+    plain,
+    read,
+    written,
+)
 
 __all__ = ["PlainJSON", "from_json", "to_json"]
 
@@ -15,92 +29,119 @@ class PlainJSON:
         spaces: Write a space after each comma and colon.
         strict: Keep to RFC 8259, in UTF-8. Python's own JSON has ``NaN`` and ``Infinity`` too, and halves of
             surrogate pairs, and writes ASCII.
+        alters: Write what Python's own JSON writes: a tuple as a list, a key that is a number as text. Otherwise that
+            is a ``TypeError``, because it would come back as something else.
     """
 
-    def __init__(self, *, spaces: bool = False, strict: bool = False) -> None:
+    def __init__(self, *, spaces: bool = False, strict: bool = False, alters: bool = False) -> None:
         separators = (", ", ": ") if spaces else (",", ":")
         self._encode = json.JSONEncoder(ensure_ascii=not strict, allow_nan=not strict, separators=separators).encode
-        self._decode = json.JSONDecoder(parse_constant=_refused if strict else None).decode
+        self._decoder = json.JSONDecoder(parse_constant=_refused if strict else None)
+        self._strict = strict
+        self._alters = alters
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
-        return to_json(data, _plain, self._encode)
+        return to_json(data, self._encode, self._is_written, self._described)
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if ``dumps`` would for this *value*."""
         self.dumps({key: value})
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
-        return from_json(payload, self._decode)
+        return from_json(payload, self._decoder)
+
+    def _is_written(self, data: Mapping[str, Any], text: str) -> bool:
+        if self._alters:
+            return len(text) <= SHORT or not exceeds_depth(data, text.encode())
+        return bool(dicts_of(data, SCALARS)) and "\\ud" not in text
+
+    def _described(self, value: Any) -> Description:
+        match value:
+            case dict():
+                return Nest("{", [(key, self._key(key), item, "") for key, item in value.items()], "}", self._described)
+            case list() | tuple() if self._alters or isinstance(value, list):
+                return Nest("[", [(place, "", item, "") for place, item in enumerate(value)], "]", self._described)
+            case str() if self._alters or not hasattr(value, "__html__"):
+                return self._text(str.__str__(value if self._alters else plain(value)))
+            case None | bool() | int() | float():
+                return json.dumps(value if self._alters else plain(value), allow_nan=not self._strict)
+        msg = f"it is of type {type(value).__qualname__}, which this cookie's JSON has not"
+        raise TypeError(msg)
+
+    def _key(self, key: Any) -> str:
+        if self._alters or isinstance(key, str):
+            return f"{self._text(key_text(key))}:"
+        msg = f"one of its keys is of type {type(key).__qualname__}, not a string"
+        raise TypeError(msg)
+
+    def _text(self, value: str) -> str:
+        text = json.dumps(value, ensure_ascii=not self._strict)
+        if self._strict:
+            # Raises for half of a surrogate pair.
+            text.encode()
+        elif not self._alters and "\\ud" in text and json.loads(text) != value:
+            msg = "it holds two halves of a surrogate pair, which JSON makes one character of"
+            raise TypeError(msg)
+        return text
 
 
-def to_json(data: Mapping[str, Any], prepare: Callable[[Any, str], Any], encode: Callable[[Any], str]) -> bytes:
+def to_json(
+    data: Mapping[str, Any],
+    encode: Callable[[Any], str],
+    is_written: Callable[[Mapping[str, Any], str], bool],
+    describe: Callable[[Any], Description],
+) -> bytes:
     """
     Return *data* as JSON.
 
     Args:
-        prepare: Returns a value as JSON can write it, or raises a ``TypeError`` that names the path it is given.
+        encode: Writes it in C.
+        is_written: Says whether what *encode* has written is to be kept.
+        describe: Says how each value is written if not.
 
     Raises:
-        TypeError: A value cannot be stored; the message names its key.
+        TypeError: A value cannot be stored; the message names its key and path.
     """
-
-    def encoded(items: Mapping[str, Any]) -> bytes:
-        return encode(prepare(items, "session")).encode()
-
-    def fails(key: str) -> bool:
-        try:
-            encoded({key: data[key]})
-        except (ValueError, RecursionError):
-            return True
-        return False
-
     try:
-        return encoded(data)
-    except (ValueError, RecursionError) as exc:
-        # A float that is no number, a circle, an endless int: JSON says what and not where.
-        culprit = next(filter(fails, data))
-        msg = f"session[{culprit!r}] cannot be stored: {exc}"
-        raise TypeError(msg) from exc
+        text = encode(data)
+        if is_written(data, text):
+            return text.encode()
+    except (TypeError, ValueError, RecursionError):
+        # Which of the values it was, and whether it can be written after all, shows below.
+        pass
+    return written(data, describe).encode()
 
 
-def from_json(payload: bytes, decode: Callable[[str], Any]) -> dict[str, Any]:
+def from_json(payload: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
     """
     Return the object that *payload* holds.
 
     Raises:
         ValueError: It holds none.
     """
+    text = payload.decode()
     try:
-        data = decode(payload.decode())
-    except (RecursionError, ArithmeticError) as exc:
-        msg = "the payload is nested too deep, or holds a date beyond the calendar"
+        data = _decoded(text, decoder)
+    except (TypeError, ArithmeticError) as exc:
+        msg = "the payload holds a date beyond the calendar, or a tag around another value than its own"
         raise ValueError(msg) from exc
     if not isinstance(data, dict):
         msg = "the payload is not an object"
         raise ValueError(msg)  # noqa: TRY004  # its type is wrong in JSON, not in Python
+    if len(payload) > SHORT and exceeds_depth(data, payload):
+        raise ValueError(TOO_DEEP)
     return data
 
 
-def _plain(value: Any, path: str) -> Any:
-    """Return *value* if JSON gives it back as it was."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case str() if not hasattr(value, "__html__"):
-            return value
-        case dict():
-            for key, item in value.items():
-                if not isinstance(key, str):
-                    msg = f"{path} cannot be stored: one of its keys is of type {type(key).__qualname__}, not a string."
-                    raise TypeError(msg)
-                _plain(item, f"{path}[{key!r}]")
-            return value
-        case list():
-            for place, item in enumerate(value):
-                _plain(item, f"{path}[{place}]")
-            return value
-    msg = f"{path} cannot be stored: it is of type {type(value).__qualname__}, which this cookie's JSON has not."
-    raise TypeError(msg)
+def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        data, end = read(text, decoder)
+        if text[end:].strip():
+            msg = "something follows the payload"
+            raise ValueError(msg) from None
+        return data
 
 
 def _refused(constant: str) -> Any:

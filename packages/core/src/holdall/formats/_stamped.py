@@ -3,7 +3,8 @@ What the cookies of Flask, Starlette and Django have in common: text, when it wa
 
 That is itsdangerous' ``TimestampSigner``; Django has it once more, with another separator and another way to write the
 time. Each of them ends a session some time after it was last written, and its cookies are held to that here as well.
-What is written here carries times of ours besides (``holdall.formats._times``).
+What is written here carries times of ours besides (``holdall.formats._times``), and whatever the library would alter
+(``holdall.formats._exact``).
 """
 
 import hashlib
@@ -17,9 +18,10 @@ from holdall._base64url import from_text, to_text
 from holdall._inflate import inflate
 from holdall.clock import NEVER, Clock
 from holdall.errors import ConfigurationError
+from holdall.formats._exact import with_exact, without_exact
 from holdall.formats._times import with_times, without_times
 from holdall.formats.contract import Record
-from holdall.keys import Derivation, as_bytes, check_secret
+from holdall.keys import Derivation, HoldsSecret, as_bytes, check_secret
 
 __all__ = ["BINARY_STAMPS", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
 
@@ -53,7 +55,7 @@ def _read_bytes(text: str) -> int | None:
 BINARY_STAMPS = Stamps(lambda stamp: to_text(stamp.to_bytes((stamp.bit_length() + 7) // 8, "big")), _read_bytes)
 
 
-class Signer:
+class Signer(HoldsSecret):
     """
     Signs text and a time, and takes them apart again.
 
@@ -65,6 +67,8 @@ class Signer:
     Raises:
         ConfigurationError: A secret is missing or weak, or an option is not known.
     """
+
+    __slots__ = ("_digest", "_keys", "_separator", "_stamps")
 
     def __init__(
         self,
@@ -124,7 +128,7 @@ _DERIVATIONS: dict[str, Callable[[bytes, bytes, str], bytes]] = {
 }
 
 
-class StampedFormat:
+class StampedFormat(HoldsSecret):
     """
     A format of signed text.
 
@@ -152,10 +156,13 @@ class StampedFormat:
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if *value* cannot be stored."""
-        self._dumps({key: value})
+        if type(value) is bool or value is None or (type(value) is str and value.isascii()):
+            return
+        with_exact({key: value}, self._alters)
 
     def seal(self, record: Record, *, key: str) -> str:
         stamp = int(self._clock().timestamp())
+        record = record._replace(data=with_exact(record.data, self._alters))
         return self._signer.sign(self._dumps(with_times(record, key=key, since=stamp)), stamp)
 
     def open(self, cookie: str, *, key: str) -> Record | None:
@@ -173,7 +180,13 @@ class StampedFormat:
         # Their limit is the last second at which a cookie is good, ours the first at which it isn't.
         end = _LATEST if self._max_age is None else min(stamp + self._max_age + 1, _LATEST)
         expires = datetime.fromtimestamp(end, UTC)
-        return without_times(data, cookie, key=key, created=created, expires=expires, since=stamp)
+        record = without_times(data, cookie, key=key, created=created, expires=expires, since=stamp)
+        return record and record._replace(data=without_exact(record.data, self._alters))
+
+    def _alters(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return *data* as the library would, after it has stored it."""
+        altered: dict[str, Any] = self._loads(self._dumps(data))
+        return altered
 
 
 def to_url_text(json: bytes) -> str:

@@ -40,16 +40,18 @@ class XAES256GCM:
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
         self._derive = derivation(key)
         self._random = random
-        self._sealer = _Sealer(b"", AESGCM(key), fork=-1)
+        self._sealer = _Sealer(b"", AESGCM(key), pid=-1)
         self._openers: dict[bytes, Callable[..., bytes]] = {}
         self._lock = threading.Lock()
 
     def seal(self, message: bytes, associated: bytes) -> bytes:
         """Return nonce (24 bytes), ciphertext and tag (16 bytes)."""
         sealer = self._sealer
-        if sealer.fork != _forks or next(sealer.count) >= _SEALS_PER_PREFIX:
+        # A forked process must not go on with its parent's nonces. Python can be forked without running its fork hooks.
+        pid = os.getpid()
+        if sealer.pid != pid or next(sealer.count) >= _SEALS_PER_PREFIX:
             prefix = self._random(_PREFIX_BYTES)
-            sealer = self._sealer = _Sealer(prefix, self._derive(prefix), fork=_forks)
+            sealer = self._sealer = _Sealer(prefix, self._derive(prefix), pid=pid)
         nonce = self._random(_REST_BYTES)
         return sealer.prefix + nonce + sealer.encrypt(nonce, message, associated)
 
@@ -72,26 +74,13 @@ class XAES256GCM:
 
 
 class _Sealer:
-    __slots__ = ("count", "encrypt", "fork", "prefix")
+    __slots__ = ("count", "encrypt", "pid", "prefix")
 
-    def __init__(self, prefix: bytes, aes: AESGCM, *, fork: int) -> None:
+    def __init__(self, prefix: bytes, aes: AESGCM, *, pid: int) -> None:
         self.prefix = prefix
         self.encrypt = aes.encrypt
         self.count = itertools.count(1)
-        self.fork = fork
-
-
-# How often this process was forked from another: a child must not go on with its parent's nonces.
-_forks = 0
-
-
-def _forked() -> None:
-    global _forks  # noqa: PLW0603  # one count for the process, which is what was forked
-    _forks += 1
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
-    os.register_at_fork(after_in_child=_forked)
+        self.pid = pid
 
 
 def derivation(key: bytes) -> Callable[[bytes], AESGCM]:

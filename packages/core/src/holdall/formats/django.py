@@ -15,7 +15,7 @@ from holdall.formats._stamped import Signer, StampedFormat, Stamps, from_url_tex
 
 __all__ = ["BASE62_STAMPS", "DjangoFormat"]
 
-_json = PlainJSON()
+_json = PlainJSON(alters=True)
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 

@@ -13,7 +13,7 @@ from holdall.clock import NEVER, Clock, utc_now
 from holdall.etf import Atom
 from holdall.formats._times import with_times, without_times
 from holdall.formats.contract import Record
-from holdall.keys import check_secret
+from holdall.keys import HoldsSecret, check_secret
 
 __all__ = ["DynamoFormat"]
 
@@ -26,7 +26,7 @@ class _Binary(str):
     __slots__ = ()
 
 
-class DynamoFormat:
+class DynamoFormat(HoldsSecret):
     """
     Cookies of Dynamo's cookie store: signed, and readable by the visitor.
 
@@ -45,7 +45,7 @@ class DynamoFormat:
     name = "dynamo"
 
     def __init__(self, secret: str | bytes, *, weak_secrets: bool = False, clock: Clock = utc_now) -> None:
-        self._secret = check_secret(secret, name="secret", at_least=64, weak_secrets=weak_secrets)
+        self._mac = _Signing(check_secret(secret, name="secret", at_least=64, weak_secrets=weak_secrets)).mac
         self._clock = clock
 
     def check(self, key: str, value: Any) -> None:
@@ -74,7 +74,14 @@ class DynamoFormat:
             return None
         return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
 
-    def _mac(self, text: str) -> str:
+
+class _Signing(HoldsSecret):
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def mac(self, text: str) -> str:
         return f"{int.from_bytes(hmac.digest(self._secret, text.encode('ascii'), 'sha1')):X}"
 
 

@@ -9,12 +9,15 @@ that would look like one has its key changed and stands behind ``" di"``.
 
 import json
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from uuid import UUID
 
+from holdall._iterative_json import SCALARS, Description, Nest, dicts_of, key_text
 from holdall._markup import markup
 from holdall.clock import Clock, utc_now
 from holdall.formats._json import from_json, to_json
@@ -65,63 +68,68 @@ class FlaskFormat(StampedFormat):
 
 
 def _dumps(data: dict[str, Any]) -> str:
-    return to_url_text(to_json(data, _tagged, _encode))
+    return to_url_text(to_json(data, _encode, _is_written, _described))
 
 
 def _loads(body: str) -> Any:
-    return from_json(from_url_text(body), _decode)
+    return from_json(from_url_text(body), _decoder)
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _tagged(value: Any, path: str) -> Any:
-    """Return *value* as JSON can write it; ``TypeError`` if it would not come back as it was."""
+def _is_written(data: Mapping[str, Any], text: str) -> bool:
+    # The encoder knows no tags, and so a dict that looks like one was not escaped.
+    return bool(dicts_of(data, SCALARS)) and '{" ' not in text
+
+
+def _described(value: Any) -> Description:
+    """Say how Flask writes *value*: by the first of its tags that fits, or as its JSON does where none does."""
     match value:
         case dict():
-            return _as_object({_key(key, path): _tagged(item, f"{path}[{key!r}]") for key, item in value.items()})
-        case list() | tuple():
-            items = [_tagged(item, f"{path}[{place}]") for place, item in enumerate(value)]
-            return {" t": items} if isinstance(value, tuple) else items
-        case str() if hasattr(value, "__html__"):
-            return {" m": str(value)}
-        case None | bool() | int() | float() | str():
-            return value
+            return _dict(value)
+        case tuple():
+            return Nest('{" t":[', _places(value), "]}", _described)
+        case list():
+            return Nest("[", _places(value), "]", _described)
         case bytes():
-            return {" b": b2a_base64(value, newline=False).decode("ascii")}
+            return f'{{" b":"{b2a_base64(value, newline=False).decode("ascii")}"}}'
+        case _ if callable(getattr(value, "__html__", None)):
+            return f'{{" m":{json.dumps(str(value.__html__()))}}}'
         case UUID():
-            return {" u": value.hex}
+            return f'{{" u":"{value.hex}"}}'
         case datetime():
-            return {" d": _http_date(value, path)}
-    msg = f"{path} cannot be stored: it is of type {type(value).__qualname__}, for which Flask has no tag."
+            return f'{{" d":{_http_date(value)}}}'
+        case date():
+            return _http_date(datetime(value.year, value.month, value.day, tzinfo=UTC))
+        case Decimal():
+            return json.dumps(str(value))
+        case None | bool() | int() | float() | str():
+            return json.dumps(value)
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return _dict({field.name: getattr(value, field.name) for field in fields(value)})
+    msg = f"it is of type {type(value).__qualname__}, for which Flask has no tag"
     raise TypeError(msg)
 
 
-def _key(key: Any, path: str) -> str:
-    if isinstance(key, str):
-        return key
-    msg = f"{path} cannot be stored: one of its keys is of type {type(key).__qualname__}, and keys must be strings."
-    raise TypeError(msg)
+def _places(items: Iterable[Any]) -> list[tuple[int, str, Any, str]]:
+    return [(place, "", item, "") for place, item in enumerate(items)]
 
 
-def _as_object(items: dict[str, Any]) -> dict[str, Any]:
-    if len(items) == 1:
-        ((key, value),) = items.items()
-        if key in _FROM_TAG:
-            return {" di": {f"{key}__": value}}
-    return items
+def _dict(value: Mapping[Any, Any]) -> Nest:
+    items = [(key, key_text(key), item) for key, item in value.items()]
+    if len(items) == 1 and items[0][1] in _FROM_TAG:
+        ((key, text, item),) = items
+        return Nest('{" di":{', [(key, f"{json.dumps(f'{text}__')}:", item, "")], "}}", _described)
+    return Nest("{", [(key, f"{json.dumps(text)}:", item, "") for key, text, item in items], "}", _described)
 
 
-def _http_date(value: datetime, path: str) -> str:
-    if value.utcoffset() == timedelta(0):
-        text = format_datetime(value.astimezone(UTC), usegmt=True)
-        if _from_http_date(text) == value:
-            return text
-    msg = (
-        f"{path} cannot be stored: Flask keeps whole seconds of UTC. "
-        "Store value.astimezone(UTC).replace(microsecond=0), or value.isoformat()."
-    )
-    raise TypeError(msg)
+def _http_date(value: datetime) -> str:
+    if value.fold:
+        msg = "it would come back as a different time. Store it in UTC, without a fold: value.astimezone(UTC)"
+        raise TypeError(msg)
+    aware = value.replace(tzinfo=UTC) if value.utcoffset() is None else value.astimezone(UTC)
+    return json.dumps(format_datetime(aware, usegmt=True))
 
 
 def _from_http_date(text: str) -> datetime:
@@ -156,4 +164,4 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
-_decode = json.JSONDecoder(object_hook=_untagged).decode
+_decoder = json.JSONDecoder(object_hook=_untagged)

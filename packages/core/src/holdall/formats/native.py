@@ -21,7 +21,7 @@ from holdall._base64url import from_text, to_text
 from holdall.errors import ConfigurationError
 from holdall.formats._xaes import XAES256GCM
 from holdall.formats.contract import Record
-from holdall.keys import check_secret, derive_key
+from holdall.keys import HoldsSecret, check_secret, derive_key
 from holdall.serializers import Serializer, TaggedJSON
 
 __all__ = ["SECRET_BYTES", "NativeFormat"]
@@ -40,7 +40,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = 24 * 60 * 60
 
 
-class NativeFormat:
+class NativeFormat(HoldsSecret):
     """
     The default format: encrypted and authenticated, or with ``encrypt=False`` signed and readable by the visitor.
 
@@ -110,11 +110,15 @@ class NativeFormat:
         return Record(data, datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC), log_id.hex())
 
 
-class _Signing:
+class _Signing(HoldsSecret):
     """HMAC-SHA256 over the associated data and the body, the length of the former first."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        def mac(body: bytes, associated: bytes) -> bytes:
+            return hmac.digest(key, len(associated).to_bytes(4, "big") + associated + body, "sha256")
+
+        # Not the key as an attribute, which tools show that walk through these.
+        self._mac = mac
 
     def seal(self, body: bytes, associated: bytes) -> bytes:
         return body + self._mac(body, associated)
@@ -122,6 +126,3 @@ class _Signing:
     def open(self, sealed: bytes, associated: bytes) -> bytes | None:
         body, mac = sealed[:-_MAC_BYTES], sealed[-_MAC_BYTES:]
         return body if hmac.compare_digest(mac, self._mac(body, associated)) else None
-
-    def _mac(self, body: bytes, associated: bytes) -> bytes:
-        return hmac.digest(self._key, len(associated).to_bytes(4, "big") + associated + body, "sha256")

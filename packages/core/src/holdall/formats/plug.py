@@ -23,19 +23,24 @@ from holdall import etf
 from holdall._base64url import from_text, to_text
 from holdall.clock import NEVER, Clock, utc_now
 from holdall.errors import ConfigurationError
+from holdall.etf import Atom, AtomKey
 from holdall.formats._json import PlainJSON
 from holdall.formats._times import with_times, without_times
 from holdall.formats._xchacha import NONCE_BYTES, TAG_BYTES, decrypt, encrypt
 from holdall.formats.contract import Record
-from holdall.keys import Salt, as_bytes, check_secret
+from holdall.keys import HoldsSecret, Salt, as_bytes, check_secret
 from holdall.serializers import Serializer
 
 __all__ = ["PlugFormat"]
 _KEY_DIGESTS = {"sha": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
+
+# Encryption is with keys of 32 bytes. plug_crypto before 2.0 could do with 16 or 24, and took the first 32 of more.
 _KEY_BYTES = 32
+_SHORTER_KEY_BYTES = (16, 24)
+_LEAST_KEY_BYTES = 16
 
 
-class PlugFormat:
+class PlugFormat(HoldsSecret):
     """
     Cookies of Plug's cookie store, byte for byte, both ways.
 
@@ -48,12 +53,17 @@ class PlugFormat:
     times, each look at it takes it as begun now and without an end, as it is to Plug. Without limits
     (``idle_timeout=None, absolute_timeout=None``) nothing is added and the cookie is Plug's own.
 
+    ``put_session`` makes text of every key. A key that is an atom all the same is kept as an ``AtomKey``, which is not
+    found by its text, as in Plug.
+
     Args:
         secret_key_base: 64 bytes at least; text is taken as UTF-8.
         signing_salt: Required, for encrypted cookies too, as in Plug.
         encryption_salt: Encrypts; ``None`` only signs, and the visitor can read the session.
-        key_iterations: Rounds of PBKDF2, by which the keys are derived once, here.
-        key_length: Bytes of the keys, 32 where cookies are encrypted.
+        key_iterations: Rounds of PBKDF2, by which the keys are derived once, here. The secret is too long to be guessed
+            with any number of them.
+        key_length: Bytes of the keys, 16 at least. Encrypted cookies are written with 32, whatever it is, as only these
+            are valid in plug_crypto 2; with 16, 24, or more than 32, those that plug_crypto 1 encrypted so are read.
         key_digest: The digest of PBKDF2. Signatures are written with SHA-256, whatever it is, and read with any.
         serializer: ``"external_term_format"``, ``"json"``, or an object with ``dumps`` and ``loads``.
         otp: The Erlang release whose atoms are written: 25 for Phoenix on 25 or older, which 26 reads as well.
@@ -89,21 +99,25 @@ class PlugFormat:
         if key_digest not in _KEY_DIGESTS:
             msg = f"key_digest={key_digest!r} is not known. Known are: {', '.join(_KEY_DIGESTS)}."
             raise ConfigurationError(msg)
-        if type(key_iterations) is not int or type(key_length) is not int or key_iterations < 1 or key_length < 1:
-            msg = f"key_iterations={key_iterations!r} and key_length={key_length!r} are whole numbers from 1 up."
+        if type(key_iterations) is not int or key_iterations < 1:
+            msg = f"key_iterations={key_iterations!r} is not a whole number from 1 up."
             raise ConfigurationError(msg)
-        if encryption_salt is not None and key_length != _KEY_BYTES:
+        if type(key_length) is not int or key_length < _LEAST_KEY_BYTES:
+            msg = f"key_length={key_length!r} is too short or no whole number: {_LEAST_KEY_BYTES} bytes at least."
+            raise ConfigurationError(msg)
+        if encryption_salt is not None and key_length < _KEY_BYTES and key_length not in _SHORTER_KEY_BYTES:
             msg = f"key_length={key_length} is not what encryption needs: leave it at {_KEY_BYTES}."
             raise ConfigurationError(msg)
 
-        def key(salt: Salt) -> bytes:
-            text = as_bytes(salt() if callable(salt) else salt)
-            return hashlib.pbkdf2_hmac(_KEY_DIGESTS[key_digest], secret, text, key_iterations, key_length)
+        def key(name: str, salt: Salt, length: int) -> bytes:
+            return hashlib.pbkdf2_hmac(_KEY_DIGESTS[key_digest], secret, _salt(name, salt), key_iterations, length)
 
-        signing_key = key(signing_salt)
+        signing_key = key("signing_salt", signing_salt, key_length)
         self._box: _Signing | _Encrypting = _Signing(signing_key)
         if encryption_salt is not None:
-            self._box = _Encrypting(key(encryption_salt), signing_key, random)
+            # A shorter key of PBKDF2 is the beginning of a longer one.
+            encryption_key = key("encryption_salt", encryption_salt, _KEY_BYTES)
+            self._box = _Encrypting(encryption_key, encryption_key[:key_length], signing_key, random)
         self._serializer = _serializer(serializer, otp)
         self._clock = clock
         self.check = getattr(self._serializer, "check", None)
@@ -127,7 +141,9 @@ _SIGNED = to_text(b"HS256")
 _MAC_DIGESTS = {_SIGNED: "sha256", to_text(b"HS384"): "sha384", to_text(b"HS512"): "sha512"}
 
 
-class _Signing:
+class _Signing(HoldsSecret):
+    __slots__ = ("_key",)
+
     def __init__(self, key: bytes) -> None:
         self._key = key
 
@@ -154,12 +170,16 @@ _ASSOCIATED = _ENCRYPTED_V1  # in XCP messages too
 
 _HEAD_BYTES = NONCE_BYTES + TAG_BYTES
 _GCM_NONCE_BYTES = 12
-_WRAPPED_BYTES = 16 + TAG_BYTES + _GCM_NONCE_BYTES
+# A message's own key, of any size that AES has, behind which stand its tag and its nonce.
+_WRAPPED_BYTES = frozenset(size + TAG_BYTES + _GCM_NONCE_BYTES for size in (16, 24, 32))
 
 
-class _Encrypting:
-    def __init__(self, key: bytes, signing_key: bytes, random: Callable[[int], bytes]) -> None:
+class _Encrypting(HoldsSecret):
+    __slots__ = ("_key", "_key_v1", "_random", "_signing_key")
+
+    def __init__(self, key: bytes, key_v1: bytes, signing_key: bytes, random: Callable[[int], bytes]) -> None:
         self._key = key
+        self._key_v1 = key_v1
         self._signing_key = signing_key
         self._random = random
 
@@ -182,12 +202,13 @@ class _Encrypting:
         """Open what plug_crypto 1 encrypted, each message under a key of its own, which ours wraps."""
         match [from_text(part) for part in cookie.split(".", 5)]:
             case [header, bytes(wrapped), bytes(nonce), bytes(message), bytes(tag)]:
-                lengths = len(wrapped), len(nonce), len(tag)
-                if header != _ENCRYPTED_V1 or lengths != (_WRAPPED_BYTES, _GCM_NONCE_BYTES, TAG_BYTES):
+                if header != _ENCRYPTED_V1 or len(wrapped) not in _WRAPPED_BYTES:
+                    return None
+                if (len(nonce), len(tag)) != (_GCM_NONCE_BYTES, TAG_BYTES):
                     return None
                 wrapped, wrapping_nonce = wrapped[:-_GCM_NONCE_BYTES], wrapped[-_GCM_NONCE_BYTES:]
                 try:
-                    message_key = AESGCM(self._key).decrypt(wrapping_nonce, wrapped, self._signing_key)
+                    message_key = AESGCM(self._key_v1).decrypt(wrapping_nonce, wrapped, self._signing_key)
                     return AESGCM(message_key).decrypt(nonce, message + tag, _ASSOCIATED)
                 except InvalidTag:
                     return None
@@ -207,7 +228,18 @@ class _Terms:
         self.dumps({key: value})
 
     def loads(self, payload: bytes, /) -> Any:
-        return etf.loads(payload)
+        term = etf.loads(payload)
+        if not isinstance(term, dict):
+            return term
+        return {AtomKey(name) if type(name) is Atom else name: value for name, value in term.items()}
+
+
+def _salt(name: str, salt: Salt) -> bytes:
+    try:
+        return as_bytes(salt() if callable(salt) else salt)
+    except (TypeError, ValueError) as exc:
+        msg = f"{name} cannot be used: {exc}."
+        raise ConfigurationError(msg) from exc
 
 
 def _serializer(given: str | Serializer, otp: Literal[25, 26]) -> Serializer:

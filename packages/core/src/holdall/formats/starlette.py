@@ -15,7 +15,7 @@ from holdall.formats._stamped import Signer, StampedFormat
 
 __all__ = ["StarletteFormat"]
 
-_json = PlainJSON(spaces=True)
+_json = PlainJSON(spaces=True, alters=True)
 
 
 class StarletteFormat(StampedFormat):

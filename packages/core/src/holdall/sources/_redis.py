@@ -2,43 +2,44 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from holdall._discreet import discreet
-from holdall._redis import FAILURES, answers_later, client_by_url, failure, given_client, redis
+from holdall._redacted import redacted
+from holdall._redis import AsyncServer, Server, answers_later
 from holdall.clock import NEVER, Clock
 from holdall.sources.contract import AsyncSource, Entry, Refused, Source
-from holdall.steps import Steps, run, run_async
 from holdall.tables import Form
+from holdall.tables._steps import Steps, run, run_async
 
 __all__ = ["RedisValues"]
-
-R = TypeVar("R")
 
 Answer = Entry | Refused | None
 
 
-@discreet
+@redacted
 class _Get(NamedTuple):
     """Get a value, and how many milliseconds it lives."""
 
     key: str
 
-    def on(self, client: Any) -> Any:
+    def on(self, server: Server | AsyncServer) -> Any:
+        return server.ask(self._send)
+
+    def _send(self, client: Any) -> Any:
         pipeline = client.pipeline(transaction=False)
         pipeline.get(self.key)
         pipeline.pttl(self.key)
         return pipeline.execute()
 
 
-@discreet
+@redacted
 class _Delete(NamedTuple):
     """Delete a value."""
 
     key: str
 
-    def on(self, client: Any) -> Any:
-        return client.delete(self.key)
+    def on(self, server: Server | AsyncServer) -> Any:
+        return server.ask(lambda client: client.delete(self.key))
 
 
 class RedisValues:
@@ -67,21 +68,16 @@ class RedisValues:
         self._sid_of = sid_of
         self._loads = loads
         self._clock = clock
-        #: Whether the connections are ours to close.
-        self.is_ours = isinstance(client, str)
         self._opened: dict[Form, Source | AsyncSource] = {}
 
     def opened(self, form: Form) -> Source | AsyncSource | None:
         """Return it as a store of this *form* takes it, or ``None`` if the client that was given is of the other."""
         if form not in self._opened:
-            module = redis if form == "sync" else redis.asyncio
-            if self.is_ours:
-                client = client_by_url(module, self._given)
-            elif answers_later(self._given) is (form == "async"):
-                client = given_client(module, self._given)
-            else:
+            if not isinstance(self._given, str) and answers_later(self._given) is not (form == "async"):
                 return None
-            self._opened[form] = (_Values if form == "sync" else _AsyncValues)(self, client)
+            self._opened[form] = (
+                _Values(self, Server(self._given)) if form == "sync" else _AsyncValues(self, AsyncServer(self._given))
+            )
         return self._opened[form]
 
     def matches(self, cookie: str) -> bool:
@@ -107,50 +103,38 @@ class RedisValues:
 class _Values:
     """The source as a ``Source``."""
 
-    def __init__(self, values: RedisValues, client: Any) -> None:
+    blocking_reads = blocking_writes = True
+
+    def __init__(self, values: RedisValues, server: Server) -> None:
         self.name = values.name
         self.matches = values.matches
         self._values = values
-        self._client = client
+        self._server = server
 
     def read(self, cookie: str) -> Answer:
-        return self._run(self._values.reading(cookie))
+        return run(self._values.reading(cookie), self._server)
 
     def close(self) -> None:
-        if self._values.is_ours:
-            self._client.close()
+        self._server.close()
 
     def delete(self, cookie: str) -> None:
-        self._run(self._values.deleting(cookie))
-
-    def _run(self, steps: Steps[R]) -> R:
-        try:
-            return run(steps, self._client)
-        except FAILURES as exc:
-            raise failure(exc) from exc
+        run(self._values.deleting(cookie), self._server)
 
 
 class _AsyncValues:
     """The source as an ``AsyncSource``."""
 
-    def __init__(self, values: RedisValues, client: Any) -> None:
+    def __init__(self, values: RedisValues, server: AsyncServer) -> None:
         self.name = values.name
         self.matches = values.matches
         self._values = values
-        self._client = client
+        self._server = server
 
     async def read(self, cookie: str) -> Answer:
-        return await self._run(self._values.reading(cookie))
+        return await run_async(self._values.reading(cookie), self._server)
 
     async def aclose(self) -> None:
-        if self._values.is_ours:
-            await self._client.aclose()
+        await self._server.close()
 
     async def delete(self, cookie: str) -> None:
-        await self._run(self._values.deleting(cookie))
-
-    async def _run(self, steps: Steps[R]) -> R:
-        try:
-            return await run_async(steps, self._client)
-        except FAILURES as exc:
-            raise failure(exc) from exc
+        await run_async(self._values.deleting(cookie), self._server)

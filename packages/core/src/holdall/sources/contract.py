@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, Protocol, cast
 
-from holdall._discreet import discreet
-from holdall.steps import is_awaited
+from holdall._redacted import redacted
 from holdall.tables import Form
 
 __all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource", "in_form"]
 
 
-@discreet
+@redacted
 class Entry(NamedTuple):
     """
     A session as another library keeps it.
@@ -41,7 +41,8 @@ class Source(Protocol):
     """
     Sessions of another library, each of them to be read once, moved into a table, and removed.
 
-    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is awaited.
+    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is async.
+    One that blocks says so by ``blocking_reads = blocking_writes = True``; an async adapter then asks it in a thread.
 
     Attributes:
         name: Says in events where a session came from, in a word.
@@ -96,4 +97,4 @@ def in_form(source: AnySource, form: Form) -> Source | AsyncSource | None:
     if open_in is not None:
         return open_in(form)
     plain = cast("Source | AsyncSource", source)
-    return plain if is_awaited(plain.read) is (form == "async") else None
+    return plain if iscoroutinefunction(plain.read) is (form == "async") else None

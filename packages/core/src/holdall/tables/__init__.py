@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Literal
 from holdall._lazily import lazily
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
-from holdall.tables.contract import AsyncTable, Listed, Replacement, Row, Table
+from holdall.tables.contract import (
+    MAX_CLIENT_BYTES,
+    MAX_PRINCIPAL_BYTES,
+    AsyncTable,
+    Listed,
+    Replacement,
+    Row,
+    Table,
+    Tombstone,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -22,7 +31,19 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(__name__, {"MemoryTable": "holdall.tables.memory"})
 
-__all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", "Table", "table_opener"]
+__all__ = [
+    "MAX_CLIENT_BYTES",
+    "MAX_PRINCIPAL_BYTES",
+    "AsyncTable",
+    "Form",
+    "Listed",
+    "MemoryTable",
+    "Replacement",
+    "Row",
+    "Table",
+    "Tombstone",
+    "table_opener",
+]
 
 #: Which kind of table or store an adapter can use.
 Form = Literal["sync", "async"]
@@ -80,13 +101,20 @@ def _open_memory(url: str, form: Form, clock: Clock, create: bool) -> Table:
 
 
 def _open_sqlite(url: str, form: Form, clock: Clock, create: bool) -> Table:
-    from holdall.tables.sqlite import SQLiteTable
+    from urllib.parse import unquote
 
+    from holdall.tables.sqlite import SQLiteTable
+    from holdall.tables.urls import split_options, timeout_of
+
+    url, options = split_options(url, {"table": str, "busy_timeout": timeout_of, "synchronous": str.upper})
     _, _, rest = url.partition("://")
+    if "?" in rest:
+        msg = f"{url!r} has an unknown option: table, busy_timeout and synchronous are known. Write %3F for a ?."
+        raise ConfigurationError(msg)
     if not rest.startswith("/"):
         msg = f"{url!r} has two slashes and needs three before a path: sqlite:///{rest}, or four if it is absolute."
         raise ConfigurationError(msg)
-    return SQLiteTable(rest.removeprefix("/"), create=create, clock=clock)
+    return SQLiteTable(unquote(rest.removeprefix("/")), create=create, clock=clock, **options)
 
 
 def _open_redis(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:

@@ -5,19 +5,29 @@ Each verb is one guarded statement, which the server runs whole or not at all; r
 for longer. The steps are written once; ``PostgresTable`` and ``AsyncPostgresTable`` differ in how they take them.
 """
 
-import itertools
+import asyncio
 import os
+import random
 import selectors
+import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, LiteralString, NamedTuple, TypeVar
 
-from holdall._discreet import discreet
+from holdall._connections import PerLoop, PerProcess
+from holdall._redacted import redacted
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
-from holdall.steps import Steps, run, run_async
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables._steps import Steps, run, run_async
+from holdall.tables.columns import SWEPT_AT_ONCE, SweepTurns, due_by, listed_of, row_of, seconds_of, text_of
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.failures import cause_of, shown_address
+from holdall.tables.twins import AsyncTwin, SyncTwin
+from holdall.tables.urls import checked_name, split_options, timeout_of
 
 try:
     import psycopg
@@ -29,9 +39,12 @@ except ModuleNotFoundError as exc:
     msg = "PostgresTable needs psycopg and psycopg-pool. Install them with: pip install 'holdall[postgres]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
+from holdall.tables.psycopg import CONFLICTS, hang_up, limited
+
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 
 R = TypeVar("R")
+Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
 Pool = TypeVar("Pool", bound="ConnectionPool[Any] | AsyncConnectionPool[Any]")
 
 #: What PostgreSQL's setting of that name is to be: with ``"off"`` a crash of the server may lose its last moments.
@@ -40,11 +53,20 @@ SynchronousCommit = Literal["on", "off"]
 # Not the default one, which on Linux makes an object in the kernel for each use.
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
-# Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
-_GRID_SECONDS = 3600
-# Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
-_WRITES_PER_SWEEP = 64
-_SWEPT_AT_ONCE = 256
+_PATIENCE = timedelta(seconds=5)
+
+# With these answers a server says that it did nothing, because it is not the one to ask, or the connection is not: it
+# may only be read from, is shutting down, has crashed or is starting; or it has lost what the connection had prepared.
+# Another may have taken its address, so that a new connection leads to the right one.
+_ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03", "26000"})
+# So long a connection is kept that nobody uses, and so long any.
+_IDLE_SECONDS = 600
+_LIFETIME_SECONDS = 3600
+
+_UNDEFINED_TABLE = "42P01"
+# Each of these means that another's statement has gone through, so that many of them in a row are unlikely.
+_MOST_CONFLICTS = 20
+_CONFLICT_SECONDS = 0.002
 
 _LAYOUT = "holdall layout 2"
 
@@ -106,7 +128,7 @@ SET expires = greatest(expires, %(expires)s), due = greatest(due, %(due)s), seen
 WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING true
 """
-_DELETE: LiteralString = """
+_REMOVE: LiteralString = """
 DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING data, version, expires, created, principal, device, seen
 """
@@ -117,7 +139,8 @@ WITH live AS (
     WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
     FOR UPDATE
 )
-UPDATE holdall_session SET data = '', version = 0, expires = %(expires)s, due = %(due)s, device = NULL, seen = NULL
+UPDATE holdall_session SET
+    data = %(successor)s, version = 0, expires = %(expires)s, due = %(due)s, device = NULL, seen = NULL
 FROM live WHERE holdall_session.digest = live.digest
 RETURNING live.data, live.version, live.expires, live.created, live.principal, live.device, live.seen
 """
@@ -148,7 +171,7 @@ RETURNING true
 """
 
 
-@discreet
+@redacted
 class Execute(NamedTuple):
     """Have the server run a statement, and return its rows. One with values is prepared on each connection."""
 
@@ -162,16 +185,17 @@ class Execute(NamedTuple):
 class _Verbs:
     """What each verb of a table asks of the server."""
 
-    def __init__(self, clock: Clock, *, create: bool) -> None:
+    def __init__(self, clock: Clock, table: str, *, create: bool) -> None:
         self._clock = clock
+        self._table: LiteralString = checked_name(table)
         self._create = create
         self._is_laid_out = False
-        self._writes = itertools.count(1)
+        self._turns = SweepTurns()
 
     def create_schema(self) -> Steps[None]:
-        described = yield Execute(_DESCRIBE)
+        described = yield self._statement(_DESCRIBE)
         if not described:
-            yield Execute(_CREATE)
+            yield self._statement(_CREATE)
         yield from self._check_layout()
 
     def read(self, digest: bytes) -> Steps[Row | None]:
@@ -187,8 +211,8 @@ class _Verbs:
             version=Int8(row.version),
             expires=_seconds(row.expires),
             created=_seconds(row.created),
-            principal=_bytes(row.principal),
-            device=_bytes(row.device),
+            principal=text_of(row.principal),
+            device=text_of(row.device),
             seen=_seconds_or_none(row.seen),
             due=_due(row.expires),
             now=self._now(),
@@ -225,21 +249,23 @@ class _Verbs:
         )
         return bool(touched)
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         if tombstone is None:
-            deleted = yield from self._execute(_DELETE, digest=digest, now=self._now())
+            removed = yield from self._execute(_REMOVE, digest=digest, now=self._now())
         else:
-            deleted = yield from self._execute(
-                _BURY, digest=digest, expires=_seconds(tombstone), due=_due(tombstone), now=self._now()
+            removed = yield from self._execute(
+                _BURY,
+                digest=digest,
+                successor=tombstone.successor,
+                expires=seconds_of(tombstone.until),
+                due=_due(tombstone.until),
+                now=self._now(),
             )
-        return _row(deleted)
+        return _row(removed)
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
         found = yield from self._execute(_FIND, principal=principal.encode(), now=self._now())
-        return [
-            Listed(digest, _time(created), _time(expires), _text(device), _time_or_none(seen), version == 0)
-            for digest, created, expires, device, seen, version in found
-        ]
+        return [listed_of(columns, text=bytes.decode) for columns in found]
 
     def clear(self, began_by: datetime, limit: int) -> Steps[int]:
         cleared = yield from self._execute(_CLEAR, began_by=_seconds(began_by), limit=Int8(limit))
@@ -247,120 +273,357 @@ class _Verbs:
 
     def sweep(self, limit: int) -> Steps[int]:
         now = self._now()
-        swept = yield from self._execute(_SWEEP, due=Int8(_ceiling(now)), now=now, limit=Int8(limit))
+        swept = yield from self._execute(_SWEEP, due=Int8(due_by(now)), now=now, limit=Int8(limit))
         return len(swept)
 
     def _sweep_now_and_then(self) -> Steps[None]:
-        if next(self._writes) % _WRITES_PER_SWEEP == 0:
+        if self._turns.is_due():
             # Of the hours that are over, so that no row is looked at that has not expired.
             now = self._now()
-            yield from self._execute(_SWEEP, due=now, now=now, limit=Int8(_SWEPT_AT_ONCE))
+            yield from self._execute(_SWEEP, due=now, now=now, limit=Int8(SWEPT_AT_ONCE))
 
     def _execute(self, statement: LiteralString, **values: object) -> Steps[Sequence[Any]]:
         if not self._is_laid_out:
             yield from self.create_schema() if self._create else self._check_layout()
             self._is_laid_out = True
-        rows: Sequence[Any] = yield Execute(statement, values)
+        rows: Sequence[Any] = yield self._statement(statement, values)
         return rows
 
+    def _statement(self, statement: LiteralString, values: Mapping[str, object] | None = None) -> Execute:
+        return Execute(statement.replace("holdall_session", self._table), values)
+
     def _check_layout(self) -> Steps[None]:
-        described = yield Execute(_DESCRIBE)
+        described = yield self._statement(_DESCRIBE)
         if not described:
-            msg = "the database has no table holdall_session: call create_schema(), or run the SQL in docs/tables.md."
+            msg = f"the database has no table {self._table}: call create_schema(), or run the SQL in docs/tables.md."
             raise ConfigurationError(msg)
         ((comment,),) = described
         if comment != _LAYOUT:
             msg = (
-                f"the comment on the table holdall_session is {comment!r}, and this holdall knows {_LAYOUT!r}: "
+                f"the comment on the table {self._table} is {comment!r}, and this holdall knows {_LAYOUT!r}: "
                 "update holdall, or use another database or schema."
             )
             raise ConfigurationError(msg)
+
+    def failure(self, exc: psycopg.Error, pooled: "_Pooled") -> StoreError:
+        """Return the driver's error as ours, without its own words: they may show values."""
+        if exc.sqlstate == _UNDEFINED_TABLE:
+            # It was there, and somebody has dropped it.
+            self._is_laid_out = False
+        if isinstance(exc, PoolTimeout):
+            # One of psycopg_pool's does not tell these from each other.
+            causes = "the pool ran dry" if isinstance(pooled, _Own) else "the pool ran dry, or the server is not there"
+            return StoreError(f"PostgreSQL{pooled.address} gave no connection in time: {causes}.")
+        return StoreError(f"PostgreSQL{pooled.address} failed: {cause_of(exc)}.")
 
     def _now(self) -> Int8:
         return _seconds(self._clock())
 
 
-class _Pooled(Generic[Pool]):
-    """A pool: one that was handed in, or one that is ours to open and to close."""
+class _Pooled:
+    """
+    Connections, and which of them may be used.
 
-    def __init__(self, pool: Pool, make: Callable[[], Pool] | None) -> None:
-        self.pool = pool
-        self._make = make
-        if make is not None:
-            _ours.add(self)
+    Args:
+        refusals: How many connections in a row may turn out to lead to the wrong server.
+    """
 
-    @property
-    def is_to_be_opened(self) -> bool:
-        return self._make is not None and self.pool.closed
+    def __init__(self, *, refusals: int, address: str) -> None:
+        self.refusals = refusals
+        self.address = address
+        self._generation = 0
+        self._generations: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
-    def take_out(self) -> Pool | None:
-        """Return the pool to whoever closes it, and put a new one in its place; ``None`` if it is not ours."""
-        pool = self.pool
-        if self._make is None:
+    def renew(self) -> None:
+        """Stop using the connections made so far. Those in use are left to finish."""
+        self._generation += 1
+
+    def is_usable(self, connection: Any) -> bool:
+        """Say whether a connection still leads to the server, as far as is known without asking there."""
+        is_current = self._generations.setdefault(connection, self._generation) == self._generation
+        return is_current and not _was_closed_while_idle(connection)
+
+
+class _Own(_Pooled):
+    """
+    Connections that the table opens itself, so many at once at most.
+
+    No thread and no task looks after them. A pool that has some cannot go along with a fork, and one of psycopg_pool's
+    can hold up the end of an event loop.
+    """
+
+    def __init__(self, conninfo: str, options: "_Options") -> None:
+        # After the first refusal only new connections are used.
+        super().__init__(refusals=1, address=_address(conninfo))
+        self._conninfo = conninfo
+        self._seconds = options.timeout.total_seconds()
+        self._is_closed = False
+        # Each with the time since when it is idle, the longest first.
+        self._idle: deque[tuple[float, Any]] = deque()
+        self._made: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+        # With a table that nobody closes, too.
+        weakref.finalize(self, _hang_up_all, self._idle, os.getpid())
+
+    def close(self) -> None:
+        """Close all connections, those in use when they come back."""
+        self._is_closed = True
+        _hang_up_all(self._idle, os.getpid())
+
+    def _taken(self) -> Any:
+        """Return a connection that is idle, the one used last; ``None`` if there is none."""
+        try:
+            return self._idle.pop()[1]
+        except IndexError:
             return None
-        self.pool = self._make()
-        return pool
+
+    def _note(self, connection: Connection) -> Connection:
+        self._generations[connection] = self._generation
+        self._made[connection] = time.monotonic()
+        return connection
+
+    def _keep(self, connection: Any) -> None:
+        now = time.monotonic()
+        is_idle = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if self._is_closed or not is_idle or self._made[connection] < now - _LIFETIME_SECONDS:
+            hang_up(connection)
+            return
+        self._idle.append((now, connection))
+        # Another thread may take it meanwhile.
+        with suppress(IndexError):
+            while self._idle[0][0] < now - _IDLE_SECONDS:
+                hang_up(self._idle.popleft()[1])
 
 
-class _Connections(_Pooled[ConnectionPool[Any]]):
+def _hang_up_all(idle: deque[tuple[float, Any]], pid: int) -> None:
+    # In a forked process they are the parent's.
+    while idle and pid == os.getpid():
+        hang_up(idle.pop()[1])
+
+
+class _OwnPool(_Own):
+    """For calls that wait."""
+
+    def __init__(self, conninfo: str, options: "_Options") -> None:
+        super().__init__(conninfo, options)
+        self._free = threading.Semaphore(options.max_size)
+
+    def getconn(self) -> "psycopg.Connection[Any]":
+        if not self._free.acquire(timeout=self._seconds):
+            raise PoolTimeout
+        try:
+            taken: psycopg.Connection[Any] | None = self._taken()
+            return taken or self._note(psycopg.connect(self._conninfo, autocommit=True))
+        except BaseException:
+            self._free.release()
+            raise
+
+    def putconn(self, connection: Any) -> None:
+        self._keep(connection)
+        self._free.release()
+
+
+class _AsyncOwnPool(_Own):
+    """For calls that are awaited."""
+
+    def __init__(self, conninfo: str, options: "_Options") -> None:
+        super().__init__(conninfo, options)
+        self._free = asyncio.Semaphore(options.max_size)
+
+    async def getconn(self) -> "psycopg.AsyncConnection[Any]":
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolTimeout from None
+        try:
+            taken: psycopg.AsyncConnection[Any] | None = self._taken()
+            return taken or self._note(await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True))
+        except BaseException:
+            self._free.release()
+            raise
+
+    async def putconn(self, connection: Any) -> None:
+        self._keep(connection)
+        self._free.release()
+
+
+class _GivenPool(_Pooled, Generic[Pool]):
+    """A pool that an application gave. It belongs to one process, and if it is awaited to one event loop."""
+
+    def __init__(self, kind: type[Pool], pool: Any) -> None:
+        if not isinstance(pool, kind):
+            msg = f"{type(pool).__name__} is not the pool for this table: give it a {kind.__name__}, or use its twin."
+            raise ConfigurationError(msg)
+        # When its connections were made is not known, so that each of them may be found out by itself.
+        super().__init__(refusals=pool.max_size, address=_address(pool.conninfo))
+        self.getconn: Any = pool.getconn
+        self.putconn: Any = pool.putconn
+        # An open pool has threads or tasks already.
+        self._pid = None if pool.closed else os.getpid()
+        self._loop: Any = None
+
+    def check(self, loop: Any = None) -> None:
+        """Raise ``ConfigurationError`` if it belongs to another process or event loop than the one that uses it now."""
+        pid = os.getpid()
+        self._pid, self._loop = self._pid or pid, self._loop or loop
+        if self._pid != pid:
+            msg = (
+                "this pool was opened before the process was forked, so its connections belong to the parent: "
+                "open a pool in each process, or give the table a URL."
+            )
+            raise ConfigurationError(msg)
+        if self._loop is not loop:
+            msg = "this pool belongs to another event loop: open a pool in each event loop, or give the table a URL."
+            raise ConfigurationError(msg)
+
+
+class _Attempts:
+    """Decides for one statement whether it is sent again after a failure."""
+
+    def __init__(self, pooled: _Pooled) -> None:
+        self._pooled = pooled
+        self._conflicts = 0
+        self._refusals = 0
+
+    def again(self, exc: psycopg.Error, connection: Any, *, is_commit: bool) -> float | None:
+        """Return after how many seconds the statement is sent again, or ``None``."""
+        if exc.sqlstate in CONFLICTS and self._conflicts < _MOST_CONFLICTS:
+            self._conflicts += 1
+            return random.uniform(0, _CONFLICT_SECONDS * self._conflicts)  # noqa: S311  # it only spreads
+        if exc.sqlstate in _ELSEWHERE and not is_commit:
+            hang_up(connection)
+            if self._refusals < self._pooled.refusals:
+                self._refusals += 1
+                self._pooled.renew()
+                return 0
+        return None
+
+
+class _Connections:
     """Connections as the target of steps."""
 
+    def __init__(self, given: "str | ConnectionPool[Any]", options: "_Options") -> None:
+        self._limit = options.statement_timeout
+        self._own: PerProcess[_OwnPool] | None = None
+        if isinstance(given, str):
+            conninfo = _conninfo(given, options)
+            self._own = PerProcess(lambda: _OwnPool(conninfo, options))
+        else:
+            self._given = _GivenPool(ConnectionPool, given)
+
+    def get(self) -> "_OwnPool | _GivenPool[ConnectionPool[Any]]":
+        """Return the pool of this process."""
+        if self._own is not None:
+            return self._own.get()
+        self._given.check()
+        return self._given
+
     def execute(self, execute: Execute) -> Sequence[Any]:
-        if self.is_to_be_opened:
-            self.pool.open()
+        pooled = self.get()
+        attempts = _Attempts(pooled)
+        rows: Sequence[Any]
         while True:
             # Not the pool's context manager, which looks for something to commit after each statement.
-            connection = self.pool.getconn()
+            connection = pooled.getconn()
+            is_commit = False
             try:
-                if _was_closed_while_idle(connection):
-                    connection.close()
+                if not pooled.is_usable(connection):
+                    hang_up(connection)
                     continue
-                with connection.cursor(row_factory=tuple_row) as cursor:
-                    cursor.execute(*execute, prepare=execute.values is not None, binary=True)
-                    rows: Sequence[Any] = cursor.fetchall() if cursor.rowcount > 0 else ()
-                if not connection.autocommit:
-                    connection.commit()
+                with limited(connection, self._limit):
+                    with connection.cursor(row_factory=tuple_row) as cursor:
+                        cursor.execute(*execute, prepare=execute.values is not None, binary=True)
+                        rows = cursor.fetchall() if cursor.rowcount > 0 else ()
+                    if not connection.autocommit:
+                        is_commit = True
+                        connection.commit()
+            except psycopg.Error as exc:
+                seconds = attempts.again(exc, connection, is_commit=is_commit)
+                if seconds is None:
+                    raise
+            else:
                 return rows
             finally:
-                self.pool.putconn(connection)
+                pooled.putconn(connection)
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        if self._own is not None and (pooled := self._own.take_out()) is not None:
+            pooled.close()
 
 
-class _AsyncConnections(_Pooled[AsyncConnectionPool[Any]]):
-    """The same, awaited."""
+class _AsyncConnections:
+    """The same, awaited. With a URL, each event loop has connections of its own."""
+
+    def __init__(self, given: "str | AsyncConnectionPool[Any]", options: "_Options") -> None:
+        self._limit = options.statement_timeout
+        self._own: PerLoop[_AsyncOwnPool] | None = None
+        if isinstance(given, str):
+            conninfo = _conninfo(given, options)
+            self._own = PerLoop(lambda: _AsyncOwnPool(conninfo, options), _close)
+        else:
+            self._given = _GivenPool(AsyncConnectionPool, given)
+
+    async def get(self) -> "_AsyncOwnPool | _GivenPool[AsyncConnectionPool[Any]]":
+        if self._own is not None:
+            return await self._own.get()
+        self._given.check(asyncio.get_running_loop())
+        return self._given
 
     async def execute(self, execute: Execute) -> Sequence[Any]:
-        if self.is_to_be_opened:
-            await self.pool.open()
+        pooled = await self.get()
+        attempts = _Attempts(pooled)
+        rows: Sequence[Any]
         while True:
-            connection = await self.pool.getconn()
+            connection = await pooled.getconn()
+            is_commit = False
             try:
-                if _was_closed_while_idle(connection):
-                    await connection.close()
+                if not pooled.is_usable(connection):
+                    hang_up(connection)
                     continue
-                async with connection.cursor(row_factory=tuple_row) as cursor:
-                    await cursor.execute(*execute, prepare=execute.values is not None, binary=True)
-                    rows: Sequence[Any] = await cursor.fetchall() if cursor.rowcount > 0 else ()
-                if not connection.autocommit:
-                    await connection.commit()
+                with limited(connection, self._limit):
+                    async with connection.cursor(row_factory=tuple_row) as cursor:
+                        await cursor.execute(*execute, prepare=execute.values is not None, binary=True)
+                        rows = await cursor.fetchall() if cursor.rowcount > 0 else ()
+                    if not connection.autocommit:
+                        is_commit = True
+                        await connection.commit()
+            except psycopg.Error as exc:
+                seconds = attempts.again(exc, connection, is_commit=is_commit)
+                if seconds is None:
+                    raise
+            else:
                 return rows
             finally:
-                await self.pool.putconn(connection)
+                await pooled.putconn(connection)
+            await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        if self._own is not None:
+            await self._own.close()
 
 
-class PostgresTable:
+class PostgresTable(SyncTwin[_Verbs]):
     """
     A table in a PostgreSQL database, version 13 or newer: ``holdall_session``, in the first schema of the search path.
 
-    A connection that the server closed while it lay idle is replaced before anything is sent on it. One that breaks
-    under a statement is a ``StoreError``, and the statement is not sent again: the server may have run it.
+    A connection that the server closed while it lay idle is replaced before anything is sent on it. If the server
+    refuses a statement because it is not the one to write to (it was demoted, or is shutting down), all connections are
+    replaced and the statement is sent once more; after a serialization failure or a deadlock it is sent again too. A
+    connection that breaks under a statement is a ``StoreError``, and the statement is not sent again: the server may
+    have run it.
 
     Args:
         pool: A URL (``postgresql://``), or a ``ConnectionPool`` of psycopg_pool. A pool that is handed in is opened and
-            closed by whoever made it; its connections should be made with ``autocommit=True``, which saves two round
-            trips.
+            closed by whoever made it, and belongs to the process that opened it; its connections should be made with
+            ``autocommit=True``, which saves two round trips.
+        table: The table's name, so that several applications can share a database; ``?table=`` in the URL.
         create: Make the table on first use, where it is not there. Otherwise ``create_schema`` does.
         max_size: With a URL: how many connections are open at most. There are none before the first use.
-        timeout: With a URL: how long a request waits for a connection, before it is a ``StoreError``.
+        timeout: With a URL: how long a request waits for a connection, before it is a ``StoreError``; ``?timeout=`` in
+            the URL, in seconds.
+        statement_timeout: How long a request waits for the answer to a statement, before the statement is cancelled and
+            a ``StoreError``; ``?statement_timeout=`` in the URL, in seconds.
         synchronous_commit: With a URL: whether a write waits until the server's disk has it. ``"off"`` is faster, and
             loses the last moments when the server crashes; the rows stay whole. Without, as the server is set up.
 
@@ -376,62 +639,41 @@ class PostgresTable:
         self,
         pool: "str | ConnectionPool[Any]",
         *,
+        table: str = "holdall_session",
         create: bool = True,
         max_size: int = 10,
-        timeout: timedelta = timedelta(seconds=5),
+        timeout: timedelta = _PATIENCE,
+        statement_timeout: timedelta = _PATIENCE,
         synchronous_commit: SynchronousCommit | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        made = _made(ConnectionPool, pool, max_size, timeout, synchronous_commit)
-        self._connections = _Connections(*made)
-        self._verbs = _Verbs(clock, create=create)
+        given, options = _read(pool, _Options(table, max_size, timeout, statement_timeout, synchronous_commit))
+        self._connections = _Connections(given, options)
+        self._verbs = _Verbs(clock, options.table, create=create)
 
     def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
         self._run(self._verbs.create_schema())
 
-    def read(self, digest: bytes) -> Row | None:
-        return self._run(self._verbs.read(digest))
-
-    def insert(self, digest: bytes, row: Row) -> bool:
-        return self._run(self._verbs.insert(digest, row))
-
-    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        return self._run(self._verbs.replace(digest, row, version=version))
-
-    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        return self._run(self._verbs.touch(digest, expires, seen=seen))
-
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._run(self._verbs.delete(digest, tombstone=tombstone))
-
-    def find(self, principal: str) -> Sequence[Listed]:
-        return self._run(self._verbs.find(principal))
-
-    def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        return self._run(self._verbs.clear(began_by, limit))
-
-    def sweep(self, limit: int = 1000) -> int:
-        return self._run(self._verbs.sweep(limit))
-
     def close(self) -> None:
         """Close the connections, if the pool is our own; the next call opens others."""
-        pool = self._connections.take_out()
-        if pool is not None:
-            pool.close()
+        self._connections.close()
 
     def _run(self, steps: Steps[R]) -> R:
         try:
             return run(steps, self._connections)
         except psycopg.Error as exc:
-            raise _failure(exc) from exc
+            failure = self._verbs.failure(exc, self._connections.get())
+        # Outside of the except block: the driver's error has values in its words and frames.
+        raise failure
 
 
-class AsyncPostgresTable:
+class AsyncPostgresTable(AsyncTwin[_Verbs]):
     """
-    The same as ``PostgresTable``, awaited, in one event loop of asyncio.
+    The same as ``PostgresTable``, awaited, in event loops of asyncio.
 
-    A pool that is handed in is an ``AsyncConnectionPool``.
+    With a URL, each event loop has connections of its own, which are closed when the loop ends. A pool that is handed
+    in is an ``AsyncConnectionPool``, and belongs to one event loop.
     """
 
     leaves_process = True
@@ -440,119 +682,83 @@ class AsyncPostgresTable:
         self,
         pool: "str | AsyncConnectionPool[Any]",
         *,
+        table: str = "holdall_session",
         create: bool = True,
         max_size: int = 10,
-        timeout: timedelta = timedelta(seconds=5),
+        timeout: timedelta = _PATIENCE,
+        statement_timeout: timedelta = _PATIENCE,
         synchronous_commit: SynchronousCommit | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        made = _made(AsyncConnectionPool, pool, max_size, timeout, synchronous_commit)
-        self._connections = _AsyncConnections(*made)
-        self._verbs = _Verbs(clock, create=create)
+        given, options = _read(pool, _Options(table, max_size, timeout, statement_timeout, synchronous_commit))
+        self._connections = _AsyncConnections(given, options)
+        self._verbs = _Verbs(clock, options.table, create=create)
 
     async def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
         await self._run(self._verbs.create_schema())
 
-    async def read(self, digest: bytes) -> Row | None:
-        return await self._run(self._verbs.read(digest))
-
-    async def insert(self, digest: bytes, row: Row) -> bool:
-        return await self._run(self._verbs.insert(digest, row))
-
-    async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        return await self._run(self._verbs.replace(digest, row, version=version))
-
-    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        return await self._run(self._verbs.touch(digest, expires, seen=seen))
-
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return await self._run(self._verbs.delete(digest, tombstone=tombstone))
-
-    async def find(self, principal: str) -> Sequence[Listed]:
-        return await self._run(self._verbs.find(principal))
-
-    async def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        return await self._run(self._verbs.clear(began_by, limit))
-
-    async def sweep(self, limit: int = 1000) -> int:
-        return await self._run(self._verbs.sweep(limit))
-
     async def aclose(self) -> None:
-        """Close the connections, if the pool is our own; the next call opens others."""
-        pool = self._connections.take_out()
-        if pool is not None:
-            await pool.close()
+        """Close this event loop's connections, if the pool is our own; the next call opens others."""
+        await self._connections.close()
 
     async def _run(self, steps: Steps[R]) -> R:
         try:
             return await run_async(steps, self._connections)
         except psycopg.Error as exc:
-            raise _failure(exc) from exc
+            failure = self._verbs.failure(exc, await self._connections.get())
+        raise failure
 
 
-_ours: "weakref.WeakSet[_Pooled[Any]]" = weakref.WeakSet()
-_left_to_the_parent: list[Any] = []
+class _Options(NamedTuple):
+    table: str
+    max_size: int
+    timeout: timedelta
+    statement_timeout: timedelta
+    synchronous_commit: SynchronousCommit | None
 
 
-def _leave_to_the_parent() -> None:  # pragma: no cover  # it runs in a forked process, where nobody counts
-    # A forked process has the sockets of its parent's connections, and none of its pool's threads.
-    _left_to_the_parent.extend(each.take_out() for each in _ours)
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # Windows does not fork
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
-
-
-def _made(
-    kind: type[Pool],
-    pool: str | Pool,
-    max_size: int,
-    timeout: timedelta,
-    synchronous_commit: SynchronousCommit | None,
-) -> tuple[Pool, Callable[[], Pool] | None]:
-    """Return *pool* as it is, or one for the URL that it is and what makes another such."""
-    if not isinstance(pool, str):
-        if not isinstance(pool, kind):
-            msg = f"{type(pool).__name__} is not the pool for this table: give it a {kind.__name__}, or use its twin."
-            raise ConfigurationError(msg)
-        if synchronous_commit is not None:
-            msg = "synchronous_commit goes with a URL: a pool that is handed in has made that choice for itself."
-            raise ConfigurationError(msg)
-        return pool, None
-    seconds = timeout.total_seconds()
-    conninfo = _conninfo(pool, seconds, synchronous_commit)
-
-    def make() -> Pool:
-        return kind(
-            conninfo,
-            kwargs={"autocommit": True},
-            min_size=0,
-            max_size=max_size,
-            timeout=seconds,
-            reconnect_timeout=seconds,
-            open=False,
-        )
-
-    return make(), make
-
-
-def _conninfo(url: str, seconds: float, synchronous_commit: SynchronousCommit | None) -> str:
-    if synchronous_commit not in (None, "on", "off"):
-        msg = f"synchronous_commit={synchronous_commit!r} is neither 'on' nor 'off'."
+def _read(given: Any, options: _Options) -> tuple[Any, _Options]:
+    """Return the URL or the pool that was *given*, and the options, those in the URL among them."""
+    if isinstance(given, str):
+        known: dict[str, Callable[[str], Any]] = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
+        given, stated = split_options(given, known)
+        options = options._replace(**stated)
+    elif options.synchronous_commit is not None:
+        msg = "synchronous_commit goes with a URL: a pool that is handed in has made that choice for itself."
         raise ConfigurationError(msg)
+    if options.synchronous_commit not in (None, "on", "off"):
+        msg = f"synchronous_commit={options.synchronous_commit!r} is neither 'on' nor 'off'."
+        raise ConfigurationError(msg)
+    return given, options
+
+
+async def _close(pooled: _AsyncOwnPool) -> None:
+    pooled.close()
+
+
+def _conninfo(url: str, options: _Options) -> str:
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         # It would show the URL, and so its password.
         msg = "the URL cannot be read: write it as postgresql://user:password@host:port/database."
         raise ConfigurationError(msg) from None
-    parameters.setdefault("connect_timeout", max(2, round(seconds)))
-    if synchronous_commit is not None:
+    parameters.setdefault("connect_timeout", max(2, round(options.timeout.total_seconds())))
+    if options.synchronous_commit is not None:
         # With the connection, which costs no round trip.
-        options = parameters.get("options") or ""
-        parameters["options"] = f"{options} -c synchronous_commit={synchronous_commit}".strip()
+        more = f"-c synchronous_commit={options.synchronous_commit}"
+        parameters["options"] = f"{parameters.get('options') or ''} {more}".strip()
     return make_conninfo("", **parameters)
+
+
+def _address(conninfo: Any) -> str:
+    try:
+        parameters = conninfo_to_dict(conninfo if isinstance(conninfo, str) else "")
+    except psycopg.ProgrammingError:
+        return ""
+    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
+    return shown_address(host, parameters.get("port"), parameters.get("dbname"))
 
 
 def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
@@ -562,48 +768,18 @@ def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
         return bool(selector.select(0))
 
 
-def _failure(exc: psycopg.Error) -> StoreError:
-    if isinstance(exc, PoolTimeout):
-        return StoreError("PostgreSQL gave no connection in time: the pool ran dry, or the server is not there.")
-    # The server's own words alone: the driver's may hold the address that was asked for.
-    return StoreError(f"PostgreSQL failed: {exc.diag.message_primary or type(exc).__name__}.")
-
-
 def _row(found: Sequence[Any]) -> Row | None:
-    for data, version, expires, created, principal, device, seen in found:
-        last = _time_or_none(seen)
-        return Row(data, version, _time(expires), _time(created), _text(principal), _text(device), last)
-    return None
-
-
-def _bytes(text: str | None) -> bytes | None:
-    return None if text is None else text.encode()
-
-
-def _text(stored: bytes | None) -> str | None:
-    return None if stored is None else stored.decode()
+    return next((row_of(columns, text=bytes.decode) for columns in found), None)
 
 
 def _seconds(time: datetime) -> Int8:
     # Of one size whatever its value, so that each statement is prepared once.
-    return Int8(int(time.timestamp()))
+    return Int8(seconds_of(time))
 
 
 def _seconds_or_none(time: datetime | None) -> Int8 | None:
     return None if time is None else _seconds(time)
 
 
-def _time_or_none(seconds: int | None) -> datetime | None:
-    return None if seconds is None else _time(seconds)
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def _due(expires: datetime) -> Int8:
-    return Int8(_ceiling(_seconds(expires)))
-
-
-def _ceiling(seconds: int) -> int:
-    return -(-seconds // _GRID_SECONDS) * _GRID_SECONDS
+    return Int8(due_by(seconds_of(expires)))

@@ -9,16 +9,19 @@ in how they take them.
 import hashlib
 import re
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from holdall._discreet import discreet
-from holdall._redis import FAILURES, NoScriptError, answers_later, client_by_url, failure, given_client, redis
+from holdall._redacted import redacted
+from holdall._redis import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
-from holdall.steps import Steps, run, run_async
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables._steps import Steps, run, run_async
+from holdall.tables.columns import listed_of, row_of, seconds_of
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.twins import AsyncTwin, SyncTwin
+from holdall.tables.urls import split_options
 
 __all__ = ["AsyncRedisTable", "RedisTable"]
 
@@ -75,12 +78,12 @@ return 1
 """,
     # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
     # write as well.
-    "delete": """
+    "remove": """
 local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p', 'f', 's')
 if not present[2] or present[2] == '0' or tonumber(present[3]) <= tonumber(ARGV[1]) then return false end
 redis.call('DEL', KEYS[1])
 if ARGV[2] then
-  redis.call('HSET', KEYS[1], 'd', '', 'v', '0', 'e', ARGV[3], 'c', present[4])
+  redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', '0', 'e', ARGV[3], 'c', present[4])
   if present[5] then redis.call('HSET', KEYS[1], 'p', present[5]) end
   redis.call('EXPIRE', KEYS[1], ARGV[2])
 end
@@ -102,7 +105,7 @@ return redis.call('ZRANDMEMBER', KEYS[1], ARGV[4], 'WITHSCORES')
 _DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in _SCRIPTS.items()}
 
 
-@discreet
+@redacted
 class Evaluate(NamedTuple):
     """Have the server run a script of ours."""
 
@@ -110,11 +113,15 @@ class Evaluate(NamedTuple):
     key: str
     values: tuple[Any, ...] = ()
 
-    def on(self, server: "_Server") -> Any:
-        return server.evaluate(self)
+    def on(self, server: Server | AsyncServer) -> Any:
+        # A server that does not know the script, new or restarted, keeps it when it gets the whole of it.
+        return server.ask(
+            lambda client: client.execute_command("EVALSHA", _DIGESTS[self.script], 1, self.key, *self.values),
+            otherwise=lambda client: client.execute_command("EVAL", _SCRIPTS[self.script], 1, self.key, *self.values),
+        )
 
 
-@discreet
+@redacted
 class Do(NamedTuple):
     """Have the server do a command."""
 
@@ -122,18 +129,21 @@ class Do(NamedTuple):
     key: str | bytes
     values: tuple[Any, ...]
 
-    def on(self, server: "_Server") -> Any:
-        return server.client.execute_command(self.command, self.key, *self.values)
+    def on(self, server: Server | AsyncServer) -> Any:
+        return server.ask(lambda client: client.execute_command(self.command, self.key, *self.values))
 
 
-@discreet
+@redacted
 class DoAll(NamedTuple):
     """Have the server do several commands in one round trip."""
 
     commands: tuple[Do, ...]
 
-    def on(self, server: "_Server") -> Any:
-        pipeline = server.client.pipeline(transaction=False)
+    def on(self, server: Server | AsyncServer) -> Any:
+        return server.ask(self._send)
+
+    def _send(self, client: Any) -> Any:
+        pipeline = client.pipeline(transaction=False)
         for each in self.commands:
             pipeline.execute_command(each.command, each.key, *each.values)
         return pipeline.execute()
@@ -146,10 +156,13 @@ class Keys:
         self._pattern = pattern
         self._found: Any = None
 
-    def on(self, server: "_Server") -> Any:
+    def on(self, server: Server | AsyncServer) -> Any:
+        return server.ask(self._send)
+
+    def _send(self, client: Any) -> Any:
         if self._found is None:
             # A cluster's client goes through all nodes.
-            self._found = server.client.scan_iter(match=self._pattern, count=_SCANNED)
+            self._found = client.scan_iter(match=self._pattern, count=_SCANNED)
         return _awaited(self._found) if isinstance(self._found, AsyncIterator) else list(islice(self._found, _SCANNED))
 
 
@@ -175,11 +188,12 @@ class _Verbs:
 
     def insert(self, digest: bytes, row: Row) -> Steps[bool]:
         now = self._now()
-        fields: list[Any] = ["d", row.data, "v", row.version, "e", _seconds(row.expires), "c", _seconds(row.created)]
+        times = ("e", seconds_of(row.expires), "c", seconds_of(row.created))
+        fields: list[Any] = ["d", row.data, "v", row.version, *times]
         if row.device is not None:
             fields += ["f", row.device]
         if row.seen is not None:
-            fields += ["s", _seconds(row.seen)]
+            fields += ["s", seconds_of(row.seen)]
         if row.principal is not None:
             fields += ["p", row.principal]
             # Before the row, so that no session lives that its principal's index does not list. What the index lists
@@ -190,21 +204,24 @@ class _Verbs:
         return bool(inserted)
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Steps[Replacement]:
-        now, expires = self._now(), _seconds(row.expires)
-        seen = "" if row.seen is None else _seconds(row.seen)
+        now, expires = self._now(), seconds_of(row.expires)
+        seen = "" if row.seen is None else seconds_of(row.seen)
         values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires, seen)
         answer = yield Evaluate("replace", self._key(digest), values)
         return Replacement[answer.decode()]
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Steps[bool]:
         now = self._now()
-        values = (now, _time_to_live(expires, now), _seconds(expires), _seconds(seen))
+        values = (now, _time_to_live(expires, now), seconds_of(expires), seconds_of(seen))
         return bool((yield Evaluate("touch", self._key(digest), values)))
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         now = self._now()
-        until = () if tombstone is None else (_time_to_live(tombstone, now), _seconds(tombstone))
-        fields = yield Evaluate("delete", self._key(digest), (now, *until))
+        values: tuple[Any, ...] = (now,)
+        if tombstone is not None:
+            until = tombstone.until
+            values += (_time_to_live(until, now), seconds_of(until), tombstone.successor)
+        fields = yield Evaluate("remove", self._key(digest), values)
         return None if fields is None else _row(fields)
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
@@ -218,10 +235,15 @@ class _Verbs:
         while cleared < limit and (some := (yield keys)):
             created = yield DoAll(tuple(Do("HGET", key, ("c",)) for key in some))
             # Under one digest all rows began together, so that nothing can have come between.
-            begun = [key for key, time in zip(some, created, strict=True) if time and int(time) <= _seconds(began_by)]
+            begun = [key for key, time in zip(some, created, strict=True) if time and int(time) <= seconds_of(began_by)]
             if begun:
                 cleared += sum((yield DoAll(tuple(Do("UNLINK", key, ()) for key in begun[: limit - cleared]))))
         return cleared
+
+    def sweep(self, limit: int) -> Steps[int]:
+        """Return 0: the server removes what has expired by itself."""
+        return 0
+        yield
 
     def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[Listed]]:
         """Return what lives of an index's *entries*, digests and times by turns, and take out what does not."""
@@ -231,7 +253,7 @@ class _Verbs:
         rows = yield DoAll(tuple(Do("HMGET", self._key(digest), _LISTED_FIELDS) for digest in since))
         now = self._now()
         living = [
-            Listed(digest, _time(created), _time(expires), _text(device), _time_or_none(seen), version == b"0")
+            listed_of((digest, int(created), int(expires), device, _number(seen), int(version)), text=bytes.decode)
             for digest, (owner, created, expires, device, seen, version) in zip(since, rows, strict=True)
             if owner is not None and owner.decode() == principal and int(expires) > now
         ]
@@ -243,7 +265,7 @@ class _Verbs:
         return living
 
     def _now(self) -> int:
-        return _seconds(self._clock())
+        return seconds_of(self._clock())
 
     def _key(self, digest: bytes) -> str:
         return f"{self._prefix}session:{digest.hex()}"
@@ -256,42 +278,22 @@ class _Verbs:
         return f"{self._prefix}principal:{principal}"
 
 
-class _Server:
-    """A client and our scripts, as the target of steps."""
-
-    def __init__(self, module: Any, given: Any) -> None:
-        #: Whether the connections are ours to close.
-        self.is_ours = isinstance(given, str)
-        self.client = client_by_url(module, given) if self.is_ours else _client_of(module, given)
-
-    def evaluate(self, step: Evaluate) -> Any:
-        try:
-            return self.client.execute_command("EVALSHA", _DIGESTS[step.script], 1, step.key, *step.values)
-        except NoScriptError:
-            # New to this server, or lost by it. This way it keeps the script too.
-            return self.client.execute_command("EVAL", _SCRIPTS[step.script], 1, step.key, *step.values)
-
-
-class _AsyncServer(_Server):
-    """The same, awaited."""
-
-    async def evaluate(self, step: Evaluate) -> Any:
-        try:
-            return await self.client.execute_command("EVALSHA", _DIGESTS[step.script], 1, step.key, *step.values)
-        except NoScriptError:
-            return await self.client.execute_command("EVAL", _SCRIPTS[step.script], 1, step.key, *step.values)
-
-
-class RedisTable:
+class RedisTable(SyncTwin[_Verbs]):
     """
     A table in a Redis or Valkey server, or in a cluster of them.
+
+    A server that was demoted in a failover, or is not ready yet, is left: the table connects anew and sends the command
+    once more. If an answer is lost, the command is not sent again, and the request ends with a ``StoreError``.
 
     Args:
         client: A URL (``redis://``, ``rediss://``, ``unix://``; ``valkey://`` and ``valkeys://`` are as good), or a
             client or a pool of redis-py, which stays yours to close. A ``RedisCluster`` will do.
-        prefix: Stands before each key, so that several applications can share a server.
+        prefix: Stands before each key, so that several applications can share a server; ``?prefix=`` in the URL.
+        timeout: With a URL: the limit of each wait, to connect, for an answer, and for a connection that others use.
+            ``?socket_connect_timeout=``, ``?socket_timeout=`` and ``?timeout=`` in the URL limit one of them, in
+            seconds. A client of yours has limits of its own.
 
-    The server must not evict these keys when its memory is full, for that ends sessions: set its
+    The server must not evict these keys when its memory is full, because that ends sessions: set its
     ``maxmemory-policy`` to ``noeviction``. A client of yours should not repeat what has failed
     (``retry=Retry(NoBackoff(), 0)``): where only the answer was lost, a renewal that is repeated finds that its session
     has ended.
@@ -304,108 +306,62 @@ class RedisTable:
     blocking_reads = True
     blocking_writes = True
 
-    def __init__(self, client: str | Any, *, prefix: str = "holdall:", clock: Clock = utc_now) -> None:
-        self._server = _Server(redis, client)
+    def __init__(
+        self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta = TIMEOUT, clock: Clock = utc_now
+    ) -> None:
+        given, prefix = _read(client, prefix, awaited=False)
+        self._server = Server(given, timeout=timeout)
         self._verbs = _Verbs(prefix, clock)
-
-    def read(self, digest: bytes) -> Row | None:
-        return self._run(self._verbs.read(digest))
-
-    def insert(self, digest: bytes, row: Row) -> bool:
-        return self._run(self._verbs.insert(digest, row))
-
-    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        return self._run(self._verbs.replace(digest, row, version=version))
-
-    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        return self._run(self._verbs.touch(digest, expires, seen=seen))
-
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._run(self._verbs.delete(digest, tombstone=tombstone))
-
-    def find(self, principal: str) -> Sequence[Listed]:
-        return self._run(self._verbs.find(principal))
-
-    def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        return self._run(self._verbs.clear(began_by, limit))
-
-    def sweep(self, limit: int = 1000) -> int:
-        """Return 0: the server removes what has expired by itself."""
-        return 0
 
     def close(self) -> None:
         """Close the connections that the table has opened."""
-        if self._server.is_ours:
-            self._server.client.close()
+        self._server.close()
 
     def _run(self, steps: Steps[R]) -> R:
-        try:
-            return run(steps, self._server)
-        except FAILURES as exc:
-            raise failure(exc) from exc
+        return run(steps, self._server)
 
 
-class AsyncRedisTable:
-    """The same as ``RedisTable``, awaited; a client or a pool is one of ``redis.asyncio``."""
+class AsyncRedisTable(AsyncTwin[_Verbs]):
+    """
+    The same as ``RedisTable``, awaited; a client or a pool is one of ``redis.asyncio``.
+
+    Each event loop that uses it has connections of its own, which are closed when the loop ends.
+    """
 
     leaves_process = True
 
-    def __init__(self, client: str | Any, *, prefix: str = "holdall:", clock: Clock = utc_now) -> None:
-        self._server = _AsyncServer(redis.asyncio, client)
+    def __init__(
+        self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta = TIMEOUT, clock: Clock = utc_now
+    ) -> None:
+        given, prefix = _read(client, prefix, awaited=True)
+        self._server = AsyncServer(given, timeout=timeout)
         self._verbs = _Verbs(prefix, clock)
 
-    async def read(self, digest: bytes) -> Row | None:
-        return await self._run(self._verbs.read(digest))
-
-    async def insert(self, digest: bytes, row: Row) -> bool:
-        return await self._run(self._verbs.insert(digest, row))
-
-    async def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        return await self._run(self._verbs.replace(digest, row, version=version))
-
-    async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        return await self._run(self._verbs.touch(digest, expires, seen=seen))
-
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return await self._run(self._verbs.delete(digest, tombstone=tombstone))
-
-    async def find(self, principal: str) -> Sequence[Listed]:
-        return await self._run(self._verbs.find(principal))
-
-    async def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        return await self._run(self._verbs.clear(began_by, limit))
-
-    async def sweep(self, limit: int = 1000) -> int:
-        """Return 0: the server removes what has expired by itself."""
-        return 0
-
     async def aclose(self) -> None:
-        """Close the connections that the table has opened."""
-        if self._server.is_ours:
-            await self._server.client.aclose()
+        """Close the connections that the table has opened in this event loop."""
+        await self._server.close()
 
     async def _run(self, steps: Steps[R]) -> R:
-        try:
-            return await run_async(steps, self._server)
-        except FAILURES as exc:
-            raise failure(exc) from exc
+        return await run_async(steps, self._server)
 
 
-def _client_of(module: Any, given: Any) -> Any:
-    is_async = answers_later(given)
-    if is_async is not (module is redis.asyncio):
-        right, wrong = ("AsyncRedisTable", "RedisTable") if is_async else ("RedisTable", "AsyncRedisTable")
-        msg = f"a {type(given).__name__} {'is' if is_async else 'is not'} awaited: give it to {right}, not to {wrong}."
+def _read(given: Any, prefix: str, *, awaited: bool) -> tuple[Any, str]:
+    """Return the URL or the client that was *given*, checked, and the prefix."""
+    if isinstance(given, str):
+        url, options = split_options(given, {"prefix": str})
+        return url, options.get("prefix", prefix)
+    if answers_later(given) is not awaited:
+        right, wrong = ("RedisTable", "AsyncRedisTable") if awaited else ("AsyncRedisTable", "RedisTable")
+        msg = f"a {type(given).__name__} {'is not' if awaited else 'is'} awaited: give it to {right}, not to {wrong}."
         raise ConfigurationError(msg)
-    return given_client(module, given)
+    return given, prefix
 
 
 def _row(fields: Sequence[Any]) -> Row | None:
     data, version, expires, created, principal, device, seen = fields
     if version is None:
         return None
-    last = _time_or_none(seen)
-    return Row(data, int(version), _time(expires), _time(created), _text(principal), _text(device), last)
+    return row_of((data, int(version), int(expires), int(created), principal, device, _number(seen)), text=bytes.decode)
 
 
 def _literal(text: str) -> str:
@@ -413,21 +369,9 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
 
-def _text(stored: bytes | None) -> str | None:
-    return None if stored is None else stored.decode()
-
-
-def _time_or_none(seconds: bytes | None) -> datetime | None:
-    return _time(seconds) if seconds else None
+def _number(stored: bytes | None) -> int | None:
+    return int(stored) if stored else None
 
 
 def _time_to_live(expires: datetime, now: int) -> int:
-    return max(_seconds(expires) - now, 0) + _MARGIN_SECONDS
-
-
-def _seconds(time: datetime) -> int:
-    return int(time.timestamp())
-
-
-def _time(seconds: bytes) -> datetime:
-    return datetime.fromtimestamp(int(seconds), UTC)
+    return max(seconds_of(expires) - now, 0) + _MARGIN_SECONDS

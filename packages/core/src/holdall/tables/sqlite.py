@@ -5,7 +5,6 @@ Write-ahead logging lets readers go on while one process writes. What a verb doe
 by two in one transaction, so that processes need nothing but the file to agree.
 """
 
-import itertools
 import os
 import sqlite3
 import threading
@@ -13,12 +12,28 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.columns import (
+    SWEPT_AT_ONCE,
+    SweepTurns,
+    due_by,
+    listed_of,
+    row_of,
+    seconds_of,
+    seconds_or_none,
+)
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.urls import checked_name
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # pragma: no cover  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["SQLiteTable"]
 
@@ -26,16 +41,10 @@ __all__ = ["SQLiteTable"]
 _APPLICATION_ID = 0x686F6C64
 _LAYOUT = 2
 
-# Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
-_GRID_SECONDS = 3600
-# Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
-_WRITES_PER_SWEEP = 64
-_SWEPT_AT_ONCE = 256
-
 _SHORT_WAIT_SECONDS = 0.001
 
 _SCHEMA = """
-CREATE TABLE session (
+CREATE TABLE {table} (
     digest BLOB PRIMARY KEY,
     data BLOB NOT NULL,
     version INTEGER NOT NULL,
@@ -46,51 +55,51 @@ CREATE TABLE session (
     seen INTEGER,
     due INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX session_due ON session (due);
-CREATE INDEX session_principal ON session (principal) WHERE principal IS NOT NULL
+CREATE INDEX {table}_due ON {table} (due);
+CREATE INDEX {table}_principal ON {table} (principal) WHERE principal IS NOT NULL
 """
 
-_READ = "SELECT data, version, expires, created, principal, device, seen FROM session WHERE digest = ? AND expires > ?"
+_READ = "SELECT data, version, expires, created, principal, device, seen FROM {table} WHERE digest = ? AND expires > ?"
 _INSERT = """
-INSERT INTO session (digest, data, version, expires, created, principal, device, seen, due)
+INSERT INTO {table} (digest, data, version, expires, created, principal, device, seen, due)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (digest) DO UPDATE
 SET data = excluded.data, version = excluded.version, expires = excluded.expires, created = excluded.created,
     principal = excluded.principal, device = excluded.device, seen = excluded.seen, due = excluded.due
-WHERE session.expires <= ?
+WHERE {table}.expires <= ?
 """
 # Two statements of which the first nearly always does: SQLite writes a column's index anew if the column is set at all,
 # be it to what it was, which costs as much again as the row.
 _REPLACE = """
-UPDATE session SET data = ?, version = ?, expires = ?, seen = ?
+UPDATE {table} SET data = ?, version = ?, expires = ?, seen = ?
 WHERE digest = ? AND version = ? AND version > 0 AND expires > ? AND due = ?
 """
 _REPLACE_AND_MOVE = """
-UPDATE session SET data = ?, version = ?, expires = ?, seen = ?, due = ?
+UPDATE {table} SET data = ?, version = ?, expires = ?, seen = ?, due = ?
 WHERE digest = ? AND version = ? AND version > 0 AND expires > ?
 """
 _TOUCH = """
-UPDATE session SET expires = max(expires, :expires), due = max(due, :due), seen = max(ifnull(seen, :seen), :seen)
+UPDATE {table} SET expires = max(expires, :expires), due = max(due, :due), seen = max(ifnull(seen, :seen), :seen)
 WHERE digest = :digest AND version > 0 AND expires > :now
 """
 _LIVE = """
-SELECT data, version, expires, created, principal, device, seen FROM session
+SELECT data, version, expires, created, principal, device, seen FROM {table}
 WHERE digest = :digest AND version > 0 AND expires > :now
 """
 _DELETE = """
-DELETE FROM session WHERE digest = :digest AND version > 0 AND expires > :now
+DELETE FROM {table} WHERE digest = :digest AND version > 0 AND expires > :now
 RETURNING data, version, expires, created, principal, device, seen
 """
-_BURY = "UPDATE session SET data = x'', version = 0, expires = ?, due = ?, device = NULL, seen = NULL WHERE digest = ?"
+_BURY = "UPDATE {table} SET data = ?, version = 0, expires = ?, due = ?, device = NULL, seen = NULL WHERE digest = ?"
 _FIND = """
-SELECT digest, created, expires, device, seen, version FROM session
+SELECT digest, created, expires, device, seen, version FROM {table}
 WHERE principal = ? AND expires > ? ORDER BY created, digest
 """
-_CLEAR = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE created <= ? LIMIT ?)"
-_SWEEP = "DELETE FROM session WHERE digest IN (SELECT digest FROM session WHERE due <= :now LIMIT :limit)"
+_CLEAR = "DELETE FROM {table} WHERE digest IN (SELECT digest FROM {table} WHERE created <= ? LIMIT ?)"
+_SWEEP = "DELETE FROM {table} WHERE digest IN (SELECT digest FROM {table} WHERE due <= :now LIMIT :limit)"
 _SWEEP_TO_THE_SECOND = """
-DELETE FROM session WHERE digest IN (
-    SELECT digest FROM session WHERE due <= :due AND expires <= :now LIMIT :limit
+DELETE FROM {table} WHERE digest IN (
+    SELECT digest FROM {table} WHERE due <= :due AND expires <= :now LIMIT :limit
 )
 """
 
@@ -100,11 +109,15 @@ class SQLiteTable:
     A table in the SQLite file *path*.
 
     Threads and processes may share one; each thread gets a connection of its own, and a forked process opens its own.
+    If the file is removed or replaced, the next call opens the one that stands there then, or makes a new one.
 
     Args:
-        path: The file. It must lie on a local disk: write-ahead logging does not work over a network.
+        path: The file. It must lie on a local disk: write-ahead logging does not work over a network. A relative path
+            starts from the folder that is current when the table is made.
+        table: The table's name, so that several applications can share a file; ``?table=`` in the URL.
         create: Make the file on first use, where it is not there, for its owner's eyes alone.
-        busy_timeout: How long a write waits for another process's, before it is a ``StoreError``.
+        busy_timeout: How long a call waits for another process's write, before it is a ``StoreError``;
+            ``?busy_timeout=`` in the URL, in seconds.
         synchronous: ``"NORMAL"`` may lose the last writes when the machine loses power, never when a process dies;
             ``"FULL"`` waits for the disk with each write. The file stays whole with both.
 
@@ -121,6 +134,7 @@ class SQLiteTable:
         self,
         path: str | os.PathLike[str],
         *,
+        table: str = "session",
         create: bool = True,
         busy_timeout: timedelta = timedelta(seconds=5),
         synchronous: str = "NORMAL",
@@ -131,141 +145,183 @@ class SQLiteTable:
             raise ConfigurationError(msg)
         self.path = _checked(path)
         self.clock = clock
+        self._path = os.fspath(self.path)
+        self._table = checked_name(table)
         self._create = create
         self._busy_timeout = busy_timeout
         self._synchronous = synchronous
         self._local = threading.local()
-        self._writes = itertools.count(1)
+        # Of all threads. A thread's end closes its own.
+        self._opened: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._turns = SweepTurns()
 
     def read(self, digest: bytes) -> Row | None:
-        found = self._execute(_READ, (digest, self._now())).fetchone()
-        return None if found is None else _row(*found)
+        found = self._connection().execute(_READ, (digest, self._now())).fetchone()
+        return None if found is None else row_of(found)
 
     def insert(self, digest: bytes, row: Row) -> bool:
-        now = self._now()
-        self._sweep_now_and_then(now)
+        connection, now = self._connection(), self._now()
+        self._sweep_now_and_then(connection, now)
         values = (
             digest,
             row.data,
             row.version,
-            _seconds(row.expires),
-            _seconds(row.created),
+            seconds_of(row.expires),
+            seconds_of(row.created),
             row.principal,
             row.device,
-            _seconds_or_none(row.seen),
+            seconds_or_none(row.seen),
             _due(row.expires),
         )
-        return self._execute(_INSERT, (*values, now)).rowcount == 1
+        return connection.execute(_INSERT, (*values, now)).rowcount == 1
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        now = self._now()
-        self._sweep_now_and_then(now)
-        values = (row.data, row.version, _seconds(row.expires), _seconds_or_none(row.seen))
+        connection, now = self._connection(), self._now()
+        self._sweep_now_and_then(connection, now)
+        values = (row.data, row.version, seconds_of(row.expires), seconds_or_none(row.seen))
         which, due = (digest, version, now), _due(row.expires)
-        if self._execute(_REPLACE, (*values, *which, due)).rowcount == 1:
+        if connection.execute(_REPLACE, (*values, *which, due)).rowcount == 1:
             return Replacement.REPLACED
-        if self._execute(_REPLACE_AND_MOVE, (*values, due, *which)).rowcount == 1:
+        if connection.execute(_REPLACE_AND_MOVE, (*values, due, *which)).rowcount == 1:
             return Replacement.REPLACED
-        live = self._execute(_LIVE, {"digest": digest, "now": now}).fetchone()
+        live = connection.execute(_LIVE, {"digest": digest, "now": now}).fetchone()
         return Replacement.GONE if live is None else Replacement.CONFLICT
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        times = {"now": self._now(), "expires": _seconds(expires), "due": _due(expires), "seen": _seconds(seen)}
-        return self._execute(_TOUCH, {"digest": digest, **times}).rowcount == 1
+        times = {"now": self._now(), "expires": seconds_of(expires), "due": _due(expires), "seen": seconds_of(seen)}
+        return self._connection().execute(_TOUCH, {"digest": digest, **times}).rowcount == 1
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        which = {"digest": digest, "now": self._now()}
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        connection, which = self._connection(), {"digest": digest, "now": self._now()}
         if tombstone is None:
-            found = self._execute(_DELETE, which).fetchone()
+            found = connection.execute(_DELETE, which).fetchone()
         else:
-            with self._transaction():
-                found = self._execute(_LIVE, which).fetchone()
+            with connection.transaction():
+                found = connection.execute(_LIVE, which).fetchone()
                 if found is not None:
-                    self._execute(_BURY, (_seconds(tombstone), _due(tombstone), digest))
-        return None if found is None else _row(*found)
+                    until = tombstone.until
+                    connection.execute(_BURY, (tombstone.successor, seconds_of(until), _due(until), digest))
+        return None if found is None else row_of(found)
 
     def find(self, principal: str) -> Sequence[Listed]:
-        found = self._execute(_FIND, (principal, self._now())).fetchall()
-        return [
-            Listed(digest, _time(created), _time(expires), device, None if seen is None else _time(seen), version == 0)
-            for digest, created, expires, device, seen, version in found
-        ]
+        found = self._connection().execute(_FIND, (principal, self._now())).fetchall()
+        return [listed_of(columns) for columns in found]
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        return self._execute(_CLEAR, (_seconds(began_by), limit)).rowcount
+        return self._connection().execute(_CLEAR, (seconds_of(began_by), limit)).rowcount
 
     def sweep(self, limit: int = 1000) -> int:
         now = self._now()
-        return self._execute(_SWEEP_TO_THE_SECOND, {"due": _ceiling(now), "now": now, "limit": limit}).rowcount
+        values = {"due": due_by(now), "now": now, "limit": limit}
+        return self._connection().execute(_SWEEP_TO_THE_SECOND, values).rowcount
 
     def close(self) -> None:
         """Close the connections of all threads, none of which may be at work; the next call opens one again."""
-        # Each of them closes with what held on to it.
+        # Not left to the references: where Python runs without its global lock, other threads' outlast this.
+        for connection in list(self._opened):
+            connection.close()
         self._local = threading.local()
 
     def _now(self) -> int:
-        return _seconds(self.clock())
+        return seconds_of(self.clock())
 
-    def _sweep_now_and_then(self, now: int) -> None:
-        if next(self._writes) % _WRITES_PER_SWEEP == 0:
-            self._execute(_SWEEP, {"now": now, "limit": _SWEPT_AT_ONCE})
+    def _sweep_now_and_then(self, connection: "_Connection", now: int) -> None:
+        if self._turns.is_due():
+            connection.execute(_SWEEP, {"now": now, "limit": SWEPT_AT_ONCE})
 
-    def _execute(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> sqlite3.Cursor:
+    def _connection(self) -> "_Connection":
+        """Return this thread's connection, of this process, to the file that stands at the path."""
+        held: _Connection | None = getattr(self._local, "held", None)
+        # A look at the path for each verb, because nothing else tells that somebody has removed the file.
+        if held is not None and held.pid == os.getpid() and held.file == _identity(self._path):
+            return held
+        if held is not None and held.pid == os.getpid():
+            _remove_what_it_left(held, self._path, self._busy_timeout)
+            held.close()
+        elif held is not None:  # pragma: no cover  # so it is in a forked process, where nobody counts
+            # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
+            _left_to_the_parent.append(held)
+        held = self._local.held = self._open()
+        self._opened.add(held)
+        return held
+
+    def _open(self) -> "_Connection":
         try:
-            return self._connection().execute(statement, values)
+            if self._create:
+                _make(self._path, self._busy_timeout)
+            elif not self.path.exists():
+                msg = f"there is no file {self.path}."
+                raise ConfigurationError(msg)
+            # Before it is opened: of a file that is replaced at this moment, the next call will know.
+            file = _identity(self._path)
+            connection = sqlite3.connect(
+                self._path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
+            )
+            try:
+                _lay_out(connection, self.path, self._table, create=self._create, patience=self._busy_timeout)
+                connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            except BaseException:
+                connection.close()
+                raise
         except sqlite3.Error as exc:
-            raise self._failure(exc) from exc
+            raise _failure(self._path, exc) from exc
+        return _Connection(connection, self._path, self._table, file)
+
+
+# Which device a file is on, and which number it has there.
+_Identity = tuple[int, int] | None
+
+# What SQLite keeps beside a file.
+_BESIDE = ("-wal", "-shm")
+
+
+def _identity(path: str) -> _Identity:
+    """Return which file stands at a path; ``None`` if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # with each verb, and a Path takes longer
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class _Connection:
+    """A connection that closes with the thread that it belongs to."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, table: str, file: _Identity) -> None:
+        self.connection = connection
+        self.pid = os.getpid()
+        self.file = file
+        #: Those beside the file, which belong to it and to no other.
+        self.beside = {each: _identity(path + each) for each in _BESIDE}
+        self._path = path
+        self._table = table
+        self.close = weakref.finalize(self, _close, connection, self.pid)
+
+    def execute(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> sqlite3.Cursor:
+        try:
+            return self.connection.execute(_named(statement, self._table), values)
+        except sqlite3.Error as exc:
+            raise _failure(self._path, exc) from exc
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         # Immediate: one that begins by reading could find at its first write that it came too late.
-        self._execute("BEGIN IMMEDIATE")
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self._execute("ROLLBACK")
+            self.execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
-
-    def _connection(self) -> sqlite3.Connection:
-        """Return this thread's connection, of this process."""
-        held: _Held | None = getattr(self._local, "held", None)
-        if held is not None and held.pid == os.getpid():
-            return held.connection
-        if held is not None:  # pragma: no cover  # so it is in a forked process, where nobody counts
-            # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
-            _left_to_the_parent.append(held)
-        held = self._local.held = _Held(self._open())
-        return held.connection
-
-    def _open(self) -> sqlite3.Connection:
-        if self._create:
-            _make(self.path)
-        elif not self.path.exists():
-            msg = f"there is no file {self.path}."
-            raise ConfigurationError(msg)
-        connection = sqlite3.connect(
-            self.path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
-        )
-        try:
-            _lay_out(connection, self.path, create=self._create, patience=self._busy_timeout)
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _failure(self, exc: sqlite3.Error) -> StoreError:
-        return StoreError(f"SQLite could not use {self.path}: {exc}.")
+        self.execute("COMMIT")
 
 
-class _Held:
-    """A connection that closes with the thread that it belongs to."""
+@cache
+def _named(statement: str, table: str) -> str:
+    return statement.replace("{table}", table)
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self.pid = os.getpid()
-        weakref.finalize(self, _close, connection, self.pid)
+
+def _failure(path: str, exc: sqlite3.Error) -> StoreError:
+    return StoreError(f"SQLite could not use {path}: {exc}.")
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
@@ -273,18 +329,62 @@ def _close(connection: sqlite3.Connection, pid: int) -> None:
         connection.close()
 
 
-_left_to_the_parent: list[_Held] = []
+_left_to_the_parent: list[_Connection] = []
 
 
-# To close a file gives up all locks that this process has on it: nobody is to open it before it is made and closed.
-_making = threading.Lock()
+@contextmanager
+def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
+    """Hold off other threads and processes that make or remove this file, by a lock on its folder."""
+    folder = None
+    # Windows lets nobody remove a file that is open. What is wrong with a folder SQLite says itself.
+    if fcntl is not None:  # pragma: no branch
+        with suppress(OSError):
+            folder = os.open(Path(path).parent, os.O_RDONLY)
+    if folder is None:
+        yield
+        return
+    until = time.monotonic() + patience.total_seconds()
+    try:
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                if time.monotonic() >= until:
+                    msg = f"SQLite could not use {path}: another process has its folder locked."
+                    raise StoreError(msg) from exc
+                time.sleep(_SHORT_WAIT_SECONDS)
+            else:
+                break
+        try:
+            yield
+        finally:
+            # Said aloud: a process that was forked meanwhile has the folder open too.
+            fcntl.flock(folder, fcntl.LOCK_UN)
+    finally:
+        os.close(folder)
 
 
-def _make(path: Path) -> None:
+def _make(path: str, patience: timedelta) -> None:
     """Make the file, if there is none, with a mode that SQLite gives to the files beside it as well."""
-    # What is wrong with it otherwise SQLite says itself.
-    with _making, suppress(OSError):
+    # Closing any descriptor of a file drops all of this process's locks on it, so nobody is to open the file before it
+    # is made and closed.
+    if Path(path).exists():
+        return
+    # What is wrong otherwise SQLite says itself.
+    with _alone_in_folder(path, patience), suppress(OSError):
+        if not os.path.lexists(path):
+            # Left by a file that was removed. SQLite would take them for the new one's.
+            for each in _BESIDE:
+                Path(path + each).unlink(missing_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _remove_what_it_left(former: _Connection, path: str, patience: timedelta) -> None:
+    """Remove what lies beside a file that was removed or replaced, and that SQLite would take for the new one's."""
+    with _alone_in_folder(path, patience), suppress(OSError):
+        for each, known in former.beside.items():
+            if known is not None and _identity(path + each) == known:
+                Path(path + each).unlink()
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
@@ -294,18 +394,19 @@ def _checked(path: str | os.PathLike[str]) -> Path:
             'table="memory://session" keeps them in memory for all.'
         )
         raise ConfigurationError(msg)
-    checked = Path(path)
+    # Absolute, or a program that changes its folder would begin a second file.
+    checked = Path(path).absolute()
     if not checked.parent.is_dir():
         msg = f"{checked} cannot be made: there is no folder {checked.parent}. Make it first."
         raise ConfigurationError(msg)
     return checked
 
 
-def _lay_out(connection: sqlite3.Connection, path: Path, *, create: bool, patience: timedelta) -> None:
-    """Make sure that the file has our tables, in the layout that we know, or leave it as it is."""
-    is_laid_out = _is_laid_out(connection, path)
+def _lay_out(connection: sqlite3.Connection, path: Path, table: str, *, create: bool, patience: timedelta) -> None:
+    """Make sure that the file has our *table*, in the layout that we know, or leave it as it is."""
+    is_laid_out = _is_laid_out(connection, path, table)
     if not is_laid_out and not create:
-        msg = f"{path} is an empty file: no session was ever kept there."
+        msg = f"{path} is an empty file, or has no table {table}: no session was ever kept there."
         raise ConfigurationError(msg)
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         _write_ahead(connection, until=time.monotonic() + patience.total_seconds())
@@ -313,8 +414,8 @@ def _lay_out(connection: sqlite3.Connection, path: Path, *, create: bool, patien
         return
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have been first.
-    if not _is_laid_out(connection, path):
-        for statement in _SCHEMA.split(";"):
+    if not _is_laid_out(connection, path, table):
+        for statement in _named(_SCHEMA, table).split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {_LAYOUT}")
@@ -336,47 +437,25 @@ def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
 
 # In one statement, for another connection may lay the file out between two.
 _LAID_OUT = """
-SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema),
+    (SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?)
 FROM pragma_application_id, pragma_user_version
 """
 
 
-def _is_laid_out(connection: sqlite3.Connection, path: Path) -> bool:
-    """Return whether our tables are there; where they are not, the file is empty."""
-    application_id, layout, tables = connection.execute(_LAID_OUT).fetchone()
+def _is_laid_out(connection: sqlite3.Connection, path: Path, table: str) -> bool:
+    """Return whether our *table* is there; where it is not, the file is empty, or has others of ours."""
+    application_id, layout, entries, found = connection.execute(_LAID_OUT, (table,)).fetchone()
     if (application_id, layout) == (_APPLICATION_ID, _LAYOUT):
-        return True
+        return bool(found)
     if application_id == _APPLICATION_ID:
         msg = f"{path} has layout {layout}, and this holdall knows {_LAYOUT}: update holdall, or use a new file."
         raise ConfigurationError(msg)
-    if application_id or layout or tables:
+    if application_id or layout or entries:
         msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
         raise ConfigurationError(msg)
     return False
 
 
-def _row(
-    data: bytes, version: int, expires: int, created: int, principal: str | None, device: str | None, seen: int | None
-) -> Row:
-    last = None if seen is None else _time(seen)
-    return Row(data, version, _time(expires), _time(created), principal, device, last)
-
-
-def _seconds(time: datetime) -> int:
-    return int(time.timestamp())
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _seconds_or_none(time: datetime | None) -> int | None:
-    return None if time is None else _seconds(time)
-
-
 def _due(expires: datetime) -> int:
-    return _ceiling(_seconds(expires))
-
-
-def _ceiling(seconds: int) -> int:
-    return -(-seconds // _GRID_SECONDS) * _GRID_SECONDS
+    return due_by(seconds_of(expires))

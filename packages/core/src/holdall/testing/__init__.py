@@ -1,12 +1,12 @@
 """
-What tests need: conformance suites for stores, tables and adapters, a browser, a clock that can be moved.
+What tests need: conformance suites for stores, tables, serializers and adapters, a browser, a clock that can be moved.
 
-Subclass ``StoreConformance``, ``TableConformance`` or ``AdapterConformance``, give it the one fixture it asks for, and
-pytest runs the contract against what you have made.
+Subclass ``StoreConformance``, ``TableConformance``, ``SerializerConformance`` or ``AdapterConformance``, give it the
+one fixture it asks for, and pytest runs the contract against what you have made.
 """
 
 from holdall.testing import _asserts  # noqa: F401  # first of all
-from holdall.testing.adapters import AdapterConformance
+from holdall.testing.adapters import AdapterConformance, CookieConformance
 from holdall.testing.adapters.visitor import Answer, Visitor
 from holdall.testing.awaited import as_async
 from holdall.testing.browser import Browser
@@ -15,6 +15,7 @@ from holdall.testing.clock import FakeClock
 from holdall.testing.init import init_test_session, init_test_session_async
 from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
 from holdall.testing.scripts import ScriptedError, perform, perform_async, stream
+from holdall.testing.serializers import SerializerConformance
 from holdall.testing.stores import StoreConformance
 from holdall.testing.suite import Suite
 from holdall.testing.tables import TableConformance
@@ -28,12 +29,14 @@ __all__ = [
     "Answer",
     "Browser",
     "Client",
+    "CookieConformance",
     "Explored",
     "FakeClock",
     "InterleavingConformance",
     "Request",
     "Response",
     "ScriptedError",
+    "SerializerConformance",
     "StoreConformance",
     "Suite",
     "TableConformance",

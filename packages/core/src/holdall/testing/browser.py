@@ -17,6 +17,7 @@ __all__ = ["Browser", "KeptCookie"]
 
 _MOST_BYTES = 4096
 _LONGEST_AGE = timedelta(days=400)
+_LONGEST_ATTRIBUTE = 1024
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class KeptCookie:
     Attributes:
         host_only: It goes to ``domain`` itself and not to the hosts under it.
         expires: When the browser forgets it; ``None`` when it is closed.
+        partitioned: It is kept apart for the site that embeds the host, here the host itself.
         serial: Counts the cookies that the browser has kept.
     """
 
@@ -38,7 +40,13 @@ class KeptCookie:
     secure: bool
     http_only: bool
     expires: datetime | None
+    partitioned: bool
     serial: int
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What tells it from other cookies in the jar."""
+        return self.name, self.domain, self.host_only, self.path, self.partitioned
 
 
 class Browser:
@@ -48,7 +56,7 @@ class Browser:
         self._client = client
         self._clock = clock
         self.host = host
-        self._jar: dict[tuple[str, str, str], KeptCookie] = {}
+        self._jar: dict[tuple[object, ...], KeptCookie] = {}
         self._serials = count(1)
 
     @property
@@ -87,7 +95,9 @@ class Browser:
             cookie = self._parsed(line, path)
             if cookie is None or not _may_be_kept(cookie, line, https=https):
                 continue
-            place = (cookie.name, cookie.domain, cookie.path)
+            if not https and any(_is_shielded(kept, cookie) for kept in self.jar):
+                continue
+            place = cookie.place
             before = self._jar.get(place)
             if before is not None:
                 cookie = replace(cookie, serial=before.serial)
@@ -131,6 +141,7 @@ class Browser:
             secure="secure" in attributes,
             http_only="httponly" in attributes,
             expires=self._expiry(attributes),
+            partitioned="partitioned" in attributes,
             serial=next(self._serials),
         )
 
@@ -151,7 +162,15 @@ def _goes_to(cookie: KeptCookie, path: str, *, https: bool) -> bool:
 
 def _attributes(parts: Iterable[str]) -> dict[str, str]:
     pairs = (part.partition("=") for part in parts)
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    stripped = ((name.strip().lower(), value.strip()) for name, _, value in pairs)
+    return {name: value for name, value in stripped if len(value) <= _LONGEST_ATTRIBUTE}
+
+
+def _is_shielded(kept: KeptCookie, cookie: KeptCookie) -> bool:
+    """Say whether *kept* was set over HTTPS and stays as it is when *cookie* comes without."""
+    same_hosts = _is_within(kept.domain, cookie.domain) or _is_within(cookie.domain, kept.domain)
+    within = cookie.path == kept.path or cookie.path.startswith(kept.path.rstrip("/") + "/")
+    return kept.secure and kept.name == cookie.name and same_hosts and within
 
 
 def _may_be_kept(cookie: KeptCookie, line: str, *, https: bool) -> bool:
@@ -160,7 +179,9 @@ def _may_be_kept(cookie: KeptCookie, line: str, *, https: bool) -> bool:
         return False
     if cookie.secure and not https:
         return False
-    if not cookie.secure and (name.startswith(("__secure-", "__host-")) or _says(line, "partitioned")):
+    if not cookie.secure and (name.startswith(("__secure-", "__host-", "__http-")) or cookie.partitioned):
+        return False
+    if not cookie.http_only and name.startswith(("__http-", "__host-http-")):
         return False
     if _says(line, "samesite=none") and not cookie.secure:
         return False

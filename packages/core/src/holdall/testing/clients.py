@@ -190,7 +190,9 @@ class _AsgiClient:
 
 
 def _scope(request: Request) -> dict[str, Any]:
-    headers = [("host", HOST), ("content-length", str(len(request.body))), *request.headers]
+    host = next((value for name, value in request.headers if name.lower() == "host"), HOST)
+    others = ((name, value) for name, value in request.headers if name.lower() != "host")
+    headers = [("host", host), ("content-length", str(len(request.body))), *others]
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},

@@ -17,7 +17,7 @@ class Suite:
     """
     Base of the suites.
 
-    A class made with ``sealed=True`` holds tests, which may be ``async`` and need no plugin; a third party subclasses
+    A class made with ``encrypt=True`` holds tests, which may be ``async`` and need no plugin; a third party subclasses
     it and gives fixtures. What the thing under test cannot do is declared by a class attribute, and its tests are
     skipped with the reason. A test that is overridden would look green and check nothing: such a class cannot be made.
     """

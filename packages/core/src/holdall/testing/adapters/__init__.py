@@ -2,28 +2,33 @@
 
 from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
+from holdall.testing.adapters.caches import CacheTests
 from holdall.testing.adapters.devices import DeviceTests
+from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
-from holdall.testing.adapters.names import FormerNameTests
+from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
 
-__all__ = ["AdapterConformance"]
+__all__ = ["AdapterConformance", "CookieConformance"]
 
 
 class AdapterConformance(
     RequestTests,
     CookieAttributesTests,
     IncomingCookieTests,
-    FormerNameTests,
+    OldNameTests,
+    OldPlaceTests,
     IdentityTests,
     DeviceTests,
     AtomicTests,
     FailureTests,
     StreamingTests,
+    EndedTests,
+    CacheTests,
     SeveralTests,
     MountedTests,
 ):
@@ -35,10 +40,10 @@ class AdapterConformance(
         class TestFlask(AdapterConformance):
             @pytest.fixture
             def mount(self):
-                def mount(sessions, beside=()):
+                def mount(sessions, also=()):
                     app = Flask(__name__)
-                    Holdall(app, sessions, beside=beside)
-                    named = {each.key: each for each in beside}
+                    Holdall(app, sessions, also=also)
+                    named = {each.key: each for each in also}
 
                     @app.post("/", defaults={"path": ""})
                     @app.post("/<path:path>")
@@ -50,7 +55,7 @@ class AdapterConformance(
                     @app.post("/stream")
                     def streamed():
                         main = fetch_session()
-                        return Response(stream(main, request.get_json(), lambda key: main.beside[named[key]]))
+                        return Response(stream(main, request.get_json(), lambda key: main.also[named[key]]))
 
                     return wsgi_client(app)
 
@@ -59,12 +64,22 @@ class AdapterConformance(
     The application takes a POST of a script at every path, performs it on the request's session, and answers with the
     result as JSON, the status, and the script's headers. An async handler awaits ``perform_async``. At ``/stream`` it
     answers with what ``stream`` gives.
-    Each is given what finds the sessions *beside* the main one.
+    Each is given what finds the sessions *also* the main one.
     It has no handler of errors, and its framework's debug mode is off.
 
     Attributes:
         streams: The framework can send a body piece by piece.
         answers_failures: Its answer to an exception that no handler took passes through the adapter, which can give it
             headers.
-        keeps_several: It can keep other sessions beside the main one; if not, ``mount`` takes no *beside*.
+        keeps_several: It can keep other sessions also the main one; if not, ``mount`` takes no *also*.
+    """
+
+
+class CookieConformance(CookieAttributesTests, IncomingCookieTests, OldNameTests):
+    """
+    The suite for what the core makes of cookies: every option, every odd header, every former name.
+
+    It takes the same ``mount`` as ``AdapterConformance``, which tries one of each kind. An adapter that hands Cookie
+    headers to the core as they come, and sends its Set-Cookie lines as they are, needs no more than that; one that
+    parses or writes cookies by itself needs this suite too.
     """

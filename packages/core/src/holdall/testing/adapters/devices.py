@@ -40,10 +40,10 @@ class DeviceTests(AdapterSuite, sealed=True):
     def test_a_session_is_known_by_what_it_was_begun_with(
         self, owned: Callable[..., Owned], user_agent: str | None
     ) -> None:
-        visitor, sessions = owned(user_agent, devices=True)
+        visitor, sessions = owned(user_agent, record_client=True)
         visitor.does(["login", 7])
 
-        (device,) = sessions.of(7)
+        (device,) = sessions.list(7)
 
         assert device.user_agent == user_agent
         assert device.address == "127.0.0.1"
@@ -54,7 +54,7 @@ class DeviceTests(AdapterSuite, sealed=True):
         visitor, sessions = owned("Shopper/1.0")
         visitor.does(["login", 7])
 
-        (device,) = sessions.of(7)
+        (device,) = sessions.list(7)
 
         assert (device.user_agent, device.address) == (None, None)
 
@@ -67,7 +67,7 @@ class DeviceTests(AdapterSuite, sealed=True):
         assert sessions.revoke(7) == 1
 
         assert visitor.does(["ask", "principal"]).results == [None]
-        assert other.does(["ask", "principal"]).results == [8]
+        assert other.does(["ask", "principal"]).results == ["8"]
 
 
 def _named(request: Request, user_agent: str) -> Request:

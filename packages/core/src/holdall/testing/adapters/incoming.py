@@ -29,6 +29,29 @@ _GOOD = {
     "a bad one after": [f"{KEY}={{}}; {KEY}=bad"],
     "an empty one before": [f"{KEY}=; {KEY}={{}}"],
     "a bad one in another header": [f"{KEY}=bad", f"{KEY}={{}}"],
+    "quoted": [f'{KEY}="{{}}"'],
+    "quoted as in RFC 2965": [f'$Version="1"; {KEY}="{{}}"; $Path="/"; $Domain="x"'],
+    "quoted, and not": [f'{KEY}="{{}}"; {KEY}={{}}'],
+    "joined by a comma": [f"a=1,{KEY}={{}},b=2"],
+    "joined by a comma and a space": [f"a=1, {KEY}={{}}, b=2"],
+    "quoted and joined by a comma": [f'a="1,2",{KEY}="{{}}",b=3'],
+    "twice, joined by a comma": [f"{KEY}={{}},{KEY}={{}}"],
+    "a bad one before, joined by a comma": [f"{KEY}=bad,a=1,{KEY}={{}}"],
+    "first of those joined by a comma": [f"{KEY}={{}},a=1; b=2"],
+}
+
+# {} is the visitor's cookie, {evil} another visitor's, in the value of a cookie that is not ours.
+_FOREIGN = {
+    "behind a comma": [f"{KEY}={{}}; a=1,{KEY}={{evil}}"],
+    "behind a comma, before ours": [f"a=1, {KEY}={{evil}}; {KEY}={{}}"],
+    "behind a comma in quotes": [f'a="1,{KEY}={{evil}}"; {KEY}={{}}'],
+    "without a name": [f"={KEY}={{evil}}; {KEY}={{}}"],
+    "behind a space": [f"a=1 {KEY}={{evil}}; {KEY}={{}}"],
+    "behind a space of Unicode": [f"\xa0{KEY}={{evil}}; {KEY}={{}}; \x85{KEY}={{evil}}"],
+    "before a space of Unicode": [f"{KEY}\xa0={{evil}}; {KEY}={{}}"],
+    "in another case": [f"{KEY.upper()}={{evil}}; {KEY}={{}}"],
+    "escaped": [f"_\\163hop={{evil}}; {KEY}={{}}"],
+    "encoded": [f"%5Fshop={{evil}}; {KEY}={{}}"],
 }
 
 _BAD = {
@@ -38,11 +61,14 @@ _BAD = {
     "truncated": "{cut}",
     "one bit flipped": "{flipped}",
     "longer by one": "{}A",
-    "quoted": '"{}"',
+    "half quoted": '"{}',
+    "quoted twice": '""{}""',
+    "in single quotes": "'{}'",
+    "escaped in quotes": '"{}\\054"',
     "percent": "%00%0a{}",
     "with a space": "{} x",
     "padded": "{}=",
-    "a comma": "{},{}",
+    "a comma inside quotes": '"{},{}"',
     "NUL inside": "{cut}\0",
     "NUL alone": "\0",
     "not ASCII": "é{}",
@@ -82,6 +108,47 @@ class IncomingCookieTests(AdapterSuite, sealed=True):
         assert answer.results == [{}, True]
         assert answer.cookies == []
         assert [event.name for event in events] == ["rejected"]
+
+    @pytest.mark.parametrize("headers", _FOREIGN.values(), ids=_FOREIGN)
+    def test_another_cookies_value_takes_nothing_from_ours(
+        self, visitor: Visitor, events: list[Event], headers: list[str]
+    ) -> None:
+        visitor.does(["put", "n", 1])
+        other = visitor.another()
+        other.does(["put", "n", 2])
+        events.clear()
+        cookie, evil = visitor.browser[KEY], other.browser[KEY]
+
+        answer = visitor.sends(*(header.format(cookie, evil=evil) for header in headers), actions=[["get", "n"]])
+
+        assert answer.results == [1]
+        assert events == []
+
+    @pytest.mark.parametrize("before", ["a=1,", "a=1, ", ",", "=", '"', "\xa0", "\u2003", "a="])
+    def test_no_other_cookie_imitates_a_prefix(self, visit: Visit, before: str) -> None:
+        visitor = visit(key="__Host-shop")
+        visitor.does(["put", "n", 1], https=True)
+        header = f"{before}__Host-shop={visitor.browser['__Host-shop']}".encode().decode("latin-1")
+
+        assert visitor.sends(header, actions=[["all"]]).results == [{}]
+
+    @pytest.mark.parametrize("number", [5, 15, 16, 17, 100])
+    def test_of_too_many_cookies_none_is_taken_and_one_event_says_so(
+        self, visitor: Visitor, events: list[Event], number: int
+    ) -> None:
+        visitor.does(["put", "n", 1])
+        other = visitor.another()
+        other.does(["put", "n", 2])
+        events.clear()
+        junk = [f"{KEY}={'A' * 39}{number:03d}" for number in range(number - 2)]
+
+        for last in ([other, visitor], [visitor, other], [visitor, visitor]):
+            cookies = [*junk, *(f"{KEY}={each.browser[KEY]}" for each in last), f"{KEY}=junk"]
+            answer = visitor.sends("; ".join(cookies), actions=[["all"]])
+
+            assert answer.results == [{}]
+
+        assert [(event.name, event.reason) for event in events] == [("rejected", "too many duplicates")] * 3
 
     def test_a_bad_cookie_is_never_adopted(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table()

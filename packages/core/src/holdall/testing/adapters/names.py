@@ -1,33 +1,35 @@
 """A cookie that had another name before: who came with it stays logged in."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.browser import KeptCookie
 from holdall.testing.clock import FakeClock
 
-__all__ = ["FormerNameTests"]
+__all__ = ["OldNameTests", "OldPlaceTests"]
 
-_FORMER = "_old"
+_OLD = "_old"
 _OVER = "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
-class FormerNameTests(AdapterSuite, sealed=True):
-    """What came under a former name is read, and moves to the present one."""
+class OldNameTests(AdapterSuite, sealed=True):
+    """What came under an old name is read, and moves to the present one."""
 
     @pytest.fixture
     def before(self, visit: Visit) -> Visitor:
-        """Somebody with a session from when the cookie had its former name."""
-        visitor = visit(key=_FORMER, principal_key="user_id")
+        """Somebody with a session from when the cookie had its old name."""
+        visitor = visit(key=_OLD, principal_key="user_id")
         visitor.does(["put", "n", 1])
         return visitor
 
     @pytest.fixture
     def after(self, visit: Visit, before: Visitor, clock: FakeClock) -> Visitor:
         """Let the same one come, with the same browser, now that the cookie has its present name."""
-        application = visit(former_keys=["_older", _FORMER], principal_key="user_id")
+        application = visit(old_keys=["_older", _OLD], principal_key="user_id")
         return Visitor(application.client, clock, before.browser)
 
     def test_reading_alone_moves_nothing(self, after: Visitor) -> None:
@@ -36,11 +38,11 @@ class FormerNameTests(AdapterSuite, sealed=True):
         assert answer.results == [1]
         assert answer.cookies == []
 
-    def test_a_write_sets_the_present_name_and_expires_the_former(self, after: Visitor) -> None:
+    def test_a_write_sets_the_present_name_and_expires_the_old(self, after: Visitor) -> None:
         answer = after.does(["put", "m", 2])
 
         expired, new = answer.cookies
-        assert (expired.name, expired.value, expired.attributes["expires"]) == (_FORMER, "", _OVER)
+        assert (expired.name, expired.value, expired.attributes["expires"]) == (_OLD, "", _OVER)
         assert new.name == KEY
         assert [kept.name for kept in after.browser.jar] == [KEY]
         assert after.does(["all"]).results == [{"n": 1, "m": 2}]
@@ -78,11 +80,11 @@ class FormerNameTests(AdapterSuite, sealed=True):
 
         assert after.does(["all"]).results == [{"n": 1}]
 
-    def test_a_late_request_does_not_bring_the_former_name_back(self, visit_table: Visit, clock: FakeClock) -> None:
-        before = visit_table(key=_FORMER, principal_key="user_id")
+    def test_a_late_request_does_not_bring_the_old_name_back(self, visit_table: Visit, clock: FakeClock) -> None:
+        before = visit_table(key=_OLD, principal_key="user_id")
         before.does(["put", "n", 1])
-        late = f"{_FORMER}={before.browser[_FORMER]}"
-        application = visit_table(former_keys=[_FORMER], principal_key="user_id")
+        late = f"{_OLD}={before.browser[_OLD]}"
+        application = visit_table(old_keys=[_OLD], principal_key="user_id")
         after = Visitor(application.client, clock, before.browser)
         after.does(["login", 7])
 
@@ -92,20 +94,79 @@ class FormerNameTests(AdapterSuite, sealed=True):
         assert after.does(["all"]).results == [{"n": 1, "user_id": 7}]
 
     def test_a_cookie_opens_under_its_own_name_alone(self, visit_cookie: Visit) -> None:
-        before, after = visit_cookie(key=_FORMER), visit_cookie(former_keys=[_FORMER])
+        before, after = visit_cookie(key=_OLD), visit_cookie(old_keys=[_OLD])
         before.does(["put", "n", 1])
         after.does(["put", "n", 2])
 
-        assert after.sends(f"{KEY}={before.browser[_FORMER]}", actions=[["all"]]).results == [{}]
-        assert after.sends(f"{_FORMER}={after.browser[KEY]}", actions=[["all"]]).results == [{}]
+        assert after.sends(f"{KEY}={before.browser[_OLD]}", actions=[["all"]]).results == [{}]
+        assert after.sends(f"{_OLD}={after.browser[KEY]}", actions=[["all"]]).results == [{}]
 
-    def test_the_former_cookie_may_have_had_other_options(self, visit: Visit, clock: FakeClock) -> None:
-        before = visit(key=_FORMER, domain="shop.example", path="/shop")
+    def test_the_old_cookie_may_have_had_other_options(self, visit: Visit, clock: FakeClock) -> None:
+        before = visit(key=_OLD, domain="shop.example", path="/shop")
         before.does(["put", "n", 1], path="/shop/", https=True)
-        former = {_FORMER: {"domain": "shop.example", "path": "/shop"}}
-        after = Visitor(visit(key="__Host-shop", former_keys=former).client, clock, before.browser)
+        old = {_OLD: {"domain": "shop.example", "path": "/shop"}}
+        end = clock() + timedelta(days=30)
+        after = Visitor(visit(key="__Host-shop", old_keys=old, read_old_until=end).client, clock, before.browser)
 
         after.does(["put", "m", 2], path="/shop/", https=True)
 
         assert [kept.name for kept in after.browser.jar] == ["__Host-shop"]
         assert after.does(["all"], path="/shop/", https=True).results == [{"n": 1, "m": 2}]
+
+    def test_from_a_set_time_on_old_names_are_not_read(self, visit: Visit, before: Visitor, clock: FakeClock) -> None:
+        end = clock() + timedelta(days=1)
+        after = Visitor(visit(old_keys=[_OLD], read_old_until=end).client, clock, before.browser)
+        assert after.does(["all"]).results == [{"n": 1}]
+
+        clock.advance(timedelta(days=1))
+
+        assert after.does(["all"]).results == [{}]
+
+
+# What the cookie had before, what it has now, and what its old options say then.
+_PLACES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"domain": "shop.example"}, {}, {"domain": "shop.example"}),
+    ({}, {"domain": "shop.example"}, {"domain": None}),
+    ({"path": "/shop"}, {}, {"path": "/shop"}),
+    ({}, {"path": "/shop"}, {"path": "/"}),
+    ({"secure": True}, {"secure": True, "partitioned": True}, {"partitioned": False}),
+]
+
+
+class OldPlaceTests(AdapterSuite, sealed=True):
+    """
+    A cookie that had another domain, path or partition before, under the same name.
+
+    A request may bring two of them, and a response expires one and sets the other: an adapter that keeps a response's
+    cookies by their names alone loses one of the lines.
+    """
+
+    @pytest.mark.parametrize(("before", "now", "old"), _PLACES)
+    def test_who_has_two_cookies_can_log_in_and_out(
+        self, visit: Visit, clock: FakeClock, before: dict[str, Any], now: dict[str, Any], old: dict[str, Any]
+    ) -> None:
+        first = visit(principal_key="user_id", **before)
+        first.does(["login", 7], path="/shop/", https=True)
+        clock.advance(timedelta(hours=1))
+        unaware = visit(principal_key="user_id", **now).another()
+        unaware.does(["login", 8], path="/shop/", https=True)
+        line = unaware.browser.jar[0]
+        first.browser.keep([_line(line)], "/shop/", https=True)
+        assert len(first.browser.jar) == 2
+        after = Visitor(visit(principal_key="user_id", old_keys={KEY: old}, **now).client, clock, first.browser)
+
+        assert after.does(["all"], path="/shop/", https=True).results == [{"user_id": 8}]
+        answer = after.does(["login", 9], path="/shop/", https=True)
+
+        expired, new = answer.cookies
+        assert (expired.name, expired.value, expired.attributes["expires"]) == (KEY, "", _OVER)
+        assert (new.name, len(after.browser.jar)) == (KEY, 1)
+        assert after.does(["all"], path="/shop/", https=True).results == [{"user_id": 9}]
+        after.does(["configure", {"drop": True}], path="/shop/", https=True)
+        assert after.browser.jar == []
+
+
+def _line(kept: KeptCookie) -> str:
+    """Return the Set-Cookie header by which a browser has what was *kept* by another."""
+    domain = "" if kept.host_only else f"; domain={kept.domain}"
+    return f"{kept.name}={kept.value}; path={kept.path}{domain}; secure" + ("; partitioned" if kept.partitioned else "")

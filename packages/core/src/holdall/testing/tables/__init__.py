@@ -1,5 +1,6 @@
 """What every table must do (``holdall.tables.contract``)."""
 
+from holdall.testing.tables.connections import ConnectionTests
 from holdall.testing.tables.model import ModelTests
 from holdall.testing.tables.races import RaceTests
 from holdall.testing.tables.verbs import VerbTests
@@ -7,7 +8,7 @@ from holdall.testing.tables.verbs import VerbTests
 __all__ = ["TableConformance"]
 
 
-class TableConformance(VerbTests, RaceTests, ModelTests):
+class TableConformance(VerbTests, RaceTests, ConnectionTests, ModelTests):
     """
     The suite for tables.
 
@@ -23,4 +24,8 @@ class TableConformance(VerbTests, RaceTests, ModelTests):
 
     Attributes:
         sweeps: Expired rows are removed by the table. ``False`` where a server does it by itself, uncounted.
+        forks: A process that was forked, without Python's hooks, may go on using the table. ``False`` where it was
+            given connections that belong to one process.
+        loops: Event loops one after another may use the table. ``False`` where it was given connections that belong to
+            one event loop.
     """

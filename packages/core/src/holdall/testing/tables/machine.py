@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import new_digest, new_principal
 
@@ -26,18 +26,22 @@ _VERSIONS = st.integers(0, 3)
 _SINCE = st.integers(-100, 100).map(lambda seconds: timedelta(seconds=seconds))
 
 
-def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> None:
-    """Do sequences of verbs to *table* and to a model of it, and compare them after each step."""
+def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner, **options: Any) -> None:
+    """
+    Do sequences of verbs to *table* and to a model of it, and compare them after each step.
+
+    The loaded profile of Hypothesis says how many, and *options* are further settings of it.
+    """
 
     def machine() -> RuleBasedStateMachine:
         return _Machine(table, clock, runner)
 
     limits = settings(
-        max_examples=100,
         stateful_step_count=30,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # by its type it holds no checks
+        **options,
     )
     run_state_machine_as_test(machine, settings=limits)  # type: ignore[arg-type]  # any factory will do
 
@@ -109,16 +113,16 @@ class _Machine(RuleBasedStateMachine):
             self._model[digest] = live._replace(expires=max(live.expires, now + lives), seen=latest)
         assert self._does(self._table.touch(digest, now + lives, seen=seen)) is (live is not None)
 
-    @rule(slot=_SLOTS, lives=st.none() | _LIVES)
-    def delete(self, slot: int, lives: timedelta | None) -> None:
+    @rule(slot=_SLOTS, lives=st.none() | _LIVES, successor=_DATA)
+    def remove(self, slot: int, lives: timedelta | None, successor: bytes) -> None:
         digest = self._digests[slot]
-        tombstone = None if lives is None else self._clock() + lives
+        tombstone = None if lives is None else Tombstone(self._clock() + lives, successor)
         live = self._live(digest)
         if live is not None:
             del self._model[digest]
             if tombstone is not None:
-                self._model[digest] = Row(b"", 0, tombstone, live.created, live.principal)
-        assert self._does(self._table.delete(digest, tombstone=tombstone)) == live
+                self._model[digest] = Row(successor, 0, tombstone.until, live.created, live.principal)
+        assert self._does(self._table.remove(digest, tombstone=tombstone)) == live
 
     @rule(seconds=st.sampled_from([1, 59, 60, 61, 200]))
     def wait(self, seconds: int) -> None:

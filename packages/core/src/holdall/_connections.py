@@ -1,0 +1,83 @@
+"""
+Connections belong to one process, and awaited ones to one event loop. Another process or loop gets its own.
+
+A forked process shares its parent's sockets, and would read answers to its parent's questions. Python can be forked
+without running its fork hooks (uWSGI does so by default), so each use compares the process ID instead.
+"""
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+__all__ = ["PerLoop", "PerProcess"]
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """What *make* returns, made once for each process that uses it."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        # A forked process keeps its parent's entry, because ending it could disturb the parent.
+        # No lock: one that another thread held during a fork would stay locked in the forked process for ever.
+        self._made: dict[int, T] = {}
+
+    def get(self) -> T:
+        """Return the one of this process."""
+        pid = os.getpid()
+        made = self._made.get(pid)
+        return self._made.setdefault(pid, self._make()) if made is None else made
+
+    def take_out(self) -> T | None:
+        """Return the one of this process, if there is one, for the caller to close."""
+        return self._made.pop(os.getpid(), None)
+
+
+class _Held(NamedTuple):
+    value: Any
+    keeper: AsyncGenerator[None, None]
+
+
+class PerLoop(Generic[T]):
+    """
+    What *make* returns, made once for each event loop of asyncio that uses it, and closed when that loop ends.
+
+    An event loop that ends with ``shutdown_asyncgens``, as after ``asyncio.run``, finishes its asynchronous generators.
+    So a generator closes what was made for the loop.
+    """
+
+    def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
+        self._make = make
+        self._close = close
+        self._loops: PerProcess[dict[Any, _Held]] = PerProcess(dict)
+
+    async def get(self) -> T:
+        """Return the one of the running loop."""
+        import asyncio
+
+        loops, loop = self._loops.get(), asyncio.get_running_loop()
+        held = loops.get(loop)
+        if held is None:
+            for other in [each for each in loops if each.is_closed()]:
+                del loops[other]
+            value = self._make()
+            held = loops[loop] = _Held(value, self._keep(loops, loop, value))
+            await anext(held.keeper)
+        made: T = held.value
+        return made
+
+    async def close(self) -> None:
+        """Close the one of the running loop, if there is one. Those of other loops are closed when these end."""
+        import asyncio
+
+        held = self._loops.get().get(asyncio.get_running_loop())
+        if held is not None:
+            await held.keeper.aclose()
+
+    async def _keep(self, loops: dict[Any, _Held], loop: Any, value: T) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            loops.pop(loop, None)
+            await self._close(value)

@@ -1,0 +1,278 @@
+"""
+JSON written and read in loops instead of recursion, with one limit to how deep it may be nested.
+
+``json`` in C is several times faster and does the usual work, but it recurses. How deep it gets depends on how much of
+the stack is in use already, so a session written near the top of the stack could be unreadable further down. Where it
+gives up, or refuses a value, these functions take over. They also know the path of the value at fault.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from holdall._depth import MAX_DEPTH
+
+__all__ = [
+    "SCALARS",
+    "SHORT",
+    "TOO_DEEP",
+    "Description",
+    "Nest",
+    "dicts_of",
+    "exceeds_depth",
+    "is_too_deep",
+    "key_text",
+    "plain",
+    "quoted",
+    "read",
+    "written",
+]
+
+#: Payloads up to this length in bytes cannot be nested too deeply.
+SHORT = 2 * MAX_DEPTH
+
+TOO_DEEP = f"it holds itself, or is nested over {MAX_DEPTH} deep"
+
+#: The types that JSON has, apart from its two containers.
+SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+
+#: Text as JSON; only what JSON demands is escaped.
+quoted = json.encoder.encode_basestring
+
+
+class Nest(NamedTuple):
+    """
+    How a value that holds others is written.
+
+    Attributes:
+        items: For each of them its place, the JSON before it, the value itself, and the JSON after it.
+        describe: Says how they are written.
+    """
+
+    opening: str
+    items: Iterable[tuple[Any, str, Any, str]]
+    closing: str
+    describe: "Callable[[Any], Description]"
+
+
+#: How a value is written: as this JSON, or as a ``Nest``.
+Description = str | Nest
+
+
+def written(data: Mapping[str, Any], describe: Callable[[Any], Description]) -> str:
+    """
+    Return *data* as compact JSON.
+
+    Args:
+        describe: Says how a value is written; its error says why it cannot be.
+
+    Raises:
+        TypeError: A value cannot be written, or is nested too deeply; the message names its key and path.
+    """
+    # What is left of each container around the one that is being written.
+    outer: list[tuple[Any, ...]] = []
+    items: Iterator[tuple[Any, str, Any, str]] = iter([("", "", data if isinstance(data, dict) else dict(data), "")])
+    parts: list[str] = []
+    opening = closing = ""
+    place: Any = ""
+    try:
+        while True:
+            for place, before, value, after in items:
+                found = describe(value)
+                if isinstance(found, str):
+                    parts.append(before + found + after)
+                    continue
+                outer.append((place, items, parts, opening, closing, describe))
+                if len(outer) > MAX_DEPTH:
+                    raise TypeError(TOO_DEEP)
+                opening, inner, closing, describe = found
+                opening, items, parts, closing = before + opening, iter(inner), [], closing + after
+                break
+            else:
+                text = f"{opening}{','.join(parts)}{closing}"
+                if not outer:
+                    return text
+                place, items, parts, opening, closing, describe = outer.pop()
+                parts.append(text)
+    except (TypeError, ValueError, ArithmeticError) as exc:
+        # The first place is that of the session itself. Of what is too deep the key says enough.
+        places = [*(level[0] for level in outer), place][1 : 2 if len(outer) > MAX_DEPTH else None]
+        path = "".join(f"[{_shown(each)}]" for each in places)
+        msg = f"session{path} cannot be stored: {str(exc).removesuffix('.')}."
+        raise TypeError(msg) from exc
+
+
+def _shown(place: Any) -> str:
+    try:
+        return repr(place)
+    except ValueError:
+        # A number with more digits than Python writes.
+        return "…"
+
+
+def plain(value: Any) -> Any:
+    """
+    Return text or a number of a subclass as one of its base, or anything else as it is.
+
+    Raises:
+        TypeError: They are not equal.
+    """
+    for kind, make in _BASES.items():
+        if isinstance(value, kind) and type(value) not in SCALARS:
+            base = make(value)
+            if base != value and base == base:  # noqa: PLR0124  # no NaN is equal to itself
+                msg = f"it is of type {type(value).__qualname__}, and as {kind.__name__} it would not be equal"
+                raise TypeError(msg)
+            return base
+    return value
+
+
+# Whatever the subclass has made of str(), int() or float().
+_BASES: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
+
+
+def key_text(key: Any) -> str:
+    """Return *key* as the text that Python's JSON makes of it; ``TypeError`` if it refuses such a key."""
+    if isinstance(key, str):
+        # Not str(), which gives an enum's name.
+        return str.__str__(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return json.dumps(key)
+    msg = f"one of its keys is of type {type(key).__qualname__}"
+    raise TypeError(msg)
+
+
+def dicts_of(data: Mapping[str, Any], leaves: Collection[type]) -> list[Mapping[str, Any]]:
+    """
+    Return all dicts in *data*, itself first, or none if it is not what C writes and reads unaltered, or is too deep.
+
+    Args:
+        leaves: The types that may stand there besides dicts and lists, each to the letter.
+
+    Raises:
+        TypeError: A dict has keys that are not text.
+    """
+    dicts = [data]
+    todo: list[Iterable[Any]] = [data.values()]
+    for values in todo:
+        for value in values:
+            if type(value) not in leaves:
+                if type(value) is dict:
+                    dicts.append(value)
+                    todo.append(value.values())
+                elif type(value) is list:
+                    todo.append(value)
+                else:
+                    return []
+    if len(todo) > MAX_DEPTH and is_too_deep(data):
+        return []
+    # A union looks at the keys of many dicts at once, and a join takes nothing but text.
+    "".join(data if len(dicts) == 1 else set().union(*dicts))
+    return dicts
+
+
+def exceeds_depth(data: Any, payload: bytes) -> bool:
+    """Say whether *data*, which is *payload* as JSON, is nested too deeply."""
+    # Few sessions have so many containers. Bytes find what they replace faster than they count it.
+    containers = len(payload) - len(payload.replace(b"{", b"").replace(b"[", b""))
+    return containers > MAX_DEPTH and is_too_deep(data)
+
+
+def is_too_deep(data: Any) -> bool:
+    """Say whether more than ``MAX_DEPTH`` containers stand in one another in *data*, itself included."""
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        level = [value for container in level for value in _within(container) if isinstance(value, _CONTAINERS)]
+        if not level:
+            return False
+    return True
+
+
+def _within(container: Any) -> Iterable[Any]:
+    return (*container, *container.values()) if isinstance(container, dict) else container
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+_SPACES = (" ", "\t", "\n", "\r")
+_CLOSING = {"{": "}", "[": "]"}
+# A tag stands around its value, and one for a dict's items has a list and a pair in it besides.
+_MAX_JSON_DEPTH = 3 * MAX_DEPTH
+
+
+def read(text: str, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    """
+    Return the value that *text* begins with, and where that ends, as the *decoder*'s own ``raw_decode`` does.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply.
+    """
+    make: Callable[[Any], Any] | None = decoder.object_hook
+    outer: list[tuple[Any, str]] = []
+    box: Any = None
+    key = ""
+    at = 0
+    while True:
+        at = _skip(text, at)
+        closing = _CLOSING.get(text[at : at + 1])
+        if closing is None:
+            value, at = _scalar(text, at, decoder)
+        else:
+            if len(outer) >= _MAX_JSON_DEPTH:
+                raise ValueError(TOO_DEEP)
+            new: Any = {} if closing == "}" else []
+            at = _skip(text, at + 1)
+            if not text.startswith(closing, at):
+                outer.append((box, key))
+                box = new
+                if closing == "}":
+                    key, at = _name(text, at, decoder)
+                continue
+            value, at = new, at + 1
+        # A value is complete, and perhaps what it is the last of.
+        while True:
+            if make is not None and type(value) is dict:
+                value = make(value)
+            if box is None:
+                return value, at
+            if type(box) is dict:
+                box[key] = value
+            else:
+                box.append(value)
+            at = _skip(text, at)
+            if text.startswith(",", at):
+                at += 1
+                if type(box) is dict:
+                    key, at = _name(text, _skip(text, at), decoder)
+                break
+            if not text.startswith("}" if type(box) is dict else "]", at):
+                raise ValueError(_NO_JSON)
+            value, at = box, at + 1
+            box, key = outer.pop()
+
+
+_NO_JSON = "the text is not JSON"
+
+
+def _skip(text: str, at: int) -> int:
+    while text.startswith(_SPACES, at):
+        at += 1
+    return at
+
+
+def _scalar(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    try:
+        value, end = decoder.scan_once(text, at)  # type: ignore[attr-defined]  # in the stubs it has no such attribute
+    except StopIteration:
+        raise ValueError(_NO_JSON) from None
+    return value, end
+
+
+def _name(text: str, at: int, decoder: json.JSONDecoder) -> tuple[str, int]:
+    """Return an object's next key, and where its value begins."""
+    if text.startswith('"', at):
+        name, at = _scalar(text, at, decoder)
+        at = _skip(text, at)
+        if text.startswith(":", at):
+            return name, at + 1
+    raise ValueError(_NO_JSON)

@@ -1,0 +1,143 @@
+"""
+Keep shared caches from storing a response that sets a session cookie.
+
+A cache may store any response that it is not forbidden to (RFC 9111, section 3), its Set-Cookie header included, and
+visitors who come without a cookie cannot be told apart by ``Vary: Cookie``: the next of them would get the session of
+the one for whom the response was made. So such a response is ``no-store``, or ``private`` if the application wants it
+cached.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+__all__ = ["CacheHeaders", "cache_headers", "merged_cache_control", "merged_vary", "warn_of_public_cookie", "warned"]
+
+_logger = logging.getLogger("holdall")
+
+# A directive with its argument, which may be a quoted string with commas of its own (RFC 9111, section 5.2).
+_DIRECTIVE = re.compile(
+    r"""[\s,]*([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^",\s]*))?[\s,]*(?:(?<=,)|$)""", re.ASCII
+)
+
+_FOR_SHARED_CACHES = frozenset({"public", "s-maxage"})
+# What an application says only of a response that it means to be the same for everybody.
+_PUBLIC = _FOR_SHARED_CACHES | {"immutable"}
+
+# What tells some caches more than Cache-Control does (RFC 9213, section 2, and the names from before it).
+_TARGETED = re.compile(r"(?:.+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires")
+
+# A route whose name comes from the request could be any of many.
+_MOST_ROUTES = 1000
+#: The routes that the log has named.
+warned: set[str] = set()
+
+
+class CacheHeaders(NamedTuple):
+    """
+    What becomes of a response's headers for caches.
+
+    Attributes:
+        cache_control: The new value of Cache-Control; ``None`` leaves the headers as they are.
+        removed: The lower-case names of headers that go.
+        was_public: The application has marked the response for shared caches.
+    """
+
+    cache_control: str | None
+    removed: frozenset[str]
+    was_public: bool
+
+
+_UNCHANGED = CacheHeaders(None, frozenset(), was_public=False)
+
+
+def cache_headers(headers: Iterable[tuple[str, str]], *, sets_cookie: bool, allow_public: bool) -> CacheHeaders:
+    """
+    Return how the *headers* that an application has set have to change for a response.
+
+    Args:
+        sets_cookie: The response sets a cookie of a session.
+        allow_public: The application may mark it for shared caches all the same.
+    """
+    if not sets_cookie:
+        return _UNCHANGED
+    present: list[str] = []
+    targeted: set[str] = set()
+    for given, value in headers:
+        name = given.lower()
+        if name == "cache-control":
+            present.append(value)
+        elif _TARGETED.fullmatch(name):
+            targeted.add(name)
+    joined = ", ".join(present) if present else None
+    cache_control = merged_cache_control(joined, sets_cookie=True, allow_public=allow_public)
+    if allow_public:
+        return CacheHeaders(cache_control, frozenset(), was_public=False)
+    names = _directives(joined or "")
+    was_public = bool(targeted) or names is None or not _PUBLIC.isdisjoint(names)
+    return CacheHeaders(cache_control, frozenset(targeted), was_public)
+
+
+def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public: bool) -> str | None:
+    """
+    Return the Cache-Control header of a response; ``None`` leaves it as it is.
+
+    Args:
+        present: What the application has set, several headers joined by commas; ``None`` if it has set none.
+        sets_cookie: The response sets a cookie of a session.
+        allow_public: The application may mark it for shared caches all the same.
+    """
+    if not sets_cookie:
+        return None
+    if present is None or not present.strip(" \t,"):
+        return "no-store"
+    if allow_public:
+        return None
+    directives = _directives(present)
+    if directives is None:
+        # Caches differ in what they make of it.
+        return "private"
+    kept = {name: argument for name, argument in directives.items() if name not in _FOR_SHARED_CACHES}
+    # A cache that knows must-understand may ignore the no-store beside it (RFC 9111, section 5.2.2.3).
+    is_safe = kept.get("private", "field names") is None or ("no-store" in kept and "must-understand" not in kept)
+    if is_safe:
+        if len(kept) == len(directives):
+            return None
+    else:
+        kept = {"private": None, **{name: argument for name, argument in kept.items() if name != "private"}}
+    return ", ".join(name if argument is None else f"{name}={argument}" for name, argument in kept.items())
+
+
+def merged_vary(present: Iterable[str]) -> str | None:
+    """Return the Vary header of a response that depends on the cookie; ``None`` leaves what is *present*."""
+    lines = list(present)
+    names = {name.strip().lower() for name in ",".join(lines).split(",")}
+    return None if not names.isdisjoint(("cookie", "*")) else ", ".join((*lines, "Cookie"))
+
+
+def warn_of_public_cookie(route: str) -> None:
+    """Log once that the responses of *route* are public and set a session cookie."""
+    if route in warned or len(warned) >= _MOST_ROUTES:
+        return
+    warned.add(route)
+    _logger.warning(
+        "%s marks its response for shared caches, but the response sets a session cookie, which a cache would hand to "
+        "other visitors: it is sent as private. Leave the session alone there, or give Sessions(allow_public=True) if "
+        "no shared cache stores cookies.",
+        route,
+    )
+
+
+def _directives(value: str) -> dict[str, str | None] | None:
+    """Return the directives by their lower-case names, the first of each; ``None`` if *value* is malformed."""
+    found: dict[str, str | None] = {}
+    at, end = 0, len(value.rstrip(" \t,"))
+    while at < end:
+        match = _DIRECTIVE.match(value, at)
+        if match is None:
+            return None
+        name, argument = match.groups()
+        found.setdefault(name.lower(), argument)
+        at = match.end()
+    return found

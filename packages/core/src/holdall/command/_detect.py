@@ -1,0 +1,106 @@
+"""Detect by its look whose a cookie is, and which options the format needs to open it."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from holdall._base64url import from_text
+from holdall.formats import (
+    DjangoFormat,
+    DynamoFormat,
+    FlaskFormat,
+    Format,
+    NativeFormat,
+    PlugFormat,
+    StarletteFormat,
+)
+
+__all__ = ["FORMATS", "SID", "CookieKind", "detect"]
+
+
+class CookieKind(NamedTuple):
+    """
+    A kind of cookie that a format writes.
+
+    Attributes:
+        format: The format's name, as ``Sessions(format=…)`` has it.
+        says: What such a cookie is.
+        make: Returns the format.
+        pattern: What all of its cookies match, and few others.
+        options: How the format is to be set up for such a cookie.
+        needs: The options without which it opens nothing.
+    """
+
+    format: str
+    says: str
+    make: Callable[..., Format]
+    pattern: re.Pattern[str]
+    options: Mapping[str, Any] = MappingProxyType({})
+    needs: tuple[str, ...] = ()
+
+    def details(self, cookie: str) -> str:
+        """Return what stands in the clear in *cookie*."""
+        header = from_text(cookie) if self.format == "native" else None
+        return f"{self.says}, version {header[0]}, key id {header[1:5].hex()}" if header else self.says
+
+
+#: The secret ID of a session in a table.
+SID = re.compile(r"[\w-]{40}", re.ASCII)
+
+_ENCRYPTED = MappingProxyType({"encrypt": True})
+_SIGNED = MappingProxyType({"encrypt": False})
+_PLUG_SIGNED = MappingProxyType({"encryption_salt": None})
+_SALTS = ("signing_salt", "encryption_salt")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.ASCII)
+
+
+# The first bytes of ours are the version and the key id: in base64url the second character has the version's last bits.
+# In the last three six characters say when: four bytes from 1970 on, or a number to the base of 62.
+_KINDS = (
+    CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-f][\w-]{82,}"), _ENCRYPTED),
+    CookieKind("native", "holdall, signed and readable", NativeFormat, _pattern(r"A[g-v][\w-]{72,}"), _SIGNED),
+    CookieKind("plug", "Plug, encrypted", PlugFormat, _pattern(r"XCP\.[\w-]{54,}"), needs=_SALTS),
+    CookieKind(
+        "plug",
+        "Plug, signed and readable",
+        PlugFormat,
+        _pattern(r"SFM(?:yNTY|zODQ|1MTI)\.[\w-]+\.[\w-]{43,86}"),
+        _PLUG_SIGNED,
+        needs=("signing_salt",),
+    ),
+    CookieKind(
+        "plug",
+        "Plug, encrypted by plug_crypto before 2.0",
+        PlugFormat,
+        _pattern(r"QTEyOEdDTQ\.(?:[\w-]{59}|[\w-]{70}|[\w-]{80})\.[\w-]{16}\.[\w-]+\.[\w-]{22}"),
+        needs=_SALTS,
+    ),
+    CookieKind(
+        "dynamo", "Dynamo, signed and readable", DynamoFormat, _pattern(r"[A-Za-z0-9+/]+={0,2}--[0-9A-F]{1,40}")
+    ),
+    CookieKind("flask", "Flask, signed and readable", FlaskFormat, _pattern(r"\.?[\w-]+\.[\w-]{6}\.[\w-]{22,86}")),
+    CookieKind(
+        "starlette",
+        "Starlette, signed and readable",
+        StarletteFormat,
+        _pattern(r"[A-Za-z0-9+/]+={0,2}\.[\w-]{6}\.[\w-]{27}"),
+    ),
+    CookieKind(
+        "django",
+        "Django's signed_cookies, signed and readable",
+        DjangoFormat,
+        _pattern(r"\.?[\w-]+:[0-9A-Za-z]{6}:[\w-]{40}"),
+    ),
+)
+
+#: The formats' names.
+FORMATS = tuple(dict.fromkeys(kind.format for kind in _KINDS))
+
+
+def detect(cookie: str, formats: Iterable[str] = FORMATS) -> list[CookieKind]:
+    """Return the kinds, among *formats*, that *cookie* can be of."""
+    return [kind for kind in _KINDS if kind.format in formats and kind.pattern.fullmatch(cookie)]

@@ -1,0 +1,32 @@
+"""The only way for a command to print, because text that others wrote can hold what a terminal obeys."""
+
+import io
+import sys
+
+__all__ = ["complain", "prepare", "printable", "say"]
+
+
+def prepare() -> None:
+    """Let standard output write what its encoding lacks as escapes, as standard error does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    r"""
+    Return *text* with escapes (``\x1b``) in place of characters that a terminal obeys or that nobody sees.
+
+    These are control characters, line separators, marks of the writing direction, which can make a line read as another
+    one, and what is no character at all.
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def say(text: str) -> None:
+    """Print the lines of *text* to standard output."""
+    print("\n".join(map(printable, text.split("\n"))))
+
+
+def complain(text: str) -> None:
+    """Print *text* to standard error, as one line."""
+    print(f"holdall: {printable(text)}", file=sys.stderr)

@@ -1,0 +1,95 @@
+"""
+Find what is altered inside a session's values after the request has ended, when nothing can store it any more.
+
+Every assignment raises then. A list or a dict that the request handed out can still be altered by a thread or task that
+holds it, and no call of ours could refuse that. Such values are compared again while later requests end, and an event
+reports a difference. Values that nobody else refers to any more are forgotten at the first look.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import count
+from typing import Any, NamedTuple
+from weakref import ref
+
+from holdall._redacted import redacted
+from holdall.tracking import Tracked
+
+__all__ = ["look", "watch", "watched"]
+
+# So many requests' values are kept at most, and so many are compared at once: an application may hold them for ever.
+_MOST = 64
+_AT_ONCE = 4
+
+# Other Pythons count no references: there a value is forgotten when its session is.
+_references: Callable[[object], int] = getattr(sys, "getrefcount", lambda value: 0)
+
+
+@redacted
+class _Watched(NamedTuple):
+    session: "ref[Any]"
+    copy: Tracked
+    report: Callable[[], None]
+
+
+#: The values of requests that have ended, for as long as somebody else may alter them.
+watched: deque[_Watched] = deque(maxlen=_MOST)
+
+
+def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
+    """Call *report* if a value in *copy* is altered from now on; *session* is what hands them out."""
+    look()
+    if not any(each.copy is copy for each in watched):
+        watched.append(_Watched(ref(session), copy, report))
+
+
+def look() -> None:
+    """Compare a few of the values that are watched."""
+    for _ in range(min(len(watched), _AT_ONCE)):
+        # Another thread may look at the same time.
+        with suppress(IndexError):
+            each = watched.popleft()
+            if _was_altered(each.copy):
+                each.report()
+            elif _is_held(each):
+                watched.append(each)
+
+
+def _was_altered(copy: Tracked) -> bool:
+    try:
+        if not copy.changes():
+            return False
+        # Who still holds the session may ask for another value: what was reported is not reported again with that.
+        copy.begin_anew()
+    except Exception:  # noqa: BLE001, S110  # one visitor's values must not fail the request of another
+        # It is altered while we look, or an object of a type can no longer be stored.
+        pass
+    return True
+
+
+def _is_held(each: _Watched) -> bool:
+    """Say whether somebody else can still alter the values."""
+    views = each.copy.views.values()
+    # A view refers to its session, which therefore does not end while we hold the view.
+    if not views and each.session() is not None:
+        return True
+    return _is_shared(each.copy.data.values(), _ALONE) or any(_references(view.value) > _VIEWED for view in views)
+
+
+def _is_shared(values: Iterable[Any], alone: int) -> bool:
+    for value in values:
+        if isinstance(value, list | dict | set) and _references(value) > alone:
+            return True
+        if isinstance(value, list | dict | tuple) and _is_shared(
+            value.values() if isinstance(value, dict) else value, alone
+        ):
+            return True
+    return False
+
+
+# How often this very code refers to a value, which differs between Pythons.
+_ALONE = next(alone for alone in count() if not _is_shared([[]], alone))
+# The view, and the call that counts.
+_VIEWED = 2

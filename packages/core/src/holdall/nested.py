@@ -1,0 +1,120 @@
+"""
+One session for a request that passes through several adapters.
+
+A Flask application may be mounted in FastAPI, and a middleware may be added twice. If both adapters kept a session of
+their own under one cookie, both would write, two cookies of one name would be sent, and a login could be lost. So an
+adapter leaves its ``Exchange`` in the request's ASGI scope or WSGI environ under ``KEY``, and one within it uses the
+same session and leaves its end to the outer one.
+
+A bridge from ASGI to WSGI may not hand the scope on. What all of them hand on are the context variables, so the scope
+is kept there too; it counts only for a WSGI request that is seen to be the same.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+from holdall._state import Intent, Phase
+from holdall.errors import ConfigurationError
+from holdall.exchange import Exchange, SessionGroup
+from holdall.session import Session, state_of
+from holdall.sessions import Sessions
+
+__all__ = ["KEY", "enter", "in_environ", "in_scope", "outer_session", "step_back"]
+
+#: Where a request's scope or environ holds the exchange of the innermost adapter around a handler.
+KEY = "holdall.request"
+
+_scope: ContextVar[Mapping[str, Any]] = ContextVar("holdall_scope")
+
+
+def in_scope(scope: Mapping[str, Any]) -> Exchange | None:
+    """Return the exchange of an adapter around this one for an ASGI request or WebSocket."""
+    outer: Exchange | None = scope.get(KEY)
+    if outer is None and "wsgi_environ" in scope:
+        # Of a2wsgi, which runs an ASGI application within a WSGI one.
+        outer = scope["wsgi_environ"].get(KEY)
+    return outer
+
+
+def in_environ(environ: Mapping[str, Any]) -> Exchange | None:
+    """Return the exchange of an adapter around this one for a WSGI request."""
+    outer: Exchange | None = environ.get(KEY)
+    if outer is None:
+        scope = _scope.get(None)
+        if scope is not None and _is_same(scope, environ):
+            outer = scope.get(KEY)
+    return outer
+
+
+def enter(scope: MutableMapping[str, Any], exchange: Exchange) -> None:
+    """Leave *exchange* in *scope*, for adapters within."""
+    scope[KEY] = exchange
+    _scope.set(scope)
+
+
+def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None:
+    """
+    Return the session that an adapter around this one keeps for it; ``None`` if it has to keep one itself.
+
+    Raises:
+        ConfigurationError: Both would send the same cookie and cannot share its session.
+    """
+    main, also = group.main, group.also
+    while outer is not None:
+        if state_of(outer.session).phase is not Phase.ENDED:
+            theirs = (outer.group.main, *outer.group.also)
+            if main in theirs and (not also or (main is theirs[0] and set(also) <= set(theirs))):
+                return outer.session_of(main)
+            _check_apart(theirs, (main, *also))
+        outer = outer.outer
+    return None
+
+
+def step_back(outer: Exchange | None, group: SessionGroup) -> None:
+    """
+    Let an adapter around this one leave the request's session to this one, which needs an object of its own for it.
+
+    Raises:
+        ConfigurationError: It was changed already, or both would send the same cookie.
+    """
+    session = outer_session(outer, group)
+    if session is None:
+        return
+    state = state_of(session)
+    if state.modified or state.intent is not Intent.KEEP:
+        msg = (
+            f"the session {group.main.key!r} was changed before its request came to another framework, "
+            "which cannot go on with it: change it there, or on neither side of the mount."
+        )
+        raise ConfigurationError(msg)
+    if state.tracked is not None:
+        state.intent = Intent.IGNORE
+    state.end()
+
+
+def _check_apart(theirs: tuple[Sessions, ...], ours: tuple[Sessions, ...]) -> None:
+    places = {each.settings.attributes.place for each in theirs}
+    for each in ours:
+        if each.settings.attributes.place in places:
+            msg = (
+                f"two adapters of one request send the cookie {each.key!r}: give both the same Sessions object, and "
+                "the outer one all that the inner one keeps with it; or give one of them another key."
+            )
+            raise ConfigurationError(msg)
+
+
+def _is_same(scope: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:
+    """Return whether *environ* was made of *scope*, and not for another request that a handler makes in this process."""
+    cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    came = environ.get("HTTP_COOKIE", "")
+    if came:
+        # Bridges differ in how they join several headers.
+        return came in {sign.join(cookies) for sign in ("; ", ",", ", ", ";")}
+    path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+    return (
+        not cookies
+        and scope.get("method") == environ["REQUEST_METHOD"]
+        and path in (scope["path"], scope.get("root_path", "") + scope["path"])
+        and scope.get("query_string", b"").decode("latin-1") == environ.get("QUERY_STRING", "")
+    )

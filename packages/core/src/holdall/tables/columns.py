@@ -1,0 +1,87 @@
+"""A row as the columns of a table: whole seconds, and a grid of hours on which rows fall due for the sweep."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from holdall.tables.contract import Listed, Row
+
+__all__ = [
+    "SWEPT_AT_ONCE",
+    "SweepTurns",
+    "due_by",
+    "listed_of",
+    "row_of",
+    "seconds_of",
+    "seconds_or_none",
+    "text_of",
+]
+
+# Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
+_GRID_SECONDS = 3600
+# Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
+_WRITES_PER_SWEEP = 64
+SWEPT_AT_ONCE = 256
+
+
+class SweepTurns:
+    """Says with which writes of this process a sweep is due."""
+
+    def __init__(self) -> None:
+        self._writes = itertools.count(1)
+
+    def is_due(self) -> bool:
+        """Count a write, and return whether it is one that sweeps."""
+        return next(self._writes) % _WRITES_PER_SWEEP == 0
+
+
+def row_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Row:
+    """Return the row of ``data, version, expires, created, principal, device, seen``; *text* reads the texts."""
+    data, version, expires, created, principal, device, seen = columns
+    return Row(
+        data,
+        version,
+        _time(expires),
+        _time(created),
+        None if principal is None else text(principal),
+        None if device is None else text(device),
+        None if seen is None else _time(seen),
+    )
+
+
+def listed_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Listed:
+    """Return what a list shows of ``digest, created, expires, device, seen, version``; *text* reads the text."""
+    digest, created, expires, device, seen, version = columns
+    return Listed(
+        digest,
+        _time(created),
+        _time(expires),
+        None if device is None else text(device),
+        None if seen is None else _time(seen),
+        version == 0,
+    )
+
+
+def seconds_of(time: datetime) -> int:
+    """Return a time as whole seconds since 1970 UTC."""
+    return int(time.timestamp())
+
+
+def seconds_or_none(time: datetime | None) -> int | None:
+    """Return a time as whole seconds since 1970 UTC, if there is one."""
+    return None if time is None else seconds_of(time)
+
+
+def text_of(text: str | None) -> bytes | None:
+    """Return the UTF-8 of a text, if there is one."""
+    return None if text is None else text.encode()
+
+
+def due_by(seconds: int) -> int:
+    """Return when a row that expires then is due for the sweep: at the next full hour."""
+    return -(-seconds // _GRID_SECONDS) * _GRID_SECONDS
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

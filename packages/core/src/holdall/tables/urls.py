@@ -1,0 +1,66 @@
+"""Options of ours that stand in a table's URL."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from urllib.parse import unquote
+
+from holdall.errors import ConfigurationError
+
+__all__ = ["checked_name", "split_options", "timeout_of"]
+
+# PostgreSQL cuts names of 64 bytes and more, and the indexes' names are longer.
+_TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+
+def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[str, dict[str, Any]]:
+    """
+    Return *url* without the options that are *known*, and these.
+
+    Raises:
+        ConfigurationError: An option's value cannot be read.
+    """
+    address, _, query = url.partition("?")
+    left: list[str] = []
+    options: dict[str, Any] = {}
+    for part in query.split("&") if query else ():
+        name, _, value = part.partition("=")
+        if name not in known:
+            left.append(part)
+            continue
+        try:
+            options[name] = known[name](unquote(value))
+        except ValueError as exc:
+            msg = f"the option {name}= in the table's URL cannot be used: {exc}."
+            raise ConfigurationError(msg) from None
+    return "?".join((address, "&".join(left))) if left else address, options
+
+
+def checked_name(table: str) -> str:
+    """
+    Return the name of a *table* in SQL.
+
+    Raises:
+        ConfigurationError: It would have to be quoted, or is too long.
+    """
+    if not _TABLE_NAME.fullmatch(table):
+        msg = (
+            f"table={table!r} cannot be a table's name: write up to 48 lower-case letters, digits and underscores, "
+            "beginning with a letter."
+        )
+        raise ConfigurationError(msg)
+    return table
+
+
+def timeout_of(text: str) -> timedelta:
+    """Return a time limit that a URL gives in seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        msg = "write a number of seconds, such as 5 or 0.5"
+        raise ValueError(msg)
+    return timedelta(seconds=seconds)

@@ -1,0 +1,145 @@
+"""What an adapter can get wrong between the framework's headers and the core, which parses and writes all cookies."""
+
+from typing import Any
+
+import pytest
+
+from holdall.events import Event
+from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
+from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.clock import FakeClock
+
+__all__ = ["CookieTests"]
+
+_ALL_OPTIONS = {
+    "path": "/shop",
+    "domain": "shop.example",
+    "secure": True,
+    "http_only": False,
+    "max_age": 3600,
+    "same_site": "None",
+    "partitioned": True,
+    "extra": "Priority=High",
+}
+_ALL_ATTRIBUTES = {
+    "path": "/shop",
+    "domain": "shop.example",
+    "secure": "",
+    "max-age": "3600",
+    "expires": "Sun, 01 Mar 2026 13:00:00 GMT",
+    "samesite": "None",
+    "partitioned": "",
+    "priority": "High",
+}
+_OVER = {"expires": "Thu, 01 Jan 1970 00:00:00 GMT", "max-age": "0"}
+_DEFAULTS = {"path": "/", "httponly": "", "samesite": "Lax"}
+
+
+class CookieTests(AdapterSuite, sealed=True):
+    """Cookie headers reach the core as they came, and its Set-Cookie lines the browser as it wrote them."""
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            [f" a = 1 ;; {KEY}x=bad; {KEY.upper()}=bad; x{KEY}=bad;  {KEY}={{}}  ; b=2"],
+            [f'a="{KEY}=bad"; {KEY}={{}}'],
+            [f"{KEY}2=bad", f"{KEY}={{}}", "b=2"],
+            [f"{KEY}=bad", f"{KEY}={{}}"],
+        ],
+        ids=["among others", "beside a quoted one", "in the second of three headers", "after a bad one"],
+    )
+    def test_our_cookie_reaches_the_core(self, visitor: Visitor, headers: list[str]) -> None:
+        visitor.does(["put", "n", 1])
+        cookie = visitor.browser[KEY]
+
+        answer = visitor.sends(*(header.format(cookie) for header in headers), actions=[["get", "n"]])
+
+        assert answer.results == [1]
+
+    @pytest.mark.parametrize(
+        "value",
+        ["", "AbCd0123_-" * 8, '"{}', "%00%0a{}", "{} x", "\0", "é{}", "\xc3", "\x01\x7f{}", "A" * 10_000],
+        ids=ascii,
+    )
+    def test_a_bad_cookie_is_an_empty_session_whatever_the_framework_makes_of_it(
+        self, visitor: Visitor, events: list[Event], value: str
+    ) -> None:
+        visitor.does(["put", "n", 1])
+        bad = value.format(visitor.browser[KEY])
+        events.clear()
+
+        answer = visitor.sends(f"{KEY}={bad}", actions=[["all"], ["ask", "is_new"]])
+
+        assert (answer.status, answer.results, answer.cookies) == (200, [{}, True], [])
+        assert [event.name for event in events] == ["rejected"]
+
+    def test_two_sessions_that_both_reach_the_core_are_none(self, visitor: Visitor) -> None:
+        visitor.does(["put", "n", 1])
+        other = visitor.another()
+        other.does(["put", "n", 2])
+
+        both = f"{KEY}={visitor.browser[KEY]}; {KEY}={other.browser[KEY]}"
+
+        assert visitor.sends(both, actions=[["all"]]).results == [{}]
+
+    @pytest.mark.parametrize("https", [False, True])
+    def test_secure_follows_the_scheme(self, visitor: Visitor, https: bool) -> None:
+        answer = visitor.does(["put", "n", 1], https=https)
+
+        assert answer.cookie.attributes == (_DEFAULTS | {"secure": ""} if https else _DEFAULTS)
+
+    def test_every_attribute_reaches_the_browser(self, visit: Visit) -> None:
+        visitor = visit(**_ALL_OPTIONS)
+
+        answer = visitor.does(["put", "n", 1], path="/shop/cart", https=True)
+
+        assert answer.cookie.attributes == _ALL_ATTRIBUTES
+        assert visitor.does(["get", "n"], path="/shop/cart", https=True).results == [1]
+
+    def test_every_attribute_can_be_that_of_one_response(self, visitor: Visitor) -> None:
+        answer = visitor.does(["configure", _ALL_OPTIONS], ["put", "n", 1], path="/shop/cart", https=True)
+
+        assert answer.cookie.attributes == _ALL_ATTRIBUTES
+
+    def test_a_deletion_repeats_every_attribute(self, visit: Visit) -> None:
+        visitor = visit(**_ALL_OPTIONS)
+        visitor.does(["put", "n", 1], path="/shop/cart", https=True)
+
+        answer = visitor.does(["configure", {"drop": True}], path="/shop/cart", https=True)
+
+        assert answer.cookie.attributes == {**_ALL_ATTRIBUTES, **_OVER}
+        assert visitor.browser.jar == []
+
+    def test_a_cookie_with_a_prefix_comes_back(self, visit: Visit) -> None:
+        visitor = visit(key="__Host-shop")
+        visitor.does(["put", "n", 1], https=True)
+
+        assert visitor.does(["get", "n"], https=True).results == [1]
+
+    @pytest.mark.parametrize("moved", [{"key": "_new"}, {"path": "/shop"}])
+    def test_a_response_can_set_two_cookies(self, visitor: Visitor, moved: dict[str, Any]) -> None:
+        visitor.does(["put", "n", 1], path="/shop/cart")
+
+        answer = visitor.does(["configure", moved], ["put", "n", 2], path="/shop/cart")
+
+        expired, new = answer.cookies
+        assert (expired.name, expired.value, expired.attributes) == (KEY, "", {**_DEFAULTS, **_OVER})
+        assert new.name == moved.get("key", KEY)
+        assert [kept.value for kept in visitor.browser.jar] == [new.value]
+
+    @pytest.mark.parametrize("option", [{"colour": "red"}, {"path": "no slash"}])
+    def test_an_impossible_option_fails_the_request(self, visitor: Visitor, option: dict[str, Any]) -> None:
+        answer = visitor.does(["put", "n", 1], ["configure", option])
+
+        assert (answer.status, answer.cookies) == (500, [])
+
+    def test_a_session_under_a_former_name_is_read_and_moves_with_a_write(self, visit: Visit, clock: FakeClock) -> None:
+        former = visit(key="_old")
+        former.does(["put", "n", 1])
+        visitor = Visitor(visit(former_keys=["_old"]).client, clock, former.browser)
+
+        assert visitor.does(["get", "n"]).cookies == []
+        visitor.does(["put", "m", 2])
+
+        assert [kept.name for kept in visitor.browser.jar] == [KEY]
+        assert visitor.does(["all"]).results == [{"n": 1, "m": 2}]

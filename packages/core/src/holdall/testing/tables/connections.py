@@ -1,0 +1,97 @@
+"""Connections that belong to another process or event loop are not used."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from holdall.tables import AsyncTable, Replacement
+from holdall.testing.clock import FakeClock
+from holdall.testing.tables.rows import new_digest, new_row
+from holdall.testing.tables.suite import TableSuite
+
+__all__ = ["ConnectionTests"]
+
+_ROUNDS = 25
+_AT_ONCE = 4
+_PATIENCE_SECONDS = 30
+
+
+class ConnectionTests(TableSuite, sealed=True):
+    """A table serves the process and the event loop that use it now."""
+
+    def test_a_forked_process_and_its_parent_get_the_answers_to_their_own_questions(
+        self, table: AsyncTable, clock: FakeClock, runner: asyncio.Runner
+    ) -> None:
+        self.needs_forks()
+        digests = [new_digest() for _ in range(2 * _AT_ONCE)]
+
+        async def insert() -> None:
+            for digest in digests:
+                await table.insert(digest, new_row(clock, digest))
+
+        async def use(own: list[bytes]) -> None:
+            async def use_one(digest: bytes) -> None:
+                for version in range(1, _ROUNDS):
+                    row = await table.read(digest)
+                    assert row is not None
+                    assert (row.data, row.version) == (digest, version)
+                    after = new_row(clock, digest, version + 1)
+                    assert await table.replace(digest, after, version=version) is Replacement.REPLACED
+
+            await asyncio.gather(*map(use_one, own))
+
+        runner.run(insert())
+        # At once, so that there are several connections to inherit.
+        child = _forked(lambda: asyncio.run(use(digests[:_AT_ONCE])))
+        try:
+            runner.run(use(digests[_AT_ONCE:]))
+        finally:
+            code = _ended(child)
+
+        assert code == 0, "the forked process failed: see what it printed"
+
+    async def test_event_loops_one_after_another_may_use_it(self, table: AsyncTable, clock: FakeClock) -> None:
+        self.needs_loops()
+        digest, row = new_digest(), new_row(clock)
+        await table.insert(digest, row)
+
+        async def read() -> None:
+            found = await asyncio.gather(*(table.read(digest) for _ in range(_AT_ONCE)))
+            assert found == [row] * _AT_ONCE
+
+        for _ in range(3):
+            await asyncio.to_thread(asyncio.run, read())
+            await read()
+
+
+def _forked(work: Callable[[], object]) -> int:
+    """Do *work* in a process that is forked as uWSGI does it: without Python's hooks. Return its process ID."""
+    child: int = ctypes.PyDLL(None).fork()
+    if child:
+        return child
+    code = 1  # pragma: no cover  # in the forked process, whose coverage nobody records
+    try:  # pragma: no cover
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001  # pragma: no cover
+        traceback.print_exc()
+    finally:  # pragma: no cover
+        os._exit(code)
+
+
+def _ended(child: int) -> int:
+    """Wait for a forked process, and return its exit code."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:  # pragma: no cover  # only of a table with this fault
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail(f"the forked process hung for {_PATIENCE_SECONDS} s")
+        time.sleep(0.01)
+    return os.waitstatus_to_exitcode(ended[1])

@@ -1,0 +1,58 @@
+"""Django's connections: those of another process are left alone, and waits have a limit where the driver allows it."""
+
+import os
+import weakref
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+from django.db.backends.signals import connection_created
+
+__all__ = ["leave_to_parent", "limit_of"]
+
+# In which process a connection of Django's, or a pool of such connections, has last been opened.
+_opened_in: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+_left_to_the_parent: list[Any] = []
+
+
+def _note(connection: Any, **_: object) -> None:
+    pid = os.getpid()
+    _opened_in[connection] = pid
+    pool = _pools(connection).get(connection.alias)
+    if pool is not None:
+        _opened_in.setdefault(pool, pid)
+
+
+connection_created.connect(_note, dispatch_uid="holdall_django")
+
+
+def leave_to_parent(connection: Any) -> None:
+    """
+    Forget what this process has inherited of a connection, without closing it.
+
+    A forked process shares its parent's sockets, and would read answers to its parent's questions. Closing one would
+    end the parent's conversation as well.
+    """
+    pid = os.getpid()
+    if connection.connection is not None and _opened_in.get(connection, pid) != pid:
+        _left_to_the_parent.append(connection.connection)
+        connection.connection = None
+    pools = _pools(connection)
+    pool = pools.get(connection.alias)
+    if pool is not None and _opened_in.get(pool, pid) != pid:
+        _left_to_the_parent.append(pools.pop(connection.alias))
+
+
+def limit_of(connection: Any, limit: timedelta) -> AbstractContextManager[None]:
+    """Limit each wait for an answer on a driver's *connection*, if the driver is psycopg 3."""
+    if hasattr(connection, "pgconn") and hasattr(type(connection), "wait"):
+        from holdall.tables.psycopg import limited
+
+        return limited(connection, limit)
+    return nullcontext()
+
+
+def _pools(connection: Any) -> dict[str, Any]:
+    # Django shares PostgreSQL's pools among threads, here. Without them there is nothing to forget.
+    pools: dict[str, Any] = getattr(connection, "_connection_pools", {})
+    return pools

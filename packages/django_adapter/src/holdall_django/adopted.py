@@ -1,0 +1,29 @@
+"""
+Django's view of a session that another framework's adapter stores and sends.
+
+A project that is mounted in another application, with the same ``Sessions``, finds the request's session there
+already. Two sessions of one cookie would each write, and one would lose. So this one is the other's, under Django's
+names.
+"""
+
+from typing import Any
+
+from holdall import Session
+from holdall.adapters import Exchange, state_of
+from holdall_django.session import DjangoSession
+
+__all__ = ["AdoptedSession"]
+
+
+class AdoptedSession(DjangoSession):
+    """The session *outer* under Django's names."""
+
+    def __new__(cls, outer: Session | str | None = None, exchange: Exchange | None = None) -> Any:
+        if isinstance(outer, Session):
+            return super().__new__(cls)
+        # request.session.__class__(session_key), which is not the outer one.
+        return DjangoSession(outer)
+
+    def __init__(self, outer: Session, exchange: Exchange) -> None:
+        super().__init__(state_of(outer))
+        self._exchange = exchange

@@ -1,0 +1,21 @@
+"""The application for ``INSTALLED_APPS``: its table, and its system checks."""
+
+from django.apps import AppConfig
+from django.core import checks
+
+__all__ = ["HoldallConfig"]
+
+
+class HoldallConfig(AppConfig):
+    """Registers the checks, and hides the secrets in ``HOLDALL`` before anything can show them."""
+
+    name = "holdall_django"
+    verbose_name = "holdall"
+
+    def ready(self) -> None:
+        from holdall_django import checks as ours
+        from holdall_django.options import hide_options
+
+        hide_options()
+        checks.register(ours.check_settings, checks.Tags.security)
+        checks.register(ours.check_deployment, checks.Tags.security, deploy=True)

@@ -1,0 +1,196 @@
+"""
+Django's system checks of how sessions are set up, in ``manage.py check``.
+
+What cannot work at all is an error, and the middleware refuses it too; what works and does not do what was meant is a
+warning. ``check --deploy`` looks at what matters in production alone.
+"""
+
+import difflib
+import inspect
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as Doubt
+from django.utils.module_loading import import_string
+
+from holdall import ConfigurationError, Sessions
+from holdall.factory import Options
+from holdall.keys import WeakSecretWarning
+from holdall.tables.memory import MemoryTable
+from holdall_django.configuration import ADAPTER_OPTIONS, configuration, options_given
+
+__all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
+
+_ENGINE = "holdall_django.engine"
+_OURS = "holdall_django.SessionMiddleware"
+_DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
+
+# They read the session, so they must come after the middleware that brings it.
+_READERS = {
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.auth.middleware.PersistentRemoteUserMiddleware",
+    "django.contrib.auth.middleware.RemoteUserMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+}
+_CSRF = "django.middleware.csrf.CsrfViewMiddleware"
+
+# It keeps responses by their Vary header, so it must see them with ours.
+_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
+
+_AUTH_KEY = "_auth_user_id"
+
+
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Return what is wrong with how sessions are set up."""
+    return [*_faults(), *_order(), *_options()]
+
+
+def check_deployment(**kwargs: Any) -> list[CheckMessage]:
+    """Return what is wrong with it in production."""
+    try:
+        return list(_risks())
+    except (ConfigurationError, ImportError):
+        # It is an error of check_settings.
+        return []
+
+
+def refuse_what_cannot_work() -> None:
+    """
+    Raise for settings with which sessions would seem to work, and would not.
+
+    Raises:
+        ConfigurationError: It says which, and what to set.
+    """
+    for fault in _faults():
+        msg = f"{fault.msg} {fault.hint}"
+        raise ConfigurationError(msg)
+
+
+def _faults() -> Iterator[Error]:
+    engine = settings.SESSION_ENGINE
+    if engine == "django.contrib.sessions.backends.db" and not settings.is_overridden("SESSION_ENGINE"):
+        msg = "SESSION_ENGINE is not set, so Django's test client and other packages would look for sessions elsewhere."
+        yield Error(msg, hint=f"Set it to {_ENGINE!r}.", id="holdall_django.E001")
+    elif engine.startswith("django.contrib.sessions."):
+        msg = f"SESSION_ENGINE is {engine!r}, where Django's test client and other packages would look for sessions."
+        yield Error(msg, hint=f"Set it to {_ENGINE!r}.", id="holdall_django.E001")
+    ours, djangos = _standing(SessionMiddleware)
+    if ours and djangos:
+        msg = f"MIDDLEWARE has {djangos[0]!r} besides {ours[0]!r}: each would give requests a session of its own."
+        yield Error(msg, hint=f"Take {djangos[0]!r} out.", id="holdall_django.E002")
+    if len(ours) > 1:
+        msg = f"MIDDLEWARE has {ours[0]!r} and {ours[1]!r}: a request has one session."
+        yield Error(msg, hint="Leave one of them.", id="holdall_django.E003")
+
+
+def _standing(kind: type) -> tuple[list[str], list[str]]:
+    """Return what stands in ``MIDDLEWARE`` of ours, and of Django's own."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for path in settings.MIDDLEWARE:
+        # Those of other kinds need not be loaded for it.
+        name = path.rpartition(".")[2]
+        if path in (_OURS, _DJANGOS) or "session" in name.lower():
+            try:
+                loaded = import_string(path)
+            except ImportError:
+                # Django says so itself.
+                continue
+            if isinstance(loaded, type) and issubclass(loaded, kind):
+                found["holdall_django" not in {base.__module__.partition(".")[0] for base in loaded.__mro__}].append(
+                    path
+                )
+    return found
+
+
+def _order() -> Iterator[CheckMessage]:
+    ours, _ = _standing(SessionMiddleware)
+    if not ours:
+        msg = "MIDDLEWARE has no session middleware of holdall's, so requests get no session of it."
+        yield Error(msg, hint=f"Put {_OURS!r} where Django's own stood.", id="holdall_django.E004")
+        return
+    place = settings.MIDDLEWARE.index(ours[0])
+    readers = _READERS | ({_CSRF} if settings.CSRF_USE_SESSIONS else set())
+    for early in [path for path in settings.MIDDLEWARE[:place] if path in readers]:
+        msg = f"MIDDLEWARE has {early!r} before {ours[0]!r}, whose session it needs."
+        yield Error(msg, hint=f"Move {ours[0]!r} before it.", id="holdall_django.E005")
+    if _CACHE in settings.MIDDLEWARE[place:]:
+        msg = f"MIDDLEWARE has {_CACHE!r} after {ours[0]!r}: it would keep a visitor's page for everyone."
+        yield Doubt(msg, hint=f"Move it before {ours[0]!r}.", id="holdall_django.W001")
+
+
+def _options() -> Iterator[CheckMessage]:
+    try:
+        unknown = [] if "sessions" in (given := options_given()) else sorted(given.keys() - _known())
+        for name in unknown:
+            near = difflib.get_close_matches(str(name), _known(), n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(sorted(_known()))}."
+            yield Error(f"HOLDALL has an option {name!r}, which is unknown.", hint=hint, id="holdall_django.E006")
+        if not unknown:
+            yield from _meant()
+    except (ConfigurationError, ImportError, TypeError) as exc:
+        hint = " ".join(getattr(exc, "__notes__", ()))
+        yield Error(f"HOLDALL cannot be used: {exc}", hint=hint or None, id="holdall_django.E007")
+
+
+def _known() -> set[str]:
+    own = inspect.signature(Sessions).parameters.keys() - {"options"}
+    return {*own, *Options.__annotations__, *ADAPTER_OPTIONS}
+
+
+def _meant() -> Iterator[CheckMessage]:
+    with warnings.catch_warnings():
+        # check --deploy tells of it.
+        warnings.simplefilter("ignore", WeakSecretWarning)
+        configured = configuration()
+    for each in configured.all:
+        each.prepare("async" if each in configured.awaited else "sync")
+    policy = configured.sessions.policy
+    if policy.devices and policy.principal_key is None:
+        msg = "HOLDALL records the visitor's client, and has no principal_key that says whose session it is."
+        yield Doubt(msg, hint="Set 'principal_key', or leave the recording out.", id="holdall_django.W002")
+    if policy.principal_key not in (None, _AUTH_KEY) and apps.is_installed("django.contrib.auth"):
+        msg = (
+            f"HOLDALL has principal_key={policy.principal_key!r}, which django.contrib.auth does not write: its users' "
+            "sessions can be neither listed nor revoked."
+        )
+        hint = f"Leave it out: then it is {_AUTH_KEY!r}. If the project logs visitors in by itself, silence this check."
+        yield Doubt(msg, hint=hint, id="holdall_django.W003")
+    workers = os.environ.get("WEB_CONCURRENCY", "")
+    if workers.isdigit() and int(workers) > 1:
+        yield from _in_memory(configured.all, f"WEB_CONCURRENCY is {workers}")
+
+
+def _risks() -> Iterator[CheckMessage]:
+    with warnings.catch_warnings(record=True) as weak:
+        warnings.simplefilter("always", WeakSecretWarning)
+        configuration.cache_clear()
+        configured = configuration()
+    for each in weak:
+        yield Doubt(f"Sessions in cookies: {each.message}", id="holdall_django.W004")
+    yield from _in_memory(configured.all, "a second worker would not find them")
+    for sessions in configured.all:
+        attributes = sessions.policy.attributes
+        if attributes.secure is False:
+            msg = f"The cookie {sessions.key!r} is sent without HTTPS too, where it can be read on the way."
+            yield Doubt(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W006")
+        if not attributes.http_only:
+            msg = f"The cookie {sessions.key!r} can be read by scripts, and so by injected ones."
+            yield Doubt(msg, hint="Leave SESSION_COOKIE_HTTPONLY at True.", id="holdall_django.W007")
+
+
+def _in_memory(all_of_them: Iterable[Sessions], why: str) -> Iterator[Doubt]:
+    for sessions in all_of_them:
+        if isinstance(getattr(sessions.prepare("async"), "table", None), MemoryTable):
+            msg = f"The sessions {sessions.key!r} are in the memory of one process, and {why}."
+            hint = "Name a table that all processes reach, such as 'django' or a URL."
+            yield Doubt(msg, hint=hint, id="holdall_django.W005")

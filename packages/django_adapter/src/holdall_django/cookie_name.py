@@ -1,0 +1,36 @@
+"""One name of the cookie in two settings: ours and ``SESSION_COOKIE_NAME``, which Django's test client goes by."""
+
+from django.conf import settings
+
+from holdall import ConfigurationError
+
+__all__ = ["is_named", "name_the_cookie"]
+
+_NAME = "SESSION_COOKIE_NAME"
+
+# The names that the setting has from us and not from the project.
+_names_given: set[str] = set()
+
+
+def name_the_cookie(key: str) -> None:
+    """
+    Let Django's setting say the same *key*.
+
+    Raises:
+        ConfigurationError: The project has set another.
+    """
+    if key == settings.SESSION_COOKIE_NAME:
+        return
+    if is_named():
+        msg = (
+            f"HOLDALL calls the cookie {key!r} and {_NAME} {settings.SESSION_COOKIE_NAME!r}: "
+            "set one of the two, and the other follows."
+        )
+        raise ConfigurationError(msg)
+    settings.SESSION_COOKIE_NAME = key
+    _names_given.add(key)
+
+
+def is_named() -> bool:
+    """Return whether the project itself has named the cookie."""
+    return settings.is_overridden(_NAME) and settings.SESSION_COOKIE_NAME not in _names_given

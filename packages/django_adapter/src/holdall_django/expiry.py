@@ -1,0 +1,69 @@
+"""How long a session lives that was given a lifetime of its own, by ``set_expiry`` or by another Django project."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from holdall.adapters import Lifetime
+
+__all__ = ["EXPIRY", "check_expiry", "lifetime"]
+
+#: The key of the session that Django keeps it under.
+EXPIRY = "_session_expiry"
+
+# What is longer leaves the calendar when it is added to a date; browsers and absolute_timeout allow far less.
+_YEAR = 365 * 24 * 60 * 60
+_LONGEST = 100 * _YEAR
+# What is long past has ended as what is past has, and cookies count from 1970.
+_LONG_AGO = -_YEAR
+
+
+def check_expiry(value: object) -> None:
+    """
+    Refuse what ``set_expiry`` could not carry out when the response goes, while the caller can still see it.
+
+    Raises:
+        TypeError: *value* is neither a number of seconds, nor a time, nor ``None``.
+        ValueError: It is text that is no time, or not a number.
+    """
+    if value is None or isinstance(value, timedelta | datetime):
+        return
+    if isinstance(value, str):
+        datetime.fromisoformat(value)
+    elif not isinstance(value, int | float):
+        msg = (
+            f"set_expiry() takes seconds, a timedelta, a datetime or None, and was given a {type(value).__qualname__}."
+        )
+        raise TypeError(msg)
+    elif not math.isfinite(value):
+        msg = f"set_expiry({value}) is no number of seconds."
+        raise ValueError(msg)
+
+
+def lifetime(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
+    """Return how long a session with this *data* lives, which without an expiry of its own is the *usual* time."""
+    expiry = data.get(EXPIRY)
+    if expiry is None:
+        return usual
+    try:
+        check_expiry(expiry)
+    except (TypeError, ValueError):
+        # It was not set by set_expiry(), and a page must not fail because of it.
+        return usual
+    if isinstance(expiry, timedelta):
+        return usual
+    if expiry == 0:
+        return usual._replace(max_age=None)
+    if isinstance(expiry, int | float):
+        # Booleans and fractions are numbers to Django, and its cookie has whole seconds.
+        seconds = int(max(_LONG_AGO, min(expiry, _LONGEST)))
+        return Lifetime(seconds, seconds)
+    ends = datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry
+    # Django's times are naive where USE_TZ is off.
+    ends = timezone.make_aware(ends) if timezone.is_naive(ends) else ends
+    now = datetime.now(UTC)
+    ends = max(now + timedelta(seconds=_LONG_AGO), min(ends, now + timedelta(seconds=_LONGEST)))
+    return usual._replace(ends=int(ends.timestamp()))

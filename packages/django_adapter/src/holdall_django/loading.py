@@ -1,0 +1,59 @@
+"""How a session of Django's reaches its store: in a request, and outside of any."""
+
+import asyncio
+from collections.abc import Iterable
+
+from holdall import Session, Sessions
+from holdall.adapters import Fetched, state_of
+from holdall_django import unanswered
+from holdall_django.configuration import configuration
+
+__all__ = ["afind", "aopened", "find", "is_in_event_loop", "load", "load_at_once", "opened"]
+
+
+async def load(session: Session) -> None:
+    """Let *session* be touched from now on."""
+    await configuration().sessions_of(session).load_async(session)
+
+
+def load_at_once(session: Session) -> bool:
+    """Do what ``load`` does if nothing has to be waited for, and return whether that is so."""
+    return configuration().sessions_of(session).load_at_once(session)
+
+
+def is_in_event_loop() -> bool:
+    """Say whether an event loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def opened(sessions: Sessions, cookies: Iterable[str]) -> Session:
+    """Return the session that one of *cookies* opens, to be read when it is first touched."""
+    return sessions.fetch(_headers(sessions, cookies))
+
+
+async def aopened(sessions: Sessions, cookies: Iterable[str]) -> Session:
+    """Return what ``opened`` does, read by now."""
+    return await sessions.fetch_async(_headers(sessions, cookies))
+
+
+def find(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
+    """Return what is stored for one of *cookies*."""
+    session = opened(sessions, cookies)
+    state_of(session).loaded()
+    return state_of(session).fetched
+
+
+async def afind(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
+    """Do what ``find`` does."""
+    session = await aopened(sessions, cookies)
+    state_of(session).loaded()
+    return state_of(session).fetched
+
+
+def _headers(sessions: Sessions, cookies: Iterable[str]) -> list[str]:
+    found = (unanswered.latest(cookie) for cookie in cookies)
+    return [f"{sessions.key}={cookie}" for cookie in found if cookie is not None]

@@ -1,0 +1,105 @@
+"""
+What ``request.session.session_key`` is: a name of the session that opens nothing when it is sent as a cookie.
+
+Other packages keep that name in tables of theirs, in columns of 40 characters, so it must be no longer than an ID and
+must not be one. It is the ID, enciphered under the project's ``SECRET_KEY`` without growing: with the secret, the
+``SessionStore`` of a name finds the row; without it, a copy of such a table opens no session.
+
+A session in a cookie has no row to find. Its name is a digest, which finds the session while a request is using it.
+"""
+
+import binascii
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from weakref import WeakValueDictionary
+
+from django.conf import settings
+from django.utils.crypto import salted_hmac
+
+from holdall import Session
+from holdall.adapters import Phase, state_of
+from holdall.stores import StoredSession
+
+__all__ = ["COOKIE", "LENGTH", "cookies_of", "name_of", "stands_for"]
+
+#: The number of characters in a name, and the least that a cookie has.
+LENGTH = 40
+
+#: What a cookie can hold (RFC 6265, section 4.1.1).
+COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
+
+# Four rounds of a Feistel network over a pseudorandom function are a strong pseudorandom permutation (Luby and
+# Rackoff), so a known pair of an ID and its name says nothing about another pair.
+_ROUNDS = range(4)
+
+# The sessions in cookies whose name was asked for, while somebody uses them.
+_used: "WeakValueDictionary[str, Session]" = WeakValueDictionary()
+
+
+def name_of(session: Session, stored: StoredSession) -> str:
+    """Return the name of *session*, which is *stored*."""
+    key = state_of(session).settings.key
+    if stored.version is None:
+        digest = _mac(settings.SECRET_KEY, key, b"log_id" + stored.log_id.encode())
+        name = _text(digest[: LENGTH * 3 // 4])
+        _used[name] = session
+        return name
+    sid = _bytes(stored.cookie)
+    return stored.cookie if sid is None else _text(_permuted(sid, settings.SECRET_KEY, key, _ROUNDS))
+
+
+def cookies_of(session_key: str | None, key: str) -> tuple[str, ...]:
+    """Return the cookies called *key* that *session_key* may stand for: itself, and those that it may name."""
+    if not session_key or not COOKIE.fullmatch(session_key):
+        return ()
+    used = _used.get(session_key)
+    state = None if used is None else state_of(used)
+    if state is not None and state.phase is Phase.HEADERS_PENDING and state.stored is not None:
+        return (state.stored.cookie,)
+    return session_key, *_enciphered_in(session_key, key)
+
+
+def stands_for(session_key: str, cookie: str, key: str) -> bool:
+    """Say whether *session_key* is a name of the session that *cookie* opens."""
+    return cookie in _enciphered_in(session_key, key)
+
+
+def _enciphered_in(name: str, key: str) -> Iterable[str]:
+    enciphered = _bytes(name)
+    if enciphered is None:
+        return
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        # Swapped and taken backwards, the rounds undo themselves.
+        yield _text(_swapped(_permuted(_swapped(enciphered), secret, key, reversed(_ROUNDS))))
+
+
+def _permuted(text: bytes, secret: str | bytes, key: str, rounds: Iterable[int]) -> bytes:
+    left, right = text[: len(text) // 2], text[len(text) // 2 :]
+    for number in rounds:
+        mixed = int.from_bytes(left) ^ int.from_bytes(_mac(secret, key, bytes((number,)) + right)[: len(left)])
+        left, right = right, mixed.to_bytes(len(left))
+    return left + right
+
+
+def _swapped(text: bytes) -> bytes:
+    return text[len(text) // 2 :] + text[: len(text) // 2]
+
+
+def _mac(secret: str | bytes, key: str, text: bytes) -> bytes:
+    return salted_hmac(f"holdall_django.names {key}", text, secret=secret, algorithm="sha256").digest()
+
+
+def _bytes(text: str) -> bytes | None:
+    """Return what *text* encodes if it can be an ID or the name of one."""
+    if not LENGTH <= len(text) <= LENGTH + 3 or not text.isascii():
+        return None
+    try:
+        found = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        return None
+    return found if len(found) % 2 == 0 and _text(found) == text else None
+
+
+def _text(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()

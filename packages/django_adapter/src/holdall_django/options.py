@@ -1,0 +1,45 @@
+"""The setting ``HOLDALL`` in a form that Django's error reports, ``diffsettings`` and debug toolbars can show."""
+
+import re
+from collections import UserDict
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.views.debug import SafeExceptionReporterFilter
+
+__all__ = ["HiddenOptions", "hide_options"]
+
+# What these say is no secret. Everything else is hidden, so that no new option is shown by mistake.
+_SHOWN = ("store", "key", "path", "domain", "same_site", "principal_key", "format", "fetch", "on_lost_write")
+_PLAIN_TYPES = (bool, int, float, date, timedelta, type(None))
+
+_WORD = re.compile(r"[\w/.\-]*")
+_SCHEME = re.compile(r"([a-z+.\-]+)://", re.IGNORECASE)
+
+
+class HiddenOptions(UserDict[str, Any]):
+    """
+    Options that read as a ``dict`` does, and show neither a secret nor the password in a URL.
+
+    Django hides a setting by its name, and looks for further names inside dicts alone: it shows this as a whole.
+    """
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{name!r}: {_shown(name, value)}" for name, value in self.items()) + "}"
+
+
+def hide_options() -> None:
+    """Let ``settings.HOLDALL`` show no secret from here on."""
+    given = getattr(settings, "HOLDALL", None)
+    if isinstance(given, Mapping) and not isinstance(given, HiddenOptions):
+        settings.HOLDALL = HiddenOptions(given)
+
+
+def _shown(name: object, value: object) -> str:
+    if isinstance(value, _PLAIN_TYPES) or (name in _SHOWN and isinstance(value, str) and _WORD.fullmatch(value)):
+        return repr(value)
+    scheme = _SCHEME.match(value) if isinstance(value, str) else None
+    hidden = SafeExceptionReporterFilter.cleansed_substitute
+    return repr(hidden if scheme is None else f"{scheme[0]}{hidden}")

@@ -1,0 +1,59 @@
+"""What a template may call on a session: what has an effect there would have it whenever a page is shown."""
+
+from functools import update_wrapper
+from types import FunctionType
+from typing import Any
+
+__all__ = ["guard"]
+
+# All that templates may call. What is not named here, and what is added later, they may not.
+_READ_ONLY = frozenset(
+    {
+        "copy",
+        "decode",
+        "exists",
+        "get",
+        "get_expire_at_browser_close",
+        "get_expiry_age",
+        "get_expiry_date",
+        "get_session_cookie_age",
+        "has_key",
+        "is_empty",
+        "items",
+        "keys",
+        "test_cookie_worked",
+        "values",
+    }
+)
+
+
+def guard(kind: type) -> None:
+    """
+    Set ``alters_data`` on the methods of *kind*, inherited ones included, that a template must not call.
+
+    What it inherits is copied for that, so that the class that it comes from stays as it is.
+    """
+    for name in dir(kind):
+        if name.startswith("_") or name in _READ_ONLY:
+            continue
+        found = _static(kind, name)
+        function = getattr(found, "__func__", found)
+        if not isinstance(function, FunctionType) or getattr(function, "alters_data", False):
+            continue
+        copy: Any = _copied(function)
+        copy.alters_data = True
+        setattr(kind, name, type(found)(copy) if function is not found else copy)
+
+
+def _static(kind: type, name: str) -> Any:
+    return next(base.__dict__[name] for base in kind.__mro__ if name in base.__dict__)
+
+
+def _copied(function: FunctionType) -> FunctionType:
+    copy = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    update_wrapper(copy, function)
+    del copy.__wrapped__  # type: ignore[attr-defined]  # it is the function, not one around it
+    return copy

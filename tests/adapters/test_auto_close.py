@@ -1,0 +1,632 @@
+"""Connections that close when their session has ended: ``SessionMiddleware(…, check_ended_every=…)``."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from http.client import HTTPConnection, IncompleteRead
+from typing import Any
+
+import anyio
+import pytest
+from fastapi import FastAPI
+from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from holdall import ConfigurationError, MemoryTable, Sessions, StoreError, TableStore
+from holdall.stores import Trail
+from holdall.stores.table import digest_of
+from holdall.tables import Row
+from holdall.testing import Browser, FakeClock, Request, as_async
+from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
+from servers.web import by_uvicorn, http_client
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+SOON = timedelta(milliseconds=50)
+
+
+class Table(MemoryTable):
+    """A table in memory whose rows may be away."""
+
+    is_away = False
+    looks = 0
+
+    async def looked_at(self) -> None:
+        """Wait until it has been looked at a few times again, however long a busy machine takes."""
+        until = self.looks + 4
+        while self.looks < until:
+            await anyio.sleep(0.01)
+
+    def read(self, digest: bytes) -> Row | None:
+        self.looks += 1
+        if self.is_away:
+            msg = "the backend is away"
+            raise StoreError(msg)
+        return super().read(digest)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def outside(table: Table) -> Sessions:
+    """What a test looks at the table with."""
+    return Sessions(TableStore(table), key="sid", principal_key="user")
+
+
+@pytest.fixture(params=["in memory", "blocking", "awaited"])
+def sessions(request: pytest.FixtureRequest, table: Table) -> Sessions:
+    table.blocking_reads = table.blocking_writes = request.param == "blocking"
+    store = TableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    return Sessions(store, key="sid", principal_key="user")
+
+
+def kept(sessions: Sessions, **data: Any) -> str:
+    """Return the Cookie header of a session that is there already."""
+    session = sessions.fetch()
+    session.update(data)
+    return f"sid={sessions.commit(session).cookie}"
+
+
+def renewed(sessions: Sessions, cookie: str, **data: Any) -> str:
+    session = sessions.fetch(cookie)
+    session.update(data)
+    session.configure(renew=True)
+    return f"sid={sessions.commit(session).cookie}"
+
+
+def ended(sessions: Sessions, cookie: str) -> None:
+    session = sessions.fetch(cookie)
+    session.configure(drop=True)
+    sessions.commit(session)
+
+
+# With a server that stands on the protocol alone, in asyncio and in trio.
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+class Line:
+    """A server's side of a WebSocket whose visitor sends nothing."""
+
+    def __init__(self, app: ASGIApp, cookie: str = "") -> None:
+        self._app = app
+        self._cookie = cookie
+        self.sent: list[Message] = []
+        self.incoming: list[Message] = [{"type": "websocket.connect"}]
+        self.accepted = anyio.Event()
+        self.error: Exception | None = None
+        self.sends: Callable[[Message], None] = self.sent.append
+
+    async def run(self) -> None:
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "scheme": "ws",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"cookie", self._cookie.encode())],
+            "subprotocols": [],
+        }
+        try:
+            await self._app(scope, self._receive, self._send)
+        except Exception as exc:  # noqa: BLE001  # a server survives whatever its application raises
+            self.error = exc
+
+    async def _receive(self) -> Message:
+        if not self.incoming:
+            await anyio.sleep_forever()
+        return self.incoming.pop()
+
+    async def _send(self, message: Message) -> None:
+        # In the order in which they are said, whoever has the next turn.
+        self.sends(message)
+        await anyio.lowlevel.checkpoint()
+        if message["type"] == "websocket.accept":
+            self.accepted.set()
+
+    @property
+    def closed(self) -> list[int]:
+        return [message["code"] for message in self.sent if message["type"] == "websocket.close"]
+
+
+Handler = Callable[[WebSocket], Any]
+
+
+def watched(handler: Handler, sessions: Sessions, **options: Any) -> ASGIApp:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions, **{"check_ended_every": SOON, **options})
+    app.websocket("/")(handler)
+    return app
+
+
+async def listen(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.receive_text()
+
+
+@pytest.mark.anyio
+class TestProtocol:
+    async def test_a_session_that_ends_takes_its_connection_along(self, sessions: Sessions, outside: Sessions) -> None:
+        errors: list[Any] = []
+
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            try:
+                await websocket.receive_text()
+            except WebSocketDisconnect as exc:
+                errors.append(exc.code)
+                raise
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(outside, cookie)
+
+        assert (line.closed, errors, line.error) == ([4401], [4401], None)
+
+    async def test_it_is_found_out_by_whom_it_was_renewed(
+        self, sessions: Sessions, outside: Sessions, table: Table
+    ) -> None:
+        cookie = kept(outside, user=7)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            second = renewed(outside, cookie)
+            third = renewed(outside, second)
+            await table.looked_at()
+            assert line.closed == []
+            fourth = renewed(outside, third)
+            await table.looked_at()
+            assert line.closed == []
+            ended(outside, fourth)
+
+        assert line.closed == [4401]
+
+    async def test_one_that_has_become_anothers_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, user=7)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            renewed(outside, cookie, user=8)
+
+        assert line.closed == [4401]
+
+    async def test_one_that_was_nobodys_goes_on_when_its_visitor_logs_in(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
+        cookie = kept(outside, n=1)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            login = renewed(outside, cookie, user=7)
+            await anyio.sleep(0.2)
+            assert line.closed == []
+            second = renewed(outside, login)
+            # Whoever has the old cookie may be anybody.
+            ended(outside, cookie)
+            await anyio.sleep(0.2)
+            assert line.closed == []
+            ended(outside, second)
+
+        assert line.closed == [4401]
+
+    async def test_one_that_is_logged_out_of_is_closed(self, sessions: Sessions, outside: Sessions) -> None:
+        cookie = kept(outside, user=7)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            renewed(outside, cookie, user=None)
+
+        assert line.closed == [4401]
+
+    async def test_a_session_that_begins_with_the_handshake_is_watched(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            (await fetch_session(websocket)).login(7)
+            await listen(websocket)
+
+        line = Line(watched(handler, sessions))
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            outside.revoke(7)
+
+        assert line.closed == [4401]
+
+    async def test_a_connection_without_a_session_stays_open(self, sessions: Sessions) -> None:
+        line = Line(watched(listen, sessions))
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            await anyio.sleep(0.2)
+            assert line.closed == []
+            group.cancel_scope.cancel()
+
+    async def test_one_that_is_fetched_by_hand_is_watched_from_then_on(
+        self, sessions: Sessions, outside: Sessions
+    ) -> None:
+        fetched = anyio.Event()
+
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await anyio.sleep(0.2)
+            await (await fetch_session(websocket)).reload()
+            fetched.set()
+            await websocket.receive_text()
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions, fetch="explicit"), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await fetched.wait()
+            ended(outside, cookie)
+
+        assert line.closed == [4401]
+
+    async def test_a_handler_that_only_sends_is_stopped(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            while True:
+                await websocket.send_text("tick")
+                await anyio.sleep(0.01)
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions, close_code=1008), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(outside, cookie)
+
+        assert (line.closed, line.sent[-1]["type"], line.error) == ([1008], "websocket.close", None)
+
+    async def test_a_handler_that_listens_later_hears_of_it_then(self, sessions: Sessions, outside: Sessions) -> None:
+        codes: list[int] = []
+
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await anyio.sleep(0.3)
+            with pytest.raises(WebSocketDisconnect) as raised:
+                await websocket.receive_text()
+            codes.append(raised.value.code)
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(outside, cookie)
+
+        assert (line.closed, codes) == ([4401], [4401])
+
+    async def test_what_the_handler_then_says_is_said_to_nobody(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            try:
+                await listen(websocket)
+            except WebSocketDisconnect:
+                await websocket.send({"type": "websocket.send", "text": "goodbye"})
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(outside, cookie)
+
+        assert [message["type"] for message in line.sent] == ["websocket.accept", "websocket.close"]
+
+    async def test_a_handler_that_fails_then_is_heard_of(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            try:
+                await listen(websocket)
+            except WebSocketDisconnect as exc:
+                raise KeyError from exc
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(outside, cookie)
+
+        assert isinstance(line.error, KeyError)
+
+    async def test_a_visitor_who_leaves_first_is_not_told(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            with pytest.raises(WebSocketDisconnect):
+                await listen(websocket)
+            ended(outside, cookie)
+            await anyio.sleep(0.2)
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions), cookie)
+        line.incoming.insert(0, {"type": "websocket.disconnect", "code": 1001})
+        await line.run()
+
+        assert (line.closed, line.error) == ([], None)
+
+    async def test_what_the_handler_has_closed_is_not_closed_again(self, sessions: Sessions, outside: Sessions) -> None:
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.close(1000)
+            ended(outside, cookie)
+            await anyio.sleep(0.2)
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(handler, sessions), cookie)
+        await line.run()
+
+        assert line.closed == [1000]
+
+    async def test_a_server_that_refuses_the_close_hurts_nobody(self, sessions: Sessions, outside: Sessions) -> None:
+        def refuse(message: Message) -> None:
+            if message["type"] == "websocket.close":
+                raise OSError
+
+        cookie = kept(outside, user=7)
+        line = Line(watched(listen, sessions), cookie)
+        line.sends = refuse
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            ended(outside, cookie)
+
+        assert line.error is None
+
+    async def test_a_backend_that_is_away_closes_nothing(
+        self, sessions: Sessions, outside: Sessions, table: Table, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cookie = kept(outside, user=7)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            table.is_away = True
+            while "could not be looked at" not in caplog.text:
+                await anyio.sleep(0.01)
+            assert line.closed == []
+            table.is_away = False
+            ended(outside, cookie)
+
+        assert line.closed == [4401]
+
+    async def test_looking_is_not_using(self, sessions: Sessions, outside: Sessions, table: Table) -> None:
+        cookie = kept(outside, user=7)
+        (before,) = outside.of(7)
+        line = Line(watched(listen, sessions), cookie)
+        async with anyio.create_task_group() as group:
+            group.start_soon(line.run)
+            await line.accepted.wait()
+            await table.looked_at()
+            group.cancel_scope.cancel()
+
+        assert outside.of(7) == [before]
+
+
+def test_a_backend_that_is_away_when_the_connection_begins_closes_nothing(table: Table, outside: Sessions) -> None:
+    cookie = kept(outside, user=7)
+    line = Line(watched(listen, outside), cookie)
+    table.is_away = True
+
+    async def visit() -> None:
+        running = asyncio.create_task(line.run())
+        await line.accepted.wait()
+        await asyncio.sleep(0.2)
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(visit())
+    assert line.closed == []
+
+
+# What is seen of a renewal while it is under way.
+
+
+@pytest.mark.parametrize("steps", range(1, 4))
+@pytest.mark.parametrize("user", [7, None], ids=["renewal", "login"])
+def test_a_renewal_under_way_is_in_doubt_and_no_more(user: int | None, steps: int, clock: FakeClock) -> None:
+    seen: list[Trail | None] = []
+
+    class Renewing(MemoryTable):
+        """Looks at the session after so many steps of its renewal."""
+
+        left = 0
+
+        def _look(self) -> None:
+            self.left -= 1
+            if not self.left:
+                self.left = 0
+                seen.append(store.follow(Trail(digest)))
+
+        def insert(self, digest: bytes, row: Row) -> bool:
+            inserted = super().insert(digest, row)
+            self._look()
+            return inserted
+
+        def remove(self, digest: bytes, *, tombstone: Any = None) -> Row | None:
+            deleted = super().remove(digest, tombstone=tombstone)
+            self._look()
+            return deleted
+
+    table = Renewing(clock=clock)
+    store = TableStore(table)
+    sessions = Sessions(store, key="sid", principal_key="user", clock=clock)
+    cookie = kept(sessions, user=user)
+    digest = digest_of(cookie.removeprefix("sid="))
+    table.left = steps
+
+    renewed(sessions, cookie, user=7)
+
+    (new,) = (each for each in table.find("7") if not each.is_tombstone)
+    # After the tombstone, after the signpost, and after the new row.
+    assert seen == [Trail(digest, in_doubt=True) if steps < 3 else Trail(new.digest)]
+    assert store.follow(Trail(digest, in_doubt=True)) == Trail(new.digest)
+    clock.advance(timedelta(days=8))
+    assert store.follow(Trail(new.digest)) is None
+
+
+# Real servers.
+
+
+def test_of_fifty_connections_all_close_but_the_one_that_is_spared(
+    sessions: Sessions, outside: Sessions, table: Table
+) -> None:
+    async def handler(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text(str(websocket.session["user"]))
+        await websocket.receive_text()
+        await websocket.send_text("still here")
+
+    app = watched(handler, sessions)
+    cookies = [kept(outside, user=7) for _ in range(50)]
+    others = kept(outside, user=8)
+
+    async def visit(port: int) -> tuple[list[int], list[str]]:
+        lines = [
+            await connect(f"ws://127.0.0.1:{port}/", additional_headers={"Cookie": cookie})
+            for cookie in (*cookies, others)
+        ]
+        assert [await line.recv() for line in lines] == ["7"] * 50 + ["8"]
+        spared = renewed(outside, cookies[0])
+        assert outside.revoke(7, keep=outside.fetch(spared)) == 49
+        async with asyncio.timeout(20):
+            codes = await asyncio.gather(*(_code(line) for line in lines[1:-1]))
+        await table.looked_at()
+        alive = []
+        for line in (lines[0], lines[-1]):
+            await line.send("?")
+            alive.append(await line.recv())
+            await line.close()
+        return codes, alive
+
+    with by_uvicorn(app, ws="websockets-sansio") as port:
+        codes, alive = asyncio.run(visit(port))
+
+    assert codes == [4401] * 49
+    assert alive == ["still here"] * 2
+
+
+async def _code(line: ClientConnection) -> int:
+    try:
+        await line.recv()
+    except ConnectionClosed:
+        assert line.close_code is not None
+        return line.close_code
+    return 0
+
+
+def test_a_connection_goes_on_through_the_login_of_its_visitor_and_ends_with_the_logout(outside: Sessions) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=outside, check_ended_every=SOON)
+
+    @app.websocket("/")
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        while True:
+            await websocket.send_text(await websocket.receive_text())
+
+    @app.post("/login")
+    async def log_in(session: SessionDep) -> None:
+        session.login(7)
+
+    @app.post("/logout")
+    async def log_out(session: SessionDep) -> None:
+        session.logout()
+
+    async def visit(port: int) -> int:
+        browser = Browser(http_client(port))
+        browser.keep([kept(outside, cart=["hat"])])
+        cookie = f"sid={browser.get('sid')}"
+        line = await connect(f"ws://127.0.0.1:{port}/", additional_headers={"Cookie": cookie})
+        await asyncio.to_thread(browser.send, Request("POST", "/login"))
+        assert f"sid={browser.get('sid')}" != cookie
+        await asyncio.sleep(0.2)
+        await line.send("still here")
+        assert await line.recv() == "still here"
+        await asyncio.to_thread(browser.send, Request("POST", "/logout"))
+        async with asyncio.timeout(20):
+            return await _code(line)
+
+    with by_uvicorn(app, ws="websockets-sansio") as port:
+        assert asyncio.run(visit(port)) == 4401
+
+
+def test_a_body_that_lasts_is_broken_off(sessions: Sessions, outside: Sessions) -> None:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions, check_ended_every=SOON)
+
+    @app.get("/")
+    async def events(session: SessionDep, read: bool, ticks: int) -> StreamingResponse:
+        async def body() -> AsyncIterator[bytes]:
+            for _ in range(ticks):
+                yield b"."
+                await asyncio.sleep(0.01)
+
+        if read:
+            session.get("user")
+        return StreamingResponse(body())
+
+    def body(*, read: bool, ends: bool, ticks: int = 60) -> bytes:
+        cookie = kept(outside, user=7)
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", f"/?read={read}&ticks={ticks}", headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        answer.read(5)
+        if ends:
+            ended(outside, cookie)
+        try:
+            return answer.read()
+        finally:
+            connection.close()
+
+    with by_uvicorn(app, ws="websockets-sansio") as port:
+        with pytest.raises(IncompleteRead):
+            body(read=True, ends=True, ticks=10_000)
+        assert body(read=True, ends=False) == b"." * 55
+        # One that has nothing to do with the session is sent to its end.
+        assert body(read=False, ends=True) == b"." * 55
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("every", [0, 31, timedelta(0), timedelta(minutes=1)])
+def test_a_session_must_be_looked_at_before_a_renewal_is_forgotten(outside: Sessions, every: Any) -> None:
+    with pytest.raises(ConfigurationError, match="up to 30 seconds"):
+        SessionMiddleware(FastAPI(), outside, check_ended_every=every)
+
+
+@pytest.mark.parametrize("code", [1000, 1006, 5000])
+def test_a_code_that_no_application_may_send_is_refused(outside: Sessions, code: int) -> None:
+    with pytest.raises(ConfigurationError, match="close_code"):
+        SessionMiddleware(FastAPI(), outside, check_ended_every=30, close_code=code)
+
+
+def test_a_cookie_cannot_be_watched() -> None:
+    with pytest.raises(ConfigurationError, match="keeps no rows"):
+        SessionMiddleware(FastAPI(), Sessions("cookie", key="k", secret_key_base=SECRET), check_ended_every=30)
+
+
+def test_the_lifespan_passes_by(outside: Sessions) -> None:
+    scopes: list[Scope] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+
+    asyncio.run(SessionMiddleware(app, outside, check_ended_every=30)({"type": "lifespan"}, Any, Any))
+
+    assert scopes == [{"type": "lifespan"}]

@@ -1,0 +1,169 @@
+"""HOLDALL in Django's error reports: its mail, its page, diffsettings, and a toolbar that shows the settings."""
+
+from tests.django_project.visits import Configure, configure, environment, requested  # isort: skip
+
+import logging
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.http import HttpRequest
+from django.test import Client, override_settings
+from django.utils.log import AdminEmailHandler
+from django.views.debug import SafeExceptionReporterFilter
+
+from holdall import ConfigurationError, Sessions
+from holdall_django import configured_sessions
+from holdall_django.options import HiddenOptions, hide_options
+
+__all__ = ["configure", "environment"]
+
+SECRETS = ["f4d1-secret-of-old-5c39b7", "pa55w0rd-of-redis", "secret-base-0123456789-abcdefghijk", "salt-that-is-ours"]
+
+COOKIE = {
+    "store": "cookie",
+    "key": "_shop",
+    "secret_key_base": SECRETS[2],
+    "fallbacks": [SECRETS[0] + "-0e9b7d42f6a8c135"],
+    "idle_timeout": timedelta(hours=1),
+    "same_site": "Lax",
+}
+TABLE = {"store": "table", "table": f"redis://shop:{SECRETS[1]}@cache.internal:6379/0", "key": "_shop"}
+
+
+@pytest.fixture(params=["cookie", "table"])
+def project(request: pytest.FixtureRequest, configure: Configure) -> None:
+    configure(HOLDALL={"cookie": COOKIE, "table": TABLE}[request.param], ADMINS=[("Ada", "ada@shop.example")])
+
+
+def fail(request: HttpRequest) -> None:
+    raise ZeroDivisionError
+
+
+def shows_no_secret(text: str) -> bool:
+    return not any(secret in text for secret in SECRETS)
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("include_html", [True, False])
+def test_the_mail_to_admins_shows_no_secret(include_html: bool) -> None:
+    handler = AdminEmailHandler(include_html=include_html)
+    logger = logging.getLogger("django.request")
+    logger.addHandler(handler)
+    mail.outbox.clear()
+    try:
+        requested(fail, Client(raise_request_exception=False))
+    finally:
+        logger.removeHandler(handler)
+
+    # Django's own handler has sent another.
+    sent = mail.outbox[0]
+    texts = [sent.body, *(content for content, _ in sent.alternatives)]
+    assert len(texts) == 1 + include_html
+    assert all("HOLDALL" in text and shows_no_secret(text) for text in texts)
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("accept", ["text/html", "text/plain"])
+def test_the_page_of_an_error_shows_no_secret(accept: str) -> None:
+    with override_settings(DEBUG=True):
+        page = requested(fail, Client(raise_request_exception=False), headers={"accept": accept}).content.decode()
+
+    assert "HOLDALL" in page
+    assert "_shop" in page
+    assert shows_no_secret(page)
+
+
+def test_a_session_outside_of_requests_that_cannot_be_set_up_shows_no_secret(configure: Configure) -> None:
+    configure(HOLDALL={**TABLE, "tabel": SECRETS[0]}, DEBUG=True, MIDDLEWARE=[])
+
+    def view(request: HttpRequest) -> None:
+        configured_sessions()
+
+    from django.views.debug import ExceptionReporter
+
+    try:
+        view(HttpRequest())
+    except ConfigurationError:
+        reporter = ExceptionReporter(None, *sys.exc_info())
+    found = {name: repr(value) for frame in reporter.get_traceback_frames() for name, value in frame["vars"] if name in ("given", "options") and "holdall_django" in frame["filename"]}
+
+    assert found
+    assert all(shows_no_secret(text) for text in found.values())
+
+
+def test_a_toolbar_is_given_no_secret(configure: Configure) -> None:
+    pytest.importorskip("debug_toolbar")
+    configure(HOLDALL=TABLE)
+    configured_sessions()
+    from debug_toolbar.panels.settings import get_safe_settings
+
+    assert shows_no_secret(repr(get_safe_settings()))
+
+
+def test_the_options_still_read_as_a_dict(configure: Configure) -> None:
+    configure(HOLDALL=COOKIE)
+    configured_sessions()
+
+    assert {**settings.HOLDALL} == COOKIE
+    assert settings.HOLDALL == COOKIE
+    assert settings.HOLDALL | {"key": "other"} == COOKIE | {"key": "other"}
+    assert settings.HOLDALL["fallbacks"] == COOKIE["fallbacks"]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({"key": "_shop", "secure": True}, "{'key': '_shop', 'secure': True}"),
+        ({"table": "redis://:pw@host/0"}, "{'table': 'redis://********************'}"),
+        ({"store": "redis://:pw@host/0"}, "{'store': 'redis://********************'}"),
+        ({"table": "pw"}, "{'table': '********************'}"),
+        ({"fallbacks": ["pw"], "max_age": None}, "{'fallbacks': '********************', 'max_age': None}"),
+        ({"on_event": print, 7: b"pw"}, "{'on_event': '********************', 7: '********************'}"),
+    ],
+)
+def test_what_is_no_secret_is_shown(options: dict[Any, Any], shown: str) -> None:
+    assert repr(HiddenOptions(options)) == shown
+    assert str(HiddenOptions(options)) == shown
+    assert repr(SafeExceptionReporterFilter().cleanse_setting("HOLDALL", HiddenOptions(options))) == shown
+
+
+def test_what_is_no_dict_is_left_alone(configure: Configure) -> None:
+    sessions = Sessions(store="table", table="reports", key="sid")
+    configure(HOLDALL=sessions)
+    hide_options()
+    assert settings.HOLDALL is sessions
+    configure(HOLDALL={"key": "a"})
+    hide_options()
+    hidden = settings.HOLDALL
+    hide_options()
+    assert settings.HOLDALL is hidden
+
+
+@pytest.mark.parametrize("option", ["sessions", "also"])
+def test_a_url_where_a_path_belongs_is_not_repeated(configure: Configure, option: str) -> None:
+    configure(HOLDALL={option: TABLE["table"] if option == "sessions" else [TABLE["table"]]})
+
+    with pytest.raises(ConfigurationError, match="a str, which is neither") as raised:
+        configured_sessions()
+    assert shows_no_secret(str(raised.value))
+
+
+def test_diffsettings_shows_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "shop_settings.py").write_text(f"INSTALLED_APPS = ['holdall_django']\nHOLDALL = {TABLE!r}\nUSE_TZ = True\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "diffsettings", "--settings=shop_settings"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "HOLDALL = {'store': 'table'" in done.stdout, done.stderr
+    assert shows_no_secret(done.stdout)

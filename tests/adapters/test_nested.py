@@ -1,0 +1,371 @@
+"""Several adapters in one request: the inner one uses the outer one's session, or says that it can't."""
+
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from a2wsgi import ASGIMiddleware, WSGIMiddleware
+from asgiref.wsgi import WsgiToAsgi
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+from flask import Flask
+from flask import request as flask_request
+from flask import session as flask_session
+from starlette.applications import Starlette
+from starlette.exceptions import StarletteDeprecationWarning
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
+
+from holdall import ConfigurationError, ResponseStartedError, Sessions, TableStore
+from holdall.tables import MemoryTable
+from holdall_fastapi import SessionDep, SessionMiddleware
+from holdall_flask import Holdall, fetch_session
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    from starlette.middleware.wsgi import WSGIMiddleware as StarletteWSGIMiddleware
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+
+@pytest.fixture(params=["cookie", "table"])
+def sessions(request: pytest.FixtureRequest) -> Sessions:
+    if request.param == "cookie":
+        return Sessions("cookie", key="_shop", secret_key_base=SECRET, principal_key="user_id")
+    return Sessions(TableStore(MemoryTable()), key="_shop", principal_key="user_id")
+
+
+def flask_app(sessions: Sessions, *beside: Sessions) -> Flask:
+    """Return an application that puts what its path says, and shows what there is."""
+    app = Flask(__name__)
+    Holdall(app, sessions, also=beside)
+
+    @app.route("/put/<key>/<int:value>", methods=["GET", "POST"])
+    def put(key: str, value: int) -> dict[str, Any]:
+        flask_session[key] = value
+        return dict(flask_session)
+
+    @app.get("/login/<int:user>")
+    def login(user: int) -> dict[str, Any]:
+        flask_session.permanent = True
+        fetch_session().login(user)
+        return dict(flask_session)
+
+    @app.get("/")
+    def show() -> dict[str, Any]:
+        return dict(flask_session)
+
+    return app
+
+
+def starlette_app(*routes: Any, **options: Any) -> Starlette:
+    async def put(request: Request) -> JSONResponse:
+        request.session[request.path_params["key"]] = request.path_params["value"]
+        return JSONResponse(dict(request.session))
+
+    async def show(request: Request) -> JSONResponse:
+        return JSONResponse(dict(request.session))
+
+    app = Starlette(routes=[Route("/put/{key}/{value:int}", put), Route("/", show), *routes])
+    app.add_middleware(SessionMiddleware, **options)
+    return app
+
+
+class Noting:
+    """A middleware between the session's and the application: it writes before and after what is within."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["session"]["before"] = True
+
+        async def noting(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                scope["session"]["after"] = scope["session"].get("n")
+            await send(message)
+
+        await self.app(scope, receive, noting)
+
+
+BRIDGES: dict[str, Callable[[Any], Any]] = {
+    "a2wsgi": WSGIMiddleware,
+    "starlette": StarletteWSGIMiddleware,
+    "asgiref": WsgiToAsgi,
+}
+
+
+@pytest.fixture(params=BRIDGES)
+def bridge(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    return BRIDGES[request.param]
+
+
+@pytest.fixture
+def mounted(sessions: Sessions, bridge: Callable[[Any], Any]) -> TestClient:
+    """Visit a Flask application within FastAPI, whose middleware writes too."""
+    app = FastAPI()
+    app.mount("/legacy", bridge(flask_app(sessions)))
+    app.add_middleware(Noting)
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.get("/")
+    async def show(session: SessionDep) -> dict[str, Any]:
+        return dict(session)
+
+    return TestClient(app)
+
+
+def test_flask_within_fastapi_writes_into_the_same_session(mounted: TestClient) -> None:
+    answer = mounted.get("/legacy/put/n/1")
+
+    assert answer.json() == {"before": True, "n": 1}
+    assert len(answer.headers.get_list("set-cookie")) == 1
+    assert answer.headers.get_list("vary") == ["Cookie"]
+    assert mounted.get("/").json() == {"before": True, "n": 1, "after": 1}
+
+
+def test_a_login_within_is_not_lost(mounted: TestClient) -> None:
+    mounted.get("/legacy/put/n/1")
+    before = mounted.cookies["_shop"]
+
+    answer = mounted.get("/legacy/login/7")
+
+    assert len(answer.headers.get_list("set-cookie")) == 1
+    assert mounted.cookies["_shop"] != before
+    assert mounted.get("/").json()["user_id"] == 7
+    assert mounted.get("/legacy/").json()["user_id"] == 7
+
+
+def test_another_request_that_a_handler_makes_in_this_process_has_a_session_of_its_own(sessions: Sessions) -> None:
+    legacy = flask_app(sessions)
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.get("/{path:path}")
+    def proxy(path: str, session: SessionDep) -> dict[str, Any]:
+        session["mine"] = 1
+        other = legacy.test_client().get("/put/theirs/1")
+        return {"mine": dict(session), "theirs": other.json, "cookies": len(other.headers.getlist("Set-Cookie"))}
+
+    client = TestClient(app)
+
+    for _ in range(2):
+        assert client.get("/elsewhere").json() == {"mine": {"mine": 1}, "theirs": {"theirs": 1}, "cookies": 1}
+
+
+def test_a_starlette_application_within_another_with_a_middleware_of_its_own(sessions: Sessions) -> None:
+    inner = starlette_app(sessions=sessions)
+    client = TestClient(starlette_app(Mount("/inner", inner), sessions=sessions))
+
+    answer = client.get("/inner/put/n/1")
+
+    assert len(answer.headers.get_list("set-cookie")) == 1
+    assert client.get("/").json() == client.get("/inner/").json() == {"n": 1}
+
+
+def test_the_middleware_may_be_added_twice(sessions: Sessions) -> None:
+    app = starlette_app(sessions=sessions)
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    answer = TestClient(app).get("/put/n/1")
+
+    assert len(answer.headers.get_list("set-cookie")) == 1
+
+
+def test_added_twice_with_a_secret_it_says_what_to_do() -> None:
+    app = starlette_app(secret_key=SECRET)
+    app.add_middleware(SessionMiddleware, secret_key=SECRET)
+
+    with pytest.raises(ConfigurationError, match="'session': give both the same Sessions object"):
+        TestClient(app).get("/put/n/1")
+
+
+@pytest.mark.parametrize("options", [{"session_cookie": "other"}, {"path": "/inner"}])
+def test_sessions_under_another_cookie_are_each_its_own(options: dict[str, str]) -> None:
+    inner = starlette_app(secret_key=SECRET, **options)
+    client = TestClient(starlette_app(Mount("/inner", inner), secret_key=SECRET))
+    client.get("/put/n/1")
+
+    client.get("/inner/put/m/2")
+
+    assert client.get("/").json() == {"n": 1}
+
+
+def test_flask_within_flask_uses_the_session_of_the_outer_one(sessions: Sessions) -> None:
+    inner, outer = flask_app(sessions), flask_app(sessions)
+
+    @outer.get("/inner/<path:path>")
+    def pass_on(path: str) -> Any:
+        flask_session["before"] = True
+        environ = {**flask_request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": "/inner"}
+        body, status, headers = run_wsgi_app(inner, environ, buffered=True)
+        flask_session["after"] = flask_session["n"]
+        return b"".join(body), status, headers
+
+    client = outer.test_client()
+
+    answer = client.get("/inner/put/n/1")
+
+    assert answer.json == {"before": True, "n": 1}
+    assert len(answer.headers.getlist("Set-Cookie")) == 1
+    assert client.get("/").json == {"before": True, "n": 1, "after": 1}
+
+
+def test_one_that_has_passed_a_request_on_keeps_no_session_for_it(sessions: Sessions) -> None:
+    first, second = Flask("first"), flask_app(sessions)
+    Holdall(first, sessions)
+    first.before_request(lambda: flask_session.update(first=True))
+
+    def one_after_the_other(environ: Any, start_response: Any) -> Any:
+        _, status, _ = run_wsgi_app(first, environ, buffered=True)
+        assert status.startswith("404")
+        return second(environ, start_response)
+
+    client = Client(one_after_the_other)
+
+    answer = client.get("/put/n/1")
+
+    assert answer.json == {"n": 1}
+    assert len(answer.headers.getlist("Set-Cookie")) == 1
+
+
+def test_flask_applications_side_by_side_share_the_session(sessions: Sessions) -> None:
+    client = Client(DispatcherMiddleware(flask_app(sessions), {"/admin": flask_app(sessions)}))
+    client.get("/put/n/1")
+
+    client.get("/admin/put/m/2")
+
+    assert client.get("/").json == client.get("/admin/").json == {"n": 1, "m": 2}
+
+
+def test_fastapi_within_flask_writes_into_the_same_session(sessions: Sessions) -> None:
+    inner = ASGIMiddleware(starlette_app(sessions=sessions))
+    outer = flask_app(sessions)
+
+    @outer.get("/inner/<path:path>")
+    def pass_on(path: str) -> Any:
+        flask_session["before"] = True
+        environ = {**flask_request.environ, "PATH_INFO": f"/{path}", "SCRIPT_NAME": ""}
+        body, status, headers = run_wsgi_app(inner, environ, buffered=True)
+        return b"".join(body), status, headers
+
+    client = outer.test_client()
+
+    answer = client.get("/inner/put/n/1")
+
+    assert answer.json == {"before": True, "n": 1}
+    assert len(answer.headers.getlist("Set-Cookie")) == 1
+    assert client.get("/").json == {"before": True, "n": 1}
+
+
+def test_what_is_kept_beside_the_outer_session_is_the_inner_ones_own(sessions: Sessions) -> None:
+    cart = Sessions(TableStore(MemoryTable()), key="_cart")
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions, also=[cart])
+    app.mount("/wsgi", WSGIMiddleware(flask_app(cart)))
+    app.mount("/asgi", starlette_app(sessions=cart))
+    client = TestClient(app)
+
+    first = client.get("/wsgi/put/n/1")
+    client.get("/asgi/put/m/2")
+
+    assert [line.partition("=")[0] for line in first.headers.get_list("set-cookie")] == ["_cart"]
+    assert client.get("/wsgi/").json() == client.get("/asgi/").json() == {"n": 1, "m": 2}
+
+
+@pytest.mark.parametrize("framework", ["flask", "starlette"])
+def test_what_only_the_inner_one_keeps_beside_is_refused(sessions: Sessions, framework: str) -> None:
+    cart = Sessions(TableStore(MemoryTable()), key="_cart")
+    inner = (
+        WSGIMiddleware(flask_app(sessions, cart))
+        if framework == "flask"
+        else starlette_app(sessions=sessions, also=[cart])
+    )
+    client = TestClient(starlette_app(Mount("/inner", inner), sessions=sessions))
+
+    if framework == "flask":
+        assert client.get("/inner/").status_code == 500
+    else:
+        with pytest.raises(ConfigurationError, match="all that the inner one keeps beside it"):
+            client.get("/inner/")
+
+
+def test_the_outer_one_ends_it(sessions: Sessions) -> None:
+    kept: list[Any] = []
+    legacy = flask_app(sessions)
+
+    @legacy.get("/keep")
+    def keep() -> str:
+        flask_session["n"] = 1
+        kept.append(flask_session._get_current_object())
+        return "kept"
+
+    app = FastAPI()
+    app.mount("/legacy", WSGIMiddleware(legacy))
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+    TestClient(app).get("/legacy/keep")
+
+    with pytest.raises(ResponseStartedError):
+        kept[0]["n"] = 2
+
+
+def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions) -> None:
+    found: dict[str, Any] = {}
+    legacy = flask_app(sessions)
+
+    @legacy.get("/look")
+    def look() -> dict[str, Any]:
+        found.update(new=flask_session.new, permanent=flask_session.permanent, accessed=flask_session.accessed)
+        found.update(modified=flask_session.modified, thread=threading.current_thread())
+        flask_session["list"] = [1]
+        del flask_session["list"]
+        flask_session.modified = True
+        flask_session.accessed = True
+        found.update(after=flask_session.modified, has="list" in flask_session, size=len(flask_session))
+        found.update(principal=fetch_session().principal, repr=repr(fetch_session()))
+        flask_session.clear()
+        flask_session.setdefault("n", 1)
+        return dict(flask_session)
+
+    app = FastAPI()
+    app.mount("/legacy", WSGIMiddleware(legacy))
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+    client = TestClient(app)
+
+    assert client.get("/legacy/look").json() == {"n": 1}
+    assert found.pop("thread") is not threading.current_thread()
+    assert found == {
+        "new": True,
+        "permanent": False,
+        "accessed": True,
+        "modified": False,
+        "after": True,
+        "has": False,
+        "size": 0,
+        "principal": None,
+        "repr": "<Session (in use)>",
+    }
+
+
+def test_a_context_that_is_made_of_the_requests_environ_has_the_same_session(sessions: Sessions) -> None:
+    app = flask_app(sessions)
+
+    @app.get("/again")
+    def again() -> dict[str, Any]:
+        flask_session["n"] = 1
+        environ = EnvironBuilder.from_environ(flask_request.environ).get_environ()
+        with app.request_context({**flask_request.environ, **environ}):
+            flask_session["m"] = 2
+        return dict(flask_session)
+
+    client = app.test_client()
+
+    assert client.get("/again").json == {"n": 1, "m": 2}
+    assert client.get("/").json == {"n": 1, "m": 2}

@@ -1,0 +1,213 @@
+"""What is altered inside a session's values when its request has ended: no call of ours could refuse it."""
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from holdall import Event, ResponseStartedError, Sessions, TableStore, late_changes
+from holdall.session import Session, state_of
+from holdall.tables import MemoryTable
+from holdall.typed import typed_session
+
+DATA: dict[str, Any] = {"list": [1], "nested": {"inner": [[2]]}, "pair": (3, [4]), "set": {5}, "n": 6}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_is_watched() -> Iterator[None]:
+    late_changes.watched.clear()
+    yield
+    late_changes.watched.clear()
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def sessions(events: list[Event]) -> Sessions:
+    return Sessions(TableStore(MemoryTable()), key="_shop", on_event=events.append)
+
+
+@pytest.fixture
+def cookie(sessions: Sessions) -> str:
+    session = sessions.fetch()
+    session.update(DATA)
+    found = sessions.commit(session).cookie
+    assert found is not None
+    return found
+
+
+def end(sessions: Sessions, session: Session) -> None:
+    sessions.commit(session)
+    sessions.finish(session)
+    state_of(session).end()
+
+
+def lost(events: list[Event]) -> list[str]:
+    return [event.reason for event in events if event.name == "lost_write"]
+
+
+def use(sessions: Sessions, cookie: str) -> None:
+    """Let another request go by."""
+    session = sessions.resume(cookie)
+    assert session["n"] == 6
+    end(sessions, session)
+
+
+@pytest.mark.parametrize(
+    ("key", "held", "alter"),
+    [
+        ("list", lambda value: value, lambda value: value.append(1)),
+        ("nested", lambda value: value, lambda value: value.clear()),
+        ("nested", lambda value: value["inner"][0], lambda value: value.append(1)),
+        ("pair", lambda value: value[1], lambda value: value.append(1)),
+        ("set", lambda value: value, lambda value: value.add(1)),
+    ],
+)
+def test_a_value_that_somebody_holds_is_reported_once_when_it_is_altered(
+    sessions: Sessions, cookie: str, events: list[Event], key: str, held: Any, alter: Any
+) -> None:
+    session = sessions.resume(cookie)
+    value = held(session[key])
+    end(sessions, session)
+    del session
+    gc.collect()
+    use(sessions, cookie)
+    assert lost(events) == []
+
+    alter(value)
+
+    for _ in range(3):
+        use(sessions, cookie)
+    assert lost(events) == ["request ended"]
+    assert not late_changes.watched
+
+
+def test_values_that_nobody_holds_are_forgotten(sessions: Sessions, cookie: str) -> None:
+    session = sessions.resume(cookie)
+    assert [session[key] for key in DATA]
+    end(sessions, session)
+    assert len(late_changes.watched) == 1
+
+    del session
+    use(sessions, cookie)
+
+    assert not late_changes.watched
+
+
+def test_what_hands_out_nothing_that_can_be_altered_is_not_watched(sessions: Sessions, cookie: str) -> None:
+    use(sessions, cookie)
+
+    assert not late_changes.watched
+
+
+def test_of_values_that_are_held_for_ever_only_so_many_are_watched(sessions: Sessions, cookie: str) -> None:
+    held = []
+    for _ in range(100):
+        session = sessions.resume(cookie)
+        held.append(session["list"])
+        end(sessions, session)
+
+    assert len(late_changes.watched) == 64
+
+
+def test_a_session_that_is_first_read_after_the_end_is_watched(
+    sessions: Sessions, cookie: str, events: list[Event]
+) -> None:
+    session = sessions.resume(cookie)
+    end(sessions, session)
+
+    session["list"].append(1)
+    assert session["list"] == [1, 1]
+
+    use(sessions, cookie)
+    assert lost(events) == ["request ended"]
+
+
+@pytest.mark.parametrize("when", ["before the end", "after the end"])
+def test_an_object_of_a_type_is_watched(sessions: Sessions, cookie: str, events: list[Event], when: str) -> None:
+    @dataclass
+    class Inner:
+        inner: list[list[int]] = field(default_factory=list)
+
+    session = sessions.resume(cookie)
+    if when == "before the end":
+        typed = typed_session(session, Inner, "nested")
+        end(sessions, session)
+    else:
+        end(sessions, session)
+        typed = typed_session(session, Inner, "nested")
+    use(sessions, cookie)
+    assert lost(events) == []
+
+    typed.inner.append([])
+
+    use(sessions, cookie)
+    assert lost(events) == ["request ended"]
+
+
+def test_an_object_of_a_type_that_nobody_holds_is_forgotten(sessions: Sessions, cookie: str) -> None:
+    @dataclass
+    class Inner:
+        inner: list[list[int]] = field(default_factory=list)
+
+    session = sessions.resume(cookie)
+    assert typed_session(session, Inner, "nested").inner
+    end(sessions, session)
+    del session
+
+    use(sessions, cookie)
+
+    assert not late_changes.watched
+
+
+def test_a_value_that_cannot_be_compared_fails_no_request_of_another(
+    sessions: Sessions, cookie: str, events: list[Event]
+) -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    session = sessions.resume(cookie)
+    value = session["list"]
+    end(sessions, session)
+
+    value.append(Odd())
+
+    use(sessions, cookie)
+    assert lost(events) == ["request ended"]
+
+
+@pytest.mark.parametrize("loads", [True, False])
+def test_to_mark_it_as_modified_is_a_change_too(sessions: Sessions, cookie: str, loads: bool) -> None:
+    session = sessions.resume(cookie)
+    if loads:
+        assert session["n"] == 6
+    end(sessions, session)
+
+    with pytest.raises(ResponseStartedError, match="its request had ended"):
+        session.modified = True
+    session.modified = False
+    assert not session.changed
+
+
+def test_what_needs_the_store_raises_or_does_nothing(sessions: Sessions, cookie: str, events: list[Event]) -> None:
+    session = sessions.resume(cookie)
+    assert session["n"] == 6
+    end(sessions, session)
+
+    with pytest.raises(ResponseStartedError), session.atomic("n"):
+        pass
+    session["list"].append(1)
+    with pytest.raises(ResponseStartedError):
+        session.save()
+    sessions.finish(session)
+    sessions.abandon(session)
+
+    with pytest.raises(ResponseStartedError):
+        session["n"] = 7
+    assert dict(sessions.resume(cookie)) == DATA

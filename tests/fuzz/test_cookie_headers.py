@@ -1,0 +1,51 @@
+"""Cookie headers that nobody wrote by hand: ours is found in what a browser sends, and nowhere else."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdall.cookies import cookie_finder
+
+PREFIXED = "__Host-sid"
+PLAIN = "sid"
+
+# What a browser lets other cookies hold: no control character, no semicolon; and names without an equals sign.
+BROWSERS = st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters=";\x7f")
+PARTS = [",", '"', "=", " ", PREFIXED, PLAIN, f"{PREFIXED}=x", f",{PLAIN}=x"]
+VALUES = st.lists(BROWSERS | st.sampled_from(PARTS)).map("".join)
+NAMES = st.text(BROWSERS.filter(lambda each: each != "=")).map(lambda name: name.strip(" "))
+OURS = st.text("ABCabc019-_.:=+/", min_size=1)
+
+
+def sent(name: str, value: str) -> str:
+    """Return a cookie as a browser sends it: without surrounding space, and one without a name by its value alone."""
+    value = value.strip(" \t")
+    return f"{name}={value}" if name else value
+
+
+OTHERS = st.lists(st.builds(sent, NAMES, VALUES))
+
+
+def is_ours(pair: str, key: str) -> bool:
+    return pair.partition("=")[0].strip(" \t") == key
+
+
+@given(before=OTHERS, value=OURS, after=OTHERS)
+def test_ours_is_found_whatever_is_beside_it(before: list[str], value: str, after: list[str]) -> None:
+    for key in (PLAIN, PREFIXED):
+        pairs = [each for each in (*before, *after) if not is_ours(each, key)]
+        header = "; ".join([*pairs[: len(before)], f"{key}={value}", *pairs[len(before) :]])
+
+        assert cookie_finder(key)(header) == [value]
+
+
+@given(others=OTHERS)
+def test_no_other_cookie_gives_one_with_a_prefix(others: list[str]) -> None:
+    pairs = [each for each in others if not is_ours(each, PREFIXED)]
+
+    assert cookie_finder(PREFIXED)("; ".join(pairs)) == []
+
+
+@given(header=st.lists(st.sampled_from([*PLAIN, PLAIN, "=", ";", "; ", ",", '"', " ", "\t", "\xa0"])).map("".join))
+def test_the_short_way_finds_what_the_long_one_does(header: str) -> None:
+    # Two headers with nothing in the second take the long way.
+    assert cookie_finder(PLAIN)(header) == cookie_finder(PLAIN)(f"{PLAIN};{header}")

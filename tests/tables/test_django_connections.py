@@ -1,0 +1,271 @@
+"""Django's table: whose connections it uses, for how long it waits on them, and which statements are sent again."""
+
+import asyncio
+import ctypes
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
+
+# isort: split
+
+from django.db import connections, transaction
+
+from holdall import StoreError
+from holdall.tables import Replacement, Row, table_opener
+from holdall.testing import FakeClock
+from holdall_django.table import DjangoTable
+from servers.postgres import FAST, PostgresServer, running_postgres
+from servers.processes import wait_until
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+DIGEST = b"1" * 32
+_DONE = Replacement.REPLACED
+
+
+def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
+    return Row(data, version, clock() + DAY, clock(), "7")
+
+
+def of(url: str, **options: Any) -> dict[str, Any]:
+    """Return what ``DATABASES`` says of a *url*, with more ``OPTIONS``; its connections outlast requests."""
+    database = of_postgres(url)
+    return {**database, "CONN_MAX_AGE": None, "OPTIONS": {**database["OPTIONS"], **options}}
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_url()
+
+
+@pytest.fixture
+def table(url: str, clock: FakeClock) -> Iterator[DjangoTable]:
+    with migrated("watched", of(url, application_name=url[-8:])) as alias:
+        yield DjangoTable(alias, clock=clock)
+
+
+# Forks.
+
+
+def databases(url: str, path: Any) -> Mapping[str, Mapping[str, Any]]:
+    return {
+        "postgres": of(url),
+        "postgres with a pool": {**of(url, pool={"min_size": 1, "max_size": 2}), "CONN_MAX_AGE": 0},
+        "sqlite": of_sqlite(path / "db.sqlite3"),
+    }
+
+
+@pytest.mark.parametrize("is_given_back", [False, True])
+@pytest.mark.parametrize("name", ["postgres", "postgres with a pool", "sqlite"])
+def test_a_forked_process_and_its_parent_get_the_answers_to_their_own_questions(
+    url: str, tmp_path: Any, clock: FakeClock, name: str, is_given_back: bool
+) -> None:
+    with migrated("forked", databases(url, tmp_path)[name]) as alias:
+        table = DjangoTable(alias, clock=clock)
+
+        def use(digest: bytes) -> None:
+            for version in range(1, 25):
+                row = table.read(digest)
+                assert row is not None
+                assert (row.data, row.version) == (digest, version)
+                assert table.replace(digest, new_row(clock, digest, version + 1), version=version) is _DONE
+
+        for digest in (b"1" * 32, b"2" * 32):
+            assert table.insert(digest, new_row(clock, digest))
+        if is_given_back:
+            # As at the end of a request.
+            connections[alias].close()
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:  # pragma: no cover  # the child's coverage is not recorded
+            code = 1
+            try:
+                threading.Timer(20, os._exit, [2]).start()
+                use(b"2" * 32)
+                code = 0
+            except BaseException:  # noqa: BLE001
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        use(b"1" * 32)
+
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        if "pool" in name:
+            connections[alias].close()
+            connections[alias].close_pool()
+
+
+# Isolation.
+
+
+@pytest.mark.parametrize("level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE])
+def test_concurrent_writes_succeed_under_every_isolation_level(
+    url: str, clock: FakeClock, level: psycopg.IsolationLevel
+) -> None:
+    with migrated("isolated", of(url, isolation_level=level)) as alias:
+        table = DjangoTable(alias, clock=clock)
+        table.insert(DIGEST, new_row(clock, b"0"))
+
+        def count(_: int) -> None:
+            for _ in range(10):
+                while True:
+                    row = table.read(DIGEST)
+                    assert row is not None
+                    table.touch(DIGEST, clock() + DAY, seen=clock())
+                    after = new_row(clock, b"%d" % (int(row.data) + 1), row.version + 1)
+                    if table.replace(DIGEST, after, version=row.version) is _DONE:
+                        break
+            connections[alias].close()
+
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(count, range(6)))
+
+        assert table.read(DIGEST) == new_row(clock, b"60", 61)
+
+
+def test_a_transaction_that_has_failed_is_the_projects_to_begin_again(url: str, clock: FakeClock) -> None:
+    with migrated("isolated", of(url, isolation_level=psycopg.IsolationLevel.REPEATABLE_READ)) as alias:
+        table = DjangoTable(alias, clock=clock)
+        table.insert(DIGEST, new_row(clock))
+
+        def write_in_a_transaction(between: Callable[[], object]) -> Replacement:
+            with transaction.atomic(alias):
+                table.read(DIGEST)
+                between()
+                return table.replace(DIGEST, new_row(clock, b"own", 2), version=1)
+
+        def write() -> None:
+            assert table.replace(DIGEST, new_row(clock, b"other", 2), version=1) is _DONE
+            connections[alias].close()
+
+        with ThreadPoolExecutor(1) as threads, pytest.raises(StoreError, match="SerializationFailure, SQLSTATE 40001"):
+            write_in_a_transaction(lambda: threads.submit(write).result())
+
+        assert write_in_a_transaction(lambda: None) is Replacement.CONFLICT
+
+
+# Servers that refuse, or do not answer.
+
+
+def test_a_statement_whose_connection_the_server_ends_is_sent_again(
+    table: DjangoTable, postgres: PostgresServer, url: str, clock: FakeClock
+) -> None:
+    table.insert(DIGEST, new_row(clock))
+
+    def replace() -> Replacement:
+        try:
+            return table.replace(DIGEST, new_row(clock, version=2), version=1)
+        finally:
+            connections[table.using].close()
+
+    with psycopg.connect(url) as writer, ThreadPoolExecutor(1) as threads:
+        writer.execute("SELECT FROM holdall_django_session FOR UPDATE")
+        replacing = threads.submit(replace)
+        waits = f"FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
+        wait_until("it waits", lambda: postgres.ask(f"SELECT 1 {waits}"))
+        assert postgres.ask(f"SELECT pg_terminate_backend(pid, 5000) {waits}") == [(True,)]
+        writer.rollback()
+
+        assert replacing.result() is _DONE
+
+
+def test_a_server_that_only_reads_is_left_once_and_then_is_a_store_error(
+    table: DjangoTable, url: str, clock: FakeClock
+) -> None:
+    table.insert(DIGEST, new_row(clock))
+    with connections[table.using].cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+
+    # A new connection may write.
+    assert table.replace(DIGEST, new_row(clock, version=2), version=1) is _DONE
+    with (
+        unmigrated("reading", of(f"{url}%20-cdefault_transaction_read_only%3Don")),
+        pytest.raises(StoreError, match="ReadOnlySqlTransaction, SQLSTATE 25006"),
+    ):
+        DjangoTable("reading", clock=clock).touch(DIGEST, clock() + DAY, seen=clock())
+
+
+def test_in_a_transaction_nothing_is_sent_again(table: DjangoTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+
+    def replace() -> None:
+        with transaction.atomic(table.using):
+            with connections[table.using].cursor() as cursor:
+                cursor.execute("SET TRANSACTION READ ONLY")
+            table.replace(DIGEST, new_row(clock, version=2), version=1)
+
+    with pytest.raises(StoreError, match="SQLSTATE 25006"):
+        replace()
+
+    assert table.read(DIGEST) == new_row(clock)
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
+    table: DjangoTable, postgres: PostgresServer, url: str, clock: FakeClock, in_transaction: bool
+) -> None:
+    table.insert(DIGEST, new_row(clock))
+    impatient: Any = table_opener(f"django://{table.using}?timeout=0.5", clock=clock)("sync")
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE holdall_django_session")
+        began = time.monotonic()
+        with (
+            pytest.raises(StoreError, match="AnswerTimeout"),
+            transaction.atomic(table.using) if in_transaction else nullcontext(),
+        ):
+            impatient.delete(DIGEST)
+        assert time.monotonic() - began < 3
+        waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
+        wait_until("nobody waits", lambda: not postgres.ask(waiting))
+
+    assert impatient.read(DIGEST) == new_row(clock)
+
+
+def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(clock: FakeClock) -> None:
+    with running_postgres(*FAST) as server, migrated("frozen", of(server.new_url(), connect_timeout=2)) as alias:
+        table = DjangoTable(alias, timeout=SECOND, clock=clock)
+        table.insert(DIGEST, new_row(clock))
+
+        server.freeze()
+        try:
+            for _ in range(2):
+                began = time.monotonic()
+                with pytest.raises(StoreError, match="Timeout"):
+                    table.read(DIGEST)
+                assert time.monotonic() - began < 5
+        finally:
+            server.thaw()
+
+        assert table.read(DIGEST) == new_row(clock)
+
+
+def test_a_failure_shows_no_value(table: DjangoTable, url: str, clock: FakeClock) -> None:
+    table.sweep()
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION '%', NEW USING ERRCODE = 'ZZ001'; END $$"
+        )
+        other.execute(
+            "CREATE TRIGGER failing BEFORE INSERT ON holdall_django_session FOR EACH ROW EXECUTE FUNCTION fail()"
+        )
+    with pytest.raises(StoreError, match="SQLSTATE ZZ001") as caught:
+        table.insert(DIGEST, new_row(clock)._replace(data=b"x", principal=f"some{'body'}"))
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert [each for each in (DIGEST.hex(), "somebody", b"somebody".hex()) if each in said] == []
+
+
+def test_an_awaited_call_is_made_in_djangos_thread(table: DjangoTable) -> None:
+    assert asyncio.run(table.in_thread(lambda: 7)) == 7

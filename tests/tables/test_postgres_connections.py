@@ -1,0 +1,553 @@
+"""Which connections to PostgreSQL are used, how long a request waits on one, and which statements are sent again."""
+
+import asyncio
+import ctypes
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+from holdall import ConfigurationError, Sessions, StoreError
+from holdall.tables import Replacement, Row
+from holdall.tables import postgres as postgres_module
+from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
+from holdall.testing import FakeClock, as_async
+from servers.postgres import FAST, PostgresServer, running_postgres
+from servers.processes import wait_until
+
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+DIGEST = b"1" * 32
+_DONE = Replacement.REPLACED
+
+FORMS = ["sync", "async"]
+
+
+def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
+    return Row(data, version, clock() + DAY, clock(), "7")
+
+
+@pytest.fixture
+def url(postgres: PostgresServer) -> str:
+    return postgres.new_url()
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@contextmanager
+def opened(form: str, given: Any, clock: FakeClock, runner: asyncio.Runner, **options: Any) -> Iterator[Any]:
+    """Open a table in one form or the other, to be awaited."""
+    if form == "sync":
+        table = PostgresTable(given, clock=clock, **options)
+        yield as_async(table)
+        table.close()
+    else:
+        awaited = AsyncPostgresTable(given, clock=clock, **options)
+        yield awaited
+        runner.run(awaited.aclose())
+
+
+@contextmanager
+def pool_of(form: str, url: str, runner: asyncio.Runner) -> Iterator[Any]:
+    """Open a pool as an application does."""
+    options: dict[str, Any] = {"kwargs": {"autocommit": True}, "min_size": 3, "open": False}
+    if form == "sync":
+        with ConnectionPool(url, **options) as pool:
+            yield pool
+    else:
+        awaited = AsyncConnectionPool(url, **options)
+        runner.run(awaited.open())
+        yield awaited
+        runner.run(awaited.close())
+
+
+# A server that may only be read from.
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[PostgresServer]:
+    with running_postgres(*FAST) as server:
+        yield server
+
+
+@contextmanager
+def demoted(server: PostgresServer) -> Iterator[None]:
+    """Let connections that are open only read, while new ones may write, as behind an address that has moved."""
+    server.ask("ALTER ROLE postgres SET default_transaction_read_only = off")
+    with psycopg.connect(server.url, options="-c role=postgres", autocommit=True) as watcher:
+        server.ask("ALTER SYSTEM SET default_transaction_read_only = on")
+        server.ask("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            watcher.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            watcher.execute("SELECT pg_reload_conf()")
+            watcher.execute("ALTER ROLE postgres RESET default_transaction_read_only")
+
+
+@pytest.mark.parametrize("given", ["url", "pool"])
+@pytest.mark.parametrize("form", FORMS)
+def test_after_a_failover_every_connection_leads_to_the_new_primary(
+    own_server: PostgresServer, form: str, given: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    url = own_server.new_url()
+    digests = [bytes([number]) * 32 for number in range(4)]
+
+    async def use(table: Any, version: int) -> None:
+        async def write(digest: bytes) -> None:
+            row = new_row(clock, version=version + 1)
+            assert await table.replace(digest, row, version=version) is _DONE
+
+        await asyncio.gather(*map(write, digests))
+
+    with (
+        pool_of(form, url, runner) if given == "pool" else _as_it_is(url) as source,
+        opened(form, source, clock, runner) as table,
+    ):
+        for digest in digests:
+            assert runner.run(table.insert(digest, new_row(clock)))
+        runner.run(use(table, 1))
+
+        with demoted(own_server):
+            wait_until("connections can only read", lambda: _only_reads(form, table, runner))
+            runner.run(use(table, 2))
+            runner.run(use(table, 3))
+
+
+@contextmanager
+def _as_it_is(given: str) -> Iterator[str]:
+    yield given
+
+
+def _only_reads(form: str, table: Any, runner: asyncio.Runner) -> bool:
+    async def look() -> bool:
+        pool = table._connections.get()
+        pool = pool if form == "sync" else await pool
+        connection = pool.getconn() if form == "sync" else await pool.getconn()
+        try:
+            found = connection.execute("SHOW transaction_read_only")
+            found = found if form == "sync" else await found
+            (setting,) = found.fetchone() if form == "sync" else await found.fetchone()
+            return bool(setting == "on")
+        finally:
+            put = pool.putconn(connection)
+            if form == "async":
+                await put
+
+    return runner.run(look())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_server_that_only_reads_for_everybody_is_a_store_error(
+    url: str, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    with opened(form, url, clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+    with (
+        opened(form, url + "%20-cdefault_transaction_read_only%3Don", clock, runner) as table,
+    ):
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+        with pytest.raises(StoreError, match="ReadOnlySqlTransaction, SQLSTATE 25006"):
+            runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_statement_whose_connection_the_server_ends_is_sent_again(
+    postgres: PostgresServer, url: str, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    name = url[-8:]
+    with opened(form, f"{url}&application_name={name}", clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+        with psycopg.connect(url) as writer, ThreadPoolExecutor(1) as threads:
+            writer.execute("SELECT FROM holdall_session FOR UPDATE")
+            replacing = threads.submit(runner.run, table.replace(DIGEST, new_row(clock, version=2), version=1))
+            _wait_for_lock(postgres, name)
+            ending = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = '{name}'"
+            assert postgres.ask(ending) == [(True,)]
+            writer.rollback()
+
+            assert replacing.result() is _DONE
+        assert runner.run(table.read(DIGEST)) == new_row(clock, version=2)
+
+
+def _wait_for_lock(postgres: PostgresServer, name: str) -> None:
+    waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event_type = 'Lock'"
+    wait_until("it waits for a lock", lambda: postgres.ask(waiting))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_connection_that_has_lost_what_was_prepared_is_replaced(
+    url: str, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    with opened(form, url, clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+        async def forget() -> None:
+            pool = table._connections.get()
+            pool = pool if form == "sync" else await pool
+            connection = pool.getconn() if form == "sync" else await pool.getconn()
+            # As a statement of somebody else's in a shared connection would.
+            connection.pgconn.exec_(b"DEALLOCATE ALL")
+            put = pool.putconn(connection)
+            if form == "async":
+                await put
+
+        runner.run(forget())
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_that_was_dropped_is_made_again_after_one_error(
+    postgres: PostgresServer, url: str, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    with opened(form, url, clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+        postgres.ask("DROP TABLE holdall_session", url)
+
+        with pytest.raises(StoreError, match="UndefinedTable, SQLSTATE 42P01"):
+            runner.run(table.read(DIGEST))
+
+        assert runner.run(table.read(DIGEST)) is None
+
+
+# Isolation.
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+@pytest.mark.parametrize("level", ["repeatable%20read", "serializable"])
+@pytest.mark.parametrize("form", FORMS)
+def test_concurrent_writes_succeed_under_every_isolation_level(
+    url: str, form: str, level: str, autocommit: bool, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    url += "%20-cdefault_transaction_isolation%3D" + level.replace("%20", "%5C%20")
+
+    async def count(table: Any, rounds: int) -> None:
+        for _ in range(rounds):
+            while True:
+                row = await table.read(DIGEST)
+                after = new_row(clock, b"%d" % (int(row.data) + 1), row.version + 1)
+                await table.touch(DIGEST, clock() + DAY, seen=clock())
+                if await table.replace(DIGEST, after, version=row.version) is _DONE:
+                    break
+
+    async def count_at_once(table: Any) -> None:
+        if form == "async":
+            await asyncio.gather(*(count(table, 10) for _ in range(6)))
+        else:
+            await asyncio.gather(*(asyncio.to_thread(asyncio.run, count(table, 10)) for _ in range(6)))
+
+    if autocommit:
+        given: Any = _as_it_is(url)
+    elif form == "sync":
+        given = ConnectionPool(url, open=True)
+    else:
+        given = _awaited_pool(url, runner)
+    with given as source, opened(form, source, clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock, b"0")))
+        runner.run(count_at_once(table))
+        row = runner.run(table.read(DIGEST))
+
+    assert (row.data, row.version) == (b"60", 61)
+
+
+@contextmanager
+def _awaited_pool(url: str, runner: asyncio.Runner) -> Iterator[AsyncConnectionPool[Any]]:
+    pool = AsyncConnectionPool(url, open=False)
+    runner.run(pool.open())
+    yield pool
+    runner.run(pool.close())
+
+
+def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
+    postgres: PostgresServer, url: str, clock: FakeClock
+) -> None:
+    name = url[-8:]
+    # The first to look for a deadlock is the one that the server undoes; it looks once, when the other waits as well.
+    table = PostgresTable(f"{url}%20-cdeadlock_timeout%3D2s&application_name={name}", clock=clock)
+    for digest in (b"1" * 32, b"2" * 32):
+        table.insert(digest, new_row(clock))
+    with psycopg.connect(url + "%20-cdeadlock_timeout%3D60s") as writer, ThreadPoolExecutor(1) as threads:
+        writer.execute("SELECT FROM holdall_session WHERE digest = %s FOR UPDATE", [b"2" * 32])
+        # It locks the first, and waits for the second.
+        clearing = threads.submit(table.clear, clock())
+        _wait_for_lock(postgres, name)
+        writer.execute("SELECT FROM holdall_session WHERE digest = %s FOR UPDATE", [b"1" * 32])
+        writer.commit()
+
+        assert clearing.result() == 2
+    table.close()
+
+
+def test_conflicts_without_an_end_are_a_store_error(
+    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_module, "_MOST_CONFLICTS", 3)
+    table = PostgresTable(url, clock=clock)
+    table.create_schema()
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("CREATE SEQUENCE attempts")
+        other.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('attempts'); "
+            "RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"
+        )
+        other.execute("CREATE TRIGGER failing BEFORE INSERT ON holdall_session FOR EACH ROW EXECUTE FUNCTION fail()")
+
+        with pytest.raises(StoreError, match="SerializationFailure, SQLSTATE 40001"):
+            table.insert(DIGEST, new_row(clock))
+
+        assert other.execute("SELECT last_value FROM attempts").fetchone() == (4,)
+    table.close()
+
+
+# Waiting.
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
+    own_server: PostgresServer, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    url = own_server.new_url()
+    limits = {"timeout": 2 * SECOND, "statement_timeout": SECOND}
+    with opened(form, url, clock, runner, **limits) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+        own_server.freeze()
+        try:
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="AnswerTimeout"):
+                runner.run(table.read(DIGEST))
+            assert time.monotonic() - began < 4
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="ConnectionTimeout, timeout expired"):
+                runner.run(table.read(DIGEST))
+            assert time.monotonic() - began < 4
+        finally:
+            own_server.thaw()
+
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+@pytest.mark.parametrize("given", ["url", "pool"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
+    postgres: PostgresServer, url: str, form: str, given: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    name = url[-8:]
+    with (
+        pool_of(form, f"{url}&application_name={name}", runner)
+        if given == "pool"
+        else _as_it_is(f"{url}&application_name={name}&statement_timeout=0.5") as source,
+        opened(form, source, clock, runner, statement_timeout=SECOND / 2) as table,
+    ):
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE holdall_session")
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="AnswerTimeout"):
+                runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
+            assert time.monotonic() - began < 3
+
+            waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event_type = 'Lock'"
+            wait_until("nobody waits", lambda: not postgres.ask(waiting))
+        # What was cancelled has not happened, and now it can.
+        assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
+
+
+# Processes and event loops.
+
+
+def test_a_pool_that_was_opened_before_a_fork_is_refused_in_the_forked_process(
+    url: str, clock: FakeClock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ConnectionPool(url, kwargs={"autocommit": True}) as pool:
+        table = PostgresTable(pool, clock=clock)
+        table.insert(DIGEST, new_row(clock))
+
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:  # pragma: no cover  # the child's coverage is not recorded
+            code = 1
+            try:
+                table.read(DIGEST)
+            except ConfigurationError as exc:
+                code = 0 if "open a pool in each process" in str(exc) else 2
+            finally:
+                os._exit(code)
+
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert table.read(DIGEST) == new_row(clock)
+
+
+def test_a_pool_in_another_event_loop_is_refused(url: str, clock: FakeClock) -> None:
+    async def use() -> None:
+        async with AsyncConnectionPool(url, kwargs={"autocommit": True}, open=False) as pool:
+            table = AsyncPostgresTable(pool, clock=clock)
+            await table.insert(DIGEST, new_row(clock))
+
+            async def use_elsewhere() -> None:
+                with pytest.raises(ConfigurationError, match="open a pool in each event loop"):
+                    await table.read(DIGEST)
+
+            await asyncio.to_thread(asyncio.run, use_elsewhere())
+
+    asyncio.run(use())
+
+
+def test_an_event_loop_that_ends_closes_its_connections(postgres: PostgresServer, url: str, clock: FakeClock) -> None:
+    name = url[-8:]
+    table = AsyncPostgresTable(f"{url}&application_name={name}", clock=clock)
+
+    async def use() -> None:
+        assert await asyncio.gather(*(table.read(DIGEST) for _ in range(4))) == [None] * 4
+
+    for _ in range(3):
+        asyncio.run(use())
+
+    there = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{name}'"
+    wait_until("they are closed", lambda: not postgres.ask(there))
+
+
+def test_a_loop_that_ended_without_a_word_is_forgotten(url: str, clock: FakeClock) -> None:
+    table = AsyncPostgresTable(url, clock=clock)
+    abrupt = asyncio.new_event_loop()
+    abrupt.run_until_complete(table.insert(DIGEST, new_row(clock)))
+    abrupt.close()
+
+    assert asyncio.run(_read(table)) == new_row(clock)
+    assert table._connections._own is not None
+    assert table._connections._own._loops.get() == {}
+
+
+async def _read(table: AsyncPostgresTable) -> Row | None:
+    return await table.read(DIGEST)
+
+
+@pytest.mark.parametrize("limit", ["_IDLE_SECONDS", "_LIFETIME_SECONDS"])
+def test_connections_are_not_kept_for_ever(
+    url: str, clock: FakeClock, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = PostgresTable(url, clock=clock)
+    table.create_schema()
+    pool = table._connections.get()
+    taken = [pool.getconn() for _ in range(3)]
+    monkeypatch.setattr(postgres_module, limit, -1)
+    for connection in taken:
+        pool.putconn(connection)
+
+    assert all(connection.closed for connection in taken)
+    table.close()
+
+
+def test_a_connection_in_use_is_closed_when_it_comes_back(url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url, clock=clock)
+    pool = table._connections.get()
+    connection = pool.getconn()
+
+    table.close()
+    assert not connection.closed
+    pool.putconn(connection)
+
+    assert connection.closed
+
+
+# The URL, and what a failure says.
+
+
+def test_two_applications_share_a_database_by_the_table_in_their_urls(
+    postgres: PostgresServer, url: str, clock: FakeClock
+) -> None:
+    shop, admin = (
+        Sessions("table", table=f"{url}&table={name}", key="sid", clock=clock) for name in ("shop_session", "admins")
+    )
+    session = shop.fetch()
+    session["seen"] = 1
+    cookie = shop.commit(session).cookie
+
+    assert dict(shop.resume(cookie)) == {"seen": 1}
+    assert dict(admin.resume(cookie)) == {}
+    assert postgres.ask("SELECT count(*) FROM shop_session", url) == [(1,)]
+    assert postgres.ask("SELECT count(*) FROM admins", url) == [(0,)]
+    shop.close()
+    admin.close()
+
+
+@pytest.mark.parametrize("name", ["", "Shop", "shop session", "1st", "a" * 49, 'x"; DROP TABLE y'])
+def test_a_name_that_would_have_to_be_quoted_is_refused(url: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be a table's name"):
+        PostgresTable(url, table=name)
+
+
+@pytest.mark.parametrize("value", ["", "soon", "0", "-1", "inf", "nan"])
+def test_a_limit_that_is_none_is_refused(url: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"timeout= in the table's URL cannot be used: write a number"):
+        PostgresTable(f"{url}&timeout={value}")
+
+
+def test_a_failure_shows_no_value(url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url, clock=clock)
+    table.create_schema()
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("ALTER TABLE holdall_session ADD CHECK (version < 5)")
+    row = new_row(clock, b"data", 7)._replace(principal=f"some{'body'}")
+    with pytest.raises(StoreError) as caught:
+        # The server's detail shows the whole row.
+        table.insert(DIGEST, row)
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert "failed: CheckViolation, SQLSTATE 23514." in said
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert [each for each in (DIGEST.hex(), "somebody", b"somebody".hex(), b"data".hex()) if each in said] == []
+    table.close()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_database_that_is_not_there_is_named(
+    postgres: PostgresServer, form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    url = f"postgresql://postgres:hunter2@127.0.0.1:{postgres.port}/shop"
+    with opened(form, url, clock, runner) as table:
+        with pytest.raises(StoreError) as caught:
+            runner.run(table.read(DIGEST))
+
+        where = f"127.0.0.1:{postgres.port}/shop"
+        assert str(caught.value) == f"PostgreSQL at {where} failed: OperationalError, does not exist."
+
+
+@pytest.mark.parametrize("password", ["hunter2@x", "hunter2/x", "12/hunter2"])
+def test_a_password_that_was_not_quoted_is_not_shown_as_a_part_of_the_address(password: str, clock: FakeClock) -> None:
+    with pytest.raises((StoreError, ConfigurationError)) as caught:
+        PostgresTable(f"postgresql://shop:{password}@127.0.0.1:9/shop", timeout=2 * SECOND, clock=clock).read(DIGEST)
+
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_threads_that_begin_at_once_share_one_pool(url: str, clock: FakeClock) -> None:
+    table = PostgresTable(url, clock=clock)
+    together, pools = threading.Barrier(8), set()
+
+    def use() -> None:
+        together.wait()
+        pools.add(table._connections.get())
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(pools) == 1
+    table.close()

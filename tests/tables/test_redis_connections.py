@@ -1,0 +1,392 @@
+"""Which connections to Redis are used: those that lead to the right server, from this process and event loop."""
+
+import asyncio
+import gc
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from holdall import ConfigurationError, Sessions, StoreError
+from holdall.sources.flask_session import FlaskSessionSource
+from holdall.tables import Replacement, Row
+from holdall.tables.redis import AsyncRedisTable, RedisTable
+from holdall.testing import FakeClock, as_async
+from servers.forward import Forward, forwarding
+from servers.processes import free_port, wait_until
+from servers.redis import IN_MEMORY, RedisServer, redis_program, valkey_program
+
+DAY = timedelta(days=1)
+DIGEST = b"1" * 32
+_DONE = Replacement.REPLACED
+
+FORMS = ["sync", "async"]
+
+
+def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
+    return Row(data, version, clock() + DAY, clock(), "7")
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@contextmanager
+def opened(form: str, given: Any, clock: FakeClock, runner: asyncio.Runner, **options: Any) -> Iterator[Any]:
+    """Open a table in one form or the other, to be awaited."""
+    if form == "sync":
+        table = RedisTable(given, clock=clock, **options)
+        yield as_async(table)
+        table.close()
+    else:
+        awaited = AsyncRedisTable(given, clock=clock, **options)
+        yield awaited
+        runner.run(awaited.aclose())
+
+
+@pytest.fixture(params=["valkey", "old redis"])
+def servers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[RedisServer, RedisServer]]:
+    """Start two servers, for a test that makes one of them useless."""
+    program = valkey_program() if request.param == "valkey" else redis_program()
+    pair = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        pair.append(RedisServer(program, folder, *IN_MEMORY))
+    try:
+        for server in pair:
+            server.start()
+        yield pair[0], pair[1]
+    finally:
+        for server in pair:
+            server.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], RedisServer]]:
+    started = []
+
+    def start() -> RedisServer:
+        server = RedisServer(valkey_program(), tmp_path, *IN_MEMORY)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.thaw()
+        server.stop()
+
+
+# A failover.
+
+
+def fail_over(former: RedisServer, new: RedisServer) -> None:
+    """Let the *former* primary become a replica of the *new* one, which has its data."""
+    former.client.wait(1, 5000)
+    new.client.execute_command("REPLICAOF NO ONE")
+    former.client.execute_command("REPLICAOF", "127.0.0.1", new.port)
+
+
+@pytest.mark.parametrize("given", ["url", "client"])
+@pytest.mark.parametrize("form", FORMS)
+def test_after_a_failover_every_connection_leads_to_the_new_primary(
+    servers: tuple[RedisServer, RedisServer], form: str, given: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    former, new = servers
+    new.client.execute_command("REPLICAOF", "127.0.0.1", former.port)
+    wait_until("it follows", lambda: new.client.info("replication")["master_link_status"] == "up")
+    digests = [bytes([number]) * 32 for number in range(4)]
+
+    async def use(table: Any, version: int) -> None:
+        async def write(digest: bytes) -> None:
+            row = new_row(clock, b"%d" % version, version + 1)
+            assert await table.replace(digest, row, version=version) is _DONE
+
+        # At once, and so by several connections where it is awaited.
+        await asyncio.gather(*map(write, digests))
+
+    with forwarding(former.port) as forward:
+        url = f"redis://127.0.0.1:{forward.port}/0"
+        module: Any = redis if form == "sync" else redis.asyncio
+        options = {"retry": Retry(NoBackoff(), 0) if form == "sync" else redis.asyncio.retry.Retry(NoBackoff(), 0)}
+        source = url if given == "url" else module.Redis.from_url(url, **options)
+        with opened(form, source, clock, runner) as table:
+            for digest in digests:
+                assert runner.run(table.insert(digest, new_row(clock)))
+            runner.run(use(table, 1))
+
+            fail_over(former, new)
+            forward.to = new.port
+            runner.run(use(table, 2))
+
+            # Reads have left the former primary too.
+            assert new.client.hget(f"holdall:session:{digests[0].hex()}", "v") == b"3"
+            before = former.client.info("commandstats")["cmdstat_evalsha"]["calls"]
+            runner.run(use(table, 3))
+            assert former.client.info("commandstats")["cmdstat_evalsha"]["calls"] == before
+        if given == "client":
+            runner.run(_closed(source))
+
+
+async def _closed(client: Any) -> None:
+    answer = client.aclose() if hasattr(client, "aclose") else client.close()
+    if answer is not None:
+        await answer
+
+
+def lacks_replicas(server: RedisServer) -> None:
+    server.client.config_set("min-replicas-to-write", 1)
+
+
+def lost_its_primary(server: RedisServer) -> None:
+    server.client.config_set("replica-serve-stale-data", "no")
+    server.client.execute_command("REPLICAOF", "127.0.0.1", free_port())
+
+
+@pytest.mark.parametrize(
+    ("make_useless", "name"),
+    [(lacks_replicas, "NOREPLICAS"), (lost_its_primary, "(MasterDownError|READONLY|MASTERDOWN)")],
+)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_server_that_refuses_is_left_once_and_then_is_a_store_error(
+    servers: tuple[RedisServer, RedisServer],
+    make_useless: Callable[[RedisServer], None],
+    name: str,
+    form: str,
+    clock: FakeClock,
+    runner: asyncio.Runner,
+) -> None:
+    useless, other = servers
+    with (
+        forwarding(useless.port) as forward,
+        opened(form, f"redis://127.0.0.1:{forward.port}/0", clock, runner) as table,
+    ):
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+        make_useless(useless)
+        connections = useless.client.info("stats")["total_connections_received"]
+
+        with pytest.raises(StoreError, match=name):
+            runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
+
+        assert useless.client.info("stats")["total_connections_received"] - connections == 1
+        forward.to = other.port
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+
+def test_a_source_leaves_a_demoted_server_too(
+    servers: tuple[RedisServer, RedisServer], clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    former, new = servers
+    for server in servers:
+        server.client.set(f"session:{'a' * 43}", b'{"n": 1}')
+
+    def use(forward: Forward, form: Any) -> None:
+        source: Any = FlaskSessionSource(f"redis://127.0.0.1:{forward.port}/0", clock=clock).opened(form)
+        read = as_async(source) if form == "sync" else source
+        forward.to = former.port
+        assert runner.run(_settled(read.read("a" * 43))).data == {"n": 1}
+        forward.to = new.port
+        runner.run(_settled(source.delete("a" * 43)))
+        assert new.client.dbsize() == 0
+        runner.run(_settled(source.close() if form == "sync" else source.aclose()))
+        new.client.set(f"session:{'a' * 43}", b'{"n": 1}')
+
+    former.client.execute_command("REPLICAOF", "127.0.0.1", free_port())
+    with forwarding(former.port) as forward:
+        use(forward, "sync")
+        use(forward, "async")
+
+
+async def _settled(answer: Any) -> Any:
+    return await answer if hasattr(answer, "__await__") else answer
+
+
+def test_a_connection_that_cannot_be_made_anew_is_given_back(
+    servers: tuple[RedisServer, RedisServer], clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    useless, other = servers
+    for form in FORMS:
+        with (
+            forwarding(useless.port) as forward,
+            opened(form, f"redis://127.0.0.1:{forward.port}/0?max_connections=1&timeout=1", clock, runner) as table,
+        ):
+            assert runner.run(table.insert(form.encode().ljust(32), new_row(clock)))
+            lacks_replicas(useless)
+            forward.to = free_port()
+            for _ in range(3):
+                with pytest.raises(StoreError, match="ConnectionError"):
+                    runner.run(table.touch(form.encode().ljust(32), clock() + DAY, seen=clock()))
+            forward.to = other.port
+            assert runner.run(table.insert(form.encode().ljust(32), new_row(clock)))
+            useless.client.config_set("min-replicas-to-write", 0)
+
+
+# Waiting.
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_frozen_server_is_a_store_error_within_the_limit_and_is_found_again(
+    start: Callable[[], RedisServer], form: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    server = start()
+    with opened(form, server.url, clock, runner, timeout=timedelta(seconds=1)) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+        server.freeze()
+        # The first on the connection that is there, the second on a new one.
+        for _ in range(2):
+            with pytest.raises(StoreError, match="TimeoutError"):
+                runner.run(asyncio.wait_for(table.read(DIGEST), 4))
+        server.thaw()
+
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+# Event loops.
+
+
+def sockets() -> set[Any]:
+    gc.collect()
+    return {
+        (each.laddr, each.raddr) for each in psutil.Process().net_connections("inet") if each.status == "ESTABLISHED"
+    }
+
+
+@pytest.mark.parametrize("given", ["url", "client", "pool", "blocking pool"])
+def test_each_event_loop_has_connections_of_its_own_which_end_with_it(
+    valkey: RedisServer, clock: FakeClock, given: str
+) -> None:
+    pool = redis.asyncio.BlockingConnectionPool if given == "blocking pool" else redis.asyncio.ConnectionPool
+    source: Any = {
+        "url": lambda: valkey.url,
+        "client": lambda: redis.asyncio.Redis.from_url(valkey.url),
+        "pool": lambda: pool.from_url(valkey.url),
+        "blocking pool": lambda: pool.from_url(valkey.url),
+    }[given]()
+    table = AsyncRedisTable(source, prefix=f"{given}:", clock=clock)
+    before = sockets()
+
+    async def use() -> None:
+        await table.delete(DIGEST)
+        assert await table.insert(DIGEST, new_row(clock))
+        assert await asyncio.gather(*(table.read(DIGEST) for _ in range(4))) == [new_row(clock)] * 4
+
+    async def use_first() -> None:
+        await use()
+        # Others meanwhile, each in its thread.
+        for _ in range(3):
+            await asyncio.to_thread(asyncio.run, use())
+        await use()
+        if given != "url":
+            await _closed(source)
+
+    asyncio.run(use_first())
+    for _ in range(3):
+        asyncio.run(use())
+
+    assert sockets() == before
+
+
+def test_a_loop_that_ends_without_a_word_leaves_its_connections_to_the_collector(
+    valkey: RedisServer, clock: FakeClock
+) -> None:
+    table = AsyncRedisTable(valkey.url, prefix="abrupt:", clock=clock)
+    abrupt = asyncio.new_event_loop()
+    abrupt.run_until_complete(table.insert(DIGEST, new_row(clock)))
+    client = abrupt.run_until_complete(table._server.client())
+    abrupt.run_until_complete(client.aclose())
+    abrupt.close()
+
+    assert asyncio.run(_read_twice(table)) == [new_row(clock)] * 2
+
+
+async def _read_twice(table: AsyncRedisTable) -> list[Row | None]:
+    return [await table.read(DIGEST), await table.read(DIGEST)]
+
+
+def test_a_clusters_client_in_another_event_loop_is_refused(cluster: Any, clock: FakeClock) -> None:
+    async def use(client: Any) -> None:
+        table = AsyncRedisTable(client, prefix="loops:", clock=clock)
+        await table.insert(DIGEST, new_row(clock))
+
+        async def use_elsewhere() -> None:
+            with pytest.raises(ConfigurationError, match="RedisCluster belongs to another event loop"):
+                await table.read(DIGEST)
+
+        await asyncio.to_thread(asyncio.run, use_elsewhere())
+        await client.aclose()
+
+    async def main() -> None:
+        await use(await redis.asyncio.RedisCluster("127.0.0.1", cluster.port))
+
+    asyncio.run(main())
+
+
+def test_threads_that_begin_at_once_share_one_client(valkey: RedisServer, clock: FakeClock) -> None:
+    table = RedisTable(valkey.url, prefix="threads:", clock=clock)
+    together, clients = threading.Barrier(8), set()
+
+    def use() -> None:
+        together.wait()
+        clients.add(table._server.client)
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(clients) == 1
+    table.close()
+
+
+# The URL.
+
+
+def test_two_applications_share_a_server_by_the_prefix_in_their_urls(valkey: RedisServer, clock: FakeClock) -> None:
+    shop, admin = (
+        Sessions("table", table=f"{valkey.url}?prefix={name}%3A&socket_timeout=5", key="sid", clock=clock)
+        for name in ("shop", "admin")
+    )
+    session = shop.fetch()
+    session["seen"] = 1
+    cookie = shop.commit(session).cookie
+
+    assert dict(shop.resume(cookie)) == {"seen": 1}
+    assert dict(admin.resume(cookie)) == {}
+    assert len(list(valkey.client.scan_iter(match="shop:session:*"))) == 1
+    shop.close()
+    admin.close()
+
+
+@pytest.mark.parametrize("url", ["redis://:12#hunter2@localhost", "redis://u:12/hunter2@localhost"])
+def test_a_password_that_was_not_quoted_is_neither_ignored_nor_shown(url: str) -> None:
+    for kind in (RedisTable, AsyncRedisTable):
+        with pytest.raises(ConfigurationError, match="redis://user:password@host") as caught:
+            kind(url)
+
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_failure_shows_no_key(valkey: RedisServer, clock: FakeClock) -> None:
+    table = RedisTable(valkey.url, prefix="wrong:", clock=clock)
+    valkey.client.set(f"wrong:session:{DIGEST.hex()}", "not a hash")
+
+    with pytest.raises(StoreError, match=r"Redis at 127\.0\.0\.1:\d+/0 failed: ResponseError\.") as caught:
+        table.read(DIGEST)
+
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    table.close()
