@@ -319,7 +319,7 @@ class Threaded:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._table, name)
-        if name not in ("read", "insert", "replace", "touch", "delete"):
+        if name not in ("read", "insert", "replace", "touch", "remove"):
             return found
 
         def call(*args: Any, **options: Any) -> Any:

@@ -857,7 +857,7 @@ def test_cancelled_anywhere_a_session_is_the_old_one_or_the_new_one(end: str) ->
 
         def __getattr__(self, name: str) -> Any:
             found = super().__getattr__(name)
-            if name not in ("read", "insert", "replace", "delete"):
+            if name not in ("read", "insert", "replace", "remove"):
                 return found
 
             async def call(*args: Any, **options: Any) -> Any:
@@ -903,10 +903,10 @@ class SlowTable(Awaited):
         super().__init__(table)
         self.deleting, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+    async def remove(self, digest: bytes, *, tombstone: Any = None) -> Any:
         self.deleting.set()
         await self.go_on.wait()
-        return self.sync.delete(digest, tombstone=tombstone)
+        return self.sync.remove(digest, tombstone=tombstone)
 
 
 def test_a_renewal_is_finished_though_the_visitor_has_left(table: MemoryTable) -> None:
@@ -969,7 +969,7 @@ class GoneTable(MemoryTable):
         msg = "gone"
         raise StoreError(msg)
 
-    def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+    def remove(self, digest: bytes, *, tombstone: Any = None) -> Any:
         msg = "gone"
         raise StoreError(msg)
 

@@ -35,7 +35,7 @@ from holdall import (
     StoreError,
     TableStore,
 )
-from holdall.tables import Listed, Replacement, Row
+from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import AdapterConformance, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount as MountApplication
 from holdall_fastapi import (
@@ -235,8 +235,8 @@ class AwaitedTable:
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._do("touch", digest, expires)
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return await self._do("delete", digest, tombstone=tombstone)
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return await self._do("remove", digest, tombstone=tombstone)
 
     async def find(self, principal: str) -> list[Listed]:
         return await self._do("find", principal)
@@ -278,7 +278,7 @@ class BrokenTable(MemoryTable):
         self.verb = verb
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("read", "insert", "replace", "delete") and self.broken and name == self.verb:
+        if name in ("read", "insert", "replace", "remove") and self.broken and name == self.verb:
             msg = "the backend is away"
             raise StoreError(msg)
         return super().__getattribute__(name)
@@ -696,7 +696,7 @@ class TestFailures:
     async def test_the_first_failure_is_told_where_ending_the_session_fails_too(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        rows = BrokenTable("delete")
+        rows = BrokenTable("remove")
         sessions = Sessions(TableStore(rows), key="sid")
         cookie = kept(sessions, n=1)
         rows.broken = True
@@ -757,7 +757,7 @@ class TestCancellation:
 
         return served(handler, Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id"))
 
-    @pytest.mark.parametrize("step", ["read", "delete", "insert"])
+    @pytest.mark.parametrize("step", ["read", "remove", "insert"])
     async def test_cancelled_through_anyio(self, rows: AwaitedTable, app: Starlette, step: str) -> None:
         cookie = kept(rows.sessions, user_id=7)
         with anyio.CancelScope() as scope:
@@ -774,7 +774,7 @@ class TestCancellation:
         assert [each.is_tombstone for each in rows.table.find("7")].count(False) == 1
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-    @pytest.mark.parametrize("step", ["read", "delete", "insert"])
+    @pytest.mark.parametrize("step", ["read", "remove", "insert"])
     async def test_cancelled_as_a_task_of_asyncio(self, rows: AwaitedTable, app: Starlette, step: str) -> None:
         cookie = kept(rows.sessions, user_id=7)
 
@@ -822,7 +822,7 @@ class TestCancellation:
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     async def test_cancelled_as_a_task_after_a_logout_the_session_has_ended(self, rows: AwaitedTable) -> None:
         async def cancel(at: str) -> None:
-            if at == "delete":
+            if at == "remove":
                 task.cancel()
             await asyncio.sleep(0)
 
@@ -865,7 +865,7 @@ class TestCancellation:
             await anyio.sleep_forever()
             raise AssertionError
 
-        table = BrokenTable("delete", waits=True)
+        table = BrokenTable("remove", waits=True)
         sessions = Sessions(TableStore(table), key="sid")
         cookie = kept(sessions, n=1)
         table.broken = True
@@ -890,7 +890,7 @@ class TestCancellation:
         visit.send(None)
         visit.close()
 
-        assert "delete" not in rows.steps
+        assert "remove" not in rows.steps
 
 
 class TestWebSockets:

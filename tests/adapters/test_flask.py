@@ -456,7 +456,7 @@ class BrokenTable(MemoryTable):
         msg = "the table's backend is gone"
         raise StoreError(msg)
 
-    def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+    def remove(self, digest: bytes, *, tombstone: Any = None) -> Any:
         raise StoreError
 
 
@@ -652,7 +652,7 @@ def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(
 
 def test_a_session_that_cannot_be_ended_hides_no_exception(caplog: pytest.LogCaptureFixture) -> None:
     class Undeletable(MemoryTable):
-        def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+        def remove(self, digest: bytes, *, tombstone: Any = None) -> Any:
             raise StoreError
 
     app = application(Sessions(TableStore(Undeletable()), key="sid"), PROPAGATE_EXCEPTIONS=True)

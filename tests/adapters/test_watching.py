@@ -446,8 +446,8 @@ def test_a_renewal_under_way_is_in_doubt_and_no_more(user: int | None, steps: in
             self._look()
             return inserted
 
-        def delete(self, digest: bytes, *, tombstone: Any = None) -> Row | None:
-            deleted = super().delete(digest, tombstone=tombstone)
+        def remove(self, digest: bytes, *, tombstone: Any = None) -> Row | None:
+            deleted = super().remove(digest, tombstone=tombstone)
             self._look()
             return deleted
 

@@ -41,7 +41,7 @@ class CountingTable(MemoryTable):
         self.asked: list[str] = []
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("read", "insert", "replace", "touch", "delete"):
+        if name in ("read", "insert", "replace", "touch", "remove"):
             self.asked.append(name)
         return super().__getattribute__(name)
 
@@ -274,7 +274,7 @@ def test_line_23_renew_keeps_the_data_under_a_new_id(by_table: Any, table: Count
 
     # The first row that is inserted is the signpost, by which a logout finds the new id; the last look is for the
     # tombstone, which is gone if all sessions were ended meanwhile.
-    assert table.asked == ["read", "delete", "insert", "insert", "read"]
+    assert table.asked == ["read", "remove", "insert", "insert", "read"]
     assert by_table.browser["_app"] != before
     assert by_table.look() == {"foo": "bar"}
     assert by_table.sessions.resume(before) == {}

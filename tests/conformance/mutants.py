@@ -29,7 +29,7 @@ from holdall.clock import NEVER
 from holdall.devices import Facts
 from holdall.session import Intent
 from holdall.stores import Changes, Draft, Missing, Stored
-from holdall.tables import Listed, Replacement, Row
+from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import (
     AdapterConformance,
     FakeClock,
@@ -62,7 +62,7 @@ class Tampered(MemoryTable):
 
 class Overwrites(MemoryTable):
     def insert(self, digest: bytes, row: Row) -> bool:
-        self.delete(digest)
+        self.remove(digest)
         return super().insert(digest, row)
 
 
@@ -123,26 +123,26 @@ class KeepsTheExpired(Tampered):
 class BuriesNobody(MemoryTable):
     """It puts a tombstone where nothing was."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if tombstone is not None and row is None and self.read(digest) is None:
-            self.insert(digest, Row(b"", 0, tombstone, self.clock()))
+            self.insert(digest, tombstone.in_place_of(Row(b"", 1, tombstone.until, self.clock())))
         return row
 
 
 class BuriesNamelessly(Tampered):
     """Its tombstones do not say whose they are."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
             self.plant(digest, self.peek(digest)._replace(principal=None))
         return row
 
 
 class BuriesWithTheDevice(Tampered):
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
             self.plant(digest, self.peek(digest)._replace(device=row.device))
         return row
@@ -190,7 +190,7 @@ class ClearsByUse(Tampered):
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         unused = (digest for digest, row in self.rows().items() if row.seen is None or row.seen <= began_by)
-        return sum(self.delete(digest) is not None for digest in islice(unused, limit))
+        return sum(self.remove(digest) is not None for digest in islice(unused, limit))
 
 
 class ClearsSessionsOnly(Tampered):
@@ -198,7 +198,7 @@ class ClearsSessionsOnly(Tampered):
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         begun = (digest for digest, row in self.rows().items() if row.created <= began_by and not row.is_tombstone)
-        return sum(self.delete(digest) is not None for digest in islice(begun, limit))
+        return sum(self.remove(digest) is not None for digest in islice(begun, limit))
 
 
 class ClearsWithoutLimit(MemoryTable):
@@ -223,11 +223,11 @@ class ReplacesInTwoSteps(MemoryTable):
         return super().replace(digest, row, version=version)
 
 
-class DeletesInTwoSteps(MemoryTable):
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+class RemovesInTwoSteps(MemoryTable):
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = self.read(digest)
         _let_others_run()
-        super().delete(digest, tombstone=tombstone)
+        super().remove(digest, tombstone=tombstone)
         return None if row is None or row.is_tombstone else row
 
 
@@ -248,7 +248,7 @@ TABLES = [
     broken.Upserts,
     broken.IgnoresVersions,
     broken.ForgetsRenewals,
-    broken.DeletesNothing,
+    broken.RemovesNothing,
     broken.GivesStaleRows,
     broken.SweepsTheLiving,
     Overwrites,
@@ -275,7 +275,7 @@ TABLES = [
     SweepsWithoutLimit,
     CutsAtNUL,
     ReplacesInTwoSteps,
-    DeletesInTwoSteps,
+    RemovesInTwoSteps,
 ]
 for table in TABLES:
     globals()[f"Test{table.__name__}"] = type(f"Test{table.__name__}", (OfTable,), {"kind": table, "__test__": True})

@@ -47,7 +47,7 @@ def test_what_is_used_after_it_was_found_to_be_old_stays(clock: FakeClock) -> No
         table.insert(digest(number), row(clock))
     table.read(digest(1))
     table.replace(digest(2), row(clock), version=1)
-    table.delete(digest(3))
+    table.remove(digest(3))
     table.insert(digest(3), row(clock))
 
     for number in (5, 6):
@@ -101,7 +101,7 @@ def test_a_read_that_was_noted_of_a_row_now_gone_does_no_harm(clock: FakeClock) 
     table = MemoryTable(max_rows=1, clock=clock)
     table.insert(digest(0), row(clock))
     table.read(digest(0))
-    table.delete(digest(0))
+    table.remove(digest(0))
 
     assert table.insert(digest(1), row(clock))
     assert table.insert(digest(2), row(clock))
@@ -150,7 +150,7 @@ def test_writes_sweep_what_has_expired(table: MemoryTable, clock: FakeClock) -> 
     assert len(table) == 250
 
 
-@pytest.mark.parametrize("verb", ["replace", "touch", "delete"])
+@pytest.mark.parametrize("verb", ["replace", "touch", "remove"])
 def test_every_write_sweeps_a_little(table: MemoryTable, clock: FakeClock, verb: str) -> None:
     table.insert(digest(0), row(clock, 9 * HOUR))
     for number in range(1, 11):
@@ -163,7 +163,7 @@ def test_every_write_sweeps_a_little(table: MemoryTable, clock: FakeClock, verb:
         case "touch":
             table.touch(digest(0), clock() + HOUR, seen=clock())
         case _:
-            table.delete(digest(99))
+            table.remove(digest(99))
 
     assert len(table) == 11 - 4
 
@@ -219,7 +219,7 @@ def test_what_was_touched_is_not_swept_at_its_old_time(table: MemoryTable, clock
 def test_rows_that_come_and_go_leave_nothing_behind(table: MemoryTable, clock: FakeClock) -> None:
     for _ in range(1000):
         table.insert(digest(0), row(clock, principal="7"))
-        table.delete(digest(0))
+        table.remove(digest(0))
 
     assert len(table) == 0
     assert table._of == {}
@@ -263,6 +263,6 @@ def test_a_principals_other_rows_stay_listed_when_one_goes(table: MemoryTable, c
         table.insert(digest(number), row(clock, principal="7"))
         clock.advance(timedelta(seconds=1))
 
-    table.delete(digest(0))
+    table.remove(digest(0))
 
     assert [each.digest for each in table.find("7")] == [digest(1)]

@@ -14,6 +14,7 @@ import pytest
 from holdall import AsyncTableStore, ConfigurationError, CookieStore, Event, MemoryTable, Sessions, TableStore
 from holdall.devices import facts_of
 from holdall.formats import NativeFormat
+from holdall.tables import Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async
 
@@ -214,7 +215,7 @@ def test_a_renewal_that_was_broken_off_is_over_for_all_who_end_it(
 ) -> None:
     log_in(sessions, 7)
     (row,) = table.find("7")
-    table.delete(row.digest, tombstone=clock() + timedelta(minutes=1))
+    table.remove(row.digest, tombstone=Tombstone(clock() + timedelta(minutes=1), b""))
 
     assert sessions.of(7) == []
     assert [sessions.revoke(7), sessions.revoke(7)] == [0, 0]

@@ -23,7 +23,7 @@ from holdall import (
     tables,
 )
 from holdall.formats import NativeFormat, Record
-from holdall.tables import Listed, Replacement, Row
+from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import FakeClock, as_async
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -54,9 +54,9 @@ class AsyncMemoryTable:
         await asyncio.sleep(0)
         return self._table.touch(digest, expires, seen=seen)
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         await asyncio.sleep(0)
-        return self._table.delete(digest, tombstone=tombstone)
+        return self._table.remove(digest, tombstone=tombstone)
 
     async def find(self, principal: str) -> Sequence[Listed]:
         await asyncio.sleep(0)
@@ -93,9 +93,9 @@ class WaitingTable(MemoryTable):
         self._note("replace")
         return super().replace(digest, row, version=version)
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        self._note("delete")
-        return super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        self._note("remove")
+        return super().remove(digest, tombstone=tombstone)
 
 
 def visit(sessions: Sessions, cookie: str = "", **data: Any) -> tuple[dict[str, Any], str]:
@@ -391,9 +391,9 @@ def test_the_async_twin_does_the_same(store: Callable[[FakeClock], Any], clock: 
 @pytest.mark.parametrize(
     ("reads", "writes", "in_main_thread"),
     [
-        (False, True, {"read": True, "insert": False, "replace": False, "delete": False}),
-        (True, True, {"read": False, "insert": False, "replace": False, "delete": False}),
-        (False, False, {"read": True, "insert": True, "replace": True, "delete": True}),
+        (False, True, {"read": True, "insert": False, "replace": False, "remove": False}),
+        (True, True, {"read": False, "insert": False, "replace": False, "remove": False}),
+        (False, False, {"read": True, "insert": True, "replace": True, "remove": True}),
     ],
 )
 def test_what_waits_is_called_in_a_thread_and_nothing_else(

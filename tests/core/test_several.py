@@ -263,7 +263,7 @@ def test_one_that_fails_late_does_not_keep_the_others_from_their_end(act: Commit
         act(kept, "commit", session)
     for each in opened:
         each.configure(drop=True)
-    tables["_cart"].failing = frozenset({"delete"})
+    tables["_cart"].failing = frozenset({"remove"})
 
     with pytest.raises(StoreError):
         act(kept, verb, session)

@@ -13,7 +13,7 @@ import pytest
 
 from holdall import Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.stores import Changes, Draft, Missing
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock
 
 
@@ -43,9 +43,9 @@ class Watched(MemoryTable):
         self.written += 1
         return super().touch(digest, expires, seen=seen)
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         self.written += 1
-        return super().delete(digest, tombstone=tombstone)
+        return super().remove(digest, tombstone=tombstone)
 
     def dump(self) -> bytes:
         return pickle.dumps([part.rows for part in self._parts])
@@ -324,7 +324,7 @@ def test_a_row_that_ends_between_a_conflict_and_the_next_try_is_gone(sessions: S
     slow["cart"] = 2
     request(sessions, sid, lambda session: session.put("lang", "de"))
     read = table.read
-    table.read = lambda digest: table.delete(digest) and read(digest)  # type: ignore[method-assign]  # the race itself
+    table.read = lambda digest: table.remove(digest) and read(digest)  # type: ignore[method-assign]  # the race itself
 
     assert sessions.commit(slow).cookie is None
     assert len(table) == 0

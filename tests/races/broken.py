@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import chain
 
 from holdall import MemoryTable
-from holdall.tables import Listed, Replacement, Row
+from holdall.tables import Listed, Replacement, Row, Tombstone
 
 
 class Upserts(MemoryTable):
@@ -30,35 +30,35 @@ class IgnoresVersions(MemoryTable):
 class ForgetsRenewals(MemoryTable):
     """It leaves no tombstones."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return super().delete(digest)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return super().remove(digest)
 
 
-class DeletesNothing(MemoryTable):
-    """It says that it deletes."""
+class RemovesNothing(MemoryTable):
+    """It says that it removes."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return self.read(digest)
 
 
 class GivesStaleRows(MemoryTable):
-    """Its ``delete`` gives the row as it was at first."""
+    """Its ``remove`` gives the row as it was at first."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         inserted = super().insert(digest, row)
         self.__dict__.setdefault("first", {}).setdefault(digest, row)
         return inserted
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         return None if row is None else self.__dict__["first"][digest]
 
 
 class GivesNothing(MemoryTable):
-    """Its ``delete`` says that there was a row, and not what was in it."""
+    """Its ``remove`` says that there was a row, and not what was in it."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         return None if row is None else row._replace(data=b"{}")
 
 
@@ -141,7 +141,7 @@ class ClearsTheLivingAlone(MemoryTable):
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         living = [digest for each in list(self._of) for digest in (found.digest for found in self.find(each))]
-        return sum(self.delete(digest) is not None for digest in living)
+        return sum(self.remove(digest) is not None for digest in living)
 
 
 class ClearsNothing(MemoryTable):
@@ -154,11 +154,11 @@ class ClearsNothing(MemoryTable):
 class Procrastinates(MemoryTable):
     """What is deleted is deleted with the next call."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = self.read(digest)
         late = self.__dict__.pop("late", None)
         if late is not None:
-            super().delete(late)
+            super().remove(late)
         self.__dict__["late"] = digest
         return None if row is None or row.is_tombstone else row
 

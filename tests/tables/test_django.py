@@ -29,7 +29,7 @@ from django.test.utils import CaptureQueriesContext
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
 from holdall.clock import utc_now
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance
 from holdall_django import endings
 from holdall_django.table import DjangoTable
@@ -172,7 +172,7 @@ def test_what_was_written_in_a_transaction_goes_with_it(table: DjangoTable, cloc
     with transaction.atomic(table.using):
         assert table.replace(DIGEST, new_row(clock, b"new", 2), version=1) is _DONE
         assert table.replace(DIGEST, new_row(clock, b"new", 2), version=1) is Replacement.CONFLICT
-        assert table.delete(DIGEST) == new_row(clock, b"new", 2)
+        assert table.remove(DIGEST) == new_row(clock, b"new", 2)
         assert table.replace(DIGEST, new_row(clock, b"new", 3), version=2) is Replacement.GONE
         transaction.set_rollback(True, using=table.using)
 
@@ -188,7 +188,7 @@ def test_what_a_request_ended_in_a_transaction_stays_ended(
     endings.begin()
 
     with transaction.atomic(table.using):
-        table.delete(DIGEST, tombstone=clock() + DAY if is_renewal else None)
+        table.remove(DIGEST, tombstone=Tombstone(clock() + DAY, b"") if is_renewal else None)
         transaction.set_rollback(is_undone, using=table.using)
     noted = endings.take()
     assert noted
@@ -220,10 +220,10 @@ def test_what_was_ended_outside_of_a_request_or_of_a_transaction_is_not_in_doubt
     table.insert(b"2" * 32, new_row(clock))
 
     with transaction.atomic(table.using):
-        table.delete(DIGEST)
+        table.remove(DIGEST)
         assert not endings.take()
     endings.begin()
-    table.delete(b"2" * 32)
+    table.remove(b"2" * 32)
     assert not endings.take()
 
 
@@ -257,7 +257,7 @@ def test_a_row_that_changes_while_it_is_deleted_is_given_back_as_it_last_was(
             next(writes, lambda: None)()
             return found
 
-    deleted = Late(table.using, clock=clock).delete(DIGEST)
+    deleted = Late(table.using, clock=clock).remove(DIGEST)
 
     assert deleted == row._replace(data=b"new", version=2, expires=later, seen=seen)
     assert table.read(DIGEST) is None

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 
 from holdall import Event, MemoryTable
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock
 
 HOUR = timedelta(hours=1)
@@ -57,8 +57,8 @@ def test_eight_threads_leave_the_table_in_order(clock: FakeClock) -> None:
                 case 2:
                     done["touched"] += table.touch(each, clock() + chance.randrange(1, 5) * HOUR, seen=clock())
                 case 3:
-                    tombstone = clock() + HOUR if chance.random() < 0.3 else None
-                    done["deleted"] += table.delete(each, tombstone=tombstone) is not None
+                    tombstone = Tombstone(clock() + HOUR, b"") if chance.random() < 0.3 else None
+                    done["deleted"] += table.remove(each, tombstone=tombstone) is not None
                 case 4:
                     assert all(listed.expires > clock() for listed in table.find("ada"))
                 case 5:

@@ -23,7 +23,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.postgres import SCHEMA, AsyncPostgresTable, PostgresTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
 from servers.postgres import PostgresServer, running_postgres
@@ -352,7 +352,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         assert await table.replace(digest, new_row(clock, b"more", version=2), version=1) is _DONE
         assert await table.touch(digest, later, seen=clock())
         assert await table.find("7")
-        assert await table.delete(digest)
+        assert await table.remove(digest)
 
     async def use_traced() -> None:
         # The first time, statements are prepared.
@@ -422,7 +422,7 @@ def test_a_renewal_takes_along_the_write_that_it_waited_for(table: PostgresTable
     table.insert(DIGEST, new_row(clock, principal="7"))
     with psycopg.connect(url) as writer, ThreadPoolExecutor(2) as threads:
         writer.execute("UPDATE holdall_session SET data = 'late', version = 2")
-        renewals = [threads.submit(table.delete, DIGEST, tombstone=clock() + DAY) for _ in range(2)]
+        renewals = [threads.submit(table.remove, DIGEST, tombstone=Tombstone(clock() + DAY, b"")) for _ in range(2)]
         with psycopg.connect(url, autocommit=True) as watcher:
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
             wait_until("both wait", lambda: watcher.execute(waiting, ["%FOR UPDATE%"]).fetchone() == (2,))

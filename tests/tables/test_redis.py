@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from holdall import AsyncTable, ConfigurationError, Event, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
 from servers.processes import free_port
@@ -322,7 +322,7 @@ def test_a_client_of_the_newer_protocol_will_do(valkey: RedisServer, clock: Fake
 
             assert table.read(DIGEST) == new_row(clock, principal="7")
             assert [each.digest for each in table.find("7")] == [DIGEST]
-            assert table.delete(DIGEST, tombstone=clock() + DAY) == new_row(clock, principal="7")
+            assert table.remove(DIGEST, tombstone=Tombstone(clock() + DAY, b"")) == new_row(clock, principal="7")
 
 
 def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,7 +414,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         await table.read(digest)
         await table.replace(digest, new_row(clock, version=2), version=1)
         await table.touch(digest, later, seen=clock())
-        await table.delete(digest, tombstone=later)
+        await table.remove(digest, tombstone=Tombstone(later, b""))
 
     # The first connects, and loads the scripts where they are not there yet.
     runner.run(use(b"0" * 32))
@@ -442,7 +442,7 @@ def test_scripts_that_the_server_has_lost_are_loaded_again(
         valkey.client.script_flush()
         assert [each.digest for each in await table.find("7")] == [DIGEST]
         valkey.client.script_flush()
-        assert await table.delete(DIGEST)
+        assert await table.remove(DIGEST)
 
     runner.run(use())
 
@@ -488,7 +488,7 @@ def test_the_server_removes_a_row_by_itself_an_hour_after_its_end(
     assert lives(48 * hour + hour)
     table.replace(DIGEST, new_row(clock, version=2), version=1)
     assert lives(24 * hour + hour)
-    table.delete(DIGEST, tombstone=clock() + MINUTE)
+    table.remove(DIGEST, tombstone=Tombstone(clock() + MINUTE, b""))
     assert lives(60 + hour)
 
 
@@ -501,8 +501,8 @@ def test_what_has_ended_leaves_the_index_when_somebody_looks(
     digests = [bytes([number]) * 32 for number in range(4)]
     for digest in digests:
         table.insert(digest, new_row(clock, principal="7"))
-    table.delete(digests[0])
-    table.delete(digests[1], tombstone=clock() + 5 * MINUTE)
+    table.remove(digests[0])
+    table.remove(digests[1], tombstone=Tombstone(clock() + 5 * MINUTE, b""))
     valkey.client.delete(table._verbs._key(digests[2]))
 
     index = table._verbs._index("7")
@@ -528,7 +528,7 @@ def test_the_index_of_somebody_who_logs_in_often_stays_short(
         clock.advance(MINUTE)
         digest = number.to_bytes(2, "big") * 16
         assert table.insert(digest, new_row(clock, principal="7"))
-        table.delete(digest)
+        table.remove(digest)
 
     assert valkey.client.zcard(table._verbs._index("7")) < 100
     assert {each.digest for each in table.find("7")} == set(lasting)
@@ -631,7 +631,7 @@ def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
 
     server.client.client_pause(60_000, all=False)
     with pytest.raises(StoreError, match="TimeoutError"):
-        runner.run(_awaited(table.delete(DIGEST)))
+        runner.run(_awaited(table.remove(DIGEST)))
 
     # What has timed out goes with its connection: to ask again would take another.
     assert server.client.info("stats")["total_connections_received"] == connections
@@ -678,8 +678,8 @@ def test_a_full_server_refuses_new_rows_and_lets_go_of_old_ones(start: Start, cl
         table.replace(DIGEST, new_row(clock, version=2), version=1)
 
     assert table.read(DIGEST) == new_row(clock)
-    assert table.delete(DIGEST) == new_row(clock)
-    assert table.delete(b"2" * 32, tombstone=clock() + DAY) == new_row(clock)
+    assert table.remove(DIGEST) == new_row(clock)
+    assert table.remove(b"2" * 32, tombstone=Tombstone(clock() + DAY, b"")) == new_row(clock)
     table.close()
 
 

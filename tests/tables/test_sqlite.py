@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables import sqlite as sqlite_module
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
@@ -254,7 +254,7 @@ def test_a_renewal_that_fails_half_way_leaves_the_row_as_it_was(
     breaker.execute("CREATE TRIGGER broken BEFORE UPDATE ON session BEGIN SELECT RAISE(ABORT, 'broken'); END")
 
     with pytest.raises(StoreError, match="broken"):
-        sqlite.delete(b"1" * 32, tombstone=clock() + DAY)
+        sqlite.remove(b"1" * 32, tombstone=Tombstone(clock() + DAY, b""))
 
     breaker.execute("DROP TRIGGER broken")
     breaker.close()
@@ -405,7 +405,7 @@ for number in itertools.count(int(start)):
     table.replace(digest, Row(b"y" * (number % 3000), 2, later, now), version=1)
     print(number, 2, flush=True)
     if number % 3 == 0:
-        table.delete(digest, tombstone=later)
+        table.remove(digest, tombstone=Tombstone(later, b""))
         print(number, 0, flush=True)
 """
 

@@ -24,7 +24,7 @@ from django.db.models import QuerySet
 
 from holdall import ConfigurationError, StoreError
 from holdall.clock import Clock, utc_now
-from holdall.tables import Form, Listed, Replacement, Row
+from holdall.tables import Form, Listed, Replacement, Row, Tombstone
 from holdall_django import endings
 
 __all__ = ["DjangoTable", "open_table"]
@@ -75,7 +75,7 @@ WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AN
 """
 _BURY = """
 UPDATE holdall_django_session
-SET data = %(nothing)s, version = 0, expires = %(until)s, due = %(due)s, device = NULL, seen = NULL
+SET data = %(successor)s, version = 0, expires = %(until)s, due = %(due)s, device = NULL, seen = NULL
 WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AND COALESCE(seen, -1) = %(seen)s
 """
 _FIND = """
@@ -161,7 +161,7 @@ class DjangoTable:
         times = {"now": self._now(), "expires": _seconds(expires), "due": _due(expires), "seen": _seconds(seen)}
         return self._count(_TOUCH, {"digest": digest, **times}) == 1
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         # Whenever the row is not as it was read, another's write has gone through: nobody goes round for ever.
         while (row := self._live(digest, self._now())) is not None:
             as_read = {"digest": digest, "version": row.version, "expires": _seconds(row.expires)}
@@ -169,11 +169,12 @@ class DjangoTable:
             if tombstone is None:
                 ended = self._count(_DELETE, as_read)
             else:
-                grave = {"nothing": b"", "until": _seconds(tombstone), "due": _due(tombstone)}
-                ended = self._count(_BURY, as_read | grave)
+                until = tombstone.until
+                pointer = {"successor": tombstone.successor, "until": _seconds(until), "due": _due(until)}
+                ended = self._count(_BURY, as_read | pointer)
             if ended:
                 if self._is_in_transaction:
-                    endings.note(partial(self.delete, digest, tombstone=tombstone))
+                    endings.note(partial(self.remove, digest, tombstone=tombstone))
                 return row
         return None
 

@@ -29,7 +29,7 @@ from holdall.stores.contract import Draft, Missing, Stored, Trail
 from holdall.stores.succession import end_successor, follow, lead, succeed
 from holdall.stores.verbs import Insert, Read, Remove, Replace, Touch
 from holdall.tables import Form
-from holdall.tables.contract import AsyncTable, Replacement, Row, Table
+from holdall.tables.contract import AsyncTable, Replacement, Row, Table, Tombstone
 
 if TYPE_CHECKING:
     from holdall.stores.moving import MovingSteps
@@ -116,7 +116,7 @@ class TableSteps:
 
     def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Steps[Stored | None]:
         digest = digest_of(stored.cookie)
-        row = yield Remove(digest, tombstone)
+        row = yield Remove(digest, None if tombstone is None else Tombstone(tombstone, b""))
         if row is not None:
             return self._stored(stored.cookie, row)
         if tombstone is None and (yield from end_successor(digest)):

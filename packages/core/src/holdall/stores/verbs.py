@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from holdall._discreet import discreet
-from holdall.tables.contract import Row
+from holdall.tables.contract import Row, Tombstone
 
 __all__ = ["Clear", "Find", "Insert", "Read", "Remove", "Replace", "Touch"]
 
@@ -59,10 +59,10 @@ class Remove(NamedTuple):
     """Remove a row."""
 
     digest: bytes
-    tombstone: datetime | None
+    tombstone: Tombstone | None
 
     def on(self, table: Any) -> Any:
-        return table.delete(self.digest, tombstone=self.tombstone)
+        return table.remove(self.digest, tombstone=self.tombstone)
 
 
 @discreet

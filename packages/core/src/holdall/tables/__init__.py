@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from holdall._lazily import lazily
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
-from holdall.tables.contract import AsyncTable, Listed, Replacement, Row, Table
+from holdall.tables.contract import AsyncTable, Listed, Replacement, Row, Table, Tombstone
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazily(__name__, {"MemoryTable": "holdall.tables.memory"})
 
-__all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", "Table", "table_opener"]
+__all__ = ["AsyncTable", "Form", "Listed", "MemoryTable", "Replacement", "Row", "Table", "Tombstone", "table_opener"]
 
 #: Which kind of table or store an adapter can use.
 Form = Literal["sync", "async"]

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from holdall._discreet import discreet
 
-__all__ = ["AsyncTable", "Listed", "Replacement", "Row", "Table"]
+__all__ = ["AsyncTable", "Listed", "Replacement", "Row", "Table", "Tombstone"]
 
 
 @discreet
@@ -23,8 +23,8 @@ class Row(NamedTuple):
 
     Attributes:
         data: The session's data, serialized; sealed where the table is outside of the process.
-        version: Counts the writes from 1; 0 marks what is no session: a tombstone, all that is left of a renewed
-            id, or another note of the store's.
+        version: Counts the writes from 1; 0 marks a row that is not a session: a tombstone, or another note of the
+            store's.
         expires: When the row is gone, in UTC and whole seconds.
         created: When the session began, in UTC and whole seconds. A ``replace`` leaves it as it was.
         principal: Whose session it is, or was. A ``replace`` leaves it as it was.
@@ -42,8 +42,27 @@ class Row(NamedTuple):
 
     @property
     def is_tombstone(self) -> bool:
-        """Whether this is no session any more: its id was renewed a moment ago."""
+        """Whether this row is not a session: it says where one went when its ID was renewed."""
         return self.version == 0
+
+
+@discreet
+class Tombstone(NamedTuple):
+    """
+    What a removed row leaves behind: a pointer to the row that takes its place.
+
+    Attributes:
+        until: When the pointer is gone, in UTC and whole seconds.
+        successor: What the store keeps in the pointer. A table stores these bytes as the row's data and never reads
+            them.
+    """
+
+    until: datetime
+    successor: bytes
+
+    def in_place_of(self, row: Row) -> Row:
+        """Return the row that stands where *row* was: it keeps the principal and when the session began."""
+        return Row(self.successor, 0, self.until, row.created, row.principal)
 
 
 class Replacement(Enum):
@@ -112,12 +131,12 @@ class Table(Protocol):
         """Move a live row's times forward, never back, data and version unchanged. Return whether there is one."""
         ...
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         """
         Remove the live row and return it as it last was; ``None`` if there is none.
 
-        Where it was a tombstone stays until then, if asked for, which keeps no more than the principal and when the
-        session began; where nothing was, none is made.
+        With *tombstone*, its pointer (``tombstone.in_place_of(row)``) takes the row's place in the same step. Where
+        there was no live row, no pointer is made.
         """
         ...
 
@@ -155,7 +174,7 @@ class AsyncTable(Protocol):
 
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool: ...
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None: ...
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None: ...
 
     async def find(self, principal: str) -> Sequence[Listed]: ...
 

@@ -17,7 +17,7 @@ from typing import Any
 from holdall.clock import NEVER, Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.events import Event, Listener, report
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 
 __all__ = ["MemoryTable"]
 
@@ -198,7 +198,7 @@ class MemoryTable:
             self._sweep(now, _SWEPT_PER_WRITE)
         return True
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         now = self.clock()
         with self._lock:
             present = _live(self._rows_of[hash(digest) & _PART_BITS], digest, now)
@@ -206,7 +206,7 @@ class MemoryTable:
             if row is not None:
                 self._remove(digest)
                 if tombstone is not None:
-                    self._add(digest, Row(b"", 0, tombstone, row.created, row.principal))
+                    self._add(digest, tombstone.in_place_of(row))
             self._sweep(now, _SWEPT_PER_WRITE)
         return row
 

@@ -17,7 +17,7 @@ from holdall._discreet import discreet
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import Steps, run, run_async
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 
 try:
     import psycopg
@@ -106,7 +106,7 @@ SET expires = greatest(expires, %(expires)s), due = greatest(due, %(due)s), seen
 WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING true
 """
-_DELETE: LiteralString = """
+_REMOVE: LiteralString = """
 DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING data, version, expires, created, principal, device, seen
 """
@@ -117,7 +117,8 @@ WITH live AS (
     WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
     FOR UPDATE
 )
-UPDATE holdall_session SET data = '', version = 0, expires = %(expires)s, due = %(due)s, device = NULL, seen = NULL
+UPDATE holdall_session SET
+    data = %(successor)s, version = 0, expires = %(expires)s, due = %(due)s, device = NULL, seen = NULL
 FROM live WHERE holdall_session.digest = live.digest
 RETURNING live.data, live.version, live.expires, live.created, live.principal, live.device, live.seen
 """
@@ -225,14 +226,19 @@ class _Verbs:
         )
         return bool(touched)
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         if tombstone is None:
-            deleted = yield from self._execute(_DELETE, digest=digest, now=self._now())
+            removed = yield from self._execute(_REMOVE, digest=digest, now=self._now())
         else:
-            deleted = yield from self._execute(
-                _BURY, digest=digest, expires=_seconds(tombstone), due=_due(tombstone), now=self._now()
+            removed = yield from self._execute(
+                _BURY,
+                digest=digest,
+                successor=tombstone.successor,
+                expires=_seconds(tombstone.until),
+                due=_due(tombstone.until),
+                now=self._now(),
             )
-        return _row(deleted)
+        return _row(removed)
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
         found = yield from self._execute(_FIND, principal=principal.encode(), now=self._now())
@@ -402,8 +408,8 @@ class PostgresTable:
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return self._run(self._verbs.touch(digest, expires, seen=seen))
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._run(self._verbs.delete(digest, tombstone=tombstone))
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return self._run(self._verbs.remove(digest, tombstone=tombstone))
 
     def find(self, principal: str) -> Sequence[Listed]:
         return self._run(self._verbs.find(principal))
@@ -466,8 +472,8 @@ class AsyncPostgresTable:
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._run(self._verbs.touch(digest, expires, seen=seen))
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return await self._run(self._verbs.delete(digest, tombstone=tombstone))
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return await self._run(self._verbs.remove(digest, tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         return await self._run(self._verbs.find(principal))

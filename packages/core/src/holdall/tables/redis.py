@@ -18,7 +18,7 @@ from holdall._redis import FAILURES, NoScriptError, answers_later, client_by_url
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.steps import Steps, run, run_async
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 
 __all__ = ["AsyncRedisTable", "RedisTable"]
 
@@ -75,12 +75,12 @@ return 1
 """,
     # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
     # write as well.
-    "delete": """
+    "remove": """
 local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p', 'f', 's')
 if not present[2] or present[2] == '0' or tonumber(present[3]) <= tonumber(ARGV[1]) then return false end
 redis.call('DEL', KEYS[1])
 if ARGV[2] then
-  redis.call('HSET', KEYS[1], 'd', '', 'v', '0', 'e', ARGV[3], 'c', present[4])
+  redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', '0', 'e', ARGV[3], 'c', present[4])
   if present[5] then redis.call('HSET', KEYS[1], 'p', present[5]) end
   redis.call('EXPIRE', KEYS[1], ARGV[2])
 end
@@ -201,10 +201,13 @@ class _Verbs:
         values = (now, _time_to_live(expires, now), _seconds(expires), _seconds(seen))
         return bool((yield Evaluate("touch", self._key(digest), values)))
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         now = self._now()
-        until = () if tombstone is None else (_time_to_live(tombstone, now), _seconds(tombstone))
-        fields = yield Evaluate("delete", self._key(digest), (now, *until))
+        values: tuple[Any, ...] = (now,)
+        if tombstone is not None:
+            until = tombstone.until
+            values += (_time_to_live(until, now), _seconds(until), tombstone.successor)
+        fields = yield Evaluate("remove", self._key(digest), values)
         return None if fields is None else _row(fields)
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
@@ -320,8 +323,8 @@ class RedisTable:
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return self._run(self._verbs.touch(digest, expires, seen=seen))
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._run(self._verbs.delete(digest, tombstone=tombstone))
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return self._run(self._verbs.remove(digest, tombstone=tombstone))
 
     def find(self, principal: str) -> Sequence[Listed]:
         return self._run(self._verbs.find(principal))
@@ -366,8 +369,8 @@ class AsyncRedisTable:
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._run(self._verbs.touch(digest, expires, seen=seen))
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return await self._run(self._verbs.delete(digest, tombstone=tombstone))
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return await self._run(self._verbs.remove(digest, tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         return await self._run(self._verbs.find(principal))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 
 __all__ = ["SQLiteTable"]
 
@@ -81,7 +81,7 @@ _DELETE = """
 DELETE FROM session WHERE digest = :digest AND version > 0 AND expires > :now
 RETURNING data, version, expires, created, principal, device, seen
 """
-_BURY = "UPDATE session SET data = x'', version = 0, expires = ?, due = ?, device = NULL, seen = NULL WHERE digest = ?"
+_BURY = "UPDATE session SET data = ?, version = 0, expires = ?, due = ?, device = NULL, seen = NULL WHERE digest = ?"
 _FIND = """
 SELECT digest, created, expires, device, seen, version FROM session
 WHERE principal = ? AND expires > ? ORDER BY created, digest
@@ -173,7 +173,7 @@ class SQLiteTable:
         times = {"now": self._now(), "expires": _seconds(expires), "due": _due(expires), "seen": _seconds(seen)}
         return self._execute(_TOUCH, {"digest": digest, **times}).rowcount == 1
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         which = {"digest": digest, "now": self._now()}
         if tombstone is None:
             found = self._execute(_DELETE, which).fetchone()
@@ -181,7 +181,8 @@ class SQLiteTable:
             with self._transaction():
                 found = self._execute(_LIVE, which).fetchone()
                 if found is not None:
-                    self._execute(_BURY, (_seconds(tombstone), _due(tombstone), digest))
+                    until = tombstone.until
+                    self._execute(_BURY, (tombstone.successor, _seconds(until), _due(until), digest))
         return None if found is None else _row(*found)
 
     def find(self, principal: str) -> Sequence[Listed]:

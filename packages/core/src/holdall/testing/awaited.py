@@ -8,7 +8,7 @@ from holdall.tables import AsyncTable, Table
 
 __all__ = ["Awaited", "as_async"]
 
-_OF_TABLES = {"read", "insert", "replace", "touch", "delete", "find", "clear", "sweep"}
+_OF_TABLES = {"read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"}
 _OF_STORES = {"get", "put", "delete", "lease", "release", "of", "revoke", "revoke_all", "follow", "sweep"}
 _VERBS = frozenset(_OF_TABLES | _OF_STORES)
 

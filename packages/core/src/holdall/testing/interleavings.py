@@ -29,7 +29,7 @@ from holdall.steps import Pause, Steps
 from holdall.stores import AsyncTableStore, Changes, Draft, Stored
 from holdall.stores.table import TableSteps
 from holdall.stores.verbs import Replace
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
 
@@ -221,8 +221,8 @@ class _Apart:
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._table.touch(self._own(digest), expires, seen=seen)
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._given_back(await self._table.delete(self._own(digest), tombstone=tombstone))
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return self._given_back(await self._table.remove(self._own(digest), tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         found = await self._table.find(f"{self._salt.hex()}{principal}")

@@ -125,7 +125,7 @@ class FailureTests(AdapterSuite, sealed=True):
 
     @pytest.mark.parametrize(
         ("verb", "actions"),
-        [("insert", ["put", "n", 2]), ("replace", ["put", "n", 2]), ("delete", ["configure", {"drop": True}])],
+        [("insert", ["put", "n", 2]), ("replace", ["put", "n", 2]), ("remove", ["configure", {"drop": True}])],
     )
     def test_a_backend_that_cannot_be_written_is_503(
         self, visit_failing: Visit, failing: FailingTable, verb: str, actions: list[Any]

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import new_digest, new_principal
 
@@ -109,16 +109,16 @@ class _Machine(RuleBasedStateMachine):
             self._model[digest] = live._replace(expires=max(live.expires, now + lives), seen=latest)
         assert self._does(self._table.touch(digest, now + lives, seen=seen)) is (live is not None)
 
-    @rule(slot=_SLOTS, lives=st.none() | _LIVES)
-    def delete(self, slot: int, lives: timedelta | None) -> None:
+    @rule(slot=_SLOTS, lives=st.none() | _LIVES, successor=_DATA)
+    def remove(self, slot: int, lives: timedelta | None, successor: bytes) -> None:
         digest = self._digests[slot]
-        tombstone = None if lives is None else self._clock() + lives
+        tombstone = None if lives is None else Tombstone(self._clock() + lives, successor)
         live = self._live(digest)
         if live is not None:
             del self._model[digest]
             if tombstone is not None:
-                self._model[digest] = Row(b"", 0, tombstone, live.created, live.principal)
-        assert self._does(self._table.delete(digest, tombstone=tombstone)) == live
+                self._model[digest] = Row(successor, 0, tombstone.until, live.created, live.principal)
+        assert self._does(self._table.remove(digest, tombstone=tombstone)) == live
 
     @rule(seconds=st.sampled_from([1, 59, 60, 61, 200]))
     def wait(self, seconds: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from holdall.tables import AsyncTable, Replacement
+from holdall.tables import AsyncTable, Replacement, Tombstone
 from holdall.testing.awaited import Awaited
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
@@ -64,15 +64,15 @@ class RaceTests(TableSuite, sealed=True):
             assert row is not None
             assert [worker for worker, won in enumerate(answers) if won] == [int(row.data)]
 
-    async def test_of_many_deletions_one_gets_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_of_many_removals_one_gets_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
         for _ in range(_ROUNDS):
             digest, row = new_digest(), new_row(clock)
             await table.insert(digest, row)
 
-            async def delete(worker: int, digest: bytes = digest) -> Any:
-                return await table.delete(digest, tombstone=clock() + HOUR if worker % 2 else None)
+            async def remove(worker: int, digest: bytes = digest) -> Any:
+                return await table.remove(digest, tombstone=Tombstone(clock() + HOUR, b"-") if worker % 2 else None)
 
-            answers = await _at_once(table, delete)
+            answers = await _at_once(table, remove)
 
             assert [answer for answer in answers if answer is not None] == [row]
 
@@ -84,7 +84,7 @@ class RaceTests(TableSuite, sealed=True):
 
             async def work(worker: int, digest: bytes = digest) -> Any:
                 if worker == 0:
-                    return await table.delete(digest)
+                    return await table.remove(digest)
                 if worker == 1:
                     return await table.touch(digest, clock() + 2 * HOUR, seen=clock())
                 return await _increment(table, clock, digest)

@@ -1,12 +1,12 @@
 """What each verb of a table does, alone."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from holdall.clock import NEVER
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
 from holdall.testing.tables.suite import TableSuite
@@ -14,8 +14,14 @@ from holdall.testing.tables.suite import TableSuite
 __all__ = ["VerbTests"]
 
 _MEGABYTE = 1024 * 1024
+# A kind and a digest, as a store puts them there.
+_SUCCESSOR = b"\0" + bytes(range(224, 256))
 
 Ending = Callable[[AsyncTable, FakeClock, bytes], Awaitable[None]]
+
+
+def _pointer(until: datetime) -> Tombstone:
+    return Tombstone(until, _SUCCESSOR)
 
 
 async def _never_was(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
@@ -29,19 +35,19 @@ async def _expired(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
 
 async def _deleted(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
     await table.insert(digest, new_row(clock))
-    await table.delete(digest)
+    await table.remove(digest)
 
 
 async def _renewed(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
     await table.insert(digest, new_row(clock))
-    await table.delete(digest, tombstone=clock() + HOUR)
+    await table.remove(digest, tombstone=_pointer(clock() + HOUR))
 
 
 _no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, _renewed])
 
 
 class VerbTests(TableSuite, sealed=True):
-    """``read insert replace touch delete find clear sweep``."""
+    """``read insert replace touch remove find clear sweep``."""
 
     async def test_read_finds_nothing_where_nothing_is(self, table: AsyncTable) -> None:
         assert await table.read(new_digest()) is None
@@ -92,7 +98,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) == row
         assert await table.read(near) is None
         assert [each.digest for each in await table.find(principal)] == [digest]
-        assert await table.delete(digest) == row
+        assert await table.remove(digest) == row
 
     async def test_the_latest_time_of_all_is_kept(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock)._replace(expires=NEVER)
@@ -253,66 +259,76 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.touch(digest, clock() + 24 * HOUR, seen=clock()) is False
         assert await table.read(digest) == before
 
-    # delete
+    # remove
 
-    async def test_delete_gives_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_remove_gives_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"old", principal="7", age=HOUR)
         await table.insert(digest, row)
         await table.replace(digest, row._replace(data=b"new", version=2), version=1)
 
-        assert await table.delete(digest) == row._replace(data=b"new", version=2)
-        assert await table.delete(digest) is None
+        assert await table.remove(digest) == row._replace(data=b"new", version=2)
+        assert await table.remove(digest) is None
         assert await table.read(digest) is None
 
-    async def test_delete_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_remove_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"secret", version=3, device="a telephone")
         await table.insert(digest, row)
         clock.advance(HOUR / 2)
         expires = clock() + timedelta(minutes=1)
 
-        assert await table.delete(digest, tombstone=expires) == row
+        assert await table.remove(digest, tombstone=_pointer(expires)) == row
 
-        tombstone = Row(b"", 0, expires, row.created)
+        tombstone = Row(_SUCCESSOR, 0, expires, row.created)
         assert await table.read(digest) == tombstone
         clock.advance(timedelta(minutes=1) - SECOND)
         assert await table.read(digest) == tombstone
         clock.advance(SECOND)
         assert await table.read(digest) is None
 
+    @pytest.mark.parametrize("successor", [b"", b"\0", b"\r\n\xff\xfe", bytes(range(256))], ids=len)
+    async def test_a_tombstone_holds_its_successor_byte_by_byte(
+        self, table: AsyncTable, clock: FakeClock, successor: bytes
+    ) -> None:
+        digest, row = new_digest(), new_row(clock, b"secret")
+        await table.insert(digest, row)
+        await table.remove(digest, tombstone=Tombstone(row.expires, successor))
+
+        assert await table.read(digest) == Row(successor, 0, row.expires, row.created)
+
     async def test_a_tombstone_keeps_the_principal(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, principal="7")
         await table.insert(digest, row)
-        await table.delete(digest, tombstone=row.expires)
+        await table.remove(digest, tombstone=_pointer(row.expires))
 
-        assert await table.read(digest) == Row(b"", 0, row.expires, row.created, "7")
+        assert await table.read(digest) == Row(_SUCCESSOR, 0, row.expires, row.created, "7")
 
     async def test_a_tombstone_may_outlive_the_row_it_stands_for(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await table.insert(digest, new_row(clock, lives=SECOND))
-        await table.delete(digest, tombstone=clock() + HOUR)
+        await table.remove(digest, tombstone=_pointer(clock() + HOUR))
         clock.advance(2 * SECOND)
         await table.sweep()
 
         assert await table.read(digest) is not None
 
     @pytest.mark.parametrize("end", [_never_was, _expired, _deleted])
-    async def test_delete_of_nothing_leaves_no_tombstone(
+    async def test_remove_of_nothing_leaves_no_tombstone(
         self, table: AsyncTable, clock: FakeClock, end: Ending
     ) -> None:
         digest = new_digest()
         await end(table, clock, digest)
 
-        assert await table.delete(digest, tombstone=clock() + HOUR) is None
+        assert await table.remove(digest, tombstone=_pointer(clock() + HOUR)) is None
         assert await table.read(digest) is None
         assert await table.insert(digest, new_row(clock)) is True
 
     @pytest.mark.parametrize("again", [False, True])
-    async def test_delete_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
+    async def test_remove_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
         digest = new_digest()
         await _renewed(table, clock, digest)
         before = await table.read(digest)
 
-        assert await table.delete(digest, tombstone=clock() + 2 * HOUR if again else None) is None
+        assert await table.remove(digest, tombstone=_pointer(clock() + 2 * HOUR) if again else None) is None
         assert await table.read(digest) == before
 
     # find
@@ -362,7 +378,7 @@ class VerbTests(TableSuite, sealed=True):
         digests = [new_digest() for _ in range(3)]
         for digest in digests:
             await table.insert(digest, new_row(clock, principal=principal))
-        await table.delete(digests[0])
+        await table.remove(digests[0])
 
         assert {each.digest for each in await table.find(principal)} == set(digests[1:])
 
@@ -371,7 +387,7 @@ class VerbTests(TableSuite, sealed=True):
         row = new_row(clock, age=HOUR, principal=principal, device="a telephone")
         await table.insert(digest, row)
         until = clock() + timedelta(minutes=1)
-        await table.delete(digest, tombstone=until)
+        await table.remove(digest, tombstone=_pointer(until))
 
         assert list(await table.find(principal)) == [Listed(digest, row.created, until, is_tombstone=True)]
         clock.advance(timedelta(minutes=1))
@@ -431,7 +447,7 @@ class VerbTests(TableSuite, sealed=True):
 
         assert await table.replace(digest, new_row(clock, version=2), version=1) is Replacement.GONE
         assert await table.touch(digest, row.expires, seen=clock()) is False
-        assert await table.delete(digest, tombstone=row.expires) is None
+        assert await table.remove(digest, tombstone=_pointer(row.expires)) is None
         assert await table.insert(digest, row) is True
 
     # sweep
@@ -440,7 +456,7 @@ class VerbTests(TableSuite, sealed=True):
         live, renewed, expired = new_digest(), new_digest(), new_digest()
         await table.insert(live, new_row(clock, lives=2 * HOUR))
         await table.insert(renewed, new_row(clock, lives=2 * HOUR))
-        await table.delete(renewed, tombstone=clock() + 2 * HOUR)
+        await table.remove(renewed, tombstone=_pointer(clock() + 2 * HOUR))
         await table.insert(expired, new_row(clock, lives=HOUR))
         clock.advance(HOUR)
 
