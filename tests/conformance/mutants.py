@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -42,22 +42,19 @@ from races import broken
 
 # Tables
 
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
-class Tampered(MemoryTable):
-    """One whose rows can be had as they are, and put."""
 
-    def peek(self, digest: bytes) -> Row:
-        row = self._get(digest)
-        assert row is not None
-        return row
+class Misleading(MemoryTable):
+    """It tells of a row what it was *told* to, and not what is in it."""
 
-    def plant(self, digest: bytes, row: Row) -> None:
-        with self._lock:
-            self._remove(digest)
-            self._add(digest, row)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.told: dict[bytes, dict[str, Any]] = {}
 
-    def rows(self) -> dict[bytes, Row]:
-        return {digest: self.peek(digest) for part in self._parts for digest in part.rows}
+    def read(self, digest: bytes) -> Row | None:
+        row = super().read(digest)
+        return None if row is None else row._replace(**self.told.get(digest, {}))
 
 
 class Overwrites(MemoryTable):
@@ -71,19 +68,19 @@ class ForgetsTheDevice(MemoryTable):
         return super().insert(digest, row._replace(device=None))
 
 
-class ReplacesCreatedAndPrincipal(Tampered):
+class ReplacesCreatedAndPrincipal(Misleading):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self.plant(digest, row._replace(device=self.peek(digest).device))
+            self.told[digest] = {"created": row.created, "principal": row.principal}
         return answer
 
 
-class ReplacesTheDevice(Tampered):
+class ReplacesTheDevice(Misleading):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self.plant(digest, self.peek(digest)._replace(device=row.device))
+            self.told[digest] = {"device": row.device}
         return answer
 
 
@@ -93,19 +90,19 @@ class ReplacesUnseen(MemoryTable):
         return super().replace(digest, row._replace(seen=present and present.seen), version=version)
 
 
-class TouchesBackwards(Tampered):
+class TouchesBackwards(Misleading):
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         touched = super().touch(digest, expires, seen=seen)
         if touched:
-            self.plant(digest, self.peek(digest)._replace(expires=expires))
+            self.told[digest] = {"expires": expires}
         return touched
 
 
-class SeesBackwards(Tampered):
+class SeesBackwards(Misleading):
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         touched = super().touch(digest, expires, seen=seen)
         if touched:
-            self.plant(digest, self.peek(digest)._replace(seen=seen))
+            self.told[digest] = {"seen": seen}
         return touched
 
 
@@ -115,9 +112,12 @@ class TouchesUnseen(MemoryTable):
         return super().touch(digest, expires, seen=(present and present.seen) or seen)
 
 
-class KeepsTheExpired(Tampered):
+class KeepsTheExpired(MemoryTable):
     def read(self, digest: bytes) -> Row | None:
-        return self._get(digest)
+        clock, self.clock = self.clock, lambda: _LONG_AGO
+        row = super().read(digest)
+        self.clock = clock
+        return row
 
 
 class BuriesNobody(MemoryTable):
@@ -130,22 +130,39 @@ class BuriesNobody(MemoryTable):
         return row
 
 
-class BuriesNamelessly(Tampered):
+class BuriesNamelessly(Misleading):
     """Its tombstones do not say whose they are."""
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
-            self.plant(digest, self.peek(digest)._replace(principal=None))
+            self.told[digest] = {"principal": None}
         return row
 
 
-class BuriesWithTheDevice(Tampered):
+class BuriesWithTheDevice(Misleading):
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
-            self.plant(digest, self.peek(digest)._replace(device=row.device))
+            self.told[digest] = {"device": row.device}
         return row
+
+
+class BuriesEmpty(MemoryTable):
+    """Its tombstones lead nowhere."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return super().remove(digest, tombstone=tombstone and tombstone._replace(successor=b""))
+
+
+class BuriesTheData(MemoryTable):
+    """Its tombstones hold the data of the row."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        present = self.read(digest)
+        if tombstone is not None and present is not None:
+            tombstone = tombstone._replace(successor=tombstone.successor + present.data)
+        return super().remove(digest, tombstone=tombstone)
 
 
 class FindsNoTombstones(MemoryTable):
@@ -185,19 +202,21 @@ class ClearsNotTheLast(MemoryTable):
         return super().clear(began_by - timedelta(seconds=1), limit)
 
 
-class ClearsByUse(Tampered):
+class ClearsByUse(broken.Rewritable):
     """It spares what was used since."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        unused = (digest for digest, row in self.rows().items() if row.seen is None or row.seen <= began_by)
+        rows = ((digest, self.read(digest)) for digest in list(self.digests))
+        unused = (digest for digest, row in rows if row and (row.seen is None or row.seen <= began_by))
         return sum(self.remove(digest) is not None for digest in islice(unused, limit))
 
 
-class ClearsSessionsOnly(Tampered):
+class ClearsSessionsOnly(broken.Rewritable):
     """It leaves tombstones."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        begun = (digest for digest, row in self.rows().items() if row.created <= began_by and not row.is_tombstone)
+        rows = ((digest, self.read(digest)) for digest in list(self.digests))
+        begun = (digest for digest, row in rows if row and row.created <= began_by)
         return sum(self.remove(digest) is not None for digest in islice(begun, limit))
 
 
@@ -229,6 +248,110 @@ class RemovesInTwoSteps(MemoryTable):
         _let_others_run()
         super().remove(digest, tombstone=tombstone)
         return None if row is None or row.is_tombstone else row
+
+
+# These have a gap that is a few instructions wide.
+
+
+class RemovesBeforeItBuries(broken.Rewritable):
+    """Between the row and its tombstone there is nothing."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest)
+        if row is not None and tombstone is not None:
+            super().insert(digest, tombstone.in_place_of(row))
+        return row
+
+
+class ReplacesByRemoving(MemoryTable):
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        answer = super().replace(digest, row, version=version)
+        if answer is Replacement.REPLACED and (present := super().remove(digest)) is not None:
+            super().insert(digest, present)
+        return answer
+
+
+class ReplacesTheDataFirst(MemoryTable):
+    """For a moment its row has the new data and the old expiry."""
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        present = self.read(digest)
+        if present is not None:
+            answer = super().replace(digest, row._replace(expires=present.expires), version=version)
+            if answer is not Replacement.REPLACED:
+                return answer
+            version = row.version
+        return super().replace(digest, row, version=version)
+
+
+class TouchesByRemoving(MemoryTable):
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        touched = super().touch(digest, expires, seen=seen)
+        if touched and (present := super().remove(digest)) is not None:
+            super().insert(digest, present)
+        return touched
+
+
+class InsertsBeforeItIndexes(MemoryTable):
+    """For a moment nobody can find the row that everybody can read."""
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        hidden = self.__dict__.setdefault("hidden", set())
+        hidden.add(digest)
+        inserted = super().insert(digest, row)
+        hidden.discard(digest)
+        return inserted
+
+    def find(self, principal: str) -> list[Listed]:
+        hidden = self.__dict__.setdefault("hidden", set())
+        return [each for each in super().find(principal) if each.digest not in hidden]
+
+
+class InsertsEmptyAtFirst(MemoryTable):
+    def insert(self, digest: bytes, row: Row) -> bool:
+        if not super().insert(digest, row._replace(data=b"")):
+            return False
+        return super().replace(digest, row, version=row.version) is Replacement.REPLACED or row.is_tombstone
+
+
+class RemovesBeforeItUnlists(MemoryTable):
+    """For a moment its index still lists a row that is gone."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        present = self.read(digest)
+        going = self.__dict__.setdefault("going", {})
+        if present is not None and tombstone is None:
+            going[digest] = Listed(digest, present.created, present.expires)
+        row = super().remove(digest, tombstone=tombstone)
+        going.pop(digest, None)
+        return row
+
+    def find(self, principal: str) -> list[Listed]:
+        found = {each.digest: each for each in super().find(principal)}
+        return sorted((self.__dict__.get("going", {}) | found).values(), key=lambda each: each.created)
+
+
+class OverwritesAndRepairs(broken.Rewritable):
+    """An insert that is refused was seen all the same."""
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        present = self.read(digest)
+        if present is None or present.is_tombstone:
+            return super().insert(digest, row)
+        self.put(digest, row)
+        self.put(digest, present)
+        return False
+
+
+class SweepsAndRepairs(broken.Rewritable):
+    """It takes all rows out and puts those back that live."""
+
+    def sweep(self, limit: int = 1000) -> int:
+        for digest in list(self.digests):
+            row = super().remove(digest)
+            if row is not None:
+                super().insert(digest, row)
+        return super().sweep(limit)
 
 
 def _let_others_run() -> None:
@@ -263,6 +386,8 @@ TABLES = [
     BuriesNobody,
     BuriesNamelessly,
     BuriesWithTheDevice,
+    BuriesEmpty,
+    BuriesTheData,
     FindsNoTombstones,
     FindsOnlyTimes,
     FindsInAnyOrder,
@@ -276,6 +401,15 @@ TABLES = [
     CutsAtNUL,
     ReplacesInTwoSteps,
     RemovesInTwoSteps,
+    RemovesBeforeItBuries,
+    ReplacesByRemoving,
+    ReplacesTheDataFirst,
+    TouchesByRemoving,
+    InsertsBeforeItIndexes,
+    InsertsEmptyAtFirst,
+    RemovesBeforeItUnlists,
+    OverwritesAndRepairs,
+    SweepsAndRepairs,
 ]
 for table in TABLES:
     globals()[f"Test{table.__name__}"] = type(f"Test{table.__name__}", (OfTable,), {"kind": table, "__test__": True})

@@ -92,7 +92,10 @@ class Listed(NamedTuple):
 
 class Table(Protocol):
     """
-    Rows by digest, 32 bytes each. Each verb is atomic, among threads and among processes.
+    Rows by digest, 32 bytes each.
+
+    Each verb is atomic, among threads and among processes, and for readers who hold no lock: a reader sees a row as it
+    was before a verb or as it is after it, and a row that it can read it can also find.
 
     A row lives until its ``expires`` by the table's clock, and from then on it is as if it were not there.
 

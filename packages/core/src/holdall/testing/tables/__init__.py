@@ -2,12 +2,13 @@
 
 from holdall.testing.tables.model import ModelTests
 from holdall.testing.tables.races import RaceTests
+from holdall.testing.tables.readers import ReaderTests
 from holdall.testing.tables.verbs import VerbTests
 
 __all__ = ["TableConformance"]
 
 
-class TableConformance(VerbTests, RaceTests, ModelTests):
+class TableConformance(VerbTests, RaceTests, ReaderTests, ModelTests):
     """
     The suite for tables.
 
