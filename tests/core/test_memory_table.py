@@ -2,7 +2,7 @@
 
 import tracemalloc
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -136,10 +136,10 @@ def test_a_listener_that_comes_through_two_stores_is_told_once(clock: FakeClock)
 
 
 @pytest.mark.parametrize(("option", "least"), [("max_rows", 1), ("max_bytes", 705)])
-def test_a_table_without_room_is_refused(option: Any, least: int) -> None:
+def test_a_table_without_room_is_refused(option: str, least: int) -> None:
     with pytest.raises(ConfigurationError, match=f"{option}=0 leaves no room for a session: use {least} or more"):
-        MemoryTable(**{option: 0})
-    MemoryTable(**{option: least})
+        MemoryTable(**cast("dict[str, Any]", {option: 0}))
+    MemoryTable(**cast("dict[str, Any]", {option: least}))
 
 
 def test_anonymous_visitors_push_nobody_out_who_is_logged_in(clock: FakeClock) -> None:

@@ -110,9 +110,7 @@ def test_a_table_warns_of_several_workers(caplog: pytest.LogCaptureFixture, monk
 
 def test_each_worker_of_a_real_server_warns(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
-        "from holdall import MemoryTable\n"
-        "table = MemoryTable(name='mine')\n"
-        "async def app(scope, receive, send): ...\n"
+        "from holdall import MemoryTable\ntable = MemoryTable(name='mine')\nasync def app(scope, receive, send): ...\n"
     )
     options = ["--workers", "2", "--host", "127.0.0.1", "--port", str(free_port()), "--lifespan", "off"]
     server = subprocess.Popen(

@@ -277,8 +277,7 @@ class MemoryTable:
 
     def _note_due(self, part: Part) -> None:
         # Another thread may put a later time there at the same moment: then a sweep comes late, which does no harm.
-        if part.due < self._due:
-            self._due = part.due
+        self._due = min(self._due, part.due)
 
     # These may be called with it or without.
 
