@@ -89,7 +89,7 @@ class _Memory(Engine):
     longest = 2
 
     def __init__(self, place: ExitStack) -> None:
-        self._tables = [MemoryTable(max_rows=10**8) for _ in range(2)]
+        self._tables = [MemoryTable(max_rows=10**8, max_bytes=10**12) for _ in range(2)]
 
     def open(self, number: int, clock: Clock) -> MemoryTable:
         table = self._tables[number]

@@ -135,7 +135,7 @@ def test_a_listener_that_comes_through_two_stores_is_told_once(clock: FakeClock)
     assert [event.name for event in events] == ["evicted"]
 
 
-@pytest.mark.parametrize(("option", "least"), [("max_rows", 1), ("max_bytes", 705)])
+@pytest.mark.parametrize(("option", "least"), [("max_rows", 1), ("max_bytes", 663)])
 def test_a_table_without_room_is_refused(option: str, least: int) -> None:
     with pytest.raises(ConfigurationError, match=f"{option}=0 leaves no room for a session: use {least} or more"):
         MemoryTable(**cast("dict[str, Any]", {option: 0}))
@@ -212,7 +212,7 @@ def big(clock: FakeClock, kilobytes: int, principal: str | None = None) -> Row:
 
 def test_the_bytes_of_all_rows_are_bounded_too(clock: FakeClock) -> None:
     events: list[Event] = []
-    table = MemoryTable(max_rows=100, max_bytes=10_000, clock=clock)
+    table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     table.listen(events.append)
     for number in range(6):
         table.insert(digest(number), big(clock, 1))
@@ -226,7 +226,7 @@ def test_the_bytes_of_all_rows_are_bounded_too(clock: FakeClock) -> None:
 
 def test_what_was_removed_gives_its_bytes_back(clock: FakeClock) -> None:
     events: list[Event] = []
-    table = MemoryTable(max_rows=100, max_bytes=10_000, clock=clock)
+    table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     table.listen(events.append)
     for number in range(1000):
         table.insert(digest(number), big(clock, 1, "7"))
@@ -246,7 +246,7 @@ def test_what_was_removed_gives_its_bytes_back(clock: FakeClock) -> None:
 
 
 def test_a_row_that_grows_makes_others_go_and_stays(clock: FakeClock) -> None:
-    table = MemoryTable(max_rows=100, max_bytes=10_000, clock=clock)
+    table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     for number in range(6):
         table.insert(digest(number), big(clock, 1))
 
@@ -256,14 +256,14 @@ def test_a_row_that_grows_makes_others_go_and_stays(clock: FakeClock) -> None:
 
 
 def test_a_row_that_is_too_large_for_the_table_is_refused_and_nothing_goes_for_it(clock: FakeClock) -> None:
-    table = MemoryTable(max_rows=100, max_bytes=10_000, clock=clock)
+    table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
     for number in range(6):
         table.insert(digest(number), big(clock, 1))
 
-    with pytest.raises(StoreError, match="no room for a row of 10,"):
-        table.insert(digest(6), big(clock, 10))
-    with pytest.raises(StoreError, match="no room for a row of 10,"):
-        table.replace(digest(0), big(clock, 10)._replace(version=2), version=1)
+    with pytest.raises(StoreError, match="no room for a row of 11,"):
+        table.insert(digest(6), big(clock, 11))
+    with pytest.raises(StoreError, match="no room for a row of 11,"):
+        table.replace(digest(0), big(clock, 11)._replace(version=2), version=1)
 
     assert [table.read(digest(number)) for number in range(7)] == [*[big(clock, 1)] * 6, None]
 
