@@ -79,7 +79,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
 
 def is_ours(cookie: str) -> bool:
     """Say whether *cookie* is one of ours, or the id of a row of ours."""
-    return NativeFormat(OURS).open(cookie, key=KEY) is not None or len(from_text(cookie) or b"") == 32
+    return NativeFormat(OURS).open(cookie, key=KEY) is not None or len(from_text(cookie) or b"") == 30
 
 
 def rows_of_django(folder: Path) -> int:
