@@ -128,7 +128,7 @@ def test_where_times_are_local_they_are_told_apart(database: tuple[Connect, str]
 
 def test_a_former_secret_is_read_and_another_is_not(database: tuple[Connect, str]) -> None:
     connect, placeholder = database
-    key, other = kept(), "f" * 31 + "0123456789abcdef"
+    key, other = kept(), "7c1e94d02b8f5a63-another-f6a09d3c58e7b214"
     options: dict[str, Any] = {"placeholder": placeholder}
 
     assert DjangoSource(connect, other, **options).read(key) == Refused("unreadable")
