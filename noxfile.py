@@ -42,7 +42,7 @@ MEASURED = next((each for each in reversed(PROMISED) if each[-1] != "t" and shut
 
 # What this process may use, and of many no more than pays: each worker has servers of its own.
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-# Neighbours stay together, for they share servers, until a worker has nothing left to do.
+# Neighbouring tests stay together because they share servers, until a worker runs out of tests.
 PARALLEL = ["-n", str(min(CPUS, 4)), "--dist", "worksteal"]
 # What is drawn at random is drawn once; elsewhere only what depends on the Python or on a version shall show.
 FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}

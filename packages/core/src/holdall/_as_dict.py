@@ -27,7 +27,7 @@ else:
         def copy(self) -> dict[str, Any]:
             return dict(self)
 
-        # A copy is no session: it is a plain dict, which whoever asks for one may keep and encode.
+        # A copy is a plain dict, so that the application can keep it and encode it.
 
         def __copy__(self) -> dict[str, Any]:
             return dict(self)

@@ -198,8 +198,8 @@ class _Given:
     """
     The client that an application gave, until its connections lead to the wrong server.
 
-    From then on a copy takes its place, with connections of its own, because those of the application's client may be
-    in use elsewhere, so that nobody can close all of them here. The driver itself notices a fork.
+    From then on the table uses a copy with connections of its own, because it must not close those of the
+    application's client: other code may be using them. The driver itself notices a fork.
     """
 
     def __init__(self, given: Any, copies: PerProcess[Any]) -> None:

@@ -12,7 +12,7 @@ from holdall.stores.table import digest_of
 
 __all__ = ["SELDOM", "Follower"]
 
-#: How many seconds pass between two looks at least, where nobody asked for any: each is a read of the table.
+#: The default time between two looks, in seconds: each look reads the table.
 SELDOM = 5.0
 
 
@@ -38,7 +38,7 @@ class Follower:
         return isinstance(self._seen, Trail) and self._seen.in_doubt
 
     def seen(self) -> Stored | Trail | None:
-        """Return where the session was seen last; ``None`` while nobody has read it, or there is none."""
+        """Return where the session was seen last; ``None`` while it is unread, or if there is none."""
         if self._seen is None and self._session.is_loaded:
             self._seen = stored = self._session.fetched.stored
             if stored is not None and self._session.principal is None:

@@ -3,7 +3,7 @@ Find what is altered inside a session's values after the request has ended, when
 
 Every assignment raises then. A list or a dict that the request handed out can still be altered by a thread or task that
 holds it, and no call of ours could refuse that. Such values are compared again while later requests end, and an event
-reports a difference. Values that nobody else refers to any more are forgotten at the first look.
+reports a difference. A look forgets values that no other code refers to any more.
 """
 
 import sys
@@ -49,7 +49,7 @@ def look() -> None:
     for _ in range(min(len(watched), _AT_ONCE)):
         try:
             each = watched.popleft()
-        except IndexError:  # pragma: no cover  # another thread looks at the same time
+        except IndexError:  # pragma: no cover  # runs only if another thread took the last one
             return
         if _was_altered(each.copy):
             each.report()

@@ -10,7 +10,7 @@ __all__ = ["SessionView"]
 
 class SessionView(AsDict):
     """
-    A session as a dict and nothing else, for whoever would take our methods for keys of it.
+    A session as a dict and nothing else, because a template engine mistakes methods for keys.
 
     A template engine looks for an attribute of a name before it looks for a key: of a session itself
     ``{{ session.login }}`` is a method, which is true for everybody.

@@ -51,8 +51,8 @@ class Sessions:
             next write, which expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie
             had then and has no more: ``{"shop": {"domain": "shop.example"}}``. Under *key* itself they say where the
             cookie was before, and a list of them gives several such places.
-        read_old_until: From this time on no old name or place counts, nor what a store given by name reads besides;
-            aware of its time zone. Needed where *key* has a prefix, such as ``__Host-``, that an old name has not.
+        read_old_until: Ignore old names and places, and other libraries' cookies, from this time on. It must have a
+            time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days unless told, ``None`` for no limit.
         absolute_timeout: How long it lives at all; 30 days unless told, ``None`` for no limit.
         principal_key: The session's key that says whose it is, such as ``"user_id"``. When its value changes,

@@ -33,15 +33,18 @@ def leave_to_parent(connection: Any) -> None:
     A forked process shares its parent's sockets, and would read answers to its parent's questions. Closing one would
     end the parent's conversation as well.
     """
-    pid = os.getpid()
-    # Both are so in a forked process, whose coverage nobody records.
-    if connection.connection is not None and _opened_in.get(connection, pid) != pid:  # pragma: no cover
-        _left_to_the_parent.append(connection.connection)
-        connection.connection = None
+    if connection.connection is not None and _is_parents(connection):
+        _left_to_the_parent.append(connection.connection)  # pragma: no cover  # runs in a forked process, unmeasured
+        connection.connection = None  # pragma: no cover  # as above
     pools = _pools(connection)
     pool = pools.get(connection.alias)
-    if pool is not None and _opened_in.get(pool, pid) != pid:  # pragma: no cover
-        _left_to_the_parent.append(pools.pop(connection.alias))
+    if pool is not None and _is_parents(pool):
+        _left_to_the_parent.append(pools.pop(connection.alias))  # pragma: no cover  # as above
+
+
+def _is_parents(opened: Any) -> bool:
+    pid = os.getpid()
+    return _opened_in.get(opened, pid) != pid
 
 
 def limit_of(connection: Any, limit: timedelta) -> AbstractContextManager[None]:

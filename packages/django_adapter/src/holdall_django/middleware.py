@@ -141,7 +141,7 @@ def _is_driven(request: HttpRequest) -> bool:
 
 
 def _put_in_place_of(came: DjangoSession, request: HttpRequest) -> None:
-    """Let a session that the application has put in the place of the one that *came* stand for it in the response."""
+    """Save the session that the application put in place of the one that *came*."""
     came._is_driven = False
     session: object = request.session
     if session is not came and isinstance(session, DjangoSession):
@@ -154,7 +154,7 @@ def _put_in_place_of(came: DjangoSession, request: HttpRequest) -> None:
 def _prepare_to_commit(session: DjangoSession) -> None:
     session._forget_what_is_unmodified()
     if configuration().uses_always and session.cookies and session.is_fetched:
-        # Every request counts as a use, so one that nobody has looked at is read.
+        # Every request counts as a use, so a session that no code has read is read now.
         session.data()
 
 

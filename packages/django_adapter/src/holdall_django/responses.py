@@ -69,7 +69,7 @@ def finished_with_body(response: HttpResponseBase, session: DjangoSession) -> Ht
 
 
 def _finishing(body: Iterable[bytes], session: DjangoSession) -> Iterator[bytes]:
-    """Send *body*, and save what was changed meanwhile before its end is told."""
+    """Send *body*, and save the changes made while it was sent before telling its end."""
     try:
         yield from body
     finally:

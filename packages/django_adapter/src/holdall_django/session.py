@@ -27,7 +27,7 @@ __all__ = ["DjangoSession", "SessionEndedError"]
 
 
 class SessionEndedError(LostWriteError, UpdateError):
-    """A session was saved that has ended elsewhere; Django's name for it is ``UpdateError``."""
+    """The session to be saved has ended elsewhere; Django calls this ``UpdateError``."""
 
 
 class DjangoSession(DjangoLookups):
@@ -147,7 +147,7 @@ class DjangoSession(DjangoLookups):
         return before
 
     def _prepare_to_save(self, must_create: bool) -> tuple[str | None, str | None]:
-        """Return the cookie of what is stored, and once more if nothing is to be written that would find it gone."""
+        """Return the stored session's cookie, and again if no write will check that it is still stored."""
         self.check_savable()
         before = None if self.is_new else self._cookie
         if must_create or (self.is_new and self.intent is Intent.KEEP):

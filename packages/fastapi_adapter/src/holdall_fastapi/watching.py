@@ -120,7 +120,7 @@ class Watch:
             self._next = current_time() + (0 if self._follower.is_in_doubt else self.every)
 
     async def look(self) -> bool:
-        """Say whether it has ended; one that nobody has looked at has not."""
+        """Say whether the session has ended. An unread one has not."""
         seen = self._follower.seen()
         if seen is not None:
             try:

@@ -199,7 +199,7 @@ class _Interface(SessionInterface):
 
 
 def _end(session: FlaskSession) -> None:
-    """Save what was changed since the headers went, and take no change from here on."""
+    """Save the changes made since the headers were sent, and refuse later ones."""
     session.sessions.finish(session)
     session.close()
 

@@ -79,7 +79,7 @@ class FlaskSession(_Permanent, Session, SessionMixin):
         return super().save()
 
     @property
-    def new(self) -> bool:  # type: ignore[override]  # Flask leaves it open, and nobody sets it
+    def new(self) -> bool:  # type: ignore[override]  # Flask declares a plain attribute, which no code sets
         """Whether no session came with the request."""
         return self.is_new
 
@@ -116,7 +116,7 @@ class TemplateSession(_Permanent, SessionMixin, SessionView):
         self._session.modified = value
 
     @property
-    def new(self) -> bool:  # type: ignore[override]  # Flask leaves it open, and nobody sets it
+    def new(self) -> bool:  # type: ignore[override]  # Flask declares a plain attribute, which no code sets
         return bool(self._session.new)
 
 

@@ -14,7 +14,7 @@ def prepare() -> None:
 
 def printable(text: str) -> str:
     r"""
-    Return *text* with escapes (``\x1b``) in place of characters that a terminal obeys or that nobody sees.
+    Return *text* with control characters and invisible characters as escapes (``\x1b``).
 
     These are control characters, line separators, marks of the writing direction, which can make a line read as another
     one, and what is no character at all.

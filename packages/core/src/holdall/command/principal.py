@@ -132,7 +132,7 @@ def _utc_or_none(time: datetime | None) -> str | None:
 
 def _text(argument: str) -> str:
     if not argument:
-        msg = "it is empty, and nobody is"
+        msg = "it is empty: give a principal"
         raise argparse.ArgumentTypeError(msg)
     argument.encode()  # what is not UTF-8 is a ValueError here, and the parser says so
     return argument

@@ -65,7 +65,7 @@ class PlainJSON:
                 return self._text(str.__str__(value if self._alters else plain(value)))
             case None | bool() | int() | float():
                 return json.dumps(value if self._alters else plain(value), allow_nan=not self._strict)
-        msg = f"it is of type {type(value).__qualname__}, which this cookie's JSON has not"
+        msg = f"it is of type {type(value).__qualname__}, which this cookie's JSON cannot hold"
         raise TypeError(msg)
 
     def _key(self, key: Any) -> str:
@@ -96,8 +96,8 @@ def to_json(
 
     Args:
         encode: Writes it in C.
-        is_written: Says whether what *encode* has written is to be kept.
-        describe: Says how each value is written if not.
+        is_written: Says whether the output of *encode* can be used.
+        describe: Says how to write each value otherwise.
 
     Raises:
         TypeError: A value cannot be stored; the message names its key and path.

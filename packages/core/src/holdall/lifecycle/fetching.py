@@ -15,10 +15,11 @@ from holdall.stores import Changes, Missing, Stored
 
 __all__ = ["fetch"]
 
-# How many values of our cookie are looked at, besides one for each old name or place: each may cost a read of the
-# table, and of each source of a migration. An honest browser has our own and perhaps one for a parent domain, one for
-# another path and one left over. If there are more, none is: whoever fills the header must not choose which ones
-# count. What comes under an old name is counted only when it is looked at, so it hides nothing under the present one.
+# The most values of our cookie that a request may bring, besides one for each old name or place, because each may cost
+# a read of the table and of each source of a migration. An honest browser has one, and perhaps others for a parent
+# domain, for another path and from before a change. With more than that the request has no session, so that an attacker
+# who fills the header cannot choose which ones count. A value under an old name counts only when it is read, so it
+# hides none under the present name.
 _MOST_VALUES = 4
 
 _UNCHANGED = Changes({})

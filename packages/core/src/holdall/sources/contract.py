@@ -53,7 +53,7 @@ class Source(Protocol):
     name: str
 
     def matches(self, cookie: str) -> bool:
-        """Say whether *cookie* looks like one of its library's; nobody is asked for another."""
+        """Say whether *cookie* looks like one of its library's. If not, the store does not call ``read``."""
         ...
 
     def read(self, cookie: str) -> Entry | Refused | None:

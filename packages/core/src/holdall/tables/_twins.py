@@ -4,6 +4,7 @@ The eight verbs of a table whose steps are written once, and taken by a class th
 ``_verbs`` has a method for each verb, which returns its steps; ``_run`` takes them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -39,7 +40,7 @@ class Verbs(Protocol):
 V = TypeVar("V", bound=Verbs)
 
 
-class SyncTwin(Generic[V]):
+class SyncTwin(ABC, Generic[V]):
     """A ``Table`` whose subclass takes the steps of its verbs."""
 
     _verbs: V
@@ -68,11 +69,12 @@ class SyncTwin(Generic[V]):
     def sweep(self, limit: int = 1000) -> int:
         return self._run(self._verbs.sweep(limit))
 
+    @abstractmethod
     def _run(self, steps: Steps[R]) -> R:
-        raise NotImplementedError  # pragma: no cover  # each of our tables has its own
+        """Take *steps*, wait where one has to, and return their result."""
 
 
-class AsyncTwin(Generic[V]):
+class AsyncTwin(ABC, Generic[V]):
     """The same as ``SyncTwin``, awaited: an ``AsyncTable``."""
 
     _verbs: V
@@ -101,5 +103,6 @@ class AsyncTwin(Generic[V]):
     async def sweep(self, limit: int = 1000) -> int:
         return await self._run(self._verbs.sweep(limit))
 
+    @abstractmethod
     async def _run(self, steps: Steps[R]) -> R:
-        raise NotImplementedError  # pragma: no cover  # each of our tables has its own
+        """Take *steps*, await where one has to, and return their result."""

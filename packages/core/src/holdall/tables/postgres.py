@@ -56,7 +56,7 @@ _PATIENCE = timedelta(seconds=5)
 # may only be read from, is shutting down, has crashed or is starting; or it has lost what the connection had prepared.
 # Another may have taken its address, so that a new connection leads to the right one.
 _ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03", "26000"})
-# So long a connection is kept that nobody uses, and so long any.
+# How long the pool keeps an idle connection, and how long any connection.
 _IDLE_SECONDS = 600
 _LIFETIME_SECONDS = 3600
 
@@ -353,7 +353,7 @@ class _Own(_Pooled):
         # Each with the time since when it is idle, the longest first.
         self._idle: deque[tuple[float, Any]] = deque()
         self._made: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        # With a table that nobody closes, too.
+        # The connections end with the table even if the application never closes it.
         weakref.finalize(self, _hang_up_all, self._idle, os.getpid())
 
     def close(self) -> None:
@@ -380,7 +380,7 @@ class _Own(_Pooled):
             hang_up(connection)
             return
         self._idle.append((now, connection))
-        # Another thread may take it meanwhile.
+        # Another thread may have taken the last one.
         with suppress(IndexError):
             while self._idle[0][0] < now - _IDLE_SECONDS:
                 hang_up(self._idle.popleft()[1])
@@ -458,7 +458,7 @@ class _GivenPool(_Pooled, Generic[Pool]):
         """Raise ``ConfigurationError`` if it belongs to another process or event loop than the one that uses it now."""
         pid = os.getpid()
         self._pid, self._loop = self._pid or pid, self._loop or loop
-        if self._pid != pid:  # pragma: no cover  # so it is in a forked process, whose coverage nobody records
+        if self._pid != pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             msg = (
                 "this pool was opened before the process was forked, so its connections belong to the parent: "
                 "open a pool in each process, or give the table a URL."
@@ -606,9 +606,9 @@ class PostgresTable(SyncTwin[_Verbs]):
     have run it.
 
     Args:
-        pool: A URL (``postgresql://``), or a ``ConnectionPool`` of psycopg_pool. A pool that is handed in is opened and
-            closed by whoever made it, and belongs to the process that opened it; its connections should be made with
-            ``autocommit=True``, which saves two round trips.
+        pool: A URL (``postgresql://``), or a ``ConnectionPool`` of psycopg_pool. The application opens and
+            closes its pool, in the process that uses it. Give the pool ``autocommit=True``, which saves two round
+            trips.
         table: The table's name, so that several applications can share a database; ``?table=`` in the URL.
         create: Make the table on first use, where it is not there. Otherwise ``create_schema`` does.
         max_size: With a URL: how many connections are open at most. There are none before the first use.

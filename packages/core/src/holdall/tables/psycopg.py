@@ -47,7 +47,7 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
 
     def wait_less(generator: Any, *_: Any, **__: Any) -> Any:
         try:
-            # Not the driver's own wait, which in older versions returns to nobody before there is an answer.
+            # Older drivers' own wait cannot be interrupted before the answer comes.
             return _waited(generator, connection.fileno(), time.monotonic() + limit.total_seconds())
         except AnswerTimeout:
             if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
@@ -70,7 +70,7 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
             hang_up(connection)
             raise
 
-    # Whatever uses the connection waits by this method, and nobody else uses it meanwhile.
+    # Each use of the connection waits through this method, and only this thread or task uses the connection now.
     connection.wait = wait_less_async if is_awaited(wait) else wait_less
     try:
         yield

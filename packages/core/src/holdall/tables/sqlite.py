@@ -238,7 +238,7 @@ class SQLiteTable:
         if held is not None and held.pid == os.getpid():
             _remove_what_it_left(held, self._path, self._busy_timeout)
             held.close()
-        elif held is not None:  # pragma: no cover  # so it is in a forked process, where nobody counts
+        elif held is not None:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
             _left_to_the_parent.append(held)
         held = self._local.held = self._open()
@@ -336,7 +336,7 @@ _left_to_the_parent: list[_Connection] = []
 def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
     """Hold off other threads and processes that make or remove this file, by a lock on its folder."""
     folder = None
-    # What is wrong with a folder SQLite says itself. Windows opens none, and lets nobody remove a file that is in use.
+    # SQLite itself reports a bad folder. Windows opens no folder and needs no lock: it keeps a file that is in use.
     with suppress(OSError):
         folder = os.open(Path(path).parent, os.O_RDONLY)
     if _fcntl is None or folder is None:
@@ -357,7 +357,7 @@ def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
         try:
             yield
         finally:
-            # Said aloud: a process that was forked meanwhile has the folder open too.
+            # Unlock explicitly, because a process that was forked in between has the folder open too.
             _fcntl.flock(folder, _fcntl.LOCK_UN)
     finally:
         os.close(folder)
@@ -365,8 +365,8 @@ def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
 
 def _make(path: str, patience: timedelta) -> None:
     """Make the file, if there is none, with a mode that SQLite gives to the files beside it as well."""
-    # Closing any descriptor of a file drops all of this process's locks on it, so nobody is to open the file before it
-    # is made and closed.
+    # Closing any descriptor of a file drops all of this process's locks on it, so no connection may be open before the
+    # file is made and closed.
     if Path(path).exists():
         return
     # What is wrong otherwise SQLite says itself.

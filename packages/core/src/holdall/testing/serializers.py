@@ -154,7 +154,7 @@ class SerializerConformance(Suite, sealed=True):
     def test_nothing_is_a_session_too(self, serializer: Serializer) -> None:
         assert serializer.loads(serializer.dumps({})) == {}
 
-    def test_what_is_read_is_nobody_elses(self, serializer: Serializer) -> None:
+    def test_each_read_returns_its_own_objects(self, serializer: Serializer) -> None:
         data = {"cart": [1, {"sku": "a"}]}
         payload = serializer.dumps(data)
         serializer.loads(payload)["cart"][1]["sku"] = "b"

@@ -7,6 +7,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
@@ -73,15 +74,19 @@ class ConnectionTests(TableSuite, sealed=True):
 def _forked(work: Callable[[], object]) -> int:
     """Do *work* in a process that is forked as uWSGI does it: without Python's hooks. Return its process ID."""
     child: int = ctypes.PyDLL(None).fork()
-    if child:
-        return child
-    code = 1  # pragma: no cover  # in the forked process, whose coverage nobody records
-    try:  # pragma: no cover
+    if child == 0:
+        _work_and_exit(work)  # pragma: no cover  # runs in the forked process, where coverage is not measured
+    return child
+
+
+def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover  # as above
+    code = 1
+    try:
         work()
         code = 0
-    except BaseException:  # noqa: BLE001  # pragma: no cover
+    except BaseException:  # noqa: BLE001  # the forked process must end here, whatever it met
         traceback.print_exc()
-    finally:  # pragma: no cover
+    finally:
         os._exit(code)
 
 
@@ -89,7 +94,7 @@ def _ended(child: int) -> int:
     """Wait for a forked process, and return its exit code."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:  # pragma: no cover  # only of a table with this fault
+        if time.monotonic() > deadline:  # pragma: no cover  # runs only for a table with this fault
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             pytest.fail(f"the forked process hung for {_PATIENCE_SECONDS} s")
