@@ -439,8 +439,8 @@ def test_line_37_a_newline_in_a_cookie_is_refused(option: str) -> None:
         Sessions("cookie", key="_app", secret_key_base=SECRET, **{option: "/a\r\nSet-Cookie: b"})
 
 
-def test_line_39_quotes_around_a_value_are_no_part_of_it(visitor: Any) -> None:
-    """Plug takes them for a part of it; some clients add them, as RFC 6265, section 4.1.1, lets them."""
+def test_quotes_around_a_value_are_no_part_of_it(visitor: Any) -> None:
+    """Plug, in line 39, takes them for a part of it; some clients add them, as RFC 6265, section 4.1.1, lets them."""
     forge(visitor, f'"{begin(visitor, foo="bar")}"')
 
     assert visitor.look() == {"foo": "bar"}

@@ -33,13 +33,19 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 def call(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Do what ``run`` does, in this process: for one part of the command that many tests ask of."""
+    # The command lifts both limits for itself, and would leave them so for the tests that follow.
+    stack, digits = sys.getrecursionlimit(), sys.get_int_max_str_digits()
     with (
         redirect_stdout(io.StringIO()) as out,
         redirect_stderr(io.StringIO()) as err,
         mock.patch.dict(os.environ, environment(env), clear=True),
         mock.patch.object(sys, "stdin", io.StringIO()),
     ):
-        code = main(arguments)
+        try:
+            code = main(arguments)
+        finally:
+            sys.setrecursionlimit(stack)
+            sys.set_int_max_str_digits(digits)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 

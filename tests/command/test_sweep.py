@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,12 +129,9 @@ def test_ctrl_c_stops_it_between_two_portions(table: SQLiteTable, url: str) -> N
 
 def test_a_failure_on_the_way_is_an_error_of_one_line(table: SQLiteTable, url: str, tmp_path: Path) -> None:
     fill(table, expired=3)
-    holder = SQLiteTable(tmp_path / "sessions.db")
-    holder._execute("BEGIN IMMEDIATE")
-    try:
+    with closing(sqlite3.connect(tmp_path / "sessions.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
         failed = run("sweep", url)
-    finally:
-        holder._execute("ROLLBACK")
 
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr == f"holdall: SQLite could not use {tmp_path / 'sessions.db'}: database is locked.\n"

@@ -45,7 +45,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 @pytest.mark.parametrize(
     "mutant",
-    [*mutants.TABLES, *mutants.STORES, *mutants.SERIALIZERS, *mutants.ADAPTERS],
+    [*mutants.TABLES, *mutants.STORES, *mutants.SERIALIZERS, *mutants.ADAPTERS, *mutants.PARSERS],
     ids=lambda each: each.__name__,
 )
 def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:

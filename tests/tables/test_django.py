@@ -85,7 +85,8 @@ class Threaded:
 
 
 @pytest.fixture(scope="module")
-def threads() -> Iterator[ThreadPoolExecutor]:
+def threads(engine: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end with the database: each has a connection to it."""
     with ThreadPoolExecutor(8) as threads:
         yield threads
 

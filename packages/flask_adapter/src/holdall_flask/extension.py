@@ -233,7 +233,7 @@ def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
             headers["Vary"] = ", ".join((*vary, "Cookie"))
     for cookie in said.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.cookies:
+    if said.cookies and has_request_context():
         warn_if_exposed(said.cookies, request.environ.get("HTTP_HOST"))
     told = cache_headers(headers.items(), sets_cookie=said.no_store, allow_public=kept.allow_public)
     if told.cache_control is not None:

@@ -1,14 +1,11 @@
 """How the cookie is set: its options for all responses and for one, its prefix, its end."""
 
-import json
-from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
-from holdall.testing.clients import Request
 
 __all__ = ["CookieAttributesTests"]
 
@@ -122,26 +119,3 @@ class CookieAttributesTests(AdapterSuite, sealed=True):
         answer = visitor.does(["configure", {"key": "_new"}], ["put", "n", 1])
 
         assert answer.cookie.name == "_new"
-
-    @pytest.mark.parametrize(
-        ("host", "https", "action", "warns"),
-        [
-            ("www.shop.example", False, ["login", 7], True),
-            ("192.0.2.7:8000", False, ["login", 7], True),
-            ("www.shop.example", True, ["login", 7], False),
-            ("www.shop.example", False, ["put", "n", 1], False),
-            ("localhost:8000", False, ["login", 7], False),
-            ("127.0.0.1:8000", False, ["login", 7], False),
-        ],
-    )
-    def test_a_login_without_secure_warns_unless_it_is_on_this_machine(
-        self, visit: Visit, caplog: pytest.LogCaptureFixture, host: str, https: bool, action: list[Any], warns: bool
-    ) -> None:
-        # The log is told once in a process.
-        visitor = visit(key=f"_shop{token_hex(4)}", principal_key="user_id")
-        headers = [("Content-Type", "application/json"), ("Host", host)]
-
-        response = visitor.client(Request("POST", "/", headers, json.dumps({"actions": [action]}).encode(), https))
-
-        assert len(response.all("Set-Cookie")) == 1
-        assert ("without Secure" in caplog.text) is warns

@@ -1,5 +1,7 @@
 """What an adapter can get wrong between the framework's headers and the core, which parses and writes all cookies."""
 
+import json
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from holdall.events import Event
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.clients import Request
 from holdall.testing.clock import FakeClock
 
 __all__ = ["CookieTests"]
@@ -133,13 +136,36 @@ class CookieTests(AdapterSuite, sealed=True):
 
         assert (answer.status, answer.cookies) == (500, [])
 
-    def test_a_session_under_a_former_name_is_read_and_moves_with_a_write(self, visit: Visit, clock: FakeClock) -> None:
-        former = visit(key="_old")
-        former.does(["put", "n", 1])
-        visitor = Visitor(visit(old_keys=["_old"]).client, clock, former.browser)
+    def test_a_session_under_an_old_name_is_read_and_moves_with_a_write(self, visit: Visit, clock: FakeClock) -> None:
+        old = visit(key="_old")
+        old.does(["put", "n", 1])
+        visitor = Visitor(visit(old_keys=["_old"]).client, clock, old.browser)
 
         assert visitor.does(["get", "n"]).cookies == []
         visitor.does(["put", "m", 2])
 
         assert [kept.name for kept in visitor.browser.jar] == [KEY]
         assert visitor.does(["all"]).results == [{"n": 1, "m": 2}]
+
+    @pytest.mark.parametrize(
+        ("host", "https", "action", "warns"),
+        [
+            ("www.shop.example", False, ["login", 7], True),
+            ("192.0.2.7:8000", False, ["login", 7], True),
+            ("www.shop.example", True, ["login", 7], False),
+            ("www.shop.example", False, ["put", "n", 1], False),
+            ("localhost:8000", False, ["login", 7], False),
+            ("127.0.0.1:8000", False, ["login", 7], False),
+        ],
+    )
+    def test_a_login_without_secure_warns_unless_it_is_on_this_machine(
+        self, visit: Visit, caplog: pytest.LogCaptureFixture, host: str, https: bool, action: list[Any], warns: bool
+    ) -> None:
+        # The log is told once in a process.
+        visitor = visit(key=f"_shop{token_hex(4)}", principal_key="user_id")
+        headers = [("Content-Type", "application/json"), ("Host", host)]
+
+        response = visitor.client(Request("POST", "/", headers, json.dumps({"actions": [action]}).encode(), https))
+
+        assert len(response.all("Set-Cookie")) == 1
+        assert ("without Secure" in caplog.text) is warns
