@@ -50,6 +50,7 @@ def test_a_format_is_neither_pickled_nor_copied(name: str, way: str) -> None:
     assert not any(each in str(refusal.value) for each in SHOWN)
 
 
+@pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")  # of a counter, before 3.14
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_a_format_is_part_of_is_neither_pickled_nor_deeply_copied(name: str) -> None:
     for whole in (CookieStore(FORMATS[name]), [FORMATS[name]], vars(FORMATS[name])):
