@@ -4,5 +4,7 @@ import os
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.django_project.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django_project.settings"
 django.setup()
+# The settings have been read. Another process that a test starts may have a project of its own.
+del os.environ["DJANGO_SETTINGS_MODULE"]

@@ -6,16 +6,17 @@ without running its fork hooks (uWSGI does so by default), so each use compares 
 """
 
 import os
+import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-__all__ = ["PerLoop", "PerProcess"]
+__all__ = ["Generations", "PerLoop", "PerProcess"]
 
 T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """What *make* returns, made once for each process that uses it."""
+    """Make one value for each process, on first use, by calling *make*."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -34,6 +35,26 @@ class PerProcess(Generic[T]):
         return self._made.pop(os.getpid(), None)
 
 
+class Generations:
+    """Tell connections made before a failover from later ones."""
+
+    def __init__(self) -> None:
+        self._present = 0
+        self._known: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def renew(self) -> None:
+        """Count all connections made so far as outdated."""
+        self._present += 1
+
+    def note(self, connection: Any) -> None:
+        """Count *connection*, which was just opened, as current."""
+        self._known[connection] = self._present
+
+    def is_current(self, connection: Any) -> bool:
+        """Say whether *connection* is current. One that is seen for the first time is."""
+        return self._known.setdefault(connection, self._present) == self._present
+
+
 class _Held(NamedTuple):
     value: Any
     keeper: AsyncGenerator[None, None]
@@ -41,7 +62,7 @@ class _Held(NamedTuple):
 
 class PerLoop(Generic[T]):
     """
-    What *make* returns, made once for each event loop of asyncio that uses it, and closed when that loop ends.
+    Make one value for each event loop of asyncio, on first use, and close it when the loop ends.
 
     An event loop that ends with ``shutdown_asyncgens``, as after ``asyncio.run``, finishes its asynchronous generators.
     So a generator closes what was made for the loop.
@@ -59,8 +80,9 @@ class PerLoop(Generic[T]):
         loops, loop = self._loops.get(), asyncio.get_running_loop()
         held = loops.get(loop)
         if held is None:
-            for other in [each for each in loops if each.is_closed()]:
-                del loops[other]
+            # Loops of other threads come and go at any time.
+            for other in [each for each in list(loops) if each.is_closed()]:
+                loops.pop(other, None)
             value = self._make()
             held = loops[loop] = _Held(value, self._keep(loops, loop, value))
             await anext(held.keeper)

@@ -3,16 +3,15 @@
 import asyncio
 import os
 import re
-import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from holdall._connections import PerLoop, PerProcess
+from holdall._connections import Generations, PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import is_awaited
-from holdall.tables.failures import shown_address
+from holdall.tables.failures import cause_of, shown_address
 
 try:
     import redis
@@ -49,8 +48,9 @@ _FAILURES = (RedisError, RedisClusterException)
 # or it has lost its primary, its replicas or its cluster. Another may have taken its address, so that a new connection
 # leads to the right one.
 _ELSEWHERE = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError)
-# The driver has no class for NOREPLICAS, and Redis 6 puts any answer that a script met into the words of another.
-_ELSEWHERE_WORDS = re.compile(r"(?:^|-)(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS) ")
+# The driver has no class for NOREPLICAS, Redis 6 puts any answer that a script met into the words of another, and the
+# driver does so in a pipeline.
+_ELSEWHERE_WORDS = re.compile(r"(?:^|-|caused error: )(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS) ")
 
 Command = Callable[[Any], Any]
 
@@ -60,26 +60,21 @@ class _Renewing:
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._generation = 0
-        self._generations: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._generations = Generations()
 
     def renew(self) -> None:
         """Have each connection connect again before its next use. Those in use are left to finish."""
-        self._generation += 1
-
-    def _is_current(self, connection: Any) -> bool:
-        known = self._generations.get(connection, self._generation)
-        self._generations[connection] = self._generation
-        return known == self._generation
+        self._generations.renew()
 
 
 class _Pool(_Renewing, redis.BlockingConnectionPool):
     def get_connection(self, *args: Any, **options: Any) -> Any:
         connection: Any = super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # by the driver
-        if not self._is_current(connection):
+        if not self._generations.is_current(connection):
             try:
                 connection.disconnect()
                 connection.connect()
+                self._generations.note(connection)
             except BaseException:
                 self.release(connection)  # type: ignore[no-untyped-call]  # by the driver
                 raise
@@ -89,14 +84,37 @@ class _Pool(_Renewing, redis.BlockingConnectionPool):
 class _AsyncPool(_Renewing, redis.asyncio.BlockingConnectionPool):
     async def get_connection(self, *args: Any, **options: Any) -> Any:
         connection: Any = await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]  # by the driver
-        if not self._is_current(connection):
+        if not self._generations.is_current(connection):
             try:
                 await connection.disconnect()
                 await connection.connect()
+                self._generations.note(connection)
             except BaseException:
                 await self.release(connection)
                 raise
         return connection
+
+
+class _Attempts:
+    """Decide for one command what to send after a failure: ``command``, unless there is an error to raise."""
+
+    def __init__(self, command: Command, otherwise: Command | None, clients: Any, address: str) -> None:
+        self.command = command
+        self._otherwise = otherwise
+        self._clients = clients
+        self._address = address
+        self._has_renewed = False
+
+    def failed(self, exc: Exception, client: Any) -> StoreError | None:
+        """Return the error to raise, or ``None`` to send ``command``."""
+        if self._otherwise is not None and isinstance(exc, NoScriptError):
+            self.command, self._otherwise = self._otherwise, None
+        elif not self._has_renewed and _is_elsewhere(exc):
+            self._has_renewed = True
+            _renew(client, self._clients)
+        else:
+            return _failure(exc, self._address)
+        return None
 
 
 class Server:
@@ -136,20 +154,13 @@ class Server:
         Raises:
             StoreError: The server failed.
         """
-        has_renewed = False
-        while True:
+        attempts, error = _Attempts(command, otherwise, self._clients, self._address), None
+        while error is None:
             client = self._clients.get()
             try:
-                return command(client)
+                return attempts.command(client)
             except _FAILURES as exc:
-                if otherwise is not None and isinstance(exc, NoScriptError):
-                    command = otherwise
-                elif not has_renewed and _is_elsewhere(exc):
-                    has_renewed = True
-                    _renew(client, self._clients)
-                else:
-                    error = _failure(exc, self._address)
-                    break
+                error = attempts.failed(exc, client)
         # Outside of the except block: the driver's error has the command in its frames.
         raise error
 
@@ -174,20 +185,13 @@ class AsyncServer:
         return await self._clients.get()
 
     async def ask(self, command: Command, otherwise: Command | None = None) -> Any:
-        has_renewed = False
-        while True:
+        attempts, error = _Attempts(command, otherwise, self._clients, self._address), None
+        while error is None:
             client = await self._clients.get()
             try:
-                return await command(client)
+                return await attempts.command(client)
             except _FAILURES as exc:
-                if otherwise is not None and isinstance(exc, NoScriptError):
-                    command = otherwise
-                elif not has_renewed and _is_elsewhere(exc):
-                    has_renewed = True
-                    _renew(client, self._clients)
-                else:
-                    error = _failure(exc, self._address)
-                    break
+                error = attempts.failed(exc, client)
         raise error
 
     async def close(self) -> None:
@@ -334,5 +338,5 @@ def _address(client: Any) -> str:
 def _failure(exc: Exception, address: str = "") -> StoreError:
     """Return the driver's error as ours, without its own words: they may hold a key, an address or a password."""
     code = _ELSEWHERE_WORDS.search(str(exc))
-    cause = f"{type(exc).__name__} ({code[1]})" if code else type(exc).__name__
+    cause = f"{type(exc).__name__} ({code[1]})" if code else cause_of(exc)
     return StoreError(f"Redis{address} failed: {cause}.")

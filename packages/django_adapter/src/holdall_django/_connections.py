@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.backends.signals import connection_created
 
-__all__ = ["leave_to_parent", "limit_of"]
+__all__ = ["end", "leave_to_parent", "limit_of", "most_refusals"]
 
 # In which process a connection of Django's, or a pool of such connections, has last been opened.
 _opened_in: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
@@ -45,6 +45,19 @@ def leave_to_parent(connection: Any) -> None:
 def _is_parents(opened: Any) -> bool:
     pid = os.getpid()
     return _opened_in.get(opened, pid) != pid
+
+
+def end(connection: Any) -> None:
+    """Close a connection for good: Django's pool would hand out one that was only given back."""
+    if hasattr(connection.connection, "pgconn"):
+        connection.connection.pgconn.finish()
+    connection.close()
+
+
+def most_refusals(connection: Any) -> int:
+    """Return how many connections in a row may turn out to lead to the wrong server: all that a pool can hold."""
+    pool = _pools(connection).get(connection.alias)
+    return 1 if pool is None else int(pool.max_size)
 
 
 def limit_of(connection: Any, limit: timedelta) -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ needs a transaction, and any may stand in one.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
@@ -29,16 +30,17 @@ from holdall.tables.columns import (
     SWEPT_AT_ONCE,
     SweepTurns,
     due_by,
+    due_of,
     listed_of,
     row_of,
     seconds_of,
     seconds_or_none,
-    text_of,
+    utf8_or_none,
 )
-from holdall.tables.failures import cause_of, shown_address
+from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, cause_of, conflict_pause, shown_address
 from holdall.tables.urls import split_options, timeout_of
 from holdall_django import endings
-from holdall_django._connections import leave_to_parent, limit_of
+from holdall_django._connections import end, leave_to_parent, limit_of, most_refusals
 
 __all__ = ["DjangoTable", "open_table"]
 
@@ -46,12 +48,6 @@ _APP = "holdall_django"
 
 R = TypeVar("R")
 
-# A statement that the server has undone because of a concurrent one is sent again, up to so often.
-_CONFLICTS = frozenset({"40001", "40P01"})
-_MOST_CONFLICTS = 20
-# With these answers a server says that it did nothing, because it may only be read from or is shutting down. Another
-# may have taken its address, so that a new connection leads to the right one.
-_ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03"})
 # What other databases call the same: MySQL's and MariaDB's errors, and Oracle's.
 _OTHER_CODES = {
     "mysql": {1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"},
@@ -158,11 +154,11 @@ class DjangoTable:
             "version": row.version,
             "expires": seconds_of(row.expires),
             "created": seconds_of(row.created),
-            "principal": text_of(row.principal),
+            "principal": utf8_or_none(row.principal),
             "principal_digest": None if row.principal is None else _principal_digest(row.principal),
-            "device": text_of(row.device),
+            "device": utf8_or_none(row.device),
             "seen": seconds_or_none(row.seen),
-            "due": _due(row.expires),
+            "due": due_of(row.expires),
         }
         if self._is_new(values):
             return True
@@ -181,14 +177,14 @@ class DjangoTable:
             "old_version": version,
             "expires": seconds_of(row.expires),
             "seen": seconds_or_none(row.seen),
-            "due": _due(row.expires),
+            "due": due_of(row.expires),
         }
         if self._count(_REPLACE, values) == 1:
             return Replacement.REPLACED
         return Replacement.GONE if self._live(digest, now) is None else Replacement.CONFLICT
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        times = {"now": self._now(), "expires": seconds_of(expires), "due": _due(expires), "seen": seconds_of(seen)}
+        times = {"now": self._now(), "expires": seconds_of(expires), "due": due_of(expires), "seen": seconds_of(seen)}
         return self._count(_TOUCH, {"digest": digest, **times}) == 1
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
@@ -199,7 +195,7 @@ class DjangoTable:
             if tombstone is None:
                 ended = self._count(_DELETE, as_read)
             else:
-                grave = {"nothing": b"", "until": seconds_of(tombstone), "due": _due(tombstone)}
+                grave = {"nothing": b"", "until": seconds_of(tombstone), "due": due_of(tombstone)}
                 ended = self._count(_BURY, as_read | grave)
             if ended:
                 if self._is_in_transaction:
@@ -225,7 +221,9 @@ class DjangoTable:
     def close(self) -> None:
         """Close this thread's connection, unless it is in a transaction; the next call opens it again."""
         if not self._is_in_transaction:
-            connections[self.using].close()
+            connection = connections[self.using]
+            leave_to_parent(connection)
+            connection.close()
 
     def _now(self) -> int:
         return seconds_of(self._clock())
@@ -306,7 +304,7 @@ class DjangoTable:
         """Do *work* in the database, and do it again where that is safe and can help."""
         connection = connections[self.using]
         leave_to_parent(connection)
-        conflicts, has_reconnected = 0, False
+        conflicts = refusals = 0
         while True:
             try:
                 connection.ensure_connection()
@@ -315,11 +313,12 @@ class DjangoTable:
             except Error as exc:
                 code = _code(connection.vendor, exc)
                 # A transaction that has failed is over, and another one is the project's to begin.
-                if code in _CONFLICTS and conflicts < _MOST_CONFLICTS and not self._is_in_transaction:
+                if code in CONFLICTS and conflicts < MOST_CONFLICTS and not self._is_in_transaction:
                     conflicts += 1
-                elif code in _ELSEWHERE and not has_reconnected and not self._is_in_transaction:
-                    has_reconnected = True
-                    connection.close()
+                    time.sleep(conflict_pause(conflicts))
+                elif code in ELSEWHERE and refusals < most_refusals(connection) and not self._is_in_transaction:
+                    refusals += 1
+                    end(connection)
                 else:
                     failure = self._failure(exc)
                     break
@@ -337,7 +336,7 @@ class DjangoTable:
         # One that broke is opened anew by whoever comes next.
         connection.close_if_unusable_or_obsolete()
         settings = connection.settings_dict
-        address = "" if is_file else shown_address(settings["HOST"] or "localhost", settings["PORT"], settings["NAME"])
+        address = "" if is_file else shown_address(settings["HOST"], settings["PORT"], settings["NAME"])
         return StoreError(f"the database {self.using!r}{address} failed: {words}.{hint}")
 
 
@@ -381,10 +380,6 @@ def _bytes(stored: Any) -> bytes:
 
 def _text(stored: Any) -> str:
     return _bytes(stored).decode()
-
-
-def _due(expires: datetime) -> int:
-    return due_by(seconds_of(expires))
 
 
 def _code(vendor: str, exc: Error) -> str | None:

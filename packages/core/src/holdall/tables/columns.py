@@ -11,11 +11,12 @@ __all__ = [
     "SWEPT_AT_ONCE",
     "SweepTurns",
     "due_by",
+    "due_of",
     "listed_of",
     "row_of",
     "seconds_of",
     "seconds_or_none",
-    "text_of",
+    "utf8_or_none",
 ]
 
 # Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
@@ -73,9 +74,14 @@ def seconds_or_none(time: datetime | None) -> int | None:
     return None if time is None else seconds_of(time)
 
 
-def text_of(text: str | None) -> bytes | None:
+def utf8_or_none(text: str | None) -> bytes | None:
     """Return the UTF-8 of a text, if there is one."""
     return None if text is None else text.encode()
+
+
+def due_of(expires: datetime) -> int:
+    """Return when a row that expires then is due for the sweep, as whole seconds."""
+    return due_by(seconds_of(expires))
 
 
 def due_by(seconds: int) -> int:

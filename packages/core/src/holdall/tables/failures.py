@@ -1,8 +1,25 @@
-"""What a ``StoreError`` says of a driver's error: its name and where it happened, and no value of anybody's."""
+"""Decide what to do after a database's error, and name its cause and address without showing a value."""
 
+import random
 import re
 
-__all__ = ["cause_of", "shown_address"]
+__all__ = [
+    "CONFLICTS",
+    "ELSEWHERE",
+    "MOST_CONFLICTS",
+    "cause_of",
+    "conflict_pause",
+    "shown_address",
+]
+
+#: SQLSTATEs: the server undid the statement because of a concurrent one, by a conflict or a deadlock. Send it again.
+CONFLICTS = frozenset({"40001", "40P01"})
+#: Each conflict means that another statement has gone through, so that many of them in a row are unlikely.
+MOST_CONFLICTS = 20
+_CONFLICT_SECONDS = 0.002
+#: SQLSTATEs: the server did nothing, because it may only be read from, is shutting down, has crashed or is starting.
+#: Another server may have taken its address, so that a new connection leads to the right one.
+ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03"})
 
 # A URL that was read wrongly, because its password contains an @ or a slash, may have a piece of the password here.
 _HOST = re.compile(r"[\w.:\[\]-]+|/[\w./-]*")
@@ -16,6 +33,11 @@ _KNOWN_CAUSES = re.compile(
     r"|SSL|closed the connection unexpectedly|connection reset|closed",
     re.IGNORECASE,
 )
+
+
+def conflict_pause(conflicts: int) -> float:
+    """Return how long to wait after so many *conflicts*, in seconds."""
+    return random.uniform(0, _CONFLICT_SECONDS * conflicts)  # noqa: S311  # it only spreads
 
 
 def shown_address(host: object, port: object, database: object) -> str:

@@ -6,17 +6,10 @@ for longer. The steps are written once; ``PostgresTable`` and ``AsyncPostgresTab
 """
 
 import asyncio
-import os
-import random
-import selectors
-import threading
 import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, LiteralString, NamedTuple, TypeVar
+from typing import Any, Literal, LiteralString, NamedTuple, TypeVar
 
 from holdall._connections import PerLoop, PerProcess
 from holdall._discreet import discreet
@@ -24,9 +17,18 @@ from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
 from holdall.steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
-from holdall.tables.columns import SWEPT_AT_ONCE, SweepTurns, due_by, listed_of, row_of, seconds_of, text_of
+from holdall.tables.columns import (
+    SWEPT_AT_ONCE,
+    SweepTurns,
+    due_by,
+    due_of,
+    listed_of,
+    row_of,
+    seconds_of,
+    utf8_or_none,
+)
 from holdall.tables.contract import Listed, Replacement, Row
-from holdall.tables.failures import cause_of, shown_address
+from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, cause_of, conflict_pause
 from holdall.tables.urls import checked_name, split_options, timeout_of
 
 try:
@@ -39,31 +41,23 @@ except ModuleNotFoundError as exc:
     msg = "PostgresTable needs psycopg and psycopg-pool. Install them with: pip install 'holdall[postgres]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-from holdall.tables.psycopg import CONFLICTS, Selector, hang_up, limited
+from holdall.tables._postgres_pools import AsyncOwnPool, GivenPool, OwnPool, Pool, SyncOwnPool
+from holdall.tables.psycopg import hang_up, limited
 
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 
 R = TypeVar("R")
 Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
-Pool = TypeVar("Pool", bound="ConnectionPool[Any] | AsyncConnectionPool[Any]")
 
 #: What PostgreSQL's setting of that name is to be: with ``"off"`` a crash of the server may lose its last moments.
 SynchronousCommit = Literal["on", "off"]
 
 _PATIENCE = timedelta(seconds=5)
 
-# With these answers a server says that it did nothing, because it is not the one to ask, or the connection is not: it
-# may only be read from, is shutting down, has crashed or is starting; or it has lost what the connection had prepared.
-# Another may have taken its address, so that a new connection leads to the right one.
-_ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03", "26000"})
-# How long the pool keeps an idle connection, and how long any connection.
-_IDLE_SECONDS = 600
-_LIFETIME_SECONDS = 3600
+# The connection has lost what it had prepared, or ``ELSEWHERE``: a new connection helps.
+_NEW_CONNECTION_HELPS = ELSEWHERE | {"26000"}
 
 _UNDEFINED_TABLE = "42P01"
-# Each of these means that another's statement has gone through, so that many of them in a row are unlikely.
-_MOST_CONFLICTS = 20
-_CONFLICT_SECONDS = 0.002
 
 _LAYOUT = "holdall layout 2"
 
@@ -207,8 +201,8 @@ class _Verbs:
             version=Int8(row.version),
             expires=_seconds(row.expires),
             created=_seconds(row.created),
-            principal=text_of(row.principal),
-            device=text_of(row.device),
+            principal=utf8_or_none(row.principal),
+            device=utf8_or_none(row.device),
             seen=_seconds_or_none(row.seen),
             due=_due(row.expires),
             now=self._now(),
@@ -297,196 +291,39 @@ class _Verbs:
             )
             raise ConfigurationError(msg)
 
-    def failure(self, exc: psycopg.Error, pooled: "_Pooled") -> StoreError:
+    def failure(self, exc: psycopg.Error, pool: Pool) -> StoreError:
         """Return the driver's error as ours, without its own words: they may show values."""
         if exc.sqlstate == _UNDEFINED_TABLE:
             # It was there, and somebody has dropped it.
             self._is_laid_out = False
         if isinstance(exc, PoolTimeout):
             # One of psycopg_pool's does not tell these from each other.
-            causes = "the pool ran dry" if isinstance(pooled, _Own) else "the pool ran dry, or the server is not there"
-            return StoreError(f"PostgreSQL{pooled.address} gave no connection in time: {causes}.")
-        return StoreError(f"PostgreSQL{pooled.address} failed: {cause_of(exc)}.")
+            causes = "the pool ran dry" if isinstance(pool, OwnPool) else "the pool ran dry, or the server is not there"
+            return StoreError(f"PostgreSQL{pool.address} gave no connection in time: {causes}.")
+        return StoreError(f"PostgreSQL{pool.address} failed: {cause_of(exc)}.")
 
     def _now(self) -> Int8:
         return _seconds(self._clock())
 
 
-class _Pooled:
-    """
-    Connections, and which of them may be used.
-
-    Args:
-        refusals: How many connections in a row may turn out to lead to the wrong server.
-    """
-
-    def __init__(self, *, refusals: int, address: str) -> None:
-        self.refusals = refusals
-        self.address = address
-        self._generation = 0
-        self._generations: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-
-    def renew(self) -> None:
-        """Stop using the connections made so far. Those in use are left to finish."""
-        self._generation += 1
-
-    def is_usable(self, connection: Any) -> bool:
-        """Say whether a connection still leads to the server, as far as is known without asking there."""
-        is_current = self._generations.setdefault(connection, self._generation) == self._generation
-        return is_current and not _was_closed_while_idle(connection)
-
-
-class _Own(_Pooled):
-    """
-    Connections that the table opens itself, so many at once at most.
-
-    No thread and no task looks after them. A pool that has some cannot go along with a fork, and one of psycopg_pool's
-    can hold up the end of an event loop.
-    """
-
-    def __init__(self, conninfo: str, options: "_Options") -> None:
-        # After the first refusal only new connections are used.
-        super().__init__(refusals=1, address=_address(conninfo))
-        self._conninfo = conninfo
-        self._seconds = options.timeout.total_seconds()
-        self._is_closed = False
-        # Each with the time since when it is idle, the longest first.
-        self._idle: deque[tuple[float, Any]] = deque()
-        self._made: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        # The connections end with the table even if the application never closes it.
-        weakref.finalize(self, _hang_up_all, self._idle, os.getpid())
-
-    def close(self) -> None:
-        """Close all connections, those in use when they come back."""
-        self._is_closed = True
-        _hang_up_all(self._idle, os.getpid())
-
-    def _taken(self) -> Any:
-        """Return a connection that is idle, the one used last; ``None`` if there is none."""
-        try:
-            return self._idle.pop()[1]
-        except IndexError:
-            return None
-
-    def _note(self, connection: Connection) -> Connection:
-        self._generations[connection] = self._generation
-        self._made[connection] = time.monotonic()
-        return connection
-
-    def _keep(self, connection: Any) -> None:
-        now = time.monotonic()
-        is_idle = connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
-        if self._is_closed or not is_idle or self._made[connection] < now - _LIFETIME_SECONDS:
-            hang_up(connection)
-            return
-        self._idle.append((now, connection))
-        # Another thread may have taken the last one.
-        with suppress(IndexError):
-            while self._idle[0][0] < now - _IDLE_SECONDS:
-                hang_up(self._idle.popleft()[1])
-
-
-def _hang_up_all(idle: deque[tuple[float, Any]], pid: int) -> None:
-    # In a forked process they are the parent's.
-    while idle and pid == os.getpid():
-        hang_up(idle.pop()[1])
-
-
-class _OwnPool(_Own):
-    """For calls that wait."""
-
-    def __init__(self, conninfo: str, options: "_Options") -> None:
-        super().__init__(conninfo, options)
-        self._free = threading.Semaphore(options.max_size)
-
-    def getconn(self) -> "psycopg.Connection[Any]":
-        if not self._free.acquire(timeout=self._seconds):
-            raise PoolTimeout
-        try:
-            taken: psycopg.Connection[Any] | None = self._taken()
-            return taken or self._note(psycopg.connect(self._conninfo, autocommit=True))
-        except BaseException:
-            self._free.release()
-            raise
-
-    def putconn(self, connection: Any) -> None:
-        self._keep(connection)
-        self._free.release()
-
-
-class _AsyncOwnPool(_Own):
-    """For calls that are awaited."""
-
-    def __init__(self, conninfo: str, options: "_Options") -> None:
-        super().__init__(conninfo, options)
-        self._free = asyncio.Semaphore(options.max_size)
-
-    async def getconn(self) -> "psycopg.AsyncConnection[Any]":
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._free.acquire()
-        except TimeoutError:
-            raise PoolTimeout from None
-        try:
-            taken: psycopg.AsyncConnection[Any] | None = self._taken()
-            return taken or self._note(await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True))
-        except BaseException:
-            self._free.release()
-            raise
-
-    async def putconn(self, connection: Any) -> None:
-        self._keep(connection)
-        self._free.release()
-
-
-class _GivenPool(_Pooled, Generic[Pool]):
-    """A pool that an application gave. It belongs to one process, and if it is awaited to one event loop."""
-
-    def __init__(self, kind: type[Pool], pool: Any) -> None:
-        if not isinstance(pool, kind):
-            msg = f"{type(pool).__name__} is not the pool for this table: give it a {kind.__name__}, or use its twin."
-            raise ConfigurationError(msg)
-        # When its connections were made is not known, so that each of them may be found out by itself.
-        super().__init__(refusals=pool.max_size, address=_address(pool.conninfo))
-        self.getconn: Any = pool.getconn
-        self.putconn: Any = pool.putconn
-        # An open pool has threads or tasks already.
-        self._pid = None if pool.closed else os.getpid()
-        self._loop: Any = None
-
-    def check(self, loop: Any = None) -> None:
-        """Raise ``ConfigurationError`` if it belongs to another process or event loop than the one that uses it now."""
-        pid = os.getpid()
-        self._pid, self._loop = self._pid or pid, self._loop or loop
-        if self._pid != pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
-            msg = (
-                "this pool was opened before the process was forked, so its connections belong to the parent: "
-                "open a pool in each process, or give the table a URL."
-            )
-            raise ConfigurationError(msg)
-        if self._loop is not loop:
-            msg = "this pool belongs to another event loop: open a pool in each event loop, or give the table a URL."
-            raise ConfigurationError(msg)
-
-
 class _Attempts:
     """Decides for one statement whether it is sent again after a failure."""
 
-    def __init__(self, pooled: _Pooled) -> None:
-        self._pooled = pooled
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
         self._conflicts = 0
         self._refusals = 0
 
     def again(self, exc: psycopg.Error, connection: Any, *, is_commit: bool) -> float | None:
         """Return after how many seconds the statement is sent again, or ``None``."""
-        if exc.sqlstate in CONFLICTS and self._conflicts < _MOST_CONFLICTS:
+        if exc.sqlstate in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
-            return random.uniform(0, _CONFLICT_SECONDS * self._conflicts)  # noqa: S311  # it only spreads
-        if exc.sqlstate in _ELSEWHERE and not is_commit:
+            return conflict_pause(self._conflicts)
+        if exc.sqlstate in _NEW_CONNECTION_HELPS and not is_commit:
             hang_up(connection)
-            if self._refusals < self._pooled.refusals:
+            if self._refusals < self._pool.most_refusals:
                 self._refusals += 1
-                self._pooled.renew()
+                self._pool.renew()
                 return 0
         return None
 
@@ -496,14 +333,14 @@ class _Connections:
 
     def __init__(self, given: "str | ConnectionPool[Any]", options: "_Options") -> None:
         self._limit = options.statement_timeout
-        self._own: PerProcess[_OwnPool] | None = None
+        self._own: PerProcess[SyncOwnPool] | None = None
         if isinstance(given, str):
             conninfo = _conninfo(given, options)
-            self._own = PerProcess(lambda: _OwnPool(conninfo, options))
+            self._own = PerProcess(lambda: SyncOwnPool(conninfo, options.timeout, options.max_size))
         else:
-            self._given = _GivenPool(ConnectionPool, given)
+            self._given = GivenPool(ConnectionPool, given)
 
-    def get(self) -> "_OwnPool | _GivenPool[ConnectionPool[Any]]":
+    def get(self) -> "SyncOwnPool | GivenPool[ConnectionPool[Any]]":
         """Return the pool of this process."""
         if self._own is not None:
             return self._own.get()
@@ -511,15 +348,15 @@ class _Connections:
         return self._given
 
     def execute(self, execute: Execute) -> Sequence[Any]:
-        pooled = self.get()
-        attempts = _Attempts(pooled)
+        pool = self.get()
+        attempts = _Attempts(pool)
         rows: Sequence[Any]
         while True:
             # Not the pool's context manager, which looks for something to commit after each statement.
-            connection = pooled.getconn()
+            connection = pool.getconn()
             is_commit = False
             try:
-                if not pooled.is_usable(connection):
+                if not pool.is_usable(connection):
                     hang_up(connection)
                     continue
                 with limited(connection, self._limit):
@@ -536,12 +373,12 @@ class _Connections:
             else:
                 return rows
             finally:
-                pooled.putconn(connection)
+                pool.putconn(connection)
             time.sleep(seconds)
 
     def close(self) -> None:
-        if self._own is not None and (pooled := self._own.take_out()) is not None:
-            pooled.close()
+        if self._own is not None and (pool := self._own.take_out()) is not None:
+            pool.close()
 
 
 class _AsyncConnections:
@@ -549,28 +386,28 @@ class _AsyncConnections:
 
     def __init__(self, given: "str | AsyncConnectionPool[Any]", options: "_Options") -> None:
         self._limit = options.statement_timeout
-        self._own: PerLoop[_AsyncOwnPool] | None = None
+        self._own: PerLoop[AsyncOwnPool] | None = None
         if isinstance(given, str):
             conninfo = _conninfo(given, options)
-            self._own = PerLoop(lambda: _AsyncOwnPool(conninfo, options), _close)
+            self._own = PerLoop(lambda: AsyncOwnPool(conninfo, options.timeout, options.max_size), _close)
         else:
-            self._given = _GivenPool(AsyncConnectionPool, given)
+            self._given = GivenPool(AsyncConnectionPool, given)
 
-    async def get(self) -> "_AsyncOwnPool | _GivenPool[AsyncConnectionPool[Any]]":
+    async def get(self) -> "AsyncOwnPool | GivenPool[AsyncConnectionPool[Any]]":
         if self._own is not None:
             return await self._own.get()
         self._given.check(asyncio.get_running_loop())
         return self._given
 
     async def execute(self, execute: Execute) -> Sequence[Any]:
-        pooled = await self.get()
-        attempts = _Attempts(pooled)
+        pool = await self.get()
+        attempts = _Attempts(pool)
         rows: Sequence[Any]
         while True:
-            connection = await pooled.getconn()
+            connection = await pool.getconn()
             is_commit = False
             try:
-                if not pooled.is_usable(connection):
+                if not pool.is_usable(connection):
                     hang_up(connection)
                     continue
                 with limited(connection, self._limit):
@@ -587,7 +424,7 @@ class _AsyncConnections:
             else:
                 return rows
             finally:
-                await pooled.putconn(connection)
+                await pool.putconn(connection)
             await asyncio.sleep(seconds)
 
     async def close(self) -> None:
@@ -725,8 +562,8 @@ def _read(given: Any, options: _Options) -> tuple[Any, _Options]:
     return given, options
 
 
-async def _close(pooled: _AsyncOwnPool) -> None:
-    pooled.close()
+async def _close(pool: AsyncOwnPool) -> None:
+    pool.close()
 
 
 def _conninfo(url: str, options: _Options) -> str:
@@ -744,22 +581,6 @@ def _conninfo(url: str, options: _Options) -> str:
     return make_conninfo("", **parameters)
 
 
-def _address(conninfo: Any) -> str:
-    try:
-        parameters = conninfo_to_dict(conninfo if isinstance(conninfo, str) else "")
-    except psycopg.ProgrammingError:
-        return ""
-    host = parameters.get("host") or parameters.get("hostaddr") or "localhost"
-    return shown_address(host, parameters.get("port"), parameters.get("dbname"))
-
-
-def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
-    """Look, without a round trip, whether the server said anything unasked: that is how it closes a connection."""
-    with Selector() as selector:
-        selector.register(connection.fileno(), selectors.EVENT_READ)
-        return bool(selector.select(0))
-
-
 def _row(found: Sequence[Any]) -> Row | None:
     return next((row_of(columns, text=bytes.decode) for columns in found), None)
 
@@ -774,4 +595,4 @@ def _seconds_or_none(time: datetime | None) -> Int8 | None:
 
 
 def _due(expires: datetime) -> Int8:
-    return Int8(due_by(seconds_of(expires)))
+    return Int8(due_of(expires))

@@ -1,4 +1,4 @@
-"""What connections of psycopg need: a limit for each wait."""
+"""Limit each wait of psycopg's connections."""
 
 import selectors
 import time
@@ -11,10 +11,7 @@ import psycopg
 
 from holdall.steps import is_awaited
 
-__all__ = ["CONFLICTS", "AnswerTimeout", "Selector", "hang_up", "limited"]
-
-#: The server undid the statement because of a concurrent one (serialization failure, deadlock): send it again.
-CONFLICTS = frozenset({"40001", "40P01"})
+__all__ = ["AnswerTimeout", "Selector", "hang_up", "limited"]
 
 # How long a server may take to accept that a statement is cancelled.
 _CANCEL_SECONDS = 1

@@ -8,7 +8,7 @@ in how they take them.
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -160,19 +160,26 @@ class Keys:
         return server.ask(self._send)
 
     def _send(self, client: Any) -> Any:
-        if self._found is None:
+        # Kept only while it does not fail: an iterator that has raised says from then on that it is at its end.
+        found, self._found = self._found, None
+        if found is None:
             # A cluster's client goes through all nodes.
-            self._found = client.scan_iter(match=self._pattern, count=_SCANNED)
-        return _awaited(self._found) if isinstance(self._found, AsyncIterator) else list(islice(self._found, _SCANNED))
+            found = client.scan_iter(match=self._pattern, count=_SCANNED)
+        return self._take_async(found) if isinstance(found, AsyncIterator) else self._take(found)
 
+    def _take(self, found: Iterator[bytes]) -> list[bytes]:
+        some = list(islice(found, _SCANNED))
+        self._found = found
+        return some
 
-async def _awaited(found: AsyncIterator[bytes]) -> list[bytes]:
-    some: list[bytes] = []
-    async for key in found:
-        some.append(key)
-        if len(some) == _SCANNED:
-            break
-    return some
+    async def _take_async(self, found: AsyncIterator[bytes]) -> list[bytes]:
+        some: list[bytes] = []
+        async for key in found:
+            some.append(key)
+            if len(some) == _SCANNED:
+                break
+        self._found = found
+        return some
 
 
 class _Verbs:

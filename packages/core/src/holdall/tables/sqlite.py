@@ -25,6 +25,7 @@ from holdall.tables.columns import (
     SWEPT_AT_ONCE,
     SweepTurns,
     due_by,
+    due_of,
     listed_of,
     row_of,
     seconds_of,
@@ -172,7 +173,7 @@ class SQLiteTable:
             row.principal,
             row.device,
             seconds_or_none(row.seen),
-            _due(row.expires),
+            due_of(row.expires),
         )
         return connection.execute(_INSERT, (*values, now)).rowcount == 1
 
@@ -180,7 +181,7 @@ class SQLiteTable:
         connection, now = self._connection(), self._now()
         self._sweep_now_and_then(connection, now)
         values = (row.data, row.version, seconds_of(row.expires), seconds_or_none(row.seen))
-        which, due = (digest, version, now), _due(row.expires)
+        which, due = (digest, version, now), due_of(row.expires)
         if connection.execute(_REPLACE, (*values, *which, due)).rowcount == 1:
             return Replacement.REPLACED
         if connection.execute(_REPLACE_AND_MOVE, (*values, due, *which)).rowcount == 1:
@@ -189,7 +190,7 @@ class SQLiteTable:
         return Replacement.GONE if live is None else Replacement.CONFLICT
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        times = {"now": self._now(), "expires": seconds_of(expires), "due": _due(expires), "seen": seconds_of(seen)}
+        times = {"now": self._now(), "expires": seconds_of(expires), "due": due_of(expires), "seen": seconds_of(seen)}
         return self._connection().execute(_TOUCH, {"digest": digest, **times}).rowcount == 1
 
     def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
@@ -200,7 +201,7 @@ class SQLiteTable:
             with connection.transaction():
                 found = connection.execute(_LIVE, which).fetchone()
                 if found is not None:
-                    connection.execute(_BURY, (seconds_of(tombstone), _due(tombstone), digest))
+                    connection.execute(_BURY, (seconds_of(tombstone), due_of(tombstone), digest))
         return None if found is None else row_of(found)
 
     def find(self, principal: str) -> Sequence[Listed]:
@@ -454,7 +455,3 @@ def _is_laid_out(connection: sqlite3.Connection, path: Path, table: str) -> bool
         msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
         raise ConfigurationError(msg)
     return False
-
-
-def _due(expires: datetime) -> int:
-    return due_by(seconds_of(expires))
