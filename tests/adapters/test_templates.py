@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.templating import Jinja2Templates
-from fastapi.testclient import TestClient
 from flask import Flask, render_template, render_template_string, session
 from jinja2 import DictLoader
 
 from holdall import Sessions
 from holdall_fastapi import SessionMiddleware, template_session
 from holdall_flask import Holdall, put_session
+
+TestClient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2").TestClient
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
@@ -99,7 +100,7 @@ def test_without_a_secret_there_is_flasks_own_null_session() -> None:
 
 
 @pytest.fixture
-def visitor(tmp_path: Path) -> TestClient:
+def visitor(tmp_path: Path) -> Any:
     (tmp_path / "page").write_text("{% if session.login %}somebody{% else %}nobody {{ session.n }}{% endif %}")
     templates = Jinja2Templates(tmp_path, context_processors=[template_session])
     app = FastAPI()
@@ -113,6 +114,6 @@ def visitor(tmp_path: Path) -> TestClient:
     return TestClient(app)
 
 
-def test_a_name_of_ours_is_a_key_in_starlettes_templates(visitor: TestClient) -> None:
+def test_a_name_of_ours_is_a_key_in_starlettes_templates(visitor: Any) -> None:
     assert visitor.get("/n").text == "nobody 1"
     assert visitor.get("/login").text == "somebody"
