@@ -1,1 +1,1 @@
-"""Benchmarks: holdall beside its peers and beside the limit, as ratios from one run. Run them by ``nox -s bench``."""
+"""Benchmarks: holdall compared with its peers and with the limit, as ratios from one run (``nox -s bench``)."""

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nox -s bench --", description="Measure holdall beside its peers.")
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description="Compare holdall with its peers.")
     parser.add_argument("suites", nargs="*", type=_suite, metavar="SUITE", help=f"one of {', '.join(SUITES)}; or all")
     parser.add_argument("--quick", action="store_true", help="under two minutes, for a first look")
     parser.add_argument("--smallest", action="store_true", help="in seconds, to see that all of it works")

@@ -11,8 +11,8 @@ import hmac
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from bench.drivers import DRIVERS
 from bench.samples import LIFETIME, SECRET, SMALL
 from holdall import TableStore
-from holdall.stores import Changes, Draft, Stored
+from holdall.steps import run
+from holdall.stores import Changes, StoredSession, Write
 from holdall.tables import Table
 from holdall.tables.postgres import PostgresTable
 from holdall.tables.redis import RedisTable
@@ -32,7 +33,8 @@ from holdall.tables.sqlite import SQLiteTable
 
 __all__ = ["BARE", "Client", "Clients", "drivers_alone", "sharing", "stores"]
 
-# What is kept of a small session, sealed: by turns, for a database may notice that nothing changes.
+# The stored bytes of a small session, encrypted: two of them by turns, so that a database cannot see that nothing
+# changes.
 _SEALED = [os.urandom(169) for _ in range(2)]
 
 
@@ -58,29 +60,29 @@ def sharing(place: str, make: str) -> tuple[Clients, Clients]:
     return lambda: _client(store, _begin(store)), lambda: _client(store, shared)
 
 
-def _begin(store: TableStore) -> Stored:
-    stored = store.put(None, _draft(SMALL, {}), key="session")
+def _begin(store: TableStore) -> StoredSession:
+    stored = run(store.put(None, _write(SMALL, {}), key="session"))
     if stored is None:
-        msg = "the store has kept nothing"
+        msg = "the store stored nothing"
         raise RuntimeError(msg)
     return stored
 
 
-def _client(store: TableStore, stored: Stored) -> Client:
+def _client(store: TableStore, stored: StoredSession) -> Client:
     last = stored
 
     def put() -> None:
         nonlocal last
-        written = store.put(last, _draft(last.data, {"theme": "light"}), key="session")
+        written = run(store.put(last, _write(last.data, {"theme": "light"}), key="session"))
         if written is not None:
             last = written
 
-    return Client(lambda: store.get(stored.cookie, key="session"), put)
+    return Client(lambda: run(store.get(stored.cookie, key="session")), put)
 
 
-def _draft(data: dict[str, Any], put: dict[str, Any]) -> Draft:
-    now = datetime.now(UTC).replace(microsecond=0)
-    return Draft(data | put, Changes(put), now, now + LIFETIME, now)
+def _write(data: dict[str, Any], put: dict[str, Any]) -> Write:
+    now = int(time.time())
+    return Write(data | put, Changes(put), now, now + int(LIFETIME.total_seconds()), now)
 
 
 def _plain(place: str, engine: str) -> Clients:
@@ -106,7 +108,7 @@ def _bare(place: str, engine: str) -> Clients:
 
 
 def _by_hand(place: str, engine: str) -> Clients:
-    """Do what no store does without whose rows show neither ids nor data: hash, derive, encrypt, and JSON."""
+    """Do what every store must do whose rows show neither IDs nor data: hash, derive, encrypt, and JSON."""
     drivers = DRIVERS[engine](place)
     dumps = json.JSONEncoder(separators=(",", ":")).encode
     loads = json.JSONDecoder().decode
@@ -135,7 +137,7 @@ def _by_hand(place: str, engine: str) -> Clients:
         driver.begin(digest, sealed(box))
         put()
         if get() != SMALL:
-            msg = "the driver has kept something else"
+            msg = "the driver returned something else"
             raise RuntimeError(msg)
         return Client(get, put)
 

@@ -49,13 +49,13 @@ def _sqlite(place: str) -> Drivers:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS bare (digest BLOB PRIMARY KEY, data BLOB, version INTEGER, expires INTEGER, "
-            "created INTEGER, principal TEXT, device TEXT, seen INTEGER) WITHOUT ROWID"
+            "created INTEGER, principal TEXT, client TEXT, seen INTEGER) WITHOUT ROWID"
         )
         now = int(time.time())
         begin = "INSERT INTO bare VALUES (?, ?, 1, ?, ?, NULL, NULL, ?)"
         get, put = "SELECT data FROM bare WHERE digest = ?", "UPDATE bare SET data = ? WHERE digest = ?"
         read = (
-            "SELECT data, version, expires, created, principal, device, seen FROM bare WHERE digest = ? AND expires > ?"
+            "SELECT data, version, expires, created, principal, client, seen FROM bare WHERE digest = ? AND expires > ?"
         )
         write = (
             "UPDATE bare SET data = ?, version = ?, expires = ?, seen = ? "
@@ -109,13 +109,13 @@ def _postgres(place: str) -> Drivers:
         connection = psycopg.connect(place, autocommit=True)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS bare (digest bytea PRIMARY KEY, data bytea, version bigint, expires bigint, "
-            "created bigint, principal bytea, device bytea, seen bigint) WITH (fillfactor = 85)"
+            "created bigint, principal bytea, client bytea, seen bigint) WITH (fillfactor = 85)"
         )
         now = int(time.time())
         begin = "INSERT INTO bare VALUES (%s, %s, 1, %s, %s, NULL, NULL, %s)"
         get, put = "SELECT data FROM bare WHERE digest = %s", "UPDATE bare SET data = %s WHERE digest = %s"
         read = (
-            "SELECT data, version, expires, created, principal, device, seen FROM bare "
+            "SELECT data, version, expires, created, principal, client, seen FROM bare "
             "WHERE digest = %s AND expires > %s"
         )
         write = (

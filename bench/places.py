@@ -74,7 +74,7 @@ class _Memory(Place):
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = MemoryTable(max_rows=10**8)
+        self._table = MemoryTable(max_rows=10**8, max_bytes=10**12)
         self._row = self._made(_DATA)
 
     def key(self, number: int) -> bytes:

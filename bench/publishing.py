@@ -11,6 +11,6 @@ _MARK = "<!-- The figures below are written by `nox -s bench -- --publish`. -->\
 
 
 def publish(report: Report) -> None:
-    """Put the tables of *report* in the place of the former ones."""
+    """Put the tables of *report* in place of the old ones."""
     head, mark, _ = _PAGE.read_text(encoding="utf-8").partition(_MARK)
     _PAGE.write_text(f"{head}{mark}\n{as_markdown(report)}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Try the demo as visitors would, over HTTP, and say what they saw."""
+"""Use the demo as visitors would, over HTTP, and report what they saw."""
 
 import time
 from collections import defaultdict
@@ -15,7 +15,7 @@ from demo.settings import FRAMEWORKS, key_at
 
 __all__ = ["check"]
 
-# For all requests together, which take less than one.
+# For all requests together, which take less than one second.
 _SECONDS = 12
 
 
@@ -24,16 +24,16 @@ def check(urls: Mapping[str, str], *, in_table: bool, certificate: Path | None =
     Return whether the servers at *urls*, by framework, share one session; print what each step saw.
 
     Args:
-        in_table: A table keeps the sessions, so that no copy of a cookie outlives them.
-        certificate: What to trust, where the servers are reached by HTTPS.
+        in_table: Sessions are in a table, so that no copy of a cookie outlives them.
+        certificate: The certificate to trust, if the servers speak HTTPS.
     """
     report = Report()
     tls = create_default_context(cafile=certificate) if certificate else None
     try:
         _visit(Visitor(urls, tls, until=time.monotonic() + _SECONDS), report, in_table=in_table)
     except (OSError, HTTPException) as exc:
-        report.line("wait for an answer", "", f"none came: {exc}", good=False)
-    print("All is as it should be." if report.good else "Not all is as it should be.", flush=True)
+        report.line("wait for a response", "", f"none came: {exc}", good=False)
+    print("Everything works." if report.good else "Something does not work.", flush=True)
     return report.good
 
 
@@ -56,7 +56,7 @@ def _visit(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
     report.line("log in", flask, visitor.cookie_in_words, good=visitor.cookie not in ("", anonymous))
     for framework in FRAMEWORKS:
         report.page("come back", visitor.opens(framework), Page(framework, "Ada", ("Tea",)))
-        # In a cookie the cart lives on as it was; the login never got there.
+        # An old cookie still has its cart; the login is not in it.
         earlier = Page(framework, cart=() if in_table else ("Tea",))
         report.page("bring the cookie from before", visitor.bringing(anonymous).opens(framework), earlier)
 
@@ -86,7 +86,7 @@ def _visit(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
 
 
 def _look_at_devices(visitor: "Visitor", report: "Report", *, in_table: bool) -> None:
-    """Sign out others of the same name: one at a time, and then all that are left."""
+    """Sign out other visitors of the same name: first one, then all the others."""
     for framework in FRAMEWORKS:
         if not in_table:
             devices = visitor.devices(framework)
@@ -115,7 +115,7 @@ def _look_at_devices(visitor: "Visitor", report: "Report", *, in_table: bool) ->
 
 
 class Devices(NamedTuple):
-    """What the page of devices says."""
+    """What the page of devices shows."""
 
     others: tuple[str, ...]
     current: str
@@ -126,7 +126,7 @@ class Devices(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a page says: who answers, who is logged in, what is in the cart."""
+    """What a page shows: the framework, the user, the cart."""
 
     framework: str
     user: str = ""
@@ -139,29 +139,29 @@ class Page(NamedTuple):
 
 
 class Report:
-    """What was seen, a line for each thing."""
+    """What was seen, one line each."""
 
     def __init__(self) -> None:
         self.good = True
 
     def line(self, step: str, framework: str, saw: str, *, good: bool) -> None:
-        """Print what was seen and remember whether it was as it should be."""
+        """Print what was seen, and remember whether it was right."""
         print(f"{'ok' if good else 'FAILED':7} {step:29} {framework:8} {saw}", flush=True)
         self.good = self.good and good
 
     def page(self, step: str, page: Page, expected: Page) -> None:
-        """Print what *page* says, and what it should say where that differs."""
+        """Print what *page* shows, and what it should show if that differs."""
         good = page == expected
-        self.line(step, expected.framework, str(page) if good else f"{page} (and not: {expected})", good=good)
+        self.line(step, expected.framework, str(page) if good else f"{page} (expected: {expected})", good=good)
 
 
 class Visitor:
     """
-    Somebody with a browser: one cookie for all three servers.
+    A visitor with a browser, which keeps one cookie for all three servers.
 
     Attributes:
-        by_https: Whether the servers are reached by HTTPS.
-        cookie: The session cookie's value; ``""`` where there is none.
+        by_https: Whether the servers speak HTTPS.
+        cookie: The session cookie's value; ``""`` if there is none.
         set_cookie: The header that set or deleted it.
     """
 
@@ -175,7 +175,7 @@ class Visitor:
         self.set_cookie = ""
 
     def bringing(self, cookie: str) -> "Visitor":
-        """Return somebody else, whose browser has this *cookie*."""
+        """Return another visitor, whose browser has this *cookie*."""
         return Visitor(self._urls, self._tls, until=self._until, cookie=cookie)
 
     @property
@@ -190,7 +190,7 @@ class Visitor:
         return self._sends("GET", framework, path)
 
     def scheme(self, framework: str) -> str:
-        """Open the page and return how it says that it was asked for."""
+        """Open the page, and return the scheme that it shows."""
         _, said = self._asks("GET", framework, "/")
         return " ".join(said["scheme"])
 
@@ -200,7 +200,7 @@ class Visitor:
         return Devices(tuple(said["handle"]), " ".join(said["current"]), " ".join(said["note"]))
 
     def submits(self, framework: str, path: str, **fields: str) -> Page:
-        """Submit a form and return the page that its answer leads to."""
+        """Submit a form, and return the page that its response leads to."""
         return self._sends("POST", framework, path, urlencode(fields))
 
     def _sends(self, method: str, framework: str, path: str, body: str = "") -> Page:
@@ -208,7 +208,7 @@ class Visitor:
         return Page(" ".join(said["framework"]), " ".join(said["user"]), tuple(said["item"]), status)
 
     def _asks(self, method: str, framework: str, path: str, body: str = "") -> tuple[int, dict[str, list[str]]]:
-        """Return the status of the answer, or of what it leads to, and what is said there."""
+        """Return the status of the response, after a redirect, and what the page shows."""
         headers = {"Cookie": f"{self._key}={self.cookie}"} if self.cookie else {}
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -226,7 +226,7 @@ class Visitor:
         return answer.status, _said(text)
 
     def _connection(self, where: str) -> HTTPConnection:
-        # What is left of the time; a socket takes no timeout of 0 for one.
+        # The rest of the time; a timeout of 0 would make a socket non-blocking.
         timeout = max(0.1, self._until - time.monotonic())
         if self._tls is None:
             return HTTPConnection(where, timeout=timeout)
@@ -240,7 +240,7 @@ class Visitor:
 
 
 class _Said(HTMLParser):
-    """Collect the texts of a page that are marked with ``itemprop``, by its value."""
+    """Collect the texts of a page by the ``itemprop`` that marks them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -265,6 +265,6 @@ def _said(html: str) -> dict[str, list[str]]:
 
 
 def _altered(cookie: str) -> str:
-    """Return *cookie* with another character in its middle."""
+    """Return *cookie* with a changed character in its middle."""
     middle = len(cookie) // 2
     return cookie[:middle] + ("A" if cookie[middle] != "A" else "B") + cookie[middle + 1 :]

@@ -1,4 +1,4 @@
-"""The servers that ``--store`` may name: one that runs already, or one that is started for the demo."""
+"""The servers that ``--store`` may name: a running one, or one that is started for the demo."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,20 +15,20 @@ SERVED = ("redis", "postgres")
 @contextmanager
 def address(store: str, url: str | None, folder: str) -> Iterator[str]:
     """
-    Return the URL of the server of *store*, and end the server after its use if it was started for this.
+    Return the URL of the server of *store*; end the server afterwards if it was started here.
 
     Args:
-        url: That of a server which runs already.
-        folder: For the files of one that does not.
+        url: The URL of a running server.
+        folder: Holds the files of a server that is started.
 
     Raises:
-        ServerError: There is none, and none can be started.
+        ServerError: No server runs, and none can be started.
     """
     if store not in SERVED or url is not None:
         yield url or ""
         return
     try:
-        # What they need is installed only where they are asked for.
+        # Their packages are installed only on demand.
         from servers.postgres import running_postgres
         from servers.processes import NoProgramError
         from servers.redis import IN_MEMORY, RedisServer, running, valkey_program

@@ -1,4 +1,4 @@
-"""The shop in Django, settings and all in one file."""
+"""The shop in Django, including its settings, in one file."""
 
 from collections import deque
 
@@ -28,7 +28,7 @@ settings.configure(
 
 
 class Request(HttpRequest):
-    """A request as the middleware passes it on: its session is ours."""
+    """A request behind the middleware: its session is ours."""
 
     session: DjangoSession  # pyright: ignore[reportIncompatibleVariableOverride]  # Django says only that there is one
 
@@ -43,7 +43,7 @@ def seen(request: Request) -> HttpResponse:
 
 
 def devices(request: Request) -> HttpResponse:
-    found = sessions.of(request.session.principal, current=request.session) if keeps_rows() else None
+    found = sessions.list(request.session.principal, current=request.session) if keeps_rows() else None
     return HttpResponse(page.devices("Django", request.session, found))
 
 
@@ -55,7 +55,7 @@ def end_device(request: Request) -> HttpResponse:
 
 @require_POST
 def end_other_devices(request: Request) -> HttpResponse:
-    sessions.revoke(request.session.principal, except_=request.session)
+    sessions.revoke(request.session.principal, keep=request.session)
     return SeeOther("/devices")
 
 
@@ -84,7 +84,7 @@ def remove(request: Request) -> HttpResponse:
 
 
 class SeeOther(HttpResponseRedirect):
-    """The answer to a form: the browser gets the page anew, and reloading it sends nothing twice."""
+    """The response to a form: the browser loads a page, so that a reload does not send the form again."""
 
     status_code = 303
 

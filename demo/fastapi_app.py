@@ -33,7 +33,7 @@ async def seen(session: SessionDep) -> str:
 
 @app.get("/devices", response_class=HTMLResponse)
 async def devices(session: SessionDep) -> str:
-    found = await sessions.of_async(session.principal, current=session) if keeps_rows() else None
+    found = await sessions.list_async(session.principal, current=session) if keeps_rows() else None
     return page.devices("FastAPI", session, found)
 
 
@@ -45,7 +45,7 @@ async def end_device(session: SessionDep, handle: Field = "") -> RedirectRespons
 
 @app.post("/devices/end-others")
 async def end_other_devices(session: SessionDep) -> RedirectResponse:
-    await sessions.revoke_async(session.principal, except_=session)
+    await sessions.revoke_async(session.principal, keep=session)
     return RedirectResponse("/devices", 303)
 
 

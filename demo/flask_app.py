@@ -22,7 +22,7 @@ Holdall(app, sessions)
 if behind_proxy():
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
 
-# Flask's own name for it, with the type that it has now.
+# flask.session with its actual type.
 session = cast("FlaskSession", flask.session)
 
 
@@ -38,7 +38,7 @@ def seen() -> str:
 
 @app.get("/devices")
 def devices() -> str:
-    found = sessions.of(session.principal, current=session) if keeps_rows() else None
+    found = sessions.list(session.principal, current=session) if keeps_rows() else None
     return page.devices("Flask", session, found)
 
 
@@ -50,7 +50,7 @@ def end_device() -> Response:
 
 @app.post("/devices/end-others")
 def end_other_devices() -> Response:
-    sessions.revoke(session.principal, except_=session)
+    sessions.revoke(session.principal, keep=session)
     return redirect("/devices", 303)
 
 

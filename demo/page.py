@@ -1,9 +1,9 @@
 """
 The page, the same from each framework.
 
-Its forms are plain POSTs, answered by a redirect. No token stands in them: the cookie is ``SameSite=Lax``, so a form on
-another site comes without it. Other ports of this machine are the same site, though; a shop that shares its host name
-with strangers adds its framework's own protection.
+Its forms are plain POSTs, answered by a redirect. They have no CSRF token: the cookie is ``SameSite=Lax``, so a form on
+another site is sent without it. Other ports of this machine count as the same site, though; a shop that shares its host
+name with strangers needs its framework's own protection.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from demo import settings, shop
-from holdall import Device, Event, Session
+from holdall import Event, Session, SessionInfo
 
 __all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
 
@@ -20,7 +20,7 @@ EVENTS_SHOWN = 5
 
 
 def home(framework: str, session: Session, cookie: str | None, scheme: str) -> str:
-    """Return the page as *framework* answers it; *cookie* came with the request, by HTTP or HTTPS as *scheme* says."""
+    """Return the home page of *framework*; *cookie* came with the request, and *scheme* is ``http`` or ``https``."""
     return _templates.get_template("page.html").render(
         framework=framework,
         urls=settings.urls(),
@@ -36,7 +36,7 @@ def home(framework: str, session: Session, cookie: str | None, scheme: str) -> s
 
 
 def seen(framework: str, session: Session, events: Iterable[Event]) -> str:
-    """Return what *framework* sees of the session and reports of its events, for a frame in each of the pages."""
+    """Return the session and its events as *framework* sees them, for a frame in each page."""
     return _templates.get_template("seen.html").render(
         framework=framework,
         session=session,
@@ -44,8 +44,8 @@ def seen(framework: str, session: Session, events: Iterable[Event]) -> str:
     )
 
 
-def devices(framework: str, session: Session, found: list[Device] | None) -> str:
-    """Return the page of a visitor's sessions; *found* is ``None`` where the store can't tell."""
+def devices(framework: str, session: Session, found: list[SessionInfo] | None) -> str:
+    """Return the page of a visitor's sessions; *found* is ``None`` if the store cannot list them."""
     return _templates.get_template("devices.html").render(
         framework=framework,
         urls=settings.urls(),
@@ -56,15 +56,15 @@ def devices(framework: str, session: Session, found: list[Device] | None) -> str
     )
 
 
-def _called(device: Device) -> str:
-    """Return what to call *device*, for its owner to know it: browsers say much, and mostly other browsers' names."""
+def _called(device: SessionInfo) -> str:
+    """Return a name by which its owner recognizes *device*: browsers also send the names of other browsers."""
     said = device.user_agent or ""
     browser = next((name for sign, name in _BROWSERS.items() if sign in said), said.partition("/")[0][:40])
     system = next((name for sign, name in _SYSTEMS.items() if sign in said), "")
     return " on ".join(filter(None, (browser, system))) or "An unknown device"
 
 
-# The first that is found counts.
+# The first match counts.
 _BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 _SYSTEMS = {
     "Android": "Android",

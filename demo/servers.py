@@ -1,9 +1,9 @@
 """
 Three real servers, in processes of their own.
 
-The sockets listen before a process is started, so that no port is lost between its choice and its use.
-Each process ends with the one that started it, however that came about. By HTTPS a proxy stands before each, which
-ends TLS in that first process.
+The sockets listen before a process is started, so that no other program can take a port in between.
+Each process ends with the one that started it, however that one ended. With HTTPS, a proxy in front of each server ends
+TLS in that first process.
 """
 
 import logging
@@ -42,24 +42,24 @@ _PipeEnd = Any
 
 
 class ServerError(Exception):
-    """A server could not start, or has ended by itself."""
+    """A server could not start, or has ended on its own."""
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where each framework answers, and the processes that see to it."""
+    """The address of each framework, and the processes that serve them."""
 
     urls: dict[str, str]
     processes: list[SpawnProcess]
 
     def watch(self) -> NoReturn:
         """
-        Wait for as long as all of them run.
+        Wait while all of them run.
 
         Raises:
-            ServerError: One has ended.
+            ServerError: A server has ended.
         """
-        # Again and again: Ctrl-C may reach a proxy's thread, which does not wake the one that has to hear of it.
+        # In a loop, because Ctrl-C may reach a proxy's thread, which does not wake this one.
         while not (sentinels := wait([process.sentinel for process in self.processes], _SECONDS_BETWEEN_LOOKS)):
             pass
         ended = next(process for process in self.processes if process.sentinel in sentinels)
@@ -74,8 +74,8 @@ def running(hosts: Sequence[Host], *, port: int = 0, certificate: Path | None = 
     Run the servers of *hosts* until the block ends.
 
     Args:
-        port: Where the first framework answers, the others on the ports that follow; 0 takes free ones.
-        certificate: That of ``localhost``, with its key: they answer there by HTTPS.
+        port: The port of the first framework, followed by those of the others; 0 takes free ones.
+        certificate: A certificate of ``localhost`` with its key; the servers then speak HTTPS.
 
     Raises:
         ServerError: A port is in use, or a server did not start.
@@ -112,7 +112,7 @@ def _in_use_is_told(port: int) -> Iterator[None]:
 
 
 def _start(host: Host, listeners: dict[str, socket], servers: Servers) -> _PipeEnd:
-    """Start the process of *host*, add it to *servers*, and return the pipe through which it says that it is ready."""
+    """Start the process of *host*, add it to *servers*, and return the pipe on which it reports that it is ready."""
     served = {framework: listeners[framework] for framework in host.frameworks}
     environment = {**host.environment, "DEMO_URLS": " ".join(servers.urls.values())}
     ready, tell_ready = _spawn.Pipe(duplex=False)
@@ -132,7 +132,7 @@ def _wait_for(starting: Sequence[_PipeEnd], servers: Servers) -> None:
         try:
             ready.recv()
         except EOFError:
-            # It has ended, and the end of the pipe that it held with it.
+            # The process has ended, which closed its end of the pipe.
             servers.watch()
 
 
@@ -149,9 +149,9 @@ def _end(processes: Sequence[SpawnProcess]) -> None:
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """
-    Let Ctrl-C pass by, here and for good in a process that is started meanwhile.
+    Ignore Ctrl-C, here for now and for good in a process that is started in the meantime.
 
-    A terminal sends it to all of them, and one of them shall see to the others.
+    A terminal sends it to all processes, and the first one ends the others.
     """
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -160,11 +160,11 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-# In the processes that were started.
+# In the started processes.
 
 
 def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready: _PipeEnd) -> NoReturn:
-    """Serve each framework in a thread of its own, for as long as all of them run and the starter lives."""
+    """Serve each framework in a thread of its own, while all of them and the starting process run."""
     os.environ.update(environment)
     threads = []
     for framework, listener in listeners.items():
@@ -182,9 +182,9 @@ def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready
 
 
 def _waitress(app: Any, listener: socket) -> None:
-    # On a busy machine it says so for each request that waits for a thread, and that is no news to who tries the demo.
+    # On a busy machine it logs each request that waits for a thread, which does not matter in a demo.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    # A proxy's word is for the application to believe. Where there is no proxy, a visitor could have said it.
+    # The application trusts the proxy's headers. Without a proxy, a visitor could have sent them.
     waitress.serve(app, sockets=[listener], threads=8, clear_untrusted_proxy_headers=not behind_proxy())
 
 

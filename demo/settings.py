@@ -1,4 +1,4 @@
-"""What the three applications are told, by environment, so that their sessions are the same ones."""
+"""What the environment tells the three applications, so that they share one session."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ __all__ = [
 
 FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
 
-#: What ``--store`` takes: sessions in the cookie itself, or a table by its URL.
+#: The choices of ``--store``: the cookie itself, or a table by its URL.
 STORES = {
     "cookie": "cookie",
     "memory": "memory://demo",
@@ -31,7 +31,7 @@ STORES = {
 
 
 class Host(NamedTuple):
-    """One process: the frameworks that it serves, and what its environment tells them."""
+    """One process: the frameworks that it serves, and its environment."""
 
     frameworks: tuple[str, ...]
     environment: dict[str, str]
@@ -39,18 +39,18 @@ class Host(NamedTuple):
 
 def hosts(store: str, folder: str, url: str = "") -> list[Host]:
     """
-    Return the processes that share sessions in *store*, under a secret made for this run.
+    Return the processes that share sessions in *store*, with a secret made for this run.
 
     Args:
-        folder: For its files, if it has any.
-        url: Where its server is, if it has one.
+        folder: Holds its files, if it has any.
+        url: The URL of its server, if it has one.
     """
     told = {
         "DEMO_STORE": STORES[store].format(folder=folder, url=url),
         "DEMO_STORE_NAME": store,
         "DEMO_SECRET": secrets.token_urlsafe(32),
     }
-    # Memory is seen by its own process alone. All else is shared by three.
+    # Memory belongs to one process. Everything else is shared by three.
     one_process = STORES[store].startswith("memory:")
     return [Host(served, told) for served in ([FRAMEWORKS] if one_process else zip(FRAMEWORKS))]
 
@@ -59,20 +59,17 @@ def key_at(url: str) -> str:
     """
     Return the cookie's name where a framework answers at *url*.
 
-    A browser does not tell ports apart, so one cookie serves all three. By HTTPS its name makes the browser see to it
-    that nobody but this host has set it.
+    Cookies ignore ports, so one cookie serves all three. With HTTPS its name makes the browser refuse it from any other
+    host.
     """
     return "__Host-_demo" if url.startswith("https:") else "_demo"
 
 
 def session_options() -> dict[str, Any]:
-    """Return what each application makes its ``Sessions`` of."""
+    """Return the options of each application's ``Sessions``."""
     store = os.environ["DEMO_STORE"]
-    if store == "cookie":
-        kept: dict[str, Any] = {"store": "cookie", "secret_key_base": os.environ["DEMO_SECRET"]}
-    else:
-        kept = {"store": "table", "table": store, "devices": True}
-    return {"key": session_key(), "principal_key": "user", **kept}
+    place = {"store": "cookie"} if store == "cookie" else {"store": "table", "table": store, "record_client": True}
+    return {"key": session_key(), "principal_key": "user", "secret_key_base": os.environ["DEMO_SECRET"], **place}
 
 
 def session_key() -> str:
@@ -81,20 +78,20 @@ def session_key() -> str:
 
 
 def behind_proxy() -> bool:
-    """Return whether a proxy stands before each framework, which ends TLS and says so in X-Forwarded-Proto."""
+    """Return whether a proxy in front of each framework ends TLS, and says so in X-Forwarded-Proto."""
     return os.environ["DEMO_URLS"].startswith("https:")
 
 
 def keeps_rows() -> bool:
-    """Return whether the server knows of sessions, so that they can be listed and ended."""
+    """Return whether the server keeps the sessions, so that they can be listed and ended."""
     return store_name() != "cookie"
 
 
 def store_name() -> str:
-    """Return what ``--store`` was."""
+    """Return the value of ``--store``."""
     return os.environ["DEMO_STORE_NAME"]
 
 
 def urls() -> dict[str, str]:
-    """Return where each framework answers."""
+    """Return the address of each framework."""
     return dict(zip(FRAMEWORKS, os.environ["DEMO_URLS"].split(), strict=True))

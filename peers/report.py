@@ -1,4 +1,4 @@
-"""What the runs of a suite say about each other, beside the differences that are known."""
+"""Compare the runs of a suite, apart from the known differences."""
 
 import tomllib
 from collections import Counter

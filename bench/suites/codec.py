@@ -1,4 +1,4 @@
-"""A session into a cookie's value and back: formats beside the limit and beside what others have."""
+"""A session into a cookie's value and back: formats compared with the limit and with other libraries."""
 
 import base64
 import json

@@ -35,13 +35,13 @@ def tables(effort: Effort) -> Iterator[Table]:
         for engine, opening in (("SQLite", _in_a_file), ("Redis", _on_valkey), ("PostgreSQL", _on_postgres)):
             with ExitStack() as here:
                 place = opening(here)
-                kept = stores(engine, place)
-                yield _one_client(engine, drivers_alone(engine, place) | kept, effort)
-                ours, *theirs = kept
+                both = stores(engine, place)
+                yield _one_client(engine, drivers_alone(engine, place) | both, effort)
+                ours, *theirs = both
                 conflicts = _conflicts(ours, place)
-                many[ours] = _many_clients(engine, ours, kept[ours], place, pool, effort, conflicts)
+                many[ours] = _many_clients(engine, ours, both[ours], place, pool, effort, conflicts)
                 for name in theirs:
-                    many[name] = _many_clients(engine, name, kept[name], place, pool, effort, {})
+                    many[name] = _many_clients(engine, name, both[name], place, pool, effort, {})
     yield Table(
         "Many clients: how much they do in all, against one",
         {column: "/s" if column.endswith("in all") else "x" for column in next(iter(many.values()))},

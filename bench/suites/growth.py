@@ -70,7 +70,7 @@ def _by_sessions(effort: Effort, here: ExitStack) -> Acts:
     now = datetime.now(UTC)
     open_others = _others(here)
     for sessions in (effort.rows // 1000, effort.rows // 100, effort.rows // 10, effort.rows):
-        tables: dict[str, Any] = {"MemoryTable": MemoryTable(max_rows=10**8)}
+        tables: dict[str, Any] = {"MemoryTable": MemoryTable(max_rows=10**8, max_bytes=10**12)}
         # To fill the others with a million rows takes minutes; with a tenth they show the same.
         if sessions <= effort.rows // 10:
             tables |= open_others(sessions)
@@ -124,7 +124,7 @@ def _requests(sessions_data: Mapping[int, dict[str, Any]]) -> Acts:
     """Return requests that read and that write one key of sessions with this data."""
     acts: dict[tuple[str, int], Callable[[], object]] = {}
     for number, data in sessions_data.items():
-        sessions = Sessions(TableStore(MemoryTable(), sealed=True), key="session")
+        sessions = Sessions(TableStore(MemoryTable(), encrypt=True), key="session")
         begun = sessions.fetch()
         begun.update(data)
         (cookie,) = sessions.commit(begun).cookies

@@ -1,4 +1,4 @@
-"""The memory table beside other places in this process: the dict that bounds it, caches, another library's store."""
+"""The memory table and other places in this process: the dict that bounds it, caches, another library's store."""
 
 import random
 import tracemalloc

@@ -89,7 +89,7 @@ class _Memory(Engine):
     longest = 2
 
     def __init__(self, place: ExitStack) -> None:
-        self._tables = [MemoryTable(max_rows=10**8) for _ in range(2)]
+        self._tables = [MemoryTable(max_rows=10**8, max_bytes=10**12) for _ in range(2)]
 
     def open(self, number: int, clock: Clock) -> MemoryTable:
         table = self._tables[number]
@@ -153,6 +153,7 @@ class _Redis(Engine):
 
     def expire(self, rows: int) -> None:
         client = self._server.client
+        self._left = self._expired() + rows
         # Time enough to say it of all of them before it has come.
         due = int(time.time()) + 1 + rows // _EXPIRED_PER_SECOND
         keys = (f"holdall:session:{digest(number).hex()}" for number in range(rows))
@@ -161,7 +162,6 @@ class _Redis(Engine):
             for key in some:
                 pipeline.expireat(key, due)
             pipeline.execute()
-        self._left = self._expired() + rows
         time.sleep(max(due - time.time(), 0))
 
     def sweep(self) -> None:
@@ -233,13 +233,13 @@ def tables(effort: Effort) -> Iterator[Table]:
             "no sweep": "ms",
             "writes sweep": "ms",
             "a job sweeps": "ms",
-            "p99.9 beside the job": "ms",
+            "p99.9 during the job": "ms",
             "swept by the job": "/s",
             "all gone after": "s",
         },
         waits,
         "One client reads, changes and begins sessions without a pause: the longest of its calls with nothing to "
-        "sweep, while its own writes sweep, and beside a job. Of MemoryTable the first two are the processor's time. "
+        "sweep, while its own writes sweep, and during a job. Of MemoryTable the first two are the processor's time. "
         "The job is a thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the server's "
         "own expiry for Redis, which needs no other.",
     )
@@ -313,11 +313,11 @@ def _sweep(engine: Engine, effort: Effort) -> dict[str, Cell]:
     job = threading.Thread(target=engine.sweep)
     began = time.perf_counter()
     job.start()
-    beside = latencies(calls, until=lambda: not job.is_alive())
+    meanwhile = latencies(calls, until=lambda: not job.is_alive())
     job.join()
     rate = (rows + client.begun - engine.rows()) / (time.perf_counter() - began)
-    cells["a job sweeps"] = _longest(beside, engine.longest)
-    cells["p99.9 beside the job"] = figure([quantile(beside, 0.999)], scale=1e3)
+    cells["a job sweeps"] = _longest(meanwhile, engine.longest)
+    cells["p99.9 during the job"] = figure([quantile(meanwhile, 0.999)], scale=1e3)
     cells["swept by the job"] = figure([rate])
     cells["all gone after"] = figure([effort.rows / rate])
     return cells

@@ -48,7 +48,7 @@ def _compared(
     switch: Callable[[str], object] = lambda site: None,
 ) -> Iterator[Table]:
     """
-    Measure *sites* beside each other.
+    Measure *sites* against each other.
 
     Args:
         own: The site with the framework's own sessions.

@@ -169,7 +169,7 @@ def main(framework: str, store: str) -> None:
         }[store]
         serve = {"flask": flask, "fastapi": fastapi, "django": django}[framework]
         serve(None)("/login", "")
-        browse = serve({**options, "key": KEY, "principal_key": "user", "devices": store != "cookie"})
+        browse = serve({**options, "key": KEY, "principal_key": "user", "record_client": store != "cookie"})
         before = set(sys.modules)
         cookie = ""
         for path in ("/login", "/buy", "/logout"):

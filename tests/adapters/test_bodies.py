@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.background import BackgroundTask
 
-from holdall import ResponseStartedError, Session, Sessions, TableStore
+from holdall import ResponseStartedError, Session, Sessions
 from holdall.testing import Browser, Request
 from holdall_fastapi import SessionDep, SessionMiddleware
 from holdall_flask import Holdall, fetch_session
@@ -55,8 +55,8 @@ def sessions(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Session
 
 @pytest.fixture
 def may_be_changed_late(sessions: Sessions) -> bool:
-    """Whether there is a row for what is changed when the headers have gone."""
-    return isinstance(sessions.prepare("sync"), TableStore)
+    """Whether a row can take changes made after the headers have been sent."""
+    return sessions.prepare("sync").table is not None
 
 
 # Each kind serves "/", which shows the session, and "/body". There "n" is put before the body, and "late" in it.

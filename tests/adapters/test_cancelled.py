@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.from_thread import BlockingPortal
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
@@ -24,7 +25,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message
 
-from holdall import AsyncTable, AsyncTableStore, Session, Sessions, Table, TableStore
+from holdall import AsyncTable, Session, Sessions, Table, TableStore
+from holdall.serializers import TaggedJSON
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall_django.table import DjangoTable
@@ -71,9 +73,8 @@ async def save_late(session: Session) -> None:
     await session.save()
 
 
-async def block(session: Session) -> None:
-    async with session.atomic("n"):
-        session["n"] = 2
+async def count(session: Session) -> None:
+    await session.atomic_update("n", lambda n: n + 1)
 
 
 # What a request does in Django.
@@ -110,7 +111,7 @@ NEW: dict[Act, list[dict[str, Any]]] = {
     log_out: [],
     save: _WRITTEN,
     save_late: _WRITTEN,
-    block: _WRITTEN,
+    count: _WRITTEN,
     put_in_django: _WRITTEN,
     renew_in_django: _WRITTEN,
     log_in_to_django: _LOGGED_IN,
@@ -122,7 +123,7 @@ ON_THE_WAY: dict[Act, list[list[dict[str, Any]]]] = {
     log_in_to_django: [[]],
 }
 # A new id can be sent no more while the body goes.
-LATE = [put, log_out, save, save_late, block]
+LATE = [put, log_out, save, save_late, count]
 WHEN = [(act, False) for act in (*LATE, renew, log_in)] + [(act, True) for act in LATE]
 IN_DJANGO = [put_in_django, renew_in_django, log_in_to_django, save_in_django, log_out_of_django]
 IDS = [f"{act.__name__}, {'while the body goes' if late else 'before the headers'}" for act, late in WHEN]
@@ -148,7 +149,7 @@ def data_in(table: Table) -> list[dict[str, Any]]:
     """Return the data of all sessions that there are in a *table* of unsealed rows."""
     found = [listed for user in ("7", "8") for listed in table.find(user) if not listed.is_tombstone]
     rows = (table.read(listed.digest) for listed in found)
-    return [TableStore(table).steps.serializer.loads(row.data) for row in rows if row]
+    return [TaggedJSON().loads(row.data) for row in rows if row]
 
 
 def check(act: Act, states: list[list[dict[str, Any]]]) -> None:
@@ -182,7 +183,7 @@ async def test_at_each_verb_of_an_awaited_table(act: Act, late: bool) -> None:
                 await anyio.lowlevel.checkpoint()
 
             rows.before = cancel
-            sessions = Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+            sessions = Sessions(TableStore(rows), key="sid", principal_key="user_id")
             await request(acting(act, late=late, sessions=sessions), cookie)
         states.append(data_in(rows.table))
         if left >= 0:
@@ -213,7 +214,7 @@ def tables(request: pytest.FixtureRequest) -> Iterator[tuple[Table, Callable[[],
 
 
 def outside(table: Table) -> Sessions:
-    return Sessions(TableStore(table, sealed=False), key="sid", principal_key="user_id")
+    return Sessions(TableStore(table, encrypt=False), key="sid", principal_key="user_id")
 
 
 def emptied(table: Table) -> Table:
@@ -242,6 +243,10 @@ class Watched(Coroutine[Any, Any, Any]):
 
     def close(self) -> None:
         self._work.close()
+
+    def __getattr__(self, name: str) -> Any:
+        # anyio looks at how far a coroutine is.
+        return getattr(self._work, name)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._work.__await__()
@@ -280,16 +285,23 @@ def moments() -> Iterator[Moments]:
         yield Moments(runner)
 
 
+@pytest.mark.parametrize("by", ["its task", "a scope of anyio"])
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-def test_at_each_wait_for_a_server(act: Act, late: bool, tables: Any, moments: Moments) -> None:
+def test_at_each_wait_for_a_server(act: Act, late: bool, by: str, tables: Any, moments: Moments) -> None:
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
-    sessions = Sessions(AsyncTableStore(twin, sealed=False), key="sid", principal_key="user_id")
+    sessions = Sessions(TableStore(twin, encrypt=False), key="sid", principal_key="user_id")
     states = []
 
     async def visit(cookie: bytes, n: int) -> bool:
-        return await moments.cancel(n, request(acting(act, late=late, sessions=sessions), cookie))
+        scope = anyio.CancelScope()
+
+        async def within() -> None:
+            with scope:
+                await request(acting(act, late=late, sessions=sessions), cookie)
+
+        return await moments.cancel(n, within(), None if by == "its task" else scope.cancel)
 
     async def see(cookie: bytes) -> dict[str, Any]:
         return dict(await sessions.fetch_async(cookie.decode()))
@@ -319,7 +331,7 @@ class Threaded:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._table, name)
-        if name not in ("read", "insert", "replace", "touch", "delete"):
+        if name not in ("read", "insert", "replace", "touch", "remove"):
             return found
 
         def call(*args: Any, **options: Any) -> Any:
@@ -339,17 +351,19 @@ async def test_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tabl
     for n in range(_MOMENTS):
         left = n
         cookie = kept(outside(emptied(table)), **OLD)
-        with anyio.CancelScope() as scope:
+        async with BlockingPortal() as portal:
+            with anyio.CancelScope() as scope:
 
-            def cancel(scope: anyio.CancelScope = scope) -> None:
-                nonlocal left
-                if not left:
-                    anyio.from_thread.run_sync(scope.cancel)
-                left -= 1
+                def cancel(portal: BlockingPortal = portal, scope: anyio.CancelScope = scope) -> None:
+                    nonlocal left
+                    left -= 1
+                    if left == -1:
+                        # The request does not wait for a thread that reads.
+                        portal.call(scope.cancel)
 
-            store = TableStore(Threaded(table, cancel), sealed=False)
-            sessions = Sessions(store, key="sid", principal_key="user_id")
-            await request(acting(act, late=late, sessions=sessions), cookie)
+                store = TableStore(Threaded(table, cancel), encrypt=False)
+                sessions = Sessions(store, key="sid", principal_key="user_id")
+                await request(acting(act, late=late, sessions=sessions), cookie)
         states.append(data_in(table))
         if left >= 0:
             break
@@ -379,7 +393,7 @@ def test_at_each_wait_for_a_server_by_a_visitor_who_leaves(act: Act, tables: Any
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
-    sessions = Sessions(AsyncTableStore(twin, sealed=False), key="sid", principal_key="user_id")
+    sessions = Sessions(TableStore(twin, encrypt=False), key="sid", principal_key="user_id")
     states = []
 
     async def view(asked: HttpRequest) -> HttpResponse:
@@ -430,7 +444,7 @@ def test_before_and_after_each_verb_in_a_project_database(act: Act, postgres: Po
 
     with migrated("cancelled", of_postgres(postgres.new_url())) as alias:
         table = DjangoTable(alias)
-        sessions = Sessions(TableStore(Threaded(table, leave), sealed=False), key="sid", principal_key="user_id")
+        sessions = Sessions(TableStore(Threaded(table, leave), encrypt=False), key="sid", principal_key="user_id")
         with override_settings(HOLDALL={"sessions": sessions}, ROOT_URLCONF=(path("", view),)):
             for n in range(_MOMENTS):
                 cookie = kept(outside(emptied(table)), **OLD)

@@ -72,7 +72,7 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ({"MIDDLEWARE": [CSRF, OURS, AUTH, MESSAGES], "CSRF_USE_SESSIONS": True}, "E005", "CsrfViewMiddleware"),
         ({"MIDDLEWARE": [OURS, CACHE, AUTH, MESSAGES]}, "W001", "before 'holdall_django"),
         ({"HOLDALL": {"store": "cookie", "idle_timeuot": 60}}, "E006", "Did you mean 'idle_timeout'?"),
-        ({"HOLDALL": {"besides": []}}, "E006", "Did you mean 'beside'?"),
+        ({"HOLDALL": {"alsos": []}}, "E006", "Did you mean 'also'?"),
         ({"HOLDALL": {"zzzzzz": 1}}, "E006", "Known are: absolute_timeout"),
         ({"HOLDALL": {"store": "cookies"}}, "E007", "'cookies'"),
         ({"HOLDALL": {"store": "table"}}, "E007", "needs a table"),
@@ -82,9 +82,13 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ({"HOLDALL": 7}, "E007", "int"),
         ({"HOLDALL": {"same_site": "None"}}, "E007", "Secure"),
         ({"HOLDALL": {"store": "cookie", "secret_key_base": ""}}, "E007", "Set in Django's settings"),
-        ({"HOLDALL": {"store": "cookie", "devices": True}}, "E007", "no rows"),
+        ({"HOLDALL": {"store": "cookie", "record_client": True}}, "E007", "no rows"),
         (
-            {"HOLDALL": {"sessions": Sessions(TableStore(MemoryTable()), key="sid", devices=True)}},
+            {
+                "HOLDALL": {
+                    "sessions": Sessions(TableStore(MemoryTable()), key="sid", record_client=True, principal_key=None)
+                }
+            },
             "W002",
             "principal_key",
         ),
@@ -111,7 +115,7 @@ def test_a_mistake_is_found_and_the_way_out_is_named(
         {"MIDDLEWARE": [OURS, AUTH, MESSAGES, f"{__name__}.Sessionless"]},
         {"SESSION_ENGINE": __name__},
         {"HOLDALL": {"store": "table", "table": "a", "principal_key": None}},
-        {"HOLDALL": {"store": "table", "table": "a", "devices": True}},
+        {"HOLDALL": {"store": "table", "table": "a", "record_client": True}},
         {"HOLDALL": {"sessions": Sessions(TableStore(MemoryTable()), key="sid")}},
     ],
 )

@@ -17,12 +17,29 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import cache_control
 
 from holdall import MemoryTable, Sessions, TableStore
-from holdall.testing import Request, asgi_client, init_test_session, wsgi_client
+from holdall.testing import CookieConformance, Request, asgi_client, init_test_session, wsgi_client
+from holdall.testing.adapters.suite import Mount
 from holdall_django import SessionMiddleware
+from tests.adapters.mounts import django as mounts
 
 __all__ = ["configure", "environment"]
 
 KEY = "__Host-sid"
+
+
+# Django parses and writes cookies by itself.
+
+
+class TestCookies(CookieConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        return mounts.mount
+
+
+class TestCookiesUnderASGI(CookieConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        return mounts.mount_asgi
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from django.test import RequestFactory, override_settings
 from django.urls import path
 
 from holdall import CookieStore, MemoryTable, Sessions, StoreError, TableStore
+from holdall.adapters import SessionGroup
 from holdall.formats import NativeFormat
-from holdall.nested import KEY, RequestSessions
+from holdall.nested import KEY
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 from holdall_django import SessionMiddleware
 from holdall_django.engine import SessionStore
@@ -37,17 +38,16 @@ class Door:
     """An adapter around the project: it holds the session under WSGI, and commits it when the project has answered."""
 
     def __init__(self, sessions: Sessions, before: Callable[[Any], object]) -> None:
-        self.sessions, self.before = sessions, before
+        self.group, self.before = SessionGroup(sessions, form="sync"), before
         self.project = WSGIHandler()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        session = self.sessions.fetch(environ.get("HTTP_COOKIE", ""))
-        self.before(session)
-        environ[KEY] = RequestSessions(self.sessions, session)
+        exchange = environ[KEY] = self.group.begin(environ.get("HTTP_COOKIE", ""))
+        self.before(exchange.session)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            said = self.sessions.commit(session, status=int(status[:3]))
-            headers += [("Set-Cookie", str(cookie)) for cookie in said.cookies]
+            told = exchange.headers(int(status[:3]))
+            headers += [("Set-Cookie", str(cookie)) for cookie in told.cookies]
             return start_response(status, headers, *rest)
 
         return self.project(environ, start)
@@ -141,10 +141,32 @@ def test_a_mounted_project_without_a_session_leaves_it_to_the_other(sessions: Se
     assert browser.get("sid") is None
 
 
+class GoneTable(MemoryTable):
+    """A table that blocks, and whose backend is gone."""
+
+    blocking_reads = True
+
+    def read(self, digest: bytes) -> Any:
+        msg = "gone"
+        raise StoreError(msg)
+
+
+def test_a_mounted_project_that_cannot_read_the_session_answers_503(configure: Configure) -> None:
+    outer = pytest.importorskip("holdall_fastapi").SessionMiddleware
+    sessions = Sessions(TableStore(GoneTable()), key="sid")
+    configure(HOLDALL={"sessions": sessions})
+    # The other application has not read it, as it is told by fetch="explicit".
+    client = asgi_client(outer(ASGIHandler(), sessions=sessions, fetch="explicit"))
+
+    answer = client(Request("GET", headers=[("Cookie", "sid=" + "k" * 40)]))
+
+    assert (answer.status, answer.body) == (503, b"Service Unavailable")
+
+
 def test_an_exception_that_a_mounted_project_lets_through_is_left_to_the_other(
     sessions: Sessions, is_async: bool
 ) -> None:
-    session = sessions.fetch()
+    exchange = SessionGroup(sessions, form="async" if is_async else "sync").begin()
 
     def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = 1
@@ -154,12 +176,12 @@ def test_an_exception_that_a_mounted_project_lets_through_is_left_to_the_other(
         return view(request)
 
     request: Any = RequestFactory().get("/")
-    request.META[KEY] = RequestSessions(sessions, session)
+    request.META[KEY] = exchange
     with pytest.raises(ZeroDivisionError):
         asyncio.run(SessionMiddleware(aview)(request)) if is_async else SessionMiddleware(view)(request)
 
-    session["m"] = 2
-    assert sessions.commit(session).cookies
+    exchange.session["m"] = 2
+    assert exchange.headers().cookies
 
 
 def test_other_sessions_around_a_project_are_no_business_of_its(configure: Configure, is_async: bool) -> None:

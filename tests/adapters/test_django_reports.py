@@ -162,7 +162,7 @@ def test_what_is_no_dict_is_left_alone(configure: Configure) -> None:
     assert settings.HOLDALL is hidden
 
 
-@pytest.mark.parametrize("option", ["sessions", "beside"])
+@pytest.mark.parametrize("option", ["sessions", "also"])
 def test_a_url_where_a_path_belongs_is_not_repeated(configure: Configure, option: str) -> None:
     configure(HOLDALL={option: TABLE["table"] if option == "sessions" else [TABLE["table"]]})
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from holdall import CookieStore, MemoryTable, Sessions, TableStore
 from holdall.formats import NativeFormat
+from holdall.stores import StoredSession
 from holdall_django import DjangoSession
 from holdall_django.engine import SessionStore
 from holdall_django.names import LENGTH, cookies_of, name_of
@@ -179,11 +180,11 @@ def test_what_names_nothing_is_an_empty_session(given: str | None) -> None:
 def test_each_id_has_a_name_and_each_name_an_id(sid: bytes) -> None:
     from base64 import urlsafe_b64encode
 
-    from holdall.stores import Stored
+    from holdall.stores import StoredSession
 
     cookie = urlsafe_b64encode(sid).decode()
     sessions = Sessions(TableStore(MemoryTable()), key="sid")
-    stored: Any = Stored(cookie, {}, None, None, "", 1)  # type: ignore[arg-type]
+    stored: Any = StoredSession(cookie, {}, None, None, "", 1)  # type: ignore[arg-type]
 
     name = name_of(sessions.fetch(), stored)
 
@@ -212,8 +213,9 @@ def test_the_name_of_a_session_in_a_cookie_is_short_and_finds_it_while_it_is_use
 
 def test_a_store_of_somebody_elses_ids_has_them_for_names(configure: Configure) -> None:
     class Elsewhere(TableStore):
-        def put(self, stored: Any, draft: Any, *, key: str) -> Any:
-            return super().put(stored, draft, key=key)._replace(cookie="row-7")
+        def put(self, stored: Any, write: Any, *, key: str) -> Any:
+            written = yield from super().put(stored, write, key=key)
+            return StoredSession("row-7", written.data, written.created, written.expires, written.log_id, 1)
 
     configure(HOLDALL={"store": Elsewhere(MemoryTable())})
 

@@ -14,7 +14,7 @@ from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.test.utils import setup_test_environment, teardown_test_environment
 from django.urls import path
 
-from holdall_django import SessionMiddleware, unanswered
+from holdall_django import SessionMiddleware, test_client
 from holdall_django.engine import SessionStore
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356-c05e7719ad3f8246-91b4e60d52c8fa73"
@@ -39,7 +39,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _a_test_runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(unanswered, "_latest", {})
+    monkeypatch.setattr(test_client, "_latest", {})
     setup_test_environment()
     yield
     teardown_test_environment()
@@ -130,10 +130,10 @@ def test_where_no_tests_run_a_cookie_stands_for_what_it_holds(store: str) -> Non
 
 def test_of_what_was_saved_the_last_thousand_are_remembered() -> None:
     for n in range(1001):
-        unanswered.note(f"before {n}", f"after {n}")
+        test_client.note(f"before {n}", f"after {n}")
 
-    assert unanswered.latest("before 0") == "before 0"
-    assert unanswered.latest("before 1") == "after 1"
+    assert test_client.latest("before 0") == "before 0"
+    assert test_client.latest("before 1") == "after 1"
 
 
 # A cookie that is put into request.COOKIES.

@@ -1,5 +1,6 @@
-"""``session.atomic`` in the handlers of FastAPI: awaited ones and those that run in threads, under asyncio and trio."""
+"""``session.atomic_update`` in the handlers of FastAPI: awaited and in threads, under asyncio and trio."""
 
+import threading
 from typing import Any
 
 import anyio
@@ -7,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message
 
-from holdall import AsyncTableStore, MemoryTable, Sessions, TableStore
+from holdall import MemoryTable, Sessions, TableStore
 from holdall.testing import as_async, init_test_session
 from holdall_fastapi import SessionDep, SessionMiddleware
 
@@ -27,7 +28,7 @@ def sessions(request: pytest.FixtureRequest) -> tuple[Sessions, str]:
     table = MemoryTable()
     header = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 0})
     table.blocking_reads = table.blocking_writes = request.param == "blocking"
-    store = AsyncTableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    store = TableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
     return Sessions(store, key="sid"), header
 
 
@@ -40,19 +41,15 @@ async def test_of_the_counts_of_requests_at_once_none_is_lost(sessions: tuple[Se
 
         @app.post("/")
         async def count(session: SessionDep) -> int:
-            async with session.atomic("n"):
-                seen = session["n"]
-                await anyio.sleep(0)
-                session["n"] = seen + 1
-            return session["n"]
+            counted: int = await session.atomic_update("n", increment)
+            return counted
 
     else:
 
         @app.post("/")
         def count_in_a_thread(session: SessionDep) -> int:
-            with session.atomic("n"):
-                session["n"] += 1
-            return session["n"]
+            counted: int = session.atomic_update("n", increment)
+            return counted
 
     counted = await answers(app, sessions[1])
 
@@ -69,9 +66,8 @@ async def test_as_many_threads_as_there_are_can_wait_at_once() -> None:
 
     @app.post("/")
     def count(session: SessionDep) -> int:
-        with session.atomic("n"):
-            session["n"] += 1
-        return session["n"]
+        counted: int = session.atomic_update("n", increment)
+        return counted
 
     limiter = anyio.to_thread.current_default_thread_limiter()
     limiter.total_tokens = 2
@@ -82,6 +78,38 @@ async def test_as_many_threads_as_there_are_can_wait_at_once() -> None:
         limiter.total_tokens = 40
 
     assert sessions.fetch(header)["n"] == CLIENTS
+
+
+async def test_an_event_loop_is_not_held_up_while_a_table_blocks() -> None:
+    goes_on = threading.Event()
+
+    class Waiting(MemoryTable):
+        blocking_reads = blocking_writes = True
+
+        def replace(self, *args: Any, **options: Any) -> Any:
+            assert goes_on.wait(20)
+            return super().replace(*args, **options)
+
+    sessions = Sessions(TableStore(Waiting()), key="sid")
+    header = init_test_session(sessions, {"n": 0})
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.post("/")
+    async def count(session: SessionDep) -> int:
+        async def release() -> None:
+            goes_on.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(release)
+            counted: int = await session.atomic_update("n", increment)
+        return counted
+
+    assert sorted(map(int, await answers(app, header))) == list(range(1, CLIENTS + 1))
+
+
+def increment(count: int) -> int:
+    return count + 1
 
 
 async def answers(app: ASGIApp, cookie: str) -> list[bytes]:

@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket
 
 from holdall import (
-    AsyncTableStore,
-    ConfigurationError,
     LostWriteError,
     MemoryTable,
     ResponseStartedError,
@@ -46,7 +44,7 @@ def outside(table: MemoryTable) -> Sessions:
 @pytest.fixture(params=["in memory", "blocking", "awaited"])
 def sessions(request: pytest.FixtureRequest, table: MemoryTable) -> Sessions:
     table.blocking_reads = table.blocking_writes = request.param == "blocking"
-    store = AsyncTableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
+    store = TableStore(as_async(table)) if request.param == "awaited" else TableStore(table)
     return Sessions(store, key="sid", principal_key="user_id")
 
 
@@ -139,7 +137,7 @@ class TestSaving:
             await websocket.accept()
             websocket.session.logout()
             await websocket.session.save()
-            left.append(outside.of(7))
+            left.append(outside.list(7))
 
         await websocket(socketed(handler, sessions), cookie)
 
@@ -171,14 +169,6 @@ class TestSaving:
         sessions = Sessions(TableStore(table), key="sid", on_lost_write="raise")
 
         assert isinstance((await websocket(socketed(handler, sessions), cookie)).error, LostWriteError)
-
-    async def test_an_event_loop_is_not_held_up_by_a_block(self, sessions: Sessions, outside: Sessions) -> None:
-        async def handler(request: Request) -> Response:
-            with pytest.raises(ConfigurationError, match="async with"), request.session.atomic("n"):
-                pass
-            return PlainTextResponse("ok")
-
-        assert (await request(served(handler, sessions), kept(outside, n=1))).body == b"ok"
 
 
 class TestLateChanges:

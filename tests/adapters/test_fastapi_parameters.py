@@ -1,4 +1,4 @@
-"""What a handler can ask for beside the session: typed values of it, and messages for the page that is shown next."""
+"""What a handler can ask for besides the session: typed values of it, and messages for the page that is shown next."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any

@@ -30,6 +30,7 @@ from holdall import (
 from holdall.keys import WeakSecretWarning
 from holdall.tables import MemoryTable
 from holdall.testing import AdapterConformance, FakeClock
+from holdall.testing.adapters.failures import FailingTable
 from holdall_flask import (
     FlaskSession,
     Holdall,
@@ -43,7 +44,7 @@ from holdall_flask import (
 from tests.adapters.mounts.flask import mount as mount_flask
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
-FORMER_SECRET = "0c93fa7d81b6e254-9d40b1c7f3a8e625"
+OLD_SECRET = "0c93fa7d81b6e254-9d40b1c7f3a8e625"
 
 
 class TestFlask(AdapterConformance):
@@ -173,7 +174,7 @@ def test_a_secret_of_its_own_needs_none_of_flasks() -> None:
         assert opened.new
 
 
-@pytest.mark.parametrize("options", [{"take_over": True}, {"principal_key": "user_id"}])
+@pytest.mark.parametrize("options", [{"read_framework_cookies": True}, {"principal_key": "user_id"}])
 def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
     sessions = Sessions("table", key="_shop", table="session")
 
@@ -184,7 +185,7 @@ def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, A
 def test_one_extension_serves_applications_of_different_settings() -> None:
     extension = Holdall()
     apps = [Flask(__name__), Flask(__name__)]
-    for app, secret in zip(apps, (SECRET, FORMER_SECRET), strict=True):
+    for app, secret in zip(apps, (SECRET, OLD_SECRET), strict=True):
         app.secret_key = secret
         extension.init_app(app)
         app.add_url_rule("/", view_func=lambda: put_session("n", 1) or get_session())
@@ -207,8 +208,8 @@ def test_an_application_may_be_given_later(table: MemoryTable) -> None:
 
 
 def test_cookies_under_a_fallback_are_still_read() -> None:
-    old = set_cookie(application(SECRET_KEY=FORMER_SECRET).test_client().get("/count"))["session"]
-    client = application(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=[FORMER_SECRET]).test_client()
+    old = set_cookie(application(SECRET_KEY=OLD_SECRET).test_client().get("/count"))["session"]
+    client = application(SECRET_KEY=SECRET, SECRET_KEY_FALLBACKS=[OLD_SECRET]).test_client()
     client.set_cookie("session", old)
 
     assert client.get("/count").json == {"n": 2}
@@ -242,8 +243,8 @@ def test_without_a_secret_key_flask_says_so() -> None:
         session["n"] = 1
     with app.test_request_context():
         assert session.get("n") is None
-    with pytest.raises(RuntimeError, match="did not open a session"), client.session_transaction():
-        pass
+    with pytest.raises(RuntimeError, match="did not open a session"):
+        client.session_transaction().__enter__()
 
 
 def test_a_weak_secret_is_refused_and_the_message_names_flasks_settings(caplog: pytest.LogCaptureFixture) -> None:
@@ -472,9 +473,6 @@ class BrokenTable(MemoryTable):
         msg = "the table's backend is gone"
         raise StoreError(msg)
 
-    def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
-        raise StoreError
-
 
 @pytest.fixture
 def broken_app() -> Flask:
@@ -626,15 +624,19 @@ def test_an_error_is_raised_in_testing_mode_as_flask_does(cookie_app: Flask) -> 
         cookie_app.test_client().get("/fill")
 
 
-def test_a_failure_on_top_of_a_failure_leaves_the_first_ones_answer(
-    broken_app: Flask, caplog: pytest.LogCaptureFixture
-) -> None:
-    @broken_app.get("/fail")
+def test_a_failure_on_top_of_a_failure_leaves_the_first_ones_answer(caplog: pytest.LogCaptureFixture) -> None:
+    table = FailingTable()
+    app = application(Sessions(TableStore(table), key="sid"))
+
+    @app.get("/fail")
     def fail() -> tuple[str, int]:
         configure_session(renew=True)
         return "sorry", 502
 
-    response = broken_app.test_client().get("/fail")
+    client = app.test_client()
+    client.get("/count")
+    table.failing = frozenset({"remove"})
+    response = client.get("/fail")
 
     assert (response.status_code, response.text) == (502, "sorry")
     assert [type(record.exc_info[1]) for record in caplog.records] == [StoreError]
@@ -668,7 +670,7 @@ def test_an_exception_that_is_let_through_ends_a_session_that_was_to_end(
 
 def test_a_session_that_cannot_be_ended_hides_no_exception(caplog: pytest.LogCaptureFixture) -> None:
     class Undeletable(MemoryTable):
-        def delete(self, digest: bytes, *, tombstone: Any = None) -> Any:
+        def remove(self, digest: bytes, *, tombstone: Any = None) -> Any:
             raise StoreError
 
     app = application(Sessions(TableStore(Undeletable()), key="sid"), PROPAGATE_EXCEPTIONS=True)
@@ -779,6 +781,83 @@ def test_a_body_saves_and_sees_what_others_saved(app: Flask, table: MemoryTable)
     cookie = client.get("/count").headers["Set-Cookie"].partition(";")[0]
 
     assert client.get("/streamed").text == "{'n': 2, 'm': 1} 3"
+
+
+@pytest.fixture(params=["cookie", "table"])
+def flashing_app(request: pytest.FixtureRequest, table: MemoryTable) -> Flask:
+    sessions = Sessions(TableStore(table), key="sid") if request.param == "table" else None
+    app = application(sessions, SECRET_KEY=SECRET)
+
+    @app.get("/<path>")
+    def answer(path: str) -> Response:
+        flash("hello")
+        if path == "raise":
+            raise ZeroDivisionError
+        if path == "abort":
+            flask.abort(404)
+        body = (piece for piece in "abc")
+        return Response(stream_with_context(body) if path == "context" else body)
+
+    return app
+
+
+@pytest.mark.parametrize("path", ["raise", "abort", "streamed", "context"])
+def test_a_test_reads_flashes_before_it_reads_the_body(
+    flashing_app: Flask, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with flashing_app.test_client() as client:
+        response = client.get(f"/{path}")
+
+        assert get_flashed_messages() == ["hello"]
+        assert response.text.startswith("abc" if response.status_code == 200 else "<!doctype html>")
+        assert get_flashed_messages() == ["hello"]
+        response.close()
+
+    assert "lost_write" not in caplog.text
+
+
+@pytest.mark.parametrize("with_context", [False, True])
+def test_a_body_that_changes_a_cookie_fails_under_a_test_too(cookie_app: Flask, with_context: bool) -> None:
+    @cookie_app.get("/streamed")
+    def streamed() -> Response:
+        opened = fetch_session()
+        opened["n"] = 1
+
+        def body() -> Iterator[str]:
+            yield "first"
+            opened["n"] = 2
+
+        return Response(stream_with_context(body()) if with_context else body())
+
+    with cookie_app.test_client() as client:
+        response = client.get("/streamed")
+        pieces = iter(response.response)
+
+        assert next(pieces) == b"first"
+        with pytest.raises(ResponseStartedError, match="after the response had started"):
+            next(pieces)
+        session["n"] = 3
+        assert session["n"] == 3
+
+
+def test_a_teardown_function_that_changes_a_cookie_fails_under_a_test_too(cookie_app: Flask) -> None:
+    refused: list[Exception] = []
+
+    @cookie_app.get("/streamed")
+    def streamed() -> Response:
+        session["n"] = 1
+        return Response(iter("abc"))
+
+    @cookie_app.teardown_request
+    def tear_down(error: BaseException | None) -> None:
+        try:
+            session["late"] = 1
+        except ResponseStartedError as exc:
+            refused.append(exc)
+
+    with cookie_app.test_client() as client:
+        client.get("/streamed")
+        assert len(refused) == 1
 
 
 def test_a_file_that_the_server_takes_as_it_is_ends_all_changes(app: Flask) -> None:

@@ -88,6 +88,6 @@ class TestFlask:
 
     def test_without_a_principal_key_nobody_can_be_logged_in(self) -> None:
         app = flask.Flask(__name__)
-        Holdall(app, Sessions(TableStore(MemoryTable()), key="sid"))
+        Holdall(app, Sessions(TableStore(MemoryTable()), key="sid", principal_key=None))
         with pytest.raises(ConfigurationError, match="principal_key"):
             force_login_in_flask(app.test_client(), 7)

@@ -24,13 +24,14 @@ from flask import Flask
 from flask import request as flask_request
 from flask import session as flask_session
 from starlette.applications import Starlette
-from starlette.exceptions import StarletteDeprecationWarning
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from holdall import ConfigurationError, ResponseStartedError, Sessions, TableStore
+from holdall.adapters import SessionGroup
+from holdall.nested import outer_session
 from holdall.tables import MemoryTable
 from holdall.testing import Request as Web
 from holdall.testing import asgi_client
@@ -38,12 +39,21 @@ from holdall_fastapi import SessionDep, SessionMiddleware
 from holdall_flask import Holdall, fetch_session
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    # Newer versions of Starlette advise against it.
+    warnings.simplefilter("ignore")
     from starlette.middleware.wsgi import WSGIMiddleware as StarletteWSGIMiddleware
 
-TestClient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2").TestClient
-
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+
+#: Returns a client of an ASGI application.
+ClientOf = Callable[[Any], Any]
+
+
+@pytest.fixture
+def client_of() -> ClientOf:
+    library = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
+    client: ClientOf = library.TestClient
+    return client
 
 
 @pytest.fixture(params=["cookie", "table"])
@@ -53,10 +63,10 @@ def sessions(request: pytest.FixtureRequest) -> Sessions:
     return Sessions(TableStore(MemoryTable()), key="_shop", principal_key="user_id")
 
 
-def flask_app(sessions: Sessions, *beside: Sessions) -> Flask:
+def flask_app(sessions: Sessions, *also: Sessions) -> Flask:
     """Return an application that puts what its path says, and shows what there is."""
     app = Flask(__name__)
-    Holdall(app, sessions, beside=beside)
+    Holdall(app, sessions, also=also)
 
     @app.route("/put/<key>/<int:value>", methods=["GET", "POST"])
     def put(key: str, value: int) -> dict[str, Any]:
@@ -96,9 +106,6 @@ class Noting:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         scope["session"]["before"] = True
 
         async def noting(message: Any) -> None:
@@ -122,7 +129,7 @@ def bridge(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 
 @pytest.fixture
-def mounted(sessions: Sessions, bridge: Callable[[Any], Any]) -> Any:
+def mounted(sessions: Sessions, bridge: Callable[[Any], Any], client_of: ClientOf) -> Any:
     """Visit a Flask application within FastAPI, whose middleware writes too."""
     app = FastAPI()
     app.mount("/legacy", bridge(flask_app(sessions)))
@@ -133,7 +140,7 @@ def mounted(sessions: Sessions, bridge: Callable[[Any], Any]) -> Any:
     async def show(session: SessionDep) -> dict[str, Any]:
         return dict(session)
 
-    return TestClient(app)
+    return client_of(app)
 
 
 def test_flask_within_fastapi_writes_into_the_same_session(mounted: Any) -> None:
@@ -157,7 +164,9 @@ def test_a_login_within_is_not_lost(mounted: Any) -> None:
     assert mounted.get("/legacy/").json()["user_id"] == 7
 
 
-def test_another_request_that_a_handler_makes_in_this_process_has_a_session_of_its_own(sessions: Sessions) -> None:
+def test_another_request_that_a_handler_makes_in_this_process_has_a_session_of_its_own(
+    sessions: Sessions, client_of: ClientOf
+) -> None:
     legacy = flask_app(sessions)
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=sessions)
@@ -168,15 +177,17 @@ def test_another_request_that_a_handler_makes_in_this_process_has_a_session_of_i
         other = legacy.test_client().get("/put/theirs/1")
         return {"mine": dict(session), "theirs": other.json, "cookies": len(other.headers.getlist("Set-Cookie"))}
 
-    client = TestClient(app)
+    client = client_of(app)
 
     for _ in range(2):
         assert client.get("/elsewhere").json() == {"mine": {"mine": 1}, "theirs": {"theirs": 1}, "cookies": 1}
 
 
-def test_a_starlette_application_within_another_with_a_middleware_of_its_own(sessions: Sessions) -> None:
+def test_a_starlette_application_within_another_with_a_middleware_of_its_own(
+    sessions: Sessions, client_of: ClientOf
+) -> None:
     inner = starlette_app(sessions=sessions)
-    client = TestClient(starlette_app(Mount("/inner", inner), sessions=sessions))
+    client = client_of(starlette_app(Mount("/inner", inner), sessions=sessions))
 
     answer = client.get("/inner/put/n/1")
 
@@ -184,27 +195,27 @@ def test_a_starlette_application_within_another_with_a_middleware_of_its_own(ses
     assert client.get("/").json() == client.get("/inner/").json() == {"n": 1}
 
 
-def test_the_middleware_may_be_added_twice(sessions: Sessions) -> None:
+def test_the_middleware_may_be_added_twice(sessions: Sessions, client_of: ClientOf) -> None:
     app = starlette_app(sessions=sessions)
     app.add_middleware(SessionMiddleware, sessions=sessions)
 
-    answer = TestClient(app).get("/put/n/1")
+    answer = client_of(app).get("/put/n/1")
 
     assert len(answer.headers.get_list("set-cookie")) == 1
 
 
-def test_added_twice_with_a_secret_it_says_what_to_do() -> None:
+def test_added_twice_with_a_secret_it_says_what_to_do(client_of: ClientOf) -> None:
     app = starlette_app(secret_key=SECRET)
     app.add_middleware(SessionMiddleware, secret_key=SECRET)
 
     with pytest.raises(ConfigurationError, match="'session': give both the same Sessions object"):
-        TestClient(app).get("/put/n/1")
+        client_of(app).get("/put/n/1")
 
 
 @pytest.mark.parametrize("options", [{"session_cookie": "other"}, {"path": "/inner"}])
-def test_sessions_under_another_cookie_are_each_its_own(options: dict[str, str]) -> None:
+def test_sessions_under_another_cookie_are_each_its_own(options: dict[str, str], client_of: ClientOf) -> None:
     inner = starlette_app(secret_key=SECRET, **options)
-    client = TestClient(starlette_app(Mount("/inner", inner), secret_key=SECRET))
+    client = client_of(starlette_app(Mount("/inner", inner), secret_key=SECRET))
     client.get("/put/n/1")
 
     client.get("/inner/put/m/2")
@@ -250,6 +261,33 @@ def test_one_that_has_passed_a_request_on_keeps_no_session_for_it(sessions: Sess
     assert len(answer.headers.getlist("Set-Cookie")) == 1
 
 
+def test_after_one_with_other_sessions_the_outer_session_is_shared_again(sessions: Sessions) -> None:
+    outer = flask_app(sessions)
+    others = Sessions("cookie", key="_other", secret_key_base=SECRET)
+
+    @outer.get("/both")
+    def both() -> dict[str, Any]:
+        environ = flask_request.environ
+        for each, path in ((others, "/put/n/1"), (sessions, "/put/m/2")):
+            environ["PATH_INFO"] = path
+            _, status, _ = run_wsgi_app(flask_app(each), environ)
+            assert status == "200 OK"
+        return dict(flask_session)
+
+    client = outer.test_client()
+
+    assert client.get("/both").json == {"m": 2}
+    assert client.get("/").json == {"m": 2}
+
+
+def test_a_request_that_has_ended_shares_nothing(sessions: Sessions) -> None:
+    group = SessionGroup(sessions, form="sync")
+    exchange = group.begin()
+    exchange.close()
+
+    assert outer_session(exchange, group) is None
+
+
 def test_flask_applications_side_by_side_share_the_session(sessions: Sessions) -> None:
     client = Client(DispatcherMiddleware(flask_app(sessions), {"/admin": flask_app(sessions)}))
     client.get("/put/n/1")
@@ -279,13 +317,15 @@ def test_fastapi_within_flask_writes_into_the_same_session(sessions: Sessions) -
     assert client.get("/").json == {"before": True, "n": 1}
 
 
-def test_what_is_kept_beside_the_outer_session_is_the_inner_ones_own(sessions: Sessions) -> None:
+def test_sessions_that_the_outer_one_keeps_too_can_be_the_inner_ones_main(
+    sessions: Sessions, client_of: ClientOf
+) -> None:
     cart = Sessions(TableStore(MemoryTable()), key="_cart")
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=sessions, beside=[cart])
+    app.add_middleware(SessionMiddleware, sessions=sessions, also=[cart])
     app.mount("/wsgi", WSGIMiddleware(flask_app(cart)))
     app.mount("/asgi", starlette_app(sessions=cart))
-    client = TestClient(app)
+    client = client_of(app)
 
     first = client.get("/wsgi/put/n/1")
     client.get("/asgi/put/m/2")
@@ -295,23 +335,25 @@ def test_what_is_kept_beside_the_outer_session_is_the_inner_ones_own(sessions: S
 
 
 @pytest.mark.parametrize("framework", ["flask", "starlette"])
-def test_what_only_the_inner_one_keeps_beside_is_refused(sessions: Sessions, framework: str) -> None:
+def test_sessions_that_only_the_inner_one_keeps_too_are_refused(
+    sessions: Sessions, framework: str, client_of: ClientOf
+) -> None:
     cart = Sessions(TableStore(MemoryTable()), key="_cart")
     inner = (
         WSGIMiddleware(flask_app(sessions, cart))
         if framework == "flask"
-        else starlette_app(sessions=sessions, beside=[cart])
+        else starlette_app(sessions=sessions, also=[cart])
     )
-    client = TestClient(starlette_app(Mount("/inner", inner), sessions=sessions))
+    client = client_of(starlette_app(Mount("/inner", inner), sessions=sessions))
 
     if framework == "flask":
         assert client.get("/inner/").status_code == 500
     else:
-        with pytest.raises(ConfigurationError, match="all that the inner one keeps beside it"):
+        with pytest.raises(ConfigurationError, match="all that the inner one keeps with it"):
             client.get("/inner/")
 
 
-def test_the_outer_one_ends_it(sessions: Sessions) -> None:
+def test_the_outer_one_ends_it(sessions: Sessions, client_of: ClientOf) -> None:
     kept: list[Any] = []
     legacy = flask_app(sessions)
 
@@ -324,13 +366,13 @@ def test_the_outer_one_ends_it(sessions: Sessions) -> None:
     app = FastAPI()
     app.mount("/legacy", WSGIMiddleware(legacy))
     app.add_middleware(SessionMiddleware, sessions=sessions)
-    TestClient(app).get("/legacy/keep")
+    client_of(app).get("/legacy/keep")
 
     with pytest.raises(ResponseStartedError):
         kept[0]["n"] = 2
 
 
-def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions) -> None:
+def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions, client_of: ClientOf) -> None:
     found: dict[str, Any] = {}
     legacy = flask_app(sessions)
 
@@ -351,7 +393,7 @@ def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions) -> No
     app = FastAPI()
     app.mount("/legacy", WSGIMiddleware(legacy))
     app.add_middleware(SessionMiddleware, sessions=sessions)
-    client = TestClient(app)
+    client = client_of(app)
 
     assert client.get("/legacy/look").json() == {"n": 1}
     assert found.pop("thread") is not threading.current_thread()
@@ -398,7 +440,9 @@ def django_script(*actions: Any) -> dict[str, Any]:
     return {"actions": list(actions)}
 
 
-def test_django_within_fastapi_writes_into_the_same_session(sessions: Sessions, django_app: Any) -> None:
+def test_django_within_fastapi_writes_into_the_same_session(
+    sessions: Sessions, django_app: Any, client_of: ClientOf
+) -> None:
     app = FastAPI()
     app.add_middleware(SessionMiddleware, sessions=sessions)
 
@@ -407,7 +451,7 @@ def test_django_within_fastapi_writes_into_the_same_session(sessions: Sessions, 
         return dict(session)
 
     app.mount("/django", django_app)
-    client = TestClient(app)
+    client = client_of(app)
 
     answer = client.post("/django/page", json=django_script(["put", "n", 1], ["login", 7]))
 
@@ -416,18 +460,19 @@ def test_django_within_fastapi_writes_into_the_same_session(sessions: Sessions, 
     assert client.get("/").json() == {"n": 1, "user_id": 7}
 
 
-def test_what_an_outer_middleware_only_reads_stays_djangos(sessions: Sessions, django_app: Any) -> None:
+def test_what_an_outer_middleware_only_reads_stays_djangos(
+    sessions: Sessions, django_app: Any, client_of: ClientOf
+) -> None:
     class Reading(Noting):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] == "http":
-                scope["session"].get("n")
+            scope["session"].get("n")
             await self.app(scope, receive, send)
 
     app = FastAPI()
     app.mount("/django", django_app)
     app.add_middleware(Reading)
     app.add_middleware(SessionMiddleware, sessions=sessions)
-    client = TestClient(app)
+    client = client_of(app)
     for n in range(2):
         answer = client.post("/django/page", json=django_script(["put", "n", n]))
         assert answer.status_code == 200
@@ -435,12 +480,14 @@ def test_what_an_outer_middleware_only_reads_stays_djangos(sessions: Sessions, d
     assert client.post("/django/page", json=django_script(["all"])).json()["results"] == [{"n": 1}]
 
 
-def test_what_an_outer_middleware_has_changed_django_goes_on_with(sessions: Sessions, django_app: Any) -> None:
+def test_what_an_outer_middleware_has_changed_django_goes_on_with(
+    sessions: Sessions, django_app: Any, client_of: ClientOf
+) -> None:
     app = FastAPI()
     app.mount("/django", django_app)
     app.add_middleware(Noting)
     app.add_middleware(SessionMiddleware, sessions=sessions)
-    client = TestClient(app)
+    client = client_of(app)
 
     answer = client.post("/django/page", json=django_script(["put", "n", 1], ["all"]))
 

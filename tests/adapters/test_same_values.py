@@ -203,7 +203,7 @@ def ours(kind: str, framework: Any) -> Sessions:
         case "msgspec":
             return Sessions("cookie", key="_shop", secret_key_base=SECRET, serializer=FastTaggedJSON())
         case "rows":
-            return Sessions(TableStore(MemoryTable(), sealed=True), key="sid")
+            return Sessions(TableStore(MemoryTable(), encrypt=True), key="sid")
     return Sessions("cookie", key="_shop", secret_key_base=SECRET, format=framework)
 
 

@@ -7,6 +7,7 @@ import tests.django_project  # noqa: F401  # sets Django up
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -20,7 +21,6 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     MemoryTable,
     ResponseStartedError,
@@ -28,6 +28,7 @@ from holdall import (
     Sessions,
     TableStore,
 )
+from holdall.adapters import state_of
 from holdall.testing import FakeClock, Request, Response, as_async, asgi_client, init_test_session, wsgi_client
 from holdall_django import DjangoSession, SessionMiddleware, afetch_session, configured_sessions, fetch_session
 from holdall_django.configuration import configuration
@@ -50,9 +51,9 @@ def outside(table: MemoryTable) -> Sessions:
     return Sessions(TableStore(table), key="sid")
 
 
-def visited(view: Callable[..., Any], *beside: Sessions, cookie: str = "", wsgi: bool = False) -> Response:
+def visited(view: Callable[..., Any], *also: Sessions, cookie: str = "", wsgi: bool = False) -> Response:
     """Return the answer of an application of one view."""
-    with override_settings(HOLDALL={"sessions": main, "beside": beside}, ROOT_URLCONF=(path("", view),)):
+    with override_settings(HOLDALL={"sessions": main, "also": also}, ROOT_URLCONF=(path("", view),)):
         client = wsgi_client(WSGIHandler()) if wsgi else asgi_client(ASGIHandler())
         return client(Request("GET", headers=[("Cookie", cookie)] if cookie else []))
 
@@ -69,7 +70,7 @@ def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
         assert fetch_session(request, configured_sessions()) is request.session
         return HttpResponse()
 
-    with override_settings(HOLDALL={**given, "beside": [named]}, ROOT_URLCONF=(path("", view),)):
+    with override_settings(HOLDALL={**given, "also": [named]}, ROOT_URLCONF=(path("", view),)):
         client = Client()
         client.get("/")
 
@@ -79,7 +80,7 @@ def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
 @pytest.mark.parametrize("wrong", [f"{__name__}.cart", cart], ids=["dotted path", "object"])
 def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
     with (
-        override_settings(HOLDALL={"sessions": main, "beside": wrong}),
+        override_settings(HOLDALL={"sessions": main, "also": wrong}),
         pytest.raises(ConfigurationError, match="give a list of Sessions or of their dotted paths"),
     ):
         configured_sessions()
@@ -87,26 +88,26 @@ def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
 
 def test_what_is_no_sessions_is_refused() -> None:
     with (
-        override_settings(HOLDALL={"sessions": main, "beside": [f"{__name__}.SECRET"]}),
-        pytest.raises(ConfigurationError, match=r"HOLDALL\['beside'\] has .* neither a Sessions nor the dotted path"),
+        override_settings(HOLDALL={"sessions": main, "also": [f"{__name__}.SECRET"]}),
+        pytest.raises(ConfigurationError, match=r"HOLDALL\['also'\] has .* neither a Sessions nor the dotted path"),
     ):
         configured_sessions()
 
 
 def test_two_of_one_key_are_refused() -> None:
     with (
-        override_settings(HOLDALL={"key": "_cart", "beside": [cart]}),
+        override_settings(HOLDALL={"key": "_cart", "also": [cart]}),
         pytest.raises(ConfigurationError, match="give each a key of its own"),
     ):
         configured_sessions()
 
 
 def test_one_that_is_awaited_is_refused_under_wsgi(table: MemoryTable) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
 
     with (
-        override_settings(HOLDALL={"sessions": main, "beside": [awaited]}),
-        pytest.raises(ConfigurationError, match="is awaited"),
+        override_settings(HOLDALL={"sessions": main, "also": [awaited]}),
+        pytest.raises(ConfigurationError, match="is async, which this adapter cannot use"),
     ):
         SessionMiddleware(lambda request: HttpResponse())
 
@@ -127,8 +128,8 @@ def test_one_that_is_not_set_up_is_an_error() -> None:
 def test_an_async_view_awaits_one_that_has_to_be_waited_for(
     table: MemoryTable, outside: Sessions, is_awaited: bool
 ) -> None:
-    table.blocking_reads = True
-    waited = Sessions(AsyncTableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
+    table.blocking_reads = not is_awaited
+    waited = Sessions(TableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
     async def view(request: HttpRequest) -> HttpResponse:
@@ -151,7 +152,7 @@ def test_an_async_view_need_not_await_what_is_there() -> None:
 
 @pytest.mark.parametrize("is_async", [True, False])
 def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookies = f"{init_test_session(main, {'n': 1})}; {init_test_session(outside, {'n': 2})}"
 
     async def aview(request: HttpRequest) -> HttpResponse:
@@ -164,7 +165,7 @@ def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: S
         found = [fetch_session(request), fetch_session(request, awaited)]
         return JsonResponse([each["n"] for each in found], safe=False)
 
-    settings = {"sessions": main, "beside": [awaited], "fetch": "explicit"}
+    settings = {"sessions": main, "also": [awaited], "fetch": "explicit"}
     with override_settings(HOLDALL=settings, ROOT_URLCONF=(path("", aview if is_async else view),)):
         answer = asgi_client(ASGIHandler())(Request("GET", headers=[("Cookie", cookies)]))
 
@@ -172,7 +173,7 @@ def test_explicit_reads_each_when_it_is_asked_for(table: MemoryTable, outside: S
 
 
 def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, outside: Sessions) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -187,7 +188,7 @@ def test_a_view_that_is_not_async_waits_for_it_under_asgi(table: MemoryTable, ou
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("is_async", [True, False])
 def test_a_body_may_ask_for_it_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid")
+    awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
     def view(request: HttpRequest) -> StreamingHttpResponse:
@@ -228,8 +229,10 @@ def test_when_the_answer_has_gone_it_takes_no_change_any_more(
 def named_by(line: str, sessions: Sessions) -> str:
     """Return the name of the session whose cookie is set by *line*."""
     session = sessions.fetch(line.partition(";")[0])
-    session.data()
-    return name_of(session, session.fetched.stored)
+    state_of(session).loaded()
+    stored = state_of(session).stored
+    assert stored is not None
+    return name_of(session, stored)
 
 
 def test_it_is_saved_and_known_by_django_s_names(table: MemoryTable, outside: Sessions) -> None:
@@ -302,12 +305,12 @@ def test_the_command_sweeps_the_table_of_each() -> None:
     first, second = (
         Sessions(TableStore(table), key=key, clock=clock) for table, key in zip(tables, ("_shop", "_cart"), strict=True)
     )
-    awaited = Sessions(AsyncTableStore(as_async(MemoryTable())), key="sid")
+    awaited = Sessions(TableStore(as_async(MemoryTable())), key="sid")
     for each in (first, second):
         init_test_session(each, {"n": 1})
-    clock.advance(first.policy.idle_timeout)
+    clock.advance(timedelta(days=7))
 
-    with override_settings(HOLDALL={"sessions": first, "beside": [second, awaited]}):
+    with override_settings(HOLDALL={"sessions": first, "also": [second, awaited]}):
         call_command(clearsessions.Command())
         assert configuration().awaited == {awaited}
 
@@ -346,7 +349,7 @@ def test_a_test_gives_its_client_the_cookie() -> None:
     def view(request: HttpRequest) -> HttpResponse:
         return JsonResponse([dict(request.session), dict(fetch_session(request, cart))], safe=False)
 
-    with override_settings(HOLDALL={"sessions": main, "beside": [cart]}, ROOT_URLCONF=(path("", view),)):
+    with override_settings(HOLDALL={"sessions": main, "also": [cart]}, ROOT_URLCONF=(path("", view),)):
         client = Client()
         client.cookies.load(init_test_session(cart, {"n": 2}))
         assert client.get("/").json() == [{}, {"n": 2}]

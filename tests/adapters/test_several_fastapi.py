@@ -15,7 +15,6 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     MemoryTable,
     ResponseStartedError,
@@ -24,6 +23,7 @@ from holdall import (
     Sessions,
     TableStore,
 )
+from holdall.nested import KEY
 from holdall.testing import Browser, Client, asgi_client
 from holdall.testing import Request as Asked
 from holdall.testing.adapters.failures import FailingTable
@@ -55,7 +55,7 @@ def rows() -> AwaitedTable:
 @pytest.fixture
 def cart(rows: AwaitedTable) -> Sessions:
     """Keep a cart in a table that is awaited."""
-    return Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+    return Sessions(TableStore(rows), key="sid", principal_key="user_id")
 
 
 class TestInThreads(SeveralTests):
@@ -63,21 +63,20 @@ class TestInThreads(SeveralTests):
 
     @pytest.fixture
     def mount(self) -> MountApplication:
-        def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
-            for each in (sessions, *beside):
-                store = each.prepare("sync")
-                if isinstance(store, TableStore):
-                    store.blocking_reads = store.blocking_writes = True
-            return mount_fastapi(sessions, beside, fetch="explicit")
+        def mount(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
+            for each in (sessions, *also):
+                table = each.prepare("sync").table
+                if table is not None:
+                    table.blocking_reads = table.blocking_writes = True
+                assert each.prepare("async").waits_to_read is (table is not None)
+            return mount_fastapi(sessions, also, fetch="explicit")
 
         return mount
 
 
-def served(handler: Any, main: Sessions, *beside: Sessions, **options: Any) -> Starlette:
+def served(handler: Any, main: Sessions, *also: Sessions, **options: Any) -> Starlette:
     route = WebSocketRoute("/", handler) if "websocket" in handler.__annotations__ else Route("/", handler)
-    return Starlette(
-        routes=[route], middleware=[Middleware(SessionMiddleware, sessions=main, beside=beside, **options)]
-    )
+    return Starlette(routes=[route], middleware=[Middleware(SessionMiddleware, sessions=main, also=also, **options)])
 
 
 def keys_of(lines: list[bytes]) -> list[str]:
@@ -90,7 +89,7 @@ def keys_of(lines: list[bytes]) -> list[str]:
 def test_one_that_has_the_name_of_starlettes_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="give each a key of its own"):
         SessionMiddleware(
-            FastAPI(), secret_key=SECRET, beside=[Sessions("cookie", key="session", secret_key_base=SECRET)]
+            FastAPI(), secret_key=SECRET, also=[Sessions("cookie", key="session", secret_key_base=SECRET)]
         )
 
 
@@ -138,7 +137,7 @@ async def test_one_that_is_not_asked_for_is_let_alone(main: Sessions, cart: Sess
 async def test_one_that_was_not_awaited_cannot_be_touched(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
     async def handler(request: Request) -> Response:
         with pytest.raises(SessionNotFetchedError, match="await fetch_session"):
-            request.session.beside[cart]["n"] = 1
+            request.scope[KEY].session_of(cart)["n"] = 1
         return Response()
 
     assert (await request(served(handler, main, cart), kept(rows.sessions, n=7))).status == 200
@@ -171,7 +170,7 @@ class Basket:
 def test_a_parameter_is_the_session_or_a_value_of_it(main: Sessions) -> None:
     cart = Sessions("table", key="_cart", table="carts of parameters")
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=main, beside=[cart])
+    app.add_middleware(SessionMiddleware, sessions=main, also=[cart])
 
     @app.post("/")
     async def add(
@@ -259,9 +258,10 @@ async def test_a_handshake_is_refused_when_one_cannot_be_stored(main: Sessions, 
         await websocket.accept()
 
     table.failing = frozenset({"insert"})
-    wire = await websocket(served(handler, main, cart), extensions=extensions)
+    wire = await websocket(served(handler, main, cart), kept(main, n=0), extensions=extensions)
 
     if extensions:
+        # A renewal is carried out although the request has failed.
         assert (wire.kinds[0], wire.status) == ("websocket.http.response.start", 503)
         assert keys_of(wire.all(b"set-cookie")) == ["_shop"]
     else:
@@ -272,9 +272,9 @@ async def test_a_websocket_is_not_closed_when_another_than_the_main_one_ends(
     rows: AwaitedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = Sessions(TableStore(MemoryTable()), key="_lists")
-    main = Sessions(AsyncTableStore(rows), key="sid", principal_key="user_id")
+    main = Sessions(TableStore(rows), key="sid", principal_key="user_id")
     looks = anyio.Event()
-    monkeypatch.setattr("holdall_fastapi.watching.sleep", lambda seconds: anyio.sleep(0))
+    monkeypatch.setattr("holdall_fastapi.auto_close.sleep", lambda seconds: anyio.sleep(0))
 
     async def look(step: str) -> None:
         if rows.steps.count("read") > 3:
@@ -295,7 +295,7 @@ async def test_a_websocket_is_not_closed_when_another_than_the_main_one_ends(
 
     cookies = kept(rows.sessions, user_id=7), kept(lists, n=1)
     with anyio.fail_after(10):
-        wire = await websocket(served(handler, main, lists, close_when_ended=30), *cookies)
+        wire = await websocket(served(handler, main, lists, check_ended_every=30), *cookies)
 
     assert wire.kinds == ["websocket.accept", "websocket.send", "websocket.close"]
     assert wire.sent[-1]["code"] == 1000
@@ -371,7 +371,7 @@ async def test_a_mounted_application_has_its_own_and_they_end_where_it_does(main
     admin = Starlette(routes=[Route("/", inner)], middleware=[Middleware(SessionMiddleware, sessions=staff)])
     app = Starlette(
         routes=[Mount("/admin", admin), Route("/", outer)],
-        middleware=[Middleware(SessionMiddleware, sessions=main, beside=[cart])],
+        middleware=[Middleware(SessionMiddleware, sessions=main, also=[cart])],
     )
 
     assert keys_of((await request(app, path="/admin/")).all(b"set-cookie")) == ["_staff"]
@@ -387,7 +387,7 @@ async def test_a_mounted_application_without_its_own_has_those_around_it(main: S
 
     app = Starlette(
         routes=[Mount("/admin", Starlette(routes=[Route("/", inner)]))],
-        middleware=[Middleware(SessionMiddleware, sessions=main, beside=[staff])],
+        middleware=[Middleware(SessionMiddleware, sessions=main, also=[staff])],
     )
 
     (line,) = (await request(app, path="/admin/")).all(b"set-cookie")
@@ -402,7 +402,7 @@ def test_a_test_reaches_it_by_its_sessions(main: Sessions) -> None:
     testclient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
     cart = Sessions("table", key="_cart", table="carts of tests", principal_key="user_id")
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=main, beside=[cart])
+    app.add_middleware(SessionMiddleware, sessions=main, also=[cart])
 
     @app.get("/")
     async def both(session: SessionDep, in_cart: Annotated[Session, SessionOf(cart)]) -> list[dict[str, Any]]:

@@ -13,8 +13,6 @@ from holdall import Sessions
 from holdall_fastapi import SessionMiddleware, template_session
 from holdall_flask import Holdall, put_session
 
-TestClient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2").TestClient
-
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
 #: What is public on a session of ours, and on no dict.
@@ -101,6 +99,7 @@ def test_without_a_secret_there_is_flasks_own_null_session() -> None:
 
 @pytest.fixture
 def visitor(tmp_path: Path) -> Any:
+    library = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
     (tmp_path / "page").write_text("{% if session.login %}somebody{% else %}nobody {{ session.n }}{% endif %}")
     templates = Jinja2Templates(tmp_path, context_processors=[template_session])
     app = FastAPI()
@@ -111,7 +110,7 @@ def visitor(tmp_path: Path) -> Any:
         request.session[key] = 1
         return templates.TemplateResponse(request, "page")
 
-    return TestClient(app)
+    return library.TestClient(app)
 
 
 def test_a_name_of_ours_is_a_key_in_starlettes_templates(visitor: Any) -> None:

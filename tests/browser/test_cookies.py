@@ -163,7 +163,7 @@ def test_two_tabs_that_race_lose_nothing_and_stay_logged_in(visit: Visit) -> Non
     visited = visit({"shop.example": site()})
     one, another = (visited.tab("shop.example", "/shop/") for _ in range(2))
     act(one, ["put", "cart", []])
-    # A request that has read the session before the login and writes after it, and one that writes beside it.
+    # A request that has read the session before the login and writes after it, and one that writes at the same time.
     race = """([slow, login]) => {
         window.done = Promise.all([
             fetch("/shop/act?seconds=0.5", {method: "POST", body: slow}),
@@ -172,10 +172,10 @@ def test_two_tabs_that_race_lose_nothing_and_stay_logged_in(visit: Visit) -> Non
     }"""
     bodies = [json.dumps({"actions": [action]}) for action in (["put", "late", 1], ["login", "ada"])]
     one.evaluate(race, bodies)
-    act(another, ["put", "beside", 1])
+    act(another, ["put", "also", 1])
     one.evaluate("async () => { await window.done }")
     for page in (one, another):
         page.reload()
         data = shown(page)
-        assert (data["user"], data["cart"], data["beside"]) == ("ada", [], 1)
+        assert (data["user"], data["cart"], data["also"]) == ("ada", [], 1)
         assert "late" not in data

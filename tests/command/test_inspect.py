@@ -268,7 +268,7 @@ def test_on_a_terminal_the_cookie_is_asked_for_and_not_shown() -> None:
 
 
 def test_on_a_terminal_ctrl_d_gives_nothing() -> None:
-    assert "not one that is known" in run_on_terminal("inspect", keys="\x04")[1]
+    assert "format  unknown" in run_on_terminal("inspect", keys="\x04")[1]
     assert "none given" in run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys="\x04")[1]
 
 
@@ -298,7 +298,7 @@ def test_a_secret_needs_the_name_of_the_cookie() -> None:
     done = run("inspect", cookie_of("native"), env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "holdall: a cookie opens under its own name alone: give it with --key, or write name=value.\n"
+    assert done.stderr == "holdall: a cookie opens only under its own name: give it with --key, or write name=value.\n"
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_secret_needs_the_name_of_the_cookie() -> None:
     [
         ("plug", [], "this cookie needs --signing-salt: the application knows it."),
         ("plug", ["--signing-salt", "salt"], "this cookie needs --encryption-salt: the application knows it."),
-        ("native", ["--salt", "a"], "--salt is no option of the format that this cookie has."),
+        ("native", ["--salt", "a"], "--salt is not an option of this cookie's format."),
         ("plug, signed", [*PLUG_SALTS, "--key-digest", "md5"], "key_digest='md5' is not known. Known are: sha, "),
     ],
 )
@@ -368,7 +368,7 @@ def test_the_id_of_a_session_in_a_table_is_known_and_not_repeated() -> None:
     code, said = inspect(str(cookie), secret=None)
 
     assert code == 0
-    assert said == {"format": "the id of a session in a table", "size": "40 bytes"}
+    assert said == {"format": "the ID of a session in a table", "size": "40 bytes"}
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_what_is_none_of_these_is_said_to_be(cookie: str) -> None:
     code, said = inspect(cookie)
 
     assert code == 1
-    assert said["format"] == "not one that is known here"
+    assert said["format"] == "unknown"
     assert "\x1b" not in str(said)
 
 
@@ -462,5 +462,5 @@ def test_a_format_can_be_asked_for(name: str) -> None:
     assert inspect(f"_shop={cookie_of(name)}", "--format", named, *options)[1]["secret"] == "opens it"
     assert inspect(f"_shop={cookie_of(name)}", "--format", other, *options) == (
         1,
-        {"format": "not one that is known here", "size": f"{len(cookie_of(name))} bytes"},
+        {"format": "unknown", "size": f"{len(cookie_of(name))} bytes"},
     )

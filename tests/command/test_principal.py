@@ -31,7 +31,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def sessions(url: str) -> Iterator[Sessions]:
     sessions = Sessions("table", key="sid", table=url, principal_key="user_id")
     yield sessions
-    sessions._opened("sync").store.table.close()
+    sessions.close()
 
 
 def log_in(sessions: Sessions, user_id: object) -> str:
@@ -80,30 +80,46 @@ def test_machines_get_json(sessions: Sessions, url: str) -> None:
 
 
 def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
-    noting = Sessions("table", key="sid", table=url, principal_key="user_id", devices=True)
-    session = noting.fetch(facts=lambda: ("Browser\x1b[31m/1.0", "192.0.2.1"))
+    noting = Sessions("table", key="sid", table=url, principal_key="user_id", record_client=True)
+    session = noting.fetch(client=lambda: ("Browser\x1b[31m/1.0", "192.0.2.1"))
     session.login(7)
     noting.commit(session)
-    noting._opened("sync").store.table.close()
+    noting.close()
 
     head, row = run("list", url, "--principal", "7").stdout.splitlines()
 
     assert row[head.index("ADDRESS") :] == "192.0.2.1  Browser[31m/1.0"
 
 
-def test_a_session_that_was_renewed_is_listed_once_and_can_be_ended_by_its_former_handle(
+def test_the_sessions_of_one_application_are_listed_and_ended_among_those_of_several(url: str) -> None:
+    shop, blog = (Sessions("table", key="sid", table=url, principal_key="user_id", app=app) for app in ("shop", "blog"))
+    bought, wrote = log_in(shop, 7), log_in(blog, 7)
+
+    (listed,) = json.loads(run("list", url, "--app", "shop", "--principal", "7", "--json").stdout)
+    one = ["--app", "shop", "--principal", "7", "--handle", listed["handle"]]
+
+    assert run("list", url, "--principal", "7").stdout == "No sessions.\n"
+    assert run("revoke", url, *one).stdout == "Ended 1 session.\n"
+    assert (is_alive(shop, bought), is_alive(blog, wrote)) == (False, True)
+    assert run("revoke", url, "--app", "blog", "--principal", "7", "--all").stdout == "Ended 1 session.\n"
+    assert not is_alive(blog, wrote)
+    shop.close()
+    blog.close()
+
+
+def test_a_session_that_was_renewed_is_listed_once_and_can_be_ended_by_its_old_handle(
     sessions: Sessions, url: str
 ) -> None:
     session = sessions.fetch(f"sid={log_in(sessions, 7)}")
-    (former,) = handles(url, "7")
+    (old,) = handles(url, "7")
     session.configure(renew=True)
     renewed = sessions.commit(session).cookie
     assert renewed is not None
 
     assert len(handles(url, "7")) == 1
-    assert run("revoke", url, "--principal", "7", "--all-but", former).stdout == "Ended 0 sessions.\n"
+    assert run("revoke", url, "--principal", "7", "--all-but", old).stdout == "Ended 0 sessions.\n"
     assert is_alive(sessions, renewed)
-    assert run("revoke", url, "--principal", "7", "--handle", former).stdout == "Ended 1 session.\n"
+    assert run("revoke", url, "--principal", "7", "--handle", old).stdout == "Ended 1 session.\n"
     assert not is_alive(sessions, renewed)
 
 
@@ -170,11 +186,11 @@ def test_one_session_is_ended_by_its_handle(sessions: Sessions, url: str) -> Non
 
 def test_all_but_one_are_ended(sessions: Sessions, url: str) -> None:
     sids = [log_in(sessions, 7) for _ in range(3)]
-    _, kept, _ = handles(url, "7")
+    _, spared, _ = handles(url, "7")
 
-    assert run("revoke", url, "--principal", "7", "--all-but", kept).stdout == "Ended 2 sessions.\n"
+    assert run("revoke", url, "--principal", "7", "--all-but", spared).stdout == "Ended 2 sessions.\n"
     assert sum(is_alive(sessions, sid) for sid in sids) == 1
-    assert handles(url, "7") == [kept]
+    assert handles(url, "7") == [spared]
 
 
 @pytest.mark.parametrize("handle", ["0123456789abcdef", ""])

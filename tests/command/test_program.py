@@ -15,6 +15,11 @@ from servers.processes import free_port
 SCRIPT = Path(sys.executable).with_name("holdall")
 
 
+def importing_from(folder: Path) -> dict[str, str]:
+    """Return the environment in which a program finds the modules in *folder* first."""
+    return {"PYTHONPATH": os.pathsep.join((str(folder), *filter(None, [os.environ.get("PYTHONPATH")])))}
+
+
 def test_the_installed_script_is_the_same_program() -> None:
     if not SCRIPT.exists():
         pytest.skip("holdall is not installed in this environment")
@@ -66,7 +71,7 @@ def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "holdall: a table in memory is seen by its own process alone: name another, such as sqlite:///sessions.db.\n"
+        "holdall: a table in memory belongs to its own process: name another table, such as sqlite:///sessions.db.\n"
     )
 
 
@@ -201,7 +206,7 @@ def test_what_a_table_says_of_a_failure_steers_no_terminal_and_holds_no_password
         "[holdall.tables]\nspeaking = speaking:open_table\n"
     )
 
-    failed = run("sweep", "speaking://shop:hunter2@db.example:7/shop", env={"PYTHONPATH": str(tmp_path)})
+    failed = run("sweep", "speaking://shop:hunter2@db.example:7/shop", env=importing_from(tmp_path))
 
     assert failed.returncode == 1
     expected = (
@@ -235,7 +240,7 @@ def test_an_argument_that_is_refused_steers_no_terminal() -> None:
 def test_a_driver_that_is_missing_is_named_with_the_way_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "redis.py").write_text("raise ModuleNotFoundError(name='redis')")
 
-    refused = run("sweep", "redis://127.0.0.1", env={"PYTHONPATH": str(tmp_path)})
+    refused = run("sweep", "redis://127.0.0.1", env=importing_from(tmp_path))
 
     assert refused.returncode == 1
     assert refused.stderr == "holdall: RedisTable needs redis-py. Install it with: pip install 'holdall[redis]'\n"

@@ -109,7 +109,7 @@ def test_on_a_terminal_one_line_counts_and_goes(table: SQLiteTable, url: str) ->
     )
 
 
-def test_ctrl_c_stops_it_between_two_portions(table: SQLiteTable, url: str) -> None:
+def test_ctrl_c_stops_it_between_two_batches(table: SQLiteTable, url: str) -> None:
     # After the line there are five seconds to go.
     fill(table, expired=1000)
     command = [*HOLDALL, "sweep", url, "--batch", "1", "--pause", "0.005"]
@@ -123,7 +123,7 @@ def test_ctrl_c_stops_it_between_two_portions(table: SQLiteTable, url: str) -> N
     out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (130, "")
-    assert re.search(r"^holdall: stopped when \d+ expired rows had been removed\.\n\Z", err, re.MULTILINE)
+    assert re.search(r"^holdall: stopped after \d+ expired rows had been removed\.\n\Z", err, re.MULTILINE)
     assert 0 < living(table) <= 900
 
 

@@ -4,64 +4,62 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from holdall import LostWriteError, ResponseHeaders, Sessions, StoreError
-from holdall.cache_headers import cache_headers, warn_of_public_cookie
-from holdall.cookies import warn_if_exposed
-from holdall.devices import Facts
-from holdall.several import side_by_side
+from holdall import LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+from holdall.adapters import Exchange, Failure, SessionGroup, cache_headers, warn_if_exposed, warn_of_public_cookie
+from holdall.stores.contract import ClientInfo
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
 Headers = list[tuple[str, str]]
 
 
 class Adapter:
-    """One request as both protocols see it; what an adapter can get wrong is a method each."""
+    """One request as both protocols see it; each thing that an adapter can get wrong is a method."""
 
-    def __init__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> None:
+    def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
         self.main = sessions
-        self.sessions = side_by_side(sessions, beside)
-        self.named = {each.key: each for each in beside}
+        self.group = SessionGroup(sessions, also, form="sync")
+        self.named = {each.key: each for each in also}
 
     def answer(
-        self, cookies: list[str], https: bool, path: str, payload: bytes, facts: Facts, host: str | None
+        self, cookies: list[str], https: bool, path: str, payload: bytes, client: ClientInfo, host: str | None
     ) -> tuple[int, Headers, Iterator[bytes]]:
         """Return status, headers and the chunks of the body."""
         script = json.loads(payload)
-        session = self.sessions.fetch(self.cookies(cookies), https=https, facts=self.facts(facts))
+        exchange = self.group.begin(self.cookies(cookies), https=https, client=self.client(client))
         try:
             try:
                 if path == "/stream":
-                    status, chunks = 200, stream(session, script, lambda key: self.beside(session, key))
+                    status, chunks = 200, stream(exchange.session, script, lambda key: self.other(exchange, key))
                 else:
-                    body, status = perform(session, script, lambda key: self.beside(session, key))
+                    body, status = perform(exchange.session, script, lambda key: self.other(exchange, key))
                     chunks = iter([json.dumps(body).encode()])
             except (StoreError, LostWriteError):
                 raise
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])
-            told = self.commit(session, status, streams=path == "/stream")
+            told = self.commit(exchange, status, streams=path == "/stream")
             self.warn(told, host)
-        except StoreError as exc:
-            return 503, self.headers([], self.unsent(exc)), iter([b"the sessions are out of reach"])
-        except LostWriteError as exc:
-            return 409, self.headers([], self.unsent(exc)), iter([b"try again"])
+        except (StoreError, LostWriteError) as exc:
+            failure = exchange.failure(exc)
+            assert failure is not None
+            return failure.status, self.headers([], self.unsent(failure)), iter([failure.status.phrase.encode()])
         headers = list(script.get("headers", {}).items())
-        return status, self.headers(headers, told), self.body(session, chunks)
+        return status, self.headers(headers, told), self.body(exchange, chunks)
 
     def cookies(self, headers: list[str]) -> list[str]:
         return headers
 
-    def facts(self, facts: Facts) -> Facts | None:
-        return facts
+    def client(self, client: ClientInfo) -> ClientInfo | None:
+        return client
 
-    def beside(self, session: Any, key: str) -> Any:
-        return session.beside[self.named[key]]
+    def other(self, exchange: Exchange, key: str) -> Session:
+        return exchange.session_of(self.named[key])
 
-    def unsent(self, error: StoreError | LostWriteError) -> ResponseHeaders:
-        return ResponseHeaders(error.unsent, vary=True)
+    def unsent(self, failure: Failure) -> ResponseHeaders:
+        return failure.headers
 
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        return self.sessions.commit(session, status=status, streams=streams)
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        return exchange.headers(status, streams=streams)
 
     def headers(self, headers: Headers, told: ResponseHeaders) -> Headers:
         return self.set_cookies(self.cache_control(self.vary(headers, told), told), told)
@@ -77,7 +75,7 @@ class Adapter:
         return [*headers, ("Vary", "Cookie")] if told.vary and "cookie" not in named else headers
 
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        allow = self.sessions.allow_public
+        allow = self.group.allow_public
         change = cache_headers(headers, sets_cookie=bool(told.cookies), allow_public=allow)
         if change.was_public:
             warn_of_public_cookie("/")
@@ -86,10 +84,9 @@ class Adapter:
             headers.append(("Cache-Control", change.cache_control))
         return [each for each in headers if each[0].lower() not in change.removed]
 
-    def body(self, session: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def body(self, exchange: Exchange, chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from chunks
-        self.sessions.finish(session)
-        session.close()
+        exchange.body_sent(last=True)
 
 
 def mount_wsgi(adapter: Adapter) -> Client:
@@ -98,9 +95,9 @@ def mount_wsgi(adapter: Adapter) -> Client:
     def app(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterator[bytes]:
         cookies = [environ["HTTP_COOKIE"]] if "HTTP_COOKIE" in environ else []
         https, body = environ["wsgi.url_scheme"] == "https", environ["wsgi.input"].read()
-        facts = environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")
+        client = environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")
         status, headers, chunks = adapter.answer(
-            cookies, https, environ["PATH_INFO"], body, lambda: facts, environ.get("HTTP_HOST")
+            cookies, https, environ["PATH_INFO"], body, lambda: client, environ.get("HTTP_HOST")
         )
         start_response(f"{status} -", headers)
         return chunks
@@ -115,9 +112,9 @@ def mount_asgi(adapter: Adapter) -> Client:
         cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
         body = (await receive())["body"]
         https, names = scope["scheme"] == "https", dict(scope["headers"])
-        facts = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
+        client = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
         status, headers, chunks = adapter.answer(
-            cookies, https, scope["path"], body, lambda: facts, names[b"host"].decode("latin-1")
+            cookies, https, scope["path"], body, lambda: client, names[b"host"].decode("latin-1")
         )
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

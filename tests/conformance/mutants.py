@@ -9,30 +9,21 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar
 
 import pytest
 
 from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
-from holdall import (
-    AsyncStore,
-    AsyncTable,
-    LostWriteError,
-    MemoryTable,
-    ResponseHeaders,
-    Sessions,
-    StoreError,
-    TableStore,
-)
+from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, Sessions, StoreError, TableStore
+from holdall.adapters import Exchange, Failure, Intent, state_of
 from holdall.cache_headers import merged_cache_control
 from holdall.clock import NEVER
-from holdall.devices import Facts
 from holdall.serializers import TaggedJSON
-from holdall.session import Intent
-from holdall.stores import Changes, Draft, Missing, Stored
-from holdall.tables import Listed, Replacement, Row
+from holdall.stores import Changes, StoredSession, Write
+from holdall.stores.contract import ClientInfo
+from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import (
     AdapterConformance,
     CookieConformance,
@@ -48,48 +39,45 @@ from races import broken
 
 # Tables
 
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
-class Tampered(MemoryTable):
-    """One whose rows can be had as they are, and put."""
 
-    def peek(self, digest: bytes) -> Row:
-        row = self._get(digest)
-        assert row is not None
-        return row
+class Misleading(MemoryTable):
+    """It tells of a row what it was *told* to, and not what is in it."""
 
-    def plant(self, digest: bytes, row: Row) -> None:
-        with self._lock:
-            self._remove(digest)
-            self._add(digest, row)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.told: dict[bytes, dict[str, Any]] = {}
 
-    def rows(self) -> dict[bytes, Row]:
-        return {digest: self.peek(digest) for part in self._parts for digest in part.rows}
+    def read(self, digest: bytes) -> Row | None:
+        row = super().read(digest)
+        return None if row is None else row._replace(**self.told.get(digest, {}))
 
 
 class Overwrites(MemoryTable):
     def insert(self, digest: bytes, row: Row) -> bool:
-        self.delete(digest)
+        self.remove(digest)
         return super().insert(digest, row)
 
 
-class ForgetsTheDevice(MemoryTable):
+class ForgetsTheClient(MemoryTable):
     def insert(self, digest: bytes, row: Row) -> bool:
-        return super().insert(digest, row._replace(device=None))
+        return super().insert(digest, row._replace(client=None))
 
 
-class ReplacesCreatedAndPrincipal(Tampered):
+class ReplacesCreatedAndPrincipal(Misleading):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self.plant(digest, row._replace(device=self.peek(digest).device))
+            self.told[digest] = {"created": row.created, "principal": row.principal}
         return answer
 
 
-class ReplacesTheDevice(Tampered):
+class ReplacesTheClient(Misleading):
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.REPLACED:
-            self.plant(digest, self.peek(digest)._replace(device=row.device))
+            self.told[digest] = {"client": row.client}
         return answer
 
 
@@ -99,19 +87,19 @@ class ReplacesUnseen(MemoryTable):
         return super().replace(digest, row._replace(seen=present and present.seen), version=version)
 
 
-class TouchesBackwards(Tampered):
+class TouchesBackwards(Misleading):
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         touched = super().touch(digest, expires, seen=seen)
         if touched:
-            self.plant(digest, self.peek(digest)._replace(expires=expires))
+            self.told[digest] = {"expires": expires}
         return touched
 
 
-class SeesBackwards(Tampered):
+class SeesBackwards(Misleading):
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         touched = super().touch(digest, expires, seen=seen)
         if touched:
-            self.plant(digest, self.peek(digest)._replace(seen=seen))
+            self.told[digest] = {"seen": seen}
         return touched
 
 
@@ -121,37 +109,57 @@ class TouchesUnseen(MemoryTable):
         return super().touch(digest, expires, seen=(present and present.seen) or seen)
 
 
-class KeepsTheExpired(Tampered):
+class KeepsTheExpired(MemoryTable):
     def read(self, digest: bytes) -> Row | None:
-        return self._get(digest)
+        clock, self.clock = self.clock, lambda: _LONG_AGO
+        row = super().read(digest)
+        self.clock = clock
+        return row
 
 
 class BuriesNobody(MemoryTable):
     """It puts a tombstone where nothing was."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if tombstone is not None and row is None and self.read(digest) is None:
-            self.insert(digest, Row(b"", 0, tombstone, self.clock()))
+            self.insert(digest, tombstone.in_place_of(Row(b"", 1, tombstone.until, self.clock())))
         return row
 
 
-class BuriesNamelessly(Tampered):
+class BuriesNamelessly(Misleading):
     """Its tombstones do not say whose they are."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
-            self.plant(digest, self.peek(digest)._replace(principal=None))
+            self.told[digest] = {"principal": None}
         return row
 
 
-class BuriesWithTheDevice(Tampered):
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+class BuriesWithTheClient(Misleading):
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         if row is not None and tombstone is not None:
-            self.plant(digest, self.peek(digest)._replace(device=row.device))
+            self.told[digest] = {"client": row.client}
         return row
+
+
+class BuriesEmpty(MemoryTable):
+    """Its tombstones lead nowhere."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return super().remove(digest, tombstone=tombstone and tombstone._replace(successor=b""))
+
+
+class BuriesTheData(MemoryTable):
+    """Its tombstones hold the data of the row."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        present = self.read(digest)
+        if tombstone is not None and present is not None:
+            tombstone = tombstone._replace(successor=tombstone.successor + present.data)
+        return super().remove(digest, tombstone=tombstone)
 
 
 class FindsNoTombstones(MemoryTable):
@@ -161,7 +169,7 @@ class FindsNoTombstones(MemoryTable):
 
 class FindsOnlyTimes(MemoryTable):
     def find(self, principal: str) -> list[Listed]:
-        return [each._replace(device=None, seen=None) for each in super().find(principal)]
+        return [each._replace(client=None, seen=None) for each in super().find(principal)]
 
 
 class FindsInAnyOrder(MemoryTable):
@@ -171,9 +179,9 @@ class FindsInAnyOrder(MemoryTable):
 
 class FindsTheDead(MemoryTable):
     def find(self, principal: str) -> list[Listed]:
-        former = self.__dict__.setdefault("former", {}).setdefault(principal, {})
-        former |= {each.digest: each for each in super().find(principal)}
-        return sorted(former.values(), key=lambda each: each.created)
+        known = self.__dict__.setdefault("known", {}).setdefault(principal, {})
+        known |= {each.digest: each for each in super().find(principal)}
+        return sorted(known.values(), key=lambda each: each.created)
 
 
 class SweepsWithoutLimit(MemoryTable):
@@ -191,20 +199,22 @@ class ClearsNotTheLast(MemoryTable):
         return super().clear(began_by - timedelta(seconds=1), limit)
 
 
-class ClearsByUse(Tampered):
+class ClearsByUse(broken.Rewritable):
     """It spares what was used since."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        unused = (digest for digest, row in self.rows().items() if row.seen is None or row.seen <= began_by)
-        return sum(self.delete(digest) is not None for digest in islice(unused, limit))
+        rows = ((digest, self.read(digest)) for digest in list(self.digests))
+        unused = (digest for digest, row in rows if row and (row.seen is None or row.seen <= began_by))
+        return sum(self.remove(digest) is not None for digest in islice(unused, limit))
 
 
-class ClearsSessionsOnly(Tampered):
+class ClearsSessionsOnly(broken.Rewritable):
     """It leaves tombstones."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        begun = (digest for digest, row in self.rows().items() if row.created <= began_by and not row.is_tombstone)
-        return sum(self.delete(digest) is not None for digest in islice(begun, limit))
+        rows = ((digest, self.read(digest)) for digest in list(self.digests))
+        begun = (digest for digest, row in rows if row and row.created <= began_by)
+        return sum(self.remove(digest) is not None for digest in islice(begun, limit))
 
 
 class ClearsWithoutLimit(MemoryTable):
@@ -229,12 +239,116 @@ class ReplacesInTwoSteps(MemoryTable):
         return super().replace(digest, row, version=version)
 
 
-class DeletesInTwoSteps(MemoryTable):
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+class RemovesInTwoSteps(MemoryTable):
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = self.read(digest)
         _let_others_run()
-        super().delete(digest, tombstone=tombstone)
+        super().remove(digest, tombstone=tombstone)
         return None if row is None or row.is_tombstone else row
+
+
+# These have a gap that is a few instructions wide.
+
+
+class RemovesBeforeItBuries(broken.Rewritable):
+    """Between the row and its tombstone there is nothing."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest)
+        if row is not None and tombstone is not None:
+            super().insert(digest, tombstone.in_place_of(row))
+        return row
+
+
+class ReplacesByRemoving(MemoryTable):
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        answer = super().replace(digest, row, version=version)
+        if answer is Replacement.REPLACED and (present := super().remove(digest)) is not None:
+            super().insert(digest, present)
+        return answer
+
+
+class ReplacesTheDataFirst(MemoryTable):
+    """For a moment its row has the new data and the old expiry."""
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        present = self.read(digest)
+        if present is not None:
+            answer = super().replace(digest, row._replace(expires=present.expires), version=version)
+            if answer is not Replacement.REPLACED:
+                return answer
+            version = row.version
+        return super().replace(digest, row, version=version)
+
+
+class TouchesByRemoving(MemoryTable):
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        touched = super().touch(digest, expires, seen=seen)
+        if touched and (present := super().remove(digest)) is not None:
+            super().insert(digest, present)
+        return touched
+
+
+class InsertsBeforeItIndexes(MemoryTable):
+    """For a moment nobody can find the row that everybody can read."""
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        hidden = self.__dict__.setdefault("hidden", set())
+        hidden.add(digest)
+        inserted = super().insert(digest, row)
+        hidden.discard(digest)
+        return inserted
+
+    def find(self, principal: str) -> list[Listed]:
+        hidden = self.__dict__.setdefault("hidden", set())
+        return [each for each in super().find(principal) if each.digest not in hidden]
+
+
+class InsertsEmptyAtFirst(MemoryTable):
+    def insert(self, digest: bytes, row: Row) -> bool:
+        if not super().insert(digest, row._replace(data=b"")):
+            return False
+        return super().replace(digest, row, version=row.version) is Replacement.REPLACED or row.is_tombstone
+
+
+class RemovesBeforeItUnlists(MemoryTable):
+    """For a moment its index still lists a row that is gone."""
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        present = self.read(digest)
+        going = self.__dict__.setdefault("going", {})
+        if present is not None and tombstone is None:
+            going[digest] = Listed(digest, present.created, present.expires)
+        row = super().remove(digest, tombstone=tombstone)
+        going.pop(digest, None)
+        return row
+
+    def find(self, principal: str) -> list[Listed]:
+        found = {each.digest: each for each in super().find(principal)}
+        return sorted((self.__dict__.get("going", {}) | found).values(), key=lambda each: each.created)
+
+
+class OverwritesAndRepairs(broken.Rewritable):
+    """An insert that is refused was seen all the same."""
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        present = self.read(digest)
+        if present is None or present.is_tombstone:
+            return super().insert(digest, row)
+        self.put(digest, row)
+        self.put(digest, present)
+        return False
+
+
+class SweepsAndRepairs(broken.Rewritable):
+    """It takes all rows out and puts those back that live."""
+
+    def sweep(self, limit: int = 1000) -> int:
+        for digest in list(self.digests):
+            row = super().remove(digest)
+            if row is not None:
+                super().insert(digest, row)
+        return super().sweep(limit)
 
 
 def _let_others_run() -> None:
@@ -254,13 +368,13 @@ TABLES = [
     broken.Upserts,
     broken.IgnoresVersions,
     broken.ForgetsRenewals,
-    broken.DeletesNothing,
+    broken.RemovesNothing,
     broken.GivesStaleRows,
     broken.SweepsTheLiving,
     Overwrites,
-    ForgetsTheDevice,
+    ForgetsTheClient,
     ReplacesCreatedAndPrincipal,
-    ReplacesTheDevice,
+    ReplacesTheClient,
     ReplacesUnseen,
     TouchesBackwards,
     SeesBackwards,
@@ -268,7 +382,9 @@ TABLES = [
     KeepsTheExpired,
     BuriesNobody,
     BuriesNamelessly,
-    BuriesWithTheDevice,
+    BuriesWithTheClient,
+    BuriesEmpty,
+    BuriesTheData,
     FindsNoTombstones,
     FindsOnlyTimes,
     FindsInAnyOrder,
@@ -281,7 +397,16 @@ TABLES = [
     SweepsWithoutLimit,
     CutsAtNUL,
     ReplacesInTwoSteps,
-    DeletesInTwoSteps,
+    RemovesInTwoSteps,
+    RemovesBeforeItBuries,
+    ReplacesByRemoving,
+    ReplacesTheDataFirst,
+    TouchesByRemoving,
+    InsertsBeforeItIndexes,
+    InsertsEmptyAtFirst,
+    RemovesBeforeItUnlists,
+    OverwritesAndRepairs,
+    SweepsAndRepairs,
 ]
 for table in TABLES:
     globals()[f"Test{table.__name__}"] = type(f"Test{table.__name__}", (OfTable,), {"kind": table, "__test__": True})
@@ -290,31 +415,31 @@ for table in TABLES:
 
 
 class LosesOthersWrites(TableStore):
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
-        if stored is not None and draft.changes:
-            draft = draft._replace(changes=Changes(draft.data, cleared=True))
-        return super().put(stored, draft, key=key)
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Any:
+        if stored is not None and write.changes:
+            write.changes = Changes(write.data, cleared=True)
+        return super().put(stored, write, key=key)
 
 
 class BringsBack(TableStore):
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
-        return super().put(stored, draft, key=key) or super().put(None, draft, key=key)
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Any:
+        return (yield from super().put(stored, write, key=key)) or (yield from super().put(None, write, key=key))
 
 
 class OnlySaysThatItDeletes(TableStore):
-    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored:
+    def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> Any:
         return stored
 
 
 class ForgetsThatItRenewed(TableStore):
-    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+    def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> Any:
         return super().delete(stored, key=key)
 
 
 class ShedsTears(TableStore):
     """It raises at a cookie that it does not like."""
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
+    def get(self, cookie: str, *, key: str) -> Any:
         cookie.encode("ascii")
         return super().get(cookie, key=key)
 
@@ -324,39 +449,71 @@ class SharesItsData(TableStore):
         super().__init__(table)
         self.shared: dict[str, Any] = {}
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
-        found = super().get(cookie, key=key)
-        return found._replace(data=self.shared.setdefault(cookie, found.data)) if isinstance(found, Stored) else found
+    def get(self, cookie: str, *, key: str) -> Any:
+        found = yield from super().get(cookie, key=key)
+        if isinstance(found, StoredSession):
+            found.data = self.shared.setdefault(cookie, found.data)
+        return found
 
 
 class WritesWhenItTouches(TableStore):
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
-        if stored is not None and not draft.changes:
-            draft = draft._replace(changes=Changes(draft.data))
-        return super().put(stored, draft, key=key)
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Any:
+        if stored is not None and not write.changes:
+            write.changes = Changes(write.data)
+        return super().put(stored, write, key=key)
 
 
 class SparesNobody(TableStore):
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
-        return super().revoke(principal, spared=None, handle=handle)
+    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Any:
+        return super().revoke(principal, keep=None, handle=handle)
 
 
 class EndsNobody(TableStore):
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
-        return len(self.of(principal, current=None))
+    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Any:
+        return len((yield from self.list(principal, current=None)))
 
 
 class KnowsNoHandles(TableStore):
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
-        return super().revoke(principal, spared=spared, handle=None)
+    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Any:
+        return super().revoke(principal, keep=keep, handle=None)
 
 
 class BeginsAnew(TableStore):
     """It counts a session's age from its last write."""
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
-        found = super().get(cookie, key=key)
-        return found._replace(created=found.expires) if isinstance(found, Stored) else found
+    def get(self, cookie: str, *, key: str) -> Any:
+        found = yield from super().get(cookie, key=key)
+        if isinstance(found, StoredSession):
+            found.created = found.expires
+        return found
+
+
+class LeadsNowhere(TableStore):
+    """Whoever ends the old session does not end the one that it was renewed to."""
+
+    def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
+        return super().renew(stored, make_write, key=key, until=until, followed=False)
+
+
+class LeadsAlways(TableStore):
+    """A login ends with the session from before it."""
+
+    def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
+        return super().renew(stored, make_write, key=key, until=until, followed=True)
+
+
+class RenewsWhatWasRead(TableStore):
+    """It gives the new session what the request has read, and not what is in the row by now."""
+
+    def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
+        return super().renew(stored, lambda last: make_write(stored), key=key, until=until, followed=followed)
+
+
+class UpdatesWhatWasRead(TableStore):
+    """It gives an update what the request has read, and not what is in the row by now."""
+
+    def update(self, stored: StoredSession, make_write: Any, *, key: str) -> Any:
+        return super().update(stored, lambda latest: make_write(stored), key=key)
 
 
 class OfStore(StoreConformance):
@@ -364,7 +521,7 @@ class OfStore(StoreConformance):
     kind: ClassVar[type[TableStore]]
 
     @pytest.fixture
-    def store(self, clock: FakeClock) -> AsyncStore:
+    def store(self, clock: FakeClock) -> Any:
         return as_async(self.kind(MemoryTable(clock=clock)))
 
 
@@ -380,6 +537,10 @@ STORES = [
     EndsNobody,
     KnowsNoHandles,
     BeginsAnew,
+    LeadsNowhere,
+    LeadsAlways,
+    RenewsWhatWasRead,
+    UpdatesWhatWasRead,
 ]
 for store in STORES:
     globals()[f"Test{store.__name__}"] = type(f"Test{store.__name__}", (OfStore,), {"kind": store, "__test__": True})
@@ -492,16 +653,16 @@ class KnowsCacheControlOnly(Adapter):
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
         others = [each for each in headers if each[0].lower() != "cache-control"]
         own = ", ".join(value for name, value in headers if name.lower() == "cache-control") or None
-        merged = merged_cache_control(own, sets_cookie=bool(told.cookies), allow_public=self.sessions.allow_public)
+        merged = merged_cache_control(own, sets_cookie=bool(told.cookies), allow_public=self.group.allow_public)
         return headers if merged is None else [*others, ("Cache-Control", merged)]
 
 
 class NeverEnds(Adapter):
     """It takes what comes after the request."""
 
-    def body(self, session: Any, chunks: Any) -> Any:
+    def body(self, exchange: Exchange, chunks: Any) -> Any:
         yield from chunks
-        self.sessions.finish(session)
+        exchange.body_sent()
 
 
 class SendsOneCookieOnly(Adapter):
@@ -553,17 +714,17 @@ class DropsSecure(Adapter):
 
 
 class SavesWhatFailed(Adapter):
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        return super().commit(session, 200, streams=streams)
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        return super().commit(exchange, 200, streams=streams)
 
 
 class ForgetsThatItStreams(Adapter):
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        return super().commit(session, status, streams=False)
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        return super().commit(exchange, status, streams=False)
 
 
 class ForgetsToFinish(Adapter):
-    def body(self, session: Any, chunks: Any) -> Any:
+    def body(self, exchange: Exchange, chunks: Any) -> Any:
         return iter(chunks)
 
 
@@ -580,69 +741,70 @@ class ReadsLeniently(Adapter):
 
 
 class AsksNobody(Adapter):
-    def facts(self, facts: Facts) -> Facts | None:
+    def client(self, client: ClientInfo) -> ClientInfo | None:
         return None
 
 
 class TellsEverything(Adapter):
     """It has the core note what nobody has asked for."""
 
-    def __init__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> None:
-        super().__init__(sessions, beside)
-        sessions.policy = replace(sessions.policy, devices=True)
+    def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
+        super().__init__(sessions, also)
+        self.group.backend.settings = replace(sessions.settings, record_client=True)
 
 
 class KnowsOneSession(Adapter):
-    def beside(self, session: Any, key: str) -> Any:
-        return session
+    def other(self, exchange: Exchange, key: str) -> Session:
+        return exchange.session
 
 
 class OpensThemAnew(Adapter):
     """Each time that one is asked for it is another object."""
 
-    def beside(self, session: Any, key: str) -> Any:
-        session.beside.pop(self.named[key], None)
-        return super().beside(session, key)
+    def other(self, exchange: Exchange, key: str) -> Session:
+        rest = {sessions: session for sessions, session in exchange._others.items() if sessions.key != key}
+        exchange._others = rest
+        return super().other(exchange, key)
 
 
 class UsesAllThatIsAskedFor(Adapter):
-    def beside(self, session: Any, key: str) -> Any:
-        found = super().beside(session, key)
-        found.data()
+    def other(self, exchange: Exchange, key: str) -> Session:
+        found = super().other(exchange, key)
+        state_of(found).loaded()
         return found
 
 
 class UsesAll(Adapter):
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        for each in self.named.values():
-            session.beside[each].data()
-        return super().commit(session, status, streams=streams)
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        for key in self.named:
+            state_of(self.other(exchange, key)).loaded()
+        return super().commit(exchange, status, streams=streams)
 
 
 class CommitsOneOnly(Adapter):
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        return self.main.commit(session, status=status, streams=streams)
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        return self.main.commit(exchange.session, status=status, streams=streams)
 
 
 class FinishesOneOnly(Adapter):
-    def body(self, session: Any, chunks: Any) -> Any:
+    def body(self, exchange: Exchange, chunks: Any) -> Any:
         yield from chunks
-        self.main.finish(session)
-        session.close()
+        self.main.finish(exchange.session)
+        exchange.close()
 
 
 class CommitsEachByItself(Adapter):
     """If one fails it is nothing to the others."""
 
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
         told, failure = [], None
-        for sessions, each in [*session.beside.items(), (self.main, session)]:
+        for sessions, each in [*exchange._others.items(), (self.main, exchange.session)]:
             try:
                 told.append(sessions.commit(each, status=status, streams=streams))
             except StoreError as exc:
                 failure = exc
         if failure is not None:
-            failure.unsent = tuple(cookie for each in told for cookie in each.cookies)
+            exchange._unsent = tuple(cookie for each in told for cookie in each.cookies)
             raise failure
         return ResponseHeaders(tuple(cookie for each in told for cookie in each.cookies), vary=told[-1].vary)
 
@@ -650,8 +812,8 @@ class CommitsEachByItself(Adapter):
 class StopsAtTheFirst(Adapter):
     """If one fails the others are not even ended."""
 
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        used = [(self.main, session), *session.beside.items()]
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        used = [(self.main, exchange.session), *exchange._others.items()]
         told = [sessions.commit(each, status=status, streams=streams) for sessions, each in used]
         return ResponseHeaders(
             tuple(cookie for each in told for cookie in each.cookies), vary=any(each.vary for each in told)
@@ -659,30 +821,32 @@ class StopsAtTheFirst(Adapter):
 
 
 class SendsNoCookieWithAFailure(Adapter):
-    def unsent(self, error: StoreError | LostWriteError) -> ResponseHeaders:
+    def unsent(self, failure: Failure) -> ResponseHeaders:
         return ResponseHeaders(vary=True)
 
 
 class RenewsAll(Adapter):
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        if session.intent is Intent.RENEW or any(each.intent is Intent.RENEW for each in session.beside.values()):
-            for each in (session, *session.beside.values()):
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        used = (exchange.session, *exchange.others)
+        if any(state_of(each).intent is Intent.RENEW for each in used):
+            for each in used:
                 each.configure(renew=True)
-        return super().commit(session, status, streams=streams)
+        return super().commit(exchange, status, streams=streams)
 
 
 class EndsAll(Adapter):
-    def commit(self, session: Any, status: int, *, streams: bool) -> ResponseHeaders:
-        if any(each.intent in (Intent.DROP, Intent.LOGOUT) for each in (session, *session.beside.values())):
-            for each in (session, *session.beside.values()):
+    def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
+        used = (exchange.session, *exchange.others)
+        if any(state_of(each).intent in (Intent.DROP, Intent.LOGOUT) for each in used):
+            for each in used:
                 each.configure(drop=True)
-        return super().commit(session, status, streams=streams)
+        return super().commit(exchange, status, streams=streams)
 
 
-class TellsTheFactsOfOneOnly(Adapter):
-    def beside(self, session: Any, key: str) -> Any:
-        found = super().beside(session, key)
-        found.facts = None
+class TellsTheClientToOneOnly(Adapter):
+    def other(self, exchange: Exchange, key: str) -> Session:
+        found = super().other(exchange, key)
+        state_of(found).client = None
         return found
 
 
@@ -704,7 +868,7 @@ class Mutated:
     def mount(self) -> Mount:
         # Only ASGI hands on more Cookie headers than one.
         mount = mount_asgi if self.kind is ReadsOneHeader else mount_wsgi
-        return lambda sessions, beside=(): mount(self.kind(sessions, beside))
+        return lambda sessions, also=(): mount(self.kind(sessions, also))
 
 
 class OfAdapter(Mutated, AdapterConformance):
@@ -747,7 +911,7 @@ ADAPTERS = [
     SendsNoCookieWithAFailure,
     RenewsAll,
     EndsAll,
-    TellsTheFactsOfOneOnly,
+    TellsTheClientToOneOnly,
     SetsAllCookiesForTheRoot,
     HidesABrokenBackend,
 ]

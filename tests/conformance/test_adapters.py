@@ -14,25 +14,25 @@ from holdall.testing.adapters.suite import Mount
 class TestBareWSGI(AdapterConformance):
     @pytest.fixture
     def mount(self) -> Mount:
-        return lambda sessions, beside=(): mount_wsgi(Adapter(sessions, beside))
+        return lambda sessions, also=(): mount_wsgi(Adapter(sessions, also))
 
 
 class TestBareASGI(AdapterConformance):
     @pytest.fixture
     def mount(self) -> Mount:
-        return lambda sessions, beside=(): mount_asgi(Adapter(sessions, beside))
+        return lambda sessions, also=(): mount_asgi(Adapter(sessions, also))
 
 
 class TestCookiesOverWSGI(CookieConformance):
     @pytest.fixture
     def mount(self) -> Mount:
-        return lambda sessions, beside=(): mount_wsgi(Adapter(sessions, beside))
+        return lambda sessions, also=(): mount_wsgi(Adapter(sessions, also))
 
 
 class TestCookiesOverASGI(CookieConformance):
     @pytest.fixture
     def mount(self) -> Mount:
-        return lambda sessions, beside=(): mount_asgi(Adapter(sessions, beside))
+        return lambda sessions, also=(): mount_asgi(Adapter(sessions, also))
 
 
 class TestBareWithOneSession(SeveralTests):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdall import AsyncTableStore, MemoryTable, Session, Sessions, TableStore
+from holdall import MemoryTable, Session, Sessions, TableStore
 from holdall.testing import (
     FakeClock,
     Request,
@@ -139,7 +139,7 @@ def test_a_test_can_go_on_with_a_session(sessions: Sessions) -> None:
 
 
 def test_a_test_can_begin_with_a_session_in_a_table_that_is_awaited(clock: FakeClock) -> None:
-    sessions = Sessions(AsyncTableStore(as_async(MemoryTable(clock=clock))), key="sid", clock=clock)
+    sessions = Sessions(TableStore(as_async(MemoryTable(clock=clock))), key="sid", clock=clock)
 
     async def first_and_second() -> dict[str, Any]:
         first = await init_test_session_async(sessions, {"n": 1, "m": 1})

@@ -1,10 +1,11 @@
 """Our stores keep the contract of stores."""
 
 import secrets
+from typing import Any
 
 import pytest
 
-from holdall import AsyncStore, AsyncTableStore, CookieStore, MemoryTable, TableStore
+from holdall import CookieStore, MemoryTable, TableStore
 from holdall.formats import NativeFormat
 from holdall.formats._json import PlainJSON
 from holdall.testing import FakeClock, StoreConformance, as_async
@@ -16,7 +17,7 @@ class TestEncryptedCookies(StoreConformance):
     keeps_rows = revocable = False
 
     @pytest.fixture
-    def store(self) -> AsyncStore:
+    def store(self) -> Any:
         return as_async(CookieStore(NativeFormat(SECRET)))
 
 
@@ -24,7 +25,7 @@ class TestSignedCookies(StoreConformance):
     keeps_rows = revocable = False
 
     @pytest.fixture
-    def store(self) -> AsyncStore:
+    def store(self) -> Any:
         return as_async(CookieStore(NativeFormat(SECRET, encrypt=False)))
 
 
@@ -32,14 +33,14 @@ class TestCookiesThatWereRotated(StoreConformance):
     keeps_rows = revocable = False
 
     @pytest.fixture
-    def store(self) -> AsyncStore:
-        former = NativeFormat(secrets.token_hex(32))
-        return as_async(CookieStore(NativeFormat(SECRET), also_read=[former]))
+    def store(self) -> Any:
+        old = NativeFormat(secrets.token_hex(32))
+        return as_async(CookieStore(NativeFormat(SECRET), also_read=[old]))
 
 
 class TestRowsInMemory(StoreConformance):
     @pytest.fixture
-    def store(self, clock: FakeClock) -> AsyncStore:
+    def store(self, clock: FakeClock) -> Any:
         return as_async(TableStore(MemoryTable(clock=clock)))
 
 
@@ -47,17 +48,17 @@ class TestRowsOfPlainJSON(StoreConformance):
     beyond_json = False
 
     @pytest.fixture
-    def store(self, clock: FakeClock) -> AsyncStore:
+    def store(self, clock: FakeClock) -> Any:
         return as_async(TableStore(MemoryTable(clock=clock), serializer=PlainJSON()))
 
 
 class TestSealedRows(StoreConformance):
     @pytest.fixture
-    def store(self, clock: FakeClock) -> AsyncStore:
-        return as_async(TableStore(MemoryTable(clock=clock), sealed=True))
+    def store(self, clock: FakeClock) -> Any:
+        return as_async(TableStore(MemoryTable(clock=clock), encrypt=True))
 
 
 class TestRowsOfATableThatIsAwaited(StoreConformance):
     @pytest.fixture
-    def store(self, clock: FakeClock) -> AsyncStore:
-        return AsyncTableStore(as_async(MemoryTable(clock=clock)), sealed=True)
+    def store(self, clock: FakeClock) -> Any:
+        return as_async(TableStore(as_async(MemoryTable(clock=clock)), encrypt=True))

@@ -33,8 +33,8 @@ class Waiting:
     async def touch(self, *args: Any, **options: Any) -> Any:
         return await self._do("touch", *args, **options)
 
-    async def delete(self, *args: Any, **options: Any) -> Any:
-        return await self._do("delete", *args, **options)
+    async def remove(self, *args: Any, **options: Any) -> Any:
+        return await self._do("remove", *args, **options)
 
     async def find(self, *args: Any) -> Any:
         return await self._do("find", *args)

@@ -7,11 +7,12 @@ from os import urandom
 
 import pytest
 
-from holdall import AsyncTableStore, CookieStore, Event, MemoryTable, Sessions, TableStore
+from holdall import CookieStore, Event, MemoryTable, Sessions, TableStore
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import FlaskFormat, NativeFormat
 from holdall.sources import Entry, Refused
 from holdall.sources.cookie import CookieSource
+from holdall.stores.migration import MigratingStore
 from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 
@@ -35,7 +36,7 @@ def moved(cookie: str, sessions: Sessions) -> tuple[dict[str, object], str | Non
 
 def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> None:
     events: list[Event] = []
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock, on_event=events.append)
 
     data, new = moved(old, sessions)
@@ -47,7 +48,7 @@ def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> No
 
 
 def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     _, new = moved(old, sessions)
     session = sessions.resume(new)
@@ -63,7 +64,7 @@ def test_it_moves_once_however_often_the_old_cookie_comes(old: str, clock: FakeC
 
 
 def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     moved(old, sessions)
 
@@ -72,16 +73,15 @@ def test_what_was_moved_stays_ended_when_everybodys_sessions_are(old: str, clock
 
 
 def test_the_old_cookie_ends_in_its_time(old: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     clock.advance(timedelta(days=7))
 
     assert moved(old, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
 
-def test_it_moves_into_tables_that_are_awaited_too(old: str, clock: FakeClock) -> None:
-    store = AsyncTableStore(
-        as_async(MemoryTable(clock=clock)), move_from=[CookieSource(FORMAT, key="sid")], clock=clock
-    )
+def test_it_moves_into_async_tables_too(old: str, clock: FakeClock) -> None:
+    table = as_async(MemoryTable(clock=clock))
+    store = MigratingStore(TableStore(table), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
 
     async def move(cookie: str) -> tuple[dict[str, object], str | None]:
@@ -99,7 +99,7 @@ def test_it_moves_into_tables_that_are_awaited_too(old: str, clock: FakeClock) -
 
 @pytest.mark.parametrize("cookie", ["", "rubbish", "x" * (MAX_COOKIE_BYTES + 1)], ids=["empty", "rubbish", "long"])
 def test_other_cookies_hold_nothing(cookie: str, clock: FakeClock) -> None:
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(FORMAT, key="sid")], clock=clock)
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
 
     assert moved(cookie, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
@@ -111,7 +111,7 @@ def test_our_own_cookies_open_under_the_name_that_they_were_made_under(key: str,
     session = cookies.fetch()
     session["user"] = 7
     old = cookies.commit(session).cookie
-    store = TableStore(MemoryTable(clock=clock), move_from=[CookieSource(format, key=key)], clock=clock)
+    store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(format, key=key)], clock=clock)
     sessions = Sessions(store, key="sid", old_keys=["_shop"], clock=clock)
 
     assert dict(sessions.fetch(f"_shop={old}")) == ({"user": 7} if opens else {})
@@ -149,7 +149,7 @@ def test_one_request_costs_few_reads_whatever_cookies_it_brings(
 ) -> None:
     table = CountingTable(clock=clock)
     asked = [CountingSource(FORMAT, key="sid") for _ in range(sources)]
-    sessions = Sessions(TableStore(table, move_from=asked, clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table), asked, clock=clock), key="sid", clock=clock)
     cookies = "; ".join(f"sid={urlsafe_b64encode(urandom(30)).decode().rstrip('=')}" for _ in range(number))
 
     assert dict(sessions.fetch(cookies)) == {}

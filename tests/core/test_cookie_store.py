@@ -9,7 +9,7 @@ import pytest
 
 from holdall import ConfigurationError, CookieStore, Event, Sessions
 from holdall.formats import FlaskFormat, Format, NativeFormat, Record
-from holdall.stores import Missing
+from holdall.stores import NotFound
 from holdall.testing import FakeClock
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -77,13 +77,13 @@ def test_a_session_of_another_library_whose_owner_is_no_text_is_none(clock: Fake
     sessions = Sessions(store, key="_shop", principal_key="user", clock=clock, on_event=events.append)
 
     assert sessions.resume(cookie) == {}
-    assert events == [Event("rejected", "_shop", "session['user'] is no valid text")]
+    assert events == [Event("rejected", "_shop", "its principal is not valid text")]
 
 
 def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
     visit: Callable[[Sessions], Any], clock: FakeClock
 ) -> None:
-    visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], upgrade="read"), key="_shop", clock=clock))
+    visitor = visit(Sessions(CookieStore(NEW, also_read=[OLD], rewrite_on="read"), key="_shop", clock=clock))
     before = cookie_of(visit, OLD, clock)
     visitor.browser.keep([f"_shop={before}; path=/"])
 
@@ -95,8 +95,8 @@ def test_upgrade_on_read_seals_it_again_at_once_and_keeps_its_name_and_age(
 
 
 def test_upgrade_is_on_write_or_on_read() -> None:
-    with pytest.raises(ConfigurationError, match="upgrade='always' is neither 'write' nor 'read'"):
-        CookieStore(NEW, upgrade="always")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(ConfigurationError, match="rewrite_on='always' is neither 'write' nor 'read'"):
+        CookieStore(NEW, rewrite_on="always")  # type: ignore[arg-type]  # on purpose
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
@@ -195,7 +195,7 @@ def record_of(data: dict[str, Any]) -> Record:
 
 
 def test_a_format_that_opens_nothing_leaves_no_session() -> None:
-    assert CookieStore(NEW, also_read=[OLD]).get(VERY_OLD.seal(record_of({}), key="_shop"), key="_shop") == Missing(
+    assert CookieStore(NEW, also_read=[OLD]).get(VERY_OLD.seal(record_of({}), key="_shop"), key="_shop") == NotFound(
         "unreadable"
     )
 

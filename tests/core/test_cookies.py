@@ -23,7 +23,7 @@ from holdall.formats import (
     Record,
     StarletteFormat,
 )
-from holdall.stores import Missing
+from holdall.stores import NotFound
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -504,7 +504,7 @@ def test_after_an_overflow_the_session_can_be_cleared_and_sent() -> None:
 def test_nobody_makes_us_open_a_cookie_longer_than_we_send() -> None:
     store = CookieStore(NativeFormat(SECRET))
 
-    assert store.get("A" * 4097, key="_shop") == store.get("A" * 4096, key="_shop") == Missing("unreadable")
+    assert store.get("A" * 4097, key="_shop") == store.get("A" * 4096, key="_shop") == NotFound("unreadable")
 
 
 def test_rack_session_61_a_value_needs_no_quoting_in_any_cookie() -> None:

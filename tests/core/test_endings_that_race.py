@@ -8,29 +8,19 @@ import pytest
 
 from holdall import MemoryTable, ResponseStartedError, Session, Sessions, TableStore
 from holdall.lifecycle import commit, fetch
+from holdall.session import state_of
+from holdall.settings import Lifetime
 from holdall.testing import Browser, FakeClock
 
 Request = Generator[Any, Any, tuple[str, ...]]
 
 
-def _at_the_table(steps: Any, store: TableStore) -> Any:
-    answer: Any = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration as done:
-            return done.value
-        answer = yield from step.on(store.steps)
-
-
-def _request(
-    sessions: Sessions, store: TableStore, clock: FakeClock, cookie: str, act: Callable[[Session], Any]
-) -> Request:
-    fetched = yield from _at_the_table(fetch((cookie,), sessions.policy, now=clock()), store)
-    session = Session((cookie,), policy=sessions.policy)
-    session.use(lambda cookies: fetched)
+def _request(sessions: Sessions, clock: FakeClock, cookie: str, act: Callable[[Session], Any]) -> Request:
+    session = sessions.resume(cookie)
+    state, now = state_of(session), int(clock().timestamp())
+    state.take((yield from fetch((cookie,), state.backend, now=now)))
     act(session)
-    headers = yield from _at_the_table(commit(session, sessions.policy, now=clock()), store)
+    headers = yield from commit(state, now=now)
     return tuple(map(str, headers.cookies))
 
 
@@ -50,7 +40,7 @@ class _Both:
         session = self.sessions.fetch()
         session.update(begin)
         self.cookie = self.sessions.commit(session).cookie or ""
-        requests = [_request(self.sessions, store, clock, self.cookie, act) for act in acts]
+        requests = [_request(self.sessions, clock, self.cookie, act) for act in acts]
         waiting = {number: next(request) for number, request in enumerate(requests)}
         self.answers: list[tuple[str, ...]] = [(), ()]
         self.taken: list[int] = []
@@ -61,7 +51,7 @@ class _Both:
                 continue
             self.taken.append(number)
             try:
-                waiting[number] = requests[number].send(waiting[number].on(self.table))
+                waiting[number] = requests[number].send(waiting[number].take())
             except StopIteration as done:
                 del waiting[number]
                 self.answers[number] = done.value
@@ -118,8 +108,8 @@ def test_of_two_logins_at_once_each_answer_logs_in() -> None:
 def test_an_expiry_that_was_shortened_meanwhile_stays_short(clock: FakeClock, first: str) -> None:
     class Limited(Session):
         @staticmethod
-        def lifetime(data: Any, idle_timeout: Any, max_age: Any) -> Any:
-            return idle_timeout if "minutes" not in data else idle_timeout / 100, max_age
+        def _lifetime_of(data: Any, usual: Lifetime) -> Lifetime:
+            return usual if "minutes" not in data else usual._replace(idle=usual.idle // 100)
 
     table = MemoryTable(clock=clock)
     sessions = Sessions(TableStore(table), key="sid", clock=clock)

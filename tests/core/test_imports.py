@@ -1,5 +1,6 @@
 """What the core brings along, and what it leaves to others."""
 
+import ast
 import importlib
 import inspect
 import os
@@ -8,11 +9,14 @@ import pkgutil
 import subprocess
 import sys
 import typing
+from collections.abc import Collection
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
 import holdall
-from holdall import _loop
+from holdall import _async
 
 #: Packages that load what is in them when it is asked for.
 LAZY = ["holdall", "holdall.formats", "holdall.stores", "holdall.tables"]
@@ -51,7 +55,7 @@ def test_it_loads_nothing_large_that_it_could_do_without() -> None:
 def test_no_loop_of_asyncio_runs_where_nobody_has_loaded_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "asyncio", raising=False)
 
-    assert not _loop.is_running()
+    assert _async.current_loop() is None
     assert "asyncio" not in sys.modules
 
 
@@ -113,6 +117,43 @@ def test_nothing_warns_when_it_is_imported() -> None:
     others = ["holdall_django", "holdall_fastapi", "holdall_flask"]
 
     printed(f"import {', '.join([*names, *others])}", "-W", "error")
+
+
+#: What knows the core, and what its centre does not know.
+ADDITIONS = {"command", "etf", "migrate", "msgspec_json", "sources", "testing", "typed"}
+
+
+def imported_by(path: Path, names: Collection[str]) -> set[str]:
+    """Return which of the modules *names* a file imports, wherever in it, but for its types alone."""
+    found = set()
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        match node:
+            case ast.If(test=ast.Name("TYPE_CHECKING")):
+                continue
+            case ast.ImportFrom(module=str(module)):
+                found |= {name if (name := f"{module}.{each.name}") in names else module for each in node.names}
+            case ast.Import():
+                found |= {each.name for each in node.names}
+        nodes.extend(ast.iter_child_nodes(node))
+    return found & set(names)
+
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    root = Path(holdall.__path__[0])
+    files = {
+        ".".join(("holdall", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in root.rglob("*.py")
+    }
+    needs = {name: imported_by(path, files) - {name} for name, path in files.items()}
+
+    # It raises a CycleError that names the modules.
+    assert list(TopologicalSorter(needs).static_order())
+    centre = {name for name in files if name.split(".")[1:2] in (["lifecycle"], ["session"], ["exchange"], ["_state"])}
+    assert centre
+    for name in centre:
+        assert ADDITIONS.isdisjoint(each.split(".")[1] for each in needs[name] if "." in each)
 
 
 def test_what_it_lists_is_there_and_sorted() -> None:

@@ -204,7 +204,7 @@ def test_cve_2014_125112_without_a_secret_nothing_starts() -> None:
         Sessions("cookie", key="_shop")
 
 
-def test_a_weak_former_secret_is_refused_too() -> None:
+def test_a_weak_old_secret_is_refused_too() -> None:
     with pytest.raises(ConfigurationError, match="has 3 bytes"):
         Sessions("cookie", key="_shop", secret_key_base=GOOD, fallbacks=["old"])
 

@@ -1,12 +1,14 @@
 """Sessions whose lifetime a framework keeps in the session."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from holdall import MemoryTable, Session, Sessions, TableStore
+from holdall.session import state_of
+from holdall.settings import Lifetime
 from holdall.testing import Browser, FakeClock
 
 HOUR = timedelta(hours=1)
@@ -16,11 +18,9 @@ class UntilSession(Session):
     """One that ends at the time under ``"until"``."""
 
     @staticmethod
-    def lifetime(
-        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
-    ) -> tuple[timedelta | datetime | None, int | datetime | None]:
+    def _lifetime_of(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
         until = data.get("until")
-        return (until, until) if until else (idle_timeout, max_age)
+        return usual._replace(ends=int(until.timestamp())) if until else usual
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_request_whose_write_was_lost_stays_late(sessions: Sessions, begin: Ca
 
     sessions.commit(session)
 
-    assert session.fetched.late
+    assert state_of(session).fetched.superseded
 
 
 @pytest.mark.parametrize("max_age", [0, -1])

@@ -98,10 +98,9 @@ def test_a_write_moves_the_limit_though_a_touch_would_not_be_due(visitor: Made, 
         len,
         lambda session: session.put("cart", 1),
         lambda session: session.configure(renew=True),
-        lambda session: session.login(8),
         lambda session: session.clear(),
     ],
-    ids=["read", "write", "renew", "login", "clear"],
+    ids=["read", "write", "renew", "clear"],
 )
 def test_nothing_extends_the_absolute_limit(visitor: Made, clock: FakeClock, act: Callable[[Any], Any]) -> None:
     someone = visitor(idle_timeout=4 * HOUR, absolute_timeout=5 * HOUR, principal_key="user")
@@ -113,6 +112,17 @@ def test_nothing_extends_the_absolute_limit(visitor: Made, clock: FakeClock, act
     with someone.request() as session:
         assert session.expires == end
         assert session.created == end - 5 * HOUR
+
+
+def test_a_login_restarts_the_absolute_limit(visitor: Made, clock: FakeClock) -> None:
+    someone = visitor(idle_timeout=4 * HOUR, absolute_timeout=5 * HOUR, principal_key="user")
+    clock.advance(3 * HOUR)
+    with someone.request() as session:
+        session.login(8)
+
+    with someone.request() as session:
+        assert session.expires == clock() + 4 * HOUR
+        assert session.created == clock()
 
 
 def test_without_limits_it_lives_on(visitor: Made, clock: FakeClock) -> None:

@@ -15,7 +15,7 @@ from holdall import ConfigurationError, CookieStore
 from holdall._base64url import from_text, to_text
 from holdall.clock import NEVER
 from holdall.formats import Format, NativeFormat, Record
-from holdall.stores import Stored
+from holdall.stores import StoredSession
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -156,7 +156,7 @@ def test_of_ten_keys_the_one_that_made_a_cookie_is_tried(encrypt: bool, monkeypa
         monkeypatch.setattr(format._box, "open", watch(number, format._box.open))
 
     for format in formats:
-        assert isinstance(store.get(format.seal(RECORD, key="_shop"), key="_shop"), Stored)
+        assert isinstance(store.get(format.seal(RECORD, key="_shop"), key="_shop"), StoredSession)
 
     assert tried == [*range(10)]
 

@@ -40,7 +40,7 @@ def make(request: pytest.FixtureRequest, clock: FakeClock, events: list[Event]) 
     """Make Sessions of one store, whose cookie is in some place."""
     store = CookieStore(NativeFormat(SECRET), clock=clock)
     if request.param == "table":
-        store = TableStore(MemoryTable(clock=clock), clock=clock)
+        store = TableStore(MemoryTable(clock=clock))
 
     def make(place: dict[str, Any], *old: dict[str, Any], **options: Any) -> Sessions:
         given = {"key": "_shop", "secure": True, "principal_key": "user", "clock": clock, "on_event": events.append}

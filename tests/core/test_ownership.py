@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from holdall import AsyncTableStore, ConfigurationError, CookieStore, Event, MemoryTable, Sessions, TableStore
-from holdall.devices import facts_of, text_of
+from holdall import ConfigurationError, CookieStore, Event, MemoryTable, Sessions, TableStore
+from holdall.clients import client_text, info_of
 from holdall.formats import NativeFormat
-from holdall.tables.contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
+from holdall.stores import SessionRow
+from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async
 
@@ -42,7 +43,7 @@ def sessions(table: MemoryTable, clock: FakeClock, events: list[Event]) -> Sessi
 
 
 def log_in(sessions: Sessions, user: object, facts: tuple[str | None, str | None] | None = None) -> str:
-    session = sessions.fetch(facts=None if facts is None else lambda: facts)
+    session = sessions.fetch(client=None if facts is None else lambda: facts)
     session.login(user)
     cookie = sessions.commit(session).cookie
     assert cookie is not None
@@ -71,7 +72,7 @@ def both(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> It
         case "memory":
             store: Any = TableStore(MemoryTable(clock=clock))
         case "a table that is awaited":
-            store = AsyncTableStore(as_async(MemoryTable(clock=clock)))
+            store = TableStore(as_async(MemoryTable(clock=clock)))
         case _:
             store = TableStore(SQLiteTable(tmp_path / "sessions.db", clock=clock))
     sessions = Sessions(store, key="sid", principal_key="user", clock=clock)
@@ -109,12 +110,12 @@ def test_a_principals_sessions_are_listed_oldest_first(both: tuple[Sessions, Cal
         clock.advance(timedelta(seconds=1))
     assert mine
 
-    listed = call("of", 7)
+    listed = call("list", 7)
 
     assert [each.created for each in listed] == began[:2]
     assert [each.seen for each in listed] == began[:2]
-    assert listed == call("of", "7")
-    assert call("of", 9) == []
+    assert listed == call("list", "7")
+    assert call("list", 9) == []
 
 
 def test_the_sessions_of_one_principal_end_and_no_others(both: tuple[Sessions, Call]) -> None:
@@ -131,8 +132,8 @@ def test_the_session_of_the_request_is_marked_and_spared(both: tuple[Sessions, C
     mine, other = enter(call, 7), enter(call, 7)
     session = call("fetch", f"sid={mine}")
 
-    assert sorted(each.is_current for each in call("of", 7, current=session)) == [False, True]
-    assert call("revoke", 7, except_=session) == 1
+    assert sorted(each.is_current for each in call("list", 7, current=session)) == [False, True]
+    assert call("revoke", 7, keep=session) == 1
     assert alive(call, mine, other) == [True, False]
 
 
@@ -140,12 +141,23 @@ def test_one_session_ends_by_its_handle(both: tuple[Sessions, Call]) -> None:
     _, call = both
     mine, other = enter(call, 7), enter(call, 7)
     session = call("fetch", f"sid={mine}")
-    (chosen,) = (each.handle for each in call("of", 7, current=session) if not each.is_current)
+    (chosen,) = (each.handle for each in call("list", 7, current=session) if not each.is_current)
 
     assert call("revoke", 8, handle=chosen) == 0
     assert call("revoke", 7, handle="0123456789abcdef") == 0
     assert call("revoke", 7, handle=chosen) == 1
     assert alive(call, mine, other) == [True, False]
+
+
+@pytest.mark.parametrize("handle", [None, 7, b"handle", ["handle"]])
+def test_a_handle_that_a_form_lacks_ends_nothing(both: tuple[Sessions, Call], handle: Any) -> None:
+    _, call = both
+    mine = enter(call, 7)
+
+    with pytest.raises(TypeError, match=f"handle= takes a text, not {type(handle).__name__}: a form lacks its field"):
+        call("revoke", 7, handle=handle)
+
+    assert alive(call, mine) == [True]
 
 
 def test_everybodys_sessions_end(both: tuple[Sessions, Call]) -> None:
@@ -162,7 +174,7 @@ def test_a_session_that_nobody_has_read_yet_is_spared(both: tuple[Sessions, Call
     mine = enter(call, 7)
     unread = sessions.fetch(f"sid={mine}") if call.__name__ == "call_now" else sessions.unfetched(f"sid={mine}")
 
-    assert call("revoke", 7, except_=unread) == 0
+    assert call("revoke", 7, keep=unread) == 0
     assert alive(call, mine) == [True]
 
 
@@ -174,7 +186,7 @@ def test_nobodys_sessions_are_none(sessions: Sessions) -> None:
     anonymous["cart"] = 1
     cookie = sessions.commit(anonymous).cookie
 
-    assert sessions.of(None) == []
+    assert sessions.list(None) == []
     assert sessions.revoke(None) == 0
     assert dict(sessions.resume(cookie)) == {"cart": 1}
 
@@ -182,7 +194,7 @@ def test_nobodys_sessions_are_none(sessions: Sessions) -> None:
 def test_a_new_session_has_nothing_to_spare(sessions: Sessions) -> None:
     cookie = log_in(sessions, 7)
 
-    assert sessions.revoke(7, except_=sessions.fetch()) == 1
+    assert sessions.revoke(7, keep=sessions.fetch()) == 1
     assert not is_alive(sessions, cookie)
 
 
@@ -190,10 +202,10 @@ def test_a_renewed_session_is_listed_once_and_ends(sessions: Sessions, table: Me
     old = log_in(sessions, 7)
     new = renew(sessions, renew(sessions, old))
 
-    assert len(sessions.of(7)) == 1
+    assert len(sessions.list(7)) == 1
     assert sessions.revoke(7) == 1
     assert not is_alive(sessions, new)
-    assert sessions.of(7) == []
+    assert sessions.list(7) == []
 
 
 def test_the_handle_from_before_a_renewal_leads_to_the_session_for_a_minute(
@@ -201,7 +213,7 @@ def test_the_handle_from_before_a_renewal_leads_to_the_session_for_a_minute(
 ) -> None:
     for wait, ended in ((59, 1), (60, 0)):
         cookie = log_in(sessions, 7)
-        (listed,) = sessions.of(7)
+        (listed,) = sessions.list(7)
         cookie = renew(sessions, cookie)
         clock.advance(timedelta(seconds=wait))
 
@@ -215,9 +227,9 @@ def test_a_renewal_that_was_broken_off_is_over_for_all_who_end_it(
 ) -> None:
     log_in(sessions, 7)
     (row,) = table.find("7")
-    table.delete(row.digest, tombstone=clock() + timedelta(minutes=1))
+    table.remove(row.digest, tombstone=Tombstone(clock() + timedelta(minutes=1), b""))
 
-    assert sessions.of(7) == []
+    assert sessions.list(7) == []
     assert [sessions.revoke(7), sessions.revoke(7)] == [0, 0]
 
 
@@ -227,14 +239,14 @@ def test_a_session_that_was_renewed_during_the_request_is_spared(sessions: Sessi
     assert mine["user"] == 7
     renewed = renew(sessions, renew(sessions, cookie))
 
-    assert sessions.revoke(7, except_=mine) == 0
+    assert sessions.revoke(7, keep=mine) == 0
     assert is_alive(sessions, renewed)
 
 
 def test_a_session_that_was_renewed_just_before_the_request_is_spared(sessions: Sessions) -> None:
     other, mine = log_in(sessions, 7), renew(sessions, renew(sessions, log_in(sessions, 7)))
 
-    assert sessions.revoke(7, except_=sessions.resume(mine)) == 1
+    assert sessions.revoke(7, keep=sessions.resume(mine)) == 1
     assert [is_alive(sessions, each) for each in (mine, other)] == [True, False]
 
 
@@ -252,7 +264,7 @@ def test_whoever_ends_the_others_may_renew_its_own_in_the_same_request(sessions:
     mine = sessions.resume(cookie)
     mine.configure(renew=True)
 
-    assert sessions.revoke(7, except_=mine) == 1
+    assert sessions.revoke(7, keep=mine) == 1
     renewed = sessions.commit(mine).cookie
     assert renewed is not None
     assert [is_alive(sessions, each) for each in (renewed, cookie, other)] == [True, False, False]
@@ -262,12 +274,12 @@ def test_a_session_that_has_ended_is_not_listed(sessions: Sessions, clock: FakeC
     leaving = sessions.resume(log_in(sessions, 7))
     leaving.logout()
     sessions.commit(leaving)
-    assert sessions.of(7) == []
+    assert sessions.list(7) == []
 
     log_in(sessions, 7)
     clock.advance(IDLE)
 
-    assert sessions.of(7) == []
+    assert sessions.list(7) == []
     assert sessions.revoke(7) == 0
 
 
@@ -280,7 +292,7 @@ def test_last_seen_moves_by_a_tenth_of_the_idle_timeout_or_with_a_write(sessions
         session.get("user")
         session.update(changes)
         sessions.commit(session)
-        (listed,) = sessions.of(7)
+        (listed,) = sessions.list(7)
         assert listed.created == began
         return listed.seen
 
@@ -302,11 +314,11 @@ def test_an_end_from_outside_is_told_of_once(sessions: Sessions, events: list[Ev
 
 
 def test_what_is_listed_shows_neither_id_nor_digest_nor_facts(table: MemoryTable, clock: FakeClock) -> None:
-    sessions = Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, devices=True)
+    sessions = Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, record_client=True)
     cookie = log_in(sessions, 7, FIREFOX)
     (row,) = table.find("7")
 
-    (listed,) = sessions.of(7)
+    (listed,) = sessions.list(7)
 
     for secret in (cookie, row.digest.hex(), sessions.resume(cookie).log_id):
         assert secret not in repr(replace(listed, user_agent=None)) + listed.handle
@@ -319,30 +331,30 @@ def test_what_is_listed_shows_neither_id_nor_digest_nor_facts(table: MemoryTable
 
 @pytest.fixture
 def noting(table: MemoryTable, clock: FakeClock) -> Sessions:
-    return Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, devices=True)
+    return Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, record_client=True)
 
 
 def facts(sessions: Sessions) -> list[tuple[str | None, str | None]]:
-    return [(each.user_agent, each.address) for each in sessions.of(7)]
+    return [(each.user_agent, each.address) for each in sessions.list(7)]
 
 
 def test_nothing_is_noted_and_nobody_is_asked_unless_it_is_switched_on(sessions: Sessions, table: MemoryTable) -> None:
-    session = sessions.fetch(facts=lambda: pytest.fail("nobody wants to know"))
+    session = sessions.fetch(client=lambda: pytest.fail("nobody wants to know"))
     session.login(7)
     sessions.commit(session)
 
     assert facts(sessions) == [(None, None)]
-    assert [each.device for each in table.find("7")] == [None]
+    assert [each.client for each in table.find("7")] == [None]
 
 
 def test_a_session_is_known_by_what_it_was_begun_with(noting: Sessions) -> None:
     cookie = log_in(noting, 7, FIREFOX)
-    later = noting.fetch(f"sid={cookie}", facts=lambda: ("Chrome", "192.0.2.2"))
+    later = noting.fetch(f"sid={cookie}", client=lambda: ("Chrome", "192.0.2.2"))
     later["cart"] = 1
     noting.commit(later)
     assert facts(noting) == [FIREFOX]
 
-    later = noting.fetch(f"sid={cookie}", facts=lambda: ("Chrome", "192.0.2.2"))
+    later = noting.fetch(f"sid={cookie}", client=lambda: ("Chrome", "192.0.2.2"))
     later.configure(renew=True)
     noting.commit(later)
 
@@ -368,7 +380,9 @@ def test_what_visitors_say_is_cut_and_steers_no_terminal(
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "[]", "7", json.dumps({"user_agent": 7, "address": None})])
 def test_what_is_no_note_of_ours_tells_nothing(text: str | None) -> None:
-    assert facts_of(text) == (None, None)
+    info = info_of(SessionRow("handle", 1, 2, None, text, is_current=False))
+
+    assert (info.user_agent, info.address) == (None, None)
 
 
 def test_a_session_outside_of_a_request_has_no_facts(noting: Sessions) -> None:
@@ -382,7 +396,7 @@ def test_a_session_outside_of_a_request_has_no_facts(noting: Sessions) -> None:
 SECRET = os.urandom(32).hex()
 
 
-@pytest.mark.parametrize("call", ["of", "revoke", "revoke_all"])
+@pytest.mark.parametrize("call", ["list", "revoke", "revoke_all"])
 def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
     sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, principal_key="user")
     arguments = () if call == "revoke_all" else (7,)
@@ -394,23 +408,34 @@ def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
 
 
 def test_a_cookie_store_notes_no_devices() -> None:
-    sessions = Sessions(CookieStore(NativeFormat(SECRET)), key="_shop", devices=True)
+    sessions = Sessions(CookieStore(NativeFormat(SECRET)), key="_shop", record_client=True)
 
     with pytest.raises(ConfigurationError, match="CookieStore keeps no rows"):
         sessions.prepare("sync")
 
 
-@pytest.mark.parametrize("call", ["of", "revoke"])
+@pytest.mark.parametrize("call", ["list", "revoke"])
 def test_whose_the_sessions_are_has_to_be_known(table: MemoryTable, call: str) -> None:
-    sessions = Sessions(TableStore(table), key="sid")
+    sessions = Sessions(TableStore(table), key="sid", principal_key=None)
 
     with pytest.raises(ConfigurationError, match="principal_key"):
         getattr(sessions, call)(7)
     assert sessions.revoke_all() == 0
 
 
+def test_a_profile_that_names_nobody_is_known_by_all_that_is_in_it(sessions: Sessions) -> None:
+    mine = log_in(sessions, {"groups": ["a"], "id": {"nested": 7}})
+    other = log_in(sessions, {"groups": ["b"], "id": {"nested": 7}})
+
+    assert len(sessions.list({"id": {"nested": 7}, "groups": ["a"]})) == 1
+    assert sessions.list({"groups": ["a"]}) == []
+    assert sessions.revoke({"id": {"nested": 7}, "groups": ["a"]}) == 1
+    assert not is_alive(sessions, mine)
+    assert is_alive(sessions, other)
+
+
 def test_a_principal_that_is_no_text_is_refused(sessions: Sessions) -> None:
-    with pytest.raises(TypeError, match="no valid text"):
+    with pytest.raises(TypeError, match="not valid text"):
         sessions.revoke("\ud800")
 
 
@@ -426,7 +451,7 @@ def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sess
     session["user"] = longest + "x"
     with pytest.raises(TypeError, match=r"1,025 bytes, and tables keep at most 1,024"):
         sessions.commit(session)
-    for call in (sessions.of, sessions.revoke):
+    for call in (sessions.list, sessions.revoke):
         with pytest.raises(TypeError, match="Use something shorter"):
             call(longest + "x")
 
@@ -434,7 +459,7 @@ def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sess
 def test_what_is_kept_of_a_client_is_never_longer_than_tables_promise() -> None:
     longest = "\N{GRINNING FACE}" * 1000
 
-    text = text_of(lambda: (longest, longest))
+    text = client_text(lambda: (longest, longest))
 
     assert text is not None
     assert len(text.encode()) <= MAX_CLIENT_BYTES

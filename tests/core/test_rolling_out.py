@@ -1,6 +1,7 @@
 """A change is rolled out while old processes and new ones answer one visitor in turns, and logs nobody out."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import cycle, islice
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from holdall import CookieStore, MemoryTable, Sessions, TableStore
 from holdall.formats import NativeFormat
-from holdall.testing import Browser
+from holdall.testing import Browser, FakeClock
 
 Place = dict[str, Any]
 
@@ -33,6 +34,10 @@ def names_of_an_id(write: str, *read: str) -> Sessions:
     return Sessions(TableStore(TABLE), key=write, old_keys=read)
 
 
+def names_of_encrypted_rows(write: str, *read: str) -> Sessions:
+    return Sessions(TableStore(TABLE, encrypt=True), key=write, old_keys=read)
+
+
 def places(write: Place, *read: Place, store: Any = None) -> Sessions:
     old = {"_shop": [{"domain": None, "path": "/", **place} for place in read]}
     return Sessions(store or CookieStore(NativeFormat(NEW)), **{"key": "_shop", "old_keys": old, **write})
@@ -49,6 +54,7 @@ CHANGES: dict[str, tuple[Callable[..., Sessions], Any, Any]] = {
     "salt": (salts, "old", "new"),
     "name": (names_in_a_cookie, "_old", "_new"),
     "name, in a table": (names_of_an_id, "_old", "_new"),
+    "name, in encrypted rows": (names_of_encrypted_rows, "_old", "_new"),
     "domain": (places, {"domain": "shop.example"}, {}),
     "no domain": (places, {}, {"domain": "shop.example"}),
     "path": (places, {}, {"path": "/shop"}),
@@ -90,3 +96,22 @@ def test_rolled_out_at_once_it_would(change: str) -> None:
     counted = [counts(browser, sessions) for sessions in islice(cycle([make(old), make(new, old)]), 4)]
 
     assert counted != [1, 2, 3, 4]
+
+
+def test_a_cookie_is_renamed_although_its_session_is_only_read(clock: FakeClock) -> None:
+    table = MemoryTable(clock=clock)
+    before, after = (
+        Sessions(TableStore(table, encrypt=True), clock=clock, **names)
+        for names in ({"key": "_old"}, {"key": "_new", "old_keys": ["_old"]})
+    )
+    browser = Browser(clock=clock)
+    counts(browser, before)
+    # Enough for the expiry to be moved.
+    clock.advance(timedelta(days=1))
+
+    for _ in range(2):
+        session = after.fetch(browser.header("/shop/"))
+        assert session == {"n": 1}
+        browser.keep([str(cookie) for cookie in after.commit(session).cookies])
+
+    assert [cookie.name for cookie in browser.jar] == ["_new"]

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from holdall import (
-    AsyncTableStore,
-    ConfigurationError,
     Event,
     LostWriteError,
     MemoryTable,
@@ -20,7 +18,8 @@ from holdall import (
     StoreError,
     TableStore,
 )
-from holdall.session import Phase
+from holdall._state import Phase
+from holdall.session import state_of
 from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock, as_async
 from holdall.typed import typed_session
@@ -90,7 +89,7 @@ def end(sessions: Sessions, sid: str) -> None:
 def opened(sessions: Sessions, sid: str, is_open: bool) -> Session:
     """Return a session of a request whose headers have gone, or not."""
     session = sessions.resume(sid)
-    session.data()
+    state_of(session).loaded()
     if not is_open:
         sessions.commit(session)
     return session
@@ -123,7 +122,7 @@ def test_what_was_saved_is_not_written_again(sessions: Sessions, table: Table, i
     table.before = lambda: pytest.fail("it was written again")
 
     session.save()
-    assert not session.changed
+    assert not session.modified
     if is_open:
         assert sessions.commit(session).cookies == ()
     sessions.finish(session)
@@ -325,23 +324,6 @@ def test_a_lost_save_can_be_an_error(table: Table, clock: FakeClock, events: lis
     assert lost(events) == ["ended"]
 
 
-@pytest.mark.parametrize("verb", ["save", "reload"])
-def test_neither_stands_in_a_block(sessions: Sessions, verb: str) -> None:
-    session = opened(sessions, begin(sessions, n=1), is_open=True)
-
-    with session.atomic("n"), pytest.raises(ConfigurationError, match=f"session.{verb}"):
-        getattr(session, verb)()
-
-
-@pytest.mark.parametrize("verb", ["save", "reload"])
-def test_a_session_of_nobodys_cannot_reach_a_store(sessions: Sessions, verb: str) -> None:
-    session = Session(policy=sessions.policy)
-    session.use(lambda cookies: session.fetched)
-
-    with pytest.raises(ConfigurationError, match="Sessions has made"):
-        getattr(session, verb)()
-
-
 def test_both_can_be_awaited(table: Table, clock: FakeClock) -> None:
     outside = Sessions(TableStore(table), key="sid", clock=clock)
     sid = begin(outside, n=1)
@@ -354,7 +336,7 @@ def test_both_can_be_awaited(table: Table, clock: FakeClock) -> None:
         await session.reload()
         return dict(session)
 
-    awaited = Sessions(AsyncTableStore(as_async(table)), key="sid", clock=clock)
+    awaited = Sessions(TableStore(as_async(table)), key="sid", clock=clock)
     assert asyncio.run(visit(awaited)) == {"n": 3}
     assert asyncio.run(visit(outside)) == {"n": 5}
     # A sync framework's async view, whose event loop serves no other request.
@@ -398,7 +380,7 @@ def test_reload_shows_the_list_that_another_request_has_changed(sessions: Sessio
     session.reload()
 
     assert dict(session) == {"cart": ["hat", "shoe"]}
-    assert not session.changed
+    assert not session.modified
 
 
 def test_reload_keeps_a_clear_that_is_unsaved(sessions: Sessions) -> None:
@@ -450,7 +432,7 @@ def test_a_session_that_has_ended_or_was_renewed_is_empty_when_it_is_reloaded(
 
     assert dict(session) == {}
     assert lost(events) == ([] if not wrote else ["renewed" if renewed else "ended"])
-    assert session.phase is (Phase.OPEN if is_open else Phase.CLOSED)
+    assert state_of(session).phase is (Phase.HEADERS_PENDING if is_open else Phase.DONE)
     if is_open:
         assert sessions.commit(session).cookies == ()
 

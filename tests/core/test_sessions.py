@@ -2,14 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     CookieStore,
     Event,
@@ -23,7 +22,7 @@ from holdall import (
     tables,
 )
 from holdall.formats import NativeFormat, Record
-from holdall.tables import Listed, Replacement, Row
+from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import FakeClock, as_async
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -54,9 +53,9 @@ class AsyncMemoryTable:
         await asyncio.sleep(0)
         return self._table.touch(digest, expires, seen=seen)
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         await asyncio.sleep(0)
-        return self._table.delete(digest, tombstone=tombstone)
+        return self._table.remove(digest, tombstone=tombstone)
 
     async def find(self, principal: str) -> Sequence[Listed]:
         await asyncio.sleep(0)
@@ -93,9 +92,9 @@ class WaitingTable(MemoryTable):
         self._note("replace")
         return super().replace(digest, row, version=version)
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        self._note("delete")
-        return super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        self._note("remove")
+        return super().remove(digest, tombstone=tombstone)
 
 
 def visit(sessions: Sessions, cookie: str = "", **data: Any) -> tuple[dict[str, Any], str]:
@@ -124,7 +123,7 @@ async def visit_async(sessions: Sessions, cookie: str = "", **data: Any) -> tupl
         lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, signing_salt="Jk7pxAMf"),
         lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, encrypt=False, app="a", format="native"),
         lambda: Sessions(store="table", key="sid", table="session"),
-        lambda: Sessions(store="table", key="sid", table="memory://session", sealed=True),
+        lambda: Sessions(store="table", key="sid", table="memory://session", encrypt=True),
         lambda: Sessions(CookieStore(NativeFormat(SECRET)), key="_shop"),
         lambda: Sessions(TableStore(MemoryTable()), key="sid"),
     ],
@@ -145,11 +144,20 @@ def test_two_that_name_one_table_share_their_sessions() -> None:
     assert visit(other, cookie)[0] == {"user": 7}
 
 
+def test_a_tables_url_can_be_given_for_the_store() -> None:
+    one, other = Sessions("memory://given", key="sid"), Sessions("table", key="sid", table="memory://given")
+
+    _, cookie = visit(one, user=7)
+
+    assert visit(other, cookie)[0] == {"user": 7}
+    assert one.shares_rows_with(other, "sync")
+
+
 def test_former_secrets_and_other_formats_are_read() -> None:
     _, cookie = visit(Sessions("cookie", key="_shop", secret_key_base=OTHER), user=7)
 
     rotated = Sessions("cookie", key="_shop", secret_key_base=SECRET, fallbacks=[OTHER])
-    moved = Sessions("cookie", key="_shop", secret_key_base=SECRET, also_read=[NativeFormat(OTHER)], upgrade="read")
+    moved = Sessions("cookie", key="_shop", secret_key_base=SECRET, also_read=[NativeFormat(OTHER)], rewrite_on="read")
 
     assert visit(rotated, cookie) == ({"user": 7}, cookie)
     saw, upgraded = visit(moved, cookie)
@@ -160,7 +168,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"store": "redis"}, r"""store='redis' is neither "cookie", nor "table", nor a store"""),
+        ({"store": "redis"}, r"""store='redis' is neither "cookie", nor "table", .* nor a store.* give its URL"""),
         ({"store": "cookie"}, "secret_key_base is missing"),
         ({"store": "cookie", "secret_key_base": "short"}, "needs at least 32"),
         (
@@ -168,7 +176,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
             "format='jwt' is not known. Known are: native",
         ),
         ({"store": "cookie", "secret_key_base": SECRET, "table": "session"}, 'store="cookie" does not take table'),
-        ({"store": "cookie", "secret_key_base": SECRET, "upgrade": "never"}, "neither 'write' nor 'read'"),
+        ({"store": "cookie", "secret_key_base": SECRET, "rewrite_on": "never"}, "neither 'write' nor 'read'"),
         (
             {"store": "cookie", "secret_key_base": SECRET, "samesite": "Lax"},
             "does not take samesite. It takes .*same_site",
@@ -181,7 +189,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),
         ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: give a list"),
         ({"store": MemoryTable()}, r"a MemoryTable is no store: give a table as Sessions\(TableStore\(table\), …\)"),
-        ({"store": "table", "table": "session", "encrypt": True}, 'store="table" does not take encrypt'),
+        ({"store": "table", "table": "session", "encrypted": True}, 'store="table" does not take encrypted'),
         ({"store": "table", "table": MemoryTable()}, r"give a MemoryTable as Sessions\(TableStore\(table\)"),
         ({"store": TableStore(MemoryTable()), "table": "session"}, "a store given as an object does not take table"),
         ({"store": "table", "table": "session", "key": "a b"}, "cannot be a cookie's name"),
@@ -196,6 +204,11 @@ def test_former_secrets_and_other_formats_are_read() -> None:
             {"store": "table", "table": "session", "old_keys": {"_old": {"samesite": "Lax"}}},
             "a cookie in old_keys does not take samesite. It takes .*same_site",
         ),
+        *(
+            ({"store": "table", "table": "session", "principal_key": key}, "neither a key of the session, nor a list")
+            for key in (7, "", b"user", [], [""], ["user", 7], True)
+        ),
+        ({"store": "memory://session", "table": "session"}, "store= is a table's URL already: leave out table="),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], message: str) -> None:
@@ -230,18 +243,12 @@ def test_a_duration_is_a_timedelta_or_whole_seconds_or_none(value: Any) -> None:
     assert visit(sessions, user=7)[1]
 
 
-def test_an_async_table_and_a_sync_store_do_not_go_together() -> None:
-    with pytest.raises(ConfigurationError, match="AsyncMemoryTable is awaited: keep it in AsyncTableStore"):
-        TableStore(AsyncMemoryTable(MemoryTable()))  # type: ignore[arg-type]  # on purpose
-    with pytest.raises(ConfigurationError, match="MemoryTable is not awaited: keep it in TableStore"):
-        AsyncTableStore(MemoryTable())  # type: ignore[arg-type]  # on purpose
-
-
-def test_an_async_store_in_a_sync_adapter_is_refused_and_its_twin_named() -> None:
-    sessions = Sessions(AsyncTableStore(AsyncMemoryTable(MemoryTable())), key="sid")
+def test_an_async_table_in_a_sync_adapter_is_refused_and_its_twin_named() -> None:
+    sessions = Sessions(TableStore(AsyncMemoryTable(MemoryTable())), key="sid")
 
     sessions.prepare("async")
-    with pytest.raises(ConfigurationError, match=r"AsyncTableStore is awaited, .* use its twin, TableStore"):
+    refusal = "AsyncMemoryTable is async, which this adapter cannot use: take its twin, MemoryTable"
+    with pytest.raises(ConfigurationError, match=refusal):
         sessions.prepare("sync")
 
 
@@ -254,7 +261,7 @@ def test_a_table_named_by_url_is_opened_in_the_form_that_is_asked_for(monkeypatc
         return rows if form == "sync" else AsyncMemoryTable(rows)
 
     monkeypatch.setitem(tables._OPENERS, "twin", opener)
-    sessions = Sessions("table", key="sid", table="twin://somewhere", sealed=False)
+    sessions = Sessions("table", key="sid", table="twin://somewhere", encrypt=False)
 
     _, cookie = visit(sessions, user=7)
 
@@ -278,7 +285,7 @@ def test_with_a_clock_and_randomness_of_ones_own_all_is_the_same_each_time() -> 
 
         clock = FakeClock(datetime(2030, 1, 1, tzinfo=UTC))
         made = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, random=random)
-        table = TableStore(MemoryTable(clock=clock), random=random, sealed=True)
+        table = TableStore(MemoryTable(clock=clock), random=random, encrypt=True)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("os.urandom", bytes)
             return [visit(made, user=7)[1], visit(Sessions(table, key="sid", clock=clock), user=7)[1]]
@@ -326,7 +333,7 @@ def test_what_has_expired_is_swept(clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     "table",
     [
-        lambda clock: AsyncTableStore(as_async(MemoryTable(clock=clock))),
+        lambda clock: TableStore(as_async(MemoryTable(clock=clock))),
         lambda clock: TableStore(MemoryTable(clock=clock)),
         lambda clock: TableStore(WaitingTable(clock, reads=True, writes=True)),
     ],
@@ -352,7 +359,7 @@ def test_in_cookies_there_is_nothing_to_sweep() -> None:
 
 def test_a_table_that_is_awaited_is_listened_to_as_well(clock: FakeClock) -> None:
     events: list[Event] = []
-    store = AsyncTableStore(as_async(MemoryTable(max_rows=1, clock=clock)))
+    store = TableStore(as_async(MemoryTable(max_rows=1, clock=clock)))
     sessions = Sessions(store, key="sid", clock=clock, on_event=events.append)
 
     for _ in range(2):
@@ -366,7 +373,7 @@ def test_a_table_that_is_awaited_is_listened_to_as_well(clock: FakeClock) -> Non
     [
         lambda clock: CookieStore(NativeFormat(SECRET)),
         lambda clock: TableStore(MemoryTable(clock=clock)),
-        lambda clock: AsyncTableStore(AsyncMemoryTable(MemoryTable(clock=clock))),
+        lambda clock: TableStore(AsyncMemoryTable(MemoryTable(clock=clock))),
         lambda clock: TableStore(WaitingTable(clock, reads=True, writes=True)),
         lambda clock: TableStore(WaitingTable(clock, reads=False, writes=True)),
     ],
@@ -391,9 +398,9 @@ def test_the_async_twin_does_the_same(store: Callable[[FakeClock], Any], clock: 
 @pytest.mark.parametrize(
     ("reads", "writes", "in_main_thread"),
     [
-        (False, True, {"read": True, "insert": False, "replace": False, "delete": False}),
-        (True, True, {"read": False, "insert": False, "replace": False, "delete": False}),
-        (False, False, {"read": True, "insert": True, "replace": True, "delete": True}),
+        (False, True, {"read": True, "insert": False, "replace": False, "remove": False}),
+        (True, True, {"read": False, "insert": False, "replace": False, "remove": False}),
+        (False, False, {"read": True, "insert": True, "replace": True, "remove": True}),
     ],
 )
 def test_what_waits_is_called_in_a_thread_and_nothing_else(
@@ -410,29 +417,7 @@ def test_what_waits_is_called_in_a_thread_and_nothing_else(
     asyncio.run(visits())
 
     assert dict(table.ran) == in_main_thread
-    assert sessions.waits is (reads or writes)
-
-
-def test_the_way_into_a_thread_can_be_given(clock: FakeClock) -> None:
-    calls = []
-
-    def in_thread(function: Callable[[], Any]) -> Awaitable[Any]:
-        calls.append(function)
-        return asyncio.to_thread(function)
-
-    sessions = Sessions(TableStore(WaitingTable(clock, reads=True, writes=True)), key="sid", clock=clock)
-
-    async def request() -> None:
-        session = sessions.unfetched("sid=" + "A" * 40)
-        await sessions.load_async(session, in_thread=in_thread)
-        session["user"] = 7
-        await sessions.commit_async(session, in_thread=in_thread)
-        session["user"] = 8
-        await sessions.finish_async(session, in_thread=in_thread)
-
-    asyncio.run(request())
-
-    assert len(calls) == 3
+    assert sessions.prepare("async").waits is (reads or writes)
 
 
 def test_a_store_that_waits_is_not_asked_without_a_cookie(clock: FakeClock) -> None:

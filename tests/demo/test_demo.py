@@ -252,7 +252,7 @@ def test_what_the_shop_does_not_sell_begins_no_session() -> None:
     shop.remove(session, "Tea", through="Flask")
     shop.log_in(session, "   ")
 
-    assert not session.changed
+    assert not session.modified
 
 
 def test_the_cart_has_an_end() -> None:

@@ -88,11 +88,11 @@ class Visitor:
         """Say whether the shop takes this visitor for one who is logged in."""
         return self.sends("GET", "/devices").status == 200
 
-    def logs_in(self) -> Response:
+    def logs_in(self, password: str = "lovelace") -> Response:
         """Send what the shop's login asks for, and return the answer."""
         if self._page == "fastapi.md":
-            given = json.dumps({"name": "ada", "password": "lovelace"}).encode()
+            given = json.dumps({"name": "ada", "password": password}).encode()
             return self.sends("POST", "/login", given, ("Content-Type", "application/json"))
         name = "username" if self._page == "django.md" else "name"
-        given = urlencode({name: "ada", "password": "lovelace"}).encode()
+        given = urlencode({name: "ada", "password": password}, errors="surrogatepass").encode()
         return self.sends("POST", "/login", given, ("Content-Type", "application/x-www-form-urlencoded"))

@@ -1,4 +1,4 @@
-"""``docs/formats.md`` and the vectors say what the code does: each of the three is held to the other two."""
+"""``docs/formats.md``, the vectors and the code agree with each other."""
 
 import inspect
 import json
@@ -22,7 +22,8 @@ from holdall.formats import (
     StarletteFormat,
 )
 from holdall.serializers import _FROM_TAG, TaggedJSON
-from holdall.stores import Changes, Draft
+from holdall.steps import run
+from holdall.stores import Changes, Write
 
 PAGE = "docs/formats.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
@@ -74,6 +75,18 @@ def read_as_described(described: dict[str, Any], vector: dict[str, Any]) -> Any:
     return described["open_cookie"](vector["cookie"], secret, name=vector["cookie_name"], **settings)
 
 
+def read_row(described: dict[str, Any], vector: dict[str, Any]) -> Any:
+    secret = vector["secret_key_base"]
+    return described["open_row"](
+        bytes.fromhex(vector["row"]),
+        vector["cookie"],
+        None if secret is None else secret.encode(),
+        name=vector["cookie_name"],
+        version=1,
+        **{name: vector[name] for name in ("created", "app", "principal")},
+    )
+
+
 by_id = pytest.mark.parametrize("vector", COOKIES.values(), ids=COOKIES)
 by_fault = pytest.mark.parametrize("vector", REFUSED, ids=[f"{each['like']}: {each['why']}" for each in REFUSED])
 by_row = pytest.mark.parametrize("vector", VECTORS["rows"], ids=[each["id"] for each in VECTORS["rows"]])
@@ -109,20 +122,50 @@ def test_the_page_refuses_what_we_refuse(described: dict[str, Any], vector: dict
 @by_row
 def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
     data = TaggedJSON().loads(vector["data"].encode())
-    table = MemoryTable(clock=lambda: START)
-    store = TableStore(table, sealed=True, random=drawing(vector["sid"], vector["nonce"]))
+    created, ends, app, principal = (vector[name] for name in ("created", "ends", "app", "principal"))
+    table = MemoryTable(clock=lambda: datetime.fromtimestamp(created, UTC))
+    store = TableStore(
+        table,
+        encrypt=True,
+        secret_key_base=vector["secret_key_base"],
+        app=app,
+        random=drawing(vector["sid"], vector["nonce"]),
+    )
+    whose = principal and principal.removeprefix(f"{app}\x1f")
+    write = Write(data, Changes(data), created, ends, created, whose, vector["client"], ends=ends)
 
-    stored = store.put(None, Draft(data, Changes(data), START, END, START), key="sid")
+    stored = run(store.put(None, write, key=vector["cookie_name"]))
 
     assert (stored.cookie, stored.log_id) == (vector["cookie"], vector["log_id"])
     row = table.read(bytes.fromhex(vector["digest"]))
-    assert row.data.hex() == vector["row"]
+    assert row is not None
+    assert (row.data.hex(), row.principal) == (vector["row"], principal)
 
 
 @by_row
 def test_the_page_reads_a_row_as_we_do(described: dict[str, Any], vector: dict[str, Any]) -> None:
     assert described["digest_of"](vector["cookie"]).hex() == vector["digest"]
-    assert described["open_row"](bytes.fromhex(vector["row"]), vector["cookie"]) == vector["data"]
+    assert read_row(described, vector) == (vector["data"], vector["ends"])
+
+
+@by_row
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"secret_key_base": "another secret, of 32 bytes or more"},
+        {"cookie": "A" * 40},
+        {"cookie_name": "sid2"},
+        {"created": 1},
+        {"app": "another"},
+        {"principal": "eve"},
+        {"row": "00" * 60},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_page_refuses_a_row_that_is_not_in_its_place(
+    described: dict[str, Any], vector: dict[str, Any], change: dict[str, Any]
+) -> None:
+    assert read_row(described, {**vector, **change}) is None
 
 
 def test_the_page_shows_every_tag_as_it_is_written() -> None:

@@ -68,7 +68,7 @@ class Shop(NamedTuple):
         return Visitor(self.client, self.page, name, self.origin)
 
     def runs(self, command: str, **variables: str) -> str:
-        """Let a shell run *command* beside the shop's files, and return what that says."""
+        """Let a shell run *command* in the shop's folder, and return what that says."""
         programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         ran = subprocess.run(
             command,
@@ -99,6 +99,11 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
     assert laptop.posts("/cart/hat").status == 200
     before = laptop.browser["__Host-shop"]
     assert laptop.sees("/cart") == {"cart": {"hat": 1}, "messages": ["Added hat"]}
+
+    # A wrong password opens nothing, even if it is no text that UTF-8 could hold.
+    for wrong in ("byron", "\ud800"):
+        assert laptop.logs_in(wrong).status in (200, 401)  # Django shows its form again
+        assert not laptop.is_known()
 
     # A login changes the id and keeps the cart.
     welcome = laptop.logs_in()

@@ -59,11 +59,11 @@ client.post("/admin/login/", given)
 said = {"admin": client.get("/admin/").status_code, "name": "_shop" in client.cookies}
 try:
     sessions = configured_sessions()
-    said["devices"] = len(sessions.of(user.pk))
+    said["listed"] = len(sessions.list(user.pk))
     said["revoked"] = sessions.revoke(user.pk)
     said["admin afterwards"] = client.get("/admin/").status_code
 except ValueError:
-    said["devices"] = None
+    said["listed"] = None
 print(json.dumps(said))
 """
 
@@ -82,7 +82,7 @@ def test_the_lines_of_a_readme_make_a_new_project_use_our_sessions(lines: list[s
 
     in_table = "'django'" in lines[-1] or '"django"' in lines[-1]
     assert said == {"admin": 200, "name": True} | (
-        {"devices": 1, "revoked": 1, "admin afterwards": 302} if in_table else {"devices": None}
+        {"listed": 1, "revoked": 1, "admin afterwards": 302} if in_table else {"listed": None}
     )
 
 

@@ -408,7 +408,7 @@ def as_read(term: Any) -> Any:
     return loads(dumps(term))
 
 
-def beside_their_texts(term: dict[Any, Any]) -> Any:
+def with_their_texts(term: dict[Any, Any]) -> Any:
     return {AtomKey(name): value for name, value in term.items()} | {str(name): 1 for name in term}
 
 
@@ -422,7 +422,7 @@ def terms_of(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             | st.builds(ImproperList, st.lists(terms, min_size=1).map(tuple), scalars)
             | st.dictionaries(scalars, terms)
             | st.dictionaries(terms.map(MapKey), terms, max_size=3).map(as_read)
-            | st.dictionaries(ATOMS, terms, min_size=1, max_size=3).map(beside_their_texts)
+            | st.dictionaries(ATOMS, terms, min_size=1, max_size=3).map(with_their_texts)
         ),
         max_leaves=20,
     )

@@ -22,7 +22,7 @@ from holdall.formats import (
     PlugFormat,
     StarletteFormat,
 )
-from holdall.stores import Missing
+from holdall.stores import NotFound
 from sizes import FUZZED
 
 V1 = next(vector for vector in VECTORS if vector["kind"] == "encrypted_legacy_v1")
@@ -67,13 +67,13 @@ def test_a_store_that_also_reads_all_of_them_takes_no_unsigned_cookie() -> None:
     source = random.Random(1)
 
     for name, cookie in COOKIES.items():
-        assert not isinstance(store.get(cookie, key="session"), Missing), name
+        assert not isinstance(store.get(cookie, key="session"), NotFound), name
         for end in range(len(cookie)):
-            assert isinstance(store.get(cookie[:end], key="session"), Missing)
+            assert isinstance(store.get(cookie[:end], key="session"), NotFound)
         signature = max(cookie.rfind(mark) for mark in ".:-") + 1
         if signature:
             forged = cookie[:signature] + "".join(source.choices(ALPHABET[:64], k=len(cookie) - signature))
-            assert isinstance(store.get(forged, key="session"), Missing)
+            assert isinstance(store.get(forged, key="session"), NotFound)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -334,9 +334,9 @@ def test_sessions_take_it_by_name() -> None:
         "cookie", key="_key", format="plug", secret_key_base=SECRET, signing_salt="salt", encryption_salt="vault",
         fallbacks=[OTHER], clock=clock,
     )  # fmt: skip
-    former = PlugFormat(OTHER, signing_salt="salt", encryption_salt="vault")
+    old = PlugFormat(OTHER, signing_salt="salt", encryption_salt="vault")
 
-    session = sessions.fetch("_key=" + former.seal(record({"a": 1}, expires=NEVER), key="_key"))
+    session = sessions.fetch("_key=" + old.seal(record({"a": 1}, expires=NEVER), key="_key"))
     session["b"] = 2
     written = str(sessions.commit(session).cookies[0])
 

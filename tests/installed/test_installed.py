@@ -37,6 +37,7 @@ from holdall.testing import Browser, Request, wsgi_client
 from holdall_django.table import DjangoTable
 
 settings.configure(
+    SECRET_KEY="the secret",
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["holdall_django.SessionMiddleware"],
@@ -111,7 +112,7 @@ def test_fastapi_counts(sessions: Sessions) -> None:
 )
 def test_django_counts(options: str) -> None:
     # Django can be set up once in a process.
-    project = DJANGO.replace("OPTIONS", options)
+    project = DJANGO.replace("OPTIONS", options).replace("the secret", SECRET)
     ran = subprocess.run([sys.executable, "-W", "error", "-c", project], capture_output=True, text=True, check=False)
 
     assert (ran.stdout, ran.stderr) == ("1 2 3\n", "")

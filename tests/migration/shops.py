@@ -17,6 +17,8 @@ from holdall import Sessions, TableStore
 from holdall.formats import DjangoFormat, FlaskFormat, Format, StarletteFormat
 from holdall.sources import Source
 from holdall.sources.django import DjangoSource
+from holdall.stores import Store
+from holdall.stores.migration import MigratingStore
 from holdall.tables.sqlite import SQLiteTable
 from servers.web import SECONDS, Server, serve, uvicorn, waitress
 
@@ -98,7 +100,9 @@ def django_db_from_outside(stage: Stage, folder: Path) -> tuple[Any, Server]:
 def _django_db(stage: Stage, folder: Path, source: Source) -> tuple[Any, Server]:
     from django.core.management import call_command
 
-    store = TableStore(SQLiteTable(folder / "ours.db"), move_from=[source] if stage == "after" else [])
+    store: Store = TableStore(SQLiteTable(folder / "ours.db"))
+    if stage == "after":
+        store = MigratingStore(store, [source])
     # Without these Django's own requests meet "database is locked", or wait for the disk.
     swift = "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF"
     options = {"timeout": SECONDS, "transaction_mode": "IMMEDIATE", "init_command": swift}

@@ -15,6 +15,7 @@ class Kept:
     """A source."""
 
     name = "kept"
+    blocking_reads = blocking_writes = False
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,7 +39,7 @@ class Kept:
 
 
 class AsyncKept:
-    """The same, awaited."""
+    """The same, async."""
 
     def __init__(self, kept: Kept) -> None:
         self.name, self.matches = kept.name, kept.matches

@@ -7,15 +7,18 @@ one of them at a time, and does so again from the beginning for each order there
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import MemoryTable, Session, TableStore
+from holdall._state import SessionState
+from holdall.backends import SyncBackend
 from holdall.cookies import CookieAttributes
 from holdall.lifecycle import commit, fetch
-from holdall.policy import Policy
-from holdall.steps import Steps
+from holdall.principals import principal_keys
+from holdall.settings import Settings
+from holdall.steps import Steps, run
+from holdall.stores.migration import MigratingStore
 from holdall.stores.verbs import Insert, Remove
 from holdall.testing import Browser, FakeClock
 from moving.kept import Kept
@@ -113,11 +116,12 @@ class _Run:
         self._table = MemoryTable(clock=self._clock)
         self._source = Kept(self._clock)
         self._cookie = self._source.put(dict(BEFORE))
-        self._store = TableStore(self._table, move_from=[self._source], clock=self._clock)
+        self._store = MigratingStore(TableStore(self._table), [self._source], clock=self._clock)
         self._events: list[list[str]] = [[] for _ in acts]
         self._answers: list[tuple[int, tuple[str, ...]]] = []
         self._trace: list[str] = []
         self._inserted: list[bytes] = []
+        self._successors: set[bytes] = set()
 
     def follow(self, prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Take steps in the order of *prefix*, then those of the first request; return what parts after *prefix*."""
@@ -137,18 +141,21 @@ class _Run:
                 self._take(first, requests, waiting, hidden)
                 # What nobody else can see needs no order among the others' steps.
                 step = waiting.get(first)
-                if not (_inserts_new(step) or (isinstance(step, Remove) and step.digest in hidden)):
+                if not (self._inserts_hidden(step) or (isinstance(step, Remove) and step.digest in hidden)):
                     break
         return others
 
     def _take(self, number: int, requests: list[Any], waiting: dict[int, Any], hidden: set[bytes]) -> None:
         step = waiting[number]
         self._trace.append(f"{self._acts[number].name} {number}: {type(step).__name__}")
-        if _inserts_new(step):
+        if self._inserts_hidden(step):
             hidden.add(step.digest)
+        if isinstance(step, Insert) and step.row.version > 0:
             self._inserted.append(step.digest)
+        if isinstance(step, Remove) and step.tombstone is not None:
+            self._successors.add(step.tombstone.successor)
         try:
-            waiting[number] = requests[number].send(step.on(self._table))
+            waiting[number] = requests[number].send(step.take())
         except StopIteration as done:
             del waiting[number]
             self._answers.append((number, done.value))
@@ -174,35 +181,27 @@ class _Run:
         return row is not None and not row.is_tombstone
 
     def _opens(self, cookie: str | None) -> dict[str, Any] | None:
-        found = self._store.get(cookie or "", key=KEY)
+        found = run(self._store.get(cookie or "", key=KEY))
         return getattr(found, "data", None)
 
+    def _inserts_hidden(self, step: object) -> bool:
+        """Return whether *step* inserts a session that no tombstone leads to."""
+        return isinstance(step, Insert) and step.row.version > 0 and step.digest not in self._successors
+
     def _request(self, act: Act, events: list[str]) -> Steps[tuple[str, ...]]:
-        policy = Policy(
+        settings = Settings(
             attributes=CookieAttributes(KEY),
             emit=lambda name, reason, log_id: events.append(name),
-            idle_timeout=timedelta(hours=1),
-            principal_key="user_id",
+            idle_timeout=60 * 60,
+            principals=principal_keys("user_id"),
         )
-        cookies, steps = (self._cookie,), self._store.steps
-        fetched = yield from _at(steps, fetch(cookies, policy, now=self._clock()))
-        session = Session(cookies, policy=policy)
-        session.use(lambda cookies: fetched)
-        act.handle(session)
-        told = yield from _at(steps, commit(session, policy, now=self._clock(), status=act.status))
+        backend = SyncBackend(settings, self._store, self._seconds)
+        cookies = (self._cookie,)
+        state = SessionState(backend, cookies, https=False)
+        state.take((yield from fetch(cookies, backend, now=self._seconds())))
+        act.handle(Session(state))
+        told = yield from commit(state, now=self._seconds(), status=act.status)
         return tuple(map(str, told.cookies))
 
-
-def _inserts_new(step: object) -> bool:
-    return isinstance(step, Insert) and step.row.version > 0
-
-
-def _at(steps: Any, lifecycle: Steps[Any]) -> Steps[Any]:
-    """Return *lifecycle* with each step that a store takes in place of it as the steps of that."""
-    answer: Any = None
-    while True:
-        try:
-            step = lifecycle.send(answer)
-        except StopIteration as done:
-            return done.value
-        answer = yield from step.on(steps)
+    def _seconds(self) -> int:
+        return int(self._clock().timestamp())

@@ -27,9 +27,10 @@ from django.core import signing
 from django.core.management import call_command
 from django.test import override_settings
 
-from holdall import AsyncTableStore, ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore, _async
 from holdall.sources import Entry, Refused
 from holdall.sources.django import DjangoSource
+from holdall.stores.migration import MigratingStore
 from holdall.testing import as_async
 from holdall_django.sources import EngineSource
 
@@ -88,7 +89,7 @@ def kept(engine: str = "db", data: dict[str, Any] = DATA, *, lives: int | None =
 
 
 def sessions_of(source: Any, **options: Any) -> Sessions:
-    return Sessions(TableStore(MemoryTable(), move_from=[source]), key="sessionid", **options)
+    return Sessions(MigratingStore(TableStore(MemoryTable()), [source]), key="sessionid", **options)
 
 
 @pytest.mark.parametrize("engine", ["db", "cached_db"])
@@ -126,7 +127,7 @@ def test_where_times_are_local_they_are_told_apart(database: tuple[Connect, str]
     assert in_utc.expires - there.expires == timedelta(hours=5, minutes=30)
 
 
-def test_a_former_secret_is_read_and_another_is_not(database: tuple[Connect, str]) -> None:
+def test_an_old_secret_is_read_and_another_is_not(database: tuple[Connect, str]) -> None:
     connect, placeholder = database
     key, other = kept(), "7c1e94d02b8f5a63-another-f6a09d3c58e7b214"
     options: dict[str, Any] = {"placeholder": placeholder}
@@ -204,16 +205,16 @@ def test_a_database_that_fails_is_an_error_without_its_words() -> None:
     assert "hunter2" not in str(refused.value)
 
 
-def test_it_serves_async_adapters_in_threads(source: DjangoSource) -> None:
+@pytest.mark.parametrize("is_async", [False, True])
+def test_it_serves_async_adapters_in_threads(source: DjangoSource, is_async: bool) -> None:
     key = kept()
-    sessions = Sessions("table", key="sessionid", table="from Django in threads", move_from=[source])
+    table: Any = as_async(MemoryTable()) if is_async else MemoryTable()
+    sessions = Sessions(MigratingStore(TableStore(table), [source]), key="sessionid")
 
     async def look() -> Any:
         return dict(await sessions.fetch_async(f"sessionid={key}"))
 
     assert asyncio.run(look()) == DATA
-    with pytest.raises(ConfigurationError, match="'django' is not awaited: keep the sessions in TableStore"):
-        AsyncTableStore(as_async(MemoryTable()), move_from=[source])
 
 
 # Within the project.
@@ -238,7 +239,7 @@ def test_an_engines_sessions_are_read_by_it_and_removed(engine: str) -> None:
 @pytest.mark.usefixtures("database")
 def test_an_engine_serves_stores_of_either_form() -> None:
     key = kept("db")
-    store = AsyncTableStore(as_async(MemoryTable()), move_from=[EngineSource("db")])
+    store = MigratingStore(TableStore(as_async(MemoryTable())), [EngineSource("db")])
     sessions = Sessions(store, key="sessionid")
 
     async def requests() -> Any:
@@ -252,15 +253,17 @@ def test_an_engine_serves_stores_of_either_form() -> None:
 
 
 @pytest.mark.usefixtures("database")
-def test_in_an_async_view_a_table_that_is_not_awaited_is_called_in_djangos_thread() -> None:
+def test_in_an_async_view_an_engine_is_called_in_djangos_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     key = kept("db")
-    sessions = Sessions(TableStore(MemoryTable(), move_from=[EngineSource("db")]), key="sessionid")
+    sessions = Sessions(MigratingStore(TableStore(MemoryTable()), [EngineSource("db")]), key="sessionid")
 
-    def in_thread(call: Callable[[], Any]) -> Any:
-        pytest.fail("an adapter's own threads know nothing of Django's connections")
+    def to_thread(call: Callable[[], Any]) -> Any:
+        pytest.fail("other threads know nothing of Django's connections")
+
+    monkeypatch.setattr(_async, "to_thread", to_thread)
 
     async def look() -> Any:
-        return dict(await sessions.fetch_async(f"sessionid={key}", in_thread=in_thread))
+        return dict(await sessions.fetch_async(f"sessionid={key}"))
 
     assert asyncio.run(look()) == DATA
 
@@ -268,9 +271,9 @@ def test_in_an_async_view_a_table_that_is_not_awaited_is_called_in_djangos_threa
 def test_an_engine_that_is_not_there_is_named() -> None:
     for engine in ("dbm", "json.decoder"):
         with pytest.raises(ConfigurationError, match="names no session engine of Django's"):
-            TableStore(MemoryTable(), move_from=[EngineSource(engine)])
+            MigratingStore(TableStore(MemoryTable()), [EngineSource(engine)])
     with pytest.raises(ConfigurationError, match=r"leave that in INSTALLED_APPS"):
-        TableStore(MemoryTable(), move_from=[EngineSource("db")])
+        MigratingStore(TableStore(MemoryTable()), [EngineSource("db")])
 
 
 def test_settings_may_make_one_before_there_are_applications(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from markupsafe import Markup
 
 from formats.sessions_of import json_sessions
-from holdall import AsyncTableStore, ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.sources import Entry, Refused
 from holdall.sources.flask_session import FlaskSessionSource
+from holdall.steps import run_async
+from holdall.stores.migration import MigratingStore
 from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
 from holdall_flask import Holdall
 from servers.processes import free_port, wait_until
@@ -60,7 +62,7 @@ def cookie_of(app: flask.Flask) -> str:
 
 
 def sessions_of(source: Any, **options: Any) -> Sessions:
-    return Sessions(TableStore(MemoryTable(), move_from=[source]), key="session", **options)
+    return Sessions(MigratingStore(TableStore(MemoryTable()), [source]), key="session", **options)
 
 
 @pytest.mark.parametrize("format", ["msgpack", "json"])
@@ -78,7 +80,7 @@ def test_a_session_of_either_serializer_is_moved(server: RedisServer, format: st
 def test_by_name_one_source_serves_sync_and_async_adapters(server: RedisServer) -> None:
     app = old_application(server, DATA)
     sessions = Sessions(
-        "table", key="session", table=f"{server.url.removesuffix('0')}1", move_from=[FlaskSessionSource(server.url)]
+        "table", key="session", table=f"{server.url.removesuffix('0')}1", migrate_from=[FlaskSessionSource(server.url)]
     )
 
     first = sessions.resume(cookie_of(app))
@@ -189,38 +191,45 @@ def test_another_prefix_is_another_place(server: RedisServer) -> None:
 def test_a_server_that_does_not_answer_is_an_error() -> None:
     url = f"redis://shop:hunter2@127.0.0.1:{free_port()}/0"
     sessions = sessions_of(FlaskSessionSource(url))
-    awaited = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(url)])
+    in_async_table = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(url)])
 
     with pytest.raises(StoreError) as refused:
         sessions.resume("a" * 43).get("cart")
     with pytest.raises(StoreError):
-        asyncio.run(awaited.get("a" * 43, key="session"))
+        asyncio.run(run_async(in_async_table.get("a" * 43, key="session")))
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.fixture
-def awaited_client(server: RedisServer) -> Any:
+def async_client(server: RedisServer) -> Any:
     return redis.asyncio.Redis(port=server.port)
 
 
-def test_a_client_serves_the_adapters_of_its_form(server: RedisServer, awaited_client: Any) -> None:
+def test_an_async_client_serves_async_adapters_only(server: RedisServer, async_client: Any) -> None:
     cookie = cookie_of(old_application(server, DATA))
 
-    with pytest.raises(ConfigurationError, match="'flask-session' is awaited: keep the sessions in AsyncTableStore"):
-        TableStore(MemoryTable(), move_from=[FlaskSessionSource(awaited_client)])
-    with pytest.raises(ConfigurationError, match="'flask-session' is not awaited: keep the sessions in TableStore"):
-        AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(server.client)])
+    with pytest.raises(ConfigurationError, match="'flask-session' is async and its table is not"):
+        MigratingStore(TableStore(MemoryTable()), [FlaskSessionSource(async_client)])
 
     async def look() -> Any:
-        store = AsyncTableStore(as_async(MemoryTable()), move_from=[FlaskSessionSource(awaited_client)])
+        store = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(async_client)])
         session = await Sessions(store, key="session").fetch_async(f"session={cookie}")
-        await store.aclose()
+        await store.sources[0].aclose()
         # The client is its owner's to close.
-        assert awaited_client.connection_pool._available_connections[0].is_connected
-        await awaited_client.aclose()
+        assert async_client.connection_pool._available_connections[0].is_connected
+        await async_client.aclose()
         return session["user_id"]
 
     assert asyncio.run(look()) == 7
+
+
+def test_a_sync_client_serves_async_adapters_too(server: RedisServer) -> None:
+    cookie = cookie_of(old_application(server, DATA))
+    store = MigratingStore(TableStore(as_async(MemoryTable())), [FlaskSessionSource(server.client)])
+
+    session = asyncio.run(Sessions(store, key="session").fetch_async(f"session={cookie}"))
+
+    assert session["user_id"] == 7
 
 
 @pytest.mark.parametrize(("given", "opened"), [("url", 1), ("client", 0)])
@@ -232,7 +241,7 @@ def test_what_was_opened_by_its_url_is_closed_and_a_client_that_was_given_is_not
     before = connections(server)
 
     table = f"closed {given} {server.port}"
-    with Sessions("table", key="session", table=table, move_from=[source], clock=clock) as sessions:
+    with Sessions("table", key="session", table=table, migrate_from=[source], clock=clock) as sessions:
         assert sessions.resume(cookie)["user_id"] == 7
         assert len(connections(server) - before) == opened
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import pickle
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 from holdall import (
-    AsyncTableStore,
     ConfigurationError,
     Event,
     MemoryTable,
@@ -20,7 +20,9 @@ from holdall import (
     TableStore,
 )
 from holdall.sources import Entry, Refused
-from holdall.stores import Changes, Draft, Missing, Stored
+from holdall.steps import run, run_async
+from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
+from holdall.stores.migration import MigratingStore
 from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 from moving.kept import OLD_COOKIE, AsyncKept, Kept
@@ -48,33 +50,40 @@ def events() -> list[Event]:
 def sessions(
     request: pytest.FixtureRequest, table: MemoryTable, kept: Kept, clock: FakeClock, events: list[Event]
 ) -> Sessions:
-    """Sessions over a store of either form; one that is awaited gets a face that is not, so that the tests are one."""
+    """Sessions over a store of either form; an async one gets a sync face, so that the tests are the same."""
     if request.param == "sync":
-        store: Any = TableStore(table, sealed=True, move_from=[kept], clock=clock)
+        store: Any = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
     else:
-        awaited = AsyncTableStore(as_async(table), sealed=True, move_from=[AsyncKept(kept)], clock=clock)
-        store = NotAwaited(awaited)
+        store = SyncFace(MigratingStore(TableStore(as_async(table), encrypt=True), [AsyncKept(kept)], clock=clock))
     return Sessions(store, key="sid", clock=clock, principal_key="user_id", on_event=events.append)
 
 
-class NotAwaited:
-    """A store that is awaited, called by who can't wait."""
+class SyncFace:
+    """An async store, for callers that cannot await it."""
 
-    def __init__(self, store: AsyncTableStore) -> None:
+    def __init__(self, store: MigratingStore) -> None:
         self._store = store
         self.check = store.check
 
-    def get(self, *args: Any, **options: Any) -> Any:
-        return asyncio.run(self._store.get(*args, **options))
-
-    def move(self, *args: Any, **options: Any) -> Any:
-        return asyncio.run(self._store.move(*args, **options))
+    def get(self, cookie: str, *, key: str) -> Any:
+        found = wait_for(self._store.get(cookie, key=key))
+        move = getattr(found, "move", None)
+        if isinstance(found, ForeignSession) and move is not None:
+            found.move = lambda write, *, key: wait_for(move(write, key=key))
+        return found
 
     def put(self, *args: Any, **options: Any) -> Any:
-        return asyncio.run(self._store.put(*args, **options))
+        return wait_for(self._store.put(*args, **options))
 
     def delete(self, *args: Any, **options: Any) -> Any:
-        return asyncio.run(self._store.delete(*args, **options))
+        return wait_for(self._store.delete(*args, **options))
+
+    def renew(self, *args: Any, **options: Any) -> Any:
+        return wait_for(self._store.renew(*args, **options))
+
+
+def wait_for(steps: Any) -> Any:
+    return asyncio.run(run_async(steps))
 
 
 @pytest.fixture
@@ -152,7 +161,7 @@ def test_where_the_source_cannot_remove_it_the_old_cookie_still_leads_to_the_one
     table: MemoryTable, kept: Kept, clock: FakeClock
 ) -> None:
     kept.delete = lambda cookie: None  # type: ignore[method-assign]  # as of a cookie, which is the browser's
-    sessions = Sessions(TableStore(table, move_from=[kept], clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table), [kept], clock=clock), key="sid", clock=clock)
     new = _moved(sessions, kept.put({"cart": 1}))
     rows = len(table)
 
@@ -222,7 +231,7 @@ def test_a_response_that_never_came_loses_nobody(visitor: Any, sessions: Session
     assert visitor.look() == {"cart": 2}
 
 
-def test_where_the_old_cookie_stays_beside_the_new_one_that_is_not_sent_again(
+def test_where_the_old_cookie_stays_with_the_new_one_that_is_not_sent_again(
     visitor: Any, sessions: Sessions, kept: Kept, events: list[Event]
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -308,7 +317,7 @@ def test_the_old_cookie_leads_here_as_long_as_it_would_have_there(
 
 
 def test_from_a_set_time_on_nobody_is_asked(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
-    store = TableStore(table, move_from=[kept], read_old_until=clock() + HOUR, clock=clock)
+    store = MigratingStore(TableStore(table), [kept], read_old_until=clock() + HOUR, clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     kept.put({"cart": 1}), kept.put({"cart": 2}, cookie="old-2")
 
@@ -350,7 +359,7 @@ def test_a_session_whose_owner_is_no_text_is_refused(
     kept.put({"user_id": "ada\ud800"})
 
     assert sessions.fetch(f"sid={OLD_COOKIE}").is_new
-    assert events == [Event("rejected", "sid", "session['user_id'] is no valid text")]
+    assert events == [Event("rejected", "sid", "its principal is not valid text")]
     assert kept.entries.keys() == {OLD_COOKIE}
     assert len(table) == 0
 
@@ -375,7 +384,7 @@ def test_the_sources_are_asked_in_their_order_and_one_that_refuses_leaves_it_to_
     first, second, third = (Kept(clock) for _ in range(3))
     first.entries[OLD_COOKIE] = Refused("pickle")
     second.put({"cart": 2}), third.put({"cart": 3})
-    sessions = Sessions(TableStore(table, move_from=[first, second, third], clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table), [first, second, third], clock=clock), key="sid", clock=clock)
 
     assert sessions.resume(OLD_COOKIE) == {"cart": 2}
     # It stands in none of them any more, so that it cannot come back from another.
@@ -399,7 +408,7 @@ class Watched(MemoryTable):
 
 def test_the_table_sees_neither_the_old_cookie_nor_the_new(kept: Kept, clock: FakeClock) -> None:
     table = Watched(clock)
-    sessions = Sessions(TableStore(table, sealed=True, move_from=[kept], clock=clock), key="sid", clock=clock)
+    sessions = Sessions(MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock), key="sid", clock=clock)
 
     new = _moved(sessions, kept.put({"note": "private"}))
 
@@ -410,7 +419,7 @@ def test_the_table_sees_neither_the_old_cookie_nor_the_new(kept: Kept, clock: Fa
 
 
 def _moved(sessions: Sessions, cookie: str) -> str:
-    session = sessions.fetch(f"sid={cookie}")
+    session = sessions.fetch(f"{sessions.key}={cookie}")
     session.get("cart")
     return sessions.commit(session).cookie or ""
 
@@ -423,7 +432,7 @@ class BrokenOffError(Exception):
 def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
     table: MemoryTable, kept: Kept, clock: FakeClock, taken: int
 ) -> None:
-    store = TableStore(table, move_from=[kept], clock=clock)
+    store = MigratingStore(TableStore(table), [kept], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     kept.put({"cart": 1})
     left = iter(range(taken))
@@ -433,11 +442,9 @@ def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
             raise BrokenOffError
         return do()
 
-    steps = store.steps.get(OLD_COOKIE, key="sid")
     try:
-        found = _take(steps, table, step)
-        draft = _draft_of(found, clock())
-        _take(store.steps.move(found, draft, key="sid"), table, step)  # type: ignore[attr-defined]
+        found = _take(store.get(OLD_COOKIE, key="sid"), step)
+        _take(found.move(_write_of(found), key="sid"), step)
     except BrokenOffError:
         pass
 
@@ -450,23 +457,23 @@ def test_wherever_a_move_breaks_off_the_next_request_finds_one_session(
     assert sessions.resume(new) == sessions.resume(OLD_COOKIE) == {}
 
 
-def _take(steps: Any, table: MemoryTable, step: Callable[[Callable[[], Any]], Any]) -> Any:
+def _take(steps: Any, step: Callable[[Callable[[], Any]], Any]) -> Any:
     answer = None
     while True:
         try:
             each = steps.send(answer)
         except StopIteration as done:
             return done.value
-        answer = step(lambda: each.on(table))  # noqa: B023  # it is called here
+        answer = step(each.take)
 
 
-def _draft_of(found: Stored, now: datetime) -> Draft:
-    return Draft(found.data, Changes({}), found.created, found.expires, now)
+def _write_of(found: StoredSession) -> Write:
+    return Write(found.data, Changes({}), found.created, found.expires, found.created)
 
 
 def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -> None:
     table = Watched(clock)
-    store = TableStore(table, move_from=[kept], clock=clock)
+    store = MigratingStore(TableStore(table), [kept], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     _moved(sessions, kept.put({"cart": 1}))
     digest, pointer = table.given[-1]
@@ -474,7 +481,9 @@ def test_a_pointer_that_is_damaged_leads_nowhere(kept: Kept, clock: FakeClock) -
     other = MemoryTable(clock=clock)
     other.insert(digest, pointer._replace(data=pointer.data[:-1] + b"\0"))
 
-    assert TableStore(other, move_from=[kept], clock=clock).get(OLD_COOKIE, key="sid") == Missing("unknown")
+    found = run(MigratingStore(TableStore(other), [kept], clock=clock).get(OLD_COOKIE, key="sid"))
+    assert isinstance(found, NotFound)
+    assert found.reason == "unknown"
 
 
 def test_a_source_that_fails_is_an_error_and_no_empty_session(sessions: Sessions, kept: Kept) -> None:
@@ -492,48 +501,91 @@ def test_nothing_of_it_shows(
     kept: Kept, clock: FakeClock, caplog: pytest.LogCaptureFixture, table: MemoryTable
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    store = TableStore(table, move_from=[kept], clock=clock)
+    store = MigratingStore(TableStore(table), [kept], clock=clock)
     cookie = kept.put({"note": "private"})
-    found = store.get(cookie, key="sid")
+    found = run(store.get(cookie, key="sid"))
     steps = [*_all_steps(store, cookie)]
     entries = [*kept.entries.values()]
     _moved(Sessions(store, key="sid", clock=clock), cookie)
 
-    shown = repr((found, steps, entries, Missing("renewed", late=True, cookie=cookie))) + caplog.text
+    shown = repr((found, steps, entries, NotFound("renewed", superseded=True, cookie=cookie))) + caplog.text
     assert "private" not in shown
     assert cookie not in shown
 
 
-def _all_steps(store: TableStore, cookie: str) -> Any:
-    steps, answer = store.steps.get(cookie, key="sid"), None
+def _all_steps(store: MigratingStore, cookie: str) -> Any:
+    steps, answer = store.get(cookie, key="sid"), None
     try:
         while True:
             step = steps.send(answer)
             yield step
-            answer = step.on(store.table)
+            answer = step.take()
     except StopIteration:
         return
+
+
+def test_a_cookie_can_get_another_name_while_its_session_moves(
+    table: MemoryTable, kept: Kept, clock: FakeClock
+) -> None:
+    store = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
+    sessions = Sessions(store, key="sid", old_keys=["session"], clock=clock)
+    kept.put({"cart": 1})
+
+    # The second one did not get the answer to the first.
+    for _ in range(2):
+        session = sessions.fetch(f"session={OLD_COOKIE}")
+        assert session == {"cart": 1}
+        cookies = sessions.commit(session).cookies
+
+        assert [cookie.attributes.key for cookie in cookies] == ["session", "sid"]
+        assert sessions.fetch(f"sid={cookies[1].value}") == {"cart": 1}
+
+
+def test_after_a_move_the_cookie_can_get_another_name_too(table: MemoryTable, kept: Kept, clock: FakeClock) -> None:
+    store = MigratingStore(TableStore(table, encrypt=True), [kept], clock=clock)
+    _moved(Sessions(store, key="session", clock=clock), kept.put({"cart": 1}))
+    sessions = Sessions(store, key="sid", old_keys=["session"], clock=clock)
+
+    session = sessions.fetch(f"session={OLD_COOKIE}")
+    assert session == {"cart": 1}
+    new = sessions.commit(session).cookie
+    assert sessions.fetch(f"sid={new}") == {"cart": 1}
 
 
 # Being set up.
 
 
-def test_a_source_has_the_form_of_its_store(kept: Kept, table: MemoryTable) -> None:
-    with pytest.raises(ConfigurationError, match="'kept' is awaited: keep the sessions in AsyncTableStore"):
-        TableStore(table, move_from=[AsyncKept(kept)])
-    with pytest.raises(ConfigurationError, match="'kept' is not awaited: keep the sessions in TableStore"):
-        AsyncTableStore(as_async(table), move_from=[kept])
+def test_an_async_source_needs_an_async_table(kept: Kept, table: MemoryTable) -> None:
+    with pytest.raises(ConfigurationError, match="'kept' is async and its table is not: give it a URL, or take"):
+        MigratingStore(TableStore(table), [AsyncKept(kept)])
+
+
+def test_a_sync_source_serves_an_async_table(kept: Kept, table: MemoryTable, clock: FakeClock) -> None:
+    store = MigratingStore(TableStore(as_async(table)), [kept], clock=clock)
+    sessions = Sessions(store, key="sid", clock=clock)
+
+    session = asyncio.run(sessions.fetch_async(f"sid={kept.put({'cart': 1})}"))
+
+    assert session == {"cart": 1}
 
 
 def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
     with pytest.raises(ConfigurationError, match="is not a time with its time zone"):
-        TableStore(table, move_from=[kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
+        MigratingStore(TableStore(table), [kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
 
 
-@pytest.mark.parametrize("runs", ["in threads", "awaited"])
-def test_by_name_a_table_takes_the_form_that_its_sources_have(kept: Kept, clock: FakeClock, runs: str) -> None:
-    """A source that is not awaited serves an async adapter too."""
-    sessions = Sessions("table", key="sid", table=f"moving {runs}", move_from=[kept], clock=clock)
+@pytest.mark.parametrize("blocks", [True, False])
+def test_an_async_adapter_asks_a_source_that_blocks_in_a_thread(kept: Kept, clock: FakeClock, blocks: bool) -> None:
+    asked_in = []
+    read = kept.read
+
+    def noted(cookie: str) -> Any:
+        asked_in.append(threading.current_thread())
+        return read(cookie)
+
+    kept.read = noted  # type: ignore[method-assign]  # to look in
+    kept.blocking_reads = kept.blocking_writes = blocks
+    sessions = Sessions("table", key="sid", table=f"moving {blocks}", migrate_from=[kept], clock=clock)
     cookie = kept.put({"cart": 1})
 
     async def request() -> Any:
@@ -543,12 +595,15 @@ def test_by_name_a_table_takes_the_form_that_its_sources_have(kept: Kept, clock:
 
     headers = asyncio.run(request())
     assert headers.cookie != cookie
-    assert sessions.waits
+    assert [thread is threading.main_thread() for thread in asked_in] == [not blocks]
+    assert sessions.prepare("async").waits is blocks
     assert sessions.resume(headers.cookie) == {"cart": 1}
 
 
 def test_without_a_source_a_table_in_memory_is_not_waited_for(clock: FakeClock) -> None:
-    assert not Sessions("table", key="sid", table="moving nothing", move_from=[], clock=clock).waits
+    sessions = Sessions("table", key="sid", table="moving nothing", migrate_from=[], clock=clock)
+
+    assert not sessions.prepare("async").waits
 
 
 def test_a_source_says_in_which_threads_it_is_to_be_called(kept: Kept, clock: FakeClock) -> None:
@@ -558,8 +613,9 @@ def test_a_source_says_in_which_threads_it_is_to_be_called(kept: Kept, clock: Fa
         called.append(call)
         return call()
 
+    kept.blocking_reads = kept.blocking_writes = True
     kept.in_thread = in_thread  # type: ignore[attr-defined]  # as a framework's source has it
-    sessions = Sessions("table", key="sid", table="moving in its own threads", move_from=[kept], clock=clock)
+    sessions = Sessions("table", key="sid", table="moving in its own threads", migrate_from=[kept], clock=clock)
 
     session = asyncio.run(sessions.fetch_async(f"sid={kept.put({'cart': 1})}"))
 

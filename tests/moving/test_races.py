@@ -34,7 +34,7 @@ def sessions(server: RedisServer, events: list[Event]) -> Sessions:
         key="session",
         table=f"{server.url.removesuffix('0')}1",
         principal_key="user_id",
-        move_from=[FlaskSessionSource(server.url)],
+        migrate_from=[FlaskSessionSource(server.url)],
         on_event=events.append,
     )
 

@@ -19,6 +19,7 @@ from holdall import Event, MemoryTable, Sessions, TableStore
 from holdall.serializers import MAX_DEPTH
 from holdall.sources import Entry
 from holdall.sources.starsessions import StarsessionsSource
+from holdall.stores.migration import MigratingStore
 from holdall.testing import Browser, Request, asgi_client
 from servers.redis import RedisServer
 
@@ -58,7 +59,7 @@ def test_a_session_is_moved(server: RedisServer, prefix: str) -> None:
     cookie = cookie_of(server, prefix=prefix)
     source = StarsessionsSource(server.client, prefix=prefix)
 
-    session = Sessions(TableStore(MemoryTable(), move_from=[source]), key="session").resume(cookie)
+    session = Sessions(MigratingStore(TableStore(MemoryTable()), [source]), key="session").resume(cookie)
 
     assert session == DATA
     assert server.client.keys() == []
@@ -103,7 +104,7 @@ def test_where_it_does_not_say_when_it_began_that_is_not_known(server: RedisServ
 def test_what_cannot_be_carried_is_refused(server: RedisServer, value: bytes, reason: str) -> None:
     server.client.set(f"starsessions.{SID}", value)
     events: list[Event] = []
-    store = TableStore(MemoryTable(), move_from=[StarsessionsSource(server.client)])
+    store = MigratingStore(TableStore(MemoryTable()), [StarsessionsSource(server.client)])
     sessions = Sessions(store, key="session", on_event=events.append)
 
     assert sessions.resume(SID).is_new
@@ -117,9 +118,9 @@ def test_only_its_own_ids_are_looked_for(cookie: str) -> None:
 
 def test_an_async_adapter_awaits_it(server: RedisServer) -> None:
     cookie = cookie_of(server)
-    # A table in memory is not awaited, and its sources with it; one in Redis is.
+    # Sources have the form of their table: one in memory is sync, and one in Redis async.
     url = f"{server.url.removesuffix('0')}1"
-    sessions = Sessions("table", key="session", table=url, move_from=[StarsessionsSource(server.url)])
+    sessions = Sessions("table", key="session", table=url, migrate_from=[StarsessionsSource(server.url)])
 
     async def request() -> Any:
         async with sessions:

@@ -1,20 +1,66 @@
 """Tables that break one promise each. Whoever calls itself a test of tables has to notice."""
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import islice
+from typing import Any
 
 from holdall import MemoryTable
-from holdall.tables import Listed, Replacement, Row
+from holdall.tables import Listed, Replacement, Row, Tombstone
 
 
-class Upserts(MemoryTable):
+class Rewritable(MemoryTable):
+    """
+    One whose rows can be put over others, tombstones too, and listed.
+
+    What is put stands in a row of its own from then on, and its old digest leads there.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._stands_in: dict[bytes, bytes] = {}
+        self._stands_for: dict[bytes, bytes] = {}
+        self.digests: dict[bytes, None] = {}
+
+    def put(self, digest: bytes, row: Row) -> None:
+        before = self._stands_in.get(digest, digest)
+        place = self._stands_in[digest] = os.urandom(32)
+        self._stands_for[place] = digest
+        super().insert(place, row)
+        super().remove(before)
+
+    def read(self, digest: bytes) -> Row | None:
+        return super().read(self._stands_in.get(digest, digest))
+
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self.digests[digest] = None
+        return super().insert(self._stands_in.get(digest, digest), row)
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        return super().replace(self._stands_in.get(digest, digest), row, version=version)
+
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
+        return super().touch(self._stands_in.get(digest, digest), expires, seen=seen)
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return super().remove(self._stands_in.get(digest, digest), tombstone=tombstone)
+
+    def find(self, principal: str) -> Sequence[Listed]:
+        found = [(each, self._stands_for.get(each.digest, each.digest)) for each in super().find(principal)]
+        # Not a tombstone that another row was put over.
+        return [
+            each._replace(digest=digest) for each, digest in found if self._stands_in.get(digest, digest) == each.digest
+        ]
+
+
+class Upserts(Rewritable):
     """Its ``replace`` creates: what nearly every session library does."""
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
         answer = super().replace(digest, row, version=version)
         if answer is Replacement.GONE:
-            _put(self, digest, row)
+            self.put(digest, row)
             return Replacement.REPLACED
         return answer
 
@@ -30,39 +76,39 @@ class IgnoresVersions(MemoryTable):
 class ForgetsRenewals(MemoryTable):
     """It leaves no tombstones."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return super().delete(digest)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return super().remove(digest)
 
 
-class DeletesNothing(MemoryTable):
-    """It says that it deletes."""
+class RemovesNothing(MemoryTable):
+    """It says that it removes."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return self.read(digest)
 
 
 class GivesStaleRows(MemoryTable):
-    """Its ``delete`` gives the row as it was at first."""
+    """Its ``remove`` gives the row as it was at first."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         inserted = super().insert(digest, row)
         self.__dict__.setdefault("first", {}).setdefault(digest, row)
         return inserted
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         return None if row is None else self.__dict__["first"][digest]
 
 
 class GivesNothing(MemoryTable):
-    """Its ``delete`` says that there was a row, and not what was in it."""
+    """Its ``remove`` says that there was a row, and not what was in it."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        row = super().delete(digest, tombstone=tombstone)
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        row = super().remove(digest, tombstone=tombstone)
         return None if row is None else row._replace(data=b"{}")
 
 
-class TouchRevives(MemoryTable):
+class TouchRevives(Rewritable):
     """Its ``touch`` writes the row that it has read, whatever has become of it."""
 
     def read(self, digest: bytes) -> Row | None:
@@ -72,7 +118,7 @@ class TouchRevives(MemoryTable):
         return row
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        _put(self, digest, self.__dict__["seen"][digest]._replace(expires=expires))
+        self.put(digest, self.__dict__["seen"][digest]._replace(expires=expires))
         return True
 
 
@@ -95,13 +141,14 @@ class GivesUp(MemoryTable):
         return Replacement.GONE if answer is Replacement.CONFLICT else answer
 
 
-class SweepsTheLiving(MemoryTable):
+class SweepsTheLiving(Rewritable):
     """Its ``sweep`` takes any row."""
 
     def sweep(self, limit: int = 1000) -> int:
-        swept = list(chain.from_iterable(part.rows for part in self._parts))[:limit]
+        swept = list(islice(self.digests, limit))
         for digest in swept:
-            self._remove(digest)
+            del self.digests[digest]
+            self.remove(digest)
         return len(swept)
 
 
@@ -122,26 +169,28 @@ class FindsNothing(MemoryTable):
 class FindsEverybody(MemoryTable):
     """Its ``find`` lists the rows of all principals."""
 
+    def insert(self, digest: bytes, row: Row) -> bool:
+        self.__dict__.setdefault("principals", set()).add(row.principal)
+        return super().insert(digest, row)
+
     def find(self, principal: str) -> Sequence[Listed]:
-        found: list[Listed] = []
-        for one in list(self._of):
-            found += super().find(one)
+        find = super().find
+        found = [each for one in self.__dict__["principals"] - {None} for each in find(one)]
         return sorted(found, key=lambda each: each.created)
 
 
-class LosesSignposts(MemoryTable):
-    """It says that it has inserted what is no session."""
+class LosesTombstones(MemoryTable):
+    """It says that it has inserted a tombstone, and has not."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         return True if row.is_tombstone else super().insert(digest, row)
 
 
-class ClearsTheLivingAlone(MemoryTable):
-    """Its ``clear`` leaves tombstones and signposts."""
+class ClearsTheLivingAlone(Rewritable):
+    """Its ``clear`` leaves tombstones."""
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        living = [digest for each in list(self._of) for digest in (found.digest for found in self.find(each))]
-        return sum(self.delete(digest) is not None for digest in living)
+        return sum(self.remove(digest) is not None for digest in list(self.digests))
 
 
 class ClearsNothing(MemoryTable):
@@ -154,16 +203,10 @@ class ClearsNothing(MemoryTable):
 class Procrastinates(MemoryTable):
     """What is deleted is deleted with the next call."""
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = self.read(digest)
-        late = self.__dict__.pop("late", None)
-        if late is not None:
-            super().delete(late)
-        self.__dict__["late"] = digest
+        put_off = self.__dict__.pop("put_off", None)
+        if put_off is not None:
+            super().remove(put_off)
+        self.__dict__["put_off"] = digest
         return None if row is None or row.is_tombstone else row
-
-
-def _put(table: MemoryTable, digest: bytes, row: Row) -> None:
-    if table._get(digest) is not None:
-        table._remove(digest)
-    table._add(digest, row)

@@ -300,13 +300,13 @@ def login_amid_writers(served: Served) -> dict[str, int]:
 def two_renewals(served: Served) -> dict[str, int]:
     """Let two requests renew the session at once, when both have read it."""
     visitor = new_visitor(served)
-    former = visitor.cookie
+    old = visitor.cookie
     with ThreadPoolExecutor(2) as pool, Gate() as gate:
         renewals = [pool.submit(visitor.ask, "renew/now", gate=gate) for _ in range(2)]
         gate.hold(2)
         gate.open()
     sent = [line for renewal in renewals for line in renewal.result().set_cookies]
-    ids = {former, *(line.partition(";")[0].partition("=")[2] for line in sent)}
+    ids = {old, *(line.partition(";")[0].partition("=")[2] for line in sent)}
     living = {each: found for each in ids if (found := Visitor(served, each).look())}
     return {"not one cookie": len(sent) != 1, "not one id": living != {visitor.cookie: {"visits": 1}}}
 

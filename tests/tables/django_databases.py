@@ -6,11 +6,14 @@ import tests.django_project  # noqa: F401  # sets Django up
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 from django.core.management import call_command
 from django.db import connections
 from django.db.backends.signals import connection_created
+
+_numbers = count()
 
 
 def of_postgres(url: str) -> dict[str, Any]:
@@ -60,7 +63,9 @@ def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
-    """Let *alias* be a database that has our table."""
+    """Give an alias, like the one that is given, of a database that has our table."""
+    # Each its own: a thread that lives on would keep its connection to the database that had the alias before.
+    alias = f"{alias}{next(_numbers)}"
     with unmigrated(alias, database):
         call_command("migrate", "holdall_django", database=alias, verbosity=0)
         yield alias

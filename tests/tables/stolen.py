@@ -11,12 +11,12 @@ _CARD = "4111111111111111"
 
 
 def traces(sessions: Sessions) -> list[bytes]:
-    """Begin a session, and return what would give it away: its id, its values and their names, and the row's key."""
+    """Begin a session, and return what would give it away: its ID, its values and their names, and the row's key."""
     session = sessions.fetch()
     session["card"] = _CARD
     sid = sessions.commit(session).cookie
     assert sid
-    raw = base64.urlsafe_b64decode(sid + "=")
-    key = hmac.digest(sid.encode(), b"holdall row 1", "sha256")
+    raw = base64.urlsafe_b64decode(sid)
+    key = hmac.digest(sessions.prepare("sync").store._sealer._key, sid.encode(), "sha256")
     secrets = [sid.encode(), raw, key, _CARD.encode(), b"card"]
     return [*secrets, *(each.hex().encode() for each in secrets), *(base64.b64encode(each) for each in (raw, key))]

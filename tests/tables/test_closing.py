@@ -11,9 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from holdall import AsyncTableStore, ConfigurationError, MemoryTable, Sessions, TableStore
+from holdall import ConfigurationError, MemoryTable, Sessions, TableStore, tables
 from holdall.tables.sqlite import SQLiteTable
-from holdall.testing import as_async
 
 SECRET = "a secret of these tests, which nobody else has"
 
@@ -160,29 +159,29 @@ def test_what_was_handed_in_stays_open(tmp_path: Path, left_open: Callable[[], s
     assert left_open() == set()
 
 
-def test_a_store_closes_a_table_that_can_be_closed() -> None:
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_table_that_serves_both_forms_is_closed_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
     class Closing(MemoryTable):
-        def close(self) -> None:
-            closed.append("close")
+        if kind == "sync":
 
-        async def aclose(self) -> None:
-            closed.append("aclose")
+            def close(self) -> None:
+                closed.append("close")
+        else:
 
-    class NotClosing:
-        def __init__(self, table: MemoryTable) -> None:
-            self.leaves_process = table.leaves_process
-            self.blocking_reads = table.blocking_reads
-            self.blocking_writes = table.blocking_writes
-            self.read = table.read
+            async def aclose(self) -> None:
+                closed.append("aclose")
 
-    TableStore(Closing()).close()
-    asyncio.run(AsyncTableStore(as_async(Closing())).aclose())
-    TableStore(NotClosing(MemoryTable())).close()  # type: ignore[arg-type]  # of a table it has what this asks for
-    asyncio.run(AsyncTableStore(as_async(NotClosing(MemoryTable()))).aclose())  # type: ignore[call-overload]
+    table = Closing()
+    monkeypatch.setitem(tables._OPENERS, "theirs", lambda url, form, clock, create: table)
+    sessions = Sessions("table", table="theirs://", key="sid")
+    sessions.prepare("sync")
+    sessions.prepare("async")
 
-    assert closed == ["close", "aclose"]
+    asyncio.run(sessions.aclose())
+
+    assert closed == ["close" if kind == "sync" else "aclose"]
 
 
 def test_sessions_in_cookies_have_nothing_to_close() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
+from threading import get_ident
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,11 +22,13 @@ from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
 
 # isort: split
 
+from asgiref.sync import sync_to_async
 from django.db import OperationalError, connections, transaction
 
 from holdall import StoreError
 from holdall.tables import Replacement, Row, table_opener
 from holdall.testing import FakeClock
+from holdall_django._connections import end
 from holdall_django.table import DjangoTable, _code
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.processes import wait_until
@@ -109,11 +113,13 @@ def test_a_forked_process_and_its_parent_get_the_answers_to_their_own_questions(
 # Isolation.
 
 
-@pytest.mark.parametrize("level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE])
-def test_concurrent_writes_succeed_under_every_isolation_level(
-    url: str, clock: FakeClock, level: psycopg.IsolationLevel
-) -> None:
-    with migrated("isolated", of(url, isolation_level=level)) as alias:
+# Set as the server's default, because Django's option applies to transactions only.
+_at_each_level = pytest.mark.parametrize("level", ["repeatable%5C%20read", "serializable"])
+
+
+@_at_each_level
+def test_concurrent_writes_succeed_under_every_isolation_level(url: str, clock: FakeClock, level: str) -> None:
+    with migrated("isolated", of(f"{url}%20-cdefault_transaction_isolation%3D{level}")) as alias:
         table = DjangoTable(alias, clock=clock)
         table.insert(DIGEST, new_row(clock, b"0"))
 
@@ -132,6 +138,33 @@ def test_concurrent_writes_succeed_under_every_isolation_level(
             list(threads.map(count, range(6)))
 
         assert table.read(DIGEST) == new_row(clock, b"60", 61)
+
+
+@_at_each_level
+def test_a_statement_that_meets_a_serialization_failure_is_sent_again(
+    url: str, postgres: PostgresServer, clock: FakeClock, level: str
+) -> None:
+    isolated = of(f"{url}%20-cdefault_transaction_isolation%3D{level}", application_name=url[-8:])
+    with migrated("isolated", isolated) as alias:
+        table = DjangoTable(alias, clock=clock)
+        table.insert(DIGEST, new_row(clock))
+
+        def touch() -> bool:
+            try:
+                return table.touch(DIGEST, clock() + 2 * DAY, seen=clock())
+            finally:
+                connections[alias].close()
+
+        with psycopg.connect(url) as writer, ThreadPoolExecutor(1) as threads:
+            writer.execute("UPDATE holdall_django_session SET version = 2")
+            touching = threads.submit(touch)
+            waits = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
+            wait_until("it waits", lambda: postgres.ask(waits))
+            writer.commit()
+
+            assert touching.result() is True
+
+        assert table.read(DIGEST) == new_row(clock, version=2)._replace(expires=clock() + 2 * DAY, seen=clock())
 
 
 def test_a_transaction_that_has_failed_is_the_projects_to_begin_again(url: str, clock: FakeClock) -> None:
@@ -220,6 +253,16 @@ def test_a_server_that_only_reads_is_left_once_and_then_is_a_store_error(
         DjangoTable("reading", clock=clock).touch(DIGEST, clock() + DAY, seen=clock())
 
 
+def test_a_connection_of_another_driver_is_ended_by_closing_it(tmp_path: Path) -> None:
+    with unmigrated("other", of_sqlite(tmp_path / "db.sqlite3")):
+        connection: Any = connections["other"]
+        connection.ensure_connection()
+
+        end(connection)
+
+        assert connection.connection is None
+
+
 def test_in_a_transaction_nothing_is_sent_again(table: DjangoTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
 
@@ -248,7 +291,7 @@ def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
             pytest.raises(StoreError, match="AnswerTimeout"),
             transaction.atomic(table.using) if in_transaction else nullcontext(),
         ):
-            impatient.delete(DIGEST)
+            impatient.remove(DIGEST)
         assert time.monotonic() - began < 3
         waiting = f"SELECT 1 FROM pg_stat_activity WHERE application_name = '{url[-8:]}' AND wait_event_type = 'Lock'"
         wait_until("nobody waits", lambda: not postgres.ask(waiting))
@@ -293,4 +336,9 @@ def test_a_failure_shows_no_value(table: DjangoTable, url: str, clock: FakeClock
 
 
 def test_an_awaited_call_is_made_in_djangos_thread(table: DjangoTable) -> None:
-    assert asyncio.run(table.in_thread(lambda: 7)) == 7
+    async def threads() -> tuple[int, int, int]:
+        return await table.in_thread(get_ident), await sync_to_async(get_ident)(), get_ident()
+
+    ours, djangos, loops = asyncio.run(threads())
+
+    assert ours == djangos != loops

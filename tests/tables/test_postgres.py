@@ -6,16 +6,14 @@ import tables.needs_psycopg  # noqa: F401  # skips all of these without the driv
 
 import asyncio
 import importlib
-import inspect
 import logging
-import multiprocessing
-import os
 import re
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -27,28 +25,20 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.postgres import SCHEMA, AsyncPostgresTable, PostgresTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+from holdall.testing.forks import exit_code, forked
 from servers.postgres import PostgresServer, running_postgres
 from servers.processes import free_port, wait_until
 from sizes import FULL
+from tables.forms import FORMS, opened, settled
+from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces
 
-DAY = timedelta(days=1)
-DIGEST = b"1" * 32
 MOMENT = timedelta(seconds=2)
 _DONE = Replacement.REPLACED
 _DOCS = Path(__file__).parents[2] / "docs"
-
-
-def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1, principal: str | None = None) -> Row:
-    return Row(data, version, clock() + DAY, clock(), principal)
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    return postgres.new_url()
 
 
 @pytest.fixture
@@ -58,38 +48,20 @@ def table(url: str, clock: FakeClock) -> Iterator[PostgresTable]:
     table.close()
 
 
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
 Open = Callable[..., Any]
 
 
-@pytest.fixture(params=[PostgresTable, AsyncPostgresTable])
+@pytest.fixture(params=FORMS)
 def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
     """Open a table of either form, to be awaited."""
-    opened = []
-
-    def open_table(url: str, **options: Any) -> Any:
-        table = request.param(url, clock=clock, **options)
-        opened.append(table)
-        return table if request.param is AsyncPostgresTable else as_async(table)
-
-    yield open_table
-    for table in opened:
-        runner.run(_settled(table.aclose() if request.param is AsyncPostgresTable else table.close()))
+    kinds = PostgresTable, AsyncPostgresTable
+    with ExitStack() as tables:
+        yield lambda url, **options: tables.enter_context(opened(kinds, request.param, url, clock, runner, **options))
 
 
 async def pool_of(table: Any) -> Any:
     """Return the pool of a table of either form."""
-    return await _settled(table._connections.get())
-
-
-async def _settled(answer: Any) -> Any:
-    """Return an answer of a pool, of whichever form."""
-    return await answer if inspect.isawaitable(answer) else answer
+    return await settled(table._connections.get())
 
 
 class TestPostgresTable(TableConformance):
@@ -172,7 +144,7 @@ def test_a_url_opens_the_awaited_table_for_an_async_adapter(url: str, runner: as
         session = await sessions.fetch_async()
         session["seen"] = 1
         cookie = (await sessions.commit_async(session)).cookie
-        await sessions._opened("async").store.table.aclose()
+        await sessions.prepare("async").table.aclose()
         return cookie
 
     cookie = runner.run(visit())
@@ -262,17 +234,12 @@ def test_another_synchronous_commit_is_refused(url: str) -> None:
         PostgresTable(ConnectionPool(url, open=False), synchronous_commit="off")
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_opens_connections_of_its_own(table: PostgresTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
-    child = multiprocessing.get_context("fork").Process(
-        target=lambda: os._exit(0 if table.replace(DIGEST, new_row(clock, b"child", 2), version=1) is _DONE else 1)
-    )
 
-    child.start()
-    child.join()
+    child = forked(lambda: table.replace(DIGEST, new_row(clock, b"child", 2), version=1), hooks=True)
 
-    assert child.exitcode == 0
+    assert exit_code(child) == 0
     assert table.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
 
 
@@ -363,15 +330,15 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         assert await table.replace(digest, new_row(clock, b"more", version=2), version=1) is _DONE
         assert await table.touch(digest, later, seen=clock())
         assert await table.find("7")
-        assert await table.delete(digest)
+        assert await table.remove(digest)
 
     async def use_traced() -> None:
         # The first time, statements are prepared.
         await use(DIGEST)
         pool = await pool_of(table)
-        connection = await _settled(pool.getconn())
+        connection = await settled(pool.getconn())
         connection.pgconn.trace(trace.fileno())
-        await _settled(pool.putconn(connection))
+        await settled(pool.putconn(connection))
         await use(b"2" * 32)
         connection.pgconn.untrace()
 
@@ -433,7 +400,7 @@ def test_a_renewal_takes_along_the_write_that_it_waited_for(table: PostgresTable
     table.insert(DIGEST, new_row(clock, principal="7"))
     with psycopg.connect(url) as writer, ThreadPoolExecutor(2) as threads:
         writer.execute("UPDATE holdall_session SET data = 'late', version = 2")
-        renewals = [threads.submit(table.delete, DIGEST, tombstone=clock() + DAY) for _ in range(2)]
+        renewals = [threads.submit(table.remove, DIGEST, tombstone=Tombstone(clock() + DAY, b"")) for _ in range(2)]
         with psycopg.connect(url, autocommit=True) as watcher:
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
             wait_until("both wait", lambda: watcher.execute(waiting, ["%FOR UPDATE%"]).fetchone() == (2,))
@@ -485,10 +452,10 @@ def test_a_pool_that_runs_dry_is_a_store_error(
     async def use() -> None:
         assert await table.insert(DIGEST, new_row(clock))
         pool = await pool_of(table)
-        connection = await _settled(pool.getconn())
+        connection = await settled(pool.getconn())
         with pytest.raises(StoreError, match=r"/postgres gave no connection in time: the pool ran dry\."):
             await table.read(DIGEST)
-        await _settled(pool.putconn(connection))
+        await settled(pool.putconn(connection))
         assert await table.read(DIGEST) == new_row(clock)
 
     runner.run(use())
@@ -511,8 +478,8 @@ def test_connections_that_the_server_closed_while_idle_are_replaced(
     async def open_four() -> None:
         assert await table.insert(DIGEST, new_row(clock))
         pool = await pool_of(table)
-        for connection in [await _settled(pool.getconn()) for _ in range(4)]:
-            await _settled(pool.putconn(connection))
+        for connection in [await settled(pool.getconn()) for _ in range(4)]:
+            await settled(pool.putconn(connection))
 
     async def read_and_write() -> None:
         assert await table.read(DIGEST) == new_row(clock)

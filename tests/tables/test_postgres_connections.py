@@ -1,7 +1,6 @@
 """Which connections to PostgreSQL are used, how long a request waits on one, and which statements are sent again."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -18,47 +18,22 @@ import pytest
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from holdall import ConfigurationError, Sessions, StoreError
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, _postgres_pools
 from holdall.tables import postgres as postgres_module
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
-from holdall.testing import FakeClock, as_async
+from holdall.testing import FakeClock
+from holdall.testing.forks import exit_code, forked
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.processes import wait_until
+from tables import forms, rows
+from tables.forms import FORMS, settled
+from tables.rows import DAY, DIGEST
 
-DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-DIGEST = b"1" * 32
 _DONE = Replacement.REPLACED
 
-FORMS = ["sync", "async"]
-
-
-def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
-    return Row(data, version, clock() + DAY, clock(), "7")
-
-
-@pytest.fixture
-def url(postgres: PostgresServer) -> str:
-    return postgres.new_url()
-
-
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@contextmanager
-def opened(form: str, given: Any, clock: FakeClock, runner: asyncio.Runner, **options: Any) -> Iterator[Any]:
-    """Open a table in one form or the other, to be awaited."""
-    if form == "sync":
-        table = PostgresTable(given, clock=clock, **options)
-        yield as_async(table)
-        table.close()
-    else:
-        awaited = AsyncPostgresTable(given, clock=clock, **options)
-        yield awaited
-        runner.run(awaited.aclose())
+new_row = partial(rows.new_row, principal="7")
+opened = partial(forms.opened, (PostgresTable, AsyncPostgresTable))
 
 
 @contextmanager
@@ -123,7 +98,7 @@ def test_after_a_failover_every_connection_leads_to_the_new_primary(
         runner.run(use(table, 1))
 
         with demoted(own_server):
-            wait_until("connections can only read", lambda: _only_reads(form, table, runner))
+            wait_until("connections can only read", lambda: _only_reads(table, runner))
             runner.run(use(table, 2))
             runner.run(use(table, 3))
 
@@ -133,20 +108,15 @@ def _as_it_is(given: str) -> Iterator[str]:
     yield given
 
 
-def _only_reads(form: str, table: Any, runner: asyncio.Runner) -> bool:
+def _only_reads(table: Any, runner: asyncio.Runner) -> bool:
     async def look() -> bool:
-        pool = table._connections.get()
-        pool = pool if form == "sync" else await pool
-        connection = pool.getconn() if form == "sync" else await pool.getconn()
+        pool = await settled(table._connections.get())
+        connection = await settled(pool.getconn())
         try:
-            found = connection.execute("SHOW transaction_read_only")
-            found = found if form == "sync" else await found
-            (setting,) = found.fetchone() if form == "sync" else await found.fetchone()
-            return bool(setting == "on")
+            found = await settled(connection.execute("SHOW transaction_read_only"))
+            return bool(await settled(found.fetchone()) == ("on",))
         finally:
-            put = pool.putconn(connection)
-            if form == "async":
-                await put
+            await settled(pool.putconn(connection))
 
     return runner.run(look())
 
@@ -206,14 +176,11 @@ def test_a_connection_that_has_lost_what_was_prepared_is_replaced(
         assert runner.run(table.read(DIGEST)) == new_row(clock)
 
         async def forget() -> None:
-            pool = table._connections.get()
-            pool = pool if form == "sync" else await pool
-            connection = pool.getconn() if form == "sync" else await pool.getconn()
+            pool = await settled(table._connections.get())
+            connection = await settled(pool.getconn())
             # As a statement of somebody else's in a shared connection would.
             connection.pgconn.exec_(b"DEALLOCATE ALL")
-            put = pool.putconn(connection)
-            if form == "async":
-                await put
+            await settled(pool.putconn(connection))
 
         runner.run(forget())
         assert runner.run(table.read(DIGEST)) == new_row(clock)
@@ -304,7 +271,7 @@ def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
 def test_conflicts_without_an_end_are_a_store_error(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_module, "_MOST_CONFLICTS", 3)
+    monkeypatch.setattr(postgres_module, "MOST_CONFLICTS", 3)
     table = PostgresTable(url, clock=clock)
     table.create_schema()
     with psycopg.connect(url, autocommit=True) as other:
@@ -376,16 +343,24 @@ def test_a_locked_table_is_a_store_error_within_the_limit_and_nobody_waits_on(
         assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
 
 
-def test_an_interrupt_ends_a_wait_and_the_connection_with_it(url: str, clock: FakeClock) -> None:
-    table = PostgresTable(url, clock=clock)
+def test_an_interrupt_ends_a_wait_and_the_connection_with_it(
+    postgres: PostgresServer, url: str, clock: FakeClock
+) -> None:
+    name = url[-8:]
+    table = PostgresTable(f"{url}&application_name={name}", clock=clock)
+
+    def interrupt() -> None:
+        _wait_for_lock(postgres, name)
+        os.kill(os.getpid(), signal.SIGINT)
+
     table.insert(DIGEST, new_row(clock))
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE holdall_session")
-        soon = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
-        soon.start()
+        interrupting = threading.Thread(target=interrupt)
+        interrupting.start()
         with pytest.raises(KeyboardInterrupt):
             table.read(DIGEST)
-        soon.join()
+        interrupting.join()
 
     assert table.read(DIGEST) == new_row(clock)
     table.close()
@@ -394,24 +369,16 @@ def test_an_interrupt_ends_a_wait_and_the_connection_with_it(url: str, clock: Fa
 # Processes and event loops.
 
 
-def test_a_pool_that_was_opened_before_a_fork_is_refused_in_the_forked_process(
-    url: str, clock: FakeClock, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_pool_that_was_opened_before_a_fork_is_refused_in_the_forked_process(url: str, clock: FakeClock) -> None:
     with ConnectionPool(url, kwargs={"autocommit": True}) as pool:
         table = PostgresTable(pool, clock=clock)
         table.insert(DIGEST, new_row(clock))
 
-        child = ctypes.PyDLL(None).fork()
-        if child == 0:  # pragma: no cover  # the child's coverage is not recorded
-            code = 1
-            try:
+        def be_refused() -> None:  # pragma: no cover  # the child's coverage is not recorded
+            with pytest.raises(ConfigurationError, match="open a pool in each process"):
                 table.read(DIGEST)
-            except ConfigurationError as exc:
-                code = 0 if "open a pool in each process" in str(exc) else 2
-            finally:
-                os._exit(code)
 
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert exit_code(forked(be_refused)) == 0
         assert table.read(DIGEST) == new_row(clock)
 
 
@@ -467,7 +434,7 @@ def test_connections_are_not_kept_for_ever(
     table.create_schema()
     pool = table._connections.get()
     taken = [pool.getconn() for _ in range(3)]
-    monkeypatch.setattr(postgres_module, limit, -1)
+    monkeypatch.setattr(_postgres_pools, limit, -1)
     for connection in taken:
         pool.putconn(connection)
 
@@ -566,21 +533,3 @@ def test_a_pool_whose_address_nobody_can_read_has_none_to_show(clock: FakeClock)
         PostgresTable(pool, clock=clock).read(DIGEST)
 
     assert "hunter2" not in str(caught.value)
-
-
-def test_threads_that_begin_at_once_share_one_pool(url: str, clock: FakeClock) -> None:
-    table = PostgresTable(url, clock=clock)
-    together, pools = threading.Barrier(8), set()
-
-    def use() -> None:
-        together.wait()
-        pools.add(table._connections.get())
-
-    threads = [threading.Thread(target=use) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(pools) == 1
-    table.close()

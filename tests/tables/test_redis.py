@@ -2,17 +2,17 @@
 
 import asyncio
 import itertools
-import multiprocessing
-import os
 import secrets
 import sys
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import psutil
 import pytest
 import redis
 import redis.asyncio
@@ -20,33 +20,28 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from holdall import AsyncTable, ConfigurationError, Event, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
-from servers.processes import free_port
+from holdall.testing.forks import exit_code, forked
+from servers.processes import free_port, wait_until
 from servers.redis import IN_MEMORY, ON_DISK, Cluster, RedisServer, valkey_program
 from servers.tls import make_certificate, tls_front
 from sizes import FULL
+from tables.forms import FORMS, opened, settled
+from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces
 
-DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-DIGEST = b"1" * 32
-
 _DONE = Replacement.REPLACED
 
-R = TypeVar("R")
 Start = Callable[..., RedisServer]
-Open = Callable[..., AsyncTable]
+Open = Callable[..., Any]
 
 
 def new_prefix() -> str:
     """Return a prefix under which nothing is."""
     return f"{secrets.token_hex(8)}:"
-
-
-def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1, principal: str | None = None) -> Row:
-    return Row(data, version, clock() + DAY, clock(), principal)
 
 
 @pytest.fixture
@@ -65,29 +60,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         server.stop()
 
 
-@pytest.fixture
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=FORMS)
 def open_table(request: pytest.FixtureRequest, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
-    """Open a table, in one form and in the other, to be awaited."""
-    opened: list[Any] = []
-
-    def open_table(url: str, prefix: str = "holdall:") -> AsyncTable:
-        kind = RedisTable if request.param == "sync" else AsyncRedisTable
-        opened.append(kind(url, prefix=prefix, clock=clock))
-        table = opened[-1]
-        return as_async(table) if isinstance(table, RedisTable) else table
-
-    yield open_table
-    for table in opened:
-        if isinstance(table, RedisTable):
-            table.close()
-        else:
-            runner.run(table.aclose())
+    """Open a table of either form, to be awaited."""
+    kinds = RedisTable, AsyncRedisTable
+    with ExitStack() as tables:
+        yield lambda url, **options: tables.enter_context(opened(kinds, request.param, url, clock, runner, **options))
 
 
 @pytest.fixture
@@ -223,7 +201,7 @@ def test_a_url_opens_the_awaited_table_for_an_async_adapter(valkey: RedisServer,
     cookie = runner.run(visit())
 
     assert dict(sessions.resume(cookie)) == {"seen": 1}
-    table = sessions._opened("async").store.table
+    table = sessions.prepare("async").table
     assert isinstance(table, AsyncRedisTable)
     runner.run(table.aclose())
 
@@ -323,7 +301,7 @@ def test_a_client_of_the_newer_protocol_will_do(valkey: RedisServer, clock: Fake
 
             assert table.read(DIGEST) == new_row(clock, principal="7")
             assert [each.digest for each in table.find("7")] == [DIGEST]
-            assert table.delete(DIGEST, tombstone=clock() + DAY) == new_row(clock, principal="7")
+            assert table.remove(DIGEST, tombstone=Tombstone(clock() + DAY, b"")) == new_row(clock, principal="7")
 
 
 def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,14 +315,10 @@ def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 def test_a_forked_process_opens_connections_of_its_own(table: RedisTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
-    child = multiprocessing.get_context("fork").Process(
-        target=lambda: os._exit(0 if table.replace(DIGEST, new_row(clock, b"child", 2), version=1) is _DONE else 1)
-    )
 
-    child.start()
-    child.join()
+    child = forked(lambda: table.replace(DIGEST, new_row(clock, b"child", 2), version=1), hooks=True)
 
-    assert child.exitcode == 0
+    assert exit_code(child) == 0
     assert table.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
 
 
@@ -394,7 +368,7 @@ def test_a_clearing_goes_on_where_the_last_keys_were_named(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdall.tables.redis._SCANNED", 2)
-    table = open_table(valkey.url, new_prefix())
+    table = open_table(valkey.url, prefix=new_prefix())
 
     async def use() -> int:
         for number in range(5):
@@ -407,7 +381,7 @@ def test_a_clearing_goes_on_where_the_last_keys_were_named(
 def test_a_read_is_one_round_trip_and_so_is_a_write(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    table = open_table(valkey.url, new_prefix())
+    table = open_table(valkey.url, prefix=new_prefix())
     later = clock() + 2 * DAY
 
     async def use(digest: bytes) -> None:
@@ -415,7 +389,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
         await table.read(digest)
         await table.replace(digest, new_row(clock, version=2), version=1)
         await table.touch(digest, later, seen=clock())
-        await table.delete(digest, tombstone=later)
+        await table.remove(digest, tombstone=Tombstone(later, b""))
 
     # The first connects, and loads the scripts where they are not there yet.
     runner.run(use(b"0" * 32))
@@ -432,7 +406,7 @@ def test_a_read_is_one_round_trip_and_so_is_a_write(
 def test_scripts_that_the_server_has_lost_are_loaded_again(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    table = open_table(valkey.url, new_prefix())
+    table = open_table(valkey.url, prefix=new_prefix())
 
     async def use() -> None:
         assert await table.insert(DIGEST, new_row(clock, principal="7"))
@@ -443,7 +417,7 @@ def test_scripts_that_the_server_has_lost_are_loaded_again(
         valkey.client.script_flush()
         assert [each.digest for each in await table.find("7")] == [DIGEST]
         valkey.client.script_flush()
-        assert await table.delete(DIGEST)
+        assert await table.remove(DIGEST)
 
     runner.run(use())
 
@@ -489,7 +463,7 @@ def test_the_server_removes_a_row_by_itself_an_hour_after_its_end(
     assert lives(48 * hour + hour)
     table.replace(DIGEST, new_row(clock, version=2), version=1)
     assert lives(24 * hour + hour)
-    table.delete(DIGEST, tombstone=clock() + MINUTE)
+    table.remove(DIGEST, tombstone=Tombstone(clock() + MINUTE, b""))
     assert lives(60 + hour)
 
 
@@ -502,8 +476,8 @@ def test_what_has_ended_leaves_the_index_when_somebody_looks(
     digests = [bytes([number]) * 32 for number in range(4)]
     for digest in digests:
         table.insert(digest, new_row(clock, principal="7"))
-    table.delete(digests[0])
-    table.delete(digests[1], tombstone=clock() + 5 * MINUTE)
+    table.remove(digests[0])
+    table.remove(digests[1], tombstone=Tombstone(clock() + 5 * MINUTE, b""))
     valkey.client.delete(table._verbs._key(digests[2]))
 
     index = table._verbs._index("7")
@@ -529,7 +503,7 @@ def test_the_index_of_somebody_who_logs_in_often_stays_short(
         clock.advance(MINUTE)
         digest = number.to_bytes(2, "big") * 16
         assert table.insert(digest, new_row(clock, principal="7"))
-        table.delete(digest)
+        table.remove(digest)
 
     assert valkey.client.zcard(table._verbs._index("7")) < 100
     assert {each.digest for each in table.find("7")} == set(lasting)
@@ -538,13 +512,11 @@ def test_the_index_of_somebody_who_logs_in_often_stays_short(
 # What goes wrong.
 
 
-def test_a_server_that_is_not_there_is_a_store_error_without_the_url(
-    open_table: Open, clock: FakeClock, runner: asyncio.Runner
-) -> None:
+def test_a_server_that_is_not_there_is_a_store_error_without_the_url(open_table: Open, runner: asyncio.Runner) -> None:
     table = open_table(f"redis://somebody:hunter2@127.0.0.1:{free_port()}")
 
     with pytest.raises(StoreError, match=r"Redis at 127\.0\.0\.1:\d+/0 failed: ConnectionError") as caught:
-        runner.run(_awaited(table.read(DIGEST)))
+        runner.run(settled(table.read(DIGEST)))
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
@@ -554,7 +526,7 @@ def test_a_wrong_password_is_a_store_error_without_it(open_table: Open, start: S
     table = open_table(f"redis://somebody:hunter2@127.0.0.1:{server.port}")
 
     with pytest.raises(StoreError, match=r"Redis at 127\.0\.0\.1:\d+/0 failed: AuthenticationError") as caught:
-        runner.run(_awaited(table.read(DIGEST)))
+        runner.run(settled(table.read(DIGEST)))
 
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
@@ -599,27 +571,35 @@ def test_every_acknowledged_write_outlives_a_server_that_is_killed(
 
     assert [type(end) for end in ends] == [StoreError] * 4
     with pytest.raises(StoreError):
-        runner.run(_awaited(table.read(DIGEST)))
+        runner.run(settled(table.read(DIGEST)))
     server.start()
     assert sum(acknowledged.values()) >= 200
     for digest, version in acknowledged.items():
-        row = runner.run(_awaited(table.read(digest)))
+        row = runner.run(settled(table.read(digest)))
         assert row is not None
         # One more may have been done than was answered.
         assert version <= row.version <= version + 1
 
 
+def connections_to(server: RedisServer) -> list[Any]:
+    """Return what this process has open to a server."""
+    found = psutil.Process().net_connections("inet")
+    return [each for each in found if each.status == "ESTABLISHED" and each.raddr.port == server.port]
+
+
 def test_a_connection_that_the_server_has_closed_is_made_anew(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    table = open_table(valkey.url, new_prefix())
-    assert runner.run(_awaited(table.insert(DIGEST, new_row(clock))))
+    table = open_table(valkey.url, prefix=new_prefix())
+    assert runner.run(settled(table.insert(DIGEST, new_row(clock))))
 
     for _ in range(3):
         valkey.client.client_kill_filter(_type="normal", skipme=True)
+        # The one that asked for it is left.
+        wait_until("they are closed", lambda: len(connections_to(valkey)) == 1)
         # An event loop hears of it before it turns to the next request.
         runner.run(asyncio.sleep(0))
-        assert runner.run(_awaited(table.touch(DIGEST, clock() + DAY, seen=clock())))
+        assert runner.run(settled(table.touch(DIGEST, clock() + DAY, seen=clock())))
 
 
 def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
@@ -627,17 +607,17 @@ def test_a_server_that_does_not_answer_is_a_store_error_and_is_not_asked_again(
 ) -> None:
     server = start(*IN_MEMORY)
     table = open_table(f"{server.url}?socket_timeout=1")
-    runner.run(_awaited(table.insert(DIGEST, new_row(clock))))
+    runner.run(settled(table.insert(DIGEST, new_row(clock))))
     connections = server.client.info("stats")["total_connections_received"]
 
     server.client.client_pause(60_000, all=False)
     with pytest.raises(StoreError, match="TimeoutError"):
-        runner.run(_awaited(table.delete(DIGEST)))
+        runner.run(settled(table.remove(DIGEST)))
 
     # What has timed out goes with its connection: to ask again would take another.
     assert server.client.info("stats")["total_connections_received"] == connections
     server.client.client_unpause()
-    assert runner.run(_awaited(table.insert(b"2" * 32, new_row(clock))))
+    assert runner.run(settled(table.insert(b"2" * 32, new_row(clock))))
 
 
 def test_an_evicted_row_is_an_empty_session_and_a_lost_write(start: Start, clock: FakeClock) -> None:
@@ -679,8 +659,8 @@ def test_a_full_server_refuses_new_rows_and_lets_go_of_old_ones(start: Start, cl
         table.replace(DIGEST, new_row(clock, version=2), version=1)
 
     assert table.read(DIGEST) == new_row(clock)
-    assert table.delete(DIGEST) == new_row(clock)
-    assert table.delete(b"2" * 32, tombstone=clock() + DAY) == new_row(clock)
+    assert table.remove(DIGEST) == new_row(clock)
+    assert table.remove(b"2" * 32, tombstone=Tombstone(clock() + DAY, b"")) == new_row(clock)
     table.close()
 
 
@@ -716,7 +696,3 @@ def test_an_awaited_pool_that_runs_dry_is_a_store_error_until_it_does_not(
         await narrow.aclose()
 
     runner.run(use())
-
-
-async def _awaited(verb: Awaitable[R]) -> R:
-    return await verb

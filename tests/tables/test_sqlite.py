@@ -1,8 +1,6 @@
 """The table in an SQLite file: the contract, and what belongs to a file that processes share."""
 
 import gc
-import multiprocessing
-import os
 import secrets
 import sqlite3
 import stat
@@ -21,14 +19,15 @@ from typing import Any
 import pytest
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables import sqlite as sqlite_module
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+from holdall.testing.forks import exit_code, forked
 from sizes import FULL, sized
+from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces
 
-DAY = timedelta(days=1)
 KILLS = sized(10, 200)
 Record = Callable[[str, object], None]
 _DONE = Replacement.REPLACED
@@ -60,10 +59,6 @@ class TestInterleavings(InterleavingConformance):
         return lambda clock: as_async(SQLiteTable(path, clock=clock))
 
 
-def _row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
-    return Row(data, version, clock() + DAY, clock(), None)
-
-
 def test_a_url_names_the_file(path: Path, clock: FakeClock) -> None:
     sessions = Sessions("table", table=f"sqlite:///{path}", key="sid", clock=clock)
     session = sessions.fetch()
@@ -93,7 +88,7 @@ def test_a_url_that_names_no_file_is_refused_at_set_up(url: str, message: str) -
 
 
 def test_only_its_owner_may_read_the_file(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
-    sqlite.insert(b"1" * 32, _row(clock))
+    sqlite.insert(DIGEST, new_row(clock))
 
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
 
@@ -105,18 +100,18 @@ def test_a_file_that_is_there_keeps_its_mode(path: Path, clock: FakeClock) -> No
     path.chmod(0o660)
     table = SQLiteTable(path, clock=clock)
 
-    assert table.insert(b"1" * 32, _row(clock))
+    assert table.insert(DIGEST, new_row(clock))
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     table.close()
 
 
 def test_a_file_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="unable to open"):
-        SQLiteTable(tmp_path).read(b"1" * 32)
+        SQLiteTable(tmp_path).read(DIGEST)
 
 
 def test_another_process_sees_the_rows(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
-    sqlite.insert(b"1" * 32, _row(clock))
+    sqlite.insert(DIGEST, new_row(clock))
 
     probe = f"import sqlite3; print(sqlite3.connect({str(path)!r}).execute('SELECT count(*) FROM session').fetchone())"
     seen = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
@@ -125,16 +120,12 @@ def test_another_process_sees_the_rows(sqlite: SQLiteTable, path: Path, clock: F
 
 
 def test_a_forked_process_opens_a_connection_of_its_own(sqlite: SQLiteTable, clock: FakeClock) -> None:
-    sqlite.insert(b"1" * 32, _row(clock))
-    child = multiprocessing.get_context("fork").Process(
-        target=lambda: os._exit(0 if sqlite.replace(b"1" * 32, _row(clock, b"child", 2), version=1) is _DONE else 1)
-    )
+    sqlite.insert(DIGEST, new_row(clock))
 
-    child.start()
-    child.join()
+    child = forked(lambda: sqlite.replace(DIGEST, new_row(clock, b"child", 2), version=1), hooks=True)
 
-    assert child.exitcode == 0
-    assert sqlite.replace(b"1" * 32, _row(clock, b"parent", 3), version=2) is _DONE
+    assert exit_code(child) == 0
+    assert sqlite.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
 
 
 def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:
@@ -153,7 +144,7 @@ def test_a_file_of_another_program_is_refused_and_left_alone(path: Path, stateme
 
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="another program"):
-            SQLiteTable(path).read(b"1" * 32)
+            SQLiteTable(path).read(DIGEST)
 
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == {path: before}
 
@@ -166,7 +157,7 @@ def test_a_new_file_may_be_opened_by_many_threads_at_once(tmp_path: Path) -> Non
 
         def read(table: SQLiteTable = table, together: threading.Barrier = together) -> Row | None:
             together.wait()
-            return table.read(b"1" * 32)
+            return table.read(DIGEST)
 
         with ThreadPoolExecutor(threads) as pool:
             assert [task.result() for task in [pool.submit(read) for _ in range(threads)]] == [None] * threads
@@ -177,27 +168,27 @@ def test_a_new_file_that_another_writes_to_is_waited_for(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="database is locked"):
-            SQLiteTable(path, busy_timeout=timedelta(0)).read(b"1" * 32)
+            SQLiteTable(path, busy_timeout=timedelta(0)).read(DIGEST)
 
         soon = threading.Timer(0.05, other.execute, ["ROLLBACK"])
         soon.start()
-        assert SQLiteTable(path).read(b"1" * 32) is None
+        assert SQLiteTable(path).read(DIGEST) is None
         soon.join()
 
 
 def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) -> None:
     table = SQLiteTable(path, create=False, clock=clock)
     with pytest.raises(ConfigurationError, match=f"there is no file {path}"):
-        table.insert(b"1" * 32, _row(clock))
+        table.insert(DIGEST, new_row(clock))
     assert list(path.parent.iterdir()) == []
 
     path.touch()
     with pytest.raises(ConfigurationError, match="is an empty file"):
-        table.insert(b"1" * 32, _row(clock))
+        table.insert(DIGEST, new_row(clock))
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == {path: b""}
 
     SQLiteTable(path, clock=clock).sweep()
-    assert table.insert(b"1" * 32, _row(clock))
+    assert table.insert(DIGEST, new_row(clock))
     table.close()
 
 
@@ -211,12 +202,12 @@ def test_who_comes_to_lay_out_a_file_and_is_late_finds_it_done(
         looked.append(is_laid_out(*given))
         if len(looked) == 1:
             with closing(SQLiteTable(path, clock=clock)) as other:
-                other.insert(b"1" * 32, _row(clock))
+                other.insert(DIGEST, new_row(clock))
         return looked[-1]
 
     monkeypatch.setattr(sqlite_module, "_is_laid_out", another_comes_between)
     with closing(SQLiteTable(path, clock=clock)) as table:
-        assert table.read(b"1" * 32) == _row(clock)
+        assert table.read(DIGEST) == new_row(clock)
     # The first, the other one twice, and the first again.
     assert looked == [False, False, False, True]
 
@@ -228,7 +219,7 @@ def test_a_file_of_a_newer_layout_is_refused(sqlite: SQLiteTable, path: Path) ->
     newer.close()
 
     with pytest.raises(ConfigurationError, match="layout 99"):
-        SQLiteTable(path).read(b"1" * 32)
+        SQLiteTable(path).read(DIGEST)
 
 
 def test_a_file_that_another_process_keeps_locked_is_a_store_error(path: Path, clock: FakeClock) -> None:
@@ -238,38 +229,38 @@ def test_a_file_that_another_process_keeps_locked_is_a_store_error(path: Path, c
     lock.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StoreError, match="locked"):
-        table.insert(b"1" * 32, _row(clock))
+        table.insert(DIGEST, new_row(clock))
 
     lock.execute("ROLLBACK")
     lock.close()
-    assert table.insert(b"1" * 32, _row(clock))
+    assert table.insert(DIGEST, new_row(clock))
     table.close()
 
 
 def test_a_renewal_that_fails_half_way_leaves_the_row_as_it_was(
     sqlite: SQLiteTable, path: Path, clock: FakeClock
 ) -> None:
-    sqlite.insert(b"1" * 32, _row(clock))
+    sqlite.insert(DIGEST, new_row(clock))
     breaker = sqlite3.connect(path, isolation_level=None)
     breaker.execute("CREATE TRIGGER broken BEFORE UPDATE ON session BEGIN SELECT RAISE(ABORT, 'broken'); END")
 
     with pytest.raises(StoreError, match="broken"):
-        sqlite.delete(b"1" * 32, tombstone=clock() + DAY)
+        sqlite.remove(DIGEST, tombstone=Tombstone(clock() + DAY, b""))
 
     breaker.execute("DROP TRIGGER broken")
     breaker.close()
-    assert sqlite.read(b"1" * 32) == _row(clock)
+    assert sqlite.read(DIGEST) == new_row(clock)
 
 
 def test_a_connection_that_may_only_read_is_a_store_error_on_writing(path: Path, clock: FakeClock) -> None:
     table = SQLiteTable(path, clock=clock)
-    table.insert(b"1" * 32, _row(clock))
+    table.insert(DIGEST, new_row(clock))
     table._connection().execute("PRAGMA query_only = ON")
 
     with pytest.raises(StoreError, match="readonly"):
-        table.insert(b"2" * 32, _row(clock))
+        table.insert(b"2" * 32, new_row(clock))
 
-    assert table.read(b"1" * 32) == _row(clock)
+    assert table.read(DIGEST) == new_row(clock)
     table.close()
 
 
@@ -295,7 +286,7 @@ def test_a_file_that_may_only_be_read_is_a_store_error(clock: FakeClock) -> None
     with tempfile.TemporaryDirectory(prefix="holdall-") as folder:
         path = Path(folder) / "sessions.db"
         with closing(SQLiteTable(path, clock=clock)) as table:
-            table.insert(b"1" * 32, _row(clock))
+            table.insert(DIGEST, new_row(clock))
         path.chmod(0o444)
         Path(folder).chmod(0o555)
 
@@ -306,7 +297,7 @@ def test_a_file_that_may_only_be_read_is_a_store_error(clock: FakeClock) -> None
         said = done.stdout.splitlines()
         assert [line.partition(": ")[0] for line in said] == [f"SQLite could not use {path}"] * 2
         with closing(SQLiteTable(path, clock=clock)) as table:
-            assert table.read(b"1" * 32) == _row(clock)
+            assert table.read(DIGEST) == new_row(clock)
 
 
 _FILLER = """
@@ -344,24 +335,24 @@ def test_a_file_that_the_system_lets_grow_no_more_is_a_store_error_and_whole(pat
 
 
 def test_a_full_disk_is_a_store_error_and_breaks_nothing(sqlite: SQLiteTable, clock: FakeClock) -> None:
-    sqlite.insert(b"1" * 32, _row(clock))
+    sqlite.insert(DIGEST, new_row(clock))
     pages = sqlite._connection().execute("PRAGMA page_count").fetchone()[0]
     sqlite._connection().execute(f"PRAGMA max_page_count = {pages + 4}")
 
     with pytest.raises(StoreError, match="full"):
-        sqlite.insert(b"2" * 32, _row(clock, bytes(100_000)))
+        sqlite.insert(b"2" * 32, new_row(clock, bytes(100_000)))
 
-    assert sqlite.read(b"1" * 32) == _row(clock)
+    assert sqlite.read(DIGEST) == new_row(clock)
     sqlite._connection().execute("PRAGMA max_page_count = 1000000")
-    assert sqlite.insert(b"2" * 32, _row(clock, bytes(100_000)))
+    assert sqlite.insert(b"2" * 32, new_row(clock, bytes(100_000)))
 
 
 def test_what_has_expired_goes_by_itself_with_later_writes(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
     for number in range(500):
-        sqlite.insert(number.to_bytes(32, "big"), _row(clock))
+        sqlite.insert(number.to_bytes(32, "big"), new_row(clock))
     clock.advance(2 * DAY)
     for number in range(500, 500 + 256):
-        sqlite.insert(number.to_bytes(32, "big"), _row(clock))
+        sqlite.insert(number.to_bytes(32, "big"), new_row(clock))
 
     with sqlite3.connect(path) as other:
         (rows,) = other.execute("SELECT count(*) FROM session").fetchone()
@@ -372,13 +363,13 @@ def test_what_has_expired_goes_by_itself_with_later_writes(sqlite: SQLiteTable, 
 def test_threads_that_end_leave_no_connection_open(sqlite: SQLiteTable, clock: FakeClock) -> None:
     from threading import Thread
 
-    thread = Thread(target=lambda: sqlite.insert(b"1" * 32, _row(clock)))
+    thread = Thread(target=lambda: sqlite.insert(DIGEST, new_row(clock)))
     thread.start()
     thread.join()
 
     # An open one would be a ResourceWarning, which is an error here.
     gc.collect()
-    assert sqlite.read(b"1" * 32) == _row(clock)
+    assert sqlite.read(DIGEST) == new_row(clock)
 
 
 def test_a_dump_of_the_file_shows_neither_ids_nor_data(sqlite: SQLiteTable, path: Path, clock: FakeClock) -> None:
@@ -405,7 +396,7 @@ for number in itertools.count(int(start)):
     table.replace(digest, Row(b"y" * (number % 3000), 2, later, now), version=1)
     print(number, 2, flush=True)
     if number % 3 == 0:
-        table.delete(digest, tombstone=later)
+        table.remove(digest, tombstone=Tombstone(later, b""))
         print(number, 0, flush=True)
 """
 

@@ -12,22 +12,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from holdall import ConfigurationError, Sessions, StoreError
-from holdall.tables import Replacement, Row
+from holdall.tables import Replacement, Row, Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock
+from tables import rows
+from tables.rows import DAY, DIGEST
 
-DAY = timedelta(days=1)
-DIGEST = b"1" * 32
 _DONE = Replacement.REPLACED
 
-
-def new_row(clock: FakeClock, data: bytes = b"data", version: int = 1) -> Row:
-    return Row(data, version, clock() + DAY, clock(), "7")
+new_row = partial(rows.new_row, principal="7")
 
 
 @pytest.fixture
@@ -111,7 +110,7 @@ def test_all_threads_and_processes_turn_to_the_new_file(
         assert table.insert(DIGEST, new_row(clock))
         assert list(threads.map(use, range(4))) == [[new_row(clock)] * 3] * 4
         remove(path)
-        # Each thread opens it in its turn, while others are still at the former one.
+        # Each thread opens it in its turn, while others still have the old one open.
         assert list(threads.map(use, range(4))) == [[None] * 3] * 4
         assert sorted(each.digest for each in table.find("7")) == [bytes([number]) * 32 for number in range(4)]
         for each in (table, *others):
@@ -126,7 +125,7 @@ def test_a_verb_of_two_statements_keeps_to_one_file(table: SQLiteTable, path: Pa
         remove_the_file(path)
         assert connection.execute("SELECT count(*) FROM {table}").fetchone() == (1,)
 
-    assert table.delete(DIGEST, tombstone=clock() + DAY) is None
+    assert table.remove(DIGEST, tombstone=Tombstone(clock() + DAY, b"")) is None
 
 
 _WRITER = """
@@ -148,7 +147,7 @@ sys.stdin.readline()
 
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_what_another_process_has_left_beside_a_removed_file_is_not_taken_for_the_new_ones(
-    path: Path, clock: FakeClock, is_killed: bool
+    path: Path, is_killed: bool
 ) -> None:
     command = [sys.executable, "-c", _WRITER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
@@ -228,9 +227,7 @@ def test_a_program_that_changes_its_folder_keeps_its_file(
         assert other.execute("SELECT count(*) FROM session").fetchone() == (2,)
 
 
-def test_closing_closes_the_connections_of_all_threads_whoever_holds_on_to_them(
-    table: SQLiteTable, clock: FakeClock
-) -> None:
+def test_closing_closes_the_connections_of_all_threads_whoever_holds_on_to_them(table: SQLiteTable) -> None:
     held = []
     together = threading.Barrier(3)
 
@@ -266,6 +263,65 @@ def test_a_folder_that_another_process_has_locked_is_a_store_error(path: Path, c
     table.close()
 
 
+# Links.
+
+
+@pytest.fixture
+def link(path: Path, tmp_path: Path) -> Path:
+    """Return a link to a file that is not there, in another folder."""
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    link = folder / "sessions.db"
+    link.symlink_to(path)
+    return link
+
+
+def test_a_file_that_is_made_through_a_link_is_its_owners_alone(link: Path, path: Path, clock: FakeClock) -> None:
+    with closing(SQLiteTable(link, clock=clock)) as table:
+        assert table.insert(DIGEST, new_row(clock))
+
+        files = [each for each in path.parent.iterdir() if each.is_file()]
+        assert {each.name: each.stat().st_mode & 0o777 for each in files} == dict.fromkeys(
+            ("sessions.db", "sessions.db-wal", "sessions.db-shm"), 0o600
+        )
+    assert list(link.parent.iterdir()) == [link]
+
+
+@_removals
+def test_a_file_behind_a_link_is_seen_to_be_removed(
+    link: Path, path: Path, clock: FakeClock, remove: Callable[[Path], None]
+) -> None:
+    with closing(SQLiteTable(link, clock=clock)) as table:
+        assert table.insert(DIGEST, new_row(clock))
+        if remove is remove_all_files:
+            link.unlink()
+            link.parent.rmdir()
+            remove(path)
+            link.parent.mkdir()
+            link.symlink_to(path)
+        else:
+            remove(path)
+
+        assert table.read(DIGEST) is None
+        assert table.insert(DIGEST, new_row(clock))
+
+
+def test_a_link_to_another_file_that_is_not_there_leaves_the_first_file_whole(
+    link: Path, path: Path, clock: FakeClock
+) -> None:
+    with closing(SQLiteTable(link, clock=clock)) as table, closing(SQLiteTable(path, clock=clock)) as first:
+        assert table.insert(DIGEST, new_row(clock))
+        assert first.read(DIGEST) == new_row(clock)
+        link.unlink()
+        link.symlink_to(path.with_name("second.db"))
+
+        assert table.read(DIGEST) is None
+        assert table.insert(DIGEST, new_row(clock))
+        assert first.read(DIGEST) == new_row(clock)
+        # Its latest rows stand in the file beside it.
+        assert path.with_name("sessions.db-wal").exists()
+
+
 # The URL.
 
 
@@ -291,8 +347,7 @@ def test_the_options_in_a_url_are_taken(path: Path, clock: FakeClock) -> None:
     strange = path.with_name("what? 100%.db")
     url = f"sqlite:///{path.parent}/what%3F%20100%25.db?synchronous=full&busy_timeout=0.25"
     sessions = Sessions("table", table=url, key="sid", clock=clock)
-    sessions.prepare("sync")
-    table = sessions._opened("sync").store.table
+    table = sessions.prepare("sync").table
 
     table.sweep()
 

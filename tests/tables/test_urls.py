@@ -1,4 +1,8 @@
-"""What a table's URL may look like to whoever writes it wrongly."""
+"""Wrong URLs and options of tables."""
+
+import importlib
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -6,6 +10,7 @@ import tests.django_project  # noqa: F401  # sets Django up
 from holdall import ConfigurationError, MemoryTable, Sessions
 from holdall.clock import utc_now
 from holdall.tables import table_opener
+from holdall.tables.urls import checked_timeout
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,39 @@ def test_another_package_brings_a_table_of_its_own(url: str) -> None:
 
 def test_what_no_package_brings_is_a_table_in_memory() -> None:
     assert isinstance(table_opener("jango", clock=utc_now)("sync"), MemoryTable)
+
+
+# Time limits.
+
+LIMITS = [
+    ("sqlite", "SQLiteTable", "sessions.db", "busy_timeout"),
+    ("redis", "RedisTable", "redis://localhost/0", "timeout"),
+    ("redis", "AsyncRedisTable", "redis://localhost/0", "timeout"),
+    ("postgres", "PostgresTable", "postgresql://localhost/shop", "timeout"),
+    ("postgres", "PostgresTable", "postgresql://localhost/shop", "statement_timeout"),
+    ("postgres", "AsyncPostgresTable", "postgresql://localhost/shop", "statement_timeout"),
+    ("holdall_django.table", "DjangoTable", "default", "timeout"),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "place", "option"), LIMITS)
+def test_each_table_takes_whole_seconds_as_a_limit(module: str, name: str, place: str, option: str) -> None:
+    if module == "postgres":
+        pytest.importorskip("psycopg")
+    table: Any = getattr(importlib.import_module(module if "." in module else f"holdall.tables.{module}"), name)
+
+    table(place, **{option: 1})
+    table(place, **{option: timedelta(seconds=1)})
+    with pytest.raises(ConfigurationError, match=rf"^{option}='1' is neither a timedelta nor whole seconds"):
+        table(place, **{option: "1"})
+
+
+def test_whole_seconds_are_a_limit() -> None:
+    assert checked_timeout("timeout", 2) == timedelta(seconds=2)
+    assert checked_timeout("timeout", timedelta(milliseconds=50)) == timedelta(milliseconds=50)
+
+
+@pytest.mark.parametrize("value", [0, -1, 0.5, True, None, "5", 10**20])
+def test_a_limit_that_is_no_time_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is neither a timedelta nor whole seconds, one or more"):
+        checked_timeout("timeout", value)

@@ -5,9 +5,7 @@ A ``type: ignore`` that is not needed is an error, so each one here is a mistake
 """
 
 from holdall import (
-    AsyncStore,
     AsyncTable,
-    AsyncTableStore,
     CookieOptions,
     CookieStore,
     MemoryTable,
@@ -22,7 +20,7 @@ from holdall.sources import AnySource, Source
 from holdall.sources.django import DjangoSource
 from holdall.sources.flask_session import FlaskSessionSource
 from holdall.sources.starsessions import StarsessionsSource
-from holdall.stores import Leasing, Moving, Revocable
+from holdall.stores import MigratingStore, Renewing, Revocable, Updating
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall.testing import as_async
@@ -30,7 +28,7 @@ from holdall_django.sources import EngineSource
 from holdall_django.table import DjangoTable
 
 
-def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) -> None:
+def what_is_accepted(secret: str, async_table: AsyncTable) -> None:
     cookie_format: Format = NativeFormat(secret)
     table: Table = MemoryTable()
     _django_table: Table = DjangoTable("sessions")
@@ -42,27 +40,24 @@ def what_is_accepted(secret: str, async_table: AsyncTable, sync_store: Store) ->
     cookie_store: Store = CookieStore(cookie_format)
     _table_store: Store = TableStore(table)
     _revocable_store: Revocable = TableStore(table)
-    _leasing: Leasing = TableStore(table)
-    _moving: Moving = TableStore(table)
+    _renewing: Renewing = TableStore(table)
+    _updating: Updating = TableStore(async_table)
     flask_session = FlaskSessionSource("redis://localhost")
     sources: list[AnySource] = [flask_session, StarsessionsSource("redis://localhost"), EngineSource("db")]
     _rows: Source = DjangoSource(lambda: memoryview(b""), secret)
-    TableStore(table, move_from=sources)
-    AsyncTableStore(async_table, move_from=sources)
-    Sessions("table", key="sid", table="session", move_from=sources)
-    _async_table_store: AsyncStore = AsyncTableStore(async_table)
-    _faces: tuple[AsyncTable, AsyncStore] = as_async(table), as_async(sync_store)
+    _migrating: Store = MigratingStore(TableStore(async_table), sources)
+    Sessions("table", key="sid", table="session", migrate_from=sources)
+    _async_table: AsyncTable = as_async(table)
     options: CookieOptions = {"path": "/", "same_site": "Lax", "secure": True}
     Sessions(cookie_store, key="_shop", **options)
     Sessions("table", key="sid", table="session")
 
 
-def what_is_refused(secret: str, async_table: AsyncTable) -> None:
+def what_is_refused(secret: str) -> None:
     _not_a_store: Store = MemoryTable()  # type: ignore[assignment]
     _not_revocable: Revocable = CookieStore(NativeFormat(secret))  # type: ignore[assignment]
     _not_awaited: AsyncTable = MemoryTable()  # type: ignore[assignment]
-    TableStore(async_table)  # type: ignore[arg-type]
-    AsyncTableStore(MemoryTable())  # type: ignore[arg-type]
+    TableStore(NativeFormat(secret))  # type: ignore[arg-type]
     Sessions(CookieStore(NativeFormat(secret)))  # type: ignore[call-arg]
     Sessions("cookie", key="_shop", secret_key_base=secret, same_site="lax")  # type: ignore[arg-type]
     Sessions("cookie", key="_shop", secret_key_bass=secret)  # type: ignore[call-arg]

@@ -5,17 +5,15 @@ An application's and an adapter's use of the core, as type checkers see it: noth
 handed in rarely.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import FastAPI, Request
 
-from holdall import AsyncStore, CookieOptions, Device, Event, ResponseHeaders, Session, Sessions, SetCookie, Store
+from holdall import CookieOptions, Event, ResponseHeaders, Session, SessionInfo, Sessions, SetCookie, Store
 from holdall.clock import Clock, utc_now
 from holdall.events import Listener
-from holdall.stores.threaded import InThread, ThreadedStore
 from holdall.testing import FakeClock
 from holdall.typed import typed_session
 from holdall_fastapi import (
@@ -29,11 +27,9 @@ from holdall_fastapi import (
 )
 
 
-def parts(store: Store, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], told: list[Event]) -> None:
+def parts(told: list[Event]) -> None:
     _clocks: tuple[Clock, Clock] = utc_now, FakeClock()
     _listener: Listener = told.append
-    way: InThread = in_thread
-    _awaited: AsyncStore = ThreadedStore(store, way)
 
 
 def application(session: Session, cookie: CookieOptions) -> None:
@@ -42,15 +38,16 @@ def application(session: Session, cookie: CookieOptions) -> None:
     session.configure("path", "/")
     session.configure(renew=True, **cookie)
     _who: str = session.log_id
+    _hits: int = session.atomic_update("hits", lambda hits: hits + 1, default=0)
     session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
 
 async def owner(sessions: Sessions, session: Session) -> None:
-    devices: list[Device] = sessions.of(7, current=session)
-    _agents: list[str | None] = [device.user_agent for device in await sessions.of_async("7")]
-    _ended: int = sessions.revoke(7, handle=devices[0].handle) + await sessions.revoke_async(7, except_=session)
-    devices[0].handle = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    sessions.revoke(7, except_="a cookie")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    listed: list[SessionInfo] = sessions.list(7, current=session)
+    _agents: list[str | None] = [each.user_agent for each in await sessions.list_async("7")]
+    _ended: int = sessions.revoke(7, handle=listed[0].handle) + await sessions.revoke_async(7, keep=session)
+    listed[0].handle = "another"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    sessions.revoke(7, keep="a cookie")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 @dataclass
@@ -73,20 +70,19 @@ async def typed(
 basket = Sessions("table", key="_basket", table="baskets")
 
 
-async def beside(
+async def several(
     request: Request,
     session: Annotated[Session, SessionOf(basket)],
     cart: Annotated[Cart, FromSession("cart", sessions=basket)],
 ) -> None:
     session["n"] = cart.items
-    same: Session = await fetch_session(request, basket)
-    _again: Session = same.beside[basket]
+    _same: Session = await fetch_session(request, basket)
     await fetch_session(request, "_basket")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def middleware(app: FastAPI, sessions: Sessions) -> None:
-    app.add_middleware(SessionMiddleware, sessions=sessions, close_when_ended=30, beside=[basket])
-    app.add_middleware(SessionMiddleware, secret_key="not a good one", max_age=60, take_over=True)
+    app.add_middleware(SessionMiddleware, sessions=sessions, check_ended_every=30, also=[basket])
+    app.add_middleware(SessionMiddleware, secret_key="not a good one", max_age=60, read_framework_cookies=True)
 
 
 def renamed(store: Store) -> None:

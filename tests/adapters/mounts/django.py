@@ -17,16 +17,16 @@ from holdall.testing import Client, Request, Response, asgi_client, wsgi_client
 __all__ = ["mount", "mount_asgi"]
 
 
-def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
-    settings = {"HOLDALL": {"sessions": sessions, "beside": beside}}
+def mount(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
+    settings = {"HOLDALL": {"sessions": sessions, "also": also}}
     with override_settings(**settings):
         return _with_settings(settings, wsgi_client(WSGIHandler()))
 
 
 def mount_asgi(
-    sessions: Sessions, beside: Sequence[Sessions] = (), *, urls: str = "tests.django_project.async_urls"
+    sessions: Sessions, also: Sequence[Sessions] = (), *, urls: str = "tests.django_project.async_urls"
 ) -> Client:
-    settings = {"HOLDALL": {"sessions": sessions, "beside": beside}, "ROOT_URLCONF": urls}
+    settings = {"HOLDALL": {"sessions": sessions, "also": also}, "ROOT_URLCONF": urls}
     with override_settings(**settings):
         return _with_settings(settings, asgi_client(ASGIHandler()))
 

@@ -12,12 +12,10 @@ from holdall.testing import Client, asgi_client, perform_async, stream
 from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 
 
-def mount(
-    sessions: Sessions, beside: Sequence[Sessions] = (), *, fetch: Literal["auto", "explicit"] = "auto"
-) -> Client:
+def mount(sessions: Sessions, also: Sequence[Sessions] = (), *, fetch: Literal["auto", "explicit"] = "auto") -> Client:
     app = FastAPI()
-    app.add_middleware(SessionMiddleware, sessions=sessions, beside=beside, fetch=fetch)
-    named = {each.key: each for each in beside}
+    app.add_middleware(SessionMiddleware, sessions=sessions, also=also, fetch=fetch)
+    named = {each.key: each for each in also}
 
     @app.post("/stream")
     def streamed(request: Request, script: dict[str, Any], session: SessionDep) -> StreamingResponse:

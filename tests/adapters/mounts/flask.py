@@ -11,10 +11,10 @@ from holdall_flask import Holdall, fetch_session
 __all__ = ["mount"]
 
 
-def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
+def mount(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     app = Flask(__name__)
-    Holdall(app, sessions, beside=beside)
-    named = {each.key: each for each in beside}
+    Holdall(app, sessions, also=also)
+    named = {each.key: each for each in also}
 
     @app.post("/", defaults={"path": ""})
     @app.post("/<path:path>")
@@ -26,6 +26,6 @@ def mount(sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client:
     @app.post("/stream")
     def streamed() -> Response:
         main = fetch_session()
-        return Response(stream(main, request.get_json(), lambda key: main.beside[named[key]]))
+        return Response(stream(main, request.get_json(), lambda key: main.exchange.session_of(named[key])))
 
     return wsgi_client(app)

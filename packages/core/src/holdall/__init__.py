@@ -8,8 +8,8 @@ Sessions for Python web applications.
 from typing import TYPE_CHECKING
 
 from holdall._lazily import lazily
+from holdall.clients import SessionInfo
 from holdall.cookies import CookieOptions, SetCookie
-from holdall.devices import Device
 from holdall.errors import (
     ConfigurationError,
     ContentionError,
@@ -24,17 +24,16 @@ from holdall.events import Event
 from holdall.lifecycle import ResponseHeaders
 from holdall.session import Session
 from holdall.sessions import Sessions
-from holdall.stores import AsyncStore, Store
+from holdall.stores import Store
 from holdall.tables import AsyncTable, Table
 
 if TYPE_CHECKING:
-    from holdall.stores import AsyncTableStore, CookieStore, TableStore
+    from holdall.stores import CookieStore, TableStore
     from holdall.tables import MemoryTable
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncTableStore": "holdall.stores",
             "CookieStore": "holdall.stores",
             "MemoryTable": "holdall.tables",
             "TableStore": "holdall.stores",
@@ -42,15 +41,12 @@ else:
     )
 
 __all__ = [
-    "AsyncStore",
     "AsyncTable",
-    "AsyncTableStore",
     "ConfigurationError",
     "ContentionError",
     "CookieOptions",
     "CookieOverflowError",
     "CookieStore",
-    "Device",
     "Event",
     "LostWriteError",
     "MemoryTable",
@@ -58,6 +54,7 @@ __all__ = [
     "ResponseStartedError",
     "Session",
     "SessionError",
+    "SessionInfo",
     "SessionNotFetchedError",
     "Sessions",
     "SetCookie",

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from holdall._connections import Generations, PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
-from holdall.steps import is_awaited
+from holdall.tables._steps import is_awaited
 from holdall.tables.failures import cause_of, shown_address
 
 try:

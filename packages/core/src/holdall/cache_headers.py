@@ -1,9 +1,9 @@
 """
 Keep shared caches from storing a response that sets a session cookie.
 
-A cache may store any response that it is not forbidden to (RFC 9111, section 3), its Set-Cookie header included, and
-visitors who come without a cookie cannot be told apart by ``Vary: Cookie``: the next of them would get the session of
-the one for whom the response was made. So such a response is ``no-store``, or ``private`` if the application wants it
+A cache may store any response unless a directive forbids it (RFC 9111, section 3), including its Set-Cookie header.
+``Vary: Cookie`` cannot tell visitors without a cookie apart, so the next of them would get the session of the one for
+whom the response was made. Therefore such a response is ``no-store``, or ``private`` if the application wants it
 cached.
 """
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["CacheHeaders", "cache_headers", "merged_cache_control", "warn_of_public_cookie", "warned"]
+__all__ = ["CacheHeaders", "cache_headers", "merged_cache_control", "merged_vary", "warn_of_public_cookie", "warned"]
 
 _logger = logging.getLogger("holdall")
 
@@ -22,10 +22,10 @@ _DIRECTIVE = re.compile(
 )
 
 _FOR_SHARED_CACHES = frozenset({"public", "s-maxage"})
-# What an application says only of a response that it means to be the same for everybody.
+# An application sets these only on a response that it means to be the same for every visitor.
 _PUBLIC = _FOR_SHARED_CACHES | {"immutable"}
 
-# What tells some caches more than Cache-Control does (RFC 9213, section 2, and the names from before it).
+# Some caches obey these instead of Cache-Control (RFC 9213, section 2, and the names from before it).
 _TARGETED = re.compile(r"(?:.+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires")
 
 # A route whose name comes from the request could be any of many.
@@ -36,11 +36,11 @@ warned: set[str] = set()
 
 class CacheHeaders(NamedTuple):
     """
-    What becomes of a response's headers for caches.
+    How a response's headers for caches must change.
 
     Attributes:
         cache_control: The new value of Cache-Control; ``None`` leaves the headers as they are.
-        removed: The lower-case names of headers that go.
+        removed: The lower-case names of headers to remove.
         was_public: The application has marked the response for shared caches.
     """
 
@@ -54,7 +54,7 @@ _UNCHANGED = CacheHeaders(None, frozenset(), was_public=False)
 
 def cache_headers(headers: Iterable[tuple[str, str]], *, sets_cookie: bool, allow_public: bool) -> CacheHeaders:
     """
-    Return how the *headers* that an application has set have to change for a response.
+    Return how the *headers* that the application has set on a response must change.
 
     Args:
         sets_cookie: The response sets a cookie of a session.
@@ -96,10 +96,10 @@ def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public
         return None
     directives = _directives(present)
     if directives is None:
-        # Caches differ in what they make of it.
+        # Caches differ in how they read a malformed header.
         return "private"
     kept = {name: argument for name, argument in directives.items() if name not in _FOR_SHARED_CACHES}
-    # A cache that knows must-understand may ignore the no-store beside it (RFC 9111, section 5.2.2.3).
+    # A cache that implements must-understand may ignore the no-store next to it (RFC 9111, section 5.2.2.3).
     is_safe = kept.get("private", "field names") is None or ("no-store" in kept and "must-understand" not in kept)
     if is_safe:
         if len(kept) == len(directives):
@@ -107,6 +107,13 @@ def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public
     else:
         kept = {"private": None, **{name: argument for name, argument in kept.items() if name != "private"}}
     return ", ".join(name if argument is None else f"{name}={argument}" for name, argument in kept.items())
+
+
+def merged_vary(present: Iterable[str]) -> str | None:
+    """Return the Vary header of a response that depends on the cookie; ``None`` leaves what is *present*."""
+    lines = list(present)
+    names = {name.strip().lower() for name in ",".join(lines).split(",")}
+    return None if not names.isdisjoint(("cookie", "*")) else ", ".join((*lines, "Cookie"))
 
 
 def warn_of_public_cookie(route: str) -> None:

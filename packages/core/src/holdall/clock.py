@@ -3,18 +3,28 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from time import time
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["NEVER", "Clock", "time_limit", "utc_now"]
+__all__ = ["FOREVER", "NEVER", "Clock", "seconds_of", "time_limit", "utc_now"]
 
 Clock = Callable[[], datetime]
 
-#: The latest time that 32 bits can say: the expiry of what has no limit.
-NEVER = datetime.fromtimestamp(2**32 - 1, UTC)
+#: The latest time that 32 bits can say, in Unix seconds: the expiry of what has no limit.
+FOREVER = 2**32 - 1
+#: The same as a time.
+NEVER = datetime.fromtimestamp(FOREVER, UTC)
 
 #: The time now, an aware ``datetime`` in UTC.
 utc_now: Clock = partial(datetime.now, UTC)
+
+
+def seconds_of(clock: Clock) -> Callable[[], int]:
+    """Return what tells *clock*'s time in whole Unix seconds."""
+    if clock is utc_now:
+        return lambda: int(time())
+    return lambda: int(clock().timestamp())
 
 
 def time_limit(name: str, value: datetime | None) -> datetime:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple, TypedDict
 
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 from holdall.errors import ConfigurationError
 
 __all__ = [
@@ -189,9 +189,11 @@ class SetCookie:
         max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
         expires: The same as a time.
         login: It stands for somebody who is logged in.
+        line: The value of the Set-Cookie header.
+        size: How many characters that has.
     """
 
-    __slots__ = ("_line", "attributes", "expires", "https", "login", "max_age", "value")
+    __slots__ = ("attributes", "expires", "https", "line", "login", "max_age", "size", "value")
 
     def __init__(
         self,
@@ -217,7 +219,8 @@ class SetCookie:
         if self.expires is not None:
             expiry = f"; expires={_http_date(self.expires.replace(microsecond=0))}; Max-Age={self.max_age}"
         # Made once: it is measured before it is sent.
-        self._line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
+        self.line = line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
+        self.size = len(line)
         if attributes.secure is True and not https:
             _doubt_that_it_is_kept(attributes.key)
 
@@ -227,7 +230,7 @@ class SetCookie:
 
     def __str__(self) -> str:
         """Return the value of the Set-Cookie header."""
-        return self._line
+        return self.line
 
     def __repr__(self) -> str:
         return f"<SetCookie {self.attributes.key}>"
@@ -279,7 +282,7 @@ def _warn_of_no_secure(key: str) -> None:
     )
 
 
-@discreet
+@redacted
 class OldCookie(NamedTuple):
     """A value that came under *key*, an old name of the cookie."""
 

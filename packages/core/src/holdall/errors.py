@@ -7,16 +7,11 @@ The errors a caller can tell apart.
     ├── ResponseStartedError    changed when the headers had gone; also a RuntimeError
     ├── CookieOverflowError     larger than a browser keeps
     ├── LostWriteError          another request ended the session while this one was using it: an answer of 409
-    │   └── ContentionError     others kept on changing what a block of ``session.atomic`` changes
+    │   └── ContentionError     other requests kept writing what ``session.atomic_update`` changes
     └── StoreError              the backend failed: an answer of 503, never an empty session
 
 A visitor's bad cookie is not among them: it gives an empty session.
 """
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from holdall.cookies import SetCookie
 
 __all__ = [
     "ConfigurationError",
@@ -31,14 +26,7 @@ __all__ = [
 
 
 class SessionError(Exception):
-    """
-    What every error of ours is.
-
-    Attributes:
-        unsent: The cookies of a request's other sessions, which were saved: whatever answers this error sends them.
-    """
-
-    unsent: "tuple[SetCookie, ...]" = ()
+    """What every error of ours is."""
 
 
 class ConfigurationError(SessionError, ValueError):
@@ -66,11 +54,7 @@ class LostWriteError(SessionError):
 
 
 class ContentionError(LostWriteError):
-    """
-    A block of ``session.atomic`` could not have its key to itself, so nothing of it was written.
-
-    Others held the key for too long, or one that does not use ``atomic`` has changed it meanwhile.
-    """
+    """Other requests kept writing what ``session.atomic_update`` was to change, so nothing was written."""
 
 
 class StoreError(SessionError):

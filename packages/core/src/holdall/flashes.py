@@ -1,8 +1,8 @@
 """
 Messages for the page that is shown next, kept in the session where Flask's ``flash`` keeps them.
 
-So what one framework flashed another can show. The adapters of frameworks without such a function of their own offer
-it on a request.
+So one framework can show what another flashed. The adapters of frameworks that lack such a function offer it for a
+request.
 """
 
 from collections.abc import Collection, MutableMapping
@@ -29,8 +29,8 @@ def take_flashes(
     Return the messages, as texts or each as a ``Flash``, and forget them for the requests that come after this one.
 
     Args:
-        request: Holds what belongs to this request, so that a template may ask twice.
-        category_filter: Give those of these categories only. All are forgotten.
+        request: Holds values of this request, so that a template may ask twice.
+        category_filter: Return only messages of these categories. All messages are forgotten.
     """
     if _TAKEN not in request:
         request[_TAKEN] = [(category, message) for category, message in session.pop(_KEY, ())]

@@ -13,32 +13,33 @@ from itertools import count
 from typing import Any, NamedTuple
 from weakref import ref
 
-from holdall._discreet import discreet
-from holdall.working_copy import WorkingCopy
+from holdall._redacted import redacted
+from holdall.tracking import Tracked
 
 __all__ = ["look", "watch", "watched"]
 
-# So many requests' values are kept at most, and so many are compared at once: an application may hold them for ever.
+# The most requests whose values are watched, and how many are compared in one look: an application may hold values
+# for ever.
 _MOST = 64
 _AT_ONCE = 4
 
-# Other Pythons count no references: there a value is forgotten when its session is.
+# Not every Python counts references. Without the count, a value is forgotten when its session is.
 _references: Callable[[object], int] = getattr(sys, "getrefcount", lambda value: 0)
 
 
-@discreet
+@redacted
 class _Watched(NamedTuple):
     session: "ref[Any]"
-    copy: WorkingCopy
+    copy: Tracked
     report: Callable[[], None]
 
 
-#: The values of requests that have ended, for as long as somebody else may alter them.
+#: The values of requests that have ended, as long as other code may alter them.
 watched: deque[_Watched] = deque(maxlen=_MOST)
 
 
-def watch(session: object, copy: WorkingCopy, report: Callable[[], None]) -> None:
-    """Call *report* if a value in *copy* is altered from now on; *session* is what hands them out."""
+def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
+    """Call *report* if a value in *copy* is altered from now on; *session* hands the values out."""
     look()
     if not any(each.copy is copy for each in watched):
         watched.append(_Watched(ref(session), copy, report))
@@ -57,20 +58,20 @@ def look() -> None:
             watched.append(each)
 
 
-def _was_altered(copy: WorkingCopy) -> bool:
+def _was_altered(copy: Tracked) -> bool:
     try:
         if not copy.changes():
             return False
-        # Who still holds the session may ask for another value: what was reported is not reported again with that.
+        # The application may take another value from the session later; that must not report this change again.
         copy.begin_anew()
     except Exception:  # noqa: BLE001, S110  # one visitor's values must not fail the request of another
-        # It is altered while we look, or an object of a type can no longer be stored.
+        # A thread alters it while we look, or a typed object can no longer be stored.
         pass
     return True
 
 
 def _is_held(each: _Watched) -> bool:
-    """Say whether somebody else can still alter the values."""
+    """Return whether other code can still alter the values."""
     views = each.copy.views.values()
     # A view refers to its session, which therefore does not end while we hold the view.
     if not views and each.session() is not None:
@@ -89,7 +90,7 @@ def _is_shared(values: Iterable[Any], alone: int) -> bool:
     return False
 
 
-# How often this very code refers to a value, which differs between Pythons.
+# How many references this code itself holds to a value, which differs between Python versions.
 _ALONE = next(alone for alone in count() if not _is_shared([[]], alone))
-# The view, and the call that counts.
+# The references that the view and the counting call hold.
 _VIEWED = 2

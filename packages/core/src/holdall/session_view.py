@@ -1,4 +1,4 @@
-"""A session as templates see it: its keys, and no method of ours."""
+"""A session as templates see it: its keys, without the methods of ``Session``."""
 
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -12,15 +12,15 @@ class SessionView(AsDict):
     """
     A session as a dict and nothing else, because a template engine mistakes methods for keys.
 
-    A template engine looks for an attribute of a name before it looks for a key: of a session itself
-    ``{{ session.login }}`` is a method, which is true for everybody.
+    A template engine looks for an attribute before it looks for a key, so with the session itself
+    ``{{ session.login }}`` would be a method, which is true for every visitor.
     """
 
     __slots__ = ("_session",)
 
     def __init__(self, session: MutableMapping[str, Any]) -> None:
         super().__init__()
-        # An adapter's view shows more of it than the mapping.
+        # An adapter's view shows more of the session than the mapping.
         self._session: Any = session
 
     def __getitem__(self, key: str) -> Any:

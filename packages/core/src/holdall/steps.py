@@ -1,85 +1,99 @@
 """
 One logic for sync and async.
 
-A generator of steps decides; it yields what it wants done and is sent the answer. ``run`` and ``run_async`` differ by
-one word, and a test can step several requests through every order of events.
+A generator decides. What has to be asked of a table it yields as a *step*, and it is sent the answer. ``run`` and
+``run_async`` are the only places that know whether an answer is awaited or needs a thread, and a test can let the steps
+of several requests meet in every order.
 """
 
-import inspect
-from collections.abc import Coroutine, Generator
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Generator
+from types import GeneratorType
+from typing import Any, ClassVar, Literal, TypeVar
 
-from holdall import _loop
+from holdall import _async
+from holdall._redacted import Redacted, without_frames
 
-__all__ = ["Pause", "Step", "Steps", "is_awaited", "run", "run_async", "unbroken"]
+__all__ = ["Step", "Steps", "asked", "run", "run_async"]
 
 R = TypeVar("R")
 
 
-class Step(Protocol):
-    """Something to be done by a *target*, a store or a table."""
+class Step(Redacted):
+    """
+    A question for *target*: a table, a source of other libraries' sessions, or a store that is not made of steps.
 
-    def on(self, target: Any, /) -> Any:
-        """Do it: return the answer, or an awaitable of it where *target* is awaited."""
-        ...
+    Attributes:
+        waits: The attribute of *target* that says whether it blocks the thread; absent, it does not.
+    """
 
+    __slots__ = ("target",)
 
-class Pause(NamedTuple):
-    """Let about so many *seconds* pass. The answer is the time then."""
+    waits: ClassVar[Literal["blocking_reads", "blocking_writes"]] = "blocking_writes"
 
-    seconds: float
+    def __init__(self, target: Any) -> None:
+        self.target = target
 
-    def on(self, target: Any) -> Any:
-        return target.pause(self.seconds)
+    def take(self) -> Any:
+        """Ask, and return the answer, or an awaitable of it where *target* is async."""
+        raise NotImplementedError  # pragma: no cover  # every step is one of its subclasses
 
 
 Steps = Generator[Step, Any, R]
 
 
-def run(steps: Steps[R], target: object) -> R:
-    """Take *steps* to their end on a *target* that answers at once."""
-    answer: object = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration as done:
-            result: R = done.value
-            return result
-        answer = step.on(target)
-
-
-async def run_async(steps: Steps[R], target: object) -> R:
-    """Take *steps* to their end on a *target* that is awaited."""
-    answer: object = None
-    while True:
-        try:
-            step = steps.send(answer)
-        except StopIteration as done:
-            result: R = done.value
-            return result
-        answer = await step.on(target)
-
-
-async def unbroken(work: Coroutine[Any, Any, R]) -> R:
-    """
-    Take *work* to its end even if the request is cancelled meanwhile.
-
-    A renewal ends one row and makes another: broken off between the two it would leave the visitor with neither.
-    This holds off asyncio's cancellation; under another library an adapter has to hold off that library's.
-    """
-    if not _loop.is_running():
-        return await work
-    import asyncio
-
-    # Only another task outlives a task's own cancel().
-    task = asyncio.ensure_future(work)
+def run(steps: Steps[R]) -> R:
+    """Take *steps* to their end where every target answers at once."""
+    answer: Any = None
+    failure: Exception | None = None
     try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while True:
+            try:
+                step = steps.send(answer) if failure is None else steps.throw(failure)
+            except StopIteration as done:
+                result: R = done.value
+                return result
+            failure = None
+            try:
+                answer = step.take()
+            except Exception as exc:  # noqa: BLE001  # the steps may have another way
+                failure = exc
+    except Exception as exc:
+        # Error reports show the local variables of every call that failed.
+        del answer, failure
+        without_frames(exc)
         raise
 
 
-def is_awaited(method: object) -> bool:
-    """Say whether what *method* belongs to has to be awaited."""
-    return inspect.iscoroutinefunction(method)
+async def run_async(steps: Steps[R]) -> R:
+    """Take *steps* to their end in an event loop: await a target that is async, and ask one that blocks in a thread."""
+    answer: Any = None
+    failure: Exception | None = None
+    try:
+        while True:
+            try:
+                step = steps.send(answer) if failure is None else steps.throw(failure)
+            except StopIteration as done:
+                result: R = done.value
+                return result
+            failure = None
+            try:
+                if getattr(step.target, step.waits, False):
+                    in_thread = getattr(step.target, "in_thread", None) or _async.to_thread
+                    answer = await in_thread(step.take)
+                else:
+                    answer = step.take()
+                    if hasattr(type(answer), "__await__"):
+                        answer = await answer
+            except Exception as exc:  # noqa: BLE001  # the steps may have another way
+                failure = exc
+    except Exception as exc:
+        del answer, failure
+        without_frames(exc)
+        raise
+
+
+def asked(answer: Any) -> Steps[Any]:
+    """Return what a store answered: a store may be made of steps, or answer at once."""
+    if type(answer) is GeneratorType:
+        answer = yield from answer
+    return answer

@@ -10,8 +10,9 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
+from holdall._state import Phase
 from holdall.errors import ConfigurationError
-from holdall.session import Session
+from holdall.session import Session, state_of
 
 __all__ = ["MISSING", "View", "check_model", "typed_session"]
 
@@ -33,9 +34,8 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
     """
     Return the value under *key* as a *model*; without a key the session itself, by its keys.
 
-    Asked for again in one request it is the same object, but in a block of ``session.atomic``, where it is made of what
-    was written last. What is altered in it is saved with the session; keys that the *model* does not know stay as they
-    are. A value that does not fit counts as absent, with an ``invalid_value`` event.
+    Within one request it is always the same object. What is altered in it is saved with the session; keys that the
+    *model* does not know stay as they are. A value that does not fit counts as absent, with an ``invalid_value`` event.
 
     Args:
         session: That of the request, whatever the framework: ``flask.session``, ``request.session``.
@@ -45,11 +45,16 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
     Raises:
         ConfigurationError: There is no default, and the *model* cannot be made of nothing.
     """
-    views: dict[Any, View[Any]] = session.views
+    state = state_of(session)
+    tracked = state.loaded()
+    if state.phase is Phase.ENDED:
+        state.watch(tracked)
     name = (key, repr(model))
-    if name not in views:
-        views[name] = View(session, model, key, default)
-    return views[name].value
+    view = tracked.views.get(name)
+    if view is None:
+        view = View(session, model, key, default)
+        tracked.views = {**tracked.views, name: view}
+    return view.value
 
 
 def check_model(model: Any, *, default: Any = MISSING) -> None:
@@ -65,7 +70,7 @@ class View(Generic[M]):
         self._session = session
         self._key = key
         self.value = self._load(default)
-        # What the model says of it, so that a value which it only writes in another way is not taken for altered.
+        # As the model writes it, so that a value which the model only writes in another way does not count as altered.
         self._before = self._codec.dump(self.value)
 
     def changed(self) -> dict[str, Any]:
@@ -74,13 +79,13 @@ class View(Generic[M]):
         if now == before:
             return {}
         self._before = now
-        data = self._session.data()
+        data = state_of(self._session).data
         if self._key is not None:
             return {self._key: _over(data.get(self._key), before, now)}
         return {key: _over(data.get(key), before.get(key), now[key]) for key in now if now[key] != before.get(key)}
 
     def _load(self, default: Any) -> Any:
-        data = self._session.data()
+        data = state_of(self._session).data
         if self._key is None:
             return self._load_all(data, default)
         if self._key not in data:
@@ -88,7 +93,7 @@ class View(Generic[M]):
         try:
             return self._codec.load(data[self._key])
         except ValueError:
-            self._session.report_invalid_value(self._key)
+            _report(self._session, self._key)
             return _default(self._codec, default)
 
     def _load_all(self, data: Mapping[str, Any], default: Any) -> Any:
@@ -101,13 +106,17 @@ class View(Generic[M]):
             try:
                 self._codec.load({key: value})
             except ValueError:
-                self._session.report_invalid_value(key)
+                _report(self._session, key)
             else:
                 fits[key] = value
         try:
             return self._codec.load(fits)
         except ValueError:
             return _default(self._codec, default)
+
+
+def _report(session: Session, key: str) -> None:
+    state_of(session).settings.emit("invalid_value", key, session.log_id)
 
 
 def _over(present: Any, before: Any, now: Any) -> Any:
@@ -122,7 +131,7 @@ class _Codec(NamedTuple):
     """
     How objects of a type are made of plain values and turned back.
 
-    ``load`` raises ``ValueError`` for what does not fit, and leaves alone what it is given.
+    ``load`` raises ``ValueError`` for a value that does not fit, and does not alter what it is given.
     """
 
     model: Any
@@ -139,7 +148,7 @@ def _codec(model: Any) -> _Codec:
 
 
 def _make_codec(model: Any) -> _Codec:
-    # A model of msgspec's is msgspec's affair; all else both can do, and pydantic checks more.
+    # Only msgspec can make its own models. Both can make all others, and pydantic checks more.
     if hasattr(model, "__struct_fields__"):
         return _msgspec_codec(model)
     try:
@@ -183,17 +192,17 @@ def _msgspec_codec(model: Any) -> _Codec:
         try:
             return msgspec.convert(deepcopy(plain), model)
         except msgspec.ValidationError as exc:
-            # Which is one only in newer versions.
+            # In older versions it is not a ValueError.
             raise ValueError(str(exc)) from exc
 
     return _Codec(model, load, msgspec.to_builtins)
 
 
 def _default(codec: _Codec, given: Any) -> Any:
-    """Return what stands for an absent value."""
+    """Return the value to use where there is none."""
     if given is not MISSING:
         return deepcopy(given)
-    # A model says by its own defaults what it is when there is nothing.
+    # A model's own defaults say what it is when nothing is stored.
     nothings: tuple[Any, ...] = (None, {}, [])
     for nothing in nothings:
         try:

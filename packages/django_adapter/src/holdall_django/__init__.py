@@ -1,8 +1,8 @@
 """
 holdall's sessions for Django.
 
-``MIDDLEWARE`` takes ``holdall_django.SessionMiddleware`` in the place of Django's own, and ``SESSION_ENGINE`` is
-``holdall_django.engine``. How sessions are kept is said by the setting ``HOLDALL``, and where it is silent by Django's.
+Put ``holdall_django.SessionMiddleware`` into ``MIDDLEWARE`` instead of Django's own, and set ``SESSION_ENGINE`` to
+``holdall_django.engine``. The setting ``HOLDALL`` holds the options; Django's own settings say what it leaves out.
 """
 
 from holdall_django.configuration import configured_sessions

@@ -1,4 +1,4 @@
-"""Django's connections: those of another process are left alone, and waits have a limit where the driver allows it."""
+"""Django's connections: those of a parent process are left alone, and waits are limited where the driver allows it."""
 
 import os
 import weakref
@@ -30,8 +30,8 @@ def leave_to_parent(connection: Any) -> None:
     """
     Forget what this process has inherited of a connection, without closing it.
 
-    A forked process shares its parent's sockets, and would read answers to its parent's questions. Closing one would
-    end the parent's conversation as well.
+    A forked process shares its parent's sockets, and would read the answers to its parent's queries. Closing a
+    connection would end the parent's as well.
     """
     if connection.connection is not None and _is_parents(connection):
         _left_to_the_parent.append(connection.connection)  # pragma: no cover  # runs in a forked process, unmeasured

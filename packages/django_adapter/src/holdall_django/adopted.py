@@ -1,14 +1,15 @@
 """
-Django's view of a session that another framework's adapter commits.
+Django's view of a session that another framework's adapter stores and sends.
 
 A project that is mounted in another application, with the same ``Sessions``, finds the request's session there
-already. Two sessions of one cookie would each write, and one would lose. So this one has no state of its own: what is
-read and changed through it is the other's.
+already. Two sessions of one cookie would each write, and one would lose. So this one is the other's, under Django's
+names.
 """
 
 from typing import Any
 
 from holdall import Session
+from holdall.adapters import state_of
 from holdall_django.session import DjangoSession
 
 __all__ = ["AdoptedSession"]
@@ -17,25 +18,13 @@ __all__ = ["AdoptedSession"]
 class AdoptedSession(DjangoSession):
     """The session *outer* under Django's names."""
 
-    def __new__(cls, outer: Session | str | None = None) -> Any:
+    def __new__(cls, outer: Session | str | None = None, *, session_key: str | None = None) -> Any:
         if isinstance(outer, Session):
             return super().__new__(cls)
         # request.session.__class__(session_key), which is not the outer one.
-        return DjangoSession(outer)
+        return DjangoSession(outer, session_key=session_key)
 
     def __init__(self, outer: Session) -> None:
-        self._outer = outer
-        # All but the dict's own part, which has no state, is the outer one's.
+        # All but the dict's own part, which has no state, is the outer one's: its lifetime too.
         super(Session, self).__init__()
-
-
-def _shared(slot: str) -> Any:
-    return property(
-        lambda self: getattr(self._outer, slot),
-        lambda self, value: setattr(self._outer, slot, value),
-    )
-
-
-for _slot in Session.__slots__:
-    if _slot != "__weakref__":
-        setattr(AdoptedSession, _slot, _shared(_slot))
+        self._state = state_of(outer)

@@ -1,8 +1,8 @@
 """
 Django's system checks of how sessions are set up, in ``manage.py check``.
 
-What cannot work at all is an error, and the middleware refuses it too; what works and does not do what was meant is a
-warning. ``check --deploy`` looks at what matters in production alone.
+Settings that cannot work are errors, which the middleware refuses too. Settings that work, but hardly as intended, are
+warnings. ``check --deploy`` adds what matters in production only.
 """
 
 import difflib
@@ -21,8 +21,8 @@ from django.core.checks import Warning as Doubt
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Sessions
+from holdall.factory import Options
 from holdall.keys import WeakSecretWarning
-from holdall.opening import Options
 from holdall.tables.memory import MemoryTable
 from holdall_django.configuration import ADAPTER_OPTIONS, configuration, options_given
 
@@ -31,7 +31,7 @@ __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
 _ENGINE = "holdall_django.engine"
 _OURS = "holdall_django.SessionMiddleware"
 
-# They read the session, so they must come after the middleware that brings it.
+# They read the session, so they must come after the middleware that provides it.
 _READERS = {
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -44,29 +44,29 @@ _READERS = {
 }
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
-# It keeps responses by their Vary header, so it must see them with ours.
+# It caches responses by their Vary header, so it must see the one that we add.
 _CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 
 _AUTH_KEY = "_auth_user_id"
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Return what is wrong with how sessions are set up."""
+    """Return the faults of the session settings."""
     return [*_faults(), *_order(), *_options()]
 
 
 def check_deployment(**kwargs: Any) -> list[CheckMessage]:
-    """Return what is wrong with it in production."""
+    """Return the risks of the session settings in production."""
     try:
         return list(_risks())
     except (ConfigurationError, ImportError):
-        # It is an error of check_settings.
+        # check_settings reports it.
         return []
 
 
 def refuse_what_cannot_work() -> None:
     """
-    Raise for settings with which sessions would seem to work, and would not.
+    Raise for settings with which sessions would only seem to work.
 
     Raises:
         ConfigurationError: It says which, and what to set.
@@ -83,7 +83,7 @@ def _faults() -> Iterator[Error]:
         yield Error(msg, hint=f"Set it to {_ENGINE!r}.", id="holdall_django.E001")
     ours, djangos = _session_middlewares()
     if ours and djangos:
-        msg = f"MIDDLEWARE has {djangos[0]!r} besides {ours[0]!r}: each would give requests a session of its own."
+        msg = f"MIDDLEWARE has {djangos[0]!r} as well as {ours[0]!r}: each would give requests a session of its own."
         yield Error(msg, hint=f"Take {djangos[0]!r} out.", id="holdall_django.E002")
     if len(ours) > 1:
         msg = f"MIDDLEWARE has {ours[0]!r} and {ours[1]!r}: a request has one session."
@@ -98,15 +98,15 @@ def _is_ours(engine: str) -> bool:
 
 
 def _session_middlewares() -> tuple[list[str], list[str]]:
-    """Return what stands in ``MIDDLEWARE`` of ours, and of Django's own."""
+    """Return the session middlewares in ``MIDDLEWARE``: ours, and Django's own."""
     ours: list[str] = []
     djangos: list[str] = []
-    # Those of other names need not be loaded for it.
+    # Middlewares with other names need not be loaded for it.
     for path in (path for path in settings.MIDDLEWARE if "session" in path.rpartition(".")[2].lower()):
         try:
             found = import_string(path)
         except ImportError:
-            # Django says so itself.
+            # Django reports that itself.
             continue
         if isinstance(found, type) and issubclass(found, SessionMiddleware):
             is_ours = any(base.__module__ == "holdall_django.middleware" for base in found.__mro__)
@@ -117,8 +117,8 @@ def _session_middlewares() -> tuple[list[str], list[str]]:
 def _order() -> Iterator[CheckMessage]:
     ours, _ = _session_middlewares()
     if not ours:
-        msg = "MIDDLEWARE has no session middleware of holdall's, so requests get no session of it."
-        yield Error(msg, hint=f"Put {_OURS!r} where Django's own stood.", id="holdall_django.E004")
+        msg = "MIDDLEWARE has no session middleware of holdall, so requests get no session from it."
+        yield Error(msg, hint=f"Put {_OURS!r} in the place of Django's own.", id="holdall_django.E004")
         return
     place = settings.MIDDLEWARE.index(ours[0])
     readers = _READERS | ({_CSRF} if settings.CSRF_USE_SESSIONS else set())
@@ -151,21 +151,22 @@ def _known() -> set[str]:
 
 def _meant() -> Iterator[CheckMessage]:
     with warnings.catch_warnings():
-        # check --deploy tells of it.
+        # check --deploy reports it.
         warnings.simplefilter("ignore", WeakSecretWarning)
         configured = configuration()
-    for each in configured.all:
-        each.prepare("async" if each in configured.awaited else "sync")
-    policy = configured.sessions.policy
-    if policy.devices and policy.principal_key is None:
+        # Only an async project can use what has to be awaited.
+        _ = configured.async_group if configured.awaited else configured.sync_group
+    principals = configured.sessions.settings.principals
+    if configured.sessions.settings.record_client and not principals:
         msg = "HOLDALL records the visitor's client, and has no principal_key that says whose session it is."
         yield Doubt(msg, hint="Set 'principal_key', or leave the recording out.", id="holdall_django.W002")
-    if policy.principal_key not in (None, _AUTH_KEY) and apps.is_installed("django.contrib.auth"):
+    if principals and _AUTH_KEY not in principals and apps.is_installed("django.contrib.auth"):
+        keys = principals.keys[0] if len(principals.keys) == 1 else list(principals.keys)
         msg = (
-            f"HOLDALL has principal_key={policy.principal_key!r}, which django.contrib.auth does not write: its users' "
+            f"HOLDALL has principal_key={keys!r}, which django.contrib.auth does not write: its users' "
             "sessions can be neither listed nor revoked."
         )
-        hint = f"Leave it out: then it is {_AUTH_KEY!r}. If the project logs visitors in by itself, silence this check."
+        hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence this check."
         yield Doubt(msg, hint=hint, id="holdall_django.W003")
     workers = os.environ.get("WEB_CONCURRENCY", "")
     if workers.isdigit() and int(workers) > 1:
@@ -175,13 +176,15 @@ def _meant() -> Iterator[CheckMessage]:
 def _risks() -> Iterator[CheckMessage]:
     with warnings.catch_warnings(record=True) as weak:
         warnings.simplefilter("always", WeakSecretWarning)
-        # Anew, for what was said when the settings were read first was said to somebody else.
+        # Anew, because what was said when the settings were read first was said to somebody else.
         configured = configuration.__wrapped__()
+        for sessions in configured.all:
+            sessions.prepare("async")
     for each in weak:
-        yield Doubt(f"Sessions in cookies: {each.message}", id="holdall_django.W004")
+        yield Doubt(f"What keeps sessions secret: {each.message}", id="holdall_django.W004")
     yield from _in_memory(configured.all, "a second worker would not find them")
     for sessions in configured.all:
-        attributes = sessions.policy.attributes
+        attributes = sessions.settings.attributes
         if attributes.secure is False:
             msg = f"The cookie {sessions.key!r} is sent without HTTPS too, where it can be read on the way."
             yield Doubt(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W006")

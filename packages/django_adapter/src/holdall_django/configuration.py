@@ -15,17 +15,22 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Session, Sessions, formats
-from holdall.lifetimes import absolute_timeout, permanent_max_age
-from holdall.several import Kept, side_by_side
-from holdall.takeover import taking_over
+from holdall.adapters import (
+    SessionGroup,
+    absolute_timeout,
+    check_keys,
+    permanent_max_age,
+    reading_framework_cookies,
+    state_of,
+)
 from holdall_django.cookie_name import is_named, name_the_cookie
 from holdall_django.options import HiddenOptions, hide_options
-from holdall_django.unanswered import are_tests_running
+from holdall_django.test_client import are_tests_running
 
 __all__ = ["ADAPTER_OPTIONS", "Configuration", "configuration", "configured_sessions", "options_given"]
 
-#: What ``HOLDALL`` takes besides the options of ``Sessions``.
-ADAPTER_OPTIONS = ("sessions", "beside", "fetch", "take_over")
+#: Keys of ``HOLDALL`` that are not options of ``Sessions``.
+ADAPTER_OPTIONS = ("sessions", "also", "fetch", "read_framework_cookies")
 
 
 @dataclass(frozen=True)
@@ -35,24 +40,34 @@ class Configuration:
 
     Attributes:
         sessions: Those that ``request.session`` is one of.
-        kept: These, and what stands beside them.
-        fetches: The middleware reads a session that has to be waited for; ``False`` leaves that to ``afetch_session``.
+        also: Further ones that the project keeps.
+        fetches: The middleware reads a session that has to be awaited; ``False`` leaves that to ``afetch_session``.
         uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
     """
 
     sessions: Sessions
-    kept: Kept
+    also: tuple[Sessions, ...]
     fetches: bool
     uses_always: bool
 
     @cached_property
     def all(self) -> tuple[Sessions, ...]:
-        """The sessions, and then those beside them."""
-        return self.sessions, *(() if isinstance(self.kept, Sessions) else self.kept.beside)
+        """The sessions, and then the further ones."""
+        return self.sessions, *self.also
+
+    @cached_property
+    def sync_group(self) -> SessionGroup:
+        """What a sync middleware begins its exchanges with."""
+        return SessionGroup(self.sessions, self.also, form="sync")
+
+    @cached_property
+    def async_group(self) -> SessionGroup:
+        """What an async middleware begins its exchanges with."""
+        return SessionGroup(self.sessions, self.also, form="async")
 
     @cached_property
     def awaited(self) -> frozenset[Sessions]:
-        """Those whose store can't be used but by awaiting it."""
+        """Those whose store cannot be used but by awaiting it."""
         return frozenset(each for each in self.all if _is_awaited(each))
 
     @cached_property
@@ -62,7 +77,7 @@ class Configuration:
 
     def sessions_of(self, session: Session) -> Sessions:
         """Return those that *session* is one of."""
-        return next((each for each in self.all if each.policy is session.policy), self.sessions)
+        return next((each for each in self.all if each.settings is state_of(session).settings), self.sessions)
 
 
 def _is_awaited(sessions: Sessions) -> bool:
@@ -78,7 +93,7 @@ def configured_sessions() -> Sessions:
     Return the ``Sessions`` that the settings describe.
 
     Raises:
-        ConfigurationError: The settings can't be used; the message says what to do.
+        ConfigurationError: The settings cannot be used; the message says what to do.
     """
     return configuration().sessions
 
@@ -108,16 +123,17 @@ def configuration() -> Configuration:
     if fetch not in ("auto", "explicit"):
         msg = f"HOLDALL has fetch={fetch!r}, which is neither 'auto' nor 'explicit'."
         raise ConfigurationError(msg)
-    beside = options.pop("beside", ())
-    if isinstance(beside, str | Sessions):
-        msg = "HOLDALL['beside'] is one alone: give a list of Sessions or of their dotted paths."
+    also = options.pop("also", ())
+    if isinstance(also, str | Sessions):
+        msg = "HOLDALL['also'] is one alone: give a list of Sessions or of their dotted paths."
         raise ConfigurationError(msg)
     sessions = _given(options) if "sessions" in options else _by_settings(options)
-    kept = side_by_side(sessions, [_found(each, "beside") for each in beside])
+    others = tuple(_found(each, "also") for each in also)
+    check_keys((sessions, *others))
     name_the_cookie(sessions.key)
     return Configuration(
         sessions,
-        kept,
+        others,
         fetches=fetch == "auto",
         uses_always=settings.SESSION_SAVE_EVERY_REQUEST,
     )
@@ -151,15 +167,15 @@ def _found(sessions: object, option: str) -> Sessions:
 
 
 def _by_settings(options: HiddenOptions) -> Sessions:
-    """Return sessions with these *options*, and what they leave out as Django's settings say."""
+    """Return sessions with these *options*, and with Django's settings for what they leave out."""
     options.setdefault("store", "cookie")
-    if options["store"] == "cookie":
+    if isinstance(options["store"], str):
         if "secret_key_base" not in options:
+            # It seals cookies, and the rows of a table that leaves the process.
             options["secret_key_base"] = settings.SECRET_KEY
             options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
         options.setdefault("weak_secrets", _weak_secrets())
     options.setdefault("key", settings.SESSION_COOKIE_NAME if is_named() else global_settings.SESSION_COOKIE_NAME)
-    options.setdefault("principal_key", "_auth_user_id")
     options.setdefault("path", settings.SESSION_COOKIE_PATH)
     options.setdefault("domain", settings.SESSION_COOKIE_DOMAIN)
     options.setdefault(
@@ -170,20 +186,20 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
     idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
     options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
-    if isinstance(idle_timeout, int):
-        idle_timeout = timedelta(seconds=idle_timeout)
+    if isinstance(idle_timeout, timedelta):
+        idle_timeout = int(idle_timeout.total_seconds())
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
         options.setdefault("max_age", permanent_max_age(idle_timeout))
     try:
-        if options.pop("take_over", False):
-            options = HiddenOptions(taking_over(options, _former_format()))
+        if options.pop("read_framework_cookies", False):
+            options = HiddenOptions(reading_framework_cookies(options, _djangos_format()))
         return Sessions(**options)
     except ConfigurationError as exc:
         exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
         raise
 
 
-def _former_format() -> formats.Format:
+def _djangos_format() -> formats.Format:
     return formats.DjangoFormat(
         settings.SECRET_KEY,
         settings.SECRET_KEY_FALLBACKS,

@@ -1,7 +1,5 @@
-"""Django's other names for what a session does, none of which needs to know how it is kept."""
+"""Django's names for what a session does, except those that read or write the store."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any, Self
 
 from asgiref.sync import sync_to_async
@@ -9,7 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
 from holdall import Session, Sessions
-from holdall.session import Intent
+from holdall.adapters import Intent
 from holdall_django import expiry
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
@@ -20,34 +18,35 @@ _REQUIRED = object()
 
 
 class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappings; ours comes first
-    """A session of the core's under Django's names, but for those that say what it is called and when it is saved."""
+    """A session of the core under Django's names, without its key, its lookups and ``save``."""
 
-    #: It was changed, be it that the change was saved since.
+    #: It was changed, even if the change has been saved since.
     _was_modified = False
 
     @property
     def key_salt(self) -> str:
-        """Return the salt of ``encode``, which has the name of the class in it: in Django there is one alone."""
+        """Return the salt of ``encode``. It has the class's name in it, and Django's class has this one."""
         return "django.contrib.sessions.SessionStore"
 
     def __bool__(self) -> bool:
-        # Always true before Django 6.1, and from then on as Django says.
+        # Always true before Django 6.1, and from then on what Django says.
         return not (hasattr(SessionBase, "__bool__") and self.is_empty())
 
     @property
     def _sessions(self) -> Sessions:
-        """Where it is kept."""
+        """The ``Sessions`` that it is one of."""
         return configuration().sessions_of(self)
 
     @property
     def _cookie(self) -> str | None:
-        """The cookie's value that stands for it; ``None`` where it is not stored or is about to end."""
-        if self.is_new or self.intent in (Intent.DROP, Intent.LOGOUT):
+        """The value of its cookie; ``None`` if it is not stored or is about to end."""
+        state = self._state
+        state.loaded()
+        if state.stored is None or state.intent in (Intent.DROP, Intent.LOGOUT):
             return None
-        stored = self.fetched.stored
-        return stored and stored.cookie
+        return state.stored.cookie
 
-    # Django reaches for the mapping through these.
+    # Django reads and writes the mapping through these.
 
     def _get_session(self, no_load: bool = False) -> Self:
         return self
@@ -56,12 +55,13 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     async def _aget_session(self, no_load: bool = False) -> Self:
         await load(self)
-        if not self.is_loaded and self.cookies and self._sessions.waits_to_read:
-            # Under WSGI it is read when it is first touched: not here, where nothing may wait.
-            await sync_to_async(self.data)()
+        state = self._state
+        if state.tracked is None and state.read_ahead is None and state.cookies and state.backend.waits_to_read:
+            # Under WSGI it is read when it is first touched, which must not happen in an event loop.
+            await sync_to_async(state.loaded)()
         return self
 
-    # Under the names that Django has for the arguments.
+    # With Django's names for the arguments.
 
     def setdefault(self, key: str, value: Any = None) -> Any:
         return super().setdefault(key, value)
@@ -69,7 +69,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
     def update(self, dict_: Any = (), **values: Any) -> None:  # type: ignore[override]  # as above
         super().update(dict_, **values)
 
-    # Django's own set ``modified`` besides, and so would write over what other requests did to the other keys.
+    # Django's own methods also set ``modified``, which would overwrite what other requests did to other keys.
 
     async def aset(self, key: str, value: Any) -> None:
         (await self._aget_session())[key] = value
@@ -82,8 +82,8 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return session.pop(key) if default is _REQUIRED else session.pop(key, default)
 
     def is_empty(self) -> bool:
-        """Return whether there is nothing: no data, and no stored session."""
-        return not self.data() and self._cookie is None
+        """Return whether there are no data and no stored session."""
+        return not self._state.data and self._cookie is None
 
     # What becomes of it.
 
@@ -98,7 +98,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         self.cycle_key()
 
     def flush(self) -> None:
-        """End this session, as ``logout`` does: what is put into it afterwards begins a new one."""
+        """End this session, as ``logout`` does. Values that are set afterwards begin a new one."""
         self.logout()
         self._was_modified = True
 
@@ -108,14 +108,14 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         self.flush()
 
     def create(self) -> None:
-        """Store it under a new ID at once, even if it is empty. What was not read of it is not in the new one."""
-        if not self.is_loaded:
+        """Store it under a new ID at once, even if it is empty. If it was not read before, the new one starts empty."""
+        if self._state.tracked is None:
             self.clear()
         self.save(must_create=True)  # type: ignore[call-arg]  # which is Django's, and comes with DjangoSession
 
     async def acreate(self) -> None:
         """Do what ``create`` does."""
-        begins_empty = not self.is_loaded
+        begins_empty = self._state.tracked is None
         await self._aget_session()
         if begins_empty:
             self.clear()
@@ -123,15 +123,11 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     # Its lifetime.
 
-    @staticmethod
-    def lifetime(
-        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
-    ) -> tuple[timedelta | datetime | None, int | datetime | None]:
-        return expiry.lifetime(data, idle_timeout, max_age)
+    _lifetime_of = staticmethod(expiry.lifetime)
 
     def set_expiry(self, value: Any) -> None:
         """
-        Let this session live so long: seconds unused, or until a time, or until the browser closes (0).
+        Set this session's lifetime: seconds of disuse, a time, or 0 for until the browser closes.
 
         Raises:
             TypeError: *value* is none of these.
@@ -146,12 +142,12 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         self.set_expiry(value)
 
     def get_session_cookie_age(self) -> int:
-        """Return the seconds that a session lives unused."""
-        idle_timeout = self._sessions.policy.idle_timeout
-        return settings.SESSION_COOKIE_AGE if idle_timeout is None else int(idle_timeout.total_seconds())
+        """Return the number of seconds after which an unused session ends."""
+        idle_timeout = self._sessions.settings.idle_timeout
+        return settings.SESSION_COOKIE_AGE if idle_timeout is None else idle_timeout
 
     def get_expire_at_browser_close(self) -> bool:
-        """Return whether the browser forgets it when it is closed."""
+        """Return whether the browser forgets the cookie when it is closed."""
         return self._ends_with_browser(self.get(expiry.EXPIRY))
 
     async def aget_expire_at_browser_close(self) -> bool:
@@ -159,5 +155,5 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return self._ends_with_browser(await self.aget(expiry.EXPIRY))
 
     def _ends_with_browser(self, given: object) -> bool:
-        # Of the settings as they are now, as in Django.
-        return self._sessions.policy.attributes.seconds is None if given is None else given == 0
+        # By the settings as they are now, as in Django.
+        return self._sessions.settings.attributes.seconds is None if given is None else given == 0

@@ -1,4 +1,4 @@
-"""One name of the cookie in two settings: ours and ``SESSION_COOKIE_NAME``, which Django's test client goes by."""
+"""One cookie name for two settings: ours and ``SESSION_COOKIE_NAME``, which Django's test client reads."""
 
 from django.conf import settings
 

@@ -15,10 +15,10 @@ __all__ = ["SessionCookie", "add_cookies"]
 
 class SessionCookie(Morsel[str]):
     """
-    A cookie that goes out as the core has it, and that is a morsel like any other to whoever looks at it.
+    A cookie that is sent as the core writes it, and looks like any other morsel.
 
-    The core's line can say what the morsel of an older Python can't. One that was altered, by a middleware that adds
-    an attribute, goes out as a morsel does.
+    The core's line can have attributes that the morsel of an older Python lacks. If a middleware has altered it, for
+    example to add an attribute, it is sent as a morsel.
     """
 
     def __init__(self, cookie: SetCookie) -> None:
@@ -37,7 +37,7 @@ class SessionCookie(Morsel[str]):
         }
         if attributes.partitioned:
             said["partitioned"] = True
-        # By itself a morsel takes only the attributes that its Python knows.
+        # A morsel itself accepts only the attributes that its Python knows.
         dict.update(self, said)
         self._cookie = cookie
         self._unaltered = (value, dict(self))
@@ -57,9 +57,10 @@ _http_date = lru_cache(maxsize=64)(http_date)
 
 
 def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> None:
-    """Set *cookies* on *response*; of those for one place the last."""
+    """Set *cookies* on *response*. Of several for the same name, domain and path, the last one counts."""
     places = {cookie.attributes.place: cookie for cookie in cookies}
-    # Django finds a cookie by its name. Where one name is set in several places, the last is the one that lives.
+    # Django finds a cookie by its name. If one name is set for several paths or domains, the last one is the new
+    # cookie.
     named = {cookie.attributes.key: cookie for cookie in places.values()}
     for place, cookie in places.items():
         key = cookie.attributes.key

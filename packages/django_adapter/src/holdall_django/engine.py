@@ -1,15 +1,15 @@
 """
 The session engine for ``SESSION_ENGINE``: sessions outside of requests.
 
-Django's test client, management commands and code that looks at other people's sessions make a ``SessionStore``. No
-response carries its cookie, so what becomes of the session does so at once; its data is written by ``save``, as in
+Django's test client, management commands and code that looks at other users' sessions make a ``SessionStore``. No
+response carries its cookie, so ending it or renewing its ID takes effect at once; ``save`` writes its data, as in
 Django.
 """
 
-from holdall.session import Intent
-from holdall_django import endings, unanswered
+from holdall.adapters import Intent
+from holdall_django import rollback, test_client
 from holdall_django.configuration import configured_sessions
-from holdall_django.loading import afind, is_in_event_loop, reach
+from holdall_django.loading import afind, is_in_event_loop
 from holdall_django.names import cookies_of, stands_for
 from holdall_django.session import DjangoSession
 
@@ -20,8 +20,8 @@ class SessionStore(DjangoSession):
     """
     The session of a ``session_key``, or of a cookie's value, read when it is first touched.
 
-    Its own ``session_key`` is what it was given, or for a new session the value that a cookie has to have: no response
-    sends that here, so the caller does.
+    Its own ``session_key`` is what it was given. For a new session it is the cookie's value, which the caller must
+    send, because no response does.
 
     Raises:
         SessionEndedError: It is saved after it has ended elsewhere.
@@ -30,9 +30,9 @@ class SessionStore(DjangoSession):
     def __init__(self, cookie: str | None = None, /, *, session_key: str | None = None) -> None:
         self._given_key = cookie or session_key or None
         sessions = configured_sessions()
-        if cookie and is_in_event_loop() and not endings.are_noted():
-            # In an event loop and not in a request of Django's, it may be an ASGI middleware that hands over what came
-            # as a cookie, as that of Channels does. There a name must not open the session.
+        if cookie and is_in_event_loop() and not rollback.are_noted():
+            # In an event loop and outside of Django's requests, the caller may be an ASGI middleware that passes on
+            # what came as a cookie, as Channels does. There a name must not open the session.
             self._take_given(sessions, (cookie,))
         else:
             self._take_given(sessions, cookies_of(self._given_key, sessions.key))
@@ -40,27 +40,26 @@ class SessionStore(DjangoSession):
     @property
     def session_key(self) -> str | None:
         """As the class says; nothing is read to answer."""
-        if not self.is_loaded:
+        if self._state.tracked is None:
             return self._given_key
         cookie, given = self._cookie, self._given_key
-        if cookie is None or given is None or not stands_for(given, cookie, self.policy.key):
+        if cookie is None or given is None or not stands_for(given, cookie, self._state.settings.key):
             return cookie
         return given
 
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
-        if not self.is_loaded:
-            fetched = await afind(self._sessions, [str(cookie) for cookie in self.cookies])
-            self.use(lambda cookies: fetched, reach())
+        if self._state.tracked is None:
+            self._state.take(await afind(self._sessions, [str(cookie) for cookie in self._state.cookies]))
         return self
 
     def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
         super().delete(key, session_key=session_key)
-        if self.intent is Intent.DROP:
+        if self._state.intent is Intent.DROP:
             self.save()
 
     async def adelete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
         await super().adelete(key, session_key=session_key)
-        if self.intent is Intent.DROP:
+        if self._state.intent is Intent.DROP:
             await self.asave()
 
     def cycle_key(self) -> None:
@@ -81,14 +80,14 @@ class SessionStore(DjangoSession):
     def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as above
         before = self._cookie_before
         super().save(must_create)
-        unanswered.note(before, None if must_create else self._cookie_before)
+        test_client.note(before, None if must_create else self._cookie_before)
 
     async def asave(self, must_create: bool = False) -> None:
         await self._aget_session()
         before = self._cookie_before
         await super().asave(must_create)
-        unanswered.note(before, None if must_create else self._cookie_before)
+        test_client.note(before, None if must_create else self._cookie_before)
 
     @property
     def _cookie_before(self) -> str | None:
-        return None if self.is_new or self.fetched.stored is None else self.fetched.stored.cookie
+        return None if self.is_new or self._state.stored is None else self._state.stored.cookie

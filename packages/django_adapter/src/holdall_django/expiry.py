@@ -1,4 +1,4 @@
-"""How long a session lives that was given a lifetime of its own, by ``set_expiry`` or by another Django project."""
+"""The lifetime of a session that has one of its own, set by ``set_expiry`` or by another Django project."""
 
 import math
 from collections.abc import Mapping
@@ -7,21 +7,23 @@ from typing import Any
 
 from django.utils import timezone
 
+from holdall.adapters import Lifetime
+
 __all__ = ["EXPIRY", "check_expiry", "lifetime"]
 
 #: The key of the session that Django keeps it under.
 EXPIRY = "_session_expiry"
 
-# What is longer leaves the calendar when it is added to a date; browsers and absolute_timeout allow far less.
+# A longer time leaves the calendar when it is added to a date; browsers and absolute_timeout allow far less.
 _YEAR = 365 * 24 * 60 * 60
 _LONGEST = 100 * _YEAR
-# What is long past has ended as what is past has, and cookies count from 1970.
+# An earlier time changes nothing, because the session has ended, and cookies cannot say a time before 1970.
 _LONG_AGO = -_YEAR
 
 
 def check_expiry(value: object) -> None:
     """
-    Refuse what ``set_expiry`` could not carry out when the response goes, while the caller can still see it.
+    Refuse a value that could not be applied when the response is sent, while the caller can still see the error.
 
     Raises:
         TypeError: *value* is neither a number of seconds, nor a time, nor ``None``.
@@ -41,27 +43,27 @@ def check_expiry(value: object) -> None:
         raise ValueError(msg)
 
 
-def lifetime(
-    data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
-) -> tuple[timedelta | datetime | None, int | datetime | None]:
-    """Return the idle timeout and the cookie's age of a session with this *data*; see ``Session.lifetime``."""
+def lifetime(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
+    """Return the lifetime of a session with this *data*: the *usual* one if it has no expiry of its own."""
     expiry = data.get(EXPIRY)
+    if expiry is None:
+        return usual
     try:
         check_expiry(expiry)
     except (TypeError, ValueError):
         # It was not set by set_expiry(), and a page must not fail because of it.
-        return idle_timeout, max_age
-    if expiry is None or isinstance(expiry, timedelta):
-        return idle_timeout, max_age
+        return usual
+    if isinstance(expiry, timedelta):
+        return usual
     if expiry == 0:
-        return idle_timeout, None
+        return usual._replace(max_age=None)
     if isinstance(expiry, int | float):
         # Booleans and fractions are numbers to Django, and its cookie has whole seconds.
         seconds = int(max(_LONG_AGO, min(expiry, _LONGEST)))
-        return timedelta(seconds=seconds), seconds
+        return Lifetime(seconds, seconds)
     ends = datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry
     # Django's times are naive where USE_TZ is off.
     ends = timezone.make_aware(ends) if timezone.is_naive(ends) else ends
     now = datetime.now(UTC)
     ends = max(now + timedelta(seconds=_LONG_AGO), min(ends, now + timedelta(seconds=_LONGEST)))
-    return ends, ends
+    return usual._replace(ends=int(ends.timestamp()))

@@ -1,48 +1,28 @@
-"""How a session of Django's reaches its store: in a request, and outside of any."""
+"""How a session reads its store, in a request and outside of requests."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
-
-from asgiref.sync import async_to_sync
+from collections.abc import Iterable
 
 from holdall import Session, Sessions
-from holdall.session import Fetched, Reach
-from holdall_django import unanswered
-from holdall_django.configuration import configuration, configured_sessions
+from holdall.adapters import Fetched, state_of
+from holdall_django import test_client
+from holdall_django.configuration import configuration
 
-__all__ = ["afind", "aopened", "find", "is_in_event_loop", "load", "load_at_once", "opened", "reach"]
+__all__ = ["afind", "aopened", "find", "is_in_event_loop", "load", "load_at_once", "opened"]
 
 
 async def load(session: Session) -> None:
     """Let *session* be touched from now on."""
-    await configuration().sessions_of(session).load_async(session, from_thread=_in_event_loop)
+    await configuration().sessions_of(session).load_async(session)
 
 
 def load_at_once(session: Session) -> bool:
-    """Do what ``load`` does if nothing has to be waited for, and say whether that is so."""
-    return (
-        configuration()
-        .sessions_of(session)
-        .load_at_once(session, in_thread=asyncio.to_thread, sleep=asyncio.sleep, from_thread=_in_event_loop)
-    )
-
-
-def reach() -> Reach:
-    """Return what lets a session outside of requests reach its store."""
-    sessions = configured_sessions()
-    if sessions in configuration().awaited:
-        return sessions.reach_async(asyncio.to_thread, asyncio.sleep, _in_event_loop)
-    return sessions.reach()
-
-
-def _in_event_loop(call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    # From the thread of a view that is not async.
-    return async_to_sync(call)()
+    """Do what ``load`` does if nothing has to be waited for, and return whether that is so."""
+    return configuration().sessions_of(session).load_at_once(session)
 
 
 def is_in_event_loop() -> bool:
-    """Say whether an event loop is running in this thread."""
+    """Return whether an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -63,17 +43,17 @@ async def aopened(sessions: Sessions, cookies: Iterable[str]) -> Session:
 def find(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
     """Return what is stored for one of *cookies*."""
     session = opened(sessions, cookies)
-    session.data()
-    return session.fetched
+    state_of(session).loaded()
+    return state_of(session).fetched
 
 
 async def afind(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
     """Do what ``find`` does."""
     session = await aopened(sessions, cookies)
-    session.data()
-    return session.fetched
+    state_of(session).loaded()
+    return state_of(session).fetched
 
 
 def _headers(sessions: Sessions, cookies: Iterable[str]) -> list[str]:
-    found = (unanswered.latest(cookie) for cookie in cookies)
+    found = (test_client.latest(cookie) for cookie in cookies)
     return [f"{sessions.key}={cookie}" for cookie in found if cookie is not None]

@@ -1,4 +1,4 @@
-"""Django's names for what one session does to others, which are known by their ``session_key``."""
+"""Django's methods that find or end a session by its ``session_key``."""
 
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,11 @@ __all__ = ["DjangoLookups"]
 
 
 class DjangoLookups(DjangoNames):
-    """A session that finds others by what other packages have stored of them."""
+    """A session that finds others by the ``session_key`` that other packages have stored."""
 
     @property
     def _name(self) -> str | None:
-        stored = self.fetched.stored
+        stored = self._state.stored
         return None if stored is None or self._cookie is None else name_of(self, stored)
 
     def load(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class DjangoLookups(DjangoNames):
         """
         Remove *key*, whether or not it is there; without one, end the session.
 
-        As in Django *key* may be a ``session_key`` too: then that session ends. None has fewer than 40 characters.
+        As in Django, *key* may also be a ``session_key``, of 40 characters or more: then that session ends.
         """
         key = session_key if key is None else key
         if self._is_own(key):
@@ -68,7 +68,7 @@ class DjangoLookups(DjangoNames):
         await self._aget_session()
         key = session_key if key is None else key
         if key is None or len(key) < LENGTH or key in self or self._is_own(key):
-            # Not an engine's, which writes at once and does not wait.
+            # Not the engine's own, which writes at once without awaiting.
             DjangoLookups.delete(self, key)
             return
         other = await aopened(self._sessions, cookies_of(key, self._sessions.key))
@@ -80,7 +80,7 @@ class DjangoLookups(DjangoNames):
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Remove expired sessions from a table, in portions. Rows that are awaited go by themselves, with writes."""
+        """Remove expired sessions from tables, in portions. In async tables, later writes remove them."""
         for sessions in configuration().all:
             while sessions not in configuration().awaited and sessions.sweep():
                 pass
@@ -92,5 +92,5 @@ class DjangoLookups(DjangoNames):
 
     @cached_property
     def serializer(self) -> Any:
-        """What ``encode`` and ``decode`` use, and no store."""
+        """The serializer of ``encode`` and ``decode``, which no store uses."""
         return import_string(settings.SESSION_SERIALIZER)

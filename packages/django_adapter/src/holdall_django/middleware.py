@@ -1,7 +1,7 @@
 """
-The way in and out: a request's session from its Cookie header, and the response's headers from its session.
+The middleware: it gives each request its session, and each response what the session says.
 
-Under WSGI and ASGI alike, and without a thread where nothing has to be waited for.
+It works under WSGI and ASGI, and uses a thread only where the store has to be waited for.
 """
 
 import logging
@@ -13,16 +13,15 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from holdall import LostWriteError, ResponseHeaders, Session, StoreError
-from holdall.nested import RequestSessions, outer_session
-from holdall.session import Phase
-from holdall.steps import unbroken
-from holdall_django import endings
+from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall.adapters import Exchange, Phase, state_of
+from holdall.nested import outer_session
+from holdall_django import rollback
 from holdall_django.adopted import AdoptedSession
 from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
-from holdall_django.requests import cookie_headers, facts_of, leave_word, opened_around, take_word_back
+from holdall_django.requests import Opened, client_of, cookie_headers, opened_for, outer_exchange, share, unshare
 from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
 from holdall_django.session import DjangoSession
 
@@ -35,155 +34,171 @@ class SessionMiddleware(middleware.SessionMiddleware):
     """
     Give each request its session, as ``request.session``.
 
-    It stands where Django's own does, which it is to Django's system checks.
+    It takes the place of Django's own. Django's system checks take it for that.
 
     Raises:
-        ConfigurationError: The settings can't be used; the message says what to do.
+        ConfigurationError: The settings cannot be used; the message says what to do.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         refuse_what_cannot_work()
         super().__init__(get_response)
-        configuration().kept.prepare("async" if self.async_mode else "sync")
+        # What cannot be used is refused here.
+        _ = configuration().async_group if self.async_mode else configuration().sync_group
 
     def __call__(self, request: HttpRequest) -> Any:
-        if _is_driven(request):
-            # By another of these, further out.
+        opened = opened_for(request)
+        if opened is not None and opened.is_open:
+            # Another of these, further out, has begun it.
             return self.get_response(request)
         if self.async_mode:
             return self.__acall__(request)
-        endings.begin()
+        rollback.begin()
         self.process_request(request)
-        came = cast("DjangoSession", request.session)
         try:
             response = cast("HttpResponseBase", self.get_response(request))
         except BaseException:
-            # Django answers exceptions further in; this is one that it was told to let through.
-            _abandon(request.session)
+            # Django answers exceptions further in; it was told to let this one through.
+            _abandon(request)
             raise
-        _put_in_place_of(came, request)
         return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        sessions = configuration().kept
-        came = _begun(request, sessions.unfetched)
+        opened = _begin(request, is_async=True)
         if configuration().fetches:
             try:
-                await load(came)
+                await load(opened.session)
             except StoreError as exc:
-                return answer_instead(request, exc, came)
-        came._is_driven = True
-        endings.begin()
+                _settle(request, opened)
+                return answer_instead(request, exc, opened)
+        rollback.begin()
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         except BaseException:
             # As above, or the visitor has gone.
-            await _abandon_async(request.session)
+            await _abandon_async(request)
             raise
-        _put_in_place_of(came, request)
-        session, noted = request.session, endings.take()
-        if not isinstance(session, DjangoSession):
+        noted = rollback.take()
+        if not _settle(request, opened):
             return response
         try:
             await _repeat_endings(noted)
-            if isinstance(session, AdoptedSession):
-                return with_headers(request, response, session, ResponseHeaders())
-            _prepare_to_commit(session)
-            commit = sessions.commit_async(session, status=response.status_code, streams=streams(response))
-            headers = await (unbroken(commit) if sessions.waits and (session.accessed or session.beside) else commit)
+            if opened.is_shared:
+                return with_headers(request, response, opened, ResponseHeaders())
+            _prepare_to_commit(opened)
+            headers = await opened.exchange.headers_async(response.status_code, streams=streams(response))
         except (StoreError, LostWriteError) as exc:
-            return answer_instead(request, exc, session)
-        return finished_with_body(with_headers(request, response, session, headers), session)
+            return answer_instead(request, exc, opened)
+        return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_request(self, request: HttpRequest) -> None:
-        _begun(request, configuration().kept.fetch)._is_driven = True
+        _begin(request, is_async=False)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
-        take_word_back(request)
-        session, noted = request.session, endings.take()
-        if not isinstance(session, DjangoSession):
-            # A test may have put something of its own there.
+        opened, noted = cast("Opened", opened_for(request)), rollback.take()
+        if not _settle(request, opened):
             return response
         try:
-            endings.repeat(noted)
-            if isinstance(session, AdoptedSession):
-                return with_headers(request, response, session, ResponseHeaders())
-            _prepare_to_commit(session)
-            headers = configuration().kept.commit(session, status=response.status_code, streams=streams(response))
+            rollback.repeat(noted)
+            if opened.is_shared:
+                return with_headers(request, response, opened, ResponseHeaders())
+            _prepare_to_commit(opened)
+            headers = opened.exchange.headers(response.status_code, streams=streams(response))
         except (StoreError, LostWriteError) as exc:
-            return answer_instead(request, exc, session)
-        return finished_with_body(with_headers(request, response, session, headers), session)
+            return answer_instead(request, exc, opened)
+        return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer for a view that failed for want of its session."""
+        """Answer where a view failed because its session could not be read or written."""
         return answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
 
 
-def _begun(request: HttpRequest, fetch: Callable[..., Session]) -> DjangoSession:
-    """Give *request* its session: that of an adapter around this one, or else what *fetch* makes."""
-    kept, outer = configuration().kept, opened_around(request)
-    theirs = None if outer is None else outer_session(outer, kept)
+def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
+    """Give *request* its session: that of an adapter around this one, or one of its own."""
+    group = configuration().async_group if is_async else configuration().sync_group
+    outer = outer_exchange(request)
+    theirs = outer_session(outer, group)
     # An empty session is false.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
+        exchange = cast("Exchange", outer)
+        if not is_async:
+            # The outer adapter may be async; this thread reads the session when it is touched.
+            state_of(theirs).is_fetched = True
     else:
-        facts, https = facts_of(request), request.is_secure()
-        made = fetch(cookie_headers(request), https=https, session_type=DjangoSession, facts=facts)
-        session = cast("DjangoSession", made)
+        exchange = group.begin(
+            cookie_headers(request),
+            https=request.is_secure(),
+            client=client_of(request),
+            session_type=DjangoSession,
+            fetched=not is_async,
+        )
+        exchange.outer = outer
+        session = cast("DjangoSession", exchange.session)
+        share(request, exchange)
     request.session = session
-    leave_word(request, RequestSessions(kept, session, outer))
-    return session
+    return Opened(request, exchange, session, is_shared=theirs is not None)
 
 
-def _is_driven(request: HttpRequest) -> bool:
-    session: object = getattr(request, "session", None)
-    return isinstance(session, DjangoSession) and session._is_driven
+def _settle(request: HttpRequest, opened: Opened) -> bool:
+    """
+    Accept no further middleware of ours, and return whether ``request.session`` is still one of ours.
 
-
-def _put_in_place_of(came: DjangoSession, request: HttpRequest) -> None:
-    """Save the session that the application put in place of the one that *came*."""
-    came._is_driven = False
+    An application may have put another session there, to be saved instead, or a test something else altogether.
+    """
+    opened.is_open = False
+    if not opened.is_shared:
+        unshare(request)
     session: object = request.session
-    if session is not came and isinstance(session, DjangoSession):
-        session.https, session.facts, session.beside = came.https, came.facts, came.beside
-        session._unsent = (*came._unsent, *session._unsent)
-    if session is not came:
-        came.phase = Phase.CLOSED
+    came = opened.session
+    if session is came:
+        return True
+    if not isinstance(session, DjangoSession):
+        state_of(came).phase = Phase.DONE
+        return False
+    session._unsent = (*came._unsent, *session._unsent)
+    opened.session = session
+    opened.exchange.replace(configuration().sessions_of(came), session)
+    return True
 
 
-def _prepare_to_commit(session: DjangoSession) -> None:
-    session._forget_what_is_unmodified()
-    if configuration().uses_always and session.cookies and session.is_fetched:
+def _prepare_to_commit(opened: Opened) -> None:
+    opened.session._forget_what_is_unmodified()
+    state = state_of(opened.session)
+    if configuration().uses_always and state.cookies and state.is_fetched:
         # Every request counts as a use, so a session that no code has read is read now.
-        session.data()
+        state.loaded()
 
 
-def _abandon(session: object) -> None:
-    noted = endings.take()
-    if isinstance(session, DjangoSession):
-        session._is_driven = False
-        with _failure_logged():
-            endings.repeat(noted)
-            if not isinstance(session, AdoptedSession):
-                configuration().kept.abandon(session)
-                session.close()
+def _abandon(request: HttpRequest) -> None:
+    opened, noted = cast("Opened", opened_for(request)), rollback.take()
+    _settle(request, opened)
+    with _failure_logged():
+        rollback.repeat(noted)
+        if not opened.is_shared:
+            opened.exchange.failed()
+    _close(opened)
 
 
-async def _abandon_async(session: object) -> None:
-    noted = endings.take()
-    if isinstance(session, DjangoSession):
-        session._is_driven = False
-        with _failure_logged():
-            await _repeat_endings(noted)
-            if not isinstance(session, AdoptedSession):
-                await unbroken(configuration().kept.abandon_async(session))
-                session.close()
+async def _abandon_async(request: HttpRequest) -> None:
+    opened, noted = cast("Opened", opened_for(request)), rollback.take()
+    _settle(request, opened)
+    with _failure_logged():
+        await _repeat_endings(noted)
+        if not opened.is_shared:
+            await opened.exchange.failed_async()
+    _close(opened)
+
+
+def _close(opened: Opened) -> None:
+    if not opened.is_shared:
+        opened.exchange.close()
 
 
 async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
-    """End again what a sync view has ended in a transaction."""
+    """End once more what a sync view has ended in a transaction."""
     if noted:
-        await sync_to_async(endings.repeat)(noted)
+        await sync_to_async(rollback.repeat)(noted)
 
 
 @contextmanager
@@ -191,5 +206,5 @@ def _failure_logged() -> Iterator[None]:
     try:
         yield
     except StoreError:
-        # The failure that came first is the one to tell of.
+        # The failure that came first is the one to report.
         _logger.exception("a session could not be ended after its request had failed")

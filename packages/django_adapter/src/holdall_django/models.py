@@ -24,8 +24,8 @@ class SessionRow(models.Model):
     """
     A row.
 
-    Times are seconds since 1970 UTC. Principals and devices are bytes, for not every text is one to every database;
-    a principal, of any length, is looked for by its digest.
+    Times are seconds since 1970 UTC. Principals and clients are bytes, because not every database accepts all text; a
+    principal can be long, so it is found by its digest.
     """
 
     digest = DigestField(max_length=32, primary_key=True)
@@ -35,12 +35,12 @@ class SessionRow(models.Model):
     created = models.BigIntegerField()
     principal = models.BinaryField(null=True)
     principal_digest = DigestField(max_length=32, null=True)
-    device = models.BinaryField(null=True)
+    client = models.BinaryField(null=True)
     seen = models.BigIntegerField(null=True)
     due = models.BigIntegerField()
 
     class Meta:
-        """What it is called, and what it is found by."""
+        """The table's name and its indexes."""
 
         app_label = "holdall_django"
         db_table = "holdall_django_session"

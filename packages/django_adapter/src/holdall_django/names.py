@@ -1,9 +1,9 @@
 """
-What ``request.session.session_key`` is: a name of the session that opens nothing when it is sent as a cookie.
+The text of ``request.session.session_key``: a name for the session that opens nothing when it is sent as a cookie.
 
-Other packages keep that name in tables of theirs, in columns of 40 characters, so it must be no longer than an ID and
-must not be one. It is the ID, enciphered under the project's ``SECRET_KEY`` without growing: with the secret, the
-``SessionStore`` of a name finds the row; without it, a copy of such a table opens no session.
+Other packages store that name in columns of 40 characters, so it must not be longer than an ID, and must not be one. It
+is the ID, enciphered under the project's ``SECRET_KEY`` without growing. With the secret, the ``SessionStore`` of a
+name finds the row; without it, a copy of such a table opens no session.
 
 A session in a cookie has no row to find. Its name is a digest, which finds the session while a request is using it.
 """
@@ -18,8 +18,8 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from holdall import Session
-from holdall.session import Phase
-from holdall.stores import Stored
+from holdall.adapters import Phase, state_of
+from holdall.stores import StoredSession
 
 __all__ = ["COOKIE", "LENGTH", "cookies_of", "name_of", "stands_for"]
 
@@ -33,13 +33,13 @@ COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 # Rackoff), so a known pair of an ID and its name says nothing about another pair.
 _ROUNDS = range(4)
 
-# The sessions in cookies whose name was asked for, while somebody uses them.
+# The sessions in cookies whose name was asked for, while they are in use.
 _used: "WeakValueDictionary[str, Session]" = WeakValueDictionary()
 
 
-def name_of(session: Session, stored: Stored) -> str:
+def name_of(session: Session, stored: StoredSession) -> str:
     """Return the name of *session*, which is *stored*."""
-    key = session.policy.key
+    key = state_of(session).settings.key
     if stored.version is None:
         digest = _mac(settings.SECRET_KEY, key, b"log_id" + stored.log_id.encode())
         name = _text(digest[: LENGTH * 3 // 4])
@@ -54,13 +54,14 @@ def cookies_of(session_key: str | None, key: str) -> tuple[str, ...]:
     if not session_key or not COOKIE.fullmatch(session_key):
         return ()
     used = _used.get(session_key)
-    if used is not None and used.phase is Phase.OPEN and used.fetched.stored is not None:
-        return (used.fetched.stored.cookie,)
+    state = None if used is None else state_of(used)
+    if state is not None and state.phase is Phase.HEADERS_PENDING and state.stored is not None:
+        return (state.stored.cookie,)
     return session_key, *_enciphered_in(session_key, key)
 
 
 def stands_for(session_key: str, cookie: str, key: str) -> bool:
-    """Say whether *session_key* is a name of the session that *cookie* opens."""
+    """Return whether *session_key* is a name of the session that *cookie* opens."""
     return cookie in _enciphered_in(session_key, key)
 
 

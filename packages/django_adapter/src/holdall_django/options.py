@@ -11,7 +11,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 __all__ = ["HiddenOptions", "hide_options"]
 
-# What these say is no secret. Everything else is hidden, so that no new option is shown by mistake.
+# These are no secrets. Everything else is hidden, so that no new option is shown by mistake.
 _SHOWN = ("store", "key", "path", "domain", "same_site", "principal_key", "format", "fetch", "on_lost_write")
 _PLAIN_TYPES = (bool, int, float, date, timedelta, type(None))
 
@@ -21,9 +21,10 @@ _SCHEME = re.compile(r"([a-z+.\-]+)://", re.IGNORECASE)
 
 class HiddenOptions(UserDict[str, Any]):
     """
-    Options that read as a ``dict`` does, and show neither a secret nor the password in a URL.
+    Options that act as a ``dict``, and show neither a secret nor the password in a URL.
 
-    Django hides a setting by its name, and looks for further names inside dicts alone: it shows this as a whole.
+    Django hides settings by their names, and looks for further names only inside dicts: it shows this object as a
+    whole.
     """
 
     def __repr__(self) -> str:

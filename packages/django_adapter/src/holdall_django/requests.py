@@ -1,26 +1,60 @@
-"""What a request says about its session: which cookies came, who sent them, and whether somebody holds it already."""
+"""What is known of a request's session: its cookies, its client, and the exchange that holds it."""
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
-from holdall.devices import Facts
-from holdall.nested import KEY, RequestSessions, enter, in_environ, in_scope
+from holdall.adapters import Exchange
+from holdall.nested import KEY, enter, in_environ, in_scope
+from holdall.stores.contract import ClientInfo
 from holdall_django.configuration import configuration
 from holdall_django.names import COOKIE
 
-__all__ = ["cookie_headers", "facts_of", "leave_word", "opened_around", "take_word_back"]
+if TYPE_CHECKING:
+    from holdall_django.session import DjangoSession
+
+__all__ = ["Opened", "client_of", "cookie_headers", "opened_for", "outer_exchange", "share", "unshare"]
+
+# The attribute of a request that holds what was opened for it. Its sessions do not refer to that, because the garbage
+# collector would have to part them.
+_OPENED = "_holdall"
+
+
+class Opened:
+    """
+    What a middleware has opened for a request.
+
+    Attributes:
+        exchange: What commits the session.
+        session: What the middleware has put into ``request.session``.
+        is_shared: An adapter around this one has begun the exchange, and commits it.
+        is_open: The request has not been answered yet.
+    """
+
+    __slots__ = ("exchange", "is_open", "is_shared", "session")
+
+    def __init__(self, request: HttpRequest, exchange: Exchange, session: "DjangoSession", *, is_shared: bool) -> None:
+        self.exchange = exchange
+        self.session = session
+        self.is_shared = is_shared
+        self.is_open = True
+        setattr(request, _OPENED, self)
+
+
+def opened_for(request: HttpRequest) -> Opened | None:
+    """Return what was opened for *request*; ``None`` where no middleware of ours has seen it."""
+    return getattr(request, _OPENED, None)
 
 
 def cookie_headers(request: HttpRequest) -> list[str]:
     """
-    Return the request's Cookie headers as they came, but for what the application has put in place of ours.
+    Return the request's Cookie headers as they came, with our cookies as the application has replaced them.
 
-    It does so in ``request.COOKIES``. What Django's parser makes of the headers there is not looked at: it takes for a
-    session's cookie what browsers would let any subdomain set.
+    It does so in ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
+    session's cookie that browsers let any subdomain set.
     """
     if isinstance(request, ASGIRequest):
         # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
@@ -36,8 +70,8 @@ def cookie_headers(request: HttpRequest) -> list[str]:
 
 
 def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]]:
-    """Yield those of our cookies that stand otherwise in ``request.COOKIES`` than Django has parsed them."""
-    # They are parsed when somebody asks for them, and an application that has put one there did.
+    """Yield those of our cookies whose value in ``request.COOKIES`` is not the one that Django parsed."""
+    # Django parses them on first access, which an application that has put one there has made.
     present = vars(request).get("COOKIES")
     if present is None:
         return
@@ -49,28 +83,28 @@ def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]
             yield key, value
 
 
-def facts_of(request: HttpRequest) -> Facts:
+def client_of(request: HttpRequest) -> ClientInfo:
     """Return what says which browser sent *request*, and from where."""
-    # Not of the request, which holds the session: each would leave a knot for the garbage collector.
+    # Not by the request, which refers to the session: the garbage collector would have to part them.
     meta = request.META
     return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
 
 
-def opened_around(request: HttpRequest) -> RequestSessions | None:
-    """Return what an adapter around this one has opened for the request."""
+def outer_exchange(request: HttpRequest) -> Exchange | None:
+    """Return the exchange of an adapter around this one."""
     return in_scope(request.scope) if isinstance(request, ASGIRequest) else in_environ(request.META)
 
 
-def leave_word(request: HttpRequest, opened: RequestSessions) -> None:
-    """Let an adapter within this one find what was *opened*."""
+def share(request: HttpRequest, exchange: Exchange) -> None:
+    """Let an adapter within this one find *exchange*."""
     if isinstance(request, ASGIRequest):
-        enter(cast("dict[str, Any]", request.scope), opened)
+        enter(cast("dict[str, Any]", request.scope), exchange)
     else:
-        request.META[KEY] = opened
+        request.META[KEY] = exchange
 
 
-def take_word_back(request: HttpRequest) -> None:
-    """Let the request refer to its session no more: the garbage collector would have to part them."""
-    opened = request.META.pop(KEY, None)
-    if opened is not None and opened.outer is not None:
-        request.META[KEY] = opened.outer
+def unshare(request: HttpRequest) -> None:
+    """Let the request's environ refer to its exchange no more: the garbage collector would have to part them."""
+    exchange = request.META.pop(KEY, None)
+    if exchange is not None and exchange.outer is not None:
+        request.META[KEY] = exchange.outer

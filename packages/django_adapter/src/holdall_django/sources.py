@@ -1,8 +1,7 @@
-"""The sessions that the project has kept with one of Django's own engines, read by that engine."""
+"""Sessions that one of Django's own engines has stored, read by that engine."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -23,10 +22,10 @@ _KEY_LENGTH = 32
 
 class EngineSource:
     """
-    A source for ``move_from``: the sessions of the engine that was ``SESSION_ENGINE`` before.
+    A source for ``migrate_from``: the sessions of the engine that was ``SESSION_ENGINE`` before.
 
-    The engine does the reading, with the project's settings, so that whatever it could read is found. What a cache
-    holds was pickled by Django's cache as a rule, which unpickles it as it does all that the project keeps there.
+    The engine reads them with the project's settings, so that it finds what it always found. Django's caches usually
+    pickle their values, and unpickle these as they do everything else in the cache.
 
     Args:
         engine: ``"db"``, ``"cached_db"`` or ``"cache"``, or the dotted path of another's module.
@@ -36,15 +35,16 @@ class EngineSource:
     """
 
     name = "django"
+    blocking_reads = blocking_writes = True
 
     def __init__(self, engine: str = "db") -> None:
         self._engine = engine if "." in engine else f"django.contrib.sessions.backends.{engine}"
 
-    def opened(self, form: Form) -> "EngineSource | _AsyncEngineSource":
-        """Return it as a store of this *form* takes it."""
+    def opened(self, form: Form) -> "EngineSource":
+        """Return it, for stores of either *form*: async adapters ask it in a thread."""
         if apps.ready:
             self._check()
-        return self if form == "sync" else _AsyncEngineSource(self)
+        return self
 
     def matches(self, cookie: str) -> bool:
         return len(cookie) == _KEY_LENGTH and set(cookie) <= _CHARACTERS
@@ -64,7 +64,7 @@ class EngineSource:
         try:
             return do(store)
         except Exception as exc:
-            # That of a database, or of a cache. Its words may hold an address.
+            # The error of a database or cache may have an address in its text.
             msg = f"the engine {self._engine} failed: {type(exc).__name__}."
             raise StoreError(msg) from exc
 
@@ -96,23 +96,6 @@ class EngineSource:
 
 
 _CHARACTERS = frozenset(VALID_KEY_CHARS)
-
-
-class _AsyncEngineSource:
-    """The same, awaited."""
-
-    name = EngineSource.name
-
-    def __init__(self, source: EngineSource) -> None:
-        self._source = source
-        self.matches = source.matches
-
-    async def read(self, cookie: str) -> Entry | Refused | None:
-        found: Entry | Refused | None = await self._source.in_thread(partial(self._source.read, cookie))
-        return found
-
-    async def delete(self, cookie: str) -> None:
-        await self._source.in_thread(partial(self._source.delete, cookie))
 
 
 def _in_utc(expires: datetime) -> datetime:

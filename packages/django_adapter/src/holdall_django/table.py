@@ -1,9 +1,9 @@
 """
 Rows in the project's own database, over the connections that Django has to it.
 
-The verbs of a request are SQL that all of Django's databases know, for the ORM takes ten times as long to put the same
-words together. Each is one guarded statement, or two of which the second is guarded by what the first one saw: none
-needs a transaction, and any may stand in one.
+A request's verbs are SQL that all of Django's databases understand, because the ORM takes ten times as long to build
+the same statements. Each is one guarded statement, or two of which the second is guarded by what the first one saw.
+None needs a transaction, and each may be part of one.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from django.db.models import QuerySet
 
 from holdall import ConfigurationError, StoreError
 from holdall.clock import Clock, utc_now
-from holdall.tables import Form, Listed, Replacement, Row
+from holdall.tables import Form, Listed, Replacement, Row, Tombstone
 from holdall.tables.columns import (
     SWEPT_AT_ONCE,
     SweepTurns,
@@ -38,8 +38,8 @@ from holdall.tables.columns import (
     utf8_or_none,
 )
 from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, cause_of, conflict_pause, shown_address
-from holdall.tables.urls import split_options, timeout_of
-from holdall_django import endings
+from holdall.tables.urls import checked_timeout, split_options, timeout_of
+from holdall_django import rollback
 from holdall_django._connections import end, leave_to_parent, limit_of, most_refusals
 
 __all__ = ["DjangoTable", "open_table"]
@@ -48,28 +48,28 @@ _APP = "holdall_django"
 
 R = TypeVar("R")
 
-# What other databases call the same: MySQL's and MariaDB's errors, and Oracle's.
+# The same errors in other databases: MySQL and MariaDB, and Oracle.
 _OTHER_CODES = {
     "mysql": {1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"},
     "oracle": {60: "40P01", 8177: "40001", 16000: "25006"},
 }
-# No database minds so many values in one statement.
+# Every database accepts this many values in one statement.
 _MOST_DIGESTS = 500
 
 _READ = """
-SELECT data, version, expires, created, principal, device, seen FROM holdall_django_session
+SELECT data, version, expires, created, principal, client, seen FROM holdall_django_session
 WHERE digest = %(digest)s AND expires > %(now)s
 """
 _READ_LIVE = """
-SELECT data, version, expires, created, principal, device, seen FROM holdall_django_session
+SELECT data, version, expires, created, principal, client, seen FROM holdall_django_session
 WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 """
-# A transaction may go on seeing what it saw first. What it locks it sees as it is.
+# A transaction may keep seeing old rows. A row that it locks it sees as it is now.
 _LOCK_LIVE = _READ_LIVE + "FOR UPDATE"
 _INSERT = """
 INSERT INTO holdall_django_session
-    (digest, data, version, expires, created, principal, principal_digest, device, seen, due)
-VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(principal_digest)s, %(device)s,
+    (digest, data, version, expires, created, principal, principal_digest, client, seen, due)
+VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(principal_digest)s, %(client)s,
     %(seen)s, %(due)s)
 """
 _MAKE_ROOM = "DELETE FROM holdall_django_session WHERE digest = %(digest)s AND expires <= %(now)s"
@@ -85,18 +85,18 @@ UPDATE holdall_django_session SET
     seen = CASE WHEN seen > %(seen)s THEN seen ELSE %(seen)s END
 WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 """
-# These take a row as it was read, so that what is given back is the row as it last was.
+# These match a row as it was read, so that the row that is returned is the one that was removed.
 _DELETE = """
 DELETE FROM holdall_django_session
 WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AND COALESCE(seen, -1) = %(seen)s
 """
 _BURY = """
 UPDATE holdall_django_session
-SET data = %(nothing)s, version = 0, expires = %(until)s, due = %(due)s, device = NULL, seen = NULL
+SET data = %(successor)s, version = 0, expires = %(until)s, due = %(due)s, client = NULL, seen = NULL
 WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AND COALESCE(seen, -1) = %(seen)s
 """
 _FIND = """
-SELECT digest, created, expires, device, seen, version FROM holdall_django_session
+SELECT digest, created, expires, client, seen, version FROM holdall_django_session
 WHERE principal_digest = %(principal_digest)s AND expires > %(now)s ORDER BY created, digest
 """
 
@@ -108,7 +108,7 @@ class DjangoTable:
     ``"holdall_django"`` has to be in ``INSTALLED_APPS``. Routers are not asked: *using* decides.
 
     A verb within a transaction of the project's is part of that. Where one ends a session in a request, the request's
-    answer ends it again (``holdall_django.endings``), so that a transaction rolled back does not bring it back.
+    answer ends it again (``holdall_django.rollback``), so that a transaction rolled back does not bring it back.
 
     Unless it is part of a transaction, a statement that meets a serialization failure or a deadlock is sent again, and
     one that the server refuses because it was demoted is sent once more on a new connection. A connection that was made
@@ -128,14 +128,14 @@ class DjangoTable:
     blocking_writes = True
 
     def __init__(
-        self, using: str = "default", *, timeout: timedelta = timedelta(seconds=5), clock: Clock = utc_now
+        self, using: str = "default", *, timeout: timedelta | int = timedelta(seconds=5), clock: Clock = utc_now
     ) -> None:
-        # Settings may make one, before there are applications to ask.
+        # The settings may make one before the applications are loaded.
         if apps.ready:
             _check(using)
         self.using = using
         self._clock = clock
-        self._timeout = timeout
+        self._timeout = checked_timeout("timeout", timeout)
         self._turns = SweepTurns()
 
     async def in_thread(self, call: Callable[[], Any]) -> Any:
@@ -156,13 +156,13 @@ class DjangoTable:
             "created": seconds_of(row.created),
             "principal": utf8_or_none(row.principal),
             "principal_digest": None if row.principal is None else _principal_digest(row.principal),
-            "device": utf8_or_none(row.device),
+            "client": utf8_or_none(row.client),
             "seen": seconds_or_none(row.seen),
             "due": due_of(row.expires),
         }
         if self._is_new(values):
             return True
-        # What is there may have expired.
+        # The row that is in the way may have expired.
         self._count(_MAKE_ROOM, {"digest": digest, "now": now})
         return self._is_new(values)
 
@@ -187,19 +187,20 @@ class DjangoTable:
         times = {"now": self._now(), "expires": seconds_of(expires), "due": due_of(expires), "seen": seconds_of(seen)}
         return self._count(_TOUCH, {"digest": digest, **times}) == 1
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        # Whenever the row is not as it was read, another's write has gone through: nobody goes round for ever.
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        # Each further round means that another request's write succeeded, so this ends.
         while (row := self._live(digest, self._now())) is not None:
             as_read = {"digest": digest, "version": row.version, "expires": seconds_of(row.expires)}
             as_read["seen"] = -1 if row.seen is None else seconds_of(row.seen)
             if tombstone is None:
                 ended = self._count(_DELETE, as_read)
             else:
-                grave = {"nothing": b"", "until": seconds_of(tombstone), "due": due_of(tombstone)}
-                ended = self._count(_BURY, as_read | grave)
+                until = tombstone.until
+                pointer = {"successor": tombstone.successor, "until": seconds_of(until), "due": due_of(until)}
+                ended = self._count(_BURY, as_read | pointer)
             if ended:
                 if self._is_in_transaction:
-                    endings.note(partial(self.delete, digest, tombstone=tombstone))
+                    rollback.note(partial(self.remove, digest, tombstone=tombstone))
                 return row
         return None
 
@@ -211,7 +212,7 @@ class DjangoTable:
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         cleared = self._remove({"created__lte": seconds_of(began_by)}, limit)
         if cleared and self._is_in_transaction:
-            endings.note(partial(self.clear, began_by, cleared))
+            rollback.note(partial(self.clear, began_by, cleared))
         return cleared
 
     def sweep(self, limit: int = 1000) -> int:
@@ -233,9 +234,9 @@ class DjangoTable:
         return connections[self.using].in_atomic_block
 
     def _sweep_now_and_then(self, now: int) -> None:
-        # A transaction would keep what it has swept locked for as long as it goes on.
+        # A transaction would keep the swept rows locked until its end.
         if self._turns.is_due() and not self._is_in_transaction:
-            # Of the hours that are over, so that no row is looked at that has not expired.
+            # Only rows of past hours, so that no live row is examined.
             self._remove({"due__lte": now}, SWEPT_AT_ONCE)
 
     def _remove(self, which: Mapping[str, int], limit: int) -> int:
@@ -312,7 +313,7 @@ class DjangoTable:
                     return work()
             except Error as exc:
                 code = _code(connection.vendor, exc)
-                # A transaction that has failed is over, and another one is the project's to begin.
+                # A failed transaction is over, and only the project can begin another.
                 if code in CONFLICTS and conflicts < MOST_CONFLICTS and not self._is_in_transaction:
                     conflicts += 1
                     time.sleep(conflict_pause(conflicts))
@@ -329,11 +330,11 @@ class DjangoTable:
         connection = connections[self.using]
         cause = exc.__cause__
         is_file = connection.vendor == "sqlite"
-        # The words of SQLite show no values; those of others do, or the address that was asked for.
+        # SQLite's messages show no values; those of others do, or show the address.
         words = str(exc) if is_file else cause_of(cause or exc)
-        # Each database says in words of its own that it has no such table.
+        # Each database has its own message for a missing table.
         hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in str(exc) else ""
-        # One that broke is opened anew by whoever comes next.
+        # The next call opens a broken connection anew.
         connection.close_if_unusable_or_obsolete()
         settings = connection.settings_dict
         address = "" if is_file else shown_address(settings["HOST"], settings["PORT"], settings["NAME"])
@@ -374,7 +375,7 @@ def _principal_digest(principal: str) -> bytes:
 
 
 def _bytes(stored: Any) -> bytes:
-    # Drivers differ: Oracle's gives large ones to be read, and nothing for empty ones.
+    # Drivers differ: Oracle's returns large values as files, and None for empty ones.
     return bytes(stored.read() if hasattr(stored, "read") else stored or b"")
 
 

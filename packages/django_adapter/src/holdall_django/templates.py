@@ -1,4 +1,4 @@
-"""What a template may call on a session: what has an effect there would have it whenever a page is shown."""
+"""What a template may call on a session. Other methods would take effect whenever a page is shown."""
 
 from functools import update_wrapper
 from types import FunctionType
@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["guard"]
 
-# All that templates may call. What is not named here, and what is added later, they may not.
+# All methods that templates may call; not those that are added later.
 _READ_ONLY = frozenset(
     {
         "copy",
@@ -31,7 +31,7 @@ def guard(kind: type) -> None:
     """
     Set ``alters_data`` on the methods of *kind*, inherited ones included, that a template must not call.
 
-    What it inherits is copied for that, so that the class that it comes from stays as it is.
+    Inherited methods are copied for that, so that the class that they come from stays as it is.
     """
     for name in dir(kind):
         if name.startswith("_") or name in _READ_ONLY:

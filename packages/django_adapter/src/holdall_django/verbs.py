@@ -10,8 +10,9 @@ from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 
 from holdall import ConfigurationError, Sessions
-from holdall.several import find_session
+from holdall.adapters import state_of
 from holdall_django.loading import is_in_event_loop, load, load_at_once
+from holdall_django.requests import opened_for
 from holdall_django.session import DjangoSession
 
 __all__ = [
@@ -30,21 +31,21 @@ def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> Dja
     Return the session of *request*, which is read when it is first looked into.
 
     Args:
-        sessions: Those that stand *beside* the project's own in ``HOLDALL``, to have the session that they keep. In
-            an async view ask ``afetch_session`` for one whose store has to be waited for.
+        sessions: One of those in ``HOLDALL["also"]``; without it, the main ones. In an async view use
+            ``afetch_session`` for one whose store has to be awaited.
 
     Raises:
         ConfigurationError: The middleware is not set up, or these *sessions* are not.
     """
     session = _session_of(request, sessions)
     if not load_at_once(session) and not is_in_event_loop():
-        # In the thread of a view that is not async, under ASGI.
+        # Under ASGI, in the thread of a sync view.
         async_to_sync(load)(session)
     return session
 
 
 async def afetch_session(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
-    """Return what ``fetch_session`` does, read by now if its store has to be waited for."""
+    """Return what ``fetch_session`` does, and read it now if its store has to be awaited."""
     session = _session_of(request, sessions)
     await load(session)
     return session
@@ -55,7 +56,10 @@ def _session_of(request: HttpRequest, sessions: Sessions | None = None) -> Djang
     if not isinstance(session, DjangoSession):
         msg = "the request has no session of ours: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
         raise ConfigurationError(msg)
-    return cast("DjangoSession", find_session(session, sessions))
+    opened = opened_for(request)
+    if sessions is None or opened is None or sessions.settings is state_of(session).settings:
+        return session
+    return cast("DjangoSession", opened.exchange.session_of(sessions))
 
 
 def get_session(request: HttpRequest, key: str | None = None, default: Any = None) -> Any:

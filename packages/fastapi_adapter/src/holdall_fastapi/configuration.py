@@ -1,4 +1,4 @@
-"""What the arguments of Starlette's own middleware say about sessions, and what ours was told besides."""
+"""Sessions made of the arguments of Starlette's own middleware, and of further options."""
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -6,40 +6,37 @@ from typing import Any, Literal
 
 from starlette.datastructures import Secret
 
-from holdall import AsyncStore, ConfigurationError, CookieOptions, Event, Sessions, Store, formats
+from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
+from holdall.adapters import absolute_timeout, permanent_max_age, reading_framework_cookies
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
-from holdall.lifetimes import absolute_timeout, permanent_max_age
-from holdall.opening import TableStoreOptions
-from holdall.takeover import taking_over
+from holdall.factory import RowOptions
 
 __all__ = ["Arguments", "sessions_by_arguments"]
 
 
-class Arguments(CookieOptions, TableStoreOptions, total=False):
+class Arguments(CookieOptions, RowOptions, total=False):
     """
-    What ``SessionMiddleware`` takes in the place of ``sessions``: Starlette's arguments, and those of ``Sessions``.
+    What ``SessionMiddleware`` takes instead of ``sessions``: Starlette's arguments, and those of ``Sessions``.
 
-    ``app`` is not among them, for by that name the middleware is given the application.
+    ``app`` is not among them, because the middleware is given the application by that name.
     """
 
     secret_key: str | Secret | None
     session_cookie: str
     https_only: bool
-    fallbacks: Iterable[str | bytes]
-    encrypt: bool
-    weak_secrets: bool
     also_read: Iterable[formats.Format]
-    upgrade: Literal["write", "read"]
-    store: Store | AsyncStore | Literal["cookie", "table"]
+    rewrite_on: Literal["write", "read"]
+    store: Store | str
     old_keys: OldKeys
     idle_timeout: timedelta | int | None
     absolute_timeout: timedelta | int | None
-    principal_key: str | None
-    devices: bool
+    principal_key: str | Iterable[str] | None
+    carry: Iterable[str] | None
+    record_client: bool
+    allow_public: bool
     save_on_error: bool
     on_lost_write: Literal["report", "raise"]
-    allow_public: bool
     on_event: Callable[[Event], None] | None
     clock: Clock
     random: Callable[[int], bytes]
@@ -47,7 +44,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
 
 def sessions_by_arguments(
     *,
-    take_over: bool,
+    read_framework_cookies: bool,
     secret_key: str | Secret | None = None,
     session_cookie: str = "session",
     max_age: timedelta | int | None = 14 * 24 * 60 * 60,
@@ -58,7 +55,7 @@ def sessions_by_arguments(
     Return sessions by the arguments of Starlette's ``SessionMiddleware``, and by *options* of ``Sessions``.
 
     Raises:
-        ConfigurationError: They can't be used; the message says what to do.
+        ConfigurationError: They cannot be used; the message says what to do.
     """
     if isinstance(max_age, timedelta):
         max_age = int(max_age.total_seconds())
@@ -68,18 +65,19 @@ def sessions_by_arguments(
         "key": session_cookie,
         "idle_timeout": idle_timeout,
         "absolute_timeout": absolute_timeout(options.get("idle_timeout", idle_timeout)),
-        "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(idle_timeout),
-        # Starlette's False is what nobody chose: then Secure follows the request.
+        "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(max_age),
+        # False is Starlette's default and no choice: then Secure follows the request.
         "secure": https_only or "auto",
         **options,
     }
-    if given["store"] == "cookie":
+    if secret_key is not None or given["store"] == "cookie":
+        # It seals cookies, and the rows of a table that leaves the process.
         given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))
     try:
-        if take_over:
+        if read_framework_cookies:
             weak_secrets = given.get("weak_secrets", False)
-            former = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
-            given = taking_over(given, former)
+            theirs = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
+            given = reading_framework_cookies(given, theirs)
         return Sessions(**given)
     except ConfigurationError as exc:
         exc.add_note("SessionMiddleware takes sessions=Sessions(…), or the arguments of Starlette's: secret_key=…")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from holdall import Session, Sessions
+from holdall.adapters import state_of
 
 __all__ = ["force_login", "session_transaction"]
 
@@ -24,14 +25,14 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
         client: A ``TestClient``, or an ``httpx.Client`` of either kind; it keeps the cookie.
 
     Raises:
-        ConfigurationError: The sessions are in a table that was given as an object and is awaited. Give the tests one
+        ConfigurationError: The sessions are in a table that was given as an object and is async. Give the tests one
             by its URL, or begin them with ``holdall.testing.init_test_session_async``.
     """
     request = client.build_request("GET", "/")
     session = sessions.fetch(request.headers.get("cookie", ""), https=request.url.scheme == "https")
     yield session
     cookies = [("set-cookie", str(cookie)) for cookie in sessions.commit(session).cookies]
-    session.close()
+    state_of(session).end()
     # As if they had come with a response, for a jar has its own view of hosts without a dot.
     library = sys.modules[type(request).__module__.partition(".")[0]]
     client.cookies.extract_cookies(library.Response(200, headers=cookies, request=request))

@@ -11,10 +11,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions
-from holdall.nested import KEY, main_sessions
+from holdall.adapters import Exchange
+from holdall.nested import KEY
 from holdall.session_view import SessionView
-from holdall.several import find_session
-from holdall_fastapi.middleware import load
 
 __all__ = [
     "SessionDep",
@@ -36,15 +35,18 @@ async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = 
     A second call does nothing more. With ``fetch="explicit"`` this has to come before anything else.
 
     Args:
-        sessions: Those that ``SessionMiddleware`` was given *beside* its own, to have the session that they keep.
+        sessions: Those that ``SessionMiddleware`` was given in *also*, to have the session that they keep.
 
     Raises:
         ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
         StoreError: The backend failed.
     """
-    session = find_session(session_of(connection), sessions)
-    await load(sessions or main_sessions(connection.scope[KEY].kept), session)
-    return session
+    session = session_of(connection)
+    exchange: Exchange = connection.scope[KEY]
+    if sessions is None:
+        await exchange.group.main.load_async(session)
+        return session
+    return await exchange.load(sessions)
 
 
 # As a dependency it takes the connection alone: FastAPI would look for the other in the request.

@@ -1,8 +1,8 @@
 """
-What Flask's settings say about sessions, and what ``Holdall`` was told besides.
+``Sessions`` made from Flask's settings and the options of ``Holdall``.
 
-An application may change its settings while it runs, as its tests do: they are looked at in each request, and what
-they describe is made anew when they differ.
+An application may change its settings while it runs, as its tests do: each request looks at them, and when they differ
+the ``Sessions`` are made anew.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 
 from holdall import ConfigurationError, Sessions, formats
-from holdall.lifetimes import absolute_timeout
-from holdall.several import Kept, side_by_side
-from holdall.takeover import taking_over
+from holdall.exchange import SessionGroup
+from holdall.framework_defaults import absolute_timeout
+from holdall.migrate import reading_framework_cookies
 
 __all__ = ["Configuration"]
 
@@ -41,11 +41,11 @@ class _Settings(NamedTuple):
             config["SESSION_REFRESH_EACH_REQUEST"],
             {
                 "key": _settings_of.get_cookie_name(app),
-                # A dot before it means nothing to browsers (RFC 6265, section 5.2.3), and Flask leaves it out.
+                # Browsers ignore a leading dot (RFC 6265, section 5.2.3), and Flask leaves it out.
                 "domain": (_settings_of.get_cookie_domain(app) or "").lstrip(".") or None,
                 "path": _settings_of.get_cookie_path(app),
                 "http_only": _settings_of.get_cookie_httponly(app),
-                # Flask's False is what nobody chose: then Secure follows the request.
+                # False is Flask's default and not a choice: then Secure follows the request.
                 "secure": _settings_of.get_cookie_secure(app) or "auto",
                 "same_site": _settings_of.get_cookie_samesite(app) or "Lax",
                 "partitioned": config.get("SESSION_COOKIE_PARTITIONED", False),
@@ -58,37 +58,35 @@ class Configuration:
     The sessions of an application, by its settings.
 
     Args:
-        options: Of ``Sessions``, in the place of what Flask's settings say.
-        taken_over: The interface whose cookies are read too.
-        beside: Further sessions, which are made elsewhere.
+        options: Of ``Sessions``, instead of what Flask's settings say.
+        framework: The interface whose cookies are read too; ``None`` to read only ours.
+        also: Further ``Sessions``.
     """
 
     def __init__(
-        self, options: Mapping[str, Any], taken_over: SessionInterface | None, beside: tuple[Sessions, ...]
+        self, options: Mapping[str, Any], framework: SessionInterface | None, also: tuple[Sessions, ...]
     ) -> None:
         self._options = {"store": "cookie", **options}
-        if isinstance(taken_over, SecureCookieSessionInterface) or taken_over is None:
-            self._taken_over = taken_over
+        if isinstance(framework, SecureCookieSessionInterface) or framework is None:
+            self._framework = framework
         else:
-            self._taken_over = SecureCookieSessionInterface()
-        self._beside = beside
-        self._made: tuple[_Settings, Kept] | None = None
+            self._framework = SecureCookieSessionInterface()
+        self._also = also
+        self._made: tuple[_Settings, SessionGroup] | None = None
 
-    def sessions(self, app: Flask) -> Kept | None:
+    def group(self, app: Flask) -> SessionGroup | None:
         """
         Return the sessions of *app*; ``None`` where there is no secret for them.
 
         Raises:
-            ConfigurationError: The settings can't be used; the message says what to do.
+            ConfigurationError: The settings cannot be used; the message says what to do.
         """
         settings = _Settings.of(app)
         made = self._made
         if made is None or made[0] != settings:
             if not settings.secret and self._options["store"] == "cookie" and "secret_key_base" not in self._options:
                 return None
-            kept = side_by_side(self._make(settings), self._beside)
-            kept.prepare("sync")
-            made = self._made = settings, kept
+            made = self._made = settings, SessionGroup(self._make(settings), self._also, form="sync")
         return made[1]
 
     def _make(self, settings: _Settings) -> Sessions:
@@ -99,14 +97,14 @@ class Configuration:
             "absolute_timeout": absolute_timeout(idle_timeout) if settings.refresh else idle_timeout,
             **settings.cookie,
         }
-        if given["store"] == "cookie":
-            if "secret_key_base" not in given:
-                options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
-            options["weak_secrets"] = settings.weak_secrets
+        if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
+            # It encrypts cookies, and the rows of a table that leave the process.
+            options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
+        options["weak_secrets"] = settings.weak_secrets
         options |= given
         try:
-            if self._taken_over is not None:
-                options = taking_over(options, _former_format(self._taken_over, settings))
+            if self._framework is not None:
+                options = reading_framework_cookies(options, _framework_format(self._framework, settings))
             sessions = Sessions(**options)
             sessions.prepare("sync")
         except ConfigurationError as exc:
@@ -115,7 +113,7 @@ class Configuration:
         return sessions
 
 
-def _former_format(interface: SecureCookieSessionInterface, settings: _Settings) -> formats.Format:
+def _framework_format(interface: SecureCookieSessionInterface, settings: _Settings) -> formats.Format:
     return formats.FlaskFormat(
         settings.secret or "",
         settings.fallbacks,

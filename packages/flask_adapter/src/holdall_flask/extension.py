@@ -1,8 +1,8 @@
 """
-Flask's way in and out: its session interface, in terms of ``Sessions``.
+Flask's session interface, in terms of ``Sessions``.
 
-Flask opens a session when a request comes and saves it when the response has passed all ``after_request`` functions.
-What the body still changes is saved at its end.
+Flask opens a session when a request arrives and saves it when the response has passed all ``after_request`` functions.
+Changes made while the body is sent are saved at its end.
 """
 
 import logging
@@ -19,21 +19,20 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
 from werkzeug.wsgi import ClosingIterator
 
-from holdall import (
-    ConfigurationError,
-    LostWriteError,
-    ResponseHeaders,
-    SessionError,
-    Sessions,
-    StoreError,
-    connections,
+from holdall import ConfigurationError, LostWriteError, ResponseHeaders, SessionError, Sessions, StoreError, connections
+from holdall.adapters import (
+    Exchange,
+    Phase,
+    SessionGroup,
+    cache_headers,
+    checked_list,
+    merged_vary,
+    state_of,
+    warn_if_exposed,
+    warn_of_public_cookie,
 )
-from holdall.cache_headers import cache_headers, warn_of_public_cookie
 from holdall.connections import Follower
-from holdall.cookies import warn_if_exposed
-from holdall.nested import KEY, RequestSessions, in_environ, main_sessions, outer_session
-from holdall.session import Phase
-from holdall.several import Kept, listed, side_by_side
+from holdall.nested import KEY, in_environ, outer_session
 from holdall_flask.configuration import Configuration
 from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
@@ -41,7 +40,7 @@ __all__ = ["Holdall"]
 
 _logger = logging.getLogger("holdall")
 
-# What is opened for the request that a context is of: its session, until that ends.
+# The attribute of a request's context that holds the session opened for it, until the request ends.
 _OPENED = "_holdall_session"
 
 
@@ -54,14 +53,14 @@ class Holdall:
         sessions: Where and how sessions are kept. Left out, they are encrypted cookies by Flask's own settings:
             ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and ``PERMANENT_SESSION_LIFETIME``,
             as they stand at each request.
-        take_over: Read the cookies of Flask's own sessions too, so that whoever is logged in by one stays so.
-        beside: Further sessions that the application keeps, each with a cookie and a store of its own;
+        read_framework_cookies: Read the cookies of Flask's own sessions too, so that logged-in visitors stay so.
+        also: Further sessions that the application keeps, each with a cookie and a store of its own;
             ``fetch_session(cart)`` returns that of *cart*.
-        options: Of ``Sessions``, in the place of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
+        options: Of ``Sessions``, instead of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
 
     Raises:
-        ConfigurationError: There are both *sessions* and options, Flask can't wait for the sessions' store, or those
-            *beside* are not independent of them.
+        ConfigurationError: There are both *sessions* and options, the sessions' store is async, or those in *also*
+            are not independent of them.
     """
 
     def __init__(
@@ -69,184 +68,185 @@ class Holdall:
         app: Flask | None = None,
         sessions: Sessions | None = None,
         *,
-        take_over: bool = False,
-        beside: Iterable[Sessions] = (),
+        read_framework_cookies: bool = False,
+        also: Iterable[Sessions] = (),
         **options: Any,
     ) -> None:
-        self._beside = listed(beside)
-        kept: Kept | None = None
+        self._also = checked_list(also)
+        self._group: SessionGroup | None = None
         if sessions is not None:
-            if take_over or options:
-                given = ", ".join(sorted({*options, *(["take_over"] if take_over else [])}))
+            if read_framework_cookies or options:
+                given = ", ".join(sorted({*options, *(["read_framework_cookies"] if read_framework_cookies else [])}))
                 msg = f"Holdall(app, sessions) has its Sessions: give {given} to that, or leave it out."
                 raise ConfigurationError(msg)
-            kept = side_by_side(sessions, self._beside)
-            kept.prepare("sync")
-        self._kept = kept
-        self._take_over = take_over
+            self._group = SessionGroup(sessions, self._also, form="sync")
+        self._reads_flasks = read_framework_cookies
         self._options = options
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
         """Let *app* keep its sessions here."""
-        kept = self._kept
-        taken_over = app.session_interface if self._take_over else None
-        by_settings = Configuration(self._options, taken_over, self._beside)
-        interface = _Interface(by_settings.sessions if kept is None else lambda app: kept)
+        group = self._group
+        flasks = app.session_interface if self._reads_flasks else None
+        by_settings = Configuration(self._options, flasks, self._also)
+        interface = _Interface(by_settings.group if group is None else lambda app: group)
         app.session_interface = interface
-        # The last of all teardown functions, whenever they are registered: what they change is saved.
+        # It runs after all other teardown functions, so that their changes are saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         app.context_processor(_for_templates)
-        # Registered for the common base, ours stands behind a handler of the application's own for either error.
+        # Registered for the common base, so that the application's own handler for either error comes first.
         app.register_error_handler(SessionError, _answer)
 
 
 class _Interface(SessionInterface):
-    def __init__(self, sessions_of: Callable[[Flask], Kept | None]) -> None:
-        self._sessions_of = sessions_of
+    def __init__(self, group_of: Callable[[Flask], SessionGroup | None]) -> None:
+        self._group_of = group_of
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
-        kept = self._sessions_of(app)
-        if kept is None:
+        group = self._group_of(app)
+        if group is None:
             return None
         context = current_context() if has_request_context() else None
         # Flask's session_transaction opens another one in the context of a request that has its own.
         is_the_requests = context is not None and not hasattr(context, _OPENED)
         environ = request.environ
-        outer = None
+        outer = in_environ(environ) if is_the_requests else None
         if is_the_requests:
-            outer = in_environ(environ)
-            borrowed = outer_session(outer, kept)
             setattr(context, _OPENED, None)
+            borrowed = outer_session(outer, group)
             if borrowed is not None:
-                if not borrowed.is_fetched:
-                    # The outer adapter would await it, and nothing is awaited here.
-                    main_sessions(kept).read_when_touched(borrowed)
-                return BorrowedSession(borrowed)
-        facts = partial(_facts, request)
-        opened = kept.fetch(
-            environ.get("HTTP_COOKIE", ""), https=request.is_secure, session_type=FlaskSession, facts=facts
+                # The outer adapter may be async; this thread reads the session when it is touched.
+                state_of(borrowed).is_fetched = True
+                return BorrowedSession(borrowed, cast("Exchange", outer))
+        exchange = group.begin(
+            environ.get("HTTP_COOKIE", ""),
+            https=request.is_secure,
+            client=partial(_client, request),
+            session_type=FlaskSession,
         )
-        session = cast("FlaskSession", opened)
-        session.sessions = kept
+        session = cast("FlaskSession", exchange.session)
+        session.exchange = exchange
         if is_the_requests:
-            # Of this context alone: copies of it share the session, and end when they like.
+            # Only for this context: copies of it share the session, and may end earlier or later.
             setattr(context, _OPENED, session)
-            environ[KEY] = RequestSessions(kept, session, outer)
+            exchange.outer = outer
+            environ[KEY] = exchange
             if "werkzeug.debug.preserve_context" in environ:
-                session.kept_context = context
+                session.keep_for_test(context)
         return session
 
     def is_null_session(self, obj: object) -> bool:
-        # Flask saves what it has even if none could be opened.
+        # Flask saves a session even if none could be opened.
         return obj is None or isinstance(obj, self.null_session_class)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if isinstance(session, BorrowedSession):
             return
         opened = cast("FlaskSession", session)
-        sessions = opened.sessions
+        exchange = opened.exchange
         opened.was_modified = opened.modified
         try:
             opened.streams = response.is_streamed and not response.direct_passthrough
-            headers = sessions.commit(opened, status=response.status_code, streams=opened.streams)
+            headers = exchange.headers(response.status_code, streams=opened.streams)
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
-            # What the answer says of a session comes after what was saved before it.
+            # The cookies of the error response come after those of what was saved before it.
             latest = response.headers.getlist("Set-Cookie")
             response.headers.remove("Set-Cookie")
-            # TypeError is not ours.
-            _add(ResponseHeaders(getattr(exc, "unsent", ()), vary=True), response, sessions)
+            _add(exchange.unsent(), response, exchange.group)
             response.headers.extend(("Set-Cookie", line) for line in latest)
             return
-        _add(headers, response, sessions)
+        if headers.vary:
+            _add(headers, response, exchange.group)
         if opened.streams:
             end = partial(_end, opened)
             response.call_on_close(end)
-            # Before the last byte goes, so that who has read the answer finds in the session what it said.
+            # Saved before the last byte is sent, so that the visitor's next request finds the changes.
             body = cast("Iterable[bytes]", response.response)
-            followed = main_sessions(sessions)
-            seen = _followed(body, opened, followed) if followed.is_followed("sync") else body
-            response.response = ClosingIterator(chain(seen, _then(end)), getattr(body, "close", None))
+            main = exchange.group.main
+            chunks = _followed(body, opened, main) if main.is_followed("sync") else body
+            if state_of(opened).takes_forgotten_changes is not None:
+                chunks = _at_work(chunks, opened)
+            response.response = ClosingIterator(chain(chunks, _then(end)), getattr(body, "close", None))
         elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
-            # No request's end is to come.
+            # No teardown will end it.
             _end(opened)
 
     def end(self, error: BaseException | None) -> None:
-        """End a request: its response is made, or its exception was let through to the server, or to a test."""
+        """End a request: its response is made, or its exception propagates to the server or to a test."""
         context = current_context()
-        session = getattr(context, _OPENED, None)
+        session: FlaskSession | None = getattr(context, _OPENED, None)
         if session is None:
             return
         setattr(context, _OPENED, None)
-        # The session may refer to the request, and so to its environ: the garbage collector would have to part them.
+        # The session may refer to the request, and so to its environ, which only the garbage collector could free.
         opened = context.request.environ.pop(KEY, None)
         if opened is not None and opened.outer is not None:
             context.request.environ[KEY] = opened.outer
-        if session.streams and session.phase is not Phase.OPEN:
+        phase = state_of(session).phase
+        if session.streams and phase is not Phase.HEADERS_PENDING:
+            session.is_at_work = False
             return
         try:
-            if session.phase is Phase.OPEN:
-                session.sessions.abandon(session)
+            if phase is Phase.HEADERS_PENDING:
+                session.exchange.failed()
             else:
-                session.sessions.finish(session)
+                session.exchange.body_sent()
         except StoreError:
-            # The failure that came first is the one to tell of, and a response that is made is sent.
+            # The failure that came first is the one to report, and a response that is made is sent.
             current_app.logger.exception("A session could not be ended after its request had failed.")
         finally:
             session.close()
+            session.is_at_work = False
 
 
 def _end(session: FlaskSession) -> None:
     """Save the changes made since the headers were sent, and refuse later ones."""
-    session.sessions.finish(session)
+    session.exchange.body_sent()
     session.close()
 
 
-def _facts(request: Request) -> tuple[str | None, str | None]:
+def _client(request: Request) -> tuple[str | None, str | None]:
     """Return the user agent and the address that *request* came with."""
     return request.user_agent.string, request.remote_addr
 
 
-# Of the proxy, so that a template that does not look at the session does not use it.
+# A view of the proxy, so that a template that does not look at the session does not use it.
 _template_session = TemplateSession(flask.session)
 
 
 def _for_templates() -> dict[str, Any]:
-    """Return what stands for ``session`` in a template."""
+    """Return ``session`` as templates see it."""
     names = current_app.jinja_env.globals
     if names.get("session") is flask.session:
-        # For what is imported without the template's context.
+        # For templates that are imported without context.
         names["session"] = _template_session
     return {"session": _template_session} if has_request_context() else {}
 
 
-def _add(said: ResponseHeaders, response: Response, kept: Kept) -> None:
-    """Let *response* say what is to be *said* of the session."""
+def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
+    """Add what is *told* of the session to *response*."""
     headers = response.headers
-    if said.vary:
-        vary = headers.getlist("Vary")
-        if not vary:
-            headers.add("Vary", "Cookie")
-        elif {"cookie", "*"}.isdisjoint(name.strip().lower() for name in ",".join(vary).split(",")):
-            headers["Vary"] = ", ".join((*vary, "Cookie"))
-    for cookie in said.cookies:
+    vary = merged_vary(headers.getlist("Vary"))
+    if vary is not None:
+        headers["Vary"] = vary
+    for cookie in told.cookies:
         headers.add("Set-Cookie", str(cookie))
-    if said.cookies and has_request_context():
-        warn_if_exposed(said.cookies, request.environ.get("HTTP_HOST"))
-    told = cache_headers(headers.items(), sets_cookie=said.no_store, allow_public=kept.allow_public)
-    if told.cache_control is not None:
-        headers["Cache-Control"] = told.cache_control
-    for name in told.removed:
+    if told.cookies and has_request_context():
+        warn_if_exposed(told.cookies, request.environ.get("HTTP_HOST"))
+    caches = cache_headers(headers.items(), sets_cookie=bool(told.cookies), allow_public=group.allow_public)
+    if caches.cache_control is not None:
+        headers["Cache-Control"] = caches.cache_control
+    for name in caches.removed:
         headers.remove(name)
-    if told.was_public:
+    if caches.was_public:
         warn_of_public_cookie(str(request.url_rule or request.path))
 
 
 def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) -> Iterator[bytes]:
-    """Send *body*, and let it see no more of its *session* once that has ended elsewhere."""
-    follower = Follower(session, sessions.policy)
+    """Send *body*, and empty its *session* for it once that has ended elsewhere."""
+    follower = Follower(state_of(session))
     next_look = monotonic() + connections.SELDOM
     for chunk in body:
         yield chunk
@@ -256,9 +256,21 @@ def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) 
                 if seen is not None:
                     follower.saw(sessions.follow(seen))
             except StoreError:
-                # A body is not broken off because our backend is away.
-                _logger.exception("the session of a streamed body could not be looked at")
+                # A body is not cut off because the store is away.
+                _logger.exception("The session of a streamed body could not be looked at.")
             next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
+
+
+def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
+    """Send *body*, and tell its own changes of the *session* from those of the test that receives it."""
+    session.is_at_work = True
+    try:
+        for chunk in body:
+            session.is_at_work = False
+            yield chunk
+            session.is_at_work = True
+    finally:
+        session.is_at_work = False
 
 
 def _then(act: Callable[[], None]) -> Iterator[bytes]:
@@ -275,8 +287,8 @@ def _answer_instead(app: Flask, session: FlaskSession, response: Response, error
         # A handler's answer to this very error meets it again: that is no answer.
         raise error
     session.failed = True
-    # A handler may use them, all of them: they are committed once more, with its answer.
-    session.reopen()
+    # A handler may use all of the request's sessions: they are committed once more, with its answer.
+    session.exchange.reopen()
     answer = app.process_response(app.make_response(app.handle_user_exception(error)))
     close = getattr(response.response, "close", None)
     if close is not None:

@@ -1,7 +1,7 @@
-"""What ``flask.session`` is: the core's session with the attributes that Flask and its extensions look for."""
+"""``flask.session``: the core's session with the attributes that Flask and its extensions look for."""
 
+import weakref
 from collections.abc import Awaitable, Mapping, MutableMapping
-from datetime import timedelta
 from typing import Any, cast
 
 import flask
@@ -10,25 +10,23 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Session
-from holdall.lifetimes import permanent_max_age
-from holdall.session import Phase
+from holdall.adapters import Exchange, Lifetime, permanent_max_age, state_of
 from holdall.session_view import SessionView
-from holdall.several import Kept
 
 __all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_context", "is_current"]
 
 
 class _Permanent(MutableMapping[str, Any]):
-    """Flask's word for a session that outlives the browser."""
+    """Flask's attribute of a session that outlives the browser."""
 
     @property
     def permanent(self) -> bool:
-        """Whether the browser keeps the cookie when it is closed."""
+        """Whether the browser keeps the cookie after it is closed."""
         return bool(self.get("_permanent", False))
 
     @permanent.setter
     def permanent(self, value: bool) -> None:
-        # Applications say it before every request; only the first time is a change.
+        # Applications set it before every request; only the first time is a change.
         if self.permanent != bool(value):
             self["_permanent"] = bool(value)
 
@@ -37,42 +35,42 @@ class FlaskSession(_Permanent, Session, SessionMixin):
     """
     A visitor's session, for one request to a Flask application.
 
-    It is not permanent unless ``session.permanent = True`` says so: the browser then keeps the cookie for as long
-    as the session lives unused, and until it is closed otherwise.
+    The browser keeps its cookie until it is closed, or with ``session.permanent = True`` for as long as the session
+    lives unused.
     """
 
-    #: Where it is kept, with what stands beside it.
-    sessions: Kept
-    # The request failed to store it, and what is sent now is the answer to that.
+    #: The request's exchange; of one that a test opens, its own.
+    exchange: Exchange
+    # The request failed to store it, and an error response is sent now.
     failed = False
-    # It was changed before the response's headers went, with which that was saved.
+    # It was changed before the response's headers were sent, and the change was saved with them.
     was_modified = False
-    # Its response is made piece by piece, and so the request ends with the body.
+    # Its body is made while it is sent, so the request ends with the body.
     streams = False
-    # The context that a test keeps when the request has ended, to look into it: ``with client:``.
-    kept_context: object = None
+    # The request's own code runs, or may run next; a test runs its own code only between the pieces of a body.
+    is_at_work = True
+
+    def keep_for_test(self, context: object) -> None:
+        """Accept and forget what a test does in its ``with client:`` after the request, as Flask's own sessions do."""
+        # Only from the test itself: not from the body, nor from a thread that the request has left behind.
+        state_of(self).takes_forgotten_changes = lambda: not self.is_at_work and is_current(context)
 
     def close(self) -> None:
-        if self.kept_context is None:
-            super().close()
-            return
-        # Flask's own sessions take whatever a test does then, and forget it: it is no write that was lost.
-        for each in (self, *self.beside.values()):
-            each.phase = Phase.ENDED
-
-    def takes_forgotten_changes(self) -> bool:
-        # Only of the test itself: not of a thread that the request has left behind.
-        return self.kept_context is not None and is_current(self.kept_context)
+        """End the request."""
+        exchange = self.exchange
+        exchange.close()
+        # Each refers to the other, and only the garbage collector could free such a cycle.
+        exchange.session = weakref.proxy(self)
 
     @property
     def modified(self) -> bool:
-        """Whether this request has changed it, and be it that the change was saved since."""
-        return self.was_modified or self.changed
+        """Whether this request changed it, even if the change is already saved."""
+        return self.was_modified or self._state.modified
 
     @modified.setter
     def modified(self, value: bool) -> None:
         self.was_modified = False
-        self.marked = value
+        state_of(self).marked = value
 
     def save(self) -> Awaitable[None]:
         self.was_modified = self.modified
@@ -84,19 +82,17 @@ class FlaskSession(_Permanent, Session, SessionMixin):
         return self.is_new
 
     @staticmethod
-    def lifetime(
-        data: Mapping[str, Any], idle_timeout: timedelta | None, max_age: int | None
-    ) -> tuple[timedelta | None, int | None]:
-        if data.get("_permanent") and max_age is None:
-            return idle_timeout, permanent_max_age(idle_timeout)
-        return idle_timeout, max_age
+    def _lifetime_of(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
+        if data.get("_permanent") and usual.max_age is None:
+            return usual._replace(max_age=permanent_max_age(usual.idle))
+        return usual
 
 
 class TemplateSession(_Permanent, SessionMixin, SessionView):
     """
-    What ``session`` is in a template: a dict with the attributes of Flask's own session, and none of ours.
+    ``session`` in a template: a dict with the attributes of Flask's own session, without the methods of ours.
 
-    So ``{{ session.login }}`` is what the application keeps under that key, or undefined.
+    So ``{{ session.login }}`` is the application's value under that key, or undefined.
     """
 
     @property
@@ -127,6 +123,10 @@ class BorrowedSession(TemplateSession):
     The outer adapter saves it and sends its cookie, for as long as its own settings say.
     """
 
+    def __init__(self, outer: Session, exchange: Exchange) -> None:
+        super().__init__(outer)
+        self.exchange = exchange
+
     @property
     def new(self) -> bool:  # type: ignore[override]  # as above
         return bool(self._session.is_new)
@@ -136,10 +136,10 @@ class BorrowedSession(TemplateSession):
 
 
 def is_current(context: object) -> bool:
-    """Say whether *context* is the one that this code runs in."""
+    """Return whether this code runs in *context*."""
     return flask.has_request_context() and context is current_context()
 
 
 def current_context() -> Any:
-    """Return Flask's context of the request itself, and not the proxy."""
+    """Return Flask's context of the request itself instead of the proxy."""
     return cast("LocalProxy[Any]", request_ctx)._get_current_object()

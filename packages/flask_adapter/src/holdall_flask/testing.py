@@ -1,11 +1,11 @@
-"""A visitor's session in the hands of a test, beside Flask's own ``session_transaction``."""
+"""Helpers for tests, in addition to Flask's own ``session_transaction``."""
 
 from typing import Any, cast
 
 from flask.testing import FlaskClient
 
-from holdall import Session, Sessions
-from holdall.several import find_session
+from holdall import Sessions
+from holdall_flask.session import FlaskSession
 
 __all__ = ["force_login"]
 
@@ -15,11 +15,11 @@ def force_login(client: FlaskClient, principal: Any, sessions: Sessions | None =
     Log *client*'s visitor in as *principal*, without a password.
 
     Args:
-        sessions: Those whose session that is about, where the application keeps several.
+        sessions: Log in to the session of these, where the application keeps several.
 
     Raises:
-        ConfigurationError: ``Sessions`` was given no ``principal_key`` to keep it under.
+        ConfigurationError: ``Sessions`` was given ``principal_key=None``.
     """
     with client.session_transaction() as session:
-        # Typed as Flask's own, and one of ours.
-        find_session(cast("Session", session), sessions).login(principal)
+        # Its type is Flask's own, but it is one of ours.
+        cast("FlaskSession", session).exchange.session_of(sessions).login(principal)

@@ -11,7 +11,7 @@ from flask.sessions import SessionMixin
 from werkzeug.local import LocalProxy
 
 from holdall import Sessions
-from holdall.several import find_session
+from holdall.adapters import state_of
 from holdall_flask.session import BorrowedSession, FlaskSession
 
 __all__ = [
@@ -29,21 +29,26 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     Return the session of the current request, which is read when it is first looked into.
 
     Args:
-        sessions: Those that ``Holdall`` was given *beside* its own, to have the session that they keep.
+        sessions: One of those that ``Holdall`` was given in *also*, to return its session.
 
     Raises:
         RuntimeError: The application has no ``Holdall``, or no secret to keep sessions with.
         ConfigurationError: ``Holdall`` was not given these *sessions*.
     """
-    # The session itself, and not the proxy that only lasts as long as the request.
+    # The session itself instead of the proxy, which lasts only as long as the request.
     session = cast("LocalProxy[SessionMixin]", flask.session)._get_current_object()
     if not isinstance(session, FlaskSession | BorrowedSession):
         msg = (
             "the session is unavailable: set up Holdall(app, sessions), "
             "or Holdall(app) and a SECRET_KEY in the application's config."
         )
-        raise RuntimeError(msg)  # noqa: TRY004  # as Flask says it of its own sessions
-    return cast("FlaskSession", find_session(cast("FlaskSession", session), sessions))
+        raise RuntimeError(msg)  # noqa: TRY004  # Flask raises it for its own sessions
+    opened = cast("FlaskSession", session)
+    if sessions is None:
+        return opened
+    found = cast("FlaskSession", opened.exchange.session_of(sessions))
+    # A borrowed session has more attributes than the one that it stands for.
+    return opened if state_of(found) is state_of(opened) else found
 
 
 def get_session(key: str | None = None, default: Any = None) -> Any:

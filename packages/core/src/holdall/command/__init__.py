@@ -1,10 +1,10 @@
 """
-The command ``holdall``: for an operator at a terminal, or a job at night.
+The command ``holdall``, for an operator at a terminal or a nightly job.
 
-Each subcommand is a module with a function ``add``, which adds it to the parser and sets ``run``: that is given the
-options and returns the exit code. To add one, write the module and name it in ``_COMMANDS``. What a command finds goes
-to standard output, what it has to say besides to standard error, both through ``_output``. The exit code is 0, or 1
-where something failed or was not as hoped, or 2 where the command was called wrongly.
+Each subcommand is a module with a function ``add``, which adds it to the parser and sets ``run``, a function that takes
+the options and returns the exit code. To add a subcommand, write such a module and name it in ``_COMMANDS``. Results go
+to standard output and everything else to standard error, both through ``_output``. The exit code is 0; 1 if something
+failed or a cookie did not open; 2 if the command was called wrongly.
 """
 
 import argparse
@@ -22,7 +22,7 @@ __all__ = ["main"]
 
 _COMMANDS = (secret, inspect, sweep, principal)
 
-# As a shell says it of a program that Ctrl-C ended.
+# A shell's exit code for a program that Ctrl-C ended.
 _INTERRUPTED = 130
 
 
@@ -32,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        # argparse would repeat them, and one of them may be a secret or a cookie.
+        # argparse's own message would repeat them, and one of them may be a secret or a cookie.
         parser.error("it does not take all of these arguments: see --help, and write a lone -- before a cookie's dash")
-    # A driver's warnings tell of a server's address, which we do not. What they warn of becomes an error of ours.
+    # A driver's warnings would print a server's address. Their subject becomes an error of ours.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         code: int = options.run(options)
-        # Here, for at the interpreter's end nobody could answer a failure.
+        # Flush here, because a failure at the interpreter's end could not be handled.
         print(end="", flush=True)
     except SessionError as exc:
         complain(str(exc))
@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        # It may repeat an argument.
+        # The message may repeat an argument.
         super().error(printable(message))
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Without abbreviations, for --secret would be one of --secret-env.
+    # Without abbreviations, because --secret would be one of --secret-env.
     parser = _Parser("holdall", description="Look after sessions.", allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:
@@ -66,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _unwritten(exc: OSError) -> int:
-    """Say that the output could not be written, unless its reader has simply seen enough."""
+    """Report that the output could not be written, unless its reader has closed the pipe."""
     if not isinstance(exc, BrokenPipeError):
         complain(f"the output could not be written: {exc.strerror}.")
-    # What is still in the buffer goes nowhere.
+    # Discard the rest of the buffer.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

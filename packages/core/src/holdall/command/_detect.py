@@ -1,4 +1,4 @@
-"""Detect by its look whose a cookie is, and which options the format needs to open it."""
+"""Detect a cookie's format by its look, and the options that the format needs to open it."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -24,12 +24,12 @@ class CookieKind(NamedTuple):
     A kind of cookie that a format writes.
 
     Attributes:
-        format: The format's name, as ``Sessions(format=…)`` has it.
-        says: What such a cookie is.
+        format: The format's name in ``Sessions(format=…)``.
+        says: The description that the command prints.
         make: Returns the format.
-        pattern: What all of its cookies match, and few others.
-        options: How the format is to be set up for such a cookie.
-        needs: The options without which it opens nothing.
+        pattern: Matches all cookies of this kind, and few others.
+        options: The format's options for this kind of cookie.
+        needs: The options without which the format opens nothing.
     """
 
     format: str
@@ -40,7 +40,7 @@ class CookieKind(NamedTuple):
     needs: tuple[str, ...] = ()
 
     def details(self, cookie: str) -> str:
-        """Return what stands in the clear in *cookie*."""
+        """Return what can be read in *cookie* without a secret."""
         header = from_text(cookie) if self.format == "native" else None
         return f"{self.says}, version {header[0]}, key id {header[1:5].hex()}" if header else self.says
 
@@ -58,8 +58,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.ASCII)
 
 
-# The first bytes of ours are the version and the key id: in base64url the second character has the version's last bits.
-# In the last three six characters say when: four bytes from 1970 on, or a number to the base of 62.
+# Ours begin with the version and the key ID: in base64url the second character has the version's last bits. The last
+# three have a time in six characters: four bytes of seconds since 1970, or such a number to the base of 62.
 _KINDS = (
     CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-f][\w-]{82,}"), _ENCRYPTED),
     CookieKind("native", "holdall, signed and readable", NativeFormat, _pattern(r"A[g-v][\w-]{72,}"), _SIGNED),

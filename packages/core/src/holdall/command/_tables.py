@@ -1,4 +1,4 @@
-"""The table that a command is about, by its URL."""
+"""Open the table that a command works on, by its URL."""
 
 import argparse
 import os
@@ -23,14 +23,14 @@ def add_url(parser: argparse.ArgumentParser) -> None:
         "url",
         nargs="?",
         metavar="URL",
-        help="the table, such as sqlite:///sessions.db; without it the variable HOLDALL_TABLE says which, "
-        "so that no list of processes shows a password",
+        help="the table, such as sqlite:///sessions.db; by default the variable HOLDALL_TABLE, which keeps a password "
+        "out of the list of processes",
     )
 
 
 @contextmanager
 def opened(url: str | None) -> Iterator[Table]:
-    """Open the table of *url* for as long as the command works on it."""
+    """Open the table of *url* while the command works on it."""
     url = url or os.environ.get(_VARIABLE)
     if url is None:
         msg = f"which table? Give its URL, or put it into the variable {_VARIABLE}."
@@ -48,7 +48,7 @@ def opened(url: str | None) -> Iterator[Table]:
         raise type(exc)(message) from exc
 
 
-# Not by urlsplit: where it cannot read a URL it raises an error, and the password is there all the same.
+# Not by urlsplit, which raises an error for a URL that it cannot parse, although it may contain a password.
 _PASSWORD = re.compile(r"://[^:/@]*:([^/?#]*)@|[?&]password=([^&]*)")
 _PLACE = re.compile(r"://(?:[^/?#]*@)?+(([^/?#:]+)[^?#]*)")
 
@@ -61,19 +61,19 @@ def _without_password(message: str, url: str) -> str:
 
 
 def _with_place(message: str, url: str) -> str:
-    """Return *message* with the host, port and database that *url* names, if it does not say the host itself."""
+    """Return *message* with the host, port and database in *url*, unless the message names the host itself."""
     found = _PLACE.search(url)
     return message if found is None or found[2] in message else f"{message} The table is at {found[1]}."
 
 
 def _open(url: str) -> Any:
     try:
-        # What would be made here would be found to be empty.
+        # A table that was created here would be empty.
         table = table_opener(url, clock=utc_now, create=False)("sync")
     except ModuleNotFoundError as exc:
-        # It says which driver is missing, and how to install it.
+        # The message names the missing driver, and how to install it.
         raise ConfigurationError(str(exc)) from exc
     if isinstance(table, MemoryTable):
-        msg = "a table in memory is seen by its own process alone: name another, such as sqlite:///sessions.db."
+        msg = "a table in memory belongs to its own process: name another table, such as sqlite:///sessions.db."
         raise ConfigurationError(msg)
     return table

@@ -1,4 +1,4 @@
-"""Times as the commands write them."""
+"""Times as the commands print them."""
 
 from datetime import datetime
 

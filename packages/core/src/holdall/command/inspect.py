@@ -1,10 +1,10 @@
 """
-``holdall inspect``: what a cookie is, without giving it away.
+``holdall inspect``: say what a cookie is, without revealing it.
 
-A cookie is as good as a password while its session lasts. It and its secret are read from standard input or asked for
-on a terminal, because arguments are visible in the list of processes and stay in the shell's history: the secret is
-never one, and the cookie need not be. What is in the session is printed only if asked for, and only if the secret
-opened it.
+A cookie is as good as a password while its session lasts. The cookie and the secret are read from standard input or
+asked for on a terminal, because arguments are visible in the list of processes and stay in the shell's history: the
+secret is never an argument, and the cookie need not be. The session's data is printed only on request, and only if the
+secret opened the cookie.
 """
 
 import argparse
@@ -30,15 +30,15 @@ __all__ = ["add"]
 
 _VARIABLE = "HOLDALL_SECRET"
 
-# Linux's and the BSDs' limit where a line can still be edited.
+# The longest line that a terminal of Linux or the BSDs accepts.
 _TERMINAL_LINE = 4095
 _MAX_LINE = 2**20
 _STACK = 20_000
 
-# What a format takes for the time now is when a cookie that does not say its own was made.
+# A format takes its clock's time as the creation time of a cookie that has none.
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 
-# The formats' options by their flags, and what else argparse is to know of them.
+# The formats' options, with their arguments for argparse.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "app": {"help": "holdall: the application's name"},
     "signing_salt": {"metavar": "SALT", "help": "holdall, Plug"},
@@ -50,7 +50,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "salt": {"help": "Flask, Django"},
     "key_derivation": {"metavar": "HOW", "help": "Flask"},
     "digest": {"help": "Flask"},
-    "max_age": {"type": int, "metavar": "SECONDS", "help": "Flask, Starlette, Django: how long they read a cookie"},
+    "max_age": {"type": int, "metavar": "SECONDS", "help": "Flask, Starlette, Django: how long a cookie is read"},
 }
 
 
@@ -60,21 +60,21 @@ def add(commands: Any) -> None:
         "inspect",
         help="say what a cookie is",
         description="Say what a cookie is, whether a secret opens it, and how long it lives. "
-        "Both are asked for on a terminal; elsewhere the first line of standard input is the cookie, and the second "
-        f"the secret, unless the variable {_VARIABLE} has it.",
+        "On a terminal the command asks for both; otherwise the first line of standard input is the cookie, and the "
+        f"second the secret, unless the variable {_VARIABLE} has it.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "cookie",
         nargs="?",
         metavar="COOKIE",
-        help="its value, or name=value; better left out, for the list of processes shows arguments",
+        help="its value, or name=value; better left out, because the list of processes shows arguments",
     )
-    parser.add_argument("--key", metavar="NAME", help="the cookie's name, if COOKIE does not say it")
+    parser.add_argument("--key", metavar="NAME", help="the cookie's name, if COOKIE is a bare value")
     parser.add_argument("--secret-env", metavar="NAME", help=f"the variable that holds the secret ({_VARIABLE})")
-    parser.add_argument("--data", action="store_true", help="print what is in the session, too")
-    parser.add_argument("--format", choices=FORMATS, help="take it for a cookie of this format alone")
-    group = parser.add_argument_group("options of the format", "where the application sets them")
+    parser.add_argument("--data", action="store_true", help="also print the session's data")
+    parser.add_argument("--format", choices=FORMATS, help="recognize this format only")
+    group = parser.add_argument_group("options of the format", "if the application sets them")
     for name, about in _OPTIONS.items():
         group.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, **about)
     parser.set_defaults(run=_run)
@@ -87,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
     kinds = detect(cookie, (options.format,) if options.format else FORMATS)
     if not kinds:
         is_sid = options.format is None and SID.fullmatch(cookie)
-        _say("format", "the id of a session in a table" if is_sid else "not one that is known here")
+        _say("format", "the ID of a session in a table" if is_sid else "unknown")
         _say("size", _size(cookie))
         return 0 if is_sid else 1
     secret = _secret(options.secret_env, may_read=is_read)
@@ -120,7 +120,7 @@ def _cookie_from_input() -> str:
 
 
 def _line() -> bytes:
-    # Bytes, for neither a cookie nor a secret has to be text. Longer ones are none.
+    # Bytes, because neither a cookie nor a secret must be text. No cookie and no secret is longer.
     return sys.stdin.buffer.readline(_MAX_LINE).rstrip(b"\r\n")
 
 
@@ -132,10 +132,10 @@ def _typed(prompt: str) -> str:
 
 
 def _name_and_value(text: str) -> tuple[str | None, str]:
-    """Return the name, if *text* says one, and the value of a cookie."""
-    # Without the attributes of a Set-Cookie.
+    """Return the name of a cookie, if *text* has it, and its value."""
+    # Drop the attributes of a Set-Cookie header.
     text = text.partition(";")[0].strip()
-    # Some formats write = too, but only where a name cannot end.
+    # Some formats also write =, but only where a name cannot end.
     if detect(text) or "=" not in text:
         return None, text
     key, _, value = text.partition("=")
@@ -143,26 +143,26 @@ def _name_and_value(text: str) -> tuple[str | None, str]:
 
 
 def _secret(variable: str | None, *, may_read: bool) -> bytes | None:
-    """Return the secret, if there is one. Read it from standard input if it *may* be, as the cookie was."""
+    """Return the secret, if there is one. It *may* be read from standard input if the cookie was."""
     found = os.environ.get(variable or _VARIABLE)
     if found:
-        # As the bytes that they are, text or not.
+        # The bytes as they are, text or not.
         return os.fsencode(found)
     if variable is not None:
         msg = "the variable that --secret-env names is not set, or empty."
         raise ConfigurationError(msg)
     if sys.stdin.isatty():
-        return os.fsencode(_typed("Secret (it is not shown; none to go on without): ")) or None
+        return os.fsencode(_typed("Secret (it is not shown; leave it empty to continue without): ")) or None
     return (_line() or None) if may_read else None
 
 
 def _given(options: argparse.Namespace, kinds: list[CookieKind]) -> dict[str, Any]:
-    """Return the format's options that were given, if a format of *kinds* takes each of them."""
+    """Return the given options of the format, if a format of *kinds* takes each of them."""
     given = {name: value for name, value in vars(options).items() if name in _OPTIONS}
     taken = {name for kind in kinds for name in signature(kind.make).parameters}
     for name in given:
         if name not in taken:
-            msg = f"--{name.replace('_', '-')} is no option of the format that this cookie has."
+            msg = f"--{name.replace('_', '-')} is not an option of this cookie's format."
             raise ConfigurationError(msg)
     return given
 
@@ -170,9 +170,9 @@ def _given(options: argparse.Namespace, kinds: list[CookieKind]) -> dict[str, An
 def _open(
     kinds: list[CookieKind], cookie: str, key: str | None, secret: bytes, given: dict[str, Any]
 ) -> tuple[CookieKind, Record] | None:
-    """Return what *secret* opens, and as what."""
+    """Return the kind and the record that *secret* opens."""
     if key is None:
-        msg = "a cookie opens under its own name alone: give it with --key, or write name=value."
+        msg = "a cookie opens only under its own name: give it with --key, or write name=value."
         raise ConfigurationError(msg)
     for kind in kinds:
         record = _set_up(kind, secret, given).open(cookie, key=key)
@@ -191,14 +191,14 @@ def _set_up(kind: CookieKind, secret: bytes, given: dict[str, Any]) -> Format:
     if "clock" in parameters:
         options["clock"] = lambda: _UNKNOWN
     with warnings.catch_warnings():
-        # A weak secret is the application's to hear of.
+        # The application is where a weak secret is reported.
         warnings.simplefilter("ignore", WeakSecretWarning)
         return kind.make(secret, weak_secrets=True, **{**options, **kind.options})
 
 
 def _size(cookie: str) -> str:
     count = len(cookie.encode("utf-8", "surrogateescape"))
-    too_large = f", more than the {MAX_COOKIE_BYTES} that a browser keeps" if count > MAX_COOKIE_BYTES else ""
+    too_large = f", more than the {MAX_COOKIE_BYTES} that browsers keep" if count > MAX_COOKIE_BYTES else ""
     return f"{count} bytes{too_large}"
 
 
@@ -209,7 +209,7 @@ def _end(expires: datetime) -> str:
 
 
 def _pretty(data: dict[str, Any]) -> str:
-    # A session of Phoenix can be nested deeper, and have longer numbers in it, than Python shows unless told to.
+    # A session of Phoenix can be nested deeper, and hold longer numbers, than Python shows by default.
     sys.setrecursionlimit(_STACK)
     sys.set_int_max_str_digits(0)
     return pprint.pformat(data)

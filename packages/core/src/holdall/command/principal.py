@@ -1,31 +1,30 @@
-"""``holdall list`` and ``holdall revoke``: what sessions a principal has, and their end."""
+"""``holdall list`` and ``holdall revoke``: list a principal's sessions, and end them."""
 
 import argparse
 import json
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
+from holdall.clients import SessionInfo, info_of
 from holdall.clock import utc_now
 from holdall.command._output import printable, say
 from holdall.command._tables import add_url, opened
 from holdall.command._times import utc
-from holdall.devices import Device
 from holdall.errors import ConfigurationError
 from holdall.steps import run
-from holdall.stores import revocation
+from holdall.stores import principals
 from holdall.tables import Table
 
 __all__ = ["add"]
 
-# As JSON has them; a table's head has them in capitals.
-_COLUMNS: dict[str, Callable[[Device], str | None]] = {
-    "handle": lambda device: device.handle,
-    "began": lambda device: utc(device.created),
-    "seen": lambda device: _utc_or_none(device.seen),
-    "ends": lambda device: utc(device.expires),
-    "address": lambda device: device.address,
-    "user agent": lambda device: device.user_agent,
+# The names in JSON; a table's head has them in capitals.
+_COLUMNS: dict[str, Callable[[SessionInfo], str | None]] = {
+    "handle": lambda info: info.handle,
+    "began": lambda info: utc(info.created),
+    "seen": lambda info: None if info.seen is None else utc(info.seen),
+    "ends": lambda info: utc(info.expires),
+    "address": lambda info: info.address,
+    "user agent": lambda info: info.user_agent,
 }
 
 
@@ -35,7 +34,7 @@ def add(commands: Any) -> None:
         commands,
         "list",
         "list a principal's sessions",
-        "List a principal's sessions, oldest first. A handle names one here, and opens nothing.",
+        "List a principal's sessions, oldest first. A handle names a session here, and opens nothing.",
         _list,
     )
     _add_principal(listing, required=True)
@@ -49,11 +48,11 @@ def add(commands: Any) -> None:
     )
     whose = revoking.add_mutually_exclusive_group(required=True)
     _add_principal(whose)
-    whose.add_argument("--everybody", action="store_true", help="end all sessions that there are")
+    whose.add_argument("--everybody", action="store_true", help="end all sessions in the table")
     some = revoking.add_mutually_exclusive_group()
     some.add_argument("--handle", metavar="H", help="end this one")
     some.add_argument("--all-but", metavar="H", help="end all but this one")
-    some.add_argument("--all", action="store_true", help="end all of the principal's")
+    some.add_argument("--all", action="store_true", help="end all of the principal's sessions")
 
 
 def _add_one(
@@ -61,24 +60,25 @@ def _add_one(
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description, allow_abbrev=False)
     add_url(parser)
+    parser.add_argument("--app", default="", metavar="A", help="the application's name, if it sets app=")
     parser.set_defaults(run=run)
     return parser
 
 
 def _add_principal(parser: Any, **options: Any) -> None:
     parser.add_argument(
-        "--principal", type=_text, metavar="P", help="whose: the value under principal_key, as text", **options
+        "--principal", type=_text, metavar="P", help="the value under principal_key, as text", **options
     )
 
 
 def _list(options: argparse.Namespace) -> int:
     with opened(options.url) as table:
-        devices = run(revocation.of(options.principal), table)
-    rows = [{name: value(device) for name, value in _COLUMNS.items()} for device in devices]
+        found = run(principals.list_rows(table, principals.owner(options.principal, options.app)))
+    rows = [{name: value(info_of(row)) for name, value in _COLUMNS.items()} for row in found]
     if options.json:
-        found = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
-        # The one control character that JSON leaves as it is.
-        print(found.replace("\x7f", r"\u007f"))
+        text = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
+        # The only control character that JSON leaves as it is.
+        print(text.replace("\x7f", r"\u007f"))
     elif rows:
         cells = [[printable(value or "-") for value in row.values()] for row in rows]
         _print_table([[name.upper() for name in _COLUMNS], *cells])
@@ -99,40 +99,37 @@ def _revoke(options: argparse.Namespace) -> int:
         msg = "--everybody ends all sessions: leave out --handle, --all-but and --all, or name a --principal."
         raise ConfigurationError(msg)
     if not options.everybody and handle is None and not options.all:
-        # An option that a script left out by mistake must not end everything.
-        msg = "which of the principal's sessions? Name one with --handle, spare one with --all-but, or say --all."
+        # A script that forgets an option must not end everything.
+        msg = "which of the principal's sessions? Name one with --handle, keep one with --all-but, or say --all."
         raise ConfigurationError(msg)
     with opened(options.url) as table:
         if options.everybody:
-            say(f"Removed {_count(run(revocation.revoke_all(utc_now()), table), 'row')}.")
+            say(f"Removed {_count(run(principals.revoke_all(table, utc_now())), 'row')}.")
         else:
-            say(f"Ended {_count(_end(table, options.principal, handle, options), 'session')}.")
+            say(f"Ended {_count(_end(table, handle, options), 'session')}.")
     return 0
 
 
-def _end(table: Table, principal: str, handle: str | None, options: argparse.Namespace) -> int:
+def _end(table: Table, handle: str | None, options: argparse.Namespace) -> int:
+    owner = principals.owner(options.principal, options.app)
     spared = None
     if handle is not None:
-        digests = [each.digest for each in table.find(principal) if each.handle == handle]
+        digests = [each.digest for each in table.find(owner) if each.handle == handle]
         if not digests:
-            # With --all-but a slip of the pen would end them all.
+            # With --all-but, a mistyped handle would end them all.
             msg = f"this principal has no session with the handle {handle!r}: nothing was ended."
             raise ConfigurationError(msg)
         spared = digests[0] if options.handle is None else None
-    return run(revocation.revoke(principal, spared=spared, handle=options.handle), table)
+    return run(principals.revoke(table, owner, keep=spared, handle=options.handle))
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _utc_or_none(time: datetime | None) -> str | None:
-    return None if time is None else utc(time)
-
-
 def _text(argument: str) -> str:
     if not argument:
         msg = "it is empty: give a principal"
         raise argparse.ArgumentTypeError(msg)
-    argument.encode()  # what is not UTF-8 is a ValueError here, and the parser says so
+    argument.encode()  # raises a ValueError for text that is not UTF-8, which the parser reports
     return argument

@@ -1,4 +1,4 @@
-"""``holdall secret``: a secret to derive keys from."""
+"""``holdall secret``: print a secret to derive keys from."""
 
 import argparse
 import secrets
@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "secret",
         help="print a new secret",
-        description="Print a new secret, in letters that any shell, file or variable can hold.",
+        description="Print a new secret, in characters that any shell, file or variable can hold.",
         allow_abbrev=False,
     )
     parser.add_argument(

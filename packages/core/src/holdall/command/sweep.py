@@ -1,4 +1,4 @@
-"""``holdall sweep``: expired rows go, in portions, so that no request waits for long."""
+"""``holdall sweep``: remove expired rows, in batches, so that no request waits for long."""
 
 import argparse
 import sys
@@ -10,8 +10,8 @@ from holdall.command._tables import add_url, opened
 
 __all__ = ["add"]
 
-# Where there is no terminal, so that a log of a long sweep stays short.
-_PORTIONS_PER_LINE = 100
+# Without a terminal, so that the log of a long sweep stays short.
+_BATCHES_PER_LINE = 100
 
 
 def add(commands: Any) -> None:
@@ -19,18 +19,18 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "sweep",
         help="remove expired sessions from a table",
-        description="Remove expired sessions from a table, in portions, until none is left. "
-        "Tables do this by themselves, a little with each write: it is needed where nobody writes any more.",
+        description="Remove expired sessions from a table, in batches, until none is left. "
+        "Tables also do this by themselves, a little with each write: use it where nothing is written any more.",
         allow_abbrev=False,
     )
     add_url(parser)
-    parser.add_argument("--batch", type=_count, default=250, metavar="N", help="rows in a portion (%(default)s)")
+    parser.add_argument("--batch", type=_count, default=250, metavar="N", help="rows in a batch (%(default)s)")
     parser.add_argument(
         "--pause",
         type=_seconds,
         default=0.003,
         metavar="SECONDS",
-        help="rest between two portions, for writes that wait (%(default)s)",
+        help="rest between two batches, which lets waiting writes through (%(default)s)",
     )
     parser.set_defaults(run=_run)
 
@@ -44,18 +44,18 @@ def _run(options: argparse.Namespace) -> int:
                 time.sleep(options.pause)
             progress.add(removed)
     except KeyboardInterrupt:
-        complain(f"stopped when {_rows(progress.removed)} had been removed.")
+        complain(f"stopped after {_rows(progress.removed)} had been removed.")
         raise
     say(f"Removed {_rows(progress.removed)}.")
     return 0
 
 
 class _Progress:
-    """How many rows are gone: a line that is written anew on a terminal, and elsewhere one from time to time."""
+    """Show how many rows are removed: in one line of a terminal, and elsewhere in a line from time to time."""
 
     def __init__(self) -> None:
         self.removed = 0
-        self._portions = 0
+        self._batches = 0
         self._is_seen = sys.stderr.isatty()
         self._line = ""
 
@@ -63,17 +63,17 @@ class _Progress:
         pass
 
     def add(self, removed: int) -> None:
-        """Show that a portion is gone."""
+        """Show that a batch is removed."""
         self.removed += removed
-        self._portions += 1
+        self._batches += 1
         if self._is_seen:
             self._line = f"{_rows(self.removed)} removed"
             print(f"\r{self._line}", end="", file=sys.stderr, flush=True)
-        elif self._portions % _PORTIONS_PER_LINE == 0:
+        elif self._batches % _BATCHES_PER_LINE == 0:
             print(f"{_rows(self.removed)} removed", file=sys.stderr, flush=True)
 
     def __exit__(self, *_: object) -> None:
-        # What is said next begins a line of its own.
+        # The next output begins a line of its own.
         if self._line:
             print("\r" + " " * len(self._line), end="\r", file=sys.stderr, flush=True)
 

@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 
 __all__ = ["Format", "Record"]
 
 
-@discreet
+@redacted
 class Record(NamedTuple):
     """
-    What a format seals: the part of a ``Stored`` that a cookie holds, in the same order.
+    The part of a ``StoredSession`` that a format seals into a cookie, in the same order.
 
     Attributes:
         created: When the session began, in UTC and whole seconds.

@@ -26,7 +26,7 @@ class StarletteFormat(StampedFormat):
 
     Args:
         secret: The middleware's ``secret_key``; 16 bytes at least.
-        fallbacks: Former secrets, read too.
+        fallbacks: Old secrets, read too.
         max_age: The middleware's, as a ``timedelta`` or in seconds; ``None`` for no limit.
         weak_secrets: Warn of a weak secret instead of refusing it.
 

@@ -1,19 +1,17 @@
 """The beginning: which session a request brings."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from itertools import groupby
+from typing import Any
 
+from holdall._state import NOT_STORED, Backend, Fetched
 from holdall.cookies import CookieAttributes, OldCookie, SentCookie
-from holdall.lifecycle.drafts import draft_of, principal_of
-from holdall.lifecycle.limits import expiry, has_ended
-from holdall.lifecycle.store_steps import Get, Move
-from holdall.policy import Policy
-from holdall.session import Fetched
-from holdall.steps import Steps
-from holdall.stores import Changes, Missing, Stored
+from holdall.lifecycle.expiry import expiry, has_ended
+from holdall.settings import Settings
+from holdall.steps import Steps, asked
+from holdall.stores.contract import Changes, ForeignSession, NotFound, StoredSession, Write
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "fetched_at_once"]
 
 # The most values of our cookie that a request may bring, besides one for each old name or place, because each may cost
 # a read of the table and of each source of a migration. An honest browser has one, and perhaps others for a parent
@@ -25,89 +23,116 @@ _MOST_VALUES = 4
 _UNCHANGED = Changes({})
 
 
-def fetch(cookies: Sequence[SentCookie], policy: Policy, *, now: datetime) -> Steps[Fetched]:
+def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> Fetched | None:
+    """Return what the only cookie held, if *answer* is a session of ours as it is written today; ``None`` otherwise."""
+    if isinstance(answer, StoredSession) and not answer.origin and not has_ended(answer, settings, now):
+        return Fetched(answer)
+    return None
+
+
+def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: Any = None) -> Steps[Fetched]:
     """
     Find the session among the values of our cookie.
 
-    Several with our name mean that another host or path has set one too ("cookie tossing"): then the one
-    that holds a session is taken, if exactly one does. Copies of one session count as one, and so do as many sessions
-    as the cookie had places, by ``old_keys``: what was written last expires last.
+    Several with our name mean that another host or path has set one too ("cookie tossing"): then the one that holds a
+    session is taken, if exactly one does. Copies of one session count as one, and so do as many sessions as the cookie
+    had places, by ``old_keys``: the last one written expires last.
 
     A cookie under an old name counts where none under a later one does. It opens under the name that it came under.
+
+    Args:
+        first: What the store answered for the first cookie, if it was asked already.
     """
-    old = policy.old_cookies
-    if old and now >= policy.read_old_until:
+    settings = backend.settings
+    old = settings.old_cookies
+    if old and now >= settings.read_old_until:
         old, cookies = (), [sent for sent in cookies if not isinstance(sent, OldCookie)]
-    found: list[Stored] = []
+    found: list[StoredSession] = []
     reason = "duplicate"
-    renewed: Stored | None = None
+    renewed: StoredSession | None = None
     old_key: str | None = None
     left = _MOST_VALUES + len(old)
     for old_key, sent in groupby(cookies, _old_name):
         values = [each.value if isinstance(each, OldCookie) else each for each in sent]
         left -= len(values)
         if left < 0:
-            policy.emit("rejected", "too many duplicates", "")
-            return Fetched()
+            settings.emit("rejected", "too many duplicates", "")
+            return NOT_STORED
         for cookie in values:
-            answer = yield Get(cookie, old_key or policy.key)
-            if isinstance(answer, Stored) and answer.origin:
-                answer = _as_ours(answer, policy)
-            if isinstance(answer, Stored) and answer.elsewhere and not has_ended(answer, policy, now):
-                # Not for longer than the other library would keep it unused; each use here moves the limit.
-                expires = min(expiry(answer.created, now, policy.idle_timeout, policy), answer.expires)
-                draft = draft_of(policy, answer.data, _UNCHANGED, answer.created, expires, now)
-                answer = yield Move(answer, draft, old_key or policy.key)
-            if isinstance(answer, Missing):
+            answer = (yield from _asked(cookie, old_key, backend)) if first is None else first
+            first = None
+            if isinstance(answer, ForeignSession):
+                answer = yield from _adopted(answer, settings, now)
+            if isinstance(answer, NotFound):
                 reason = answer.reason
-                if answer.late:
-                    renewed = Stored(answer.cookie or cookie, {}, now, now, "")
-            elif has_ended(answer, policy, now):
+                if answer.superseded:
+                    renewed = StoredSession(answer.cookie or cookie, {}, now, now)
+            elif has_ended(answer, settings, now):
                 reason = "expired"
             else:
                 found.append(answer)
         if found or renewed:
             break
     if len(cookies) == len(found) == 1:
-        return _with_origin(Fetched(found[0], old_key=old_key), found[0], cookies, policy)
-    places = _places(old_key or policy.key, policy, old)
+        return _with_origin(found[0], cookies, settings, old_key=old_key, copies=False)
+    places = _places(old_key or settings.key, settings, old)
     if found and len({each.log_id for each in found}) <= places:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(found), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
         copies = len(found) > 1 or places > 1
-        return _with_origin(Fetched(newest, copies=copies, old_key=old_key), newest, cookies, policy)
+        return _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
     if found:
         reason = "duplicate"
     if cookies:
-        policy.emit("expired" if reason == "expired" else "rejected", reason, "")
-    if found:
-        return Fetched()
-    return Fetched(late=renewed is not None, renewed=renewed, old_key=old_key)
+        settings.emit("expired" if reason == "expired" else "rejected", reason, "")
+    if found or not cookies:
+        return NOT_STORED
+    return Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
+
+
+def _asked(cookie: str, old_key: str | None, backend: Backend) -> Steps[StoredSession | NotFound]:
+    """Return what the store answers for a cookie under its present name or an old one."""
+    settings, store = backend.settings, backend.store
+    answer: StoredSession | NotFound = yield from asked(store.get(cookie, key=old_key or settings.key))
+    is_unreadable = isinstance(answer, NotFound) and answer.reason == "unreadable"
+    if old_key is not None and is_unreadable and backend.table is not None:
+        # The row may have been bound to the present name since the browser sent the old one.
+        answer = yield from asked(store.get(cookie, key=settings.key))
+    return answer
 
 
 def _old_name(sent: SentCookie) -> str | None:
     return sent.key if isinstance(sent, OldCookie) else None
 
 
-def _places(key: str, policy: Policy, old: Sequence[CookieAttributes]) -> int:
+def _places(key: str, settings: Settings, old: Sequence[CookieAttributes]) -> int:
     """Return in how many places a browser may honestly have the cookie *key*."""
-    return max(1, sum(each.key == key for each in old) + (key == policy.key))
+    return max(1, sum(each.key == key for each in old) + (key == settings.key))
 
 
-def _as_ours(stored: Stored, policy: Policy) -> Stored | Missing:
-    """Return *stored*, which another library wrote, unless it can't be told of it whose it is."""
+def _adopted(found: ForeignSession, settings: Settings, now: int) -> Steps[StoredSession | NotFound]:
+    """Return a session of another library after bringing it here, if it is kept elsewhere."""
     try:
-        principal_of(stored.data, policy)
+        principal = settings.principals.of(found.data)
     except TypeError:
-        return Missing(f"session[{policy.principal_key!r}] is no valid text")
-    return stored
+        return NotFound("its principal is not valid text")
+    if found.move is None or has_ended(found, settings, now):
+        return found
+    # Keep the other library's idle limit if it is shorter; each use here moves it.
+    expires = min(expiry(found.created, now, settings.lifetime, settings), found.expires)
+    ends = settings.ends(found.created)
+    write = Write(found.data, _UNCHANGED, found.created, expires, now, principal, ends=ends)
+    answer: StoredSession | NotFound = yield from asked(found.move(write, key=settings.key))
+    return answer
 
 
-def _with_origin(fetched: Fetched, stored: Stored, cookies: Sequence[SentCookie], policy: Policy) -> Fetched:
-    """Return *fetched*, and tell of a session that is not kept as one would be written today, or not under its name."""
-    origin = stored.origin or fetched.old_key
+def _with_origin(
+    stored: StoredSession, cookies: Sequence[SentCookie], settings: Settings, *, old_key: str | None, copies: bool
+) -> Fetched:
+    """Return what was found, and report a session that is not kept as it would be written today, or under its name."""
+    origin = stored.origin or old_key
     if not origin:
-        return fetched
-    policy.emit("old_cookie", origin, stored.log_id)
+        return Fetched(stored, copies=copies)
+    settings.emit("old_cookie", origin, stored.log_id)
     values = (each.value if isinstance(each, OldCookie) else each for each in cookies)
-    return fetched._replace(moved=stored.cookie not in values)
+    return Fetched(stored, copies=copies, old_key=old_key, moved=stored.cookie not in values)

@@ -1,20 +1,18 @@
 """What a response says about the session: its cookies, and what caches are told."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
-from holdall._discreet import discreet
+from holdall._redacted import Redacted
+from holdall._state import SessionState
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, SetCookie
 from holdall.errors import CookieOverflowError
-from holdall.policy import Policy
-from holdall.session import Session
 
-__all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "check_size", "expired", "old_places"]
+__all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "expired", "old_places", "refuse_too_large"]
 
 
-@discreet
-class ResponseHeaders(NamedTuple):
+class ResponseHeaders(Redacted):
     """
     What a response has to say about the session.
 
@@ -24,13 +22,16 @@ class ResponseHeaders(NamedTuple):
         cookie: The cookie's value that now stands for the session; ``None`` where there is no session.
     """
 
-    cookies: tuple[SetCookie, ...] = ()
-    vary: bool = False
-    cookie: str | None = None
+    __slots__ = ("cookie", "cookies", "vary")
+
+    def __init__(self, cookies: tuple[SetCookie, ...] = (), *, vary: bool = False, cookie: str | None = None) -> None:
+        self.cookies = cookies
+        self.vary = vary
+        self.cookie = cookie
 
     @property
     def no_store(self) -> bool:
-        """A cookie must not be kept by a cache: ``Cache-Control: no-store`` unless the application set its own."""
+        """Whether the response sets a cookie, which a cache must not keep."""
         return bool(self.cookies)
 
 
@@ -38,37 +39,35 @@ UNTOUCHED = ResponseHeaders()
 LOOKED_AT = ResponseHeaders(vary=True)
 
 
-def old_places(session: Session, policy: Policy) -> list[CookieAttributes]:
-    """Return where the browser may have cookies of ours left over: under old names, for another path or domain."""
+def old_places(state: SessionState) -> list[CookieAttributes]:
+    """Return where the browser may have old cookies of ours: under old names, for another path or domain."""
+    settings = state.settings
     places: list[CookieAttributes] = []
-    if policy.old_cookies:
-        came = {cookie.key if isinstance(cookie, OldCookie) else policy.key for cookie in session.cookies}
+    if settings.old_cookies:
+        came = {cookie.key if isinstance(cookie, OldCookie) else settings.key for cookie in state.cookies}
         # A cookie for another path is not sent with every request.
-        places += [each for each in policy.old_cookies if each.key in came or each.path != "/"]
-    if policy.attributes.domain and sum(not isinstance(cookie, OldCookie) for cookie in session.cookies) > 1:
-        # From before the domain was added. What has no domain belongs to this host alone.
-        without = policy.attributes.changed({"domain": None})
+        places += [each for each in settings.old_cookies if each.key in came or each.path != "/"]
+    if settings.attributes.domain and sum(not isinstance(cookie, OldCookie) for cookie in state.cookies) > 1:
+        # From before the domain was added. A cookie without a domain belongs to this host alone.
+        without = settings.attributes.changed({"domain": None})
         if without.place not in (each.place for each in places):
             places.append(without)
     return places
 
 
-def expired(attributes: CookieAttributes, session: Session, now: datetime) -> SetCookie:
+def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
     """Return what removes a cookie with these *attributes* from the browser."""
-    return SetCookie(None, attributes, https=session.https, now=now)
+    return SetCookie(None, attributes, https=state.https, now=datetime.fromtimestamp(now, UTC))
 
 
-def check_size(cookie: SetCookie, data: Mapping[str, Any], policy: Policy) -> None:
+def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) -> NoReturn:
     """
-    Refuse a *cookie* that browsers would drop in silence.
+    Refuse a cookie of this *size*, which browsers would drop without a word.
 
     Raises:
         CookieOverflowError: It names the largest keys of *data*.
     """
-    size = len(str(cookie))
-    if size <= MAX_COOKIE_BYTES:
-        return
-    policy.emit("cookie_too_large", f"{size} bytes", "")
+    state.settings.emit("cookie_too_large", f"{size} bytes", "")
     sizes = sorted(((len(repr(value)), key) for key, value in data.items()), reverse=True)
     largest = ", ".join(f"{key!r} (about {size} bytes)" for size, key in sizes[:3])
     msg = (

@@ -1,7 +1,7 @@
 """
 Where other libraries keep their sessions on the server.
 
-``TableStore(table, move_from=[…])`` finds a visitor's session there, once, and moves it into its table. A source for
+``Sessions("table", migrate_from=[…])`` finds a visitor's session there, once, and moves it into its table. A source for
 each library sits in a module of its own.
 """
 

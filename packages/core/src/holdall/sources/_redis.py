@@ -4,19 +4,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 from holdall._redis import AsyncServer, Server, answers_later
 from holdall.clock import NEVER, Clock
 from holdall.sources.contract import AsyncSource, Entry, Refused, Source
-from holdall.steps import Steps, run, run_async
 from holdall.tables import Form
+from holdall.tables._steps import Steps, run, run_async
 
 __all__ = ["RedisValues"]
 
 Answer = Entry | Refused | None
 
 
-@discreet
+@redacted
 class _Get(NamedTuple):
     """Get a value, and how many milliseconds it lives."""
 
@@ -32,7 +32,7 @@ class _Get(NamedTuple):
         return pipeline.execute()
 
 
-@discreet
+@redacted
 class _Delete(NamedTuple):
     """Delete a value."""
 
@@ -44,7 +44,7 @@ class _Delete(NamedTuple):
 
 class RedisValues:
     """
-    A source in Redis, in the form that it is opened in.
+    A source in Redis.
 
     Args:
         client: A URL, a client or a pool of redis-py, or one of ``redis.asyncio``.
@@ -68,17 +68,12 @@ class RedisValues:
         self._sid_of = sid_of
         self._loads = loads
         self._clock = clock
-        self._opened: dict[Form, Source | AsyncSource] = {}
 
-    def opened(self, form: Form) -> Source | AsyncSource | None:
-        """Return it as a store of this *form* takes it, or ``None`` if the client that was given is of the other."""
-        if form not in self._opened:
-            if not isinstance(self._given, str) and answers_later(self._given) is not (form == "async"):
-                return None
-            self._opened[form] = (
-                _Values(self, Server(self._given)) if form == "sync" else _AsyncValues(self, AsyncServer(self._given))
-            )
-        return self._opened[form]
+    def opened(self, form: Form) -> Source | AsyncSource:
+        """Return it in this *form* if it is given by its URL, and else in the form of its client."""
+        if not isinstance(self._given, str):
+            form = "async" if answers_later(self._given) else "sync"
+        return _Values(self, Server(self._given)) if form == "sync" else _AsyncValues(self, AsyncServer(self._given))
 
     def matches(self, cookie: str) -> bool:
         return self._sid_of(cookie) is not None
@@ -102,6 +97,8 @@ class RedisValues:
 
 class _Values:
     """The source as a ``Source``."""
+
+    blocking_reads = blocking_writes = True
 
     def __init__(self, values: RedisValues, server: Server) -> None:
         self.name = values.name

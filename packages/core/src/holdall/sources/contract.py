@@ -1,17 +1,15 @@
 """What every source keeps to: a place on the server where another library keeps its sessions."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
-from holdall._discreet import discreet
-from holdall.steps import is_awaited
+from holdall._redacted import redacted
 from holdall.tables import Form
 
-__all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource", "in_form"]
+__all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource"]
 
 
-@discreet
+@redacted
 class Entry(NamedTuple):
     """
     A session as another library keeps it.
@@ -41,7 +39,8 @@ class Source(Protocol):
     """
     Sessions of another library, each of them to be read once, moved into a table, and removed.
 
-    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is awaited.
+    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is async.
+    One that blocks says so by ``blocking_reads = blocking_writes = True``; an async adapter then asks it in a thread.
 
     Attributes:
         name: Says in events where a session came from, in a word.
@@ -66,7 +65,7 @@ class Source(Protocol):
 
 
 class AsyncSource(Protocol):
-    """The same as ``Source``, awaited."""
+    """The same as ``Source``, async. Its sessions move into an async table."""
 
     name: str
 
@@ -78,22 +77,13 @@ class AsyncSource(Protocol):
 
 
 class TwoFormedSource(Protocol):
-    """A source that serves stores of either form."""
+    """A source that is opened in the form of the table that its sessions move into."""
 
     name: str
 
-    def opened(self, form: Form) -> Source | AsyncSource | None:
-        """Return it as a ``Source`` for ``"sync"``, as an ``AsyncSource`` for ``"async"``; ``None`` if it cannot."""
+    def opened(self, form: Form) -> Source | AsyncSource:
+        """Return it as a ``Source`` for ``"sync"``, and better as an ``AsyncSource`` for ``"async"``, if it can."""
         ...
 
 
 AnySource = Source | AsyncSource | TwoFormedSource
-
-
-def in_form(source: AnySource, form: Form) -> Source | AsyncSource | None:
-    """Return *source* in the *form* that a store needs, or ``None`` if it has not got it."""
-    open_in: Callable[[Form], Source | AsyncSource | None] | None = getattr(source, "opened", None)
-    if open_in is not None:
-        return open_in(form)
-    plain = cast("Source | AsyncSource", source)
-    return plain if is_awaited(plain.read) is (form == "async") else None

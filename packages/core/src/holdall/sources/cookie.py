@@ -2,8 +2,7 @@
 
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format
-from holdall.sources.contract import AsyncSource, Entry, Source
-from holdall.tables import Form
+from holdall.sources.contract import Entry
 
 __all__ = ["CookieSource"]
 
@@ -23,9 +22,6 @@ class CookieSource:
         self._format = format
         self._key = key
 
-    def opened(self, form: Form) -> Source | AsyncSource:
-        return self if form == "sync" else _AsyncCookieSource(self)
-
     def matches(self, cookie: str) -> bool:
         return len(cookie) <= MAX_COOKIE_BYTES
 
@@ -35,16 +31,3 @@ class CookieSource:
 
     def delete(self, cookie: str) -> None:
         """Do nothing: the browser gets another cookie in its place."""
-
-
-class _AsyncCookieSource:
-    def __init__(self, source: CookieSource) -> None:
-        self.name = source.name
-        self.matches = source.matches
-        self._source = source
-
-    async def read(self, cookie: str) -> Entry | None:
-        return self._source.read(cookie)
-
-    async def delete(self, cookie: str) -> None:
-        pass

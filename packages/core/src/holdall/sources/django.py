@@ -28,7 +28,7 @@ class DjangoSource:
     """
     Sessions that Django keeps in its database, with the engine ``db`` or ``cached_db``, read without Django.
 
-    It blocks: keep the sessions in a ``TableStore``, which async adapters use in threads. Within a Django project
+    It blocks; async adapters ask it in threads. Within a Django project
     ``holdall_django.sources.EngineSource`` serves better.
 
     Args:
@@ -47,6 +47,7 @@ class DjangoSource:
     """
 
     name = "django"
+    blocking_reads = blocking_writes = True
 
     def __init__(
         self,

@@ -2,52 +2,55 @@
 Where sessions live between requests.
 
 A store turns a cookie's value into a session's data and back. ``CookieStore`` seals the data into the cookie itself;
-``TableStore`` keeps rows in a table and gives the browser a secret name for one.
+``TableStore`` keeps rows in a table and gives the browser a secret ID.
 """
 
 from typing import TYPE_CHECKING
 
 from holdall._lazily import lazily
 from holdall.stores.contract import (
-    AsyncStore,
     Changes,
-    Draft,
-    Leasing,
-    Missing,
-    Moving,
+    ForeignSession,
+    NotFound,
+    RenewalFailure,
+    Renewing,
     Revocable,
+    RowRef,
+    SessionRow,
     Store,
-    Stored,
-    Succession,
-    Trail,
+    StoredSession,
+    Updating,
+    Write,
 )
 
 if TYPE_CHECKING:
     from holdall.stores.cookie import CookieStore
-    from holdall.stores.table import AsyncTableStore, TableStore
+    from holdall.stores.migration import MigratingStore
+    from holdall.stores.table import TableStore
 else:
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "AsyncTableStore": "holdall.stores.table",
             "CookieStore": "holdall.stores.cookie",
+            "MigratingStore": "holdall.stores.migration",
             "TableStore": "holdall.stores.table",
         },
     )
 
 __all__ = [
-    "AsyncStore",
-    "AsyncTableStore",
     "Changes",
     "CookieStore",
-    "Draft",
-    "Leasing",
-    "Missing",
-    "Moving",
+    "ForeignSession",
+    "MigratingStore",
+    "NotFound",
+    "RenewalFailure",
+    "Renewing",
     "Revocable",
+    "RowRef",
+    "SessionRow",
     "Store",
-    "Stored",
-    "Succession",
+    "StoredSession",
     "TableStore",
-    "Trail",
+    "Updating",
+    "Write",
 ]

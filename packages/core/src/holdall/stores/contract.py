@@ -1,86 +1,131 @@
 """What every store keeps to, and the values that pass between a store and the lifecycle."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Mapping
+from enum import Enum
+from typing import Any, Protocol
 
-from holdall._discreet import discreet
-from holdall.devices import Device
+from holdall._redacted import Redacted
+from holdall.clock import FOREVER
 
 __all__ = [
-    "AsyncStore",
+    "Answer",
     "Changes",
-    "Draft",
-    "Leasing",
-    "Missing",
-    "Moving",
+    "ClientInfo",
+    "ForeignSession",
+    "NotFound",
+    "RenewalFailure",
+    "Renewing",
     "Revocable",
+    "RowRef",
+    "SessionRow",
     "Store",
-    "Stored",
-    "Succession",
-    "Trail",
+    "StoredSession",
+    "Updating",
+    "Write",
 ]
 
+#: What a store's method returns: its answer, or a generator of steps (``holdall.steps``) that returns it.
+Answer = Any | Generator[Any, Any, Any]
 
-@discreet
-class Stored(NamedTuple):
+#: What a client says of itself: its user agent and its address, as far as they are known.
+ClientInfo = Callable[[], tuple[str | None, str | None]]
+
+
+class StoredSession(Redacted):
     """
     A session as its store holds it.
 
     Attributes:
         cookie: The cookie's value that stands for it.
-        data: The request's own copy.
+        data: This request's own copy.
+        created: When it began, in Unix seconds.
+        expires: When it ends, in Unix seconds.
         log_id: Names it in logs and opens nothing.
-        version: The store's mark of what was read, to notice another's write; ``None`` where all there is
-            of the session is in the cookie, so that it cannot change once the response has started.
-        rewrite: The store asks for it to be written again even if nothing was changed.
-        origin: What it was read from, in a word, where that is not what the store writes today; else ``""``.
-        elsewhere: Another library keeps it yet: ``Moving.move`` is to bring it here before it is used.
+        version: What the store compares to notice another request's write. ``None`` for a session that lives in its
+            cookie alone, which cannot change once the response has started.
     """
 
-    cookie: str
-    data: dict[str, Any]
-    created: datetime
-    expires: datetime
-    log_id: str
-    version: int | None = None
-    rewrite: bool = False
-    origin: str = ""
-    elsewhere: bool = False
+    __slots__ = ("cookie", "created", "data", "expires", "log_id", "version")
+
+    #: What it was read from, in a word, where that is not what the store writes today.
+    origin = ""
+    #: The store asks for it to be written again even if nothing was changed.
+    rewrite = False
+
+    def __init__(
+        self,
+        cookie: str,
+        data: dict[str, Any],
+        created: int,
+        expires: int,
+        log_id: str = "",
+        version: int | None = None,
+    ) -> None:
+        self.cookie = cookie
+        self.data = data
+        self.created = created
+        self.expires = expires
+        self.log_id = log_id
+        self.version = version
 
 
-@discreet
-class Missing(NamedTuple):
+class ForeignSession(StoredSession):
     """
-    No session stands behind a cookie.
+    A session that is not kept as the store would write it today.
+
+    Attributes:
+        origin: What it was read from, in a word: a format's name, or ``"moved"``.
+        rewrite: It is to be written again even if nothing was changed.
+        move: Where it is kept elsewhere: ``move(write, key=key)`` brings it into the store, under the present name of
+            the cookie. The answer is what ``get`` answers from then on.
+    """
+
+    __slots__ = ("move", "origin", "rewrite")
+
+    def __init__(
+        self,
+        found: StoredSession,
+        origin: str,
+        *,
+        rewrite: bool = False,
+        move: "Callable[..., Answer] | None" = None,
+    ) -> None:
+        super().__init__(found.cookie, found.data, found.created, found.expires, found.log_id, found.version)
+        self.origin = origin
+        self.rewrite = rewrite
+        self.move = move
+
+
+class NotFound(Redacted):
+    """
+    The store holds no session for a cookie.
 
     Attributes:
         reason: For the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
-        late: Its id was renewed a moment ago; the browser sent the old one before it had the new.
-        cookie: What the store knows that id by, where it is not the cookie that came.
+        superseded: The session has got another ID a moment ago; the browser sent the old one before it had the new.
+        cookie: What the store knows the old ID by, where that is not the cookie that came.
     """
 
-    reason: str
-    late: bool = False
-    cookie: str | None = None
+    __slots__ = ("cookie", "reason", "superseded")
+
+    def __init__(self, reason: str, *, superseded: bool = False, cookie: str | None = None) -> None:
+        self.reason = reason
+        self.superseded = superseded
+        self.cookie = cookie
 
 
-@discreet
-class Changes(NamedTuple):
+class Changes(Redacted):
     """What one request changed, by top-level key."""
 
-    put: Mapping[str, Any]
-    deleted: frozenset[str] = frozenset()
-    cleared: bool = False
+    __slots__ = ("cleared", "deleted", "put")
+
+    def __init__(self, put: Mapping[str, Any], deleted: frozenset[str] = frozenset(), cleared: bool = False) -> None:
+        self.put = put
+        self.deleted = deleted
+        self.cleared = cleared
 
     def __bool__(self) -> bool:
         return bool(self.put or self.deleted or self.cleared)
-
-    def of(self, key: str) -> "Changes":
-        """Return those of *key* alone."""
-        if key in self.put:
-            return Changes({key: self.put[key]})
-        return Changes({}, frozenset((key,)) if self.cleared or key in self.deleted else frozenset())
 
     def over(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return *data* with these changes laid over it."""
@@ -89,172 +134,204 @@ class Changes(NamedTuple):
         return kept
 
 
-@discreet
-class Succession(NamedTuple):
-    """
-    A new session in the place of one that was renewed.
-
-    Until *until* whoever ends the old one ends the new one too.
-
-    Attributes:
-        login: The old one was nobody's. Whoever has its id may be anybody: the new one does not end with it, but who
-            follows the old one comes to it.
-    """
-
-    stored: Stored
-    until: datetime
-    login: bool = False
-
-
-@discreet
-class Trail(NamedTuple):
-    """
-    Where a session was seen last.
-
-    Attributes:
-        digest: What its row stands under.
-        in_doubt: It was not seen there, but it may be on its way: an id is being renewed.
-    """
-
-    digest: bytes
-    in_doubt: bool = False
-
-
-@discreet
-class Draft(NamedTuple):
+class Write(Redacted):
     """
     A session as a request leaves it.
 
     Attributes:
         data: All of it, as this request sees it.
-        changes: This request's part in it, to be laid over what others wrote meanwhile.
-        seen: When the request came.
-        principal: Whose session it is, as text; ``None`` for nobody's.
-        device: What the visitor uses, as text, for a session that is to be listed with it.
-        limits: This request has changed how long the session lives, so that its expiry outranks another's.
-        succeeds: What a new session was renewed from, where both are the same visitor's.
-        unchanged: Keys that are to be as they were in what this is put over, or nothing is written.
+        changes: This request's part in it, laid over what other requests wrote in the meantime.
+        created: When the session began, in Unix seconds.
+        expires: When it ends, in Unix seconds.
+        seen: When the request came, in Unix seconds.
+        principal: Whose session it is, as text; ``None`` for an anonymous one.
+        client: What the client said of itself, as text, for a session that is listed with it.
+        ends: When it ends however it is used, in Unix seconds.
+        sets_lifetime: This request changed how long the session lives, so its expiry outranks another request's.
     """
 
-    data: dict[str, Any]
-    changes: Changes
-    created: datetime
-    expires: datetime
-    seen: datetime
-    principal: str | None = None
-    device: str | None = None
-    limits: bool = False
-    succeeds: Succession | None = None
-    unchanged: frozenset[str] = frozenset()
+    __slots__ = ("changes", "client", "created", "data", "ends", "expires", "principal", "seen", "sets_lifetime")
+
+    def __init__(
+        self,
+        data: dict[str, Any],
+        changes: Changes,
+        created: int,
+        expires: int,
+        seen: int,
+        principal: str | None = None,
+        client: str | None = None,
+        *,
+        ends: int = FOREVER,
+        sets_lifetime: bool = False,
+    ) -> None:
+        self.data = data
+        self.ends = ends
+        self.changes = changes
+        self.created = created
+        self.expires = expires
+        self.seen = seen
+        self.principal = principal
+        self.client = client
+        self.sets_lifetime = sets_lifetime
+
+
+class RenewalFailure(Enum):
+    """Why a session could not be renewed."""
+
+    GONE = "another request has ended or renewed it before"
+    ENDED = "another request ended it in the middle"
+
+
+class SessionRow(Redacted):
+    """
+    One of a principal's sessions, as ``Revocable.list`` returns it.
+
+    Attributes:
+        handle: Names it for ``revoke``, and opens nothing.
+        created: When it began, in Unix seconds.
+        expires: When it ends, in Unix seconds.
+        seen: When it was last used, in Unix seconds, as far as that was written.
+        client: What its client said of itself when it began, as text.
+        is_current: It is the session that was given as the current one.
+    """
+
+    __slots__ = ("client", "created", "expires", "handle", "is_current", "seen")
+
+    def __init__(
+        self, handle: str, created: int, expires: int, seen: int | None, client: str | None, *, is_current: bool
+    ) -> None:
+        self.handle = handle
+        self.created = created
+        self.expires = expires
+        self.seen = seen
+        self.client = client
+        self.is_current = is_current
 
 
 class Store(Protocol):
     """
     What keeps sessions. *key* is always the cookie's name.
 
-    A store whose calls wait for a disk or a network says so with ``blocking_reads = True`` or
-    ``blocking_writes = True``: an async adapter then makes those calls in a thread. One that can tell early what it
-    cannot store has ``check(key, value)``, which raises the ``TypeError`` of ``put``. One that keeps what has expired
-    has ``sweep(limit)``, which removes up to so many and returns how many. One that many requests see at
-    once keeps to ``Leasing`` too, one that knows whose they are to ``Revocable``, one that takes over what another
-    library keeps to ``Moving``.
+    A method answers at once, or returns a generator that yields steps (``holdall.steps``) and returns the answer: a
+    store over a table is made of the table's verbs, and so it serves sync and async alike. A store that answers at once
+    but waits for a disk or a network says so by ``blocking_reads = True`` or ``blocking_writes = True``; an async
+    adapter then calls it in a thread.
+
+    Some stores can do more, which is asked once, at setup: ``check(key, value)`` raises the ``TypeError`` of ``put``
+    early. ``sweep(limit)`` removes up to so many expired sessions and answers how many. ``renew`` (see ``Renewing``)
+    gives a session another ID so that two requests cannot cross, ``update`` (``Updating``) replaces a value at the
+    version that was read, and ``Revocable`` lists and ends sessions by their owner.
 
     Raises:
-        StoreError: The backend failed. A bad cookie is not an error: it is ``Missing``.
+        StoreError: The backend failed. A bad cookie is not an error: the answer is ``NotFound``.
     """
 
-    def get(self, cookie: str, *, key: str) -> Stored | Missing:
-        """Return the session that *cookie*, as the browser sent it, stands for."""
+    def get(self, cookie: str, *, key: str) -> Answer:
+        """Answer the ``StoredSession`` that *cookie*, as the browser sent it, stands for, or ``NotFound``."""
         ...
 
-    def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None:
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Answer:
         """
-        Write *draft* over what ``get`` or ``put`` gave, or into a session never in use for ``None``.
+        Write *write* over what ``get`` or ``put`` answered, or into a new session for ``None``.
 
-        A draft without changes only moves the expiry. Return what is stored now, or ``None``, and write
-        nothing, if the session has ended meanwhile: it is never brought back.
+        A write without changes only moves the expiry. The answer is the ``StoredSession`` as it is now, or ``None``,
+        with nothing written, if the session has ended in the meantime: it is never brought back.
 
         Raises:
             TypeError: A value cannot be stored; the message names its key and path.
-            ContentionError: A key that was to be unchanged is not.
         """
         ...
 
-    def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None:
+    def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> Answer:
         """
-        End a session and return its last state, or ``None`` if it had ended already.
+        End a session, and answer its last state, or ``None`` if it had ended already.
 
-        Until *tombstone* its cookie is known as late and not as unknown. Without one the session is to be over: one
-        that was renewed meanwhile is ended in its new place, and what was given is returned.
+        Until *superseded_until* (Unix seconds) its cookie is known as superseded and not as unknown. Without it, a
+        session that was renewed in the meantime is ended under its new ID, and *stored* itself is the answer.
         """
         ...
 
 
-class Leasing(Protocol):
-    """
-    What a store needs besides for ``session.atomic``: a lease lets one request at a time have a key of a session.
+class Renewing(Protocol):
+    """What a store keeps to whose sessions can be ended by one request while another gives them a new ID."""
 
-    It guards nothing by itself: what was read under it is written with ``Draft.unchanged``, for it may have run out.
-    """
-
-    def lease(self, stored: Stored, name: str, *, until: datetime) -> int | None:
-        """Take the lease of the key *name*, and return what it is given back with; ``None`` where another has it."""
-        ...
-
-    def release(self, stored: Stored, name: str, lease: int) -> None:
-        """Give a lease back; one that has run out meanwhile stays with whoever has it now."""
-        ...
-
-
-class Moving(Protocol):
-    """What a store keeps to whose ``get`` finds sessions elsewhere; awaited in an ``AsyncStore``."""
-
-    def move(self, stored: Stored, draft: Draft, *, key: str) -> Stored | Missing:
+    def renew(
+        self,
+        stored: StoredSession,
+        make_write: Callable[[StoredSession], Write],
+        *,
+        key: str,
+        until: int,
+        followed: bool,
+    ) -> Answer:
         """
-        Bring *stored* here as *draft*, under a cookie never in use, and remove it where it was.
+        End *stored* and put ``make_write(last state)`` into a new session, and answer that as a ``StoredSession``.
 
-        That happens once. Return what ``get`` answers from then on, for this request and for others with its cookie.
+        Until *until* (Unix seconds) the old cookie is known as superseded. With *followed*, whoever ends the old
+        session until then ends the new one, even if that is not stored yet. Else the answer is a ``RenewalFailure``.
+        """
+        ...
+
+
+class Updating(Protocol):
+    """What a store keeps to whose values can be updated atomically (``session.atomic_update``)."""
+
+    def update(self, stored: StoredSession, make_write: Callable[[StoredSession], Write], *, key: str) -> Answer:
+        """
+        Write ``make_write(stored)`` if *stored* is the latest, and else what it makes of the latest.
+
+        The answer is the ``StoredSession`` as it is then, or ``None`` if the session has ended.
+
+        Raises:
+            ContentionError: Other requests kept writing.
         """
         ...
 
 
 class Revocable(Protocol):
     """
-    What a store keeps to that knows whose its sessions are; awaited in an ``AsyncStore``.
+    What a store keeps to that knows its sessions' owners.
 
-    Each session that was there when a call began has ended when it returns, one that is renewed meanwhile too.
+    Every session that was there when a call began has ended when it returns, including one that is being renewed.
     """
 
-    def of(self, principal: str, *, current: Stored | None) -> list[Device]:
-        """Return the sessions of *principal*, oldest first, and mark the *current* one."""
+    def list(self, principal: str, *, current: StoredSession | None) -> Answer:
+        """Answer the sessions of *principal* as a list of ``SessionRow``, oldest first, and mark the *current* one."""
         ...
 
-    def revoke(self, principal: str, *, spared: Stored | None, handle: str | None) -> int:
+    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Answer:
         """
-        End the sessions of *principal* and return how many, but for *spared* and what that was renewed to.
+        End the sessions of *principal* and answer how many, except *keep* and what that was renewed to.
 
         With *handle* only that one ends.
         """
         ...
 
-    def revoke_all(self, began_by: datetime) -> int:
-        """Remove all that began by then, and return how many rows that was."""
+    def revoke_all(self, began_by: int) -> Answer:
+        """Remove all sessions that began by then, and answer how many rows that was."""
         ...
 
-    def follow(self, seen: Stored | Trail) -> Trail | None:
+    def follow(self, place: "StoredSession | RowRef") -> Answer:
         """
-        Return where a session is that was *seen* less than half a minute ago; ``None`` if it has ended.
+        Answer where a session is that was seen at *place* less than half a minute ago; ``None`` if it has ended.
 
-        It counts as no use of it.
+        This does not count as using it.
         """
         ...
 
 
-class AsyncStore(Protocol):
-    """The same as ``Store``, awaited."""
+class RowRef(Redacted):
+    """
+    Where a session was seen last.
 
-    async def get(self, cookie: str, *, key: str) -> Stored | Missing: ...
+    Attributes:
+        digest: What its row is stored under.
+        in_doubt: It was not there, but may be on its way, because its ID is being renewed.
+    """
 
-    async def put(self, stored: Stored | None, draft: Draft, *, key: str) -> Stored | None: ...
+    __slots__ = ("digest", "in_doubt")
 
-    async def delete(self, stored: Stored, *, key: str, tombstone: datetime | None = None) -> Stored | None: ...
+    def __init__(self, digest: bytes, *, in_doubt: bool = False) -> None:
+        self.digest = digest
+        self.in_doubt = in_doubt

@@ -1,84 +1,123 @@
-"""What a table store asks of its table, as steps: each is one of the table's verbs."""
+"""A table's verbs as steps: all that a table store ever asks."""
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from holdall._discreet import discreet
-from holdall.tables.contract import Row
+from holdall.steps import Step
+from holdall.tables.contract import Row, Tombstone
 
-__all__ = ["Clear", "Find", "Insert", "Read", "Remove", "Replace", "Touch"]
+__all__ = ["Clear", "Find", "Insert", "Read", "Remove", "Replace", "Sweep", "Touch"]
 
 
-@discreet
-class Read(NamedTuple):
+class _OfRow(Step):
+    __slots__ = ("digest",)
+
+    def __init__(self, table: Any, digest: bytes) -> None:
+        self.target = table
+        self.digest = digest
+
+
+class Read(_OfRow):
     """Read the row of a digest."""
 
-    digest: bytes
+    __slots__ = ()
+    waits = "blocking_reads"
 
-    def on(self, table: Any) -> Any:
-        return table.read(self.digest)
-
-
-@discreet
-class Insert(NamedTuple):
-    """Put a row where none is."""
-
-    digest: bytes
-    row: Row
-
-    def on(self, table: Any) -> Any:
-        return table.insert(self.digest, self.row)
+    def take(self) -> Any:
+        return self.target.read(self.digest)
 
 
-@discreet
-class Replace(NamedTuple):
-    """Put a row in the place of a version of it."""
+class Insert(_OfRow):
+    """Insert a row under a digest that has none."""
 
-    digest: bytes
-    row: Row
-    version: int
+    __slots__ = ("row",)
 
-    def on(self, table: Any) -> Any:
-        return table.replace(self.digest, self.row, version=self.version)
+    def __init__(self, table: Any, digest: bytes, row: Row) -> None:
+        self.target = table
+        self.digest = digest
+        self.row = row
+
+    def take(self) -> Any:
+        return self.target.insert(self.digest, self.row)
 
 
-@discreet
-class Touch(NamedTuple):
+class Replace(_OfRow):
+    """Replace a version of a row."""
+
+    __slots__ = ("row", "version")
+
+    def __init__(self, table: Any, digest: bytes, row: Row, version: int) -> None:
+        self.target = table
+        self.digest = digest
+        self.row = row
+        self.version = version
+
+    def take(self) -> Any:
+        return self.target.replace(self.digest, self.row, version=self.version)
+
+
+class Touch(_OfRow):
     """Move a row's times forward."""
 
-    digest: bytes
-    expires: datetime
-    seen: datetime
+    __slots__ = ("expires", "seen")
 
-    def on(self, table: Any) -> Any:
-        return table.touch(self.digest, self.expires, seen=self.seen)
+    def __init__(self, table: Any, digest: bytes, expires: Any, seen: Any) -> None:
+        self.target = table
+        self.digest = digest
+        self.expires = expires
+        self.seen = seen
 
-
-@discreet
-class Remove(NamedTuple):
-    """Remove a row."""
-
-    digest: bytes
-    tombstone: datetime | None
-
-    def on(self, table: Any) -> Any:
-        return table.delete(self.digest, tombstone=self.tombstone)
+    def take(self) -> Any:
+        return self.target.touch(self.digest, self.expires, seen=self.seen)
 
 
-@discreet
-class Find(NamedTuple):
+class Remove(_OfRow):
+    """Remove a row, and leave a tombstone if one is given."""
+
+    __slots__ = ("tombstone",)
+
+    def __init__(self, table: Any, digest: bytes, tombstone: Tombstone | None = None) -> None:
+        self.target = table
+        self.digest = digest
+        self.tombstone = tombstone
+
+    def take(self) -> Any:
+        return self.target.remove(self.digest, tombstone=self.tombstone)
+
+
+class Find(Step):
     """List the rows of a principal."""
 
-    principal: str
+    __slots__ = ("principal",)
 
-    def on(self, table: Any) -> Any:
-        return table.find(self.principal)
+    def __init__(self, table: Any, principal: str) -> None:
+        self.target = table
+        self.principal = principal
+
+    def take(self) -> Any:
+        return self.target.find(self.principal)
 
 
-class Clear(NamedTuple):
+class Clear(Step):
     """Remove rows that began by a time, some each time that this step is taken."""
 
-    began_by: datetime
+    __slots__ = ("began_by",)
 
-    def on(self, table: Any) -> Any:
-        return table.clear(self.began_by)
+    def __init__(self, table: Any, began_by: Any) -> None:
+        self.target = table
+        self.began_by = began_by
+
+    def take(self) -> Any:
+        return self.target.clear(self.began_by)
+
+
+class Sweep(Step):
+    """Remove expired rows."""
+
+    __slots__ = ("limit",)
+
+    def __init__(self, table: Any, limit: int) -> None:
+        self.target = table
+        self.limit = limit
+
+    def take(self) -> Any:
+        return self.target.sweep(self.limit)

@@ -21,6 +21,7 @@ from holdall.tables.contract import (
     Replacement,
     Row,
     Table,
+    Tombstone,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "Replacement",
     "Row",
     "Table",
+    "Tombstone",
     "table_opener",
 ]
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from holdall.steps import Steps
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables._steps import Steps
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 
 __all__ = ["AsyncTwin", "SyncTwin", "Verbs"]
 
@@ -28,7 +28,7 @@ class Verbs(Protocol):
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Steps[bool]: ...
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]: ...
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]: ...
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]: ...
 
@@ -57,8 +57,8 @@ class SyncTwin(ABC, Generic[V]):
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return self._run(self._verbs.touch(digest, expires, seen=seen))
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._run(self._verbs.delete(digest, tombstone=tombstone))
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return self._run(self._verbs.remove(digest, tombstone=tombstone))
 
     def find(self, principal: str) -> Sequence[Listed]:
         return self._run(self._verbs.find(principal))
@@ -91,8 +91,8 @@ class AsyncTwin(ABC, Generic[V]):
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._run(self._verbs.touch(digest, expires, seen=seen))
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return await self._run(self._verbs.delete(digest, tombstone=tombstone))
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return await self._run(self._verbs.remove(digest, tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         return await self._run(self._verbs.find(principal))

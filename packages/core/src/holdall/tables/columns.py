@@ -38,27 +38,27 @@ class SweepTurns:
 
 
 def row_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Row:
-    """Return the row of ``data, version, expires, created, principal, device, seen``; *text* reads the texts."""
-    data, version, expires, created, principal, device, seen = columns
+    """Return the row of ``data, version, expires, created, principal, client, seen``; *text* reads the texts."""
+    data, version, expires, created, principal, client, seen = columns
     return Row(
         data,
         version,
         _time(expires),
         _time(created),
         None if principal is None else text(principal),
-        None if device is None else text(device),
+        None if client is None else text(client),
         None if seen is None else _time(seen),
     )
 
 
 def listed_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Listed:
-    """Return what a list shows of ``digest, created, expires, device, seen, version``; *text* reads the text."""
-    digest, created, expires, device, seen, version = columns
+    """Return what a list shows of ``digest, created, expires, client, seen, version``; *text* reads the text."""
+    digest, created, expires, client, seen, version = columns
     return Listed(
         digest,
         _time(created),
         _time(expires),
-        None if device is None else text(device),
+        None if client is None else text(client),
         None if seen is None else _time(seen),
         version == 0,
     )

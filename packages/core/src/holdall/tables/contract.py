@@ -11,30 +11,39 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 
-__all__ = ["MAX_CLIENT_BYTES", "MAX_PRINCIPAL_BYTES", "AsyncTable", "Listed", "Replacement", "Row", "Table"]
+__all__ = [
+    "MAX_CLIENT_BYTES",
+    "MAX_PRINCIPAL_BYTES",
+    "AsyncTable",
+    "Listed",
+    "Replacement",
+    "Row",
+    "Table",
+    "Tombstone",
+]
 
 #: The longest principal, in UTF-8, that every table can keep and find. Engines index it, and limit what they index:
 #: PostgreSQL to 2,704 bytes, SQL Server to 1,700.
 MAX_PRINCIPAL_BYTES = 1024
-#: The longest text about the client that a session began with (``Row.device``), in UTF-8.
+#: The longest text about the client that a session began with (``Row.client``), in UTF-8.
 MAX_CLIENT_BYTES = 8192
 
 
-@discreet
+@redacted
 class Row(NamedTuple):
     """
     A session as a table keeps it.
 
     Attributes:
         data: The session's data, serialized; sealed where the table is outside of the process.
-        version: Counts the writes from 1; 0 marks what is no session: a tombstone, all that is left of a renewed
-            id, or another note of the store's.
+        version: Counts the writes from 1; 0 marks a row that is not a session: a tombstone, or another note of the
+            store's.
         expires: When the row is gone, in UTC and whole seconds.
         created: When the session began, in UTC and whole seconds. A ``replace`` leaves it as it was.
         principal: Whose session it is, or was: up to ``MAX_PRINCIPAL_BYTES``. A ``replace`` leaves it as it was.
-        device: What it was begun with, for its owner to recognize it by, as text of up to ``MAX_CLIENT_BYTES``. A
+        client: What it was begun with, for its owner to recognize it by, as text of up to ``MAX_CLIENT_BYTES``. A
             ``replace`` leaves it as it was.
         seen: When it was last used, in UTC and whole seconds, as far as that was written.
     """
@@ -44,13 +53,32 @@ class Row(NamedTuple):
     expires: datetime
     created: datetime
     principal: str | None = None
-    device: str | None = None
+    client: str | None = None
     seen: datetime | None = None
 
     @property
     def is_tombstone(self) -> bool:
-        """Whether this is no session any more: its id was renewed a moment ago."""
+        """Whether this row is not a session: it says where one went when its ID was renewed."""
         return self.version == 0
+
+
+@redacted
+class Tombstone(NamedTuple):
+    """
+    What a removed row leaves behind: a pointer to the row that takes its place.
+
+    Attributes:
+        until: When the pointer is gone, in UTC and whole seconds.
+        successor: What the store keeps in the pointer. A table stores these bytes as the row's data and never reads
+            them.
+    """
+
+    until: datetime
+    successor: bytes
+
+    def in_place_of(self, row: Row) -> Row:
+        """Return the row that stands where *row* was: it keeps the principal and when the session began."""
+        return Row(self.successor, 0, self.until, row.created, row.principal)
 
 
 class Replacement(Enum):
@@ -61,14 +89,14 @@ class Replacement(Enum):
     GONE = "no live row is there"
 
 
-@discreet
+@redacted
 class Listed(NamedTuple):
     """One of a principal's rows, all but its data. A tombstone is listed too: its session may live on elsewhere."""
 
     digest: bytes
     created: datetime
     expires: datetime
-    device: str | None = None
+    client: str | None = None
     seen: datetime | None = None
     is_tombstone: bool = False
 
@@ -80,7 +108,10 @@ class Listed(NamedTuple):
 
 class Table(Protocol):
     """
-    Rows by digest, 32 bytes each. Each verb is atomic, among threads and among processes.
+    Rows by digest, 32 bytes each.
+
+    Each verb is atomic, among threads and among processes, and for readers who hold no lock: a reader sees a row as it
+    was before a verb or as it is after it, and a row that it can read it can also find.
 
     A row lives until its ``expires`` by the table's clock, and from then on it is as if it were not there.
 
@@ -119,12 +150,12 @@ class Table(Protocol):
         """Move a live row's times forward, never back, data and version unchanged. Return whether there is one."""
         ...
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         """
         Remove the live row and return it as it last was; ``None`` if there is none.
 
-        Where it was a tombstone stays until then, if asked for, which keeps no more than the principal and when the
-        session began; where nothing was, none is made.
+        With *tombstone*, its pointer (``tombstone.in_place_of(row)``) takes the row's place in the same step. Where
+        there was no live row, no pointer is made.
         """
         ...
 
@@ -162,7 +193,7 @@ class AsyncTable(Protocol):
 
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool: ...
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None: ...
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None: ...
 
     async def find(self, principal: str) -> Sequence[Listed]: ...
 

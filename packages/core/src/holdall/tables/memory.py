@@ -1,76 +1,51 @@
 """
 Rows in this process's memory: the table that needs nothing, for one process with any number of threads.
 
-Reads take no lock. Writers share one, and each of them sweeps a few expired rows, so no thread or task runs for it.
+The table is divided into parts, and a row's digest says which part the row belongs to::
+
+    digest ----> Part     rows      digest -> (data, version, expires, ..., place)
+                          used      place  -> number of the row's last use
+                          expiries  (expires, digest), the earliest first
+
+    principal -> Owners   digests   principal -> digests, for ``find``
+
+A write holds the lock of one part, puts a new tuple in the place of the old one, and removes a few expired rows of that
+part as well. A reader needs no lock, because it sees a row as it was before a write or as it is after it. It notes the
+use of the row beside the row, where a lost note does no harm.
 """
 
+import logging
+import os
 import threading
-import time
-from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
-from heapq import heappop, heappush
-from itertools import count, islice
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from holdall._workers import several_workers
 from holdall.clock import NEVER, Clock, utc_now
-from holdall.errors import ConfigurationError
+from holdall.errors import ConfigurationError, StoreError
 from holdall.events import Event, Listener, report
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables._parts import CREATED, EXPIRES, PLACE, VERSION, Kept, Owners, Part, row_of
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 
 __all__ = ["MemoryTable"]
 
-# Rows due in the same minute lie in one bucket, so that finding expired ones looks at no other row.
-_BUCKET_SECONDS = 60
-# Each write removes up to so many expired rows: more than it can add, so that the table does not fill up with them.
-_SWEPT_PER_WRITE = 4
-# A sweep lets others go first after so many rows: a thread that waits would else have to wait for all of them.
-_SWEPT_AT_ONCE = 64
-_BREATH_SECONDS = 0.0001
-# A sweep looks at so many rows of the minute that has begun; what else expires in it can wait for its end.
-_LOOKED_AT = 1024
-# A dict that grows past its room is built anew, and all threads wait meanwhile, so rows lie in several: as many as it
-# takes to give each so many rows, up to a number that costs little while they are empty. Both are powers of two.
+_logger = logging.getLogger("holdall")
+
+# When a dict outgrows its room Python builds it anew, and all threads wait. So rows are spread over as many dicts as
+# it takes to give each about this many, up to a number that costs little while they are empty. Both are powers of two.
 _ROWS_PER_PART = 2048
-_MOST_PARTS = 512
-_PART_BITS = _MOST_PARTS - 1
-# Who evicts looks at all rows of a part for so many that were used least recently: the next evictions need not look.
-_FOUND_AT_ONCE = 512
-# Reads are noted for the order of eviction and sorted in when it matters. Past so many, the oldest notes fall off.
-_NOTED_READS = 4096
+_MOST_PARTS = 128
+# Each write removes up to this many expired rows: more than it can add, so that the table does not fill up with them.
+_SWEPT_PER_WRITE = 4
+# A sweep holds the lock of a part for no more rows than this at a time.
+_SWEPT_AT_ONCE = 64
+# The memory that a row takes beside its data and texts, as measured: its tuple, times and digest, its share of dicts.
+_ROW_BYTES = 600
+# Data is counted in blocks, so that most writes leave alone the sums that all threads share: with these bits set, all
+# lengths within a block are one.
+_BLOCK = 64 - 1
 
-
-class _Part:
-    """
-    Some of a table's rows, by digest.
-
-    What is kept of a row is a bare tuple of its values, for Python's garbage collector looks at these but once: while
-    it looks at a million rows, all threads wait. At the end stands when it was used, as a number that counts all uses.
-
-    Attributes:
-        oldest: Rows that had been used least recently when that was looked at, the oldest last.
-        looked: How many uses had been counted by then: a row that was used since has a higher number.
-    """
-
-    __slots__ = ("looked", "oldest", "rows")
-
-    def __init__(self) -> None:
-        self.rows: dict[bytes, tuple[Any, ...]] = {}
-        self.oldest: list[bytes] = []
-        self.looked = 0
-
-    def least_recent(self, uses: int) -> bytes:
-        """Return the row that was used least recently. *uses* is how many there were by now."""
-        while True:
-            if not self.oldest:
-                by_use = sorted((kept[_USED], digest) for digest, kept in self.rows.items())
-                self.oldest = [digest for _, digest in by_use[_FOUND_AT_ONCE::-1]]
-                self.looked = uses
-            digest = self.oldest.pop()
-            kept = self.rows.get(digest)
-            if kept is not None and kept[_USED] < self.looked:
-                return digest
+_INSTEAD = "use a table that all of them see, such as sqlite:///sessions.db"
 
 
 class MemoryTable:
@@ -79,42 +54,55 @@ class MemoryTable:
 
     It keeps encoded rows and no live objects. Another process sees nothing of it, and it ends with this one.
 
+    An insert into a full table evicts rows, with an event: first those that belong to no principal, then the others,
+    the least recently used first. A row of version 0 is never evicted, because a session that has ended could come
+    back without it. Where nothing may be evicted the insert fails.
+
     Args:
-        max_rows: With so many rows an insert evicts the one that was used least recently, with an event; where there
-            may be more than some thousands, of a part of that size, drawn by chance.
-        name: Stands in the event.
+        max_rows: How many rows the table holds. With more than some thousands, the least recently used row is that of
+            one part of the table.
+        max_bytes: How much memory its rows may take, about.
+        name: Stands in events and in log lines.
+
+    Raises:
+        StoreError: The table is full of rows that must not be evicted, or the row is too large for it.
     """
 
     leaves_process = False
     blocking_reads = False
     blocking_writes = False
 
-    def __init__(self, *, max_rows: int = 1_000_000, name: str = "memory", clock: Clock = utc_now) -> None:
-        if max_rows < 1:
-            msg = f"max_rows={max_rows} leaves no room for a session: use 1 or more."
-            raise ConfigurationError(msg)
+    def __init__(
+        self,
+        *,
+        max_rows: int = 1_000_000,
+        max_bytes: int = 256 * 1024 * 1024,
+        name: str = "memory",
+        clock: Clock = utc_now,
+    ) -> None:
+        for option, value, least in (("max_rows", max_rows, 1), ("max_bytes", max_bytes, _size(b"", None, None))):
+            if value < least:
+                msg = f"{option}={value} leaves no room for a session: use {least} or more."
+                raise ConfigurationError(msg)
         self.max_rows = max_rows
+        self.max_bytes = max_bytes
         self.name = name
         self.clock = clock
         self._listeners: list[Listener] = []
-        self._lock = threading.Lock()
         parts = 1
         while parts < _MOST_PARTS and parts * _ROWS_PER_PART < max_rows:
             parts *= 2
-        # Readers only look up; whatever changes a part holds the lock.
-        self._parts = [_Part() for _ in range(parts)]
-        # By a digest's hash, without a division.
-        self._rows_of = [part.rows for part in self._parts] * (_MOST_PARTS // parts)
-        self._count = 0
-        self._uses = count()
-        self._reads: deque[bytes] = deque(maxlen=_NOTED_READS)
-        self._due: dict[int, set[bytes]] = {}
-        # A heap of the buckets there are; one that was emptied stays until its time has come.
-        self._buckets: list[int] = []
-        # The end of the first one's minute: until then no write has anything to sweep.
-        self._next_sweep = NEVER
-        # A set only where there are several: the garbage collector looks at each set each time.
-        self._of: dict[str, bytes | set[bytes]] = {}
+        self._mask = parts - 1
+        self._parts = [Part() for _ in range(parts)]
+        self._owners = [Owners() for _ in range(parts)]
+        # Of all parts together. This lock may be taken while a part's is held.
+        self._totals_lock = threading.Lock()
+        self._count = self._bytes = 0
+        # Until then no part has anything to sweep, and then this part is the first to look at.
+        self._due = NEVER
+        self._turn = 0
+        self._pid = os.getpid()
+        self._introduce()
 
     @classmethod
     def named(cls, name: str, *, clock: Clock = utc_now) -> "MemoryTable":
@@ -138,212 +126,259 @@ class MemoryTable:
         return self._count
 
     def read(self, digest: bytes) -> Row | None:
-        row = self._get(digest)
-        if row is None or row.expires <= self.clock():
+        part = self._parts[hash(digest) & self._mask]
+        kept = part.rows.get(digest)
+        if kept is None or kept[EXPIRES] <= self.clock():
             return None
-        self._reads.append(digest)
-        return row
+        # Two threads may note the same number. Then it is chance which of their rows counts as used last.
+        part.uses = part.used[kept[PLACE]] = part.uses + 1
+        return row_of(kept)
 
     def insert(self, digest: bytes, row: Row) -> bool:
-        now = self.clock()
-        evicted = 0
-        with self._lock:
-            present = self._get(digest)
-            if present is not None and present.expires > now:
-                return False
-            if present is not None:
-                self._remove(digest)
-            self._sweep(now, _SWEPT_PER_WRITE)
-            if self._count >= self.max_rows:
-                self._sort_in_reads()
-                while self._count >= self.max_rows:
-                    part = self._parts[hash(digest) % len(self._parts)]
-                    if not part.rows:
-                        part = max(self._parts, key=lambda each: len(each.rows))
-                    self._remove(part.least_recent(next(self._uses)))
-                    evicted += 1
-            self._add(digest, row)
-        if evicted:
-            report(Event("evicted", self.name, reason=f"{evicted} of {self.max_rows} rows"), *self._listeners)
+        self._check_process()
+        now, size = self.clock(), _size(row.data, row.principal, row.client)
+        part = self._parts[hash(digest) & self._mask]
+        while True:
+            with part.lock:
+                present = part.rows.get(digest)
+                if present is not None and present[EXPIRES] > now:
+                    return False
+                if present is not None:
+                    self._take_out(part, digest)
+                if self._admit(1, size):
+                    self._put_in(part, digest, row)
+                    break
+            self._make_room(size, rows=1, more=size, spared=digest)
+        if self._due <= now:
+            self._sweep_a_little(now)
         return True
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        now = self.clock()
-        rows = self._rows_of[hash(digest) & _PART_BITS]
-        with self._lock:
-            present = _live(rows, digest, now)
-            if present is None:
-                return Replacement.GONE
-            _, latest, expires, created, principal, device, _, _ = present
-            if latest != version:
-                return Replacement.CONFLICT
-            used = next(self._uses)
-            rows[digest] = (row.data, row.version, row.expires, created, principal, device, row.seen, used)
-            if row.expires != expires:
-                self._move_due(digest, expires, row.expires)
-            self._sweep(now, _SWEPT_PER_WRITE)
+        now, new_data, new_expires = self.clock(), row.data, row.expires
+        part = self._parts[hash(digest) & self._mask]
+        while True:
+            with part.lock:
+                kept = part.rows.get(digest)
+                if kept is None:
+                    return Replacement.GONE
+                data, latest, expires, created, principal, client, _, place = kept
+                if latest == 0 or expires <= now:
+                    return Replacement.GONE
+                if latest != version:
+                    return Replacement.CONFLICT
+                more = (len(new_data) | _BLOCK) - (len(data) | _BLOCK)
+                if more == 0 or self._admit(0, more):
+                    new = (new_data, row.version, new_expires, created, principal, client, row.seen, place)
+                    part.rows[digest] = new
+                    part.uses = part.used[place] = part.uses + 1
+                    if new_expires < expires:
+                        part.note_expiry(new_expires, digest)
+                        self._note_due(part)
+                    break
+            self._make_room(_size(new_data, principal, client), rows=0, more=more, spared=digest)
+        if self._due <= now:
+            self._sweep_a_little(now)
         return Replacement.REPLACED
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         now = self.clock()
-        rows = self._rows_of[hash(digest) & _PART_BITS]
-        with self._lock:
-            present = _live(rows, digest, now)
-            if present is None:
+        part = self._parts[hash(digest) & self._mask]
+        with part.lock:
+            kept = part.rows.get(digest)
+            if kept is None:
                 return False
-            row = _row(present)
-            later = max(expires, row.expires)
-            rows[digest] = (*row._replace(expires=later, seen=max(seen, row.seen or seen)), next(self._uses))
-            self._move_due(digest, row.expires, later)
-            self._sweep(now, _SWEPT_PER_WRITE)
+            data, version, before, created, principal, client, last, place = kept
+            if version == 0 or before <= now:
+                return False
+            latest = seen if last is None else max(seen, last)
+            part.rows[digest] = (data, version, max(expires, before), created, principal, client, latest, place)
+            part.uses = part.used[place] = part.uses + 1
+        if self._due <= now:
+            self._sweep_a_little(now)
         return True
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        self._check_process()
         now = self.clock()
-        with self._lock:
-            present = _live(self._rows_of[hash(digest) & _PART_BITS], digest, now)
-            row = None if present is None else _row(present)
-            if row is not None:
-                self._remove(digest)
-                if tombstone is not None:
-                    self._add(digest, Row(b"", 0, tombstone, row.created, row.principal))
-            self._sweep(now, _SWEPT_PER_WRITE)
+        part = self._parts[hash(digest) & self._mask]
+        with part.lock:
+            kept = part.rows.get(digest)
+            row = None
+            if kept is not None and kept[VERSION] > 0 and kept[EXPIRES] > now:
+                row = row_of(kept)
+                if tombstone is None:
+                    self._take_out(part, digest)
+                else:
+                    buried = tombstone.in_place_of(row)
+                    part.bury(digest, buried)
+                    self._note_due(part)
+                    # It is let in however full the table is, so that nobody is kept from logging out.
+                    self._release(0, _size(row.data, None, row.client) - _size(buried.data, None, None))
+        if self._due <= now:
+            self._sweep_a_little(now)
         return row
 
     def find(self, principal: str) -> Sequence[Listed]:
         now = self.clock()
-        with self._lock:
-            held = self._of.get(principal, ())
-            digests = (held,) if isinstance(held, bytes) else held
-            rows = [(digest, _row(self._rows_of[hash(digest) & _PART_BITS][digest])) for digest in digests]
+        owners = self._owners[hash(principal) & self._mask]
+        with owners.lock:
+            before, kept = None, self._kept_of(owners.of(principal))
+            # Two looks that see the same rows mean that these stood there together.
+            while before is None or any(kept[digest] is not before[digest] for digest in kept):
+                before, kept = kept, self._kept_of(kept)
+        rows = [(digest, row_of(each)) for digest, each in kept.items() if each is not None]
         listed = [
-            Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
+            Listed(digest, row.created, row.expires, row.client, row.seen, row.is_tombstone)
             for digest, row in rows
-            if row.expires > now
+            if row.expires > now and row.principal == principal
         ]
         return sorted(listed, key=lambda each: each.created)
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         cleared = 0
         for part in self._parts:
-            with self._lock:
-                begun = (digest for digest, kept in part.rows.items() if _row(kept).created <= began_by)
-                chosen = list(islice(begun, limit - cleared))
-                for digest in chosen:
-                    self._remove(digest)
-            cleared += len(chosen)
+            with part.lock:
+                begun = [digest for digest, kept in part.rows.items() if kept[CREATED] <= began_by][: limit - cleared]
+                for digest in begun:
+                    self._take_out(part, digest)
+            cleared += len(begun)
         return cleared
 
     def sweep(self, limit: int = 1000) -> int:
-        now = self.clock()
-        swept = 0
-        while swept < limit:
-            portion = min(_SWEPT_AT_ONCE, limit - swept)
-            with self._lock:
-                gone = self._sweep(now, portion)
-                gone += self._sweep_this_minute(now, portion - gone)
-            swept += gone
-            if gone < portion:
-                break
-            time.sleep(_BREATH_SECONDS)
+        now, swept = self.clock(), 0
+        for part in self._parts:
+            while swept < limit and part.due <= now:
+                with part.lock:
+                    swept += self._sweep(part, now, min(_SWEPT_AT_ONCE, limit - swept))
+        if swept < limit:
+            self._look_when_due()
         return swept
 
-    def _get(self, digest: bytes) -> Row | None:
-        kept = self._rows_of[hash(digest) & _PART_BITS].get(digest)
-        return None if kept is None else _row(kept)
+    # These are called with the lock of the part.
 
-    # All below is called with the lock held.
-
-    def _add(self, digest: bytes, row: Row) -> None:
-        self._rows_of[hash(digest) & _PART_BITS][digest] = (*row, next(self._uses))
-        self._count += 1
-        self._put_due(digest, _bucket(row.expires))
+    def _put_in(self, part: Part, digest: bytes, row: Row) -> None:
+        # The index first, so that a row which can be read can be found.
         if row.principal is not None:
-            held = self._of.setdefault(row.principal, digest)
-            if isinstance(held, set):
-                held.add(digest)
-            elif held is not digest:
-                self._of[row.principal] = {held, digest}
+            self._owners[hash(row.principal) & self._mask].add(row.principal, digest)
+        part.put_in(digest, row)
+        self._note_due(part)
 
-    def _remove(self, digest: bytes) -> None:
-        row = _row(self._rows_of[hash(digest) & _PART_BITS].pop(digest))
-        self._count -= 1
-        self._due[_bucket(row.expires)].discard(digest)
+    def _take_out(self, part: Part, digest: bytes) -> None:
+        row = part.take_out(digest)
         if row.principal is not None:
-            held = self._of[row.principal]
-            if isinstance(held, set) and len(held) > 1:
-                held.discard(digest)
-            else:
-                del self._of[row.principal]
+            self._owners[hash(row.principal) & self._mask].discard(row.principal, digest)
+        self._release(1, _size(row.data, row.principal, row.client))
 
-    def _move_due(self, digest: bytes, before: datetime, after: datetime) -> None:
-        old, new = _bucket(before), _bucket(after)
-        if old != new:
-            self._due[old].discard(digest)
-            self._put_due(digest, new)
+    def _sweep(self, part: Part, now: datetime, most: int) -> int:
+        gone = part.expired(now, most)
+        for digest in gone:
+            self._take_out(part, digest)
+        return len(gone)
 
-    def _put_due(self, digest: bytes, bucket: int) -> None:
-        digests = self._due.get(bucket)
-        if digests is None:
-            digests = self._due[bucket] = set()
-            heappush(self._buckets, bucket)
-            self._note_next_sweep()
-        digests.add(digest)
+    def _note_due(self, part: Part) -> None:
+        # Another thread may put a later time there at the same moment: then a sweep comes late, which does no harm.
+        self._due = min(self._due, part.due)
 
-    def _note_next_sweep(self) -> None:
-        self._next_sweep = NEVER
-        if self._buckets:
-            self._next_sweep = datetime.fromtimestamp((self._buckets[0] + 1) * _BUCKET_SECONDS, UTC)
+    # These may be called with it or without.
 
-    def _sort_in_reads(self) -> None:
-        for _ in range(len(self._reads)):
-            # Gone meanwhile, or fallen off the notes.
-            with suppress(KeyError, IndexError):
-                digest = self._reads.popleft()
-                rows = self._rows_of[hash(digest) & _PART_BITS]
-                rows[digest] = (*rows[digest][:_USED], next(self._uses))
+    def _kept_of(self, digests: Iterable[bytes]) -> dict[bytes, Kept | None]:
+        return {digest: self._parts[hash(digest) & self._mask].rows.get(digest) for digest in digests}
 
-    def _sweep(self, now: datetime, limit: int) -> int:
-        """Remove up to *limit* rows from the buckets whose whole minute has passed."""
-        swept = 0
-        while swept < limit and now >= self._next_sweep and self._buckets:
-            digests = self._due[self._buckets[0]]
-            if not digests:
-                del self._due[heappop(self._buckets)]
-                self._note_next_sweep()
+    def _admit(self, rows: int, size: int) -> bool:
+        """Count what is added, if it fits. What takes away always fits."""
+        with self._totals_lock:
+            if (rows > 0 and self._count + rows > self.max_rows) or (size > 0 and self._bytes + size > self.max_bytes):
+                return False
+            self._count += rows
+            self._bytes += size
+        return True
+
+    def _release(self, rows: int, size: int) -> None:
+        with self._totals_lock:
+            self._count -= rows
+            self._bytes -= size
+
+    # These are called without any lock.
+
+    def _make_room(self, size: int, *, rows: int, more: int, spared: bytes) -> None:
+        """
+        Remove expired rows, or else evict, until so many *rows* and bytes *more* fit.
+
+        *spared* is the row that they are for, which takes *size* bytes altogether.
+        """
+        before, evicted = self._count, 0
+        while self._count + rows > self.max_rows or self._bytes + more > self.max_bytes:
+            if self._due <= self.clock() and self.sweep(_SWEPT_AT_ONCE) > 0:
                 continue
-            self._remove(digests.pop())
-            swept += 1
-        return swept
+            # Nothing goes for a row that would not fit into an empty table.
+            if size > self.max_bytes or not self._evict(spared):
+                msg = (
+                    f"the memory table {self.name!r} has no room for a row of {size:,} bytes, and no other row in it "
+                    f"may be evicted: raise max_rows={self.max_rows} or max_bytes={self.max_bytes}."
+                )
+                raise StoreError(msg)
+            evicted += 1
+        if evicted:
+            report(Event("evicted", self.name, reason=f"{evicted} of {before} rows"), *self._listeners)
 
-    def _sweep_this_minute(self, now: datetime, limit: int) -> int:
-        """Do the same to the bucket of this minute, which holds rows that have expired and rows that have not."""
-        digests = islice(self._due.get(_bucket(now), ()), _LOOKED_AT)
-        rows = ((digest, _row(self._rows_of[hash(digest) & _PART_BITS][digest])) for digest in digests)
-        expired = list(islice((digest for digest, row in rows if row.expires <= now), limit))
-        for digest in expired:
-            self._remove(digest)
-        return len(expired)
+    def _sweep_a_little(self, now: datetime) -> None:
+        left = _SWEPT_PER_WRITE
+        for _ in self._parts:
+            part = self._parts[self._turn]
+            if part.due <= now:
+                with part.lock:
+                    left -= max(self._sweep(part, now, left), 1)
+                if left <= 0:
+                    return
+            self._turn = (self._turn + 1) & self._mask
+        self._look_when_due()
+
+    def _look_when_due(self) -> None:
+        self._due = NEVER
+        self._note_due(min(self._parts, key=lambda part: part.due))
+
+    def _evict(self, spared: bytes) -> bool:
+        first = hash(spared) & self._mask
+        parts = self._parts[first:] + self._parts[:first]
+        for owned in (False, True):
+            for part in parts:
+                if part.evictable[owned] > 0:
+                    with part.lock:
+                        digest = part.least_recent(owned=owned, spared=spared)
+                        if digest is not None:
+                            self._take_out(part, digest)
+                            return True
+        return False
+
+    def _introduce(self) -> None:
+        _logger.info(
+            "the memory table %r keeps sessions in process %d alone, up to %d rows and %d bytes: they end with it",
+            *(self.name, self._pid, self.max_rows, self.max_bytes),
+        )
+        workers = several_workers()
+        if workers is not None:
+            _logger.warning(
+                "%s asks for several workers, and each keeps a memory table %r of its own, so that visitors are logged "
+                "out at random: %s",
+                *(workers, self.name, _INSTEAD),
+            )
+
+    def _check_process(self) -> None:
+        # By the process's number, because a fork need not run what Python was told to run after one.
+        pid = os.getpid()
+        if pid != self._pid:  # pragma: no cover  # so it is a forked process, where nobody counts
+            _logger.warning(
+                "the memory table %r was made in process %d and is used in process %d: what one of them keeps the "
+                "other does not see. If there are several: %s",
+                *(self.name, self._pid, pid, _INSTEAD),
+            )
+            self._pid = pid
 
 
 _named: dict[str, MemoryTable] = {}
 _naming = threading.Lock()
 
 
-# Where in what is kept of a row: to make a Row of each that is looked at would take as long as to find it.
-_VERSION, _EXPIRES, _USED = Row._fields.index("version"), Row._fields.index("expires"), len(Row._fields)
-
-
-def _row(kept: tuple[Any, ...]) -> Row:
-    row: Row = tuple.__new__(Row, kept[:_USED])
-    return row
-
-
-def _live(rows: Mapping[bytes, tuple[Any, ...]], digest: bytes, now: datetime) -> tuple[Any, ...] | None:
-    """Return what is kept of a row that is a session's and has not expired."""
-    kept = rows.get(digest)
-    return None if kept is None or kept[_EXPIRES] <= now or kept[_VERSION] == 0 else kept
-
-
-def _bucket(expires: datetime) -> int:
-    return int(expires.timestamp()) // _BUCKET_SECONDS
+def _size(data: bytes, principal: str | None, client: str | None) -> int:
+    """Return about how much memory a row takes."""
+    return _ROW_BYTES + (len(data) | _BLOCK) + len(principal or "") + len(client or "")

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, LiteralString, NamedTuple, TypeVar
 
 from holdall._connections import PerLoop, PerProcess
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
-from holdall.steps import Steps, run, run_async
+from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import (
     SWEPT_AT_ONCE,
@@ -27,9 +27,9 @@ from holdall.tables.columns import (
     seconds_of,
     utf8_or_none,
 )
-from holdall.tables.contract import Listed, Replacement, Row
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
 from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, cause_of, conflict_pause
-from holdall.tables.urls import checked_name, split_options, timeout_of
+from holdall.tables.urls import checked_name, checked_timeout, split_options, timeout_of
 
 try:
     import psycopg
@@ -62,7 +62,7 @@ _UNDEFINED_TABLE = "42P01"
 _LAYOUT = "holdall layout 2"
 
 #: What ``create_schema`` does, for those who migrate by hand. Sealed data does not get smaller by compression, and
-#: room in each page lets a row be rewritten beside itself, without a word to the indexes. Principals and devices are
+#: room in each page lets a row be rewritten beside itself, without a word to the indexes. Principals and clients are
 #: bytes, for not every text is one to PostgreSQL.
 SCHEMA: LiteralString = f"""
 CREATE TABLE holdall_session (
@@ -72,7 +72,7 @@ CREATE TABLE holdall_session (
     expires bigint NOT NULL,
     created bigint NOT NULL,
     principal bytea,
-    device bytea,
+    client bytea,
     seen bigint,
     due bigint NOT NULL
 ) WITH (fillfactor = 85);
@@ -92,15 +92,15 @@ SELECT obj_description(present, 'pg_class') FROM to_regclass('holdall_session') 
 """
 
 _READ: LiteralString = """
-SELECT data, version, expires, created, principal, device, seen FROM holdall_session
+SELECT data, version, expires, created, principal, client, seen FROM holdall_session
 WHERE digest = %(digest)s AND expires > %(now)s
 """
 _INSERT: LiteralString = """
-INSERT INTO holdall_session (digest, data, version, expires, created, principal, device, seen, due)
-VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(device)s, %(seen)s, %(due)s)
+INSERT INTO holdall_session (digest, data, version, expires, created, principal, client, seen, due)
+VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(client)s, %(seen)s, %(due)s)
 ON CONFLICT (digest) DO UPDATE
 SET data = excluded.data, version = excluded.version, expires = excluded.expires, created = excluded.created,
-    principal = excluded.principal, device = excluded.device, seen = excluded.seen, due = excluded.due
+    principal = excluded.principal, client = excluded.client, seen = excluded.seen, due = excluded.due
 WHERE holdall_session.expires <= %(now)s
 RETURNING true
 """
@@ -119,23 +119,24 @@ SET expires = greatest(expires, %(expires)s), due = greatest(due, %(due)s), seen
 WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING true
 """
-_DELETE: LiteralString = """
+_REMOVE: LiteralString = """
 DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-RETURNING data, version, expires, created, principal, device, seen
+RETURNING data, version, expires, created, principal, client, seen
 """
 # The lock makes the row that is returned the very one that is buried.
 _BURY: LiteralString = """
 WITH live AS (
-    SELECT digest, data, version, expires, created, principal, device, seen FROM holdall_session
+    SELECT digest, data, version, expires, created, principal, client, seen FROM holdall_session
     WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
     FOR UPDATE
 )
-UPDATE holdall_session SET data = '', version = 0, expires = %(expires)s, due = %(due)s, device = NULL, seen = NULL
+UPDATE holdall_session SET
+    data = %(successor)s, version = 0, expires = %(expires)s, due = %(due)s, client = NULL, seen = NULL
 FROM live WHERE holdall_session.digest = live.digest
-RETURNING live.data, live.version, live.expires, live.created, live.principal, live.device, live.seen
+RETURNING live.data, live.version, live.expires, live.created, live.principal, live.client, live.seen
 """
 _FIND: LiteralString = """
-SELECT digest, created, expires, device, seen, version FROM holdall_session
+SELECT digest, created, expires, client, seen, version FROM holdall_session
 WHERE principal = %(principal)s AND expires > %(now)s
 ORDER BY created, digest
 """
@@ -161,7 +162,7 @@ RETURNING true
 """
 
 
-@discreet
+@redacted
 class Execute(NamedTuple):
     """Have the server run a statement, and return its rows. One with values is prepared on each connection."""
 
@@ -202,7 +203,7 @@ class _Verbs:
             expires=_seconds(row.expires),
             created=_seconds(row.created),
             principal=utf8_or_none(row.principal),
-            device=utf8_or_none(row.device),
+            client=utf8_or_none(row.client),
             seen=_seconds_or_none(row.seen),
             due=_due(row.expires),
             now=self._now(),
@@ -239,14 +240,19 @@ class _Verbs:
         )
         return bool(touched)
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         if tombstone is None:
-            deleted = yield from self._execute(_DELETE, digest=digest, now=self._now())
+            removed = yield from self._execute(_REMOVE, digest=digest, now=self._now())
         else:
-            deleted = yield from self._execute(
-                _BURY, digest=digest, expires=_seconds(tombstone), due=_due(tombstone), now=self._now()
+            removed = yield from self._execute(
+                _BURY,
+                digest=digest,
+                successor=tombstone.successor,
+                expires=_seconds(tombstone.until),
+                due=_due(tombstone.until),
+                now=self._now(),
             )
-        return _row(deleted)
+        return _row(removed)
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
         found = yield from self._execute(_FIND, principal=principal.encode(), now=self._now())
@@ -471,12 +477,12 @@ class PostgresTable(SyncTwin[_Verbs]):
         table: str = "holdall_session",
         create: bool = True,
         max_size: int = 10,
-        timeout: timedelta = _PATIENCE,
-        statement_timeout: timedelta = _PATIENCE,
+        timeout: timedelta | int = _PATIENCE,
+        statement_timeout: timedelta | int = _PATIENCE,
         synchronous_commit: SynchronousCommit | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        given, options = _read(pool, _Options(table, max_size, timeout, statement_timeout, synchronous_commit))
+        given, options = _read(pool, table, max_size, timeout, statement_timeout, synchronous_commit)
         self._connections = _Connections(given, options)
         self._verbs = _Verbs(clock, options.table, create=create)
 
@@ -514,12 +520,12 @@ class AsyncPostgresTable(AsyncTwin[_Verbs]):
         table: str = "holdall_session",
         create: bool = True,
         max_size: int = 10,
-        timeout: timedelta = _PATIENCE,
-        statement_timeout: timedelta = _PATIENCE,
+        timeout: timedelta | int = _PATIENCE,
+        statement_timeout: timedelta | int = _PATIENCE,
         synchronous_commit: SynchronousCommit | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        given, options = _read(pool, _Options(table, max_size, timeout, statement_timeout, synchronous_commit))
+        given, options = _read(pool, table, max_size, timeout, statement_timeout, synchronous_commit)
         self._connections = _AsyncConnections(given, options)
         self._verbs = _Verbs(clock, options.table, create=create)
 
@@ -547,8 +553,17 @@ class _Options(NamedTuple):
     synchronous_commit: SynchronousCommit | None
 
 
-def _read(given: Any, options: _Options) -> tuple[Any, _Options]:
+def _read(
+    given: Any,
+    table: str,
+    max_size: int,
+    timeout: timedelta | int,
+    statement_timeout: timedelta | int,
+    synchronous_commit: SynchronousCommit | None,
+) -> tuple[Any, _Options]:
     """Return the URL or the pool that was *given*, and the options, those in the URL among them."""
+    limits = checked_timeout("timeout", timeout), checked_timeout("statement_timeout", statement_timeout)
+    options = _Options(table, max_size, *limits, synchronous_commit)
     if isinstance(given, str):
         known: dict[str, Callable[[str], Any]] = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
         given, stated = split_options(given, known)

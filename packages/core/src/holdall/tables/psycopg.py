@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from holdall.steps import is_awaited
+from holdall.tables._steps import is_awaited
 
 __all__ = ["AnswerTimeout", "Selector", "hang_up", "limited"]
 

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from holdall._discreet import discreet
+from holdall._redacted import redacted
 from holdall._redis import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
-from holdall.steps import Steps, run, run_async
+from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import listed_of, row_of, seconds_of
-from holdall.tables.contract import Listed, Replacement, Row
-from holdall.tables.urls import split_options
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.urls import checked_timeout, split_options
 
 __all__ = ["AsyncRedisTable", "RedisTable"]
 
@@ -40,7 +40,7 @@ _LISTED_AT_EASE = 16
 # How many keys a clearing looks at in one round trip.
 _SCANNED = 1000
 
-# A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal), f(rom which device), s(een).
+# A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal), f(rom which client), s(een).
 _FIELDS = ("d", "v", "e", "c", "p", "f", "s")
 _LISTED_FIELDS = ("p", "c", "e", "f", "s", "v")
 
@@ -78,12 +78,12 @@ return 1
 """,
     # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
     # write as well.
-    "delete": """
+    "remove": """
 local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p', 'f', 's')
 if not present[2] or present[2] == '0' or tonumber(present[3]) <= tonumber(ARGV[1]) then return false end
 redis.call('DEL', KEYS[1])
 if ARGV[2] then
-  redis.call('HSET', KEYS[1], 'd', '', 'v', '0', 'e', ARGV[3], 'c', present[4])
+  redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', '0', 'e', ARGV[3], 'c', present[4])
   if present[5] then redis.call('HSET', KEYS[1], 'p', present[5]) end
   redis.call('EXPIRE', KEYS[1], ARGV[2])
 end
@@ -105,7 +105,7 @@ return redis.call('ZRANDMEMBER', KEYS[1], ARGV[4], 'WITHSCORES')
 _DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in _SCRIPTS.items()}
 
 
-@discreet
+@redacted
 class Evaluate(NamedTuple):
     """Have the server run a script of ours."""
 
@@ -121,7 +121,7 @@ class Evaluate(NamedTuple):
         )
 
 
-@discreet
+@redacted
 class Do(NamedTuple):
     """Have the server do a command."""
 
@@ -133,7 +133,7 @@ class Do(NamedTuple):
         return server.ask(lambda client: client.execute_command(self.command, self.key, *self.values))
 
 
-@discreet
+@redacted
 class DoAll(NamedTuple):
     """Have the server do several commands in one round trip."""
 
@@ -197,8 +197,8 @@ class _Verbs:
         now = self._now()
         times = ("e", seconds_of(row.expires), "c", seconds_of(row.created))
         fields: list[Any] = ["d", row.data, "v", row.version, *times]
-        if row.device is not None:
-            fields += ["f", row.device]
+        if row.client is not None:
+            fields += ["f", row.client]
         if row.seen is not None:
             fields += ["s", seconds_of(row.seen)]
         if row.principal is not None:
@@ -222,10 +222,13 @@ class _Verbs:
         values = (now, _time_to_live(expires, now), seconds_of(expires), seconds_of(seen))
         return bool((yield Evaluate("touch", self._key(digest), values)))
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Steps[Row | None]:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         now = self._now()
-        until = () if tombstone is None else (_time_to_live(tombstone, now), seconds_of(tombstone))
-        fields = yield Evaluate("delete", self._key(digest), (now, *until))
+        values: tuple[Any, ...] = (now,)
+        if tombstone is not None:
+            until = tombstone.until
+            values += (_time_to_live(until, now), seconds_of(until), tombstone.successor)
+        fields = yield Evaluate("remove", self._key(digest), values)
         return None if fields is None else _row(fields)
 
     def find(self, principal: str) -> Steps[Sequence[Listed]]:
@@ -257,8 +260,8 @@ class _Verbs:
         rows = yield DoAll(tuple(Do("HMGET", self._key(digest), _LISTED_FIELDS) for digest in since))
         now = self._now()
         living = [
-            listed_of((digest, int(created), int(expires), device, _number(seen), int(version)), text=bytes.decode)
-            for digest, (owner, created, expires, device, seen, version) in zip(since, rows, strict=True)
+            listed_of((digest, int(created), int(expires), client, _number(seen), int(version)), text=bytes.decode)
+            for digest, (owner, created, expires, client, seen, version) in zip(since, rows, strict=True)
             if owner is not None and owner.decode() == principal and int(expires) > now
         ]
         # The row of a new entry may be on its way.
@@ -311,10 +314,10 @@ class RedisTable(SyncTwin[_Verbs]):
     blocking_writes = True
 
     def __init__(
-        self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta = TIMEOUT, clock: Clock = utc_now
+        self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta | int = TIMEOUT, clock: Clock = utc_now
     ) -> None:
         given, prefix = _read(client, prefix, awaited=False)
-        self._server = Server(given, timeout=timeout)
+        self._server = Server(given, timeout=checked_timeout("timeout", timeout))
         self._verbs = _Verbs(prefix, clock)
 
     def close(self) -> None:
@@ -335,10 +338,10 @@ class AsyncRedisTable(AsyncTwin[_Verbs]):
     leaves_process = True
 
     def __init__(
-        self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta = TIMEOUT, clock: Clock = utc_now
+        self, client: str | Any, *, prefix: str = "holdall:", timeout: timedelta | int = TIMEOUT, clock: Clock = utc_now
     ) -> None:
         given, prefix = _read(client, prefix, awaited=True)
-        self._server = AsyncServer(given, timeout=timeout)
+        self._server = AsyncServer(given, timeout=checked_timeout("timeout", timeout))
         self._verbs = _Verbs(prefix, clock)
 
     async def aclose(self) -> None:
@@ -362,10 +365,10 @@ def _read(given: Any, prefix: str, *, awaited: bool) -> tuple[Any, str]:
 
 
 def _row(fields: Sequence[Any]) -> Row | None:
-    data, version, expires, created, principal, device, seen = fields
+    data, version, expires, created, principal, client, seen = fields
     if version is None:
         return None
-    return row_of((data, int(version), int(expires), int(created), principal, device, _number(seen)), text=bytes.decode)
+    return row_of((data, int(version), int(expires), int(created), principal, client, _number(seen)), text=bytes.decode)
 
 
 def _literal(text: str) -> str:

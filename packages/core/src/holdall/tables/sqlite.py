@@ -31,8 +31,8 @@ from holdall.tables.columns import (
     seconds_of,
     seconds_or_none,
 )
-from holdall.tables.contract import Listed, Replacement, Row
-from holdall.tables.urls import checked_name
+from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.urls import checked_name, checked_timeout
 
 # Windows lacks it.
 _fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
@@ -53,7 +53,7 @@ CREATE TABLE {table} (
     expires INTEGER NOT NULL,
     created INTEGER NOT NULL,
     principal TEXT,
-    device TEXT,
+    client TEXT,
     seen INTEGER,
     due INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -61,13 +61,13 @@ CREATE INDEX {table}_due ON {table} (due);
 CREATE INDEX {table}_principal ON {table} (principal) WHERE principal IS NOT NULL
 """
 
-_READ = "SELECT data, version, expires, created, principal, device, seen FROM {table} WHERE digest = ? AND expires > ?"
+_READ = "SELECT data, version, expires, created, principal, client, seen FROM {table} WHERE digest = ? AND expires > ?"
 _INSERT = """
-INSERT INTO {table} (digest, data, version, expires, created, principal, device, seen, due)
+INSERT INTO {table} (digest, data, version, expires, created, principal, client, seen, due)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (digest) DO UPDATE
 SET data = excluded.data, version = excluded.version, expires = excluded.expires, created = excluded.created,
-    principal = excluded.principal, device = excluded.device, seen = excluded.seen, due = excluded.due
+    principal = excluded.principal, client = excluded.client, seen = excluded.seen, due = excluded.due
 WHERE {table}.expires <= ?
 """
 # Two statements of which the first nearly always does: SQLite writes a column's index anew if the column is set at all,
@@ -85,16 +85,16 @@ UPDATE {table} SET expires = max(expires, :expires), due = max(due, :due), seen 
 WHERE digest = :digest AND version > 0 AND expires > :now
 """
 _LIVE = """
-SELECT data, version, expires, created, principal, device, seen FROM {table}
+SELECT data, version, expires, created, principal, client, seen FROM {table}
 WHERE digest = :digest AND version > 0 AND expires > :now
 """
 _DELETE = """
 DELETE FROM {table} WHERE digest = :digest AND version > 0 AND expires > :now
-RETURNING data, version, expires, created, principal, device, seen
+RETURNING data, version, expires, created, principal, client, seen
 """
-_BURY = "UPDATE {table} SET data = x'', version = 0, expires = ?, due = ?, device = NULL, seen = NULL WHERE digest = ?"
+_BURY = "UPDATE {table} SET data = ?, version = 0, expires = ?, due = ?, client = NULL, seen = NULL WHERE digest = ?"
 _FIND = """
-SELECT digest, created, expires, device, seen, version FROM {table}
+SELECT digest, created, expires, client, seen, version FROM {table}
 WHERE principal = ? AND expires > ? ORDER BY created, digest
 """
 _CLEAR = "DELETE FROM {table} WHERE digest IN (SELECT digest FROM {table} WHERE created <= ? LIMIT ?)"
@@ -138,7 +138,7 @@ class SQLiteTable:
         *,
         table: str = "session",
         create: bool = True,
-        busy_timeout: timedelta = timedelta(seconds=5),
+        busy_timeout: timedelta | int = timedelta(seconds=5),
         synchronous: str = "NORMAL",
         clock: Clock = utc_now,
     ) -> None:
@@ -150,7 +150,7 @@ class SQLiteTable:
         self._path = os.fspath(self.path)
         self._table = checked_name(table)
         self._create = create
-        self._busy_timeout = busy_timeout
+        self._busy_timeout = checked_timeout("busy_timeout", busy_timeout)
         self._synchronous = synchronous
         self._local = threading.local()
         # Of all threads. A thread's end closes its own.
@@ -171,7 +171,7 @@ class SQLiteTable:
             seconds_of(row.expires),
             seconds_of(row.created),
             row.principal,
-            row.device,
+            row.client,
             seconds_or_none(row.seen),
             due_of(row.expires),
         )
@@ -193,7 +193,7 @@ class SQLiteTable:
         times = {"now": self._now(), "expires": seconds_of(expires), "due": due_of(expires), "seen": seconds_of(seen)}
         return self._connection().execute(_TOUCH, {"digest": digest, **times}).rowcount == 1
 
-    def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         connection, which = self._connection(), {"digest": digest, "now": self._now()}
         if tombstone is None:
             found = connection.execute(_DELETE, which).fetchone()
@@ -201,7 +201,8 @@ class SQLiteTable:
             with connection.transaction():
                 found = connection.execute(_LIVE, which).fetchone()
                 if found is not None:
-                    connection.execute(_BURY, (seconds_of(tombstone), due_of(tombstone), digest))
+                    until = tombstone.until
+                    connection.execute(_BURY, (tombstone.successor, seconds_of(until), due_of(until), digest))
         return None if found is None else row_of(found)
 
     def find(self, principal: str) -> Sequence[Listed]:
@@ -237,7 +238,7 @@ class SQLiteTable:
         if held is not None and held.pid == os.getpid() and held.file == _identity(self._path):
             return held
         if held is not None and held.pid == os.getpid():
-            _remove_what_it_left(held, self._path, self._busy_timeout)
+            _remove_what_it_left(held, self._busy_timeout)
             held.close()
         elif held is not None:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
@@ -247,16 +248,18 @@ class SQLiteTable:
         return held
 
     def _open(self) -> "_Connection":
+        # SQLite follows links too, and names the files beside it after the file that they lead to.
+        path = os.path.realpath(self._path)
         try:
             if self._create:
-                _make(self._path, self._busy_timeout)
+                _make(path, self._busy_timeout)
             elif not self.path.exists():
                 msg = f"there is no file {self.path}."
                 raise ConfigurationError(msg)
             # Before it is opened: of a file that is replaced at this moment, the next call will know.
-            file = _identity(self._path)
+            file = _identity(path)
             connection = sqlite3.connect(
-                self._path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
+                path, timeout=self._busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
             )
             try:
                 _lay_out(connection, self.path, self._table, create=self._create, patience=self._busy_timeout)
@@ -266,7 +269,7 @@ class SQLiteTable:
                 raise
         except sqlite3.Error as exc:
             raise _failure(self._path, exc) from exc
-        return _Connection(connection, self._path, self._table, file)
+        return _Connection(connection, path, self._table, file)
 
 
 # Which device a file is on, and which number it has there.
@@ -294,7 +297,7 @@ class _Connection:
         self.file = file
         #: Those beside the file, which belong to it and to no other.
         self.beside = {each: _identity(path + each) for each in _BESIDE}
-        self._path = path
+        self.path = path
         self._table = table
         self.close = weakref.finalize(self, _close, connection, self.pid)
 
@@ -302,7 +305,7 @@ class _Connection:
         try:
             return self.connection.execute(_named(statement, self._table), values)
         except sqlite3.Error as exc:
-            raise _failure(self._path, exc) from exc
+            raise _failure(self.path, exc) from exc
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -379,12 +382,15 @@ def _make(path: str, patience: timedelta) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _remove_what_it_left(former: _Connection, path: str, patience: timedelta) -> None:
+def _remove_what_it_left(old: _Connection, patience: timedelta) -> None:
     """Remove what lies beside a file that was removed or replaced, and that SQLite would take for the new one's."""
-    with _alone_in_folder(path, patience), suppress(OSError):
-        for each, known in former.beside.items():
-            if known is not None and _identity(path + each) == known:
-                Path(path + each).unlink()
+    with _alone_in_folder(old.path, patience), suppress(OSError):
+        if _identity(old.path) == old.file:
+            # Only a link was changed, so others may have the file open.
+            return
+        for each, known in old.beside.items():
+            if known is not None and _identity(old.path + each) == known:
+                Path(old.path + each).unlink()
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:

@@ -1,4 +1,4 @@
-"""Options of ours that stand in a table's URL."""
+"""Options of ours that a table takes, in its URL or beside it."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["checked_name", "split_options", "timeout_of"]
+__all__ = ["checked_name", "checked_timeout", "split_options", "timeout_of"]
 
 # PostgreSQL cuts names of 64 bytes and more, and the indexes' names are longer.
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -52,6 +52,22 @@ def checked_name(table: str) -> str:
         )
         raise ConfigurationError(msg)
     return table
+
+
+def checked_timeout(name: str, value: timedelta | int) -> timedelta:
+    """
+    Return the time limit *value* of the option *name*, which may be whole seconds.
+
+    Raises:
+        ConfigurationError: It is neither a ``timedelta`` nor a second or more.
+    """
+    if isinstance(value, timedelta):
+        return value
+    # True is an int too, and timedelta holds no more days than this.
+    if type(value) is not int or not 0 < value < timedelta.max.total_seconds():
+        msg = f"{name}={value!r} is neither a timedelta nor whole seconds, one or more."
+        raise ConfigurationError(msg)
+    return timedelta(seconds=value)
 
 
 def timeout_of(text: str) -> timedelta:

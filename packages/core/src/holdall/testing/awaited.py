@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from typing import Any, overload
 
-from holdall.stores import AsyncStore, Store
+from holdall.steps import asked, run_async
+from holdall.stores import Store
 from holdall.tables import AsyncTable, Table
 
 __all__ = ["Awaited", "as_async"]
 
-_OF_TABLES = {"read", "insert", "replace", "touch", "delete", "find", "clear", "sweep"}
-_OF_STORES = {"get", "put", "delete", "lease", "release", "of", "revoke", "revoke_all", "follow", "sweep"}
+_OF_TABLES = {"read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"}
+_OF_STORES = {"get", "put", "delete", "renew", "update", "list", "revoke", "revoke_all", "follow", "sweep"}
 _VERBS = frozenset(_OF_TABLES | _OF_STORES)
 
 
 class Awaited:
     """
-    The face that ``as_async`` makes; everything that is no verb is passed on.
+    What ``as_async`` returns; everything that is no verb is passed on.
 
     Attributes:
         sync: What is behind it.
@@ -32,14 +33,14 @@ class Awaited:
 @overload
 def as_async(sync: Table) -> AsyncTable: ...
 @overload
-def as_async(sync: Store) -> AsyncStore: ...
+def as_async(sync: Store) -> Any: ...
 def as_async(sync: Any) -> Any:
-    """Return *sync*, a store or a table, to be awaited."""
+    """Return *sync*, a store or a table, to be awaited; the steps that a store is made of are taken to their end."""
     return Awaited(sync)
 
 
 def _awaited(verb: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **options: Any) -> Any:
-        return verb(*args, **options)
+        return await run_async(asked(verb(*args, **options)))
 
     return call

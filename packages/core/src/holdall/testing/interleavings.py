@@ -1,41 +1,39 @@
 """
 Every order in which concurrent requests can meet at a table.
 
-A request is a generator of the steps that its table takes (``holdall.stores.table``). ``explore`` begins several with
-the same cookie, and takes one step of one of them at a time. It does so again from the beginning for each order there
-is, and after each hands their responses to a browser in each order in which they can arrive.
+A request is a generator of its table's verbs (``holdall.steps``). ``explore`` begins several requests with the same
+cookie, and takes one step of one of them at a time. It starts again from the beginning for each possible order, and
+hands the responses to a browser in each order in which they can arrive.
 
-Many orders meet on the way. Where two have brought each request the same answers, and have left the same rows, what can
-follow is the same after both: it is tried after one of them, and counted after both. For that every order has the same
-random numbers, request by request, under names of its own in the table.
+Many orders meet on the way. Where two have given each request the same answers, and left the same rows, what can follow
+is the same after both: it is tried after one of them, and counted after both. For that every order has the same random
+numbers, request by request, under names of its own in the table.
 """
 
 import hashlib
 import math
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import permutations
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
+from holdall._state import SessionState
+from holdall.backends import AsyncBackend
 from holdall.cookies import CookieAttributes
-from holdall.errors import ContentionError
-from holdall.lifecycle import commit, enter, fetch, leave, release
-from holdall.policy import Policy
-from holdall.session import Session
-from holdall.steps import Pause, Steps
-from holdall.stores import AsyncTableStore, Changes, Draft, Stored
-from holdall.stores.table import TableSteps
-from holdall.stores.verbs import Replace
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.lifecycle import commit, fetch, update
+from holdall.principals import principal_keys
+from holdall.session import Session, state_of
+from holdall.settings import Settings
+from holdall.steps import Step, Steps, run_async
+from holdall.stores import Changes, StoredSession, TableStore, Write
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
 
 __all__ = ["ACTS", "ATOMIC_ACTS", "Act", "Explored", "explore"]
-
-R = TypeVar("R")
 
 KEY = "sid"
 PRINCIPAL_KEY = "user_id"
@@ -47,8 +45,6 @@ BEFORE = {"untouched": 0}
 _COUNTER = "count"
 #: What the plain write of the counter puts: more than any test counts.
 _SET = 100
-#: Longer than anybody has a lease, and so long that nobody waits for one.
-_LONG = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -57,13 +53,12 @@ class Act:
     What a request does.
 
     Attributes:
-        handle: The handler; ``None`` for what is no request, the table's own sweep or time that passes.
+        handle: The handler; ``None`` for the table's own sweep, which is no request.
         puts: What it changes, by key.
         ends: It drops or renews the session, so that another's write may be given up.
         drops: It drops it.
         logs_in: It makes somebody of a visitor.
-        counts: It is a block of ``session.atomic``, which counts.
-        passes: So much time passes.
+        counts: It counts with ``session.atomic_update``.
         comes_with_cookie: It is the browser's request; another's has no cookie, and its answer goes elsewhere.
     """
 
@@ -74,7 +69,6 @@ class Act:
     drops: bool = False
     logs_in: bool = False
     counts: bool = False
-    passes: timedelta | None = None
     comes_with_cookie: bool = True
 
 
@@ -98,17 +92,16 @@ ACTS = {
 }
 
 
-def _count(session: Session) -> None:
-    session[_COUNTER] = session.get(_COUNTER, 0) + 1
+def _count(count: int) -> int:
+    return count + 1
 
 
-#: What is set against a block of ``session.atomic``, among it another one, besides ``ACTS``.
+#: What is set against an atomic update, among it another one, besides ``ACTS``.
 ATOMIC_ACTS = {
     act.name: act
     for act in (
-        Act("count", _count, counts=True),
+        Act("count", lambda session: None, counts=True),
         Act("set the counter", lambda session: session.put(_COUNTER, _SET)),
-        Act("leases run out", None, passes=_LONG),
     )
 }
 
@@ -121,13 +114,11 @@ class Explored(NamedTuple):
         schedules: Orders of the table's operations, however many of them met on the way.
         outcomes: The same times the orders in which the responses arrive.
         lost: Writes that came after the session's end, each of them reported.
-        refused: Blocks that could not have their key to themselves, each of which got a ``ContentionError``.
     """
 
     schedules: int
     outcomes: int
     lost: int
-    refused: int = 0
 
 
 async def explore(
@@ -154,8 +145,8 @@ async def explore(
     while todo:
         run = (kind or Run)(acts, FakeClock(), make_table, idle)
         todo += await run.follow(todo.pop(), places)
-    schedules, lost, refused = start.count()
-    return Explored(schedules, schedules * math.factorial(len(acts)), lost, refused)
+    schedules, lost = start.count()
+    return Explored(schedules, schedules * math.factorial(len(acts)), lost)
 
 
 class Place:
@@ -163,16 +154,16 @@ class Place:
 
     def __init__(self) -> None:
         self.ways: list[Place] = []
-        #: How much was lost and refused, at an end.
-        self.end: tuple[int, int] = (0, 0)
-        self._counted: tuple[int, int, int] | None = None
+        #: How many writes were lost, at an end.
+        self.lost = 0
+        self._counted: tuple[int, int] | None = None
 
-    def count(self) -> tuple[int, int, int]:
-        """Return how many orders there are from here on, and what is lost and refused in all of them."""
+    def count(self) -> tuple[int, int]:
+        """Return how many orders there are from here on, and how many writes are lost in all of them."""
         if self._counted is None:
-            counts = [way.count() for way in self.ways] or [(1, *self.end)]
-            schedules, lost, refused = (sum(numbers) for numbers in zip(*counts, strict=True))
-            self._counted = (schedules, lost, refused)
+            counts = [way.count() for way in self.ways] or [(1, self.lost)]
+            schedules, lost = (sum(numbers) for numbers in zip(*counts, strict=True))
+            self._counted = (schedules, lost)
         return self._counted
 
 
@@ -183,21 +174,13 @@ class Branch(NamedTuple):
     prefix: tuple[int, ...]
 
 
-class _Sweep(NamedTuple):
-    """The table's own sweep, as a step."""
+class _Sweep(Step):
+    """The table's own sweep."""
 
-    def on(self, table: Any) -> Any:
-        return table.sweep()
+    __slots__ = ()
 
-
-class _Pass(NamedTuple):
-    """Time that passes, as a step."""
-
-    clock: FakeClock
-    by: timedelta
-
-    async def on(self, table: Any) -> None:
-        self.clock.advance(self.by)
+    def take(self) -> Any:
+        return self.target.sweep()
 
 
 class _Apart:
@@ -221,8 +204,8 @@ class _Apart:
     async def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
         return await self._table.touch(self._own(digest), expires, seen=seen)
 
-    async def delete(self, digest: bytes, *, tombstone: datetime | None = None) -> Row | None:
-        return self._given_back(await self._table.delete(self._own(digest), tombstone=tombstone))
+    async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
+        return self._given_back(await self._table.remove(self._own(digest), tombstone=tombstone))
 
     async def find(self, principal: str) -> Sequence[Listed]:
         found = await self._table.find(f"{self._salt.hex()}{principal}")
@@ -264,7 +247,7 @@ class Run:
         self._idle = idle
         self._clock = clock
         self._table = _Apart(make_table(clock))
-        self._store = AsyncTableStore(self._table, random=_random(0))
+        self._store = TableStore(self._table, random=_random(0))
         self._cookie = ""
         self._requests: list[Steps[tuple[str, ...]]] = []
         #: The step that each request is to take next, unless it has ended.
@@ -275,8 +258,6 @@ class Run:
         #: The steps that were taken: whose, and which.
         self._trace: list[tuple[int, str]] = []
         self._events: list[list[str]] = [[] for _ in acts]
-        #: The acts whose block could not have its key to itself.
-        self.refused: list[Act] = []
 
     @property
     def lost(self) -> list[bool]:
@@ -302,12 +283,11 @@ class Run:
             place.ways.append(places.setdefault(state, Place()))
             place = places[state]
             if not self._waiting:
-                place.end = (sum(self.lost), len(self.refused))
+                place.lost = sum(self.lost)
                 for order in permutations(range(len(self._acts))):
                     await self.check(order)
                 return others
-            # Who waits for a lease is refused it again until something has become of that.
-            first, *rest = (number for number, step in self._waiting.items() if not isinstance(step, Pause))
+            first, *rest = self._waiting
             others += [Branch(place, (*chosen, other)) for other in rest]
             await self._take_step(first)
             chosen = (*chosen, first)
@@ -317,10 +297,7 @@ class Run:
     async def _take_step(self, number: int) -> None:
         step = self._waiting[number]
         self._trace.append((number, type(step).__name__.strip("_").lower()))
-        self._tell(number, await step.on(self._table))
-        if isinstance(step, _Pass) or (isinstance(step, Replace) and step.row.expires <= self._clock()):
-            for paused in [each for each, waits in self._waiting.items() if isinstance(waits, Pause)]:
-                self._tell(paused, self._clock())
+        self._tell(number, await step.take())
 
     def _tell(self, number: int, answer: Any) -> None:
         self._told[number] += (tuple(answer) if isinstance(answer, list) else answer,)
@@ -385,11 +362,11 @@ class Run:
         return ""
 
     def _miscounted(self, count: int) -> str:
-        """Return what is wrong with the counter: each block counts once, unless it was refused or given up."""
+        """Return what is wrong with the counter: each update counts once, unless it was given up."""
         acts = [act for act, lost in zip(self._acts, self.lost, strict=True) if not lost]
-        counted = sum(act.counts for act in acts) - len(self.refused)
+        counted = sum(act.counts for act in acts)
         if ATOMIC_ACTS["set the counter"] in acts:
-            # As with any key that is written without a block, the later write wins.
+            # As with any key that is written plainly, the later write wins.
             return "" if _SET <= count <= _SET + counted else f"the counter was set, and is {count}"
         return "" if count == counted else f"of {counted} counts {count} are there"
 
@@ -402,68 +379,47 @@ class Run:
 
     async def _put(self, data: Mapping[str, Any], principal: str | None = None) -> str:
         """Begin a session that holds *data*, and return its cookie."""
-        now = self._clock()
-        draft = Draft(dict(data), Changes(data), now, now + IDLE_TIMEOUT, now, principal)
-        stored = await self._store.put(None, draft, key=KEY)
+        now = self._seconds()
+        write = Write(dict(data), Changes(data), now, now + int(IDLE_TIMEOUT.total_seconds()), now, principal)
+        stored = await run_async(self._store.put(None, write, key=KEY))
         assert stored is not None
         return stored.cookie
+
+    def _seconds(self) -> int:
+        return int(self._clock().timestamp())
 
     def _request(self, number: int) -> Steps[tuple[str, ...]]:
         """Return a request as the steps its table takes; it returns its Set-Cookie headers."""
         act, events = self._acts[number], self._events[number]
         if act.handle is None:
-            yield _Sweep() if act.passes is None else _Pass(self._clock, act.passes)
+            yield _Sweep(self._table)
             return ()
-        policy = Policy(
+        settings = Settings(
             attributes=CookieAttributes(KEY),
             emit=lambda name, reason, log_id: events.append(name),
-            idle_timeout=IDLE_TIMEOUT,
-            principal_key=PRINCIPAL_KEY,
+            idle_timeout=int(IDLE_TIMEOUT.total_seconds()),
+            principals=principal_keys(PRINCIPAL_KEY),
         )
+        store = TableStore(self._table, random=_random(1 + number))
+        backend = AsyncBackend(settings, store, self._seconds)
         cookies = (self._cookie,) if act.comes_with_cookie else ()
-        steps = replace(self._store.steps, random=_random(1 + number))
-        fetched = yield from at_the_table(fetch(cookies, policy, now=self._clock()), steps)
-        session = Session(cookies, policy=policy)
-        session.use(lambda cookies: fetched)
-        yield from self._handle(act, session, policy, steps)
-        told = yield from at_the_table(commit(session, policy, now=self._clock()), steps)
+        state = SessionState(backend, cookies, https=False)
+        state.take((yield from fetch(cookies, backend, now=self._seconds())))
+        yield from self._handle(act, Session(state))
+        told = yield from commit(state, now=self._seconds())
         return tuple(map(str, told.cookies))
 
-    def _handle(self, act: Act, session: Session, policy: Policy, steps: TableSteps) -> Steps[None]:
+    def _handle(self, act: Act, session: Session) -> Steps[None]:
         assert act.handle is not None
         if act.counts:
-            yield from self._in_a_block(act, session, policy, steps)
+            yield from update(state_of(session), _COUNTER, _count, 0, now=self._seconds())
         else:
             act.handle(session)
 
-    def _in_a_block(self, act: Act, session: Session, policy: Policy, steps: TableSteps) -> Steps[None]:
-        assert act.handle is not None
-        entered = enter(session, policy, _COUNTER, timeout=_LONG, now=self._clock())
-        block = yield from at_the_table(entered, steps)
-        act.handle(session)
-        try:
-            yield from at_the_table(leave(session, policy, block, now=self._clock()), steps)
-        except ContentionError:
-            self.refused.append(act)
-        session.end_block(block)
-        yield from at_the_table(release(block), steps)
-
     async def _data(self, cookie: str | None) -> dict[str, Any] | None:
-        stored = await self._store.get(cookie or "", key=KEY)
-        return stored.data if isinstance(stored, Stored) else None
+        stored = await run_async(self._store.get(cookie or "", key=KEY))
+        return stored.data if isinstance(stored, StoredSession) else None
 
 
 def _random(seed: int) -> Callable[[int], bytes]:
     return Random(seed).randbytes  # noqa: S311  # nobody gains by foreseeing it
-
-
-def at_the_table(lifecycle: Steps[R], steps: TableSteps) -> Steps[R]:
-    """Return *lifecycle* with each step that a store takes in place of it as the table's own."""
-    answer: Any = None
-    while True:
-        try:
-            step = lifecycle.send(answer)
-        except StopIteration as done:
-            result: R = done.value
-            return result
-        answer = (yield step) if isinstance(step, Pause) else (yield from step.on(steps))

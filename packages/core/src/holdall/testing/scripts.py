@@ -8,61 +8,61 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 * ``fails``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
 * ``later``: actions for ``stream``, taken when the response has started.
 
-``["beside", "_cart", "put", "n", 1]`` is an action on the session beside it whose key is ``_cart``, and
-``["beside", "_cart"]`` only asks for that.
+``["also", "_cart", "put", "n", 1]`` is an action on the other session whose key is ``_cart``, and
+``["also", "_cart"]`` only asks for that session.
 """
 
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from inspect import isawaitable
 from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["FindBeside", "ScriptedError", "kept", "perform", "perform_async", "stream"]
+__all__ = ["FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream"]
 
 #: The sessions that scripts have kept, for tests of what comes after their requests.
 kept: deque[Any] = deque(maxlen=1)
 
-#: Returns the request's session beside the main one, by its key; in an async handler it is awaited.
-FindBeside = Callable[[str], Any]
+#: Returns another session of the request than the main one, by its key; in an async handler it is awaited.
+FindOther = Callable[[str], Any]
 
 
 class ScriptedError(Exception):
     """The failure of a handler whose script says so."""
 
 
-def perform(session: Any, script: Mapping[str, Any], beside: FindBeside | None = None) -> tuple[dict[str, Any], int]:
+def perform(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> tuple[dict[str, Any], int]:
     """
     Do what *script* says to *session*.
 
     Return the response's body, to be sent as JSON, and its status. The handler sets ``script["headers"]``, if there
     are any, on the response.
     """
-    return _told(script, _act(session, script.get("actions", ()), beside))
+    return _told(script, _act(session, script.get("actions", ()), other))
 
 
 async def perform_async(
-    session: Any, script: Mapping[str, Any], beside: FindBeside | None = None
+    session: Any, script: Mapping[str, Any], other: FindOther | None = None
 ) -> tuple[dict[str, Any], int]:
     """Do what ``perform`` does, in an async handler."""
-    return _told(script, [await _do_async(session, action, beside) for action in script.get("actions", ())])
+    return _told(script, [await _do_async(session, action, other) for action in script.get("actions", ())])
 
 
-def stream(session: Any, script: Mapping[str, Any], beside: FindBeside | None = None) -> Iterator[bytes]:
+def stream(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> Iterator[bytes]:
     """
     Do what *script* says to *session* before the response starts, and its ``later`` after the first chunk has gone.
 
     Return the body's chunks: two lines of JSON.
     """
-    body, _ = perform(session, script, beside)
+    body, _ = perform(session, script, other)
 
     def chunks() -> Iterator[bytes]:
         yield json.dumps(body).encode() + b"\n"
         try:
-            late: dict[str, Any] = {"results": _act(session, script.get("later", ()), beside)}
+            late: dict[str, Any] = {"results": _act(session, script.get("later", ()), other)}
         except SessionError as exc:
             late = {"error": type(exc).__name__}
         yield json.dumps(late).encode() + b"\n"
@@ -76,20 +76,20 @@ def _told(script: Mapping[str, Any], results: list[Any]) -> tuple[dict[str, Any]
     return {"results": results}, script.get("status", 200)
 
 
-def _act(session: Any, actions: Any, beside: FindBeside | None) -> list[Any]:
-    results = [_do(session, action, beside) for action in actions]
+def _act(session: Any, actions: Any, other: FindOther | None) -> list[Any]:
+    results = [_do(session, action, other) for action in actions]
     return [None if isawaitable(result) else result for result in results]
 
 
-def _do(session: Any, action: Any, beside: FindBeside | None) -> Any:
-    if beside is not None and action[0] == "beside":
-        session, action = beside(action[1]), action[2:]
+def _do(session: Any, action: Any, other: FindOther | None) -> Any:
+    if other is not None and action[0] == "also":
+        session, action = other(action[1]), action[2:]
     return _perform(session, *action) if action else None
 
 
-async def _do_async(session: Any, action: Any, beside: FindBeside | None) -> Any:
-    if beside is not None and action[0] == "beside":
-        session, action = await beside(action[1]), action[2:]
+async def _do_async(session: Any, action: Any, other: FindOther | None) -> Any:
+    if other is not None and action[0] == "also":
+        session, action = await other(action[1]), action[2:]
     return await _perform_async(session, *action) if action else None
 
 
@@ -99,23 +99,15 @@ def _perform(session: Any, verb: str, *args: Any) -> Any:
 
 async def _perform_async(session: Any, verb: str, *args: Any) -> Any:
     if verb == "count":
-        return await _count_async(session, *args)
+        return await _count(session, *args)
     if verb == "save":
         # Django's save() would wait for its database here.
         return await getattr(session, "asave", session.save)()
     return _perform(session, verb, *args)
 
 
-def _count(session: Any, key: str, timeout: float = 10) -> Any:
-    with session.atomic(key, timeout=timedelta(seconds=timeout)):
-        session[key] = session.get(key, 0) + 1
-        return session[key]
-
-
-async def _count_async(session: Any, key: str, timeout: float = 10) -> Any:
-    async with session.atomic(key, timeout=timedelta(seconds=timeout)):
-        session[key] = session.get(key, 0) + 1
-        return session[key]
+def _count(session: Any, key: str) -> Any:
+    return session.atomic_update(key, lambda count: count + 1, default=0)
 
 
 def _put(session: Any, key: str, value: Any) -> None:
@@ -158,5 +150,5 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "logout": lambda session: session.logout(),
     "keep": _keep,  # hold on to it when the request has ended
     "save": lambda session: session.save(),  # ahead of the request's end
-    "count": _count,  # in a block of session.atomic, which waits no longer than so many seconds
+    "count": _count,  # by session.atomic_update
 }

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ("created", models.BigIntegerField()),
                 ("principal", models.BinaryField(null=True)),
                 ("principal_digest", holdall_django.models.DigestField(max_length=32, null=True)),
-                ("device", models.BinaryField(null=True)),
+                ("client", models.BinaryField(null=True)),
                 ("seen", models.BigIntegerField(null=True)),
                 ("due", models.BigIntegerField()),
             ],

@@ -4,11 +4,11 @@ from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
 from holdall.testing.adapters.caches import CacheTests
 from holdall.testing.adapters.cookies import CookieTests
-from holdall.testing.adapters.devices import DeviceTests
 from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
+from holdall.testing.adapters.listing import ListingTests
 from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
@@ -21,7 +21,7 @@ class AdapterConformance(
     RequestTests,
     CookieTests,
     IdentityTests,
-    DeviceTests,
+    ListingTests,
     AtomicTests,
     FailureTests,
     StreamingTests,
@@ -38,10 +38,10 @@ class AdapterConformance(
         class TestFlask(AdapterConformance):
             @pytest.fixture
             def mount(self):
-                def mount(sessions, beside=()):
+                def mount(sessions, also=()):
                     app = Flask(__name__)
-                    Holdall(app, sessions, beside=beside)
-                    named = {each.key: each for each in beside}
+                    Holdall(app, sessions, also=also)
+                    named = {each.key: each for each in also}
 
                     @app.post("/", defaults={"path": ""})
                     @app.post("/<path:path>")
@@ -53,7 +53,8 @@ class AdapterConformance(
                     @app.post("/stream")
                     def streamed():
                         main = fetch_session()
-                        return Response(stream(main, request.get_json(), lambda key: main.beside[named[key]]))
+                        find = main.exchange.session_of
+                        return Response(stream(main, request.get_json(), lambda key: find(named[key])))
 
                     return wsgi_client(app)
 
@@ -62,14 +63,14 @@ class AdapterConformance(
     The application takes a POST of a script at every path, performs it on the request's session, and answers with the
     result as JSON, the status, and the script's headers. An async handler awaits ``perform_async``. At ``/stream`` it
     answers with what ``stream`` gives.
-    Each is given what finds the sessions *beside* the main one.
-    It has no handler of errors, and its framework's debug mode is off.
+    Each of these is given a function that returns the session of one of *also* by its key.
+    The application has no handler of errors, and its framework's debug mode is off.
 
     Attributes:
         streams: The framework can send a body piece by piece.
-        answers_failures: Its answer to an exception that no handler took passes through the adapter, which can give it
-            headers.
-        keeps_several: It can keep other sessions beside the main one; if not, ``mount`` takes no *beside*.
+        answers_failures: Its response to an exception that no handler took passes through the adapter, which can add
+            headers to it.
+        keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
     """
 
 

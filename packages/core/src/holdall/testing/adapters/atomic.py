@@ -1,8 +1,7 @@
-"""Blocks that have one key of a session to themselves, in a framework's handlers."""
+"""Atomic updates of a session's value, in a framework's handlers."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 
@@ -21,7 +20,7 @@ _ROUNDS = 5
 
 
 class AtomicTests(AdapterSuite, sealed=True):
-    """``session.atomic``."""
+    """``session.atomic_update``."""
 
     @pytest.fixture
     def elsewhere(self, table: MemoryTable, clock: FakeClock) -> Callable[[Visitor], Session]:
@@ -29,27 +28,27 @@ class AtomicTests(AdapterSuite, sealed=True):
         sessions = Sessions(TableStore(table), key=KEY, clock=clock)
         return lambda visitor: sessions.resume(visitor.browser[KEY])
 
-    def test_a_block_changes_its_key(self, visit_table: Visit) -> None:
+    def test_an_update_changes_its_key(self, visit_table: Visit) -> None:
         visitor = visit_table()
         visitor.does(["put", "n", 1])
 
         assert visitor.does(["count", "n"], ["put", "m", 1], ["count", "n"]).results == [2, None, 3]
         assert visitor.does(["all"]).results == [{"n": 3, "m": 1}]
 
-    def test_a_block_begins_a_session(self, visit_table: Visit) -> None:
+    def test_an_update_begins_a_session(self, visit_table: Visit) -> None:
         visitor = visit_table()
 
         assert visitor.does(["count", "n"]).cookie.name == KEY
         assert visitor.does(["all"]).results == [{"n": 1}]
 
-    def test_a_block_is_saved_whatever_becomes_of_the_request(self, visit_table: Visit) -> None:
+    def test_an_update_is_saved_even_if_the_request_fails(self, visit_table: Visit) -> None:
         visitor = visit_table()
         visitor.does(["put", "n", 1])
         visitor.does(["count", "n"], ["put", "m", 1], status=500)
 
         assert visitor.does(["all"]).results == [{"n": 2}]
 
-    def test_of_the_blocks_of_many_requests_none_is_lost(
+    def test_no_update_of_concurrent_requests_is_lost(
         self, visit_table: Visit, elsewhere: Callable[[Visitor], Session]
     ) -> None:
         visitor = visit_table()
@@ -57,9 +56,7 @@ class AtomicTests(AdapterSuite, sealed=True):
 
         def count(client: int) -> None:
             for _ in range(_ROUNDS):
-                session = elsewhere(visitor)
-                with session.atomic("n"):
-                    session["n"] += 1
+                elsewhere(visitor).atomic_update("n", lambda n: n + 1)
 
         with ThreadPoolExecutor(_CLIENTS) as pool:
             others = pool.map(count, range(_CLIENTS))
@@ -69,20 +66,7 @@ class AtomicTests(AdapterSuite, sealed=True):
         assert counted == [200] * _ROUNDS
         assert visitor.does(["get", "n"]).results == [(_CLIENTS + 1) * _ROUNDS]
 
-    def test_a_key_that_others_keep_to_themselves_is_409(
-        self, visit_table: Visit, elsewhere: Callable[[Visitor], Session]
-    ) -> None:
-        visitor = visit_table()
-        visitor.does(["put", "n", 1])
-
-        with elsewhere(visitor).atomic("n", timeout=timedelta(0)):
-            answer = visitor.does(["put", "m", 1], ["count", "n", 0])
-
-        assert answer.status == 409
-        assert answer.cookies == []
-        assert answer.vary.count("cookie") == 1
-
-    def test_a_cookie_has_none(self, visit_cookie: Visit) -> None:
+    def test_a_session_in_a_cookie_cannot_be_updated_so(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie()
         visitor.does(["put", "n", 1])
 

@@ -49,7 +49,7 @@ class CookieTests(AdapterSuite, sealed=True):
             [f"{KEY}2=bad", f"{KEY}={{}}", "b=2"],
             [f"{KEY}=bad", f"{KEY}={{}}"],
         ],
-        ids=["among others", "beside a quoted one", "in the second of three headers", "after a bad one"],
+        ids=["among others", "after a quoted one", "in the second of three headers", "after a bad one"],
     )
     def test_our_cookie_reaches_the_core(self, visitor: Visitor, headers: list[str]) -> None:
         visitor.does(["put", "n", 1])

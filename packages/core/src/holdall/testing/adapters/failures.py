@@ -16,7 +16,7 @@ __all__ = ["FailingTable", "FailureTests"]
 
 class FailingTable(MemoryTable):
     """
-    A table whose backend goes away when told to.
+    A table whose backend fails on command.
 
     Attributes:
         failing: The verbs that raise ``StoreError`` from now on.
@@ -25,10 +25,12 @@ class FailingTable(MemoryTable):
     failing: frozenset[str] = frozenset()
 
     def __getattribute__(self, name: str) -> Any:
-        if name in super().__getattribute__("failing"):
-            msg = "the table's backend is gone"
-            raise StoreError(msg)
-        return super().__getattribute__(name)
+        return _fail if name in super().__getattribute__("failing") else super().__getattribute__(name)
+
+
+def _fail(*args: Any, **options: Any) -> Any:
+    msg = "the table's backend is gone"
+    raise StoreError(msg)
 
 
 class FailureTests(AdapterSuite, sealed=True):
@@ -81,15 +83,25 @@ class FailureTests(AdapterSuite, sealed=True):
         assert answer.cookie.value == ""
         assert visitor.does(["all"]).results == [{}]
 
-    def test_a_renewal_is_carried_out_even_then(self, visit: Visit) -> None:
-        visitor = visit(principal_key="user_id")
+    @pytest.mark.parametrize("login", [["login", 7], ["put", "user_id", 7]], ids=["login", "a library's login"])
+    def test_a_login_is_not_carried_out_then_nor_is_what_came_with_it(self, visit: Visit, login: list[Any]) -> None:
+        visitor = visit()
+        visitor.does(["put", "n", 1])
+
+        answer = visitor.does(login, ["put", "paid", True], status=500)
+
+        assert answer.cookies == []
+        assert visitor.does(["all"], ["ask", "principal"]).results == [{"n": 1}, None]
+
+    def test_a_renewal_is_carried_out_even_then_without_the_writes(self, visit: Visit) -> None:
+        visitor = visit()
         visitor.does(["put", "n", 1])
         before = visitor.browser[KEY]
 
-        answer = visitor.does(["login", 7], status=500)
+        answer = visitor.does(["put", "n", 2], ["configure", {"renew": True}], status=500)
 
         assert answer.cookie.value not in ("", before)
-        assert visitor.does(["get", "n"], ["ask", "principal"]).results == [1, 7]
+        assert visitor.does(["get", "n"]).results == [1]
 
     def test_an_exception_after_a_logout_ends_the_row(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")
@@ -125,7 +137,7 @@ class FailureTests(AdapterSuite, sealed=True):
 
     @pytest.mark.parametrize(
         ("verb", "actions"),
-        [("insert", ["put", "n", 2]), ("replace", ["put", "n", 2]), ("delete", ["configure", {"drop": True}])],
+        [("insert", ["put", "n", 2]), ("replace", ["put", "n", 2]), ("remove", ["configure", {"drop": True}])],
     )
     def test_a_backend_that_cannot_be_written_is_503(
         self, visit_failing: Visit, failing: FailingTable, verb: str, actions: list[Any]

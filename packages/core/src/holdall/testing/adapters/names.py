@@ -1,4 +1,4 @@
-"""A cookie that had another name before: who came with it stays logged in."""
+"""A cookie that had another name before: its visitors stay logged in."""
 
 from datetime import timedelta
 from typing import Any
@@ -47,7 +47,9 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert [kept.name for kept in after.browser.jar] == [KEY]
         assert after.does(["all"]).results == [{"n": 1, "m": 2}]
 
-    def test_who_only_reads_is_moved_when_the_idle_limit_is(self, after: Visitor, clock: FakeClock) -> None:
+    def test_a_visitor_who_only_reads_gets_the_present_name_when_the_idle_limit_is_moved(
+        self, after: Visitor, clock: FakeClock
+    ) -> None:
         clock.advance(timedelta(days=1))
 
         after.does(["get", "n"])
@@ -167,6 +169,6 @@ class OldPlaceTests(AdapterSuite, sealed=True):
 
 
 def _line(kept: KeptCookie) -> str:
-    """Return the Set-Cookie header by which a browser has what was *kept* by another."""
+    """Return the Set-Cookie header that gives a browser the cookie *kept* by another."""
     domain = "" if kept.host_only else f"; domain={kept.domain}"
     return f"{kept.name}={kept.value}; path={kept.path}{domain}; secure" + ("; partitioned" if kept.partitioned else "")

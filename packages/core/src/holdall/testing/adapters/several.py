@@ -1,4 +1,4 @@
-"""Several sessions in one application, and an application under another's path: none has to do with another."""
+"""Several sessions in one application, and an application under another's path: they are independent of each other."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,13 +22,13 @@ __all__ = ["MountedTests", "SeveralTests"]
 CART = "_cart"
 OTHER_SECRET = "5d3e81f0a7c96b24-91b7e4d05fa8362c"  # noqa: S105  # of no application
 
-#: Where they are kept: the main one, and the one beside it. In these two each is once in a cookie and once in a table.
+#: Where the main session and the other one are kept. In these two each is once in a cookie and once in a table.
 KINDS = ["cookie, table", "table, cookie"]
 
 
 class Both(NamedTuple):
     """
-    Where the two sessions of an application are kept: the main one, and the one beside it.
+    Where the two sessions of an application are kept: the main one and the other one.
 
     Attributes:
         tables: The tables of those that are in one, by key.
@@ -46,7 +46,7 @@ class VisitBoth(Protocol):
 
 
 class SeveralTests(AdapterSuite, sealed=True):
-    """A main session and one beside it."""
+    """A main session and another one."""
 
     @pytest.fixture(autouse=True)
     def _keeps_several(self, request: pytest.FixtureRequest) -> None:
@@ -55,7 +55,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def stores(self, request: pytest.FixtureRequest, clock: FakeClock) -> Both:
-        """Say where they are kept, which is a parameter of the test: ``"cookie, table"``, the main one first."""
+        """Return where they are kept, a parameter of the test: ``"cookie, table"``, the main one first."""
         kinds = request.param.split(", ")
         tables = {
             key: FailingTable(clock=clock) for key, kind in zip((KEY, CART), kinds, strict=True) if kind == "table"
@@ -137,7 +137,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["login", 7], in_cart("get", "n")).cookie.name == KEY
         assert visitor.does(["get", "n"], in_cart("login", 8)).cookie.name == CART
         asked = visitor.does(["ask", "principal"], in_cart("ask", "principal"), ["get", "n"], in_cart("get", "n"))
-        assert asked.results == [7, 8, 1, 2]
+        assert asked.results == ["7", "8", 1, 2]
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
     @pytest.mark.parametrize("end", [["logout"], ["configure", {"drop": True}]], ids=["logout", "drop"])
@@ -176,14 +176,14 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
     def test_each_is_listed_and_ended_by_its_own_principal(self, visit_both: VisitBoth, stores: Both) -> None:
-        visitor = visit_both(devices=True)
+        visitor = visit_both(record_client=True)
         visitor.does(["login", 7], in_cart("login", 7))
         cart = Sessions(stores.cart, key=CART, principal_key="user_id")
 
-        (device,) = cart.of(7)
-        assert device.address == "127.0.0.1"
+        (info,) = cart.list(7)
+        assert info.address == "127.0.0.1"
         assert cart.revoke(7) == 1
-        assert visitor.does(["ask", "principal"], in_cart("ask", "principal")).results == [7, None]
+        assert visitor.does(["ask", "principal"], in_cart("ask", "principal")).results == ["7", None]
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
     def test_one_in_a_table_saves_and_counts_at_once(self, visit_both: VisitBoth) -> None:
@@ -252,9 +252,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         assert visitor.does(["ask", "principal"]).results == [None]
 
     @pytest.mark.parametrize("stores", ["table, cookie", "table, table"], indirect=True)
-    def test_when_the_main_one_cannot_be_written_one_beside_it_still_ends(
-        self, visit_both: VisitBoth, stores: Both
-    ) -> None:
+    def test_when_the_main_one_cannot_be_written_another_still_ends(self, visit_both: VisitBoth, stores: Both) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("login", 7))
         stores.tables[KEY].failing = frozenset({"replace"})
@@ -274,7 +272,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         stores.tables[CART].failing = frozenset({"replace"})
 
         assert visitor.does(["login", 7], in_cart("put", "n", 2)).status == 503
-        assert visitor.does(["ask", "principal"], ["get", "n"]).results == [7, 1]
+        assert visitor.does(["ask", "principal"], ["get", "n"]).results == ["7", 1]
 
     @pytest.mark.parametrize("stores", ["cookie, table"], indirect=True)
     def test_a_lost_write_of_one_is_an_error_for_the_other_too(self, visit_both: VisitBoth) -> None:
@@ -318,7 +316,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.mark.usefixtures("_streams_several")
     @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
-    @pytest.mark.parametrize("first", [[], [["beside", CART, "get", "n"]]], ids=["not asked for", "read"])
+    @pytest.mark.parametrize("first", [[], [["also", CART, "get", "n"]]], ids=["not asked for", "read"])
     def test_a_row_of_either_takes_changes_until_the_body_ends(
         self, visit_both: VisitBoth, first: list[list[Any]]
     ) -> None:
@@ -333,7 +331,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
     @pytest.mark.usefixtures("_streams_several")
     @pytest.mark.parametrize("stores", ["cookie, cookie", "table, cookie"], indirect=True)
-    @pytest.mark.parametrize("first", [[], [["beside", CART, "get", "n"]]], ids=["not asked for", "read"])
+    @pytest.mark.parametrize("first", [[], [["also", CART, "get", "n"]]], ids=["not asked for", "read"])
     def test_a_cookie_takes_no_change_any_more(self, visit_both: VisitBoth, first: list[list[Any]]) -> None:
         visitor = visit_both()
         visitor.does(in_cart("put", "n", 1))
@@ -387,8 +385,8 @@ class MountedTests(AdapterSuite, sealed=True):
         neighbour.does(["login", 7])
         neighbour.does(["login", 8], path="/admin/")
 
-        assert neighbour.does(["ask", "principal"]).results == [7]
-        assert neighbour.does(["ask", "principal"], path="/admin/page").results == [8]
+        assert neighbour.does(["ask", "principal"]).results == ["7"]
+        assert neighbour.does(["ask", "principal"], path="/admin/page").results == ["8"]
 
     def test_the_end_of_its_session_is_not_that_of_the_others(self, neighbour: Visitor) -> None:
         neighbour.does(["put", "n", 1])
@@ -402,8 +400,8 @@ class MountedTests(AdapterSuite, sealed=True):
 
 
 def in_cart(*action: Any) -> list[Any]:
-    """Return *action* on the session beside the main one."""
-    return ["beside", CART, *action]
+    """Return *action* on the session that is not the main one."""
+    return ["also", CART, *action]
 
 
 def _under(path: str, mounted: Client, rest: Client) -> Client:

@@ -11,7 +11,7 @@ __all__ = ["StreamingTests"]
 
 
 class StreamingTests(AdapterSuite, sealed=True):
-    """A body that is sent piece by piece, and a handler that goes on meanwhile."""
+    """A body that is sent piece by piece, while the handler goes on."""
 
     @pytest.fixture(autouse=True)
     def _streams(self, request: pytest.FixtureRequest) -> None:

@@ -22,9 +22,9 @@ KEY = "_shop"
 
 
 class Mount(Protocol):
-    """Makes a client of an application that keeps *sessions*, and others *beside* them."""
+    """Makes a client of an application that keeps *sessions*, and those in *also* with them."""
 
-    def __call__(self, sessions: Sessions, beside: Sequence[Sessions] = ()) -> Client: ...
+    def __call__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> Client: ...
 
 
 class VisitStore(Protocol):

@@ -1,4 +1,4 @@
-"""Somebody with a browser, who sends scripts to an application and reads its answers."""
+"""A visitor with a browser, who sends scripts to an application and reads its answers."""
 
 import json
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Answer:
 
 class Visitor:
     """
-    Somebody with a browser.
+    A visitor with a browser.
 
     Args:
         browser: One that visits another application too; their cookies are the same.
@@ -77,7 +77,7 @@ class Visitor:
         self.browser = Browser(client, clock=clock) if browser is None else browser.at(client)
 
     def another(self) -> "Visitor":
-        """Return somebody else who visits the same application."""
+        """Return another visitor of the same application."""
         return Visitor(self.client, self._clock)
 
     def does(self, *actions: list[Any], path: str = "/", https: bool = False, **script: Any) -> Answer:

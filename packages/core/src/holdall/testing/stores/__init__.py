@@ -2,18 +2,19 @@
 
 from holdall.testing.stores.endings import EndingTests
 from holdall.testing.stores.owners import OwnerTests
+from holdall.testing.stores.renewals import RenewalTests, UpdateTests
 from holdall.testing.stores.roundtrips import RoundTripTests
 from holdall.testing.stores.writers import WriterTests
 
 __all__ = ["StoreConformance"]
 
 
-class StoreConformance(RoundTripTests, WriterTests, EndingTests, OwnerTests):
+class StoreConformance(RoundTripTests, WriterTests, EndingTests, RenewalTests, UpdateTests, OwnerTests):
     """
     The suite for stores.
 
-    Subclass it and give it ``store``, a fixture: a store that is awaited, over a table that goes by ``clock`` if it has
-    one::
+    Subclass it and give it ``store``, a fixture: a store that ``as_async`` lets the tests await, whatever its methods
+    return, and whose table, if it has one, goes by ``clock``::
 
         class TestMyStore(StoreConformance):
             keeps_rows = False

@@ -1,27 +1,26 @@
 """How a session ends, and that it stays so."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from holdall.stores import AsyncStore, Missing
+from holdall.stores import NotFound
 from holdall.testing.clock import FakeClock
-from holdall.testing.stores.suite import KEY, StoreSuite, begin, change, read
+from holdall.testing.stores.suite import GRACE, KEY, StoreSuite, begin, change, read, seconds
 
 __all__ = ["EndingTests"]
-
-_GRACE = timedelta(minutes=1)
 
 
 class EndingTests(StoreSuite, sealed=True):
     """``delete``."""
 
-    async def test_delete_gives_the_last_state(self, store: AsyncStore, clock: FakeClock) -> None:
+    async def test_delete_gives_the_last_state(self, store: Any, clock: FakeClock) -> None:
         stored = await begin(store, clock, {"n": 1})
 
         assert await store.delete(stored, key=KEY) == stored
 
-    async def test_delete_gives_what_another_wrote_meanwhile(self, store: AsyncStore, clock: FakeClock) -> None:
+    async def test_delete_gives_what_another_wrote_meanwhile(self, store: Any, clock: FakeClock) -> None:
         self.needs_rows()
         stored = await begin(store, clock, {"n": 1})
         await change(store, stored, {"m": 2})
@@ -31,45 +30,45 @@ class EndingTests(StoreSuite, sealed=True):
         assert last is not None
         assert last.data == {"n": 1, "m": 2}
 
-    async def test_what_was_deleted_is_missing(self, store: AsyncStore, clock: FakeClock) -> None:
+    async def test_what_was_deleted_is_missing(self, store: Any, clock: FakeClock) -> None:
         self.needs_revocation()
         stored = await begin(store, clock, {"n": 1})
         await store.delete(stored, key=KEY)
 
         found = await store.get(stored.cookie, key=KEY)
 
-        assert isinstance(found, Missing)
-        assert not found.late
+        assert isinstance(found, NotFound)
+        assert not found.superseded
         assert await store.delete(stored, key=KEY) is None
 
-    async def test_one_session_ends_and_no_other(self, store: AsyncStore, clock: FakeClock) -> None:
+    async def test_one_session_ends_and_no_other(self, store: Any, clock: FakeClock) -> None:
         stored, other = await begin(store, clock, {"n": 1}), await begin(store, clock, {"n": 2})
         await store.delete(stored, key=KEY)
 
         assert (await read(store, other)).data == {"n": 2}
 
     @pytest.mark.parametrize("renewed", [False, True], ids=["dropped", "renewed"])
-    async def test_nothing_brings_it_back(self, store: AsyncStore, clock: FakeClock, renewed: bool) -> None:
+    async def test_nothing_brings_it_back(self, store: Any, clock: FakeClock, renewed: bool) -> None:
         self.needs_revocation()
         stored = await begin(store, clock, {"n": 1})
         newer = await change(store, stored, {"n": 2})
         assert newer is not None
-        await store.delete(newer, key=KEY, tombstone=clock() + _GRACE if renewed else None)
+        await store.delete(newer, key=KEY, superseded_until=seconds(clock) + GRACE if renewed else None)
 
-        for former in (stored, newer):
-            assert await change(store, former, {"n": 3}) is None
-            assert await change(store, former) is None
-            assert isinstance(await store.get(former.cookie, key=KEY), Missing)
+        for each in (stored, newer):
+            assert await change(store, each, {"n": 3}) is None
+            assert await change(store, each) is None
+            assert isinstance(await store.get(each.cookie, key=KEY), NotFound)
 
-    async def test_a_renewed_id_is_known_as_late_for_a_while(self, store: AsyncStore, clock: FakeClock) -> None:
+    async def test_a_renewed_id_is_known_as_superseded_for_a_while(self, store: Any, clock: FakeClock) -> None:
         self.needs_revocation()
         stored = await begin(store, clock, {"n": 1})
-        await store.delete(stored, key=KEY, tombstone=clock() + _GRACE)
+        await store.delete(stored, key=KEY, superseded_until=seconds(clock) + GRACE)
 
         at_once = await store.get(stored.cookie, key=KEY)
-        clock.advance(_GRACE)
+        clock.advance(timedelta(seconds=GRACE))
         after = await store.get(stored.cookie, key=KEY)
 
-        assert isinstance(at_once, Missing)
-        assert isinstance(after, Missing)
-        assert (at_once.late, after.late) == (True, False)
+        assert isinstance(at_once, NotFound)
+        assert isinstance(after, NotFound)
+        assert (at_once.superseded, after.superseded) == (True, False)

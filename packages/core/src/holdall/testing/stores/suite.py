@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from holdall.clock import Clock
-from holdall.stores import AsyncStore, Changes, Draft, Stored
+from holdall.stores import Changes, StoredSession, Write
 from holdall.testing.suite import Suite
 
-__all__ = ["HOUR", "KEY", "StoreSuite", "begin", "change", "read"]
+__all__ = ["GRACE", "HOUR", "KEY", "SECONDS", "StoreSuite", "begin", "change", "new_write", "read", "renew", "seconds"]
 
 KEY = "_shop"
+GRACE = 60
 HOUR = timedelta(hours=1)
+SECONDS = 3600
 
 
 class StoreSuite(Suite):
@@ -32,31 +34,54 @@ class StoreSuite(Suite):
             pytest.skip("a cookie stays valid until it expires, wherever it was copied to")
 
 
-async def begin(store: AsyncStore, clock: Clock, data: Mapping[str, Any], principal: str | None = None) -> Stored:
-    """Put *data* into a session never in use, which lives for an hour."""
-    now = clock()
-    stored = await store.put(None, Draft(dict(data), Changes(data), now, now + HOUR, now, principal), key=KEY)
-    assert stored is not None, "a new session was not stored"
+async def begin(store: Any, clock: Clock, data: Mapping[str, Any], principal: str | None = None) -> StoredSession:
+    """Put *data* into a new session, which lives for an hour."""
+    stored = await store.put(None, new_write(clock, data, principal), key=KEY)
+    assert isinstance(stored, StoredSession), "a new session was not stored"
     return stored
 
 
+def new_write(clock: Clock, data: Mapping[str, Any], principal: str | None = None) -> Write:
+    """Return *data* as a new session that lives for an hour."""
+    now = seconds(clock)
+    return Write(dict(data), Changes(data), now, now + SECONDS, now, principal)
+
+
 async def change(
-    store: AsyncStore,
-    stored: Stored,
+    store: Any,
+    stored: StoredSession,
     put: Mapping[str, Any] | None = None,
     *,
     delete: frozenset[str] = frozenset(),
     clear: bool = False,
-    lives: timedelta = HOUR,
-) -> Stored | None:
+    lives: int = SECONDS,
+) -> StoredSession | None:
     """Write changes to a session as a request does that has read *stored*; none of them only moves the expiry."""
     changes = Changes(put or {}, delete, clear)
-    draft = Draft(changes.over(stored.data), changes, stored.created, stored.created + lives, stored.created)
-    return await store.put(stored, draft, key=KEY)
+    write = Write(changes.over(stored.data), changes, stored.created, stored.created + lives, stored.created)
+    written: StoredSession | None = await store.put(stored, write, key=KEY)
+    return written
 
 
-async def read(store: AsyncStore, stored: Stored) -> Stored:
+async def read(store: Any, stored: StoredSession) -> StoredSession:
     """Return the session as the next request sees it."""
     found = await store.get(stored.cookie, key=KEY)
-    assert isinstance(found, Stored), f"the session is not there: {found}"
+    assert isinstance(found, StoredSession), f"the session is not there: {found}"
     return found
+
+
+async def renew(
+    store: Any, clock: Clock, old: StoredSession, principal: str | None, *, login: bool = False
+) -> StoredSession:
+    """Give a session a new ID, as a renewal does, or a *login*."""
+    until = seconds(clock) + GRACE
+    new = await store.renew(
+        old, lambda last: new_write(clock, last.data, principal), key=KEY, until=until, followed=not login
+    )
+    assert isinstance(new, StoredSession)
+    return new
+
+
+def seconds(clock: Clock) -> int:
+    """Return the time in whole Unix seconds."""
+    return int(clock().timestamp())

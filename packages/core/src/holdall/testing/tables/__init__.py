@@ -3,12 +3,13 @@
 from holdall.testing.tables.connections import ConnectionTests
 from holdall.testing.tables.model import ModelTests
 from holdall.testing.tables.races import RaceTests
+from holdall.testing.tables.readers import ReaderTests
 from holdall.testing.tables.verbs import VerbTests
 
 __all__ = ["TableConformance"]
 
 
-class TableConformance(VerbTests, RaceTests, ConnectionTests, ModelTests):
+class TableConformance(VerbTests, RaceTests, ReaderTests, ConnectionTests, ModelTests):
     """
     The suite for tables.
 

@@ -1,18 +1,10 @@
 """Connections that belong to another process or event loop are not used."""
 
 import asyncio
-import ctypes
-import os
-import signal
-import time
-import traceback
-from collections.abc import Callable
-from typing import NoReturn
-
-import pytest
 
 from holdall.tables import AsyncTable, Replacement
 from holdall.testing.clock import FakeClock
+from holdall.testing.forks import exit_code, forked
 from holdall.testing.tables.rows import new_digest, new_row
 from holdall.testing.tables.suite import TableSuite
 
@@ -20,7 +12,6 @@ __all__ = ["ConnectionTests"]
 
 _ROUNDS = 25
 _AT_ONCE = 4
-_PATIENCE_SECONDS = 30
 
 
 class ConnectionTests(TableSuite, sealed=True):
@@ -49,11 +40,11 @@ class ConnectionTests(TableSuite, sealed=True):
 
         runner.run(insert())
         # At once, so that there are several connections to inherit.
-        child = _forked(lambda: asyncio.run(use(digests[:_AT_ONCE])))
+        child = forked(lambda: asyncio.run(use(digests[:_AT_ONCE])))
         try:
             runner.run(use(digests[_AT_ONCE:]))
         finally:
-            code = _ended(child)
+            code = exit_code(child)
 
         assert code == 0, "the forked process failed: see what it printed"
 
@@ -69,34 +60,3 @@ class ConnectionTests(TableSuite, sealed=True):
         for _ in range(3):
             await asyncio.to_thread(asyncio.run, read())
             await read()
-
-
-def _forked(work: Callable[[], object]) -> int:
-    """Do *work* in a process that is forked as uWSGI does it: without Python's hooks. Return its process ID."""
-    child: int = ctypes.PyDLL(None).fork()
-    if child == 0:
-        _work_and_exit(work)  # pragma: no cover  # runs in the forked process, where coverage is not measured
-    return child
-
-
-def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover  # as above
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException:  # noqa: BLE001  # the forked process must end here, whatever it met
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
-def _ended(child: int) -> int:
-    """Wait for a forked process, and return its exit code."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:  # pragma: no cover  # runs only for a table with this fault
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            pytest.fail(f"the forked process hung for {_PATIENCE_SECONDS} s")
-        time.sleep(0.01)
-    return os.waitstatus_to_exitcode(ended[1])

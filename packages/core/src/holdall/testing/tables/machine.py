@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import new_digest, new_principal
 
@@ -21,7 +21,7 @@ _SLOTS = st.integers(0, 2)
 _DATA = st.binary(max_size=4)
 _LIVES = st.integers(1, 200).map(lambda seconds: timedelta(seconds=seconds))
 _PRINCIPALS = st.sampled_from([None, 0, 1])
-_DEVICES = st.none() | st.sampled_from(["", "a \N{TELEPHONE SIGN} at 192.0.2.1"])
+_CLIENTS = st.none() | st.sampled_from(["", "a \N{TELEPHONE SIGN} at 192.0.2.1"])
 _VERSIONS = st.integers(0, 3)
 _SINCE = st.integers(-100, 100).map(lambda seconds: timedelta(seconds=seconds))
 
@@ -62,14 +62,14 @@ class _Machine(RuleBasedStateMachine):
     @initialize(lives=st.tuples(_LIVES, _LIVES))
     def begin(self, lives: tuple[timedelta, timedelta]) -> None:
         for slot, each in enumerate(lives):
-            self.insert(slot=slot, data=b"", lives=each, principal=0, device=None, since=None)
+            self.insert(slot=slot, data=b"", lives=each, principal=0, client=None, since=None)
 
     @rule(
         slot=_SLOTS,
         data=_DATA,
         lives=_LIVES,
         principal=_PRINCIPALS,
-        device=_DEVICES,
+        client=_CLIENTS,
         since=st.none() | _SINCE,
     )
     def insert(
@@ -78,12 +78,12 @@ class _Machine(RuleBasedStateMachine):
         data: bytes,
         lives: timedelta,
         principal: int | None,
-        device: str | None,
+        client: str | None,
         since: timedelta | None,
     ) -> None:
         digest, now = self._digests[slot], self._clock()
         owner = None if principal is None else self._principals[principal]
-        row = Row(data, 1, now + lives, now, owner, device, None if since is None else now + since)
+        row = Row(data, 1, now + lives, now, owner, client, None if since is None else now + since)
         expected = self._present(digest) is None
         if expected:
             self._model[digest] = row
@@ -100,7 +100,7 @@ class _Machine(RuleBasedStateMachine):
         if live is not None:
             expected = Replacement.REPLACED if live.version == version else Replacement.CONFLICT
         if live is not None and expected is Replacement.REPLACED:
-            self._model[digest] = row._replace(created=live.created, principal=live.principal, device=live.device)
+            self._model[digest] = row._replace(created=live.created, principal=live.principal, client=live.client)
         assert self._does(self._table.replace(digest, row, version=version)) is expected
 
     @rule(slot=_SLOTS, lives=_LIVES, since=_SINCE)
@@ -113,16 +113,16 @@ class _Machine(RuleBasedStateMachine):
             self._model[digest] = live._replace(expires=max(live.expires, now + lives), seen=latest)
         assert self._does(self._table.touch(digest, now + lives, seen=seen)) is (live is not None)
 
-    @rule(slot=_SLOTS, lives=st.none() | _LIVES)
-    def delete(self, slot: int, lives: timedelta | None) -> None:
+    @rule(slot=_SLOTS, lives=st.none() | _LIVES, successor=_DATA)
+    def remove(self, slot: int, lives: timedelta | None, successor: bytes) -> None:
         digest = self._digests[slot]
-        tombstone = None if lives is None else self._clock() + lives
+        tombstone = None if lives is None else Tombstone(self._clock() + lives, successor)
         live = self._live(digest)
         if live is not None:
             del self._model[digest]
             if tombstone is not None:
-                self._model[digest] = Row(b"", 0, tombstone, live.created, live.principal)
-        assert self._does(self._table.delete(digest, tombstone=tombstone)) == live
+                self._model[digest] = Row(successor, 0, tombstone.until, live.created, live.principal)
+        assert self._does(self._table.remove(digest, tombstone=tombstone)) == live
 
     @rule(seconds=st.sampled_from([1, 59, 60, 61, 200]))
     def wait(self, seconds: int) -> None:
@@ -166,7 +166,7 @@ class _Machine(RuleBasedStateMachine):
     def _listed(self, principal: str) -> list[Listed]:
         present = {digest: row for digest in self._digests if (row := self._present(digest)) is not None}
         return [
-            Listed(digest, row.created, row.expires, row.device, row.seen, row.is_tombstone)
+            Listed(digest, row.created, row.expires, row.client, row.seen, row.is_tombstone)
             for digest, row in present.items()
             if row.principal == principal
         ]

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from holdall.tables import AsyncTable, Replacement
+from holdall.tables import AsyncTable, Replacement, Tombstone
 from holdall.testing.awaited import Awaited
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
 from holdall.testing.tables.suite import TableSuite
 
-__all__ = ["RaceTests"]
+__all__ = ["RaceTests", "at_once"]
 
 R = TypeVar("R")
 
@@ -19,7 +19,7 @@ _ROUNDS = 25
 
 
 class RaceTests(TableSuite, sealed=True):
-    """Each verb is atomic."""
+    """Each verb is atomic among writers."""
 
     async def test_of_many_replacements_none_is_lost(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
@@ -29,7 +29,7 @@ class RaceTests(TableSuite, sealed=True):
             for _ in range(_ROUNDS):
                 await _increment(table, clock, digest)
 
-        await _at_once(table, count)
+        await at_once(table, count)
 
         row = await table.read(digest)
         assert row is not None
@@ -43,7 +43,7 @@ class RaceTests(TableSuite, sealed=True):
             async def replace(worker: int, digest: bytes = digest) -> Replacement:
                 return await table.replace(digest, new_row(clock, str(worker).encode(), 2), version=1)
 
-            answers = await _at_once(table, replace)
+            answers = await at_once(table, replace)
 
             winner = answers.index(Replacement.REPLACED)
             assert answers.count(Replacement.CONFLICT) == _WORKERS - 1
@@ -58,21 +58,21 @@ class RaceTests(TableSuite, sealed=True):
             async def insert(worker: int, digest: bytes = digest) -> bool:
                 return await table.insert(digest, new_row(clock, str(worker).encode()))
 
-            answers = await _at_once(table, insert)
+            answers = await at_once(table, insert)
 
             row = await table.read(digest)
             assert row is not None
             assert [worker for worker, won in enumerate(answers) if won] == [int(row.data)]
 
-    async def test_of_many_deletions_one_gets_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_of_many_removals_one_gets_the_row(self, table: AsyncTable, clock: FakeClock) -> None:
         for _ in range(_ROUNDS):
             digest, row = new_digest(), new_row(clock)
             await table.insert(digest, row)
 
-            async def delete(worker: int, digest: bytes = digest) -> Any:
-                return await table.delete(digest, tombstone=clock() + HOUR if worker % 2 else None)
+            async def remove(worker: int, digest: bytes = digest) -> Any:
+                return await table.remove(digest, tombstone=Tombstone(clock() + HOUR, b"-") if worker % 2 else None)
 
-            answers = await _at_once(table, delete)
+            answers = await at_once(table, remove)
 
             assert [answer for answer in answers if answer is not None] == [row]
 
@@ -84,12 +84,12 @@ class RaceTests(TableSuite, sealed=True):
 
             async def work(worker: int, digest: bytes = digest) -> Any:
                 if worker == 0:
-                    return await table.delete(digest)
+                    return await table.remove(digest)
                 if worker == 1:
                     return await table.touch(digest, clock() + 2 * HOUR, seen=clock())
                 return await _increment(table, clock, digest)
 
-            await _at_once(table, work)
+            await at_once(table, work)
 
             assert await table.read(digest) is None
         assert list(await table.find(principal)) == []
@@ -108,7 +108,7 @@ class RaceTests(TableSuite, sealed=True):
                     await _increment(table, clock, digest)
                     await table.touch(digest, clock() + 2 * HOUR, seen=clock())
 
-        await _at_once(table, work)
+        await at_once(table, work)
 
         assert [await table.read(digest) for digest in digests] == [None] * _WORKERS
 
@@ -123,7 +123,7 @@ class RaceTests(TableSuite, sealed=True):
                 else:
                     await _increment(table, clock, digest)
 
-        await _at_once(table, work)
+        await at_once(table, work)
 
         present = await table.read(digest)
         assert present is not None
@@ -138,12 +138,12 @@ async def _increment(table: AsyncTable, clock: FakeClock, digest: bytes) -> None
             return
 
 
-async def _at_once(table: AsyncTable, work: Callable[[int], Awaitable[R]]) -> list[R]:
+async def at_once(table: AsyncTable, work: Callable[[int], Awaitable[R]], *, workers: int = _WORKERS) -> list[R]:
     """Let each worker do its *work* and return their results."""
     if not isinstance(table, Awaited):
-        return await asyncio.gather(*(work(n) for n in range(_WORKERS)))
+        return await asyncio.gather(*(work(n) for n in range(workers)))
 
     async def one(n: int) -> R:
         return await work(n)
 
-    return await asyncio.gather(*(asyncio.to_thread(asyncio.run, one(n)) for n in range(_WORKERS)))
+    return await asyncio.gather(*(asyncio.to_thread(asyncio.run, one(n)) for n in range(workers)))

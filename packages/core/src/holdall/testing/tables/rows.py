@@ -30,8 +30,8 @@ def new_row(
     lives: timedelta = HOUR,
     age: timedelta = timedelta(0),
     principal: str | None = None,
-    device: str | None = None,
+    client: str | None = None,
 ) -> Row:
     """Return a row that began *age* ago, is used now and *lives* from now on."""
     now = clock()
-    return Row(data, version, now + lives, now - age, principal, device, now)
+    return Row(data, version, now + lives, now - age, principal, client, now)

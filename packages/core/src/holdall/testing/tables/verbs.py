@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from holdall.clock import NEVER
-from holdall.tables import AsyncTable, Listed, Replacement, Row
+from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.tables.contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
@@ -16,8 +16,14 @@ from holdall.testing.tables.suite import TableSuite
 __all__ = ["VerbTests"]
 
 _MEGABYTE = 1024 * 1024
+# A kind and a digest, as a store puts them there.
+_SUCCESSOR = b"\0" + bytes(range(224, 256))
 
 Ending = Callable[[AsyncTable, FakeClock, bytes], Awaitable[None]]
+
+
+def _pointer(until: datetime) -> Tombstone:
+    return Tombstone(until, _SUCCESSOR)
 
 
 async def _never_was(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
@@ -31,19 +37,19 @@ async def _expired(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
 
 async def _deleted(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
     await table.insert(digest, new_row(clock))
-    await table.delete(digest)
+    await table.remove(digest)
 
 
 async def _renewed(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
     await table.insert(digest, new_row(clock))
-    await table.delete(digest, tombstone=clock() + HOUR)
+    await table.remove(digest, tombstone=_pointer(clock() + HOUR))
 
 
 _no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, _renewed])
 
 
 class VerbTests(TableSuite, sealed=True):
-    """``read insert replace touch delete find clear sweep``."""
+    """``read insert replace touch remove find clear sweep``."""
 
     async def test_read_finds_nothing_where_nothing_is(self, table: AsyncTable) -> None:
         assert await table.read(new_digest()) is None
@@ -52,7 +58,7 @@ class VerbTests(TableSuite, sealed=True):
     async def test_read_gives_back_what_was_inserted(
         self, table: AsyncTable, clock: FakeClock, text: str | None
     ) -> None:
-        digest, row = new_digest(), new_row(clock, b"data", version=3, age=HOUR, principal=text, device=text)
+        digest, row = new_digest(), new_row(clock, b"data", version=3, age=HOUR, principal=text, client=text)
 
         assert await table.insert(digest, row) is True
         assert await table.read(digest) == row
@@ -68,18 +74,18 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) == row._replace(version=2, seen=clock())
 
     @pytest.mark.parametrize("letter", ["7", "ü", "\N{GRINNING FACE}"])
-    async def test_the_longest_principal_and_device_are_kept(
+    async def test_the_longest_principal_and_client_are_kept(
         self, table: AsyncTable, clock: FakeClock, letter: str
     ) -> None:
         # By chance, so that no compression makes it shorter.
         some = os.urandom(MAX_PRINCIPAL_BYTES // 4).hex()
         principal = some + letter * ((MAX_PRINCIPAL_BYTES - len(some)) // len(letter.encode()))
-        device = letter * (MAX_CLIENT_BYTES // len(letter.encode()))
-        digest, row = new_digest(), new_row(clock, principal=principal, device=device)
+        client = letter * (MAX_CLIENT_BYTES // len(letter.encode()))
+        digest, row = new_digest(), new_row(clock, principal=principal, client=client)
 
         assert await table.insert(digest, row) is True
         assert await table.read(digest) == row
-        assert [(each.digest, each.device) for each in await table.find(principal)] == [(digest, device)]
+        assert [(each.digest, each.client) for each in await table.find(principal)] == [(digest, client)]
 
     @pytest.mark.parametrize(
         "data", [b"", bytes(range(256)), b"\0", b"\r\n", b"\xff\xfe", bytes(range(256)) * (_MEGABYTE // 256)], ids=len
@@ -108,7 +114,7 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.read(digest) == row
         assert await table.read(near) is None
         assert [each.digest for each in await table.find(principal)] == [digest]
-        assert await table.delete(digest) == row
+        assert await table.remove(digest) == row
 
     async def test_the_latest_time_of_all_is_kept(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock)._replace(expires=NEVER)
@@ -151,14 +157,14 @@ class VerbTests(TableSuite, sealed=True):
         assert row.is_tombstone
 
     async def test_insert_takes_the_place_of_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, former = new_digest(), new_principal()
-        await table.insert(digest, new_row(clock, b"old", lives=HOUR, principal=former))
+        digest, old = new_digest(), new_principal()
+        await table.insert(digest, new_row(clock, b"old", lives=HOUR, principal=old))
         clock.advance(HOUR)
         row = new_row(clock, b"new")
 
         assert await table.insert(digest, row) is True
         assert await table.read(digest) == row
-        assert list(await table.find(former)) == []
+        assert list(await table.find(old)) == []
 
     # replace
 
@@ -176,15 +182,15 @@ class VerbTests(TableSuite, sealed=True):
         self, table: AsyncTable, clock: FakeClock
     ) -> None:
         digest, principal, other = new_digest(), new_principal(), new_principal()
-        row = new_row(clock, principal=principal, device="a telephone")
+        row = new_row(clock, principal=principal, client="a telephone")
         await table.insert(digest, row)
         clock.advance(SECOND)
 
-        await table.replace(digest, new_row(clock, version=2, principal=other, device="a tablet"), version=1)
+        await table.replace(digest, new_row(clock, version=2, principal=other, client="a tablet"), version=1)
 
         present = await table.read(digest)
         assert present is not None
-        assert (present.created, present.principal, present.device) == (row.created, principal, "a telephone")
+        assert (present.created, present.principal, present.client) == (row.created, principal, "a telephone")
         assert [each.digest for each in await table.find(principal)] == [digest]
         assert list(await table.find(other)) == []
 
@@ -229,7 +235,7 @@ class VerbTests(TableSuite, sealed=True):
     # touch
 
     async def test_touch_moves_the_times_and_nothing_else(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, row = new_digest(), new_row(clock, b"data", version=3, principal="7", device="a telephone")
+        digest, row = new_digest(), new_row(clock, b"data", version=3, principal="7", client="a telephone")
         await table.insert(digest, row)
         clock.advance(SECOND)
         later = row.expires + HOUR
@@ -269,66 +275,76 @@ class VerbTests(TableSuite, sealed=True):
         assert await table.touch(digest, clock() + 24 * HOUR, seen=clock()) is False
         assert await table.read(digest) == before
 
-    # delete
+    # remove
 
-    async def test_delete_gives_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
+    async def test_remove_gives_the_last_state_once(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, b"old", principal="7", age=HOUR)
         await table.insert(digest, row)
         await table.replace(digest, row._replace(data=b"new", version=2), version=1)
 
-        assert await table.delete(digest) == row._replace(data=b"new", version=2)
-        assert await table.delete(digest) is None
+        assert await table.remove(digest) == row._replace(data=b"new", version=2)
+        assert await table.remove(digest) is None
         assert await table.read(digest) is None
 
-    async def test_delete_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, row = new_digest(), new_row(clock, b"secret", version=3, device="a telephone")
+    async def test_remove_leaves_a_tombstone_until_then(self, table: AsyncTable, clock: FakeClock) -> None:
+        digest, row = new_digest(), new_row(clock, b"secret", version=3, client="a telephone")
         await table.insert(digest, row)
         clock.advance(HOUR / 2)
         expires = clock() + timedelta(minutes=1)
 
-        assert await table.delete(digest, tombstone=expires) == row
+        assert await table.remove(digest, tombstone=_pointer(expires)) == row
 
-        tombstone = Row(b"", 0, expires, row.created)
+        tombstone = Row(_SUCCESSOR, 0, expires, row.created)
         assert await table.read(digest) == tombstone
         clock.advance(timedelta(minutes=1) - SECOND)
         assert await table.read(digest) == tombstone
         clock.advance(SECOND)
         assert await table.read(digest) is None
 
+    @pytest.mark.parametrize("successor", [b"", b"\0", b"\r\n\xff\xfe", bytes(range(256))], ids=len)
+    async def test_a_tombstone_holds_its_successor_byte_by_byte(
+        self, table: AsyncTable, clock: FakeClock, successor: bytes
+    ) -> None:
+        digest, row = new_digest(), new_row(clock, b"secret")
+        await table.insert(digest, row)
+        await table.remove(digest, tombstone=Tombstone(row.expires, successor))
+
+        assert await table.read(digest) == Row(successor, 0, row.expires, row.created)
+
     async def test_a_tombstone_keeps_the_principal(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, principal="7")
         await table.insert(digest, row)
-        await table.delete(digest, tombstone=row.expires)
+        await table.remove(digest, tombstone=_pointer(row.expires))
 
-        assert await table.read(digest) == Row(b"", 0, row.expires, row.created, "7")
+        assert await table.read(digest) == Row(_SUCCESSOR, 0, row.expires, row.created, "7")
 
     async def test_a_tombstone_may_outlive_the_row_it_stands_for(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await table.insert(digest, new_row(clock, lives=SECOND))
-        await table.delete(digest, tombstone=clock() + HOUR)
+        await table.remove(digest, tombstone=_pointer(clock() + HOUR))
         clock.advance(2 * SECOND)
         await table.sweep()
 
         assert await table.read(digest) is not None
 
     @pytest.mark.parametrize("end", [_never_was, _expired, _deleted])
-    async def test_delete_of_nothing_leaves_no_tombstone(
+    async def test_remove_of_nothing_leaves_no_tombstone(
         self, table: AsyncTable, clock: FakeClock, end: Ending
     ) -> None:
         digest = new_digest()
         await end(table, clock, digest)
 
-        assert await table.delete(digest, tombstone=clock() + HOUR) is None
+        assert await table.remove(digest, tombstone=_pointer(clock() + HOUR)) is None
         assert await table.read(digest) is None
         assert await table.insert(digest, new_row(clock)) is True
 
     @pytest.mark.parametrize("again", [False, True])
-    async def test_delete_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
+    async def test_remove_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
         digest = new_digest()
         await _renewed(table, clock, digest)
         before = await table.read(digest)
 
-        assert await table.delete(digest, tombstone=clock() + 2 * HOUR if again else None) is None
+        assert await table.remove(digest, tombstone=_pointer(clock() + 2 * HOUR) if again else None) is None
         assert await table.read(digest) == before
 
     # find
@@ -336,7 +352,7 @@ class VerbTests(TableSuite, sealed=True):
     async def test_find_gives_the_rows_of_one_principal_oldest_first(self, table: AsyncTable, clock: FakeClock) -> None:
         principal = new_principal()
         rows = {
-            new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal, device=f"device {n}")
+            new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal, client=f"client {n}")
             # So many that no other order is this one by chance.
             for n in (2, 7, 4, 1, 6, 3, 8, 5)
         }
@@ -349,7 +365,7 @@ class VerbTests(TableSuite, sealed=True):
 
         expected = sorted(rows.items(), key=lambda item: item[1].created)
         assert list(found) == [
-            Listed(digest, row.created, row.expires, row.device, row.seen) for digest, row in expected
+            Listed(digest, row.created, row.expires, row.client, row.seen) for digest, row in expected
         ]
 
     async def test_find_knows_of_no_stranger(self, table: AsyncTable, clock: FakeClock) -> None:
@@ -362,14 +378,14 @@ class VerbTests(TableSuite, sealed=True):
         principal = new_principal()
         touched, replaced = new_digest(), new_digest()
         for digest in (touched, replaced):
-            await table.insert(digest, new_row(clock, lives=HOUR, principal=principal, device="a telephone"))
+            await table.insert(digest, new_row(clock, lives=HOUR, principal=principal, client="a telephone"))
         clock.advance(SECOND)
         later = clock() + 2 * HOUR
         await table.touch(touched, later, seen=clock())
         await table.replace(replaced, new_row(clock, version=2, lives=2 * HOUR), version=1)
 
         found = await table.find(principal)
-        assert {(each.expires, each.device, each.seen) for each in found} == {(later, "a telephone", clock())}
+        assert {(each.expires, each.client, each.seen) for each in found} == {(later, "a telephone", clock())}
         clock.advance(HOUR)
         assert {each.digest for each in await table.find(principal)} == {touched, replaced}
 
@@ -378,16 +394,16 @@ class VerbTests(TableSuite, sealed=True):
         digests = [new_digest() for _ in range(3)]
         for digest in digests:
             await table.insert(digest, new_row(clock, principal=principal))
-        await table.delete(digests[0])
+        await table.remove(digests[0])
 
         assert {each.digest for each in await table.find(principal)} == set(digests[1:])
 
     async def test_find_lists_a_tombstone_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, principal = new_digest(), new_principal()
-        row = new_row(clock, age=HOUR, principal=principal, device="a telephone")
+        row = new_row(clock, age=HOUR, principal=principal, client="a telephone")
         await table.insert(digest, row)
         until = clock() + timedelta(minutes=1)
-        await table.delete(digest, tombstone=until)
+        await table.remove(digest, tombstone=_pointer(until))
 
         assert list(await table.find(principal)) == [Listed(digest, row.created, until, is_tombstone=True)]
         clock.advance(timedelta(minutes=1))
@@ -447,7 +463,7 @@ class VerbTests(TableSuite, sealed=True):
 
         assert await table.replace(digest, new_row(clock, version=2), version=1) is Replacement.GONE
         assert await table.touch(digest, row.expires, seen=clock()) is False
-        assert await table.delete(digest, tombstone=row.expires) is None
+        assert await table.remove(digest, tombstone=_pointer(row.expires)) is None
         assert await table.insert(digest, row) is True
 
     # sweep
@@ -456,7 +472,7 @@ class VerbTests(TableSuite, sealed=True):
         live, renewed, expired = new_digest(), new_digest(), new_digest()
         await table.insert(live, new_row(clock, lives=2 * HOUR))
         await table.insert(renewed, new_row(clock, lives=2 * HOUR))
-        await table.delete(renewed, tombstone=clock() + 2 * HOUR)
+        await table.remove(renewed, tombstone=_pointer(clock() + 2 * HOUR))
         await table.insert(expired, new_row(clock, lives=HOUR))
         clock.advance(HOUR)
 

@@ -1,0 +1,110 @@
+"""
+What the library that runs the event loop offers, asyncio or trio: a thread, a shield, a way in from another thread.
+
+Each library is looked for only where it runs: a program in its event loop has imported it, and importing asyncio takes
+as long as importing all of this package.
+"""
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["Loop", "call_in", "current_loop", "shielded", "to_thread"]
+
+R = TypeVar("R")
+
+#: asyncio's event loop, or trio's token.
+Loop = Any
+
+
+def current_loop() -> Loop | None:
+    """Return the event loop that the caller is in, or ``None``."""
+    if "asyncio" in sys.modules:
+        import asyncio
+
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+    if "trio" in sys.modules:
+        import trio
+
+        try:
+            return trio.lowlevel.current_trio_token()
+        except RuntimeError:
+            pass
+    return None
+
+
+async def to_thread(call: Callable[[], R]) -> R:
+    """Call a function in a thread of the library that runs."""
+    if "anyio" in sys.modules:
+        # Applications set its limit of threads, which is higher than asyncio's.
+        from anyio.to_thread import run_sync
+
+        return await run_sync(call)
+    if _is_trios(current_loop()):
+        import trio
+
+        return await trio.to_thread.run_sync(call)
+    import asyncio
+
+    return await asyncio.to_thread(call)
+
+
+def call_in(loop: Loop | None, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    """Run a coroutine function in *loop* from another thread and wait for it; in a loop of its own for ``None``."""
+    if _is_trios(loop):
+        import trio
+
+        return trio.from_thread.run(call, trio_token=loop)
+    import asyncio
+
+    if loop is None or not loop.is_running():
+        return asyncio.run(call())
+    return asyncio.run_coroutine_threadsafe(call(), loop).result()
+
+
+async def shielded(work: Coroutine[Any, Any, R]) -> R:
+    """
+    Finish *work* even if the request is cancelled meanwhile, and let the cancellation go on afterwards.
+
+    A renewal removes one row and inserts another: interrupted between the two, it would leave the visitor with neither.
+    """
+    if _is_trios(current_loop()):
+        import trio
+
+        with trio.CancelScope(shield=True):
+            answer = await work
+        # Not returned inside the block, which by its type may swallow an exception; this one does not.
+        return answer  # noqa: RET504
+    import asyncio
+
+    # Only another task outlives a task's own cancel().
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await _finished(task)
+        # A failure of the work outranks the cancellation, because somebody must report it.
+        task.result()
+        raise
+
+
+async def _finished(task: Any) -> None:
+    import asyncio
+
+    anyio = sys.modules.get("anyio")
+    if anyio is not None:
+        # A cancelled scope of anyio's cancels its task again at every turn of the loop.
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue
+
+
+def _is_trios(loop: Loop | None) -> bool:
+    return hasattr(loop, "run_sync_soon")

@@ -1,0 +1,69 @@
+"""
+Values that hold a secret, an ID or session data, and show none of it.
+
+Error reporters print the local variables of a failed call: they take a tuple or a dict apart and call ``repr`` on all
+else. So such values are neither, and their ``repr`` is the name of their class.
+"""
+
+import traceback
+from typing import Any, NoReturn, TypeVar
+
+__all__ = ["Redacted", "redacted", "without_frames"]
+
+Kind = TypeVar("Kind", bound=type)
+Failure = TypeVar("Failure", bound=BaseException)
+
+
+class Redacted:
+    """Base of small values with ``__slots__``: equal by their fields, and silent about them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Redacted) or self._fields() != other._fields():
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields())
+
+    __hash__ = None  # type: ignore[assignment]  # what holds data is no key
+
+    def __reduce__(self) -> NoReturn:
+        msg = f"a {type(self).__name__} holds what must not be pickled."
+        raise TypeError(msg)
+
+    @classmethod
+    def _fields(cls) -> tuple[str, ...]:
+        return tuple(name for kind in reversed(cls.__mro__) for name in kind.__dict__.get("__slots__", ()))
+
+    def changed(self, **fields: Any) -> Any:
+        """Return a copy with these *fields*."""
+        copy = object.__new__(type(self))
+        for name in self._fields():
+            object.__setattr__(copy, name, fields[name] if name in fields else getattr(self, name))
+        return copy
+
+
+def redacted(kind: Kind) -> Kind:
+    """Let the ``repr`` of a class's values be its name."""
+
+    def name_only(value: Any) -> str:
+        return f"<{type(value).__name__}>"
+
+    kind.__repr__ = name_only  # type: ignore[assignment]  # a class's methods can be set, whatever the checker thinks
+    return kind
+
+
+def without_frames(failure: Failure) -> Failure:
+    """Return *failure* after clearing the local variables of every call that it, its cause and its context ended."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [failure]
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        traceback.clear_frames(each.__traceback__)
+        todo += (each.__cause__, each.__context__)
+    return failure

@@ -1,0 +1,236 @@
+"""
+The settings and the open store of a ``Sessions``, in one colour: what a session reaches while its request lasts.
+
+The rules are those of ``holdall.lifecycle``. Here they are taken to the store, at once or awaited.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from inspect import iscoroutinefunction, isgeneratorfunction
+from typing import Any, TypeVar
+
+from holdall import _async
+from holdall._state import NOT_STORED, Fetched, SessionState
+from holdall.errors import ConfigurationError, LostWriteError
+from holdall.lifecycle.fetching import fetch, fetched_at_once
+from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
+from holdall.settings import Settings
+from holdall.steps import Step, Steps, run, run_async
+from holdall.stores.contract import Changes
+
+__all__ = ["AsyncBackend", "SyncBackend"]
+
+R = TypeVar("R")
+
+
+class SyncBackend:
+    """
+    A store for requests that have a thread to themselves, and may wait there.
+
+    Attributes:
+        store: The open store.
+        name: What it is called in messages.
+        table: Its table, if it has one.
+        sources: Where other libraries keep sessions that it reads too.
+        check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
+        can_renew: Its sessions can be renewed in one go (``Renewing``).
+        can_revoke: It knows its sessions' owners (``Revocable``).
+        can_sweep: It keeps what has expired.
+        waits: An async adapter has to wait for the store.
+        waits_to_read: It has to wait for a session to be read.
+    """
+
+    def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
+        self.settings = settings
+        self.name = type(store).__name__
+        self.table = getattr(store, "table", None)
+        self.sources: tuple[Any, ...] = getattr(store, "sources", ())
+        self.check: Callable[[str, Any], None] | None = getattr(store, "check", None)
+        self.can_renew, self.can_revoke, self.can_sweep = (
+            hasattr(store, verb) for verb in ("renew", "revoke", "sweep")
+        )
+        target = store if self.table is None else self.table
+        self.is_async = iscoroutinefunction(getattr(target, "read", None)) or iscoroutinefunction(store.get)
+        self.waits_to_read = self.is_async or bool(getattr(target, "blocking_reads", False))
+        self.waits = self.waits_to_read or bool(getattr(target, "blocking_writes", False))
+        for source in self.sources:
+            # A session is moved while it is read.
+            self.waits = self.waits_to_read = self.waits or iscoroutinefunction(source.read) or _blocks(source)
+        is_plain = not isgeneratorfunction(store.get)
+        self.store = _Asked(store) if is_plain and self.waits else store
+        self.now = now
+        self._answers_plainly = is_plain and not self.waits
+
+    def fetch(self, state: SessionState) -> Fetched:
+        """Return what the request's cookies hold, read at once."""
+        cookies = state.cookies
+        if not cookies:
+            return NOT_STORED
+        now, settings, first = self.now(), self.settings, None
+        if len(cookies) == 1 and type(cookies[0]) is str:
+            # The usual request takes the straight line.
+            first = self.store.get(cookies[0], key=settings.attributes.key)
+            if not self._answers_plainly:
+                first = self.run(first)
+            found = fetched_at_once(first, settings, now=now)
+            if found is not None:
+                return found
+        return self.run(fetch(cookies, self, now=now, first=first))
+
+    #: Take steps to their end.
+    run = staticmethod(run)
+
+    def save(self, state: SessionState) -> Awaitable[None]:
+        """Do what ``Session.save`` says."""
+        state.loaded()
+        check_savable(state)
+        if can_save(state):
+            with _taken(state) as changes:
+                self.run(save(state, changes, now=self.now()))
+        return _DONE
+
+    def reload(self, state: SessionState) -> Awaitable[None]:
+        """Do what ``Session.reload`` says."""
+        state.loaded()
+        self.run(reload(state, now=self.now()))
+        return _DONE
+
+    def update(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
+        """Do what ``Session.atomic_update`` says."""
+        state.loaded()
+        return self.run(update(state, key, function, default, now=self.now()))
+
+
+class AsyncBackend(SyncBackend):
+    """A store for requests that share an event loop."""
+
+    def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
+        super().__init__(settings, store, now)
+        if self.waits and not self.is_async:
+            # asyncio's threads load it at their first use, and no visitor should wait for that.
+            import concurrent.futures.thread  # noqa: F401
+        #: The event loop that last read a session here, for handlers that run in threads.
+        self._loop: _async.Loop | None = None
+
+    async def load(self, state: SessionState) -> None:
+        """Let *state* be touched from now on."""
+        if state.is_fetched:
+            return
+        if not self.waits_to_read or not state.cookies:
+            state.is_fetched = True
+            return
+        self._loop = _async.current_loop()
+        # A request that does not touch the session sends nothing, although it was read.
+        state.read_ahead = await run_async(fetch(state.cookies, self, now=self.now()))
+        state.is_fetched = True
+
+    async def run_async(self, steps: Steps[R]) -> R:
+        """Take *steps* to their end."""
+        return await run_async(steps) if self.waits else run(steps)
+
+    async def finish(self, steps: Steps[R], waits: bool | None = None) -> R:
+        """
+        Take *steps* that change something to their end, even if the request is cancelled in the middle.
+
+        Args:
+            waits: Whether something has to be waited for, where other stores than this one are asked too.
+        """
+        return await _async.shielded(run_async(steps)) if (self.waits if waits is None else waits) else run(steps)
+
+    def save(self, state: SessionState) -> Awaitable[None]:
+        if _async.current_loop() is None or not self.waits:
+            return super().save(state)
+        state.loaded()
+        check_savable(state)
+        return self._save(state) if can_save(state) else _DONE
+
+    async def _save(self, state: SessionState) -> None:
+        with _taken(state) as changes:
+            await self.finish(save(state, changes, now=self.now()))
+
+    def reload(self, state: SessionState) -> Awaitable[None]:
+        if _async.current_loop() is None or not self.waits:
+            return super().reload(state)
+        state.loaded()
+        return self.run_async(reload(state, now=self.now()))
+
+    def update(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
+        if _async.current_loop() is None:
+            return super().update(state, key, function, default)
+        # Awaited in every async handler, whatever the store.
+        return self.finish(update(state, key, function, default, now=self.now()))
+
+    def run(self, steps: Steps[R]) -> R:
+        """Take *steps* to their end in a thread, such as that of a handler that is not async."""
+        if not self.is_async:
+            return run(steps)
+        if _async.current_loop() is not None:
+            msg = "this store is async: await the call, in an async handler."
+            raise ConfigurationError(msg)
+        call: Callable[[], Coroutine[Any, Any, R]] = lambda: run_async(steps)  # noqa: E731
+        return _async.call_in(self._loop, call)
+
+
+class _Ask(Step):
+    """A question for a store that is not made of steps."""
+
+    __slots__ = ("args", "options", "verb")
+
+    def __init__(self, store: Any, verb: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        self.target = store
+        self.verb = verb
+        self.args = args
+        self.options = options
+
+    def take(self) -> Any:
+        return getattr(self.target, self.verb)(*self.args, **self.options)
+
+
+class _AskToRead(_Ask):
+    __slots__ = ()
+    waits = "blocking_reads"
+
+
+class _Asked:
+    """A store that waits for something without steps of its own, as a store of steps."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def __getattr__(self, verb: str) -> Any:
+        kind = _AskToRead if verb in ("get", "list", "follow") else _Ask
+
+        def ask(*args: Any, **options: Any) -> Steps[Any]:
+            answer: Any = yield kind(self._store, verb, args, options)
+            return answer
+
+        return ask
+
+
+def _blocks(source: Any) -> bool:
+    return bool(getattr(source, "blocking_reads", False) or getattr(source, "blocking_writes", False))
+
+
+@contextmanager
+def _taken(state: SessionState) -> Iterator[Changes]:
+    """Take what was changed, to be written; what could not be written stays unsaved."""
+    tracked = state.loaded()
+    changes = tracked.changes()
+    tracked.begin_anew()
+    try:
+        yield changes
+    except LostWriteError:
+        raise
+    except BaseException:
+        tracked.restore(changes)
+        raise
+
+
+class _Done:
+    """Nothing is left to wait for."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from ()
+
+
+_DONE = _Done()

@@ -1,0 +1,387 @@
+"""
+One request and its response, as far as they concern sessions: what an adapter drives.
+
+An application may keep several sessions, each with a store, a cookie and a life of its own. They share the request: all
+of them are committed when its headers are sent, and if one cannot be stored, the request has failed for the others too.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from http import HTTPStatus
+from itertools import combinations
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from holdall import late_changes
+from holdall._state import Phase, SessionState
+from holdall.cookies import SetCookie
+from holdall.errors import ConfigurationError, LostWriteError, StoreError
+from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.session import Session, state_of
+from holdall.sessions import Sessions
+from holdall.steps import Steps
+from holdall.stores.contract import ClientInfo
+from holdall.tables import Form
+
+__all__ = ["Exchange", "Failure", "SessionGroup", "check_keys", "checked_list"]
+
+# The status that the other sessions see when one cannot be stored: the request counts as failed.
+_FAILED = 503
+
+
+class Failure(NamedTuple):
+    """
+    The response to a request whose session could not be read or written.
+
+    Attributes:
+        status: 503 where the store failed, 409 where a write was lost.
+        headers: What its headers must say: the cookies of what was stored before.
+    """
+
+    status: HTTPStatus
+    headers: ResponseHeaders
+
+
+class SessionGroup:
+    """
+    The sessions that an application keeps: its main ones, and others beside them.
+
+    Args:
+        main: What a request's session is one of.
+        also: Further ``Sessions``, each with a cookie and a store of its own.
+        form: Whether the adapter is sync or async.
+
+    Raises:
+        ConfigurationError: They are not independent of each other, or the adapter cannot use one of their stores.
+    """
+
+    def __init__(self, main: Sessions, also: Iterable[Sessions] = (), *, form: Form) -> None:
+        self.main = main
+        self.also = checked_list(also)
+        self.form: Form = form
+        check_keys((main, *self.also))
+        self.backend: Any = main.prepare(form)
+        self.waits = self.backend.waits
+        self.waits_to_read = self.backend.waits_to_read
+        self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
+        for each in self.also:
+            self.waits = each.prepare(form).waits or self.waits
+        for one, other in combinations((main, *self.also), 2):
+            if one.shares_rows_with(other, form):
+                msg = (
+                    f"the sessions {one.key!r} and {other.key!r} are in one table, where the cookie of either opens "
+                    "the other's rows: give each a table of its own."
+                )
+                raise ConfigurationError(msg)
+
+    def begin(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        client: ClientInfo | None = None,
+        session_type: type[Session] = Session,
+        fetched: bool = True,
+    ) -> "Exchange":
+        """
+        Return the exchange of a request.
+
+        Args:
+            headers: The request's Cookie header, or all of them.
+            https: Whether the browser reached us by HTTPS.
+            client: Returns the client's user agent and address.
+            session_type: What an adapter makes of ``Session`` for its framework.
+            fetched: Its sessions may be touched at once; otherwise only after ``load``.
+        """
+        return Exchange(self, headers, https, client, session_type, fetched)
+
+
+class Exchange:
+    """
+    A request and its response.
+
+    Attributes:
+        group: The sessions that the application keeps.
+        session: The main one of this request.
+        outer: The exchange of an adapter around this one, if there is one.
+    """
+
+    outer: "Exchange | None" = None
+
+    # Of the class until something happens, because most requests use no other session.
+    _others: Mapping[Sessions, Session] = MappingProxyType({})
+    _phase = Phase.HEADERS_PENDING
+    _unsent: tuple[SetCookie, ...] = ()
+
+    def __init__(
+        self,
+        group: SessionGroup,
+        headers: str | Iterable[str],
+        https: bool,
+        client: ClientInfo | None,
+        session_type: type[Session],
+        fetched: bool,
+    ) -> None:
+        self.group = group
+        self._headers = headers
+        self._https = https
+        self._client = client
+        self._session_type = session_type
+        self._fetched = fetched
+        self.session = self._opened(group.main, group.backend)
+
+    def session_of(self, sessions: Sessions | None = None) -> Session:
+        """
+        Return the session of *sessions*, the main one for ``None``. One that is not asked for costs nothing.
+
+        Raises:
+            ConfigurationError: The application was not given these ``Sessions``.
+        """
+        if sessions is None or sessions is self.group.main:
+            return self.session
+        found = self._others.get(sessions)
+        if found is None:
+            if sessions not in self.group.also:
+                name = getattr(sessions, "key", f"a {type(sessions).__qualname__}")
+                msg = (
+                    f"the application was set up without these sessions, {name!r}: "
+                    "give also=[…] to Holdall, to SessionMiddleware, or in Django's HOLDALL."
+                )
+                raise ConfigurationError(msg)
+            backend = sessions.prepare(self.group.form)
+            found = self._opened(sessions, backend)
+            if self.group.form == "async" and backend.waits_to_read:
+                state_of(found).is_fetched = False
+            state_of(found).phase = self._phase
+            self._others = {**self._others, sessions: found}
+        return found
+
+    @property
+    def others(self) -> Iterable[Session]:
+        """The sessions besides the main one that this request asked for."""
+        return self._others.values()
+
+    # Sync.
+
+    def headers(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
+        """
+        Store what the request made of its sessions, and return what the response's headers must say.
+
+        Args:
+            status: The response's: after a failure (5xx) plain writes are not saved.
+            streams: The body is made after the headers have been sent, and may yet depend on the session.
+
+        Raises:
+            SessionError: One could not be stored; ``failure`` says what to answer.
+        """
+        done = self.headers_at_once(status, streams=streams)
+        return self.group.backend.run(self._commit(status, streams)) if done is None else done
+
+    def headers_at_once(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders | None:
+        """Do what ``headers`` does where nothing has to be asked of a store; ``None``, with nothing done, elsewhere."""
+        if self._others:
+            return None
+        state = self.session._state
+        if state.tracked is None and not state.marked_unread:
+            self._phase = Phase.BODY
+            return commit_unused(state, streams=streams)
+        if late_changes.watched:
+            late_changes.look()
+        if status >= 500 or not state.is_as_stored:
+            return None
+        done = commit_unchanged(state, now=self.group.backend.now())
+        if done is not None:
+            self._phase = Phase.BODY
+        return done
+
+    def body_sent(self, *, last: bool = False) -> None:
+        """
+        Save what was changed while the body was sent.
+
+        Args:
+            last: The request has ended: from here on every change is an error.
+        """
+        if self._others or not self.session._state.is_as_stored:
+            self.group.backend.run(self._finish())
+        elif last:
+            self._end_as_stored()
+            return
+        if last:
+            self.close()
+
+    def failed(self, status: int = 500) -> None:
+        """End a request to whose response no cookie can be added: what was to be ended still is."""
+        self.group.backend.run(self._abandon(status))
+
+    # Async.
+
+    async def load(self, sessions: Sessions | None = None) -> Session:
+        """Return the session of *sessions*, to be touched from now on. A second call does nothing more."""
+        session = self.session_of(sessions)
+        await (sessions or self.group.main).load_async(session)
+        return session
+
+    async def headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
+        """Do what ``headers`` does. A cancelled request is committed to its end all the same."""
+        done = self.headers_at_once(status, streams=streams)
+        return await self.remaining_headers_async(status, streams=streams) if done is None else done
+
+    async def remaining_headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
+        """Do what ``headers_async`` does where ``headers_at_once`` has returned ``None``."""
+        headers: ResponseHeaders = await self.group.backend.finish(self._commit(status, streams), self.group.waits)
+        return headers
+
+    async def body_sent_async(self, *, last: bool = False) -> None:
+        """Do what ``body_sent`` does."""
+        if self._others or not self.session._state.is_as_stored:
+            await self.group.backend.finish(self._finish(), self.group.waits)
+        elif last:
+            self._end_as_stored()
+            return
+        if last:
+            self.close()
+
+    async def failed_async(self, status: int = 500) -> None:
+        """Do what ``failed`` does."""
+        await self.group.backend.finish(self._abandon(status), self.group.waits)
+
+    # Whatever the colour.
+
+    def replace(self, sessions: Sessions, session: Session) -> None:
+        """Let *session*, which the application put in the place of another, be stored and sent instead."""
+        replaced = self.session_of(sessions)
+        before, state = state_of(replaced), state_of(session)
+        state.https, state.client = before.https, before.client
+        before.phase = Phase.DONE
+        replaced._state = state
+
+    def reopen(self) -> None:
+        """Accept changes again, because an error response replaces the one whose sessions could not be stored."""
+        self._phase = Phase.HEADERS_PENDING
+        for _, session in self._used:
+            state_of(session).phase = Phase.HEADERS_PENDING
+
+    def close(self) -> None:
+        """
+        End the request: from now on every change raises.
+
+        An adapter calls it when nothing that belongs to the request can come any more: the body has been sent,
+        background tasks and teardown functions have run, and ``body_sent`` has saved what they changed.
+        """
+        if self._phase is not Phase.ENDED:
+            self._phase = Phase.ENDED
+            self.session._state.end()
+            for session in self._others.values():
+                session._state.end()
+
+    def failure(self, error: BaseException) -> Failure | None:
+        """Return what to answer where *error* is one of ours that has an answer; ``None`` for any other."""
+        match error:
+            case StoreError():
+                status = HTTPStatus.SERVICE_UNAVAILABLE
+            case LostWriteError():
+                status = HTTPStatus.CONFLICT
+            case _:
+                return None
+        return Failure(status, self.unsent())
+
+    def unsent(self) -> ResponseHeaders:
+        """Return the cookies of what was stored before ``headers`` failed: whatever answers the error sends them."""
+        return ResponseHeaders(self._unsent, vary=True)
+
+    @property
+    def _used(self) -> list[tuple[Sessions, Session]]:
+        return [(self.group.main, self.session), *self._others.items()]
+
+    def _end_as_stored(self) -> None:
+        # Nothing was handed out that could be altered later.
+        self._phase = self.session._state.phase = Phase.ENDED
+
+    def _opened(self, sessions: Sessions, backend: Any) -> Session:
+        state = SessionState(backend, partial(sessions.find_cookies, self._headers), https=self._https)
+        state.client = self._client
+        state.is_fetched = self._fetched
+        return self._session_type(state)
+
+    def _commit(self, status: int, streams: bool) -> Steps[ResponseHeaders]:
+        self._phase = Phase.BODY
+        now = self.group.backend.now()
+        if not self._others:
+            return commit(self.session._state, now=now, status=status, streams=streams)
+        return self._commit_all(now, status, streams)
+
+    def _commit_all(self, now: int, status: int, streams: bool) -> Steps[ResponseHeaders]:
+        said: list[ResponseHeaders] = []
+        kept_under: str | None = None
+        failure: Exception | None = None
+        # What can fail for want of a store comes first, the main session before the others. Sealing a cookie asks no
+        # store, and a sealed cookie counts only if it is sent.
+        for _, session in sorted(self._used, key=lambda used: state_of(used[1]).backend.table is None):
+            told = _FAILED if failure else status
+            try:
+                answer = yield from commit(state_of(session), now=now, status=told, streams=streams)
+            except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
+                failure = failure or exc
+                continue
+            said.append(answer)
+            kept_under = answer.cookie if session is self.session else kept_under
+        cookies = tuple(cookie for headers in said for cookie in headers.cookies)
+        if failure is not None:
+            self._unsent = cookies
+            raise failure
+        return ResponseHeaders(cookies, vary=any(headers.vary for headers in said), cookie=kept_under)
+
+    def _finish(self) -> Steps[None]:
+        yield from self._each(lambda state: finish(state, now=self.group.backend.now()))
+
+    def _abandon(self, status: int) -> Steps[None]:
+        self._phase = Phase.DONE
+        yield from self._each(lambda state: abandon(state, now=self.group.backend.now(), status=status))
+
+    def _each(self, end: Any) -> Steps[None]:
+        failure: Exception | None = None
+        for _, session in self._used:
+            try:
+                yield from end(state_of(session))
+            except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
+                failure = failure or exc
+        if failure is not None:
+            raise failure
+
+
+def checked_list(also: Iterable[Sessions]) -> tuple[Sessions, ...]:
+    """
+    Return what is given as *also*.
+
+    Raises:
+        ConfigurationError: It holds something else than ``Sessions``.
+    """
+    if isinstance(also, Sessions):
+        msg = "also= takes several: give a list of Sessions, also=[…]."
+        raise ConfigurationError(msg)
+    others = tuple(also)
+    for each in others:
+        if not isinstance(each, Sessions):
+            msg = f"also= has a {type(each).__qualname__} in it: give it objects of Sessions."
+            raise ConfigurationError(msg)
+    return others
+
+
+def check_keys(all_of_them: Iterable[Sessions]) -> None:
+    """
+    Refuse sessions that the Cookie header of a request could not tell apart.
+
+    Raises:
+        ConfigurationError: Two of them read one cookie.
+    """
+    owners: dict[str, str] = {}
+    for each in all_of_them:
+        for key in dict.fromkeys((each.key, *(old.key for old in each.settings.old_cookies))):
+            if key in owners:
+                # Nor by another path or domain: a request's Cookie header says nothing of those.
+                msg = (
+                    f"two Sessions of one application read the cookie {key!r}, {owners[key]!r} and {each.key!r}: give "
+                    "each a key of its own, and list no other's key in old_keys."
+                )
+                raise ConfigurationError(msg)
+            owners[key] = each.key

@@ -1,0 +1,365 @@
+"""What each action of the rules does, as steps. None of them asks why it is carried out."""
+
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from holdall._state import NOT_STORED, SUPERSEDED, Phase, SessionState
+from holdall.clients import client_text
+from holdall.cookies import MAX_COOKIE_BYTES, SetCookie
+from holdall.errors import LostWriteError, StoreError
+from holdall.lifecycle.expiry import expiry, is_due
+from holdall.lifecycle.headers import LOOKED_AT, ResponseHeaders, expired, old_places, refuse_too_large
+from holdall.lifecycle.rules import Action, Place
+from holdall.principals import CSRF_KEYS
+from holdall.settings import Lifetime
+from holdall.steps import Steps, asked
+from holdall.stores.contract import Changes, RenewalFailure, StoredSession, Write
+from holdall.tracking import NO_CHANGES
+
+__all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
+
+# How long an old ID keeps its tombstone, in seconds. By then no request sent with it is still in flight.
+_GRACE = 60
+
+
+class End:
+    """
+    The end of one request, for its actions.
+
+    Attributes:
+        now: When it ends, in Unix seconds.
+        failed: Its response is a failure (5xx), so its writes are not saved.
+        place: Where it ends.
+        changes: What the request changed.
+        data: All of it, as the request sees it.
+        wrote: It changed something, or asked for it to be written.
+        lifetime: How long the session lives from now on.
+    """
+
+    def __init__(
+        self,
+        state: SessionState,
+        now: int,
+        *,
+        status: int = 200,
+        place: Place = Place.HEADERS,
+        changes: Changes | None = None,
+    ) -> None:
+        self.state = state
+        self.now = now
+        self.failed = status >= 500 and not state.settings.save_on_error
+        self.place = place
+        tracked = state.tracked or state.load()
+        self.changes = tracked.changes() if changes is None else changes
+        self.data = tracked.data
+        self.wrote = tracked.marked or bool(self.changes)
+        # The data alone decides about it.
+        may_differ = state.lifetime_of is not None and self.wrote
+        self.lifetime: Lifetime = state.lifetime if may_differ else state.lifetime_before or state.lifetime
+
+    @cached_property
+    def principal(self) -> str | None:
+        """Whose the session is now."""
+        changes, keys = self.changes, self.state.settings.principals.all
+        is_same = not changes.cleared and keys.isdisjoint(changes.put) and keys.isdisjoint(changes.deleted)
+        return self.state.principal_before if is_same else self.state.principal
+
+    @cached_property
+    def expires(self) -> int:
+        """When the stored session ends that is used now."""
+        stored = self.state.fetched.stored
+        return expiry(self.now if stored is None else stored.created, self.now, self.lifetime, self.state.settings)
+
+    @cached_property
+    def is_due(self) -> bool:
+        """Whether its expiry must be moved."""
+        stored = self.state.fetched.stored
+        return stored is not None and is_due(stored, self.expires, self.lifetime)
+
+    def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
+        """Return *data* as it is to be stored, with *changes* as this request's part in it."""
+        return Write(data, changes, created, expires, self.now, principal, ends=self.state.settings.ends(created))
+
+    def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
+        """Return *data* as a session that has not been stored yet."""
+        state, settings = self.state, self.state.settings
+        expires = expiry(created, self.now, self.lifetime, settings)
+        write = self.write(data, changes, created, expires, settings.principals.of(data))
+        if settings.record_client and state.client is not None:
+            write.client = client_text(state.client)
+        return write
+
+
+def leave(end: End) -> Steps[ResponseHeaders]:
+    yield from ()
+    state, stored = end.state, end.state.fetched.stored
+    if end.place is Place.HEADERS:
+        state.phase = state.phase_after_headers
+    return ResponseHeaders(vary=True, cookie=None if stored is None else stored.cookie)
+
+
+def forget(end: End) -> Steps[ResponseHeaders]:
+    yield from ()
+    stored = end.state.fetched.stored
+    end.state.mark_saved(stored, Phase.DONE)
+    return ResponseHeaders(vary=True, cookie=None if stored is None else stored.cookie)
+
+
+def drop(end: End) -> Steps[ResponseHeaders]:
+    state, settings = end.state, end.state.settings
+    stored, old = state.fetched.stored or state.fetched.renewed, old_places(state)
+    last = None if stored is None else (yield from _delete(state, stored))
+    state.mark_saved(None, Phase.DONE)
+    if last is None:
+        # There was no session, or it has ended in the meantime. What the browser holds by now may be the cookie of a
+        # new login, which a deletion would remove.
+        return LOOKED_AT
+    settings.emit("ended", "", last.log_id)
+    places = {each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}
+    return ResponseHeaders(tuple(expired(each, state, end.now) for each in (*old, *places.values())), vary=True)
+
+
+def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
+    state = end.state
+    stored = state.fetched.stored
+    last = None
+    if stored is not None:
+        # A late request with the old cookie must not begin a session beside the new one.
+        last = yield from _delete(state, stored, superseded_until=end.now + _GRACE)
+    ended = stored or state.fetched.renewed
+    if last is None and ended is not None:
+        # Another request has renewed it: a logout ends what it was renewed to.
+        last = yield from _delete(state, ended)
+    if last is not None:
+        state.settings.emit("ended", "", last.log_id)
+    return (yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed))
+
+
+def renew(end: End) -> Steps[ResponseHeaders]:
+    state, stored = end.state, end.state.fetched.stored
+    assert stored is not None  # noqa: S101  # by the rule
+    is_logged_out = state.principal_before is not None and end.principal is None
+    changes = end.changes
+    if end.failed:
+        changes = _removals(end) if is_logged_out else NO_CHANGES
+    if end.failed and stored.version is None:
+        # The data that was read is the request's own copy; what it put there in vain must not be written.
+        stored = yield from asked(
+            state.backend.store.get(stored.cookie, key=state.fetched.old_key or state.settings.key)
+        )
+    # A value that was altered in place may be refused only now, and must be before the old ID is gone.
+    for key, value in changes.put.items():
+        state.settings.check(key, value)
+    before, after = state.principal_before, end.principal if changes else state.principal_before
+    is_same = before == after
+
+    def make_write(last: StoredSession) -> Write:
+        if is_same or after is None:
+            return end.new(changes.over(last.data), changes, last.created)
+        # A login restarts the absolute timeout, and begins with what this request brings and a new owner may have.
+        carried = {} if before is not None else _carried(end, last.data)
+        return end.new({**carried, **changes.put}, changes, end.now)
+
+    renewed = yield from _renew(state, stored, make_write, until=end.now + _GRACE, followed=is_same)
+    if isinstance(renewed, StoredSession):
+        headers = _sent(end, renewed, came=stored)
+        state.settings.emit("renewed", "", renewed.log_id)
+        return headers
+    if renewed is RenewalFailure.ENDED:
+        state.settings.emit("ended", "", stored.log_id)
+    elif not is_same and after is not None:
+        # Another request has logged the visitor in or out: this login begins anew, with what it brings itself.
+        state.fetched = NOT_STORED
+        return (yield from _begin(end, dict(changes.put), changes, came=None))
+    return lose(end, "ended", wrote=True)
+
+
+def begin(end: End) -> Steps[ResponseHeaders]:
+    return _begin(end, end.data, end.changes, came=end.state.fetched.renewed)
+
+
+def write(end: End) -> Steps[ResponseHeaders]:
+    if end.place is not Place.HEADERS:
+        return (yield from write_late(end))
+    state, stored = end.state, end.state.fetched.stored
+    assert stored is not None  # noqa: S101  # by the rule
+    expires, due, changes_lifetime = end.expires, end.is_due, end.lifetime != state.lifetime_before
+    max_age = end.lifetime.max_age
+    if max_age is not None and stored.version is not None and not (due or changes_lifetime):
+        # Many writes, each of which moved the row's expiry a little, would never let the cookie's own be due.
+        expires = min(expires, stored.expires)
+    wanted = end.write(end.data, end.changes, stored.created, expires, end.principal)
+    wanted.sets_lifetime = changes_lifetime
+    try:
+        written = yield from _put(state, stored, wanted)
+    except StoreError as exc:
+        if end.changes or changes_lifetime or stored.rewrite:
+            raise
+        # Only the expiry was to be moved: the next request tries again, and this one has its answer.
+        state.settings.emit("touch_failed", type(exc).__name__, stored.log_id)
+        return (yield from leave(end))
+    if written is None:
+        return lose(end, "ended")
+    resend = changes_lifetime or (due and max_age is not None)
+    return _sent(end, written, came=stored, resend=resend)
+
+
+def write_late(end: End) -> Steps[ResponseHeaders]:
+    """Write changes into a row after the headers have been sent."""
+    written = yield from write_row(end)
+    if written is None:
+        # No error page can be sent any more, whatever is configured.
+        let_go(end, "ended", wrote=True)
+    else:
+        end.state.mark_saved(written, end.state.phase_after_headers)
+    return LOOKED_AT
+
+
+def write_row(end: End) -> Steps[StoredSession | None]:
+    """Write changes into the row, and return what is stored now; ``None`` if the session has ended."""
+    state, stored, changes = end.state, end.state.fetched.stored, end.changes
+    assert stored is not None  # noqa: S101  # by the rule
+    # Changes of other requests that the commit met are in the stored data, though not in this request's view.
+    # A long body may outlast the expiry that was stored when it began.
+    wanted = end.write(changes.over(stored.data), changes, stored.created, end.expires, end.principal)
+    written: StoredSession | None = yield from _put(state, stored, wanted)
+    return written
+
+
+def discard(end: End) -> Steps[ResponseHeaders]:
+    yield from ()
+    if end.place is Place.HEADERS:
+        return lose(end, "renewed")
+    let_go(end, "renewed", wrote=end.wrote)
+    return LOOKED_AT
+
+
+def report_lost(end: End) -> Steps[ResponseHeaders]:
+    yield from ()
+    state, stored = end.state, end.state.fetched.stored
+    if end.changes:
+        # A list, a dict or an object was altered in place, which no call of ours could refuse.
+        state.settings.emit("lost_write", "response started", stored.log_id if stored else "")
+    state.mark_saved(stored, Phase.DONE)
+    return LOOKED_AT
+
+
+def lose(end: End, reason: str, *, wrote: bool | None = None) -> ResponseHeaders:
+    """Discard changes to a session that has ended; report them, or raise if ``on_lost_write="raise"``."""
+    wrote = end.wrote if wrote is None else wrote
+    let_go(end, reason, wrote=wrote)
+    if wrote and end.state.settings.raise_on_lost_write:
+        msg = "the session was ended or renewed by another request while this one changed it: let the visitor retry."
+        raise LostWriteError(msg)
+    return LOOKED_AT
+
+
+def let_go(end: End, reason: str, *, wrote: bool) -> None:
+    """Discard changes to a session that has ended: bring nothing back, send no cookie, report what was lost."""
+    state, stored = end.state, end.state.fetched.stored
+    state.mark_saved(None, Phase.DONE)
+    # An adapter that can save ahead of the response lets the request go on: what it changes then is as late as this.
+    state.fetched = SUPERSEDED
+    if wrote:
+        state.settings.emit("lost_write", reason, stored.log_id if stored else "")
+
+
+def _begin(end: End, data: dict[str, Any], changes: Changes, *, came: StoredSession | None) -> Steps[ResponseHeaders]:
+    """Put *data* into a session that has not been stored yet."""
+    state = end.state
+    written = yield from asked(
+        state.backend.store.put(
+            None, end.new(data, changes, end.now), key=state.overrides.get("key", state.settings.key)
+        )
+    )
+    headers = _sent(end, written, came=came)
+    state.settings.emit("created", "", written.log_id)
+    return headers
+
+
+def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resend: bool = False) -> ResponseHeaders:
+    """Take *written* as what there is, and send the cookie if the browser needs it."""
+    state, settings, fetched = end.state, end.state.settings, end.state.fetched
+    cookies: tuple[SetCookie, ...] = ()
+    # The same ID is not sent twice: an answer that overtakes a login's would bring the old one back.
+    moved = came is None or written.cookie != came.cookie or fetched.old_key is not None or fetched.moved
+    # A session that lies in several places is written in the present one, and expired in the others.
+    moved = moved or (fetched.copies and any(each.key == settings.key for each in settings.old_cookies))
+    if moved or resend or state.overrides:
+        attributes = settings.attributes.changed(state.overrides) if state.overrides else settings.attributes
+        lifetime = end.lifetime
+        age = lifetime.max_age if lifetime.ends is None else lifetime.ends - end.now
+        if "max_age" in state.overrides:
+            age = attributes.seconds
+        now, has_owner = datetime.fromtimestamp(end.now, UTC), end.principal is not None
+        cookie = SetCookie(written.cookie, attributes, https=state.https, now=now, max_age=age, login=has_owner)
+        if cookie.size > MAX_COOKIE_BYTES:
+            refuse_too_large(cookie.size, written.data, state)
+        old = old_places(state)
+        if came is not None and state.overrides and attributes.place != settings.attributes.place:
+            old.append(settings.attributes)
+        cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
+    state.mark_saved(written, Phase.DONE if written.version is None else Phase.BODY)
+    return ResponseHeaders(cookies, vary=True, cookie=written.cookie)
+
+
+def _carried(end: End, data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a login carries over from the anonymous session that held *data*."""
+    kept, carry = end.changes.over(data), end.state.settings.carry
+    if carry is not None:
+        return {key: value for key, value in kept.items() if key in carry}
+    # A token that an attacker may have planted must not be valid for the visitor who logged in.
+    return {key: value for key, value in kept.items() if key not in CSRF_KEYS}
+
+
+def _removals(end: End) -> Changes:
+    """Return what a logout by a login library removed, which is saved even if the request failed."""
+    changes, principals = end.changes, end.state.settings.principals
+    emptied = {key: value for key, value in changes.put.items() if key in principals}
+    return Changes(emptied, changes.deleted, changes.cleared)
+
+
+def _put(state: SessionState, stored: StoredSession, wanted: Write) -> Steps[Any]:
+    key = state.overrides.get("key", state.settings.key)
+    return asked(state.backend.store.put(stored, wanted, key=key))
+
+
+def _delete(state: SessionState, stored: StoredSession, superseded_until: int | None = None) -> Steps[Any]:
+    key = state.fetched.old_key or state.settings.key
+    return asked(state.backend.store.delete(stored, key=key, superseded_until=superseded_until))
+
+
+def _renew(
+    state: SessionState,
+    stored: StoredSession,
+    make_write: Callable[[StoredSession], Write],
+    *,
+    until: int,
+    followed: bool,
+) -> Steps[StoredSession | RenewalFailure]:
+    store, key = state.backend.store, state.fetched.old_key or state.settings.key
+    renewed: StoredSession | RenewalFailure
+    if state.backend.can_renew:
+        renewed = yield from asked(store.renew(stored, make_write, key=key, until=until, followed=followed))
+        return renewed
+    last = yield from asked(store.delete(stored, key=key, superseded_until=until))
+    if last is None:
+        return RenewalFailure.GONE
+    renewed = yield from asked(store.put(None, make_write(last), key=state.overrides.get("key", state.settings.key)))
+    return renewed
+
+
+#: What is done for each action: a generator of steps, which returns what the response's headers must say.
+ACTIONS: dict[Action, Callable[[End], Generator[Any, Any, ResponseHeaders]]] = {
+    Action.LEAVE: leave,
+    Action.FORGET: forget,
+    Action.WRITE: write,
+    Action.BEGIN: begin,
+    Action.RENEW: renew,
+    Action.DROP: drop,
+    Action.LOG_OUT_AND_BEGIN: log_out_and_begin,
+    Action.DISCARD: discard,
+    Action.REPORT_LOST: report_lost,
+}

@@ -1,0 +1,96 @@
+"""The end of a request: its situation is noted, a rule decides, and the action is carried out."""
+
+from holdall._state import Phase, SessionState
+from holdall.lifecycle.actions import ACTIONS, End
+from holdall.lifecycle.expiry import expiry, is_due
+from holdall.lifecycle.headers import LOOKED_AT, UNTOUCHED, ResponseHeaders
+from holdall.lifecycle.rules import Owner, Place, Situation, decide
+from holdall.steps import Steps
+
+__all__ = ["abandon", "commit", "commit_unchanged", "commit_unused", "finish", "situation_of"]
+
+
+def commit_unused(state: SessionState, *, streams: bool = False) -> ResponseHeaders:
+    """Commit a session that was not used: most requests do no more than this."""
+    # Touched only later, it is read then; what is changed then needs a row.
+    if state.phase is Phase.HEADERS_PENDING:
+        state.phase = Phase.BODY
+    return LOOKED_AT if streams or state.looked_at else UNTOUCHED
+
+
+def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None:
+    """Commit a session that is as stored, unless it is due; ``None``, with nothing done, for one that is."""
+    # The last rule of the table, for the request that needs no other: nothing is asked of the store.
+    stored, lifetime = state.fetched.stored, state.lifetime_before
+    if stored is None or lifetime is None or stored.rewrite or state.must_create:
+        return None
+    if state.fetched.moved or is_due(stored, expiry(stored.created, now, lifetime, state.settings), lifetime):
+        return None
+    state.phase = Phase.DONE if stored.version is None else Phase.BODY
+    return ResponseHeaders(vary=True, cookie=stored.cookie)
+
+
+def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = False) -> Steps[ResponseHeaders]:
+    """
+    Carry out what the application decided, and return what the response's headers must say.
+
+    Args:
+        status: The response's: after a failure (5xx) only an ending is carried out.
+        streams: The body is made after the headers have been sent, and may yet depend on the session.
+    """
+    if state.tracked is None and not state.marked_unread:
+        return commit_unused(state, streams=streams)
+    end = End(state, now, status=status)
+    return (yield from ACTIONS[decide(situation_of(end), Place.HEADERS)](end))
+
+
+def finish(state: SessionState, *, now: int) -> Steps[None]:
+    """Save what was changed while the body was sent: into a row that exists, because no cookie can be sent any more."""
+    is_over = state.phase in (Phase.HEADERS_PENDING, Phase.ENDED)
+    if state.tracked is not None and not is_over and not state.is_as_stored:
+        end = End(state, now, place=Place.ROW)
+        yield from ACTIONS[decide(situation_of(end), Place.ROW)](end)
+
+
+def abandon(state: SessionState, *, now: int, status: int = 500) -> Steps[None]:
+    """
+    End a request to whose response no cookie can be added: it failed beyond us, or its WebSocket was refused.
+
+    What was to end does, including the session of a visitor who was logged out. A renewal is not carried out, because
+    the browser could not learn of the new ID. After a failure (5xx) nothing else is saved either.
+    """
+    if state.tracked is not None and state.phase not in (Phase.DONE, Phase.ENDED):
+        end = End(state, now, status=status, place=Place.NO_RESPONSE)
+        yield from ACTIONS[decide(situation_of(end), Place.NO_RESPONSE)](end)
+    if state.phase is not Phase.ENDED:
+        state.phase = Phase.DONE
+
+
+def situation_of(end: End) -> Situation:
+    """Return all that a rule may look at."""
+    state, fetched = end.state, end.state.fetched
+    stored, wrote = fetched.stored, end.wrote
+    writable = stored is not None and (end.place is not Place.ROW or state.phase is Phase.BODY)
+    refresh = False
+    # What is written anyway need not be due.
+    if stored is not None and not wrote and end.place is not Place.ROW:
+        refresh = end.is_due or end.lifetime != state.lifetime_before or stored.rewrite or fetched.moved
+    return Situation(
+        used=True,
+        intent=state.intent,
+        failed=end.failed,
+        superseded=fetched.superseded,
+        stored=writable,
+        wrote=wrote,
+        has_data=bool(end.data),
+        must_create=state.must_create,
+        owner=Owner.SAME if end.principal == state.principal_before else _owner_of(end),
+        refresh=refresh,
+    )
+
+
+def _owner_of(end: End) -> Owner:
+    """Return what became of a principal that is another now."""
+    if end.state.principal_before is None:
+        return Owner.LOGIN
+    return Owner.LOGOUT if end.principal is None else Owner.SWITCH

@@ -1,0 +1,39 @@
+"""How long a session lives, and when its expiry is moved. All times are Unix seconds."""
+
+from holdall.clock import FOREVER
+from holdall.settings import Lifetime, Settings
+from holdall.stores.contract import StoredSession
+
+__all__ = ["expiry", "has_ended", "is_due"]
+
+_TOUCHES_PER_IDLE_TIMEOUT = 10
+# Servers whose clocks differ by less do not undo each other's writes in turns.
+_CLOCK_SKEW = 60
+
+
+def expiry(created: int, now: int, lifetime: Lifetime, settings: Settings) -> int:
+    """Return when a session ends that is used *now*."""
+    idle, _, ends = lifetime
+    expires = ends if ends is not None else FOREVER if idle is None else now + idle
+    return expires if settings.absolute_timeout is None else min(expires, created + settings.absolute_timeout, FOREVER)
+
+
+def is_due(stored: StoredSession, expires: int, lifetime: Lifetime) -> bool:
+    """
+    Return whether a session that was only read is written all the same, because of its expiry.
+
+    The expiry is moved at most every tenth of the idle timeout, so that reading a session seldom writes. A cookie that
+    would live longer than it may, because another library made it or the limits were shortened, is sealed again.
+    """
+    later = expires - stored.expires
+    if later < -_CLOCK_SKEW and stored.version is None:
+        return True
+    return lifetime.ends is None and lifetime.idle is not None and later * _TOUCHES_PER_IDLE_TIMEOUT >= lifetime.idle
+
+
+def has_ended(stored: StoredSession, settings: Settings, now: int) -> bool:
+    """Return whether *stored* is past one of its limits."""
+    if stored.expires <= now:
+        return True
+    # The limit may have been shortened since the session began.
+    return settings.absolute_timeout is not None and stored.created + settings.absolute_timeout <= now

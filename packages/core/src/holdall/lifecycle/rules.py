@@ -1,0 +1,203 @@
+"""
+What becomes of a session at the end of a request: the rules, as one table.
+
+The first rule whose test holds decides. Each names an action for the three places where a request can end: while the
+headers can still be sent, when only the row can be written (the body has been sent, or the request saves in the
+middle), and when there is no response that could carry a cookie. ``docs/rules.md`` is this table in prose, and a test
+holds the two together.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from functools import cache
+from typing import NamedTuple
+
+from holdall._state import Intent
+
+__all__ = ["RULES", "Action", "Owner", "Place", "Rule", "Situation", "decide"]
+
+
+class Place(Enum):
+    """Where a request ends."""
+
+    HEADERS = "headers"
+    ROW = "row"
+    NO_RESPONSE = "no response"
+
+
+class Owner(Enum):
+    """What became of the session's principal in this request."""
+
+    SAME = "the same, or nobody still"
+    LOGIN = "an anonymous session became somebody's"
+    SWITCH = "one principal replaced another"
+    LOGOUT = "the principal is gone"
+
+
+class Action(Enum):
+    """What is done; ``holdall.lifecycle.actions`` has a function for each."""
+
+    LEAVE = "leave it as it is"
+    FORGET = "forget this request's changes"
+    WRITE = "write the changes"
+    BEGIN = "begin a new session"
+    RENEW = "move the data to a new ID"
+    DROP = "end the session"
+    LOG_OUT_AND_BEGIN = "end the session and begin a new one"
+    DISCARD = "discard the changes: the session has moved on without this request"
+    REPORT_LOST = "report that the changes can no longer be stored"
+
+
+class Situation(NamedTuple):
+    """
+    All that a rule may look at.
+
+    Attributes:
+        used: The session was read, or must be written.
+        intent: What the application asked for.
+        failed: The response is a 5xx, and ``save_on_error`` is off.
+        superseded: The cookie is that of a session that has got another ID since.
+        stored: There is a session to write to, in this place.
+        wrote: This request changed something.
+        has_data: Something is in the session now.
+        must_create: It is stored even if it is empty.
+        owner: What became of its principal.
+        refresh: It is written even without a change: its expiry moves, its lifetime changed, or its form is an old one.
+    """
+
+    used: bool
+    intent: Intent
+    failed: bool
+    superseded: bool
+    stored: bool
+    wrote: bool
+    has_data: bool
+    must_create: bool
+    owner: Owner
+    refresh: bool
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether this request made it somebody's, or somebody else's."""
+        return self.owner in (Owner.LOGIN, Owner.SWITCH)
+
+
+class Rule(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    applies: Callable[[Situation], bool]
+    headers: Action
+    row: Action
+    no_response: Action
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "it was not used",
+        lambda s: not s.used,
+        Action.LEAVE,
+        Action.LEAVE,
+        Action.LEAVE,
+    ),
+    Rule(
+        "the application ignores it",
+        lambda s: s.intent is Intent.IGNORE,
+        Action.FORGET,
+        Action.FORGET,
+        Action.FORGET,
+    ),
+    # A logout is carried out whatever else happens, and with a superseded cookie too: the visitor means the session
+    # that it was renewed to.
+    Rule(
+        "it was ended, and nothing was put into it afterwards",
+        lambda s: s.intent is Intent.DROP or (s.intent is Intent.LOGOUT and not s.has_data),
+        Action.DROP,
+        Action.DROP,
+        Action.DROP,
+    ),
+    # Of a failed request nothing is saved but the logout.
+    Rule(
+        "it was ended, and something was put into it afterwards, but the request failed",
+        lambda s: s.intent is Intent.LOGOUT and s.failed,
+        Action.DROP,
+        Action.DROP,
+        Action.DROP,
+    ),
+    Rule(
+        "it was ended, and something was put into it afterwards",
+        lambda s: s.intent is Intent.LOGOUT,
+        Action.LOG_OUT_AND_BEGIN,
+        Action.DROP,
+        Action.DROP,
+    ),
+    # A library logged the visitor out by removing its key. An ID from before must not reach what comes after. Of a
+    # failed request only the removal is saved.
+    Rule(
+        "its principal was removed",
+        lambda s: s.owner is Owner.LOGOUT,
+        Action.RENEW,
+        Action.REPORT_LOST,
+        Action.DROP,
+    ),
+    # A renewal without a login is a precaution and carried out, with the data as it was stored.
+    Rule(
+        "the request failed",
+        lambda s: s.failed and (s.intent is not Intent.RENEW or s.logs_in or not s.stored),
+        Action.FORGET,
+        Action.FORGET,
+        Action.FORGET,
+    ),
+    # The response to a superseded request must not replace the cookie of the session it was renewed to. Only a login
+    # may, because it brings a cookie as good.
+    Rule(
+        "its cookie is superseded, and nobody logs in",
+        lambda s: s.superseded and not s.logs_in,
+        Action.DISCARD,
+        Action.DISCARD,
+        Action.FORGET,
+    ),
+    # Do not create a row or a cookie for an empty anonymous session.
+    Rule(
+        "nothing is stored, and there is nothing to store",
+        lambda s: not s.stored and not s.has_data and not s.must_create,
+        Action.FORGET,
+        Action.REPORT_LOST,
+        Action.FORGET,
+    ),
+    Rule(
+        "nothing is stored, and there is something to store",
+        lambda s: not s.stored and (s.wrote or s.intent is Intent.RENEW or s.must_create),
+        Action.BEGIN,
+        Action.REPORT_LOST,
+        Action.REPORT_LOST,
+    ),
+    Rule(
+        "it gets a new ID: it was renewed, or somebody logged in",
+        lambda s: s.intent is Intent.RENEW or s.logs_in,
+        Action.RENEW,
+        Action.REPORT_LOST,
+        Action.FORGET,
+    ),
+    Rule(
+        "it was changed, or is due",
+        lambda s: s.stored and (s.wrote or s.refresh),
+        Action.WRITE,
+        Action.WRITE,
+        Action.WRITE,
+    ),
+    Rule(
+        "it was only read",
+        lambda s: True,
+        Action.LEAVE,
+        Action.LEAVE,
+        Action.LEAVE,
+    ),
+)
+
+
+@cache
+def decide(situation: Situation, place: Place) -> Action:
+    """Return what is done with a session in this *situation*."""
+    rule = next(rule for rule in RULES if rule.applies(situation))
+    return {Place.HEADERS: rule.headers, Place.ROW: rule.row, Place.NO_RESPONSE: rule.no_response}[place]

@@ -1,0 +1,149 @@
+"""Saving, reloading and updating while a request goes on."""
+
+from collections.abc import Callable
+from typing import Any
+
+from holdall._state import ENDS, Intent, Phase, SessionState
+from holdall.errors import ConfigurationError
+from holdall.lifecycle import actions
+from holdall.lifecycle.actions import End
+from holdall.lifecycle.fetching import fetch
+from holdall.lifecycle.rules import Action, Place
+from holdall.steps import Steps, asked
+from holdall.stores.contract import Changes, NotFound, StoredSession, Write
+
+__all__ = ["can_save", "check_savable", "forget_ended", "reload", "save", "update"]
+
+_MISSING = object()
+
+
+def check_savable(state: SessionState) -> None:
+    """Raise if there are changes that nothing can take any more."""
+    if state.phase in (Phase.DONE, Phase.ENDED) and state.modified:
+        state.changeable()
+    is_kept = state.phase is Phase.BODY and state.intent is Intent.KEEP
+    if is_kept and state.principal != state.principal_before:
+        state.changeable(state.settings.principals.keys[0])
+
+
+def can_save(state: SessionState) -> bool:
+    """Return whether the changes can be saved now: no cookie is needed for them, or none can be sent any more."""
+    if state.phase is not Phase.HEADERS_PENDING:
+        return state.phase is Phase.BODY
+    stored = state.stored
+    if stored is None or stored.version is None or state.intent is not Intent.KEEP:
+        return False
+    # A login renews the ID, and another lifetime sends the cookie once more.
+    return state.principal == state.principal_before and state.lifetime == state.lifetime_before
+
+
+def save(state: SessionState, changes: Changes, *, now: int) -> Steps[None]:
+    """
+    Write *changes* of a session into its row while the request goes on, or end it if that was asked for.
+
+    Raises:
+        LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
+    """
+    end = End(state, now, place=Place.ROW, changes=changes)
+    if state.intent is not Intent.KEEP:
+        yield from actions.ACTIONS[Action.DROP](end)
+        return
+    if not changes:
+        return
+    if state.phase is Phase.HEADERS_PENDING and state.stored is not None:
+        # The expiry is left to the response, because moving it may have to send the cookie once more.
+        end.expires = state.stored.expires
+    written = yield from actions.write_row(end)
+    if written is None:
+        _lose(end, "ended")
+    else:
+        state.update_stored(written)
+
+
+def reload(state: SessionState, *, now: int) -> Steps[None]:
+    """
+    Let a session show what other requests have made of it since; one that has ended is empty.
+
+    Raises:
+        LostWriteError: It has ended, and changes of this request with it, and ``on_lost_write="raise"``.
+    """
+    stored = state.stored
+    if stored is None or stored.version is None or state.intent in ENDS:
+        return
+    found = yield from fetch((stored.cookie,), state.backend, now=now)
+    if found.stored is not None:
+        state.loaded().rebase(found.stored.data)
+        state.update_stored(found.stored)
+        return
+    # Their changes are asked for before the data is forgotten.
+    end = End(state, now)
+    state.forget()
+    _lose(end, "renewed" if found.superseded else "ended")
+
+
+def forget_ended(state: SessionState) -> None:
+    """Empty a session that was seen to have ended elsewhere while its connection goes on."""
+    end = End(state, state.backend.now())
+    wrote = end.wrote
+    state.forget()
+    actions.let_go(end, "ended", wrote=wrote)
+
+
+def update(state: SessionState, key: str, function: Callable[[Any], Any], default: Any, *, now: int) -> Steps[Any]:
+    """
+    Replace the value under *key* by what *function* makes of the stored one, and return it.
+
+    Raises:
+        ConfigurationError: The session is in its cookie, or *key* says whose it is.
+        ContentionError: Other requests kept writing.
+        LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
+    """
+    tracked, settings = state.changeable(key), state.settings
+    if key in settings.principals:
+        msg = f"session.atomic_update({key!r}) would change whose session it is, and so its ID: use login()."
+        raise ConfigurationError(msg)
+    stored = state.stored
+    if stored is not None and stored.version is None:
+        msg = (
+            "this session is in its cookie, which no other request can see: session.atomic_update needs sessions in a "
+            "table, Sessions(store='table', table=…)."
+        )
+        raise ConfigurationError(msg)
+    if stored is None or state.intent in (*ENDS, Intent.IGNORE):
+        # A session that is not stored yet has no other request.
+        value = function(tracked.current().get(key, default))
+        settings.check(key, value)
+        tracked.put(key, value)
+        return value
+    found = yield from asked(state.backend.store.get(stored.cookie, key=state.fetched.old_key or settings.key))
+    written, value = None, _MISSING
+
+    def make_write(last: StoredSession) -> Write:
+        nonlocal value
+        value = function(last.data.get(key, default))
+        settings.check(key, value)
+        # This request's other changes are written with its response.
+        changes = Changes({key: value})
+        end = End(state, now, changes=changes)
+        return end.write(changes.over(last.data), changes, last.created, last.expires, state.principal_before)
+
+    if not isinstance(found, NotFound):
+        written = yield from asked(state.backend.store.update(found, make_write, key=settings.key))
+    if written is None:
+        end = End(state, now, changes=Changes({key: value}))
+        _lose(end, "ended")
+        return default if value is _MISSING else value
+    tracked.rebase(written.data)
+    tracked.adopt(key, written.data[key])
+    state.update_stored(written)
+    return value
+
+
+def _lose(end: End, reason: str) -> None:
+    """Discard changes in a request that goes on: before its headers are sent it may log in anew."""
+    phase = end.state.phase
+    try:
+        actions.lose(end, reason)
+    finally:
+        if phase is Phase.HEADERS_PENDING:
+            end.state.phase = phase

@@ -1,0 +1,33 @@
+"""How an adapter reads the cookies in which its framework kept sessions before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdall.errors import ConfigurationError
+from holdall.formats import Format
+from holdall.keys import is_fit
+from holdall.sources.cookie import CookieSource
+
+__all__ = ["reading_framework_cookies"]
+
+
+def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dict[str, Any]:
+    """
+    Return *options* of ``Sessions`` by which cookies in the framework's *format* are read, and replaced when used.
+
+    Old secrets that we would refuse are left out: the framework took them, but no cookie of ours was made with one.
+
+    Raises:
+        ConfigurationError: The sessions are kept in cookies of another format than ours.
+    """
+    if options["store"] == "table":
+        return {**options, "migrate_from": (*options.get("migrate_from", ()), CookieSource(format, key=options["key"]))}
+    if options["store"] != "cookie" or options.get("format", "native") != "native":
+        msg = "read_framework_cookies=True writes cookies of our own format, or rows of a table: leave out format=."
+        raise ConfigurationError(msg)
+    reading = {"rewrite_on": "read", **options, "also_read": (*options.get("also_read", ()), format)}
+    if not options.get("weak_secrets"):
+        from holdall.formats.native import SECRET_BYTES
+
+        reading["fallbacks"] = [each for each in options.get("fallbacks", ()) if is_fit(each, at_least=SECRET_BYTES)]
+    return reading

@@ -1,0 +1,227 @@
+"""
+The sessions of a principal, and of everybody, from outside of them: to list, to end, to sweep and to follow.
+
+``Sessions`` inherits this. All of it needs a table.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, cast
+
+from holdall.backends import AsyncBackend, SyncBackend
+from holdall.clients import SessionInfo, info_of
+from holdall.errors import ConfigurationError
+from holdall.principals import principal_text
+from holdall.session import Session, state_of
+from holdall.settings import Settings
+from holdall.steps import Steps, asked
+from holdall.stores.contract import RowRef, SessionRow, StoredSession
+from holdall.tables import Form
+
+__all__ = ["OutsideRequests"]
+
+# Named here, because in the class ``list`` is its method.
+_Infos = list[SessionInfo]
+_Rows = list[SessionRow]
+
+
+class OutsideRequests(ABC):
+    """What an application does with sessions of which it need not hold the cookie."""
+
+    settings: Settings
+
+    @abstractmethod
+    def prepare(self, form: Form) -> SyncBackend:
+        """Open the store in the *form* that is needed."""
+
+    def list(self, principal: Any, *, current: Session | None = None) -> _Infos:
+        """
+        Return the sessions of *principal*, oldest first.
+
+        One that begins or is renewed with this very request is listed when the request has ended.
+
+        Args:
+            principal: The value under ``principal_key``, or its text.
+            current: This request's session, which is marked in the list.
+
+        Raises:
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``.
+            StoreError: The backend failed.
+        """
+        backend = self._owned("sync")
+        return [info_of(row) for row in backend.run(self._listing(backend, principal, _stored(current)))]
+
+    def revoke(self, principal: Any, *, keep: Session | None = None, handle: str | None = ...) -> int:  # type: ignore[assignment]
+        """
+        End the sessions of *principal*, and return how many that were.
+
+        Each that was there when this was called has ended when it returns; one that another request renews in the
+        meantime ends with that request, and is not counted. A login that comes in the meantime stands.
+
+        Args:
+            principal: The value under ``principal_key``, or its text.
+            keep: This request's session, which lives on.
+            handle: End only the session that ``list`` shows under this; another principal's has none here.
+
+        Raises:
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``.
+            TypeError: *handle* is given and is no text, as where a form lacks its field.
+            StoreError: The backend failed.
+        """
+        backend = self._owned("sync")
+        ended: int = backend.run(self._revocation(backend, principal, _stored(keep), handle))
+        return ended
+
+    def revoke_all(self) -> int:
+        """
+        End everybody's sessions, logged in or not, and return how many rows that were.
+
+        Each that began until now, by this machine's clock, has ended when this returns, and so has everything else
+        that applications keep in the same table.
+
+        Raises:
+            ConfigurationError: The store keeps no rows.
+            StoreError: The backend failed.
+        """
+        backend = self._with_rows("sync")
+        ended: int = backend.run(self._revocation_of_all(backend))
+        return ended
+
+    def sweep(self, limit: int = 1000) -> int:
+        """
+        Remove up to *limit* expired sessions, where they are kept in a table, and return how many.
+
+        It happens by itself too, a little with each write: nothing has to call this.
+
+        Raises:
+            StoreError: The backend failed.
+        """
+        backend = self.prepare("sync")
+        if not backend.can_sweep:
+            return 0
+        swept: int = backend.run(asked(backend.store.sweep(limit)))
+        return swept
+
+    async def list_async(self, principal: Any, *, current: Session | None = None) -> _Infos:
+        """Do what ``list`` does."""
+        backend = self._owned("async")
+        rows = await backend.run_async(self._listing(backend, principal, await self._stored_async(current)))
+        return [info_of(row) for row in rows]
+
+    async def revoke_async(
+        self,
+        principal: Any,
+        *,
+        keep: Session | None = None,
+        handle: str | None = ...,  # type: ignore[assignment]
+    ) -> int:
+        """Do what ``revoke`` does."""
+        backend = self._owned("async")
+        steps = self._revocation(backend, principal, await self._stored_async(keep), handle)
+        ended: int = await backend.finish(steps)
+        return ended
+
+    async def revoke_all_async(self) -> int:
+        """Do what ``revoke_all`` does."""
+        backend = self._with_rows("async")
+        ended: int = await backend.finish(self._revocation_of_all(backend))
+        return ended
+
+    async def sweep_async(self, limit: int = 1000) -> int:
+        """Do what ``sweep`` does."""
+        backend = cast("AsyncBackend", self.prepare("async"))
+        if not backend.can_sweep:
+            return 0
+        swept: int = await backend.run_async(asked(backend.store.sweep(limit)))
+        return swept
+
+    # For adapters that close connections whose session has ended.
+
+    def is_followed(self, form: Form) -> bool:
+        """Say whether ``follow`` can see a session's end: it is kept in a table."""
+        can_revoke: bool = self.prepare(form).can_revoke
+        return can_revoke
+
+    def check_followed(self) -> None:
+        """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
+        self._with_rows("async")
+
+    def follow(self, place: StoredSession | RowRef) -> RowRef | None:
+        """Do what ``follow_async`` does."""
+        backend = self.prepare("sync")
+        found: RowRef | None = backend.run(asked(backend.store.follow(place)))
+        return found
+
+    async def follow_async(self, place: StoredSession | RowRef) -> RowRef | None:
+        """
+        Return where a session is that was seen at *place* less than half a minute ago; ``None`` if it has ended.
+
+        One that was renewed lives on, and is followed: whether into a login is up to the caller. This does not count as
+        using it.
+
+        Raises:
+            StoreError: The backend failed.
+        """
+        backend = cast("AsyncBackend", self.prepare("async"))
+        found: RowRef | None = await backend.run_async(asked(backend.store.follow(place)))
+        return found
+
+    # How all of it is done.
+
+    def _listing(self, backend: SyncBackend, principal: Any, current: StoredSession | None) -> Steps[_Rows]:
+        text = principal_text(principal)
+        if text is None:
+            return []
+        rows: _Rows = yield from asked(backend.store.list(text, current=current))
+        return rows
+
+    def _revocation(self, backend: SyncBackend, principal: Any, keep: StoredSession | None, handle: Any) -> Steps[int]:
+        if handle is not ... and not isinstance(handle, str):
+            msg = (
+                f"handle= takes a text, not {type(handle).__name__}: a form lacks its field, or leave handle out to "
+                "end all of the principal's sessions."
+            )
+            raise TypeError(msg)
+        text = principal_text(principal)
+        if text is None:
+            return 0
+        one = None if handle is ... else handle
+        return self._revoked((yield from asked(backend.store.revoke(text, keep=keep, handle=one))))
+
+    def _revocation_of_all(self, backend: SyncBackend) -> Steps[int]:
+        return self._revoked((yield from asked(backend.store.revoke_all(backend.now()))))
+
+    def _revoked(self, ended: int) -> int:
+        if ended:
+            self.settings.emit("revoked", str(ended), "")
+        return ended
+
+    async def _stored_async(self, session: Session | None) -> StoredSession | None:
+        if session is not None:
+            await cast("AsyncBackend", self.prepare("async")).load(state_of(session))
+        return _stored(session)
+
+    def _owned(self, form: Form) -> Any:
+        """Return the backend, which can find a principal's sessions."""
+        if not self.settings.principals:
+            msg = "whose the sessions are is not known: leave out principal_key=None."
+            raise ConfigurationError(msg)
+        return self._with_rows(form)
+
+    def _with_rows(self, form: Form) -> Any:
+        backend = self.prepare(form)
+        if not backend.can_revoke:
+            msg = (
+                f"{backend.name} keeps no rows, so that sessions can be neither listed nor ended from here: "
+                "keep them in a table (store='table')."
+            )
+            raise ConfigurationError(msg)
+        return backend
+
+
+def _stored(session: Session | None) -> StoredSession | None:
+    if session is None:
+        return None
+    # Load it first: an unread session looks absent, and the one to keep would be revoked.
+    state = state_of(session)
+    state.loaded()
+    return state.stored

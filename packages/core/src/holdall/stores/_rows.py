@@ -1,0 +1,114 @@
+"""
+How a row's data is encrypted and bound to its place.
+
+A row that leaves the process is sealed under a key made of the session's ID, which the table never sees, and of the
+application's secret, which whoever can write to the table does not have. What stands beside the data in clear is
+authenticated along with it, all but the text about the client: nobody can move a row, change its owner or its age, or
+make one up. A whole old row can be put back; that could only be noticed with a second place to look::
+
+    key id (4) | nonce (12) | AES-256-GCM of (latest end (4) | data) | tag (16)
+"""
+
+import hmac
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdall.keys import check_secret, derive_key
+
+__all__ = ["NONCE_BYTES", "SECRET_BYTES", "Labels", "RowSealer"]
+
+#: Fewest bytes of a secret.
+SECRET_BYTES = 32
+
+NONCE_BYTES = 12
+_KEY_ID_BYTES = 4
+_HEAD_BYTES = _KEY_ID_BYTES + NONCE_BYTES
+_END = Struct(">I")
+_NUMBERS = Struct(">32sQQ")
+
+
+class Labels(NamedTuple):
+    """What stands beside a row's data in clear and must be right. A later write does not know the row's client."""
+
+    digest: bytes
+    key: str
+    version: int
+    created: int
+    principal: str | None
+
+
+class RowSealer:
+    """
+    Seals and opens the data of rows.
+
+    Args:
+        secret_key_base: 32 bytes at least; ``None`` makes the keys of the IDs alone, so that whoever can write to the
+            table can make up sessions.
+        fallbacks: Old secrets, whose rows are still read.
+        app: Names the application; another's rows do not open.
+        random: Source of secret random bytes.
+
+    Raises:
+        ConfigurationError: A secret is too short or well known.
+    """
+
+    def __init__(
+        self,
+        secret_key_base: str | bytes | None,
+        *,
+        fallbacks: Iterable[str | bytes] = (),
+        app: str = "",
+        weak_secrets: bool = False,
+        random: Callable[[int], bytes],
+    ) -> None:
+        secrets = [
+            check_secret(each, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
+            for each in ((secret_key_base, *fallbacks) if secret_key_base is not None else fallbacks)
+        ]
+        keys = [(derive_key(each, _USE + "\0key id", length=4), derive_key(each, _USE + "\0key")) for each in secrets]
+        if secret_key_base is None:
+            keys.insert(0, (bytes(_KEY_ID_BYTES), b"holdall row without a secret"))
+        self._key_id, self._key = keys[0]
+        self._keys = dict(reversed(keys))
+        self._associated = b"holdall row\0" + app.encode() + b"\0"
+        self._random = random
+
+    def seal(self, sid: str, payload: bytes, ends: int, labels: Labels) -> bytes:
+        """Return *payload* sealed; a row that is said to live beyond *ends* (Unix seconds) ends then all the same."""
+        nonce = self._random(NONCE_BYTES)
+        sealed = _box(self._key, sid).encrypt(nonce, _END.pack(ends) + payload, self._associated_with(labels))
+        return self._key_id + nonce + sealed
+
+    def open(self, sid: str, sealed: bytes, labels: Labels) -> tuple[bytes, int] | None:
+        """Return the payload and when it ends at the latest, or ``None`` if it was not sealed here as this row."""
+        key = self._keys.get(sealed[:_KEY_ID_BYTES])
+        if key is None:
+            return None
+        nonce, rest = sealed[_KEY_ID_BYTES:_HEAD_BYTES], sealed[_HEAD_BYTES:]
+        try:
+            opened = _box(key, sid).decrypt(nonce, rest, self._associated_with(labels))
+        except (InvalidTag, ValueError):
+            return None
+        return opened[_END.size :], _END.unpack_from(opened)[0]
+
+    def _associated_with(self, labels: Labels) -> bytes:
+        digest, key, version, created, principal = labels
+        texts = (key.encode(), _bytes(principal))
+        # Lengths first, or a byte could pass from one to the next.
+        lengths = b"".join(len(text).to_bytes(4, "big") for text in texts)
+        return b"".join((self._associated, _NUMBERS.pack(digest, version, created), lengths, *texts))
+
+
+_USE = "holdall 1\0row"
+
+
+def _bytes(text: str | None) -> bytes:
+    return b"\0" if text is None else b"\1" + text.encode()
+
+
+def _box(key: bytes, sid: str) -> AESGCM:
+    return AESGCM(hmac.digest(key, sid.encode("ascii"), "sha256"))

@@ -1,0 +1,83 @@
+"""
+A principal's sessions in a table, listed and ended: rows are found by their owner, and not by a cookie.
+
+A session that is being renewed may have no row for a moment, but its tombstone is listed too and leads to the new row,
+whether that is there yet or not (``holdall.stores.renewal``). So one pass ends every session that was there when the
+rows were listed; a login that comes later is a new session.
+"""
+
+from typing import Any
+
+from holdall.errors import ConfigurationError
+from holdall.steps import Steps
+from holdall.stores.contract import SessionRow
+from holdall.stores.renewal import end, line_of
+from holdall.stores.verbs import Clear, Find
+from holdall.tables.contract import Listed
+
+__all__ = ["check_app", "list_rows", "owner", "revoke", "revoke_all"]
+
+# Stands between an application's name and a principal, so that neither can pass for part of the other.
+_UNIT_SEPARATOR = "\x1f"
+
+
+def check_app(app: str) -> None:
+    """Raise ``ConfigurationError`` if an application cannot have this name."""
+    if not app.isprintable():
+        msg = "app= names the application, and cannot hold a control character."
+        raise ConfigurationError(msg)
+
+
+def owner(principal: str, app: str) -> str:
+    """Return what a table calls the *principal* of an application, or of the only one if *app* is empty."""
+    return f"{app}{_UNIT_SEPARATOR}{principal}" if app or _UNIT_SEPARATOR in principal else principal
+
+
+def list_rows(table: Any, principal: str, *, current: bytes | None = None) -> Steps[list[SessionRow]]:
+    """Return a principal's sessions, oldest first. *current* is the digest of the request's own."""
+    found: list[Listed] = yield Find(table, principal)
+    return [
+        SessionRow(
+            row.handle,
+            int(row.created.timestamp()),
+            int(row.expires.timestamp()),
+            None if row.seen is None else int(row.seen.timestamp()),
+            row.client,
+            is_current=row.digest == current,
+        )
+        for row in found
+        if not row.is_tombstone
+    ]
+
+
+def revoke(table: Any, principal: str, *, keep: bytes | None = None, handle: str | None = None) -> Steps[int]:
+    """
+    End a principal's sessions, and return how many this ended.
+
+    Args:
+        keep: The digest of one that lives on, along with all that it was renewed to.
+        handle: End this one alone.
+    """
+    found: list[Listed] = yield Find(table, principal)
+    # Read after the list, so that a row which is listed and belongs to this line is known to. It may have been renewed
+    # a moment ago: what its tombstone leads to is not ended either.
+    passed = set() if keep is None else (yield from line_of(table, keep))
+    ended = 0
+    # Tombstones first, because they lead to other rows of the list.
+    for row in sorted(found, key=lambda each: not each.is_tombstone):
+        if handle in (None, row.handle):
+            ended += yield from end(table, row.digest, passed)
+    return ended
+
+
+def revoke_all(table: Any, began_by: Any) -> Steps[int]:
+    """
+    Remove all rows that began by then, and return how many.
+
+    A renewal in progress finds its tombstone gone when it has inserted its row, and removes that again. If it found the
+    tombstone, the row was there before the tombstone went, and goes with the pass after that.
+    """
+    cleared = 0
+    while some := (yield Clear(table, began_by)):
+        cleared += some
+    return cleared

@@ -1,0 +1,163 @@
+"""
+What a table in memory consists of: parts, which hold the rows, and owners, which say whose rows they are.
+
+``holdall.tables.memory`` has the drawing.
+"""
+
+import threading
+from array import array
+from datetime import datetime
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from holdall.clock import NEVER
+from holdall.tables.contract import Row
+
+__all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "row_of"]
+
+# To find the least recently used rows means to look at all rows of a part, so this many are noted for later evictions.
+_FOUND_AT_ONCE = 512
+
+#: A row as it is kept: its values and its place, as a bare tuple, because Python's garbage collector looks at these
+#: only once. Each time that it looks at a million other objects all threads wait.
+Kept = tuple[Any, ...]
+VERSION, EXPIRES, CREATED, _PRINCIPAL = map(Row._fields.index, ("version", "expires", "created", "principal"))
+PLACE = len(Row._fields)
+
+
+class Part:
+    """
+    Some of a table's rows. Readers look rows up and note their use; everything else needs the lock.
+
+    Attributes:
+        rows: The rows by their digests. A row is never changed: another takes its place.
+        used: By place, the number of the row's last use. A row that was used later has a higher number.
+        free: The places that belong to no row.
+        uses: How many uses were noted.
+        expiries: A heap. A row whose expiry moves forward is found here at its old expiry, and is moved then; a row
+            that goes leaves its entry behind.
+        due: The earliest of ``expiries``. May be read without the lock.
+        evictable: How many rows may be evicted: those that belong to nobody, and those that belong to somebody.
+        oldest: For both kinds, the least recently used rows when that was last looked at, the oldest last, each with
+            the number of its last use. A row with another number by now was used since.
+    """
+
+    __slots__ = ("due", "evictable", "expiries", "free", "lock", "oldest", "rows", "used", "uses")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[bytes, Kept] = {}
+        self.used = array("Q")
+        self.free: list[int] = []
+        self.uses = 0
+        self.expiries: list[tuple[datetime, bytes]] = []
+        self.due = NEVER
+        self.evictable = [0, 0]
+        self.oldest: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]] = ([], [])
+
+    def put_in(self, digest: bytes, row: Row) -> None:
+        place = self._new_place()
+        self.uses = self.used[place] = self.uses + 1
+        self.rows[digest] = (*row, place)
+        self.note_expiry(row.expires, digest)
+        if not row.is_tombstone:
+            self.evictable[row.principal is not None] += 1
+
+    def take_out(self, digest: bytes) -> Row:
+        kept = self.rows.pop(digest)
+        self.free.append(kept[PLACE])
+        row = row_of(kept)
+        if not row.is_tombstone:
+            self.evictable[row.principal is not None] -= 1
+        return row
+
+    def bury(self, digest: bytes, tombstone: Row) -> None:
+        """Put a tombstone in the place of a session's row, so that no reader finds nothing there."""
+        place = self.rows[digest][PLACE]
+        self.rows[digest] = (*tombstone, place)
+        self.evictable[tombstone.principal is not None] -= 1
+        self.note_expiry(tombstone.expires, digest)
+
+    def note_expiry(self, expires: datetime, digest: bytes) -> None:
+        if len(self.expiries) > 2 * len(self.rows) + 16:
+            # Most entries are of rows that are gone.
+            self.expiries = [(kept[EXPIRES], each) for each, kept in self.rows.items()]
+            heapify(self.expiries)
+        heappush(self.expiries, (expires, digest))
+        self.due = self.expiries[0][0]
+
+    def expired(self, now: datetime, most: int) -> set[bytes]:
+        """Look at up to *most* rows that are due, and return those that have expired."""
+        gone = set()
+        while self.due <= now and most > 0:
+            most -= 1
+            _, digest = heappop(self.expiries)
+            kept = self.rows.get(digest)
+            if kept is not None and kept[EXPIRES] <= now:
+                gone.add(digest)
+            elif kept is not None:
+                heappush(self.expiries, (kept[EXPIRES], digest))
+            self.due = self.expiries[0][0] if self.expiries else NEVER
+        return gone
+
+    def least_recent(self, *, owned: bool, spared: bytes) -> bytes | None:
+        """Return the evictable row, other than *spared*, that was used least recently."""
+        oldest = self.oldest[owned]
+        for looks_anew in (False, True):
+            if looks_anew:
+                by_use = sorted(
+                    (self.used[kept[PLACE]], digest)
+                    for digest, kept in self.rows.items()
+                    if kept[VERSION] > 0 and (kept[_PRINCIPAL] is not None) is owned
+                )
+                oldest[:] = reversed(by_use[:_FOUND_AT_ONCE])
+            while oldest:
+                use, digest = oldest.pop()
+                kept = self.rows.get(digest)
+                if kept is not None and kept[VERSION] > 0 and self.used[kept[PLACE]] == use and digest != spared:
+                    return digest
+        return None
+
+    def _new_place(self) -> int:
+        if not self.free:
+            places = len(self.used)
+            # In another array, because a reader may be about to write to this one.
+            self.used = self.used + array("Q", bytes(8 * (places + 8)))
+            self.free.extend(range(len(self.used) - 1, places - 1, -1))
+        return self.free.pop()
+
+
+class Owners:
+    """The digests of some principals' rows. Their lock may be taken while a part's is held, not the other way round."""
+
+    __slots__ = ("digests", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        # A set only where there are several: the garbage collector looks at each set each time.
+        self.digests: dict[str, bytes | set[bytes]] = {}
+
+    def of(self, principal: str) -> tuple[bytes, ...]:
+        held = self.digests.get(principal, ())
+        return (held,) if isinstance(held, bytes) else tuple(held)
+
+    def add(self, principal: str, digest: bytes) -> None:
+        with self.lock:
+            held = self.digests.setdefault(principal, digest)
+            if isinstance(held, set):
+                held.add(digest)
+            elif held != digest:
+                self.digests[principal] = {held, digest}
+
+    def discard(self, principal: str, digest: bytes) -> None:
+        with self.lock:
+            held = self.digests[principal]
+            if isinstance(held, set) and len(held) > 1:
+                held.discard(digest)
+            else:
+                del self.digests[principal]
+
+
+def row_of(kept: Kept) -> Row:
+    row: Row = tuple.__new__(Row, kept[:PLACE])
+    return row

@@ -1,0 +1,77 @@
+"""A principal's sessions are listed with what their clients said of themselves, and end when they are revoked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from holdall.sessions import Sessions
+from holdall.stores import TableStore
+from holdall.tables import MemoryTable
+from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount
+from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.clients import Request, Response
+from holdall.testing.clock import FakeClock
+
+__all__ = ["ListingTests"]
+
+Owned = tuple[Visitor, Sessions]
+
+
+class ListingTests(AdapterSuite, sealed=True):
+    """Sessions that are listed and revoked by their principal."""
+
+    @pytest.fixture
+    def owned(self, mount: Mount, table: MemoryTable, clock: FakeClock) -> Callable[..., Owned]:
+        """Return a visitor and the sessions that the application keeps."""
+
+        def owned(user_agent: str | None = None, **options: Any) -> Owned:
+            sessions = Sessions(
+                TableStore(table, encrypt=True), key=KEY, clock=clock, principal_key="user_id", **options
+            )
+            client = mount(sessions)
+
+            def with_user_agent(request: Request) -> Response:
+                return client(request) if user_agent is None else client(_named(request, user_agent))
+
+            return Visitor(with_user_agent, clock), sessions
+
+        return owned
+
+    @pytest.mark.parametrize("user_agent", ["Shopper/1.0 (of no system)", None])
+    def test_a_session_is_listed_with_the_client_that_it_began_with(
+        self, owned: Callable[..., Owned], user_agent: str | None
+    ) -> None:
+        visitor, sessions = owned(user_agent, record_client=True)
+        visitor.does(["login", 7])
+        visitor.does(["put", "n", 1])
+
+        (info,) = sessions.list(7)
+
+        assert info.user_agent == user_agent
+        assert info.address == "127.0.0.1"
+        assert visitor.does(["get", "n"]).results == [1]
+
+    def test_no_client_is_recorded_unless_that_is_switched_on(self, owned: Callable[..., Owned]) -> None:
+        visitor, sessions = owned("Shopper/1.0")
+        visitor.does(["login", 7])
+
+        (info,) = sessions.list(7)
+
+        assert (info.user_agent, info.address) == (None, None)
+
+    def test_a_visitor_whose_session_is_revoked_is_logged_out(self, owned: Callable[..., Owned]) -> None:
+        visitor, sessions = owned()
+        other = visitor.another()
+        for each, user_id in ((visitor, 7), (other, 8)):
+            each.does(["login", user_id])
+
+        assert sessions.revoke(7) == 1
+
+        assert visitor.does(["ask", "principal"]).results == [None]
+        assert other.does(["ask", "principal"]).results == ["8"]
+
+
+def _named(request: Request, user_agent: str) -> Request:
+    headers = [*request.headers, ("User-Agent", user_agent)]
+    return Request(request.method, request.path, headers, request.body, request.https)

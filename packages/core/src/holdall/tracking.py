@@ -1,0 +1,167 @@
+"""
+A session's data as one request sees it, and what the request changed there.
+
+Changes are kept by top-level key, so that what concurrent requests write to other keys is not lost. A list or a dict
+can be altered in place after it was read: a snapshot is taken when it is handed out, and compared when the changes are
+asked for.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from holdall.stores.contract import Changes
+
+__all__ = ["IMMUTABLE", "NO_CHANGES", "Tracked"]
+
+#: Types whose values cannot change after they were handed out, so that no snapshot is needed.
+IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
+
+NO_CHANGES = Changes({})
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_NONE: frozenset[str] = frozenset()
+
+
+class Tracked:
+    """
+    What a request reads and writes of its session.
+
+    Attributes:
+        data: All of it, as it is now.
+        is_touched: Something was changed, or handed out to be altered.
+        marked: Every value that was handed out counts as changed, even if its snapshot is the same.
+        views: Objects that show values of it as a type (``holdall.typed``), and tell what was altered in them.
+    """
+
+    # Of the class until something happens, because most requests only read.
+    is_touched = False
+    marked = False
+    views: Mapping[Any, Any] = _NOTHING
+    _changes: Mapping[str, Any] = _NOTHING
+    _snapshots: Mapping[str, str] = _NOTHING
+    _deleted: frozenset[str] = _NONE
+    _cleared = False
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.data = data
+
+    # Reading and writing.
+
+    def hand_out(self, key: str, value: Any) -> None:
+        """Take a snapshot of *value*, which can be altered in place."""
+        if key not in self._changes and key not in self._snapshots:
+            if self._snapshots is _NOTHING:
+                self._snapshots = {}
+            self._snapshots[key] = repr(value)  # type: ignore[index]  # a dict from here on
+            self.is_touched = True
+
+    def put(self, key: str, value: Any) -> None:
+        if self._changes is _NOTHING:
+            self._changes = {}
+        self.is_touched = True
+        self.data[key] = self._changes[key] = value  # type: ignore[index]  # a dict from here on
+        if self._deleted:
+            self._deleted -= {key}
+
+    def delete(self, key: str) -> None:
+        """Remove *key*, which is a change whether or not it was there."""
+        self.data.pop(key, None)
+        self._changes = {name: value for name, value in self._changes.items() if name != key}
+        self._deleted |= {key}
+        self.is_touched = True
+
+    def clear(self) -> None:
+        self.data.clear()
+        self._changes, self._deleted, self._cleared = _NOTHING, _NONE, True
+        self.is_touched = True
+
+    # What was changed.
+
+    def changes(self) -> Changes:
+        """Return what was changed, including what was altered in place."""
+        data = self.current() if self.views else self.data
+        if not (self._changes or self._snapshots or self._deleted or self._cleared):
+            return NO_CHANGES
+        put = {**self._changes}
+        for key, before in self._snapshots.items():
+            if key in data and key not in self._changes and (self.marked or repr(data[key]) != before):
+                put[key] = data[key]
+        return Changes(put, self._deleted, self._cleared)
+
+    def current(self) -> dict[str, Any]:
+        """Return the data, after taking what was altered in typed objects."""
+        for view in self.views.values():
+            altered = view.changed()
+            if altered:
+                self.data.update(altered)
+                self._changes, self._deleted = {**self._changes, **altered}, self._deleted - altered.keys()
+        return self.data
+
+    # When something was written, or is read again.
+
+    def begin_anew(self) -> None:
+        """Take the data as it is now for what is stored."""
+        # The request may still hold values it stored and alter them while the body streams.
+        held, data = self._snapshots.keys() | self._changes.keys(), self.data
+        self._changes, self._snapshots, self._deleted = _NOTHING, _NOTHING, _NONE
+        self.is_touched = False
+        for key in held:
+            if key in data and type(data[key]) not in IMMUTABLE:
+                self.hand_out(key, data[key])
+        self._cleared = self.marked = False
+
+    def restore(self, changes: Changes) -> None:
+        """Let *changes* that were taken, and could not be written, count as changes again."""
+        if not self._cleared:
+            again = {key: value for key, value in changes.put.items() if key not in self._deleted}
+            self._deleted |= changes.deleted - self._changes.keys()
+            self._changes = {**again, **self._changes}
+        self._cleared = self._cleared or changes.cleared
+        self.is_touched = True
+
+    def rebase(self, stored: Mapping[str, Any], changes: Changes | None = None) -> None:
+        """Show what is *stored* now, with this request's *changes* laid over it."""
+        changes = self.changes() if changes is None else changes
+        before = self.data
+        # Where a value is as before, the request keeps the object it already holds.
+        self.data = data = {
+            key: before[key] if key in before and repr(before[key]) == repr(value) else value
+            for key, value in changes.over(stored).items()
+        }
+        self._snapshots = {key: old for key, old in self._snapshots.items() if _is_kept(key, before, data)}
+        if self.views:
+            self._set_views_aside(lambda name: _is_kept(name, before, data))
+
+    def adopt(self, key: str, value: Any) -> None:
+        """Show *value*, which was just written under *key*, as stored and unchanged."""
+        self.current()
+        self.data[key] = value
+        self._changes = {name: each for name, each in self._changes.items() if name != key}
+        self._deleted -= {key}
+        self._snapshots = {name: each for name, each in self._snapshots.items() if name != key}
+        if type(value) not in IMMUTABLE:
+            self._snapshots = {**self._snapshots, key: repr(value)}
+            self.is_touched = True
+        if self.views:
+            self._set_views_aside(lambda name: name not in (None, key))
+
+    def _set_views_aside(self, is_kept: Callable[[str | None], bool]) -> None:
+        """
+        Make a typed object anew when it is asked for again, unless *is_kept* accepts its key.
+
+        An object of the whole session still reports what is altered in it, because its holder may alter another key.
+        """
+        self.views = {
+            name if is_kept(name[0]) else (None, object()): view
+            for name, view in self.views.items()
+            if name[0] is None or is_kept(name[0])
+        }
+
+
+def _is_kept(key: str | None, before: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Return whether a value, or each of them for ``None``, is the same object in both."""
+    return all(before.get(name) is data.get(name) for name in (before.keys() | data.keys() if key is None else (key,)))

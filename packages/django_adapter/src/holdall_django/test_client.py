@@ -1,0 +1,63 @@
+"""
+Sessions that a test changes outside of any request, and the old cookies that lead to them.
+
+No response carries the cookie of such a session. When the cookie changes, as it does with each write to a session that
+is kept in it, the code that saved the session must take its ``session_key``. Django's test client does not, although
+its ``session`` is meant to be saved. So while Django's test runner is at work, the client's old cookie leads to what
+its test has made of the session, as if a response had sent the new one. Changes that the application makes while it
+answers a request are not followed: a cookie that outlives them in production does so in a test.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from holdall.adapters import SessionState
+from holdall.cookies import SentCookie
+from holdall_django import rollback
+
+__all__ = ["are_tests_running", "follow", "latest", "latest_of", "note"]
+
+# More than one test saves, and fewer than all tests together.
+_MOST = 1000
+
+_latest: dict[str, str | None] = {}
+
+
+def are_tests_running() -> bool:
+    """Return whether Django's test runner is at work, or another one that sets up its test environment."""
+    # Outside of tests the module need not be imported. Django keeps there what it restores after the tests.
+    state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
+    return hasattr(state, "saved_data")
+
+
+def note(before: str | None, after: str | None) -> None:
+    """Note that the session of the cookie *before* now has the cookie *after*, or has ended if that is ``None``."""
+    if before is None or before == after or rollback.are_noted() or not are_tests_running():
+        return
+    _latest[before] = after
+    if after is not None:
+        # A cookie without anything random in it may come again.
+        _latest.pop(after, None)
+    if len(_latest) > _MOST:
+        del _latest[next(iter(_latest))]
+
+
+def latest(cookie: str | None) -> str | None:
+    """Return the cookie that *cookie* leads to, or ``None`` if its session has ended."""
+    while cookie in _latest:
+        cookie = _latest[cookie]
+    return cookie
+
+
+def latest_of(cookies: Sequence[SentCookie]) -> Sequence[SentCookie]:
+    """Return the cookies that *cookies* lead to."""
+    if not _latest:
+        return cookies
+    found = (latest(cookie) if type(cookie) is str else cookie for cookie in cookies)
+    return [cookie for cookie in found if cookie is not None]
+
+
+def follow(state: SessionState) -> None:
+    """Replace the cookies of a request's session by those that they lead to."""
+    if _latest:
+        state.cookies = latest_of(state.cookies)

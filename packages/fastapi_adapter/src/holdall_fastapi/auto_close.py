@@ -1,0 +1,200 @@
+"""
+What becomes of a connection that outlives its session.
+
+The row of a WebSocket's session, or of a streamed body's, is looked at when a message passes, but not more often than
+every few seconds. Once the session has ended, its data is gone for the handler too. With ``check_ended_every`` the
+connection is closed as well, and a WebSocket's session is looked at even while no message passes: the handler sees a
+visitor who has left.
+"""
+
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from anyio import CancelScope, Event, Lock, create_task_group, current_time, move_on_after, sleep
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from holdall import ConfigurationError, Session, Sessions, StoreError
+from holdall.adapters import state_of
+from holdall.connections import SELDOM, Follower
+
+__all__ = ["DISCONNECTS", "ENDED", "AutoClose", "Watch"]
+
+_logger = logging.getLogger("holdall")
+
+# A table remembers the old ID of a renewed session for a minute, so one look may fail before the session is lost.
+_LONGEST = timedelta(seconds=30)
+
+# Seconds that a visitor who no longer reads can hold up the closing message.
+_LONGEST_CLOSE = 5
+
+#: Why a connection is closed.
+ENDED = "the session has ended"
+#: What a handler raises when its visitor has left.
+DISCONNECTS = (OSError, ClientDisconnect, WebSocketDisconnect)
+
+
+class AutoClose:
+    """
+    Look at the sessions of connections that last, and close the connections if that is asked for.
+
+    Args:
+        every: How long it may take to notice a session's end and to close its connection, at most half a minute.
+            ``None`` looks every few seconds and closes nothing.
+        code: The code that closes a WebSocket.
+
+    Raises:
+        ConfigurationError: Connections are to be closed and the sessions are in no table, or an argument cannot be
+            used.
+    """
+
+    def __init__(self, sessions: Sessions, *, every: timedelta | int | None, code: int) -> None:
+        self.closes = every is not None
+        given = timedelta(seconds=SELDOM) if every is None else every
+        span = timedelta(seconds=given) if isinstance(given, int) else given
+        if not timedelta() < span <= _LONGEST:
+            msg = f"check_ended_every={every!r}: give a time of up to 30 seconds, or a session that is renewed is lost."
+            raise ConfigurationError(msg)
+        if code != 1008 and not 3000 <= code <= 4999:
+            msg = f"close_code={code!r}: an application closes a WebSocket with 1008, or with a code of 3000 to 4999."
+            raise ConfigurationError(msg)
+        if self.closes:
+            sessions.check_followed()
+        self._sessions = sessions
+        self._every = span.total_seconds()
+        self._code = code
+
+    def watch(self, session: Session) -> "Watch":
+        """Return what looks at *session* from now on."""
+        return Watch(self._sessions, session, self._every)
+
+    async def run(self, app: ASGIApp, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run *app* with a WebSocket whose *session* is looked at."""
+        watch = self.watch(session)
+        if not self.closes:
+            socket = _Open(watch, receive, send)
+            await app(scope, socket.receive, socket.send)
+            return
+        closing = _Closing(watch, receive, send, self._code)
+        failure: Exception | None = None
+        async with create_task_group() as group:
+            group.start_soon(closing.close_when_ended)
+            try:
+                await app(scope, closing.receive, closing.send)
+            except Exception as exc:  # noqa: BLE001  # it is raised further on
+                # Not let through, because a group wraps what is raised in it.
+                failure = exc
+            group.cancel_scope.cancel()
+        if failure is not None and not (watch.is_over and isinstance(failure, DISCONNECTS)):
+            raise failure
+
+
+class Watch:
+    """Looks at a session from time to time."""
+
+    def __init__(self, sessions: Sessions, session: Session, every: float) -> None:
+        self._sessions = sessions
+        self._state = state_of(session)
+        self._follower = Follower(self._state)
+        self._next = current_time() + every
+        self.every = every
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended."""
+        return self._follower.is_over
+
+    def begin(self) -> None:
+        """Find the session even if the handler has not touched it yet."""
+        if self._state.is_fetched:
+            # The handler will meet the error as well.
+            with suppress(StoreError):
+                self._state.loaded()
+        self._follower.seen()
+
+    async def look_if_due(self) -> None:
+        """Look if the last look is long enough ago."""
+        if not self.is_over and current_time() >= self._next:
+            await self.look()
+            self._next = current_time() + (0 if self._follower.is_in_doubt else self.every)
+
+    async def look(self) -> bool:
+        """Return whether the session has ended. An unread one has not."""
+        seen = self._follower.seen()
+        if seen is not None:
+            try:
+                place = await self._sessions.follow_async(seen)
+            except StoreError:
+                # A visitor must not be sent away because our backend is away.
+                _logger.exception("a session that lasts could not be looked at")
+            else:
+                self._follower.saw(place)
+        return self.is_over
+
+
+class _Open:
+    """A WebSocket whose session is looked at when a message passes."""
+
+    def __init__(self, watch: Watch, receive: Receive, send: Send) -> None:
+        self._watch = watch
+        self._receive = receive
+        self._send = send
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        # Before the handler acts on it.
+        await self._watch.look_if_due()
+        return message
+
+    async def send(self, message: Message) -> None:
+        await self._send(message)
+        await self._watch.look_if_due()
+
+
+class _Closing:
+    """A WebSocket that is closed when its session has ended."""
+
+    def __init__(self, watch: Watch, receive: Receive, send: Send, code: int) -> None:
+        self._watch = watch
+        self._receive = receive
+        self._send = send
+        self._closing: dict[str, Any] = {"code": code, "reason": ENDED}
+        self._accepted = Event()
+        self._receiving = CancelScope()
+        self._sending = Lock()
+        self._is_closed = False
+
+    async def receive(self) -> Message:
+        if not self._watch.is_over:
+            with CancelScope() as self._receiving:
+                message = await self._receive()
+                self._is_closed = message["type"] == "websocket.disconnect"
+                return message
+        return {"type": "websocket.disconnect", **self._closing}
+
+    async def send(self, message: Message) -> None:
+        async with self._sending:
+            if self._watch.is_over:
+                raise OSError(ENDED)
+            await self._send(message)
+        if message["type"] == "websocket.accept":
+            self._watch.begin()
+            self._accepted.set()
+        elif message["type"] == "websocket.close":
+            self._is_closed = True
+
+    async def close_when_ended(self) -> None:
+        await self._accepted.wait()
+        await sleep(self._watch.every)
+        while not await self._watch.look():
+            await sleep(self._watch.every)
+        if not self._is_closed:
+            # The handler may end before the visitor is told; one who leaves at this very moment need not be.
+            with move_on_after(_LONGEST_CLOSE, shield=True), suppress(OSError, RuntimeError, StoreError):
+                # No message of the handler may overtake it.
+                async with self._sending:
+                    await self._send({"type": "websocket.close", **self._closing})
+        self._receiving.cancel()

@@ -1,0 +1,149 @@
+"""Rows under the application's secret: whoever can write to the table can neither read, nor make up, nor change one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from holdall import ConfigurationError, MemoryTable, Sessions, TableStore
+from holdall.stores.table import digest_of
+from holdall.tables import Row
+from holdall.testing import FakeClock
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+ANOTHER = "0d4c8e1f6a927b35-9b7e3f50c2d1a864"
+
+
+class Rewritten(MemoryTable):
+    """A table that shows rows as somebody who can write to it has changed them."""
+
+    change: Callable[[Any], Row] | None = None
+
+    def read(self, digest: bytes) -> Row | None:
+        row = super().read(digest)
+        return row if self.change is None else self.change(row)
+
+
+@pytest.fixture
+def table(clock: FakeClock) -> Rewritten:
+    return Rewritten(clock=clock)
+
+
+def made(table: MemoryTable, clock: FakeClock, *, key: str = "sid", **options: Any) -> Sessions:
+    options = {"secret_key_base": SECRET, "encrypt": True, **options}
+    store = TableStore(table, **options)
+    return Sessions(store, key=key, principal_key="user", absolute_timeout=timedelta(days=30), clock=clock)
+
+
+def begin(sessions: Sessions, **data: Any) -> str:
+    session = sessions.fetch()
+    session.update(data)
+    cookie = sessions.commit(session).cookie
+    assert cookie is not None
+    return cookie
+
+
+def test_a_row_shows_nothing_of_the_session(table: Rewritten, clock: FakeClock) -> None:
+    cookie = begin(made(table, clock), user=7, note="for nobody else")
+
+    row = table.read(digest_of(cookie))
+
+    assert row is not None
+    assert b"nobody" not in row.data
+    assert b"user" not in row.data
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row._replace(version=row.version + 1),
+        lambda row: row._replace(created=row.created + timedelta(seconds=1)),
+        lambda row: row._replace(principal="8"),
+        lambda row: row._replace(principal=None),
+        lambda row: row._replace(data=row.data[:-1] + bytes([row.data[-1] ^ 1])),
+        lambda row: row._replace(data=row.data[:20]),
+        lambda row: row._replace(data=b"{}"),
+        lambda row: row._replace(data=b'{"user": 8}'),
+    ],
+    ids=["version", "created", "principal", "no principal", "a bit", "cut off", "in clear", "made up"],
+)
+def test_a_row_that_was_changed_holds_no_session(
+    table: Rewritten, clock: FakeClock, change: Callable[[Row], Row]
+) -> None:
+    sessions = made(table, clock)
+    cookie = begin(sessions, user=7)
+    assert sessions.resume(cookie) == {"user": 7}
+
+    table.change = change
+
+    assert sessions.resume(cookie) == {}
+
+
+def test_a_row_does_not_open_in_the_place_of_another(table: Rewritten, clock: FakeClock) -> None:
+    sessions = made(table, clock)
+    mine, theirs = begin(sessions, user=7), begin(sessions, user=7, role="admin")
+    moved = table.read(digest_of(theirs))
+    assert moved is not None
+
+    table.change = lambda row: moved
+
+    assert sessions.resume(mine) == {}
+
+
+def test_a_row_made_with_an_id_alone_holds_no_session(table: Rewritten, clock: FakeClock) -> None:
+    # Who can write to the table can know an ID of their own, and all that this library does with it.
+    cookie = begin(made(table, clock, secret_key_base=None), user=7)
+
+    assert made(table, clock, secret_key_base=None).resume(cookie) == {"user": 7}
+    assert made(table, clock).resume(cookie) == {}
+
+
+@pytest.mark.parametrize("options", [{"app": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
+def test_it_does_not_open_elsewhere(table: Rewritten, clock: FakeClock, options: dict[str, Any]) -> None:
+    cookie = begin(made(table, clock, app="shop"), user=7)
+
+    assert made(table, clock, **{"app": "shop", **options}).resume(cookie) == {}
+
+
+def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock: FakeClock) -> None:
+    cookie = begin(made(table, clock), user=7)
+    rotated = made(table, clock, secret_key_base=ANOTHER, fallbacks=[SECRET])
+
+    session = rotated.resume(cookie)
+    session["n"] = 1
+    rotated.commit(session)
+
+    # Written under the new secret, it needs the old one no more.
+    assert made(table, clock, secret_key_base=ANOTHER).resume(cookie) == {"user": 7, "n": 1}
+    assert made(table, clock).resume(cookie) == {}
+
+
+def test_no_row_lives_longer_than_was_sealed_in_it(table: Rewritten, clock: FakeClock) -> None:
+    sessions = made(table, clock)
+    cookie = begin(sessions, user=7)
+    row = table.read(digest_of(cookie))
+    assert row is not None
+    kept = row._replace(expires=clock() + timedelta(days=365))
+    table.change = lambda row: kept
+    longer = Sessions(
+        TableStore(table, secret_key_base=SECRET, encrypt=True), key="sid", absolute_timeout=None, clock=clock
+    )
+
+    clock.advance(timedelta(days=30, seconds=-1))
+    assert longer.resume(cookie) == {"user": 7}
+
+    clock.advance(timedelta(seconds=1))
+    assert longer.resume(cookie) == {}
+
+
+def test_rows_that_stay_in_the_process_need_no_secret(clock: FakeClock) -> None:
+    assert TableStore(MemoryTable(clock=clock), secret_key_base="short")
+    with pytest.raises(ConfigurationError, match="secret_key_base"):
+        TableStore(MemoryTable(clock=clock), secret_key_base="short", encrypt=True)
+
+
+@pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n"])
+def test_the_name_of_an_application_is_plain_text(clock: FakeClock, app: str) -> None:
+    with pytest.raises(ConfigurationError, match="app="):
+        TableStore(MemoryTable(clock=clock), app=app)
