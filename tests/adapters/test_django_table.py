@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
+from tables.django_databases import migrated, new_alias, of_postgres, of_sqlite, unmigrated
 
 # isort: split
 
@@ -37,13 +37,13 @@ from servers.postgres import PostgresServer
 
 @pytest.fixture(scope="module")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with migrated("sqlite", of_sqlite(tmp_path_factory.mktemp("django") / "db.sqlite3")) as alias:
+    with migrated(new_alias("sqlite"), of_sqlite(tmp_path_factory.mktemp("django") / "db.sqlite3")) as alias:
         yield alias
 
 
 @pytest.fixture(scope="module")
 def postgresql(postgres: PostgresServer) -> Iterator[str]:
-    with migrated("postgresql", of_postgres(postgres.new_url())) as alias:
+    with migrated(new_alias("postgresql"), of_postgres(postgres.new_url())) as alias:
         yield alias
 
 

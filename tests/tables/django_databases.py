@@ -16,6 +16,11 @@ from django.db.backends.signals import connection_created
 _numbers = count()
 
 
+def new_alias(name: str) -> str:
+    """Return an alias that no database had: a thread that lives on keeps its connection to the one that had it."""
+    return f"{name}{next(_numbers)}"
+
+
 def of_postgres(url: str) -> dict[str, Any]:
     """Return what ``DATABASES`` says of a *url*."""
     # Here, because the driver cannot be imported on every Python, and most tests need no server.
@@ -63,9 +68,7 @@ def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[None]:
 
 @contextmanager
 def migrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
-    """Give an alias, like the one that is given, of a database that has our table."""
-    # Each its own: a thread that lives on would keep its connection to the database that had the alias before.
-    alias = f"{alias}{next(_numbers)}"
+    """Let *alias* be a database that has our table."""
     with unmigrated(alias, database):
         call_command("migrate", "holdall_django", database=alias, verbosity=0)
         yield alias

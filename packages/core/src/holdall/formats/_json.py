@@ -134,14 +134,15 @@ def from_json(payload: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
 
 
 def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
+    text = text.strip(" \t\n\r")
     try:
-        return decoder.decode(text)
+        data, end = decoder.raw_decode(text)
     except RecursionError:
         data, end = read(text, decoder)
-        if text[end:].strip():
-            msg = "something follows the payload"
-            raise ValueError(msg) from None
-        return data
+    if end != len(text):
+        msg = "something follows the payload"
+        raise ValueError(msg)
+    return data
 
 
 def _refused(constant: str) -> Any:
