@@ -105,6 +105,29 @@ def test_what_hands_out_nothing_that_can_be_altered_is_not_watched(sessions: Ses
     assert not late_changes.watched
 
 
+def test_a_listener_may_look_itself(events: list[Event]) -> None:
+    def heard(event: Event) -> None:
+        events.append(event)
+        if event.name == "lost_write":
+            # As a request does that the listener makes.
+            late_changes.look()
+
+    sessions = Sessions(TableStore(MemoryTable()), key="_shop", on_event=heard)
+    held = []
+    for _ in range(2):
+        session = sessions.fetch()
+        session["list"] = []
+        held.append(session["list"])
+        end(sessions, session)
+    for each in held:
+        each.append(1)
+
+    late_changes.look()
+
+    assert lost(events) == ["request ended", "request ended"]
+    assert not late_changes.watched
+
+
 def test_of_values_that_are_held_for_ever_only_so_many_are_watched(sessions: Sessions, cookie: str) -> None:
     held = []
     for _ in range(100):

@@ -248,7 +248,7 @@ class Exchange:
     # Whatever the colour.
 
     def replace(self, sessions: Sessions, session: Session) -> None:
-        """Let *session*, which the application put in the place of another, be stored and sent instead."""
+        """Store and send *session*, which the application assigned in place of the original one."""
         replaced = self.session_of(sessions)
         before, state = state_of(replaced), state_of(session)
         state.https, state.client = before.https, before.client

@@ -50,7 +50,8 @@ def look() -> None:
     for _ in range(min(len(watched), _AT_ONCE)):
         try:
             each = watched.popleft()
-        except IndexError:  # pragma: no cover  # runs only if another thread took the last one
+        except IndexError:
+            # Another thread, or a listener that was told of the one before, has looked at it.
             return
         if _was_altered(each.copy):
             each.report()

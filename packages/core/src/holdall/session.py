@@ -190,7 +190,7 @@ class Session(AsDict):
             The new value.
 
         Raises:
-            ConfigurationError: The session is not in a table, or *key* says whose it is.
+            ConfigurationError: The session is not in a table, or *key* identifies the user.
             ContentionError: Other requests kept writing.
             LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
         """

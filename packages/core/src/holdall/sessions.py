@@ -52,10 +52,10 @@ class Sessions(OutsideRequests):
             time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
         absolute_timeout: How long it lives at all; 30 days by default, ``None`` for no limit.
-        principal_key: The session's key that says whose it is, or several, of which the first that is set counts. When
-            its value changes, the session gets a new ID by itself. ``"auto"`` knows the keys of Django's auth and of
-            Flask-Login, and the usual names, ``user_id`` first. With ``None`` the ID stays the same at a login, so that
-            an attacker can plant a session before it: write that out only where nobody logs in.
+        principal_key: The session key that identifies the user, or several; of these the first that is set is used.
+            When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
+            Flask-Login, and common names, ``user_id`` first. With ``None`` the ID does not change at login, so that an
+            attacker can plant a session before it: use it only in applications without logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
         record_client: Note with each session in a table what client it began with, the browser's name for itself and
             its address, for ``list`` to show.

@@ -6,6 +6,7 @@ A generator decides. What has to be asked of a table it yields as a *step*, and 
 of several requests meet in every order.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from types import GeneratorType
 from typing import Any, ClassVar, Literal, TypeVar
@@ -18,7 +19,7 @@ __all__ = ["Step", "Steps", "asked", "run", "run_async"]
 R = TypeVar("R")
 
 
-class Step(Redacted):
+class Step(Redacted, ABC):
     """
     A question for *target*: a table, a source of other libraries' sessions, or a store that is not made of steps.
 
@@ -33,9 +34,9 @@ class Step(Redacted):
     def __init__(self, target: Any) -> None:
         self.target = target
 
+    @abstractmethod
     def take(self) -> Any:
         """Ask, and return the answer, or an awaitable of it where *target* is async."""
-        raise NotImplementedError  # pragma: no cover  # every step is one of its subclasses
 
 
 Steps = Generator[Step, Any, R]

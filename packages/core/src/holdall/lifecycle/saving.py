@@ -94,7 +94,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     Replace the value under *key* by what *function* makes of the stored one, and return it.
 
     Raises:
-        ConfigurationError: The session is in its cookie, or *key* says whose it is.
+        ConfigurationError: The session is in its cookie, or *key* identifies the user.
         ContentionError: Other requests kept writing.
         LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
     """

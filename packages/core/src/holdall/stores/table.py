@@ -71,8 +71,8 @@ class TableStore:
     Args:
         table: A table, sync or async.
         encrypt: Encrypt the rows' data; by default where they leave the process.
-        secret_key_base: Makes the rows' keys, together with the IDs, so that nobody who can write to the table can make
-            up a session; 32 bytes at least. With ``None`` the IDs alone make them.
+        secret_key_base: Makes the rows' keys, together with the IDs, so that write access to the table is not enough to
+            forge a session; 32 bytes at least. With ``None`` the IDs alone make them.
         fallbacks: Old secrets, whose rows are still read.
         app: Names the application where several keep sessions in one table: neither reads the other's rows, nor finds
             its users.

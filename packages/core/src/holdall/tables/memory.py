@@ -212,7 +212,7 @@ class MemoryTable:
                     buried = tombstone.in_place_of(row)
                     part.bury(digest, buried)
                     self._note_due(part)
-                    # It is let in however full the table is, so that nobody is kept from logging out.
+                    # A full table must accept it too, because a logout must always work.
                     self._release(0, _size(row.data, None, row.client) - _size(buried.data, None, None))
         if self._due <= now:
             self._sweep_a_little(now)
@@ -366,7 +366,7 @@ class MemoryTable:
     def _check_process(self) -> None:
         # By the process's number, because a fork need not run what Python was told to run after one.
         pid = os.getpid()
-        if pid != self._pid:  # pragma: no cover  # so it is a forked process, where nobody counts
+        if pid != self._pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             _logger.warning(
                 "the memory table %r was made in process %d and is used in process %d: what one of them keeps the "
                 "other does not see. If there are several: %s",

@@ -28,7 +28,7 @@ def forked(work: Callable[[], object], *, hooks: bool = False) -> int:
     return child
 
 
-def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover  # as above
+def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover  # runs in the forked process
     code = 1
     try:
         work()
@@ -43,7 +43,7 @@ def exit_code(child: int) -> int:
     """Wait for a forked process, and return its exit code: 0 if its work raised nothing."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:  # pragma: no cover  # runs only for a table with this fault
+        if time.monotonic() > deadline:  # pragma: no cover  # runs only if the work hangs, which is the fault
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             pytest.fail(f"the forked process hung for {_PATIENCE_SECONDS} s")
