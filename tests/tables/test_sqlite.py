@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
-from holdall.tables import Replacement, Row, Tombstone
-from holdall.tables import sqlite as sqlite_module
+from holdall.tables import Replacement, Row, Tombstone, _sqlite_files
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
 from holdall.testing.forks import exit_code, forked
@@ -195,7 +194,7 @@ def test_where_nothing_is_to_be_made_nothing_is(path: Path, clock: FakeClock) ->
 def test_who_comes_to_lay_out_a_file_and_is_late_finds_it_done(
     path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_laid_out = sqlite_module._is_laid_out
+    is_laid_out = _sqlite_files._is_laid_out
     looked = []
 
     def another_comes_between(*given: Any) -> bool:
@@ -205,7 +204,7 @@ def test_who_comes_to_lay_out_a_file_and_is_late_finds_it_done(
                 other.insert(DIGEST, new_row(clock))
         return looked[-1]
 
-    monkeypatch.setattr(sqlite_module, "_is_laid_out", another_comes_between)
+    monkeypatch.setattr(_sqlite_files, "_is_laid_out", another_comes_between)
     with closing(SQLiteTable(path, clock=clock)) as table:
         assert table.read(DIGEST) == new_row(clock)
     # The first, the other one twice, and the first again.

@@ -1,0 +1,267 @@
+"""
+The file of an SQLite table: made for its owner alone, laid out, and told from one that took its place.
+
+Each thread of each process has a ``Connection`` of its own to it.
+"""
+
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from holdall.errors import ConfigurationError, StoreError
+
+__all__ = ["Connection", "checked_path", "identity", "open_file", "remove_what_it_left"]
+
+# Windows lacks it.
+_fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
+
+# In the file's header: whose file it is ("hold" in ASCII), and of which layout.
+_APPLICATION_ID = 0x686F6C64
+_LAYOUT = 2
+
+_SHORT_WAIT_SECONDS = 0.001
+
+_SCHEMA = """
+CREATE TABLE {table} (
+    digest BLOB PRIMARY KEY,
+    data BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    principal TEXT,
+    client TEXT,
+    seen INTEGER,
+    due INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX {table}_due ON {table} (due);
+CREATE INDEX {table}_principal ON {table} (principal) WHERE principal IS NOT NULL
+"""
+
+# Which device a file is on, and which number it has there.
+Identity = tuple[int, int] | None
+
+# What SQLite keeps beside a file.
+_BESIDE = ("-wal", "-shm")
+
+
+def identity(path: str) -> Identity:
+    """Return which file stands at a path; ``None`` if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  # with each verb, and a Path takes longer
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class Connection:
+    """A connection that closes with the thread that it belongs to."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, table: str, file: Identity) -> None:
+        self.connection = connection
+        self.pid = os.getpid()
+        self.file = file
+        #: Those beside the file, which belong to it and to no other.
+        self.beside = {each: identity(path + each) for each in _BESIDE}
+        self.path = path
+        self._table = table
+        self.close = weakref.finalize(self, _close, connection, self.pid)
+
+    def execute(self, statement: str, values: Sequence[object] | Mapping[str, object] = ()) -> sqlite3.Cursor:
+        try:
+            return self.connection.execute(_named(statement, self._table), values)
+        except sqlite3.Error as exc:
+            raise _failure(self.path, exc) from exc
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        # Immediate: one that begins by reading could find at its first write that it came too late.
+        self.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("COMMIT")
+
+
+@cache
+def _named(statement: str, table: str) -> str:
+    return statement.replace("{table}", table)
+
+
+def _failure(path: str, exc: sqlite3.Error) -> StoreError:
+    return StoreError(f"SQLite could not use {path}: {exc}.")
+
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    if pid == os.getpid():  # pragma: no branch  # it is another in a forked process, where nobody counts
+        connection.close()
+
+
+def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, synchronous: str) -> Connection:
+    """
+    Return a connection to the *table* in a file, made and laid out if it is not there and *create* says so.
+
+    Raises:
+        ConfigurationError: The file is another program's, or of another layout, or is not there.
+        StoreError: SQLite cannot use it.
+    """
+    # SQLite follows links too, and names the files beside it after the file that they lead to.
+    real = os.path.realpath(path)
+    try:
+        if create:
+            _make(real, busy_timeout)
+        elif not path.exists():
+            msg = f"there is no file {path}."
+            raise ConfigurationError(msg)
+        # Before it is opened: of a file that is replaced at this moment, the next call will know.
+        file = identity(real)
+        connection = sqlite3.connect(
+            real, timeout=busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
+        )
+        try:
+            _lay_out(connection, path, table, create=create, patience=busy_timeout)
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as exc:
+        raise _failure(os.fspath(path), exc) from exc
+    return Connection(connection, real, table, file)
+
+
+@contextmanager
+def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
+    """Hold off other threads and processes that make or remove this file, by a lock on its folder."""
+    folder = None
+    # SQLite itself reports a bad folder. Windows opens no folder and needs no lock: it keeps a file that is in use.
+    with suppress(OSError):
+        folder = os.open(Path(path).parent, os.O_RDONLY)
+    if _fcntl is None or folder is None:
+        yield
+        return
+    until = time.monotonic() + patience.total_seconds()
+    try:
+        while True:
+            try:
+                _fcntl.flock(folder, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+            except OSError as exc:
+                if time.monotonic() >= until:
+                    msg = f"SQLite could not use {path}: another process has its folder locked."
+                    raise StoreError(msg) from exc
+                time.sleep(_SHORT_WAIT_SECONDS)
+            else:
+                break
+        try:
+            yield
+        finally:
+            # Unlock explicitly, because a process that was forked in between has the folder open too.
+            _fcntl.flock(folder, _fcntl.LOCK_UN)
+    finally:
+        os.close(folder)
+
+
+def _make(path: str, patience: timedelta) -> None:
+    """Make the file, if there is none, with a mode that SQLite gives to the files beside it as well."""
+    # Closing any descriptor of a file drops all of this process's locks on it, so no connection may be open before the
+    # file is made and closed.
+    if Path(path).exists():
+        return
+    # What is wrong otherwise SQLite says itself.
+    with _alone_in_folder(path, patience), suppress(OSError):
+        if not os.path.lexists(path):
+            # Left by a file that was removed. SQLite would take them for the new one's.
+            for each in _BESIDE:
+                Path(path + each).unlink(missing_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def remove_what_it_left(old: Connection, patience: timedelta) -> None:
+    """Remove what lies beside a file that was removed or replaced, and that SQLite would take for the new one's."""
+    with _alone_in_folder(old.path, patience), suppress(OSError):
+        if identity(old.path) == old.file:
+            # Only a link was changed, so others may have the file open.
+            return
+        for each, known in old.beside.items():
+            if known is not None and identity(old.path + each) == known:
+                Path(old.path + each).unlink()
+
+
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return *path* as an absolute one; raise ``ConfigurationError`` if no file of a table can be there."""
+    if not os.fspath(path) or os.fspath(path) == ":memory:":
+        msg = (
+            f"{os.fspath(path)!r} names no file, and SQLite would give each thread rows of its own: "
+            'table="memory://session" keeps them in memory for all.'
+        )
+        raise ConfigurationError(msg)
+    # Absolute, or a program that changes its folder would begin a second file.
+    checked = Path(path).absolute()
+    if not checked.parent.is_dir():
+        msg = f"{checked} cannot be made: there is no folder {checked.parent}. Make it first."
+        raise ConfigurationError(msg)
+    return checked
+
+
+def _lay_out(connection: sqlite3.Connection, path: Path, table: str, *, create: bool, patience: timedelta) -> None:
+    """Make sure that the file has our *table*, in the layout that we know, or leave it as it is."""
+    is_laid_out = _is_laid_out(connection, path, table)
+    if not is_laid_out and not create:
+        msg = f"{path} is an empty file, or has no table {table}: no session was ever kept there."
+        raise ConfigurationError(msg)
+    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        _write_ahead(connection, until=time.monotonic() + patience.total_seconds())
+    if is_laid_out:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    # Another process may have been first.
+    if not _is_laid_out(connection, path, table):
+        for statement in _named(_SCHEMA, table).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+    connection.execute("COMMIT")
+
+
+def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            # Of two that switch at once SQLite refuses one without waiting: each reads and wants to write.
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_SHORT_WAIT_SECONDS)
+        else:
+            return
+
+
+# In one statement, for another connection may lay the file out between two.
+_LAID_OUT = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema),
+    (SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?)
+FROM pragma_application_id, pragma_user_version
+"""
+
+
+def _is_laid_out(connection: sqlite3.Connection, path: Path, table: str) -> bool:
+    """Return whether our *table* is there; where it is not, the file is empty, or has others of ours."""
+    application_id, layout, entries, found = connection.execute(_LAID_OUT, (table,)).fetchone()
+    if (application_id, layout) == (_APPLICATION_ID, _LAYOUT):
+        return bool(found)
+    if application_id == _APPLICATION_ID:
+        msg = f"{path} has layout {layout}, and this holdall knows {_LAYOUT}: update holdall, or use a new file."
+        raise ConfigurationError(msg)
+    if application_id or layout or entries:
+        msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
+        raise ConfigurationError(msg)
+    return False
