@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, check_key, cookie_finder, warn_if_exposed
+from holdall.cookie_header import OldCookie, cookie_finder
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, check_key, warn_if_exposed
 from holdall.formats import (
     DjangoFormat,
     DynamoFormat,

@@ -9,7 +9,8 @@ import pytest
 
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session, lifecycle
 from holdall._state import Fetched, Phase, SessionState
-from holdall.cookies import CookieAttributes, OldCookie
+from holdall.cookie_header import OldCookie
+from holdall.cookies import CookieAttributes
 from holdall.principals import principal_keys
 from holdall.session import state_of
 from holdall.settings import Lifetime, Settings

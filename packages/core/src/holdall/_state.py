@@ -4,16 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from holdall._redacted import Redacted
+from holdall.cookie_header import SentCookie
 from holdall.errors import ResponseStartedError, SessionNotFetchedError
 from holdall.settings import Lifetime, LifetimeOf, Settings
 from holdall.stores.contract import Changes, ClientInfo, StoredSession
 from holdall.tracking import Tracked
-
-if TYPE_CHECKING:
-    from holdall.cookies import SentCookie
 
 __all__ = ["ENDS", "NOT_STORED", "SUPERSEDED", "Backend", "Fetched", "Intent", "Phase", "SessionState"]
 
@@ -144,7 +142,7 @@ class SessionState:
     looked_at = False
 
     def __init__(
-        self, backend: Backend, cookies: "Sequence[SentCookie] | Callable[[], Sequence[SentCookie]]", *, https: bool
+        self, backend: Backend, cookies: Sequence[SentCookie] | Callable[[], Sequence[SentCookie]], *, https: bool
     ) -> None:
         self.backend = backend
         self.settings = backend.settings
@@ -152,14 +150,14 @@ class SessionState:
         self._cookies = cookies
 
     @property
-    def cookies(self) -> "Sequence[SentCookie]":
+    def cookies(self) -> Sequence[SentCookie]:
         """The values that came under the session's key, and then those under old ones."""
         if callable(self._cookies):
             self._cookies = self._cookies()
         return self._cookies
 
     @cookies.setter
-    def cookies(self, value: "Sequence[SentCookie]") -> None:
+    def cookies(self, value: Sequence[SentCookie]) -> None:
         self._cookies = value
 
     # Reading.

@@ -16,7 +16,8 @@ from typing import Any, Literal, Self, Unpack, cast
 from holdall._state import SessionState
 from holdall.backends import AsyncBackend, SyncBackend
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
-from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, cookie_finder, old_cookies
+from holdall.cookie_header import cookie_finder
+from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, old_cookies
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from holdall.adapters import SessionState
-from holdall.cookies import SentCookie
+from holdall.cookie_header import SentCookie
 from holdall_django import rollback
 
 __all__ = ["are_tests_running", "follow", "latest", "latest_of", "note"]

@@ -5,7 +5,8 @@ from itertools import groupby
 from typing import Any
 
 from holdall._state import NOT_STORED, Backend, Fetched
-from holdall.cookies import CookieAttributes, OldCookie, SentCookie
+from holdall.cookie_header import OldCookie, SentCookie
+from holdall.cookies import CookieAttributes
 from holdall.lifecycle.expiry import expiry, has_ended
 from holdall.settings import Settings
 from holdall.steps import Steps, asked

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 from holdall._redacted import Redacted
 from holdall._state import SessionState
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, OldCookie, SetCookie
+from holdall.cookie_header import OldCookie
+from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, SetCookie
 from holdall.errors import CookieOverflowError
 
 __all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "expired", "old_places", "refuse_too_large"]
