@@ -12,11 +12,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
 def table() -> MemoryTable:
     return MemoryTable(clock=lambda: NOON)
 

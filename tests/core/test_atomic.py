@@ -1,12 +1,12 @@
 """``session.atomic_update``: a value replaced by what a function makes of it, as if no other request were there."""
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from core.begun import InterruptedTable, begin
 from holdall import ConfigurationError, ContentionError, Event, LostWriteError, MemoryTable, Sessions, TableStore
 from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock, as_async
@@ -14,38 +14,14 @@ from holdall.testing import FakeClock, as_async
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
 
-class Table(MemoryTable):
-    """A table in memory that does something else before it replaces a row."""
-
-    before: Callable[[], object] = bool
-
-    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        before, self.before = self.before, bool
-        before()
-        return super().replace(digest, row, version=version)
+@pytest.fixture
+def table(clock: FakeClock) -> InterruptedTable:
+    return InterruptedTable(clock=clock)
 
 
 @pytest.fixture
-def table(clock: FakeClock) -> Table:
-    return Table(clock=clock)
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def sessions(table: Table, clock: FakeClock, events: list[Event]) -> Sessions:
+def sessions(table: InterruptedTable, clock: FakeClock, events: list[Event]) -> Sessions:
     return Sessions(TableStore(table), key="sid", clock=clock, on_event=events.append)
-
-
-def begin(sessions: Sessions, **data: Any) -> str:
-    session = sessions.fetch()
-    session.update(data)
-    cookie = sessions.commit(session).cookie
-    assert cookie is not None
-    return cookie
 
 
 def increment(count: int) -> int:
@@ -70,7 +46,7 @@ def test_what_is_absent_is_the_default(sessions: Sessions) -> None:
     assert session.atomic_update("other", lambda value: value) is None
 
 
-def test_it_is_applied_again_to_what_another_request_wrote(sessions: Sessions, table: Table) -> None:
+def test_it_is_applied_again_to_what_another_request_wrote(sessions: Sessions, table: InterruptedTable) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     table.before = lambda: sessions.resume(sid).atomic_update("n", lambda n: n + 10)
@@ -143,7 +119,7 @@ def test_after_the_end_it_is_lost_and_reported(sessions: Sessions, events: list[
     assert sessions.resume(sid) == {}
 
 
-def test_or_raised_if_so_configured(table: Table, clock: FakeClock) -> None:
+def test_or_raised_if_so_configured(table: InterruptedTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)

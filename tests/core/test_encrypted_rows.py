@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.begun import begin
 from holdall import ConfigurationError, MemoryTable, Sessions, TableStore
 from holdall.stores.table import digest_of
 from holdall.tables import Row
@@ -34,14 +35,6 @@ def made(table: MemoryTable, clock: FakeClock, *, key: str = "sid", **options: A
     options = {"secret_key_base": SECRET, "encrypt": True, **options}
     store = TableStore(table, **options)
     return Sessions(store, key=key, principal_key="user", absolute_timeout=timedelta(days=30), clock=clock)
-
-
-def begin(sessions: Sessions, **data: Any) -> str:
-    session = sessions.fetch()
-    session.update(data)
-    cookie = sessions.commit(session).cookie
-    assert cookie is not None
-    return cookie
 
 
 def test_a_row_shows_nothing_of_the_session(table: Rewritten, clock: FakeClock) -> None:

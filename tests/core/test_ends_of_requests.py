@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from core.begun import begin
 from holdall import Event, LostWriteError, MemoryTable, Session, Sessions, StoreError, TableStore
 from holdall.adapters import SessionGroup
 from holdall.stores.table import digest_of
@@ -44,21 +45,8 @@ def table(clock: FakeClock) -> Table:
 
 
 @pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
 def sessions(table: Table, clock: FakeClock, events: list[Event]) -> Sessions:
     return Sessions(TableStore(table), key="sid", clock=clock, on_event=events.append)
-
-
-def begin(sessions: Sessions, **data: Any) -> str:
-    session = sessions.fetch()
-    session.update(data)
-    cookie = sessions.commit(session).cookie
-    assert cookie is not None
-    return cookie
 
 
 def names(events: list[Event]) -> list[tuple[str, str]]:

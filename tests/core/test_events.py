@@ -17,11 +17,6 @@ from holdall.testing import FakeClock
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 
 
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
 def test_a_sessions_life_is_told_under_one_name(
     clock: FakeClock, visit: Callable[[Sessions], Any], events: list[Event]
 ) -> None:

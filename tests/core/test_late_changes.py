@@ -23,11 +23,6 @@ def _nothing_else_is_watched() -> Iterator[None]:
 
 
 @pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
 def sessions(events: list[Event]) -> Sessions:
     return Sessions(TableStore(MemoryTable()), key="_shop", on_event=events.append)
 

@@ -30,11 +30,6 @@ KINDS = ["cookie", "table"]
 Make = Callable[..., Sessions]
 
 
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, clock: FakeClock, events: list[Event]) -> Make:
     """Make Sessions of one store, whose cookie is in some place."""

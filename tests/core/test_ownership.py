@@ -31,11 +31,6 @@ def table(clock: FakeClock) -> MemoryTable:
 
 
 @pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
 def sessions(table: MemoryTable, clock: FakeClock, events: list[Event]) -> Sessions:
     return Sessions(
         TableStore(table), key="sid", principal_key="user", clock=clock, idle_timeout=IDLE, on_event=events.append

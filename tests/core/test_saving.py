@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from core.begun import InterruptedTable, begin
 from holdall import (
     Event,
     LostWriteError,
-    MemoryTable,
     ResponseStartedError,
     Session,
     Sessions,
@@ -20,7 +20,6 @@ from holdall import (
 )
 from holdall._state import Phase
 from holdall.session import state_of
-from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock, as_async
 from holdall.typed import typed_session
 
@@ -29,29 +28,13 @@ SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 typed = pytest.mark.skipif(not find_spec("msgspec"), reason="typed sessions need msgspec or pydantic")
 
 
-class Table(MemoryTable):
-    """A table in memory that does something else before it replaces a row."""
-
-    before: Callable[[], object] = bool
-
-    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        before, self.before = self.before, bool
-        before()
-        return super().replace(digest, row, version=version)
+@pytest.fixture
+def table(clock: FakeClock) -> InterruptedTable:
+    return InterruptedTable(clock=clock)
 
 
 @pytest.fixture
-def table(clock: FakeClock) -> Table:
-    return Table(clock=clock)
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
-def sessions(table: Table, clock: FakeClock, events: list[Event]) -> Sessions:
+def sessions(table: InterruptedTable, clock: FakeClock, events: list[Event]) -> Sessions:
     return Sessions(TableStore(table), key="sid", clock=clock, principal_key="user", on_event=events.append)
 
 
@@ -63,14 +46,6 @@ def in_cookie() -> Sessions:
 @pytest.fixture(params=["before the headers", "after them"])
 def is_open(request: pytest.FixtureRequest) -> bool:
     return request.param == "before the headers"
-
-
-def begin(sessions: Sessions, **data: Any) -> str:
-    session = sessions.fetch()
-    session.update(data)
-    cookie = sessions.commit(session).cookie
-    assert cookie is not None
-    return cookie
 
 
 def put(sessions: Sessions, sid: str, **data: Any) -> None:
@@ -115,7 +90,7 @@ def test_save_writes_now_and_more_can_be_saved_after_it(sessions: Sessions, is_o
     assert dict(sessions.resume(sid)) == {"cart": ["hat", "shoe"]}
 
 
-def test_what_was_saved_is_not_written_again(sessions: Sessions, table: Table, is_open: bool) -> None:
+def test_what_was_saved_is_not_written_again(sessions: Sessions, table: InterruptedTable, is_open: bool) -> None:
     session = opened(sessions, begin(sessions, n=1), is_open)
     session["n"] = 2
     session.save()
@@ -139,7 +114,7 @@ def test_save_keeps_what_others_wrote(sessions: Sessions, is_open: bool) -> None
     assert dict(sessions.resume(sid)) == {"n": 2, "m": 1}
 
 
-def test_what_is_changed_while_it_is_written_is_unsaved(sessions: Sessions, table: Table) -> None:
+def test_what_is_changed_while_it_is_written_is_unsaved(sessions: Sessions, table: InterruptedTable) -> None:
     sid = begin(sessions, n=1, cart=[])
     session = opened(sessions, sid, is_open=False)
     session["n"] = 2
@@ -153,7 +128,7 @@ def test_what_is_changed_while_it_is_written_is_unsaved(sessions: Sessions, tabl
 
 
 @pytest.mark.parametrize("clears", [False, True])
-def test_what_could_not_be_written_stays_unsaved(sessions: Sessions, table: Table, clears: bool) -> None:
+def test_what_could_not_be_written_stays_unsaved(sessions: Sessions, table: InterruptedTable, clears: bool) -> None:
     def fail() -> None:
         if clears:
             session.clear()
@@ -174,7 +149,7 @@ def test_what_could_not_be_written_stays_unsaved(sessions: Sessions, table: Tabl
     assert dict(sessions.resume(sid)) == ({"later": 1} if clears else {"n": 2, "later": 1, "o": 1})
 
 
-def test_a_clear_that_could_not_be_written_stays_unsaved(sessions: Sessions, table: Table) -> None:
+def test_a_clear_that_could_not_be_written_stays_unsaved(sessions: Sessions, table: InterruptedTable) -> None:
     def fail() -> None:
         msg = "the backend is away"
         raise StoreError(msg)
@@ -222,7 +197,7 @@ def test_after_the_headers_saving_is_using(sessions: Sessions, clock: FakeClock)
     ids=["login", "renew", "logout"],
 )
 def test_what_needs_a_cookie_waits_for_the_headers(
-    sessions: Sessions, table: Table, act: Callable[[Session], object]
+    sessions: Sessions, table: InterruptedTable, act: Callable[[Session], object]
 ) -> None:
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open=True)
@@ -246,7 +221,7 @@ def test_a_principal_put_by_hand_waits_for_the_headers_too(sessions: Sessions) -
     assert sessions.commit(session).cookies != ()
 
 
-def test_a_new_session_waits_for_the_headers(sessions: Sessions, table: Table) -> None:
+def test_a_new_session_waits_for_the_headers(sessions: Sessions, table: InterruptedTable) -> None:
     session = sessions.fetch()
     session["n"] = 1
 
@@ -277,7 +252,7 @@ def test_after_the_headers_a_cookie_can_take_nothing(in_cookie: Sessions) -> Non
 
 
 @pytest.mark.parametrize("verb", ["drop", "logout"])
-def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: Table, verb: str) -> None:
+def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: InterruptedTable, verb: str) -> None:
     session = opened(sessions, begin(sessions, user=7), is_open=False)
     if verb == "drop":
         session.configure(drop=True)
@@ -291,7 +266,7 @@ def test_save_ends_a_session_that_is_to_end(sessions: Sessions, table: Table, ve
 
 
 def test_what_is_saved_after_the_sessions_end_is_lost_and_told(
-    sessions: Sessions, table: Table, events: list[Event], is_open: bool
+    sessions: Sessions, table: InterruptedTable, events: list[Event], is_open: bool
 ) -> None:
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open)
@@ -310,7 +285,7 @@ def test_what_is_saved_after_the_sessions_end_is_lost_and_told(
             session["n"] = 3
 
 
-def test_a_lost_save_can_be_an_error(table: Table, clock: FakeClock, events: list[Event]) -> None:
+def test_a_lost_save_can_be_an_error(table: InterruptedTable, clock: FakeClock, events: list[Event]) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_event=events.append, on_lost_write="raise")
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open=False)
@@ -324,7 +299,7 @@ def test_a_lost_save_can_be_an_error(table: Table, clock: FakeClock, events: lis
     assert lost(events) == ["ended"]
 
 
-def test_both_can_be_awaited(table: Table, clock: FakeClock) -> None:
+def test_both_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
     outside = Sessions(TableStore(table), key="sid", clock=clock)
     sid = begin(outside, n=1)
 
@@ -437,7 +412,7 @@ def test_a_session_that_has_ended_or_was_renewed_is_empty_when_it_is_reloaded(
         assert sessions.commit(session).cookies == ()
 
 
-def test_a_session_that_ends_with_what_was_unsaved_can_be_an_error(table: Table, clock: FakeClock) -> None:
+def test_a_session_that_ends_with_what_was_unsaved_can_be_an_error(table: InterruptedTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
     sid = begin(sessions, n=1)
     session = opened(sessions, sid, is_open=True)

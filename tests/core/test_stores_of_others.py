@@ -158,11 +158,6 @@ def store(kind: str, clock: FakeClock) -> Any:
 
 
 @pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
 def sessions(store: Any, clock: FakeClock, events: list[Event]) -> Sessions:
     return Sessions(
         store,

@@ -59,11 +59,6 @@ def table(clock: FakeClock) -> Watched:
 
 
 @pytest.fixture
-def events() -> list[Event]:
-    return []
-
-
-@pytest.fixture
 def sessions(table: Watched, clock: FakeClock, events: list[Event]) -> Sessions:
     store = TableStore(table, encrypt=True)
     return Sessions(store, key="sid", clock=clock, principal_key="user_id", on_event=events.append)
