@@ -1,47 +1,35 @@
 """
 Rows in PostgreSQL, for several machines that share a database.
 
-Each verb is one guarded statement, which the server runs whole or not at all; rows of one session are never locked
-for longer. The steps are written once; ``PostgresTable`` and ``AsyncPostgresTable`` differ in how they take them.
+Rows of one session are never locked for longer than a statement takes. ``PostgresTable`` and ``AsyncPostgresTable``
+differ in how they take the steps of the verbs.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Literal, LiteralString, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from holdall._connections import PerLoop, PerProcess
-from holdall._redacted import redacted
 from holdall.clock import Clock, utc_now
-from holdall.errors import ConfigurationError, StoreError
+from holdall.errors import ConfigurationError
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
-from holdall.tables.columns import (
-    SWEPT_AT_ONCE,
-    SweepTurns,
-    due_by,
-    due_of,
-    listed_of,
-    row_of,
-    seconds_of,
-    utf8_or_none,
-)
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
-from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, cause_of, conflict_pause
-from holdall.tables.urls import checked_name, checked_timeout, split_options, timeout_of
+from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, conflict_pause
+from holdall.tables.urls import checked_timeout, split_options, timeout_of
 
 try:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
     from psycopg.rows import tuple_row
-    from psycopg.types.numeric import Int8
-    from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
+    from psycopg_pool import AsyncConnectionPool, ConnectionPool
 except ModuleNotFoundError as exc:
     msg = "PostgresTable needs psycopg and psycopg-pool. Install them with: pip install 'holdall[postgres]'"
     raise ModuleNotFoundError(msg, name=exc.name) from exc
 
-from holdall.tables._postgres_pools import AsyncOwnPool, GivenPool, OwnPool, Pool, SyncOwnPool
+from holdall.tables._postgres_pools import AsyncOwnPool, GivenPool, Pool, SyncOwnPool
+from holdall.tables._postgres_verbs import SCHEMA, Execute, Verbs
 from holdall.tables.psycopg import hang_up, limited
 
 __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
@@ -56,260 +44,6 @@ _PATIENCE = timedelta(seconds=5)
 
 # The connection has lost what it had prepared, or ``ELSEWHERE``: a new connection helps.
 _NEW_CONNECTION_HELPS = ELSEWHERE | {"26000"}
-
-_UNDEFINED_TABLE = "42P01"
-
-_LAYOUT = "holdall layout 2"
-
-#: What ``create_schema`` does, for those who migrate by hand. Sealed data does not get smaller by compression, and
-#: room in each page lets a row be rewritten beside itself, without a word to the indexes. Principals and clients are
-#: bytes, for not every text is one to PostgreSQL.
-SCHEMA: LiteralString = f"""
-CREATE TABLE holdall_session (
-    digest bytea PRIMARY KEY,
-    data bytea NOT NULL,
-    version bigint NOT NULL,
-    expires bigint NOT NULL,
-    created bigint NOT NULL,
-    principal bytea,
-    client bytea,
-    seen bigint,
-    due bigint NOT NULL
-) WITH (fillfactor = 85);
-ALTER TABLE holdall_session ALTER data SET STORAGE EXTERNAL;
-CREATE INDEX holdall_session_due ON holdall_session (due);
-CREATE INDEX holdall_session_principal ON holdall_session (principal) WHERE principal IS NOT NULL;
-COMMENT ON TABLE holdall_session IS '{_LAYOUT}';
-"""
-
-# All or nothing. Where another process is making it, this waits until that is done; which name it then meets first is
-# chance.
-_CREATE: LiteralString = f"""
-DO $$ BEGIN {SCHEMA} EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN NULL; END $$
-"""
-_DESCRIBE: LiteralString = """
-SELECT obj_description(present, 'pg_class') FROM to_regclass('holdall_session') AS present WHERE present IS NOT NULL
-"""
-
-_READ: LiteralString = """
-SELECT data, version, expires, created, principal, client, seen FROM holdall_session
-WHERE digest = %(digest)s AND expires > %(now)s
-"""
-_INSERT: LiteralString = """
-INSERT INTO holdall_session (digest, data, version, expires, created, principal, client, seen, due)
-VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(client)s, %(seen)s, %(due)s)
-ON CONFLICT (digest) DO UPDATE
-SET data = excluded.data, version = excluded.version, expires = excluded.expires, created = excluded.created,
-    principal = excluded.principal, client = excluded.client, seen = excluded.seen, due = excluded.due
-WHERE holdall_session.expires <= %(now)s
-RETURNING true
-"""
-_REPLACE: LiteralString = """
-UPDATE holdall_session
-SET data = %(data)s, version = %(version)s, expires = %(expires)s, seen = %(seen)s, due = %(due)s
-WHERE digest = %(digest)s AND version = %(old_version)s AND version > 0 AND expires > %(now)s
-RETURNING true
-"""
-_IS_LIVE: LiteralString = """
-SELECT true FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-"""
-_TOUCH: LiteralString = """
-UPDATE holdall_session
-SET expires = greatest(expires, %(expires)s), due = greatest(due, %(due)s), seen = greatest(seen, %(seen)s)
-WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-RETURNING true
-"""
-_REMOVE: LiteralString = """
-DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-RETURNING data, version, expires, created, principal, client, seen
-"""
-# The lock makes the row that is returned the very one that is buried.
-_BURY: LiteralString = """
-WITH live AS (
-    SELECT digest, data, version, expires, created, principal, client, seen FROM holdall_session
-    WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-    FOR UPDATE
-)
-UPDATE holdall_session SET
-    data = %(successor)s, version = 0, expires = %(expires)s, due = %(due)s, client = NULL, seen = NULL
-FROM live WHERE holdall_session.digest = live.digest
-RETURNING live.data, live.version, live.expires, live.created, live.principal, live.client, live.seen
-"""
-_FIND: LiteralString = """
-SELECT digest, created, expires, client, seen, version FROM holdall_session
-WHERE principal = %(principal)s AND expires > %(now)s
-ORDER BY created, digest
-"""
-# In one order, so that two of them wait for one another and not each for the other.
-_CLEAR: LiteralString = """
-WITH begun AS MATERIALIZED (
-    SELECT digest FROM holdall_session WHERE created <= %(began_by)s
-    ORDER BY digest LIMIT %(limit)s
-    FOR UPDATE
-)
-DELETE FROM holdall_session USING begun WHERE holdall_session.digest = begun.digest
-RETURNING true
-"""
-# What another sweep or a write is at is left to it: nobody waits.
-_SWEEP: LiteralString = """
-WITH expired AS MATERIALIZED (
-    SELECT digest FROM holdall_session WHERE due <= %(due)s AND expires <= %(now)s
-    ORDER BY due LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
-)
-DELETE FROM holdall_session USING expired WHERE holdall_session.digest = expired.digest
-RETURNING true
-"""
-
-
-@redacted
-class Execute(NamedTuple):
-    """Have the server run a statement, and return its rows. One with values is prepared on each connection."""
-
-    statement: LiteralString
-    values: Mapping[str, object] | None = None
-
-    def on(self, connections: Any) -> Any:
-        return connections.execute(self)
-
-
-class _Verbs:
-    """What each verb of a table asks of the server."""
-
-    def __init__(self, clock: Clock, table: str, *, create: bool) -> None:
-        self._clock = clock
-        self._table: Any = checked_name(table)
-        self._create = create
-        self._is_laid_out = False
-        self._turns = SweepTurns()
-
-    def create_schema(self) -> Steps[None]:
-        described = yield self._statement(_DESCRIBE)
-        if not described:
-            yield self._statement(_CREATE)
-        yield from self._check_layout()
-
-    def read(self, digest: bytes) -> Steps[Row | None]:
-        found = yield from self._execute(_READ, digest=digest, now=self._now())
-        return _row(found)
-
-    def insert(self, digest: bytes, row: Row) -> Steps[bool]:
-        yield from self._sweep_now_and_then()
-        inserted = yield from self._execute(
-            _INSERT,
-            digest=digest,
-            data=row.data,
-            version=Int8(row.version),
-            expires=_seconds(row.expires),
-            created=_seconds(row.created),
-            principal=utf8_or_none(row.principal),
-            client=utf8_or_none(row.client),
-            seen=_seconds_or_none(row.seen),
-            due=_due(row.expires),
-            now=self._now(),
-        )
-        return bool(inserted)
-
-    def replace(self, digest: bytes, row: Row, *, version: int) -> Steps[Replacement]:
-        yield from self._sweep_now_and_then()
-        now = self._now()
-        replaced = yield from self._execute(
-            _REPLACE,
-            digest=digest,
-            data=row.data,
-            version=Int8(row.version),
-            old_version=Int8(version),
-            expires=_seconds(row.expires),
-            seen=_seconds_or_none(row.seen),
-            due=_due(row.expires),
-            now=now,
-        )
-        if replaced:
-            return Replacement.REPLACED
-        live = yield from self._execute(_IS_LIVE, digest=digest, now=now)
-        return Replacement.CONFLICT if live else Replacement.GONE
-
-    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Steps[bool]:
-        touched = yield from self._execute(
-            _TOUCH,
-            digest=digest,
-            expires=_seconds(expires),
-            due=_due(expires),
-            seen=_seconds(seen),
-            now=self._now(),
-        )
-        return bool(touched)
-
-    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
-        if tombstone is None:
-            removed = yield from self._execute(_REMOVE, digest=digest, now=self._now())
-        else:
-            removed = yield from self._execute(
-                _BURY,
-                digest=digest,
-                successor=tombstone.successor,
-                expires=_seconds(tombstone.until),
-                due=_due(tombstone.until),
-                now=self._now(),
-            )
-        return _row(removed)
-
-    def find(self, principal: str) -> Steps[Sequence[Listed]]:
-        found = yield from self._execute(_FIND, principal=principal.encode(), now=self._now())
-        return [listed_of(columns, text=bytes.decode) for columns in found]
-
-    def clear(self, began_by: datetime, limit: int) -> Steps[int]:
-        cleared = yield from self._execute(_CLEAR, began_by=_seconds(began_by), limit=Int8(limit))
-        return len(cleared)
-
-    def sweep(self, limit: int) -> Steps[int]:
-        now = self._now()
-        swept = yield from self._execute(_SWEEP, due=Int8(due_by(now)), now=now, limit=Int8(limit))
-        return len(swept)
-
-    def _sweep_now_and_then(self) -> Steps[None]:
-        if self._turns.is_due():
-            # Of the hours that are over, so that no row is looked at that has not expired.
-            now = self._now()
-            yield from self._execute(_SWEEP, due=now, now=now, limit=Int8(SWEPT_AT_ONCE))
-
-    def _execute(self, statement: LiteralString, **values: object) -> Steps[Sequence[Any]]:
-        if not self._is_laid_out:
-            yield from self.create_schema() if self._create else self._check_layout()
-            self._is_laid_out = True
-        rows: Sequence[Any] = yield self._statement(statement, values)
-        return rows
-
-    def _statement(self, statement: LiteralString, values: Mapping[str, object] | None = None) -> Execute:
-        named: Any = statement.replace("holdall_session", self._table)
-        return Execute(named, values)
-
-    def _check_layout(self) -> Steps[None]:
-        described = yield self._statement(_DESCRIBE)
-        if not described:
-            msg = f"the database has no table {self._table}: call create_schema(), or run the SQL in docs/tables.md."
-            raise ConfigurationError(msg)
-        ((comment,),) = described
-        if comment != _LAYOUT:
-            msg = (
-                f"the comment on the table {self._table} is {comment!r}, and this holdall knows {_LAYOUT!r}: "
-                "update holdall, or use another database or schema."
-            )
-            raise ConfigurationError(msg)
-
-    def failure(self, exc: psycopg.Error, pool: Pool) -> StoreError:
-        """Return the driver's error as ours, without its own words: they may show values."""
-        if exc.sqlstate == _UNDEFINED_TABLE:
-            # It was there, and somebody has dropped it.
-            self._is_laid_out = False
-        if isinstance(exc, PoolTimeout):
-            # One of psycopg_pool's does not tell these from each other.
-            causes = "the pool ran dry" if isinstance(pool, OwnPool) else "the pool ran dry, or the server is not there"
-            return StoreError(f"PostgreSQL{pool.address} gave no connection in time: {causes}.")
-        return StoreError(f"PostgreSQL{pool.address} failed: {cause_of(exc)}.")
-
-    def _now(self) -> Int8:
-        return _seconds(self._clock())
 
 
 class _Attempts:
@@ -438,7 +172,7 @@ class _AsyncConnections:
             await self._own.close()
 
 
-class PostgresTable(SyncTwin[_Verbs]):
+class PostgresTable(SyncTwin[Verbs]):
     """
     A table in a PostgreSQL database, version 13 or newer: ``holdall_session``, in the first schema of the search path.
 
@@ -484,7 +218,7 @@ class PostgresTable(SyncTwin[_Verbs]):
     ) -> None:
         given, options = _read(pool, table, max_size, timeout, statement_timeout, synchronous_commit)
         self._connections = _Connections(given, options)
-        self._verbs = _Verbs(clock, options.table, create=create)
+        self._verbs = Verbs(clock, options.table, create=create)
 
     def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
@@ -503,7 +237,7 @@ class PostgresTable(SyncTwin[_Verbs]):
         raise failure
 
 
-class AsyncPostgresTable(AsyncTwin[_Verbs]):
+class AsyncPostgresTable(AsyncTwin[Verbs]):
     """
     The same as ``PostgresTable``, awaited, in event loops of asyncio.
 
@@ -527,7 +261,7 @@ class AsyncPostgresTable(AsyncTwin[_Verbs]):
     ) -> None:
         given, options = _read(pool, table, max_size, timeout, statement_timeout, synchronous_commit)
         self._connections = _AsyncConnections(given, options)
-        self._verbs = _Verbs(clock, options.table, create=create)
+        self._verbs = Verbs(clock, options.table, create=create)
 
     async def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
@@ -594,20 +328,3 @@ def _conninfo(url: str, options: _Options) -> str:
         more = f"-c synchronous_commit={options.synchronous_commit}"
         parameters["options"] = f"{parameters.get('options') or ''} {more}".strip()
     return make_conninfo("", **parameters)
-
-
-def _row(found: Sequence[Any]) -> Row | None:
-    return next((row_of(columns, text=bytes.decode) for columns in found), None)
-
-
-def _seconds(time: datetime) -> Int8:
-    # Of one size whatever its value, so that each statement is prepared once.
-    return Int8(seconds_of(time))
-
-
-def _seconds_or_none(time: datetime | None) -> Int8 | None:
-    return None if time is None else _seconds(time)
-
-
-def _due(expires: datetime) -> Int8:
-    return Int8(due_of(expires))
