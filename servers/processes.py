@@ -23,13 +23,25 @@ class NoProgramError(unittest.SkipTest):
     """A server's program is not on this machine; a test that needs it is skipped."""
 
 
+# Of a port that was given out, the UDP port of the same number is held while this process lives: tests that run
+# at the same time in other processes pass it over, even before its server listens.
+_taken: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody has."""
+    """Return a port of the loopback interface that is free, and that no other test gets."""
     while True:
         # Below those that systems give to clients, or one of these would have it before a server is there.
         port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        mark = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+        else:
+            _taken.append(mark)
             return port
 
 
