@@ -23,11 +23,6 @@ class NoProgramError(unittest.SkipTest):
     """A server's program is not on this machine; a test that needs it is skipped."""
 
 
-# Of a port that was given out, the UDP port of the same number is held while this process lives: tests that run
-# at the same time in other processes pass it over, even before its server listens.
-_taken: list[socket.socket] = []
-
-
 def free_port() -> int:
     """Return a port of the loopback interface that is free, and that no other test gets."""
     while True:
@@ -41,7 +36,9 @@ def free_port() -> int:
         except OSError:
             mark.close()
         else:
-            _taken.append(mark)
+            # The UDP port of this number is held while this process lives, so that tests in other processes pass the
+            # port over even before its server listens.
+            mark.detach()
             return port
 
 

@@ -4,26 +4,25 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AsDict"]
+__all__ = ["FILLED", "AsDict"]
 
-# As a key it makes the dict itself look filled. An encoder written in C takes an empty dict for empty without another
-# question; otherwise it calls items(), because this is not a plain dict.
-_ELSEWHERE = object()
+#: What the dict itself is given, so that it does not look empty: an encoder written in C takes an empty dict for empty
+#: without another question, and calls items() of one that is filled, because this is not a plain dict.
+FILLED: Mapping[Any, None] = {object(): None}
 
 if TYPE_CHECKING:
 
     class AsDict(MutableMapping[str, Any]):
+        def __init__(self, filled: Mapping[Any, None]) -> None: ...
+
         def copy(self) -> dict[str, Any]: ...
 
 else:
 
     class AsDict(MutableMapping, dict):
-        """The base of a mapping that defines the five methods of a mapping, and is a dict too."""
+        """The base of a mapping that defines the five methods of a mapping, and is a dict too, made with ``FILLED``."""
 
         __slots__ = ()
-
-        def __init__(self) -> None:
-            dict.__setitem__(self, _ELSEWHERE, None)
 
         # A copy is a plain dict, so that the application can keep it and encode it.
 

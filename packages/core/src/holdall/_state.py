@@ -123,14 +123,12 @@ class SessionState:
     """
 
     # Of the class until something happens: most requests set few of them.
-    is_fetched = True
     tracked: Tracked | None = None
     read_ahead: Fetched | None = None
     fetched = NOT_STORED
     intent = Intent.KEEP
     overrides = _NO_OPTIONS
     phase = Phase.HEADERS_PENDING
-    client: ClientInfo | None = None
     principal_before: str | None = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
@@ -142,11 +140,18 @@ class SessionState:
     looked_at = False
 
     def __init__(
-        self, backend: Backend, cookies: Sequence[SentCookie] | Callable[[], Sequence[SentCookie]], *, https: bool
+        self,
+        backend: Backend,
+        cookies: Sequence[SentCookie] | Callable[[], Sequence[SentCookie]],
+        https: bool,
+        client: ClientInfo | None = None,
+        is_fetched: bool = True,
     ) -> None:
         self.backend = backend
         self.settings = backend.settings
         self.https = https
+        self.client = client
+        self.is_fetched = is_fetched
         self._cookies = cookies
 
     @property
@@ -318,12 +323,17 @@ class SessionState:
 
     def mark_saved(self, stored: StoredSession | None, phase: Phase) -> None:
         """Take *stored*, which was just written, as what there is; *phase* says what can be changed from here on."""
+        tracked = self.take_saved(stored, phase)
+        self._note_owner_and_lifetime(tracked.data)
+
+    def take_saved(self, stored: StoredSession | None, phase: Phase) -> Tracked:
+        """Do what ``mark_saved`` does where it is known whose the session is and how long it lives."""
         tracked = self.tracked or self.load()
         self.fetched = NOT_STORED if stored is None else Fetched(stored)
         tracked.begin_anew()
         self.intent = Intent.KEEP
         self.phase = phase
-        self._note_owner_and_lifetime(tracked.data)
+        return tracked
 
     def update_stored(self, stored: StoredSession) -> None:
         """Take *stored* for what the store holds, while the request goes on."""

@@ -185,12 +185,12 @@ class SetCookie:
         secure: Whether it carries Secure, ``"auto"`` decided.
         max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
         expires: The same as a time.
-        login: It stands for somebody who is logged in.
+        is_exposed: It stands for a logged-in user, and goes out without Secure: others on the network can read it.
         line: The value of the Set-Cookie header.
         size: How many characters that has.
     """
 
-    __slots__ = ("attributes", "expires", "https", "line", "login", "max_age", "size", "value")
+    __slots__ = ("attributes", "expires", "https", "is_exposed", "line", "max_age", "secure", "size", "value")
 
     def __init__(
         self,
@@ -203,7 +203,8 @@ class SetCookie:
         login: bool = False,
     ) -> None:
         self.value = value
-        self.login = login
+        self.secure = attributes.secure is True or (attributes.secure == "auto" and https)
+        self.is_exposed = login and not self.secure
         self.attributes = attributes
         self.https = https
         # A longer age may come from a framework's own settings, where it is no mistake.
@@ -220,10 +221,6 @@ class SetCookie:
         self.size = len(line)
         if attributes.secure is True and not https:
             _doubt_that_it_is_kept(attributes.key)
-
-    @property
-    def secure(self) -> bool:
-        return self.attributes.secure is True or (self.attributes.secure == "auto" and self.https)
 
     def __str__(self) -> str:
         """Return the value of the Set-Cookie header."""
@@ -248,7 +245,7 @@ def _doubt_that_it_is_kept(key: str) -> None:
 def warn_if_exposed(cookies: Iterable[SetCookie], host: str | None) -> None:
     """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
     for cookie in cookies:
-        if cookie.login and not cookie.secure and host and not _is_this_machine(host):
+        if cookie.is_exposed and host and not _is_this_machine(host):
             _warn_of_no_secure(cookie.attributes.key)
 
 

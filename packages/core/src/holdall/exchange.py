@@ -19,7 +19,7 @@ from holdall.errors import ConfigurationError, LostWriteError, StoreError
 from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
-from holdall.steps import Steps
+from holdall.steps import Steps, run
 from holdall.stores.contract import ClientInfo
 from holdall.tables import Form
 
@@ -128,7 +128,9 @@ class Exchange:
         self._client = client
         self._session_type = session_type
         self._fetched = fetched
-        self.session = self._opened(group.main, group.backend)
+        self.session = session_type(
+            SessionState(group.backend, partial(group.main.find_cookies, headers), https, client, fetched)
+        )
 
     def session_of(self, sessions: Sessions | None = None) -> Session:
         """
@@ -149,10 +151,12 @@ class Exchange:
                 )
                 raise ConfigurationError(msg)
             backend = sessions.prepare(self.group.form)
-            found = self._opened(sessions, backend)
-            if self.group.form == "async" and backend.waits_to_read:
-                state_of(found).is_fetched = False
-            state_of(found).phase = self._phase
+            fetched = self._fetched and not (self.group.form == "async" and backend.waits_to_read)
+            state = SessionState(
+                backend, partial(sessions.find_cookies, self._headers), self._https, self._client, fetched
+            )
+            state.phase = self._phase
+            found = self._session_type(state)
             self._others = {**self._others, sessions: found}
         return found
 
@@ -178,7 +182,7 @@ class Exchange:
         return self.group.backend.run(self._commit(status, streams)) if done is None else done
 
     def headers_at_once(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders | None:
-        """Do what ``headers`` does where nothing has to be asked of a store; ``None``, with nothing done, elsewhere."""
+        """Do what ``headers`` does where nothing has to be waited for; ``None``, with nothing done, elsewhere."""
         if self._others:
             return None
         state = self.session._state
@@ -187,12 +191,12 @@ class Exchange:
             return commit_unused(state, streams=streams)
         if late_changes.watched:
             late_changes.look()
-        if status >= 500 or not state.is_as_stored:
+        now = self.group.backend.now()
+        done = commit_unchanged(state, now=now) if status < 500 and state.is_as_stored else None
+        if done is None and self.group.waits:
             return None
-        done = commit_unchanged(state, now=self.group.backend.now())
-        if done is not None:
-            self._phase = Phase.BODY
-        return done
+        self._phase = Phase.BODY
+        return run(commit(state, now=now, status=status, streams=streams)) if done is None else done
 
     def body_sent(self, *, last: bool = False) -> None:
         """
@@ -296,12 +300,6 @@ class Exchange:
     def _end_as_stored(self) -> None:
         # Nothing was handed out that could be altered later.
         self._phase = self.session._state.phase = Phase.ENDED
-
-    def _opened(self, sessions: Sessions, backend: Any) -> Session:
-        state = SessionState(backend, partial(sessions.find_cookies, self._headers), https=self._https)
-        state.client = self._client
-        state.is_fetched = self._fetched
-        return self._session_type(state)
 
     def _commit(self, status: int, streams: bool) -> Steps[ResponseHeaders]:
         self._phase = Phase.BODY

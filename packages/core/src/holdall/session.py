@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from holdall._as_dict import AsDict
+from holdall._as_dict import FILLED, AsDict
 from holdall._iterative_json import key_text
 from holdall._redacted import without_frames
 from holdall._state import Intent, Phase, SessionState
@@ -39,7 +39,7 @@ class Session(AsDict):
     _lifetime_of: LifetimeOf | None = None
 
     def __init__(self, state: SessionState) -> None:
-        super().__init__()
+        super().__init__(FILLED)
         self._state = state
         if self._lifetime_of is not None:
             state.lifetime_of = self._lifetime_of

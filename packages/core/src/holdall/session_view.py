@@ -3,7 +3,7 @@
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
-from holdall._as_dict import AsDict
+from holdall._as_dict import FILLED, AsDict
 
 __all__ = ["SessionView"]
 
@@ -19,7 +19,7 @@ class SessionView(AsDict):
     __slots__ = ("_session",)
 
     def __init__(self, session: MutableMapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__(FILLED)
         # An adapter's view shows more of the session than the mapping.
         self._session: Any = session
 

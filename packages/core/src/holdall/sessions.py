@@ -346,10 +346,7 @@ class Sessions(OutsideRequests):
         session_type: type[Session],
         client: ClientInfo | None,
     ) -> Session:
-        state = SessionState(self._backends.get(form) or self._open(form), cookies, https=https)
-        if client is not None:
-            state.client = client
-        return session_type(state)
+        return session_type(SessionState(self._backends.get(form) or self._open(form), cookies, https, client))
 
     async def _finish_async(self, steps: Steps[Any]) -> Any:
         return await cast("AsyncBackend", self.prepare("async")).finish(steps)

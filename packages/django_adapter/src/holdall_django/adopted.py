@@ -9,6 +9,7 @@ names.
 from typing import Any
 
 from holdall import Session
+from holdall._as_dict import FILLED
 from holdall.adapters import state_of
 from holdall_django.session import DjangoSession
 
@@ -26,5 +27,5 @@ class AdoptedSession(DjangoSession):
 
     def __init__(self, outer: Session) -> None:
         # All but the dict's own part, which has no state, is the outer one's: its lifetime too.
-        super(Session, self).__init__()
+        super(Session, self).__init__(FILLED)
         self._state = state_of(outer)

@@ -1,6 +1,7 @@
 """A response or a WebSocket on its way out, in ASGI: where the session is stored, and what its headers get."""
 
 import logging
+import re
 
 from starlette.types import Message, Scope, Send
 from starlette.websockets import WebSocketDisconnect
@@ -22,6 +23,11 @@ __all__ = ["Outgoing", "refuse"]
 _logger = logging.getLogger("holdall")
 
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+# Header names that bear on caches: Vary, Cache-Control and what stands in for it.
+_ABOUT_CACHES = re.compile(rb"vary|control|x-accel-expires", re.IGNORECASE)
+_VARY = (b"vary", b"Cookie")
+_NO_STORE = (b"cache-control", b"no-store")
+
 _BODY = frozenset({"http.response.body", "websocket.http.response.body"})
 
 
@@ -111,13 +117,13 @@ class Outgoing:
     async def _with_session(self, message: Message) -> Message:
         """Store the sessions, and return *message* with their headers."""
         status, streams = message.get("status", 200), _streams(message)
-        told = self._exchange.headers_at_once(status, streams=streams)
-        if told is None:
-            try:
+        try:
+            told = self._exchange.headers_at_once(status, streams=streams)
+            if told is None:
                 told = await self._exchange.remaining_headers_async(status, streams=streams)
-            except (StoreError, LostWriteError) as error:
-                self._commit_error = error
-                raise
+        except (StoreError, LostWriteError) as error:
+            self._commit_error = error
+            raise
         self._started = True
         return _with_headers(message, told, self._exchange, self._scope) if told.vary else message
 
@@ -154,10 +160,11 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
     if message["type"] != "websocket.accept":
         # For caches, and none keeps a handshake.
         headers = _for_caches(headers, told, exchange, scope)
-    if told.cookies:
-        headers += [(b"set-cookie", cookie.line.encode("latin-1")) for cookie in told.cookies]
-        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
-        warn_if_exposed(told.cookies, host)
+    for cookie in told.cookies:
+        headers.append((b"set-cookie", cookie.line.encode("latin-1")))
+        if cookie.is_exposed:
+            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+            warn_if_exposed((cookie,), host)
     return {**message, "headers": headers}
 
 
@@ -165,6 +172,9 @@ def _for_caches(
     headers: list[tuple[bytes, bytes]], told: ResponseHeaders, exchange: Exchange, scope: Scope
 ) -> list[tuple[bytes, bytes]]:
     """Return *headers* with ``Vary: Cookie``, and if a cookie is set in a form that no shared cache stores."""
+    if _ABOUT_CACHES.search(b"\n".join([name for name, _ in headers])) is None:
+        # The usual response says nothing to caches itself.
+        return [*headers, _VARY, _NO_STORE] if told.cookies else [*headers, _VARY]
     present = [value.decode("latin-1") for name, value in headers if name == b"vary"]
     vary = merged_vary(present) if present else "Cookie"
     if vary is not None:

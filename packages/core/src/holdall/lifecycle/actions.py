@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, Phase, SessionState
@@ -36,6 +35,9 @@ class End:
         data: All of it, as the request sees it.
         wrote: It changed something, or asked for it to be written.
         lifetime: How long the session lives from now on.
+        principal: Whose it is now.
+        expires: When the stored session ends that is used now, in Unix seconds.
+        is_due: Its expiry must be moved.
     """
 
     def __init__(
@@ -58,25 +60,12 @@ class End:
         # The data alone decides about it.
         may_differ = state.lifetime_of is not None and self.wrote
         self.lifetime: Lifetime = state.lifetime if may_differ else state.lifetime_before or state.lifetime
-
-    @cached_property
-    def principal(self) -> str | None:
-        """Whose the session is now."""
-        changes, keys = self.changes, self.state.settings.principals.all
+        changes, keys = self.changes, state.settings.principals.all
         is_same = not changes.cleared and keys.isdisjoint(changes.put) and keys.isdisjoint(changes.deleted)
-        return self.state.principal_before if is_same else self.state.principal
-
-    @cached_property
-    def expires(self) -> int:
-        """When the stored session ends that is used now."""
-        stored = self.state.fetched.stored
-        return expiry(self.now if stored is None else stored.created, self.now, self.lifetime, self.state.settings)
-
-    @cached_property
-    def is_due(self) -> bool:
-        """Whether its expiry must be moved."""
-        stored = self.state.fetched.stored
-        return stored is not None and is_due(stored, self.expires, self.lifetime)
+        self.principal: str | None = state.principal_before if is_same else state.principal
+        stored = state.fetched.stored
+        self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
+        self.is_due = stored is not None and is_due(stored, self.expires, self.lifetime)
 
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it is to be stored, with *changes* as this request's part in it."""
@@ -301,7 +290,8 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         if came is not None and state.overrides and attributes.place != settings.attributes.place:
             old.append(settings.attributes)
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
-    state.mark_saved(written, Phase.DONE if written.version is None else Phase.BODY)
+    state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
+    state.principal_before, state.lifetime_before = end.principal, end.lifetime
     return ResponseHeaders(cookies, vary=True, cookie=written.cookie)
 
 
