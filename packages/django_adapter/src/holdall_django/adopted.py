@@ -9,7 +9,6 @@ names.
 from typing import Any
 
 from holdall import Session
-from holdall._as_dict import FILLED
 from holdall.adapters import state_of
 from holdall_django.session import DjangoSession
 
@@ -19,6 +18,9 @@ __all__ = ["AdoptedSession"]
 class AdoptedSession(DjangoSession):
     """The session *outer* under Django's names."""
 
+    # It lives as long as the outer one says.
+    _lifetime_of = None
+
     def __new__(cls, outer: Session | str | None = None, *, session_key: str | None = None) -> Any:
         if isinstance(outer, Session):
             return super().__new__(cls)
@@ -26,6 +28,4 @@ class AdoptedSession(DjangoSession):
         return DjangoSession(outer, session_key=session_key)
 
     def __init__(self, outer: Session) -> None:
-        # All but the dict's own part, which has no state, is the outer one's: its lifetime too.
-        super(Session, self).__init__(FILLED)
-        self._state = state_of(outer)
+        Session.__init__(self, state_of(outer))

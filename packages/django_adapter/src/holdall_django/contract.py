@@ -1,5 +1,6 @@
 """Django's names for what a session does, except those that read or write the store."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from asgiref.sync import sync_to_async
@@ -7,7 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
 from holdall import Session, Sessions
-from holdall.adapters import Intent
+from holdall.adapters import Intent, Lifetime
 from holdall_django import expiry
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
@@ -123,7 +124,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     # Its lifetime.
 
-    _lifetime_of = staticmethod(expiry.lifetime)
+    _lifetime_of: Callable[[Mapping[str, Any], Lifetime], Lifetime] | None = staticmethod(expiry.lifetime)
 
     def set_expiry(self, value: Any) -> None:
         """
