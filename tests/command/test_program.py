@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import holdall
 from command.program import HOLDALL, run
 from holdall.command._tables import _without_password
 from servers.postgres import PostgresServer
@@ -33,6 +35,10 @@ def test_help_names_every_command() -> None:
     shown = run("--help").stdout
 
     assert all(f"    {command} " in shown for command in ("secret", "inspect", "sweep", "list", "revoke"))
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert run("--version").stdout == f"holdall {holdall.__version__}\n" == f"holdall {version('holdall')}\n"
 
 
 def test_without_a_command_it_says_how_it_is_called() -> None:

@@ -28,6 +28,7 @@ from holdall.stores import Store
 from holdall.tables import AsyncTable, Table
 
 if TYPE_CHECKING:
+    from holdall._version import __version__ as __version__
     from holdall.stores import CookieStore, TableStore
     from holdall.tables import MemoryTable
 else:
@@ -37,6 +38,8 @@ else:
             "CookieStore": "holdall.stores",
             "MemoryTable": "holdall.tables",
             "TableStore": "holdall.stores",
+            # Reading the metadata takes longer than all else that is imported here.
+            "__version__": "holdall._version",
         },
     )
 
