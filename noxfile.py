@@ -143,6 +143,13 @@ def wheels(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """Cut a release into dist/, of a new version with ``-- 0.2.0``; nothing is published: 1 minute."""
+    session.install("-c", CONSTRAINTS, *dependency_groups(WORKSPACE, "release"))
+    session.run("python", "release.py", *session.posargs)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Try our cookies in Chromium, where there is one: 2 minutes."""
     install(session, "tests", "browser")
