@@ -31,18 +31,20 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-def call(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Do what ``run`` does, in this process: for one part of the command that many tests ask of."""
+def call(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Do what ``run`` does, in this process: for a part of the command that many tests ask of."""
     # The command lifts both limits for itself, and would leave them so for the tests that follow.
     stack, digits = sys.getrecursionlimit(), sys.get_int_max_str_digits()
     with (
         redirect_stdout(io.StringIO()) as out,
         redirect_stderr(io.StringIO()) as err,
-        mock.patch.dict(os.environ, environment(env), clear=True),
+        mock.patch.dict(os.environ, environment(env or {}), clear=True),
         mock.patch.object(sys, "stdin", io.StringIO()),
     ):
         try:
             code = main(arguments)
+        except SystemExit as exc:
+            code = int(exc.code or 0)
         finally:
             sys.setrecursionlimit(stack)
             sys.set_int_max_str_digits(digits)
