@@ -142,6 +142,13 @@ def wheels(session: nox.Session) -> None:
     session.run(python, "-I", "-m", "pytest", "-W", "error", "--rootdir", outside, tried, external=True)
 
 
+@nox.session(tags=["ci"])
+def frameworks(session: nox.Session) -> None:
+    """Try the middleware of ASGI and WSGI in frameworks that have no adapter of ours: 2 minutes."""
+    install(session, "tests", "frameworks")
+    session.run("pytest", *(session.posargs or ["tests/frameworks", *PARALLEL]))
+
+
 @nox.session
 def release(session: nox.Session) -> None:
     """Cut a release into dist/, of a new version with ``-- 0.2.0``; nothing is published: 1 minute."""

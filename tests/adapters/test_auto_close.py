@@ -17,12 +17,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from holdall import ConfigurationError, MemoryTable, ResponseStartedError, Sessions, StoreError, TableStore
+from holdall.asgi import auto_close
 from holdall.steps import run
 from holdall.stores import RowRef
 from holdall.stores.table import digest_of
 from holdall.tables import Row
 from holdall.testing import Browser, FakeClock, Request, as_async
-from holdall_fastapi import SessionDep, SessionMiddleware, auto_close, fetch_session
+from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 from servers.web import by_uvicorn, http_client
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"

@@ -12,6 +12,7 @@ from holdall.cookies import warn_if_exposed
 from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
 from holdall.flashes import Flash, add_flash, take_flashes
 from holdall.framework_defaults import absolute_timeout, permanent_max_age
+from holdall.header_lists import for_caches, with_session_headers
 from holdall.lifecycle import ResponseHeaders
 from holdall.lifecycle.saving import check_savable
 from holdall.migrate import reading_framework_cookies
@@ -37,6 +38,7 @@ __all__ = [
     "check_keys",
     "check_savable",
     "checked_list",
+    "for_caches",
     "merged_vary",
     "permanent_max_age",
     "reading_framework_cookies",
@@ -44,4 +46,5 @@ __all__ = [
     "take_flashes",
     "warn_if_exposed",
     "warn_of_public_cookie",
+    "with_session_headers",
 ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from holdall._redacted import redacted
 from holdall.cookies import prefix_of
 
-__all__ = ["OldCookie", "SentCookie", "cookie_finder"]
+__all__ = ["FindHeader", "OldCookie", "SentCookie", "cookie_finder"]
 
 
 @redacted
@@ -18,13 +18,20 @@ class OldCookie(NamedTuple):
     value: str
 
 
+#: Returns the values of a request's header by its lower-case name: one text, or all of them.
+FindHeader = Callable[[str], "str | Iterable[str]"]
+
 #: The value of a cookie that a browser sent, under its present name or an old one.
 SentCookie = str | OldCookie
 
 
-def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
+def cookie_finder(
+    key: str, old_keys: Iterable[str] = ()
+) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
     """
-    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of old ones.
+    Return a function from a request's Cookie headers to the values of the cookie *key*, then of old ones.
+
+    It takes the Cookie header, all of them, or a function that returns a header's values by its name.
 
     Names are compared in exact case, because a browser that keeps ``__HoSt-`` as an ordinary name promises nothing of
     it. Each value comes once, in the order sent, without the double quotes around it.
@@ -39,8 +46,9 @@ def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Ite
     if not finders:
         return find
 
-    def find_all(headers: str | Iterable[str]) -> list[SentCookie]:
-        header = headers if isinstance(headers, str) else "; ".join(headers)
+    def find_all(headers: FindHeader | str | Iterable[str]) -> list[SentCookie]:
+        given = headers("cookie") if callable(headers) else headers
+        header = given if isinstance(given, str) else "; ".join(given)
         cookies = find(header)
         for old_key, find_old in finders:
             cookies += [OldCookie(old_key, value) for value in find_old(header)]
@@ -49,11 +57,12 @@ def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Ite
     return find_all
 
 
-def _finder(key: str) -> Callable[[str | Iterable[str]], list[Any]]:
+def _finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
     start = f"{key}="
 
-    def find(headers: str | Iterable[str]) -> list[str]:
-        header = headers if isinstance(headers, str) else "; ".join(headers)
+    def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
+        given = headers("cookie") if callable(headers) else headers
+        header = given if isinstance(given, str) else "; ".join(given)
         if key not in header:
             return []
         before, _, after = header.partition(start)

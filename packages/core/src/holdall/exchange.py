@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from holdall import late_changes
 from holdall._state import Phase, SessionState
+from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
 from holdall.errors import ConfigurationError, LostWriteError, StoreError
 from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
@@ -76,7 +77,7 @@ class SessionGroup:
 
     def begin(
         self,
-        headers: str | Iterable[str] = (),
+        headers: FindHeader | str | Iterable[str] = (),
         *,
         https: bool = False,
         client: ClientInfo | None = None,
@@ -87,18 +88,19 @@ class SessionGroup:
         Return the exchange of a request.
 
         Args:
-            headers: The request's Cookie header, or all of them.
+            headers: A function that returns the values of the request's header of a name, given in lower case: one
+                text, or all of them. Or the Cookie header itself, or all of those.
             https: Whether the browser reached us by HTTPS.
             client: Returns the client's user agent and address.
             session_type: What an adapter makes of ``Session`` for its framework.
             fetched: Its sessions may be touched at once; otherwise only after ``load``.
         """
-        return Exchange(self, headers, https, client, session_type, fetched)
+        return Exchange(self, headers, https=https, client=client, session_type=session_type, fetched=fetched)
 
 
 class Exchange:
     """
-    A request and its response.
+    A request and its response; ``SessionGroup.begin`` says what it is made of.
 
     Attributes:
         group: The sessions that the application keeps.
@@ -116,11 +118,12 @@ class Exchange:
     def __init__(
         self,
         group: SessionGroup,
-        headers: str | Iterable[str],
-        https: bool,
-        client: ClientInfo | None,
-        session_type: type[Session],
-        fetched: bool,
+        headers: FindHeader | str | Iterable[str],
+        *,
+        https: bool = False,
+        client: ClientInfo | None = None,
+        session_type: type[Session] = Session,
+        fetched: bool = True,
     ) -> None:
         self.group = group
         self._headers = headers
@@ -205,10 +208,12 @@ class Exchange:
         Args:
             last: The request has ended: from here on every change is an error.
         """
-        if self._others or not self.session._state.is_as_stored:
+        state = self.session._state
+        if self._others or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored):
             self.group.backend.run(self._finish())
         elif last:
-            self._end_as_stored()
+            # Nothing was handed out that could be altered later.
+            self._phase = state.phase = Phase.ENDED
             return
         if last:
             self.close()
@@ -237,10 +242,12 @@ class Exchange:
 
     async def body_sent_async(self, *, last: bool = False) -> None:
         """Do what ``body_sent`` does."""
-        if self._others or not self.session._state.is_as_stored:
+        state = self.session._state
+        if self._others or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored):
             await self.group.backend.finish(self._finish(), self.group.waits)
         elif last:
-            self._end_as_stored()
+            # Nothing was handed out that could be altered later.
+            self._phase = state.phase = Phase.ENDED
             return
         if last:
             self.close()
@@ -296,10 +303,6 @@ class Exchange:
     @property
     def _used(self) -> list[tuple[Sessions, Session]]:
         return [(self.group.main, self.session), *self._others.items()]
-
-    def _end_as_stored(self) -> None:
-        # Nothing was handed out that could be altered later.
-        self._phase = self.session._state.phase = Phase.ENDED
 
     def _commit(self, status: int, streams: bool) -> Steps[ResponseHeaders]:
         self._phase = Phase.BODY

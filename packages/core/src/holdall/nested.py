@@ -20,7 +20,7 @@ from holdall.exchange import Exchange, SessionGroup
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 
-__all__ = ["KEY", "enter", "in_environ", "in_scope", "outer_session"]
+__all__ = ["KEY", "enter", "exchange_of", "in_environ", "in_scope", "outer_session"]
 
 #: Where a request's scope or environ holds the exchange of the innermost adapter around a handler.
 KEY = "holdall.request"
@@ -69,6 +69,20 @@ def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None
             _check_apart(theirs, (main, *also))
         outer = outer.outer
     return None
+
+
+def exchange_of(innermost: Exchange, session: Session) -> Exchange:
+    """
+    Return the exchange that *session* belongs to, of those around a handler.
+
+    Where three adapters are nested and the first and the last keep the same sessions, it is not the *innermost* one.
+    """
+    exchange: Exchange | None = innermost
+    while exchange is not None:
+        if any(each is session for each in (exchange.session, *exchange.others)):
+            return exchange
+        exchange = exchange.outer
+    return innermost
 
 
 def _check_apart(theirs: tuple[Sessions, ...], ours: tuple[Sessions, ...]) -> None:

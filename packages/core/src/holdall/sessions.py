@@ -131,7 +131,7 @@ class Sessions(OutsideRequests):
             allow_public=allow_public,
             check=self._check,
         )
-        #: Returns the values of the cookie in the Cookie header, or all of them.
+        #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old])
 
     @property

@@ -10,9 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
-from holdall import ConfigurationError, Session, Sessions
-from holdall.adapters import Exchange
-from holdall.nested import KEY
+from holdall import ConfigurationError, Session, Sessions, asgi
 from holdall.session_view import SessionView
 
 __all__ = [
@@ -41,12 +39,8 @@ async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = 
         ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
         StoreError: The backend failed.
     """
-    session = session_of(connection)
-    exchange: Exchange = connection.scope[KEY]
-    if sessions is None:
-        await exchange.group.main.load_async(session)
-        return session
-    return await exchange.load(sessions)
+    session_of(connection)
+    return await asgi.fetch_session(connection.scope, sessions)
 
 
 # As a dependency it takes the connection alone: FastAPI would look for the other in the request.

@@ -26,9 +26,11 @@ _UNCHANGED = Changes({})
 
 def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> Fetched | None:
     """Return what the only cookie held, if *answer* is a session of ours as it is written today; ``None`` otherwise."""
-    if isinstance(answer, StoredSession) and not answer.origin and not has_ended(answer, settings, now):
-        return Fetched(answer)
-    return None
+    if not isinstance(answer, StoredSession) or answer.origin or answer.expires <= now:
+        return None
+    # As has_ended() asks it.
+    longest = settings.absolute_timeout
+    return None if longest is not None and answer.created + longest <= now else Fetched(answer)
 
 
 def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: Any = None) -> Steps[Fetched]:

@@ -70,6 +70,8 @@ class AdapterConformance(
         streams: The framework can send a body piece by piece.
         answers_failures: Its response to an exception that no handler took passes through the adapter, which can add
             headers to it.
+        passes_control_characters: The client of ``mount`` gets headers with control characters through to the
+            application; many servers refuse such a request themselves.
         keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
     """
 

@@ -67,6 +67,8 @@ class CookieTests(AdapterSuite, sealed=True):
     def test_a_bad_cookie_is_an_empty_session_whatever_the_framework_makes_of_it(
         self, visitor: Visitor, events: list[Event], value: str
     ) -> None:
+        if value < " " and value and not self.passes_control_characters:
+            pytest.skip("the server refuses control characters in headers")
         visitor.does(["put", "n", 1])
         bad = value.format(visitor.browser[KEY])
         events.clear()

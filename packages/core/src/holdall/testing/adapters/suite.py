@@ -50,6 +50,7 @@ class AdapterSuite(Suite):
     streams = True
     answers_failures = True
     keeps_several = True
+    passes_control_characters = True
 
     @pytest.fixture
     def events(self) -> list[Event]:

@@ -1,0 +1,161 @@
+"""``holdall.asgi`` in frameworks that have no adapter of ours, and without any."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from holdall import Sessions, StoreError
+from holdall.asgi import SessionMiddleware, fetch_session
+from holdall.nested import KEY
+from holdall.testing import AdapterConformance, Client, asgi_client, perform_async, stream
+from holdall.testing.adapters.suite import Mount
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def others(scope: Any, also: Sequence[Sessions]) -> Any:
+    """Return what finds one of the other sessions by its key, awaited."""
+    named = {each.key: each for each in also}
+    return lambda key: fetch_session(scope, named[key])
+
+
+async def streamed(scope: Any, also: Sequence[Sessions], script: Any) -> Any:
+    """Return the chunks of a streamed body, whose sessions have been fetched."""
+    for each in also:
+        await fetch_session(scope, each)
+    exchange, named = scope[KEY], {each.key: each for each in also}
+    return stream(await fetch_session(scope), script, lambda key: exchange.session_of(named[key]))
+
+
+def plain(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
+    """Mount an application without a framework."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        script = json.loads((await receive())["body"])
+        if scope["path"] == "/stream":
+            chunks = await streamed(scope, also, script)
+            await send({"type": "http.response.start", "status": 200})
+            for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body"})
+            return
+        result, status = await perform_async(scope["session"], script, others(scope, also))
+        body = json.dumps(result).encode()
+        headers = [(name.lower().encode(), value.encode()) for name, value in script.get("headers", {}).items()]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return asgi_client(SessionMiddleware(app, sessions, also=also))
+
+
+class TestWithoutAFramework(AdapterConformance):
+    answers_failures = False
+
+    @pytest.fixture
+    def mount(self) -> Mount:
+        return plain
+
+
+def litestar(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
+    from litestar import Litestar, Request, Response, post
+    from litestar.response import Stream
+
+    def unavailable(request: Request[Any, Any, Any], error: StoreError) -> Response[str]:
+        return Response("Service Unavailable", status_code=503)
+
+    @post(["/", "/{path:path}"])
+    async def act(request: Request[Any, Any, Any]) -> Response[Any]:
+        script = await request.json()
+        result, status = await perform_async(request.session, script, others(request.scope, also))
+        return Response(result, status_code=status, headers=script.get("headers"))
+
+    @post("/stream", status_code=200)
+    async def streams(request: Request[Any, Any, Any]) -> Stream:
+        return Stream(await streamed(request.scope, also, await request.json()))
+
+    app = Litestar(
+        [act, streams], exception_handlers={StoreError: unavailable}, openapi_config=None, logging_config=None
+    )
+    return asgi_client(SessionMiddleware(app, sessions, also=also))
+
+
+class TestLitestar(AdapterConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        pytest.importorskip("litestar")
+        return litestar
+
+
+def quart(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
+    from quart import Quart, Response, request
+
+    app = Quart(__name__)
+    app.asgi_app = SessionMiddleware(app.asgi_app, sessions, also=also)  # type: ignore[method-assign]
+
+    @app.errorhandler(StoreError)
+    async def unavailable(error: StoreError) -> tuple[str, int]:
+        return "Service Unavailable", 503
+
+    @app.post("/")
+    @app.post("/<path:path>")
+    async def act(path: str = "") -> Any:
+        script = await request.get_json()
+        session = request.scope["session"]
+        result, status = await perform_async(session, script, others(request.scope, also))
+        return result, status, script.get("headers", {})
+
+    @app.post("/stream")
+    async def streams() -> Response:
+        return Response(await streamed(request.scope, also, await request.get_json()))
+
+    return asgi_client(app)
+
+
+class TestQuart(AdapterConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        pytest.importorskip("quart")
+        return quart
+
+
+def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
+    from falcon import HTTPServiceUnavailable
+    from falcon.asgi import App
+
+    class Act:
+        async def on_post(self, request: Any, response: Any, path: str = "") -> None:
+            script = await request.get_media()
+            result, status = await perform_async(request.scope["session"], script, others(request.scope, also))
+            response.media, response.status = result, status
+            for name, value in script.get("headers", {}).items():
+                response.append_header(name, value)
+
+    class Streams:
+        async def on_post(self, request: Any, response: Any) -> None:
+            chunks = await streamed(request.scope, also, await request.get_media())
+
+            async def body() -> Any:
+                for chunk in chunks:
+                    yield chunk
+
+            response.stream = body()
+
+    async def unavailable(request: Any, response: Any, error: StoreError, params: Any) -> None:
+        raise HTTPServiceUnavailable
+
+    app = App()
+    app.add_error_handler(StoreError, unavailable)
+    app.add_route("/stream", Streams())
+    app.add_route("/", Act())
+    app.add_route("/{path:path}", Act())
+    return asgi_client(SessionMiddleware(app, sessions, also=also))
+
+
+class TestFalcon(AdapterConformance):
+    @pytest.fixture
+    def mount(self) -> Mount:
+        pytest.importorskip("falcon")
+        return falcon
