@@ -20,6 +20,7 @@ NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
 MODULES = {
     "holdall": (),
     "holdall.adapters": (),
+    "holdall.asgi": (),
     "holdall.connections": (),
     "holdall.etf": (),
     "holdall.msgspec_json": ("msgspec",),
@@ -43,6 +44,7 @@ MODULES = {
     "holdall.tables.urls": (),
     "holdall.testing": (),
     "holdall.typed": (),
+    "holdall.wsgi": (),
     "holdall_django": ("django",),
     "holdall_django.engine": ("django",),
     "holdall_django.sources": ("django",),
