@@ -62,7 +62,7 @@ class CountedTable(DjangoTable):
         self.transactions: set[bool] = set()
 
     def __len__(self) -> int:
-        return int(self._rows.count())
+        return int(self._within({}).count())
 
     def _note(self) -> None:
         self.threads.add(threading.get_ident())
@@ -79,7 +79,7 @@ class CountedTable(DjangoTable):
 
 def emptied(alias: str, clock: FakeClock) -> CountedTable:
     table = CountedTable(alias, clock)
-    table._rows.delete()
+    table._within({}).delete()
     return table
 
 

@@ -40,6 +40,7 @@ MODULES = {
     "holdall.tables.postgres": ("psycopg_pool",),
     "holdall.tables.psycopg": ("psycopg",),
     "holdall.tables.redis": ("redis",),
+    "holdall.tables.sql": (),
     "holdall.tables.sqlite": (),
     "holdall.tables.urls": (),
     "holdall.testing": (),
