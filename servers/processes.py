@@ -78,11 +78,14 @@ class Process:
         folder: Path,
         answers: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
+        ends_by: signal.Signals = signal.SIGINT,
     ) -> None:
         self._command = command
         self._environment = None if environment is None else {**os.environ, **environment}
         self._folder = folder
         self._answers = answers
+        # Not SIGTERM, at which PostgreSQL waits until everybody has left.
+        self._ends_by = ends_by
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -124,6 +127,5 @@ class Process:
     def stop(self) -> None:
         """End it, if it runs."""
         if self._child is not None:
-            # Not SIGTERM, at which PostgreSQL waits until everybody has left.
-            self._child.send_signal(signal.SIGINT)
+            self._child.send_signal(self._ends_by)
             self._child.wait()

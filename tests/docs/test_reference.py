@@ -41,6 +41,8 @@ MODULES = {
     "holdall.tables.psycopg": ("psycopg",),
     "holdall.tables.redis": ("redis",),
     "holdall.tables.sql": (),
+    "holdall.tables.sqlalchemy": ("sqlalchemy",),
+    "holdall.tables.alembic": ("alembic",),
     "holdall.tables.sqlite": (),
     "holdall.tables.urls": (),
     "holdall.testing": (),

@@ -31,6 +31,7 @@ class SyncBackend:
         store: The open store.
         name: What it is called in messages.
         table: Its table, if it has one.
+        list_from: The table that lists are read from, if it has one.
         sources: Where other libraries keep sessions that it reads too.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
         can_renew: Its sessions can be renewed in one go (``Renewing``).
@@ -44,6 +45,7 @@ class SyncBackend:
         self.settings = settings
         self.name = type(store).__name__
         self.table = getattr(store, "table", None)
+        self.list_from = getattr(store, "list_from", None)
         self.sources: tuple[Any, ...] = getattr(store, "sources", ())
         self.check: Callable[[str, Any], None] | None = getattr(store, "check", None)
         self.can_renew, self.can_revoke, self.can_sweep = (

@@ -48,6 +48,7 @@ class RowOptions(TypedDict, total=False):
     """The options of a table's rows, but for the application's name."""
 
     table: str
+    list_from: str
     encrypt: bool
     secret_key_base: str | bytes | None
     fallbacks: Iterable[str | bytes]
@@ -88,6 +89,9 @@ def store_opener(
             if not isinstance(table, str):
                 msg = f"table= takes a name or a URL: give a {type(table).__name__} as Sessions(TableStore(table), …)."
                 raise ConfigurationError(msg)
+            if not isinstance(options.get("list_from", ""), str):
+                msg = "list_from= takes a URL: give a table as Sessions(TableStore(table, list_from=replica), …)."
+                raise ConfigurationError(msg)
             return _table_store_opener(table, options, clock, random)
         case str():
             hint = f' For the table "{store}://" give its URL.' if store in _SCHEMES else ""
@@ -125,11 +129,15 @@ def _table_store_opener(
     table: str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Form], Any]:
     open_table = table_opener(table, clock=clock)
+    # It is only read, so that there is nothing to make in it.
+    list_from = options.pop("list_from", None)
+    open_lists = None if list_from is None else table_opener(list_from, clock=clock, create=False)
     sources = tuple(options.pop("migrate_from", ()))
     read_old_until = options.pop("read_old_until", None)
 
     def open_store(form: Form) -> Any:
-        store = stores.TableStore(open_table(form), random=random, **options)
+        lists = None if open_lists is None else open_lists(form)
+        store = stores.TableStore(open_table(form), list_from=lists, random=random, **options)
         if not sources:
             return store
         from holdall.stores.migration import MigratingStore

@@ -354,7 +354,7 @@ class Sessions(OutsideRequests):
     def _to_close(self) -> tuple[Any, ...]:
         closing: tuple[Any, ...] = ()
         for backend in self._backends.values() if self._opens_table else ():
-            for each in (backend.table, *backend.sources):
+            for each in (backend.table, backend.list_from, *backend.sources):
                 if each not in closing and (hasattr(each, "close") or hasattr(each, "aclose")):
                     closing = (*closing, each)
         return closing

@@ -5,10 +5,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import Any
 
 from holdall._base64url import to_text
-from holdall.errors import ContentionError, StoreError
+from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps
@@ -74,13 +75,15 @@ class TableStore:
         secret_key_base: Makes the rows' keys, together with the IDs, so that write access to the table is not enough to
             forge a session; 32 bytes at least. With ``None`` the IDs alone make them.
         fallbacks: Old secrets, whose rows are still read.
+        list_from: A table that lists of a user's sessions are read from, such as that of a replica. Nothing is written
+            to it, and nothing is ended by what it says, because it may lag behind.
         app: Names the application where several keep sessions in one table: neither reads the other's rows, nor finds
             its users.
         weak_secrets: Warn of a weak secret instead of refusing it.
         random: Source of secret random bytes.
 
     Raises:
-        ConfigurationError: A secret or *app* cannot be used.
+        ConfigurationError: A secret or *app* cannot be used, or *list_from* is not of the table's form.
     """
 
     def __init__(
@@ -90,12 +93,17 @@ class TableStore:
         encrypt: bool | None = None,
         secret_key_base: str | bytes | None = None,
         fallbacks: Iterable[str | bytes] = (),
+        list_from: Table | AsyncTable | None = None,
         app: str = "",
         weak_secrets: bool = False,
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.table: Any = table
+        self.list_from: Any = table if list_from is None else list_from
+        if list_from is not None and iscoroutinefunction(list_from.find) is not iscoroutinefunction(table.find):
+            msg = "list_from= and the table differ in form: both have to be sync, or both async."
+            raise ConfigurationError(msg)
         self._app = app
         self._serializer = serializer or TaggedJSON()
         self._random = random
@@ -216,7 +224,7 @@ class TableStore:
     # What a store does that knows its sessions' owners.
 
     def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
-        return principals.list_rows(self.table, principals.owner(principal, self._app), current=_digest(current))
+        return principals.list_rows(self.list_from, principals.owner(principal, self._app), current=_digest(current))
 
     def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Steps[int]:
         return principals.revoke(self.table, principals.owner(principal, self._app), keep=_digest(keep), handle=handle)

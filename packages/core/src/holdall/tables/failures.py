@@ -75,12 +75,14 @@ def sqlstate_of(error: BaseException | None, database: str) -> str | None:
 
 def cause_of(exc: BaseException) -> str:
     """Return a name of what went wrong, without the words of the driver or the server: they may show values."""
-    name = type(exc).__name__
+    words = [type(exc).__name__]
     code = getattr(exc, "sqlstate", None)
-    if code:
-        return f"{name}, SQLSTATE {code}"
-    known = _KNOWN_CAUSES.search(str(exc))
-    if known:
-        return f"{name}, {known[0].lower() if known[0] != 'SSL' else 'SSL'}"
     number = next(iter(exc.args), None)
-    return f"{name}, error {number}" if type(number) is int else name
+    known = None if code else _KNOWN_CAUSES.search(str(exc))
+    if code:
+        words.append(f"SQLSTATE {code}")
+    if known:
+        words.append(known[0].lower() if known[0] != "SSL" else "SSL")
+    elif type(number) is int:
+        words.append(f"error {number}")
+    return ", ".join(words)
