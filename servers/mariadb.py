@@ -29,7 +29,8 @@ class MariaDBServer:
             # It refuses to run as root.
             shutil.chown(folder, "nobody")
             user = ("--user=nobody",)
-        own = ("--no-defaults", *user, f"--datadir={data}")
+        # A server removes temporary tables that it finds when it starts, so that two must not share a folder for them.
+        own = ("--no-defaults", *user, f"--datadir={data}", f"--tmpdir={folder}")
         # Its writes outlive the server, though not the machine's power, and it needs little memory.
         fast = ("--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=0", "--innodb-flush-method=nosync")
         small = ("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", "--performance-schema=OFF")

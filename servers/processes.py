@@ -111,18 +111,23 @@ class Process:
 
     def freeze(self) -> None:
         """Let it and its children answer nothing, while the system keeps their connections open."""
-        self._signal(signal.SIGSTOP)
+        # On a busy machine its threads may go on for a moment, until one of them has met the signal.
+        for process in self._signal(signal.SIGSTOP):
+            wait_until("it stands still", lambda process=process: process.status() == psutil.STATUS_STOPPED)
 
     def thaw(self) -> None:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
-    def _signal(self, number: int) -> None:
+    def _signal(self, number: int) -> list[psutil.Process]:
         assert self._child is not None
         parent = psutil.Process(self._child.pid)
+        reached = []
         for process in (parent, *parent.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+                reached.append(process)
+        return reached
 
     def stop(self) -> None:
         """End it, if it runs."""

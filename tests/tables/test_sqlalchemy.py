@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pymysql
-from sqlalchemy import MetaData, NullPool, create_engine, inspect, text
+from sqlalchemy import MetaData, NullPool, create_engine, event, inspect, text
 from sqlalchemy.dialects import mssql, oracle
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -30,8 +30,9 @@ from docs.blocks import python_blocks
 from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
 from holdall.clock import utc_now
 from holdall.tables import Replacement, Row, table_opener
-from holdall.tables._sqlalchemy_engines import limit_answers
+from holdall.tables._sqlalchemy_engines import LIMITS, limit_answers
 from holdall.tables._sqlalchemy_schema import Schema
+from holdall.tables.columns import SWEPT_AT_ONCE
 from holdall.tables.sqlalchemy import AsyncSQLAlchemyTable, SQLAlchemyTable, session_table
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
 from servers.mariadb import MariaDBServer, running_mariadb
@@ -109,12 +110,22 @@ class TestAsyncOnMariaDB(TableConformance):
         runner.run(table.aclose())
 
 
+def _in_a_hurry(engine: Any) -> Any:
+    """Let an engine of SQLite not wait for the disk: nothing need outlive the machine's power."""
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = off").close()
+
+    event.listen(getattr(engine, "sync_engine", engine), "connect", connected)
+    return engine
+
+
 class TestOnSQLite(TableConformance):
     @pytest.fixture
     def table(self, file: str, clock: FakeClock) -> Iterator[AsyncTable]:
-        table = SQLAlchemyTable(file, clock=clock)
-        yield as_async(table)
-        table.close()
+        engine = _in_a_hurry(create_engine(file))
+        yield as_async(SQLAlchemyTable(engine, clock=clock))
+        engine.dispose()
 
 
 class TestOnAnAsyncEngine(TableConformance):
@@ -123,7 +134,7 @@ class TestOnAnAsyncEngine(TableConformance):
 
     @pytest.fixture
     def table(self, file: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
-        engine = create_async_engine(file.replace("pysqlite", "aiosqlite"))
+        engine = _in_a_hurry(create_async_engine(file.replace("pysqlite", "aiosqlite")))
         yield AsyncSQLAlchemyTable(engine, clock=clock)
         runner.run(engine.dispose())
 
@@ -193,8 +204,8 @@ def test_two_applications_share_a_database_by_the_table_in_their_urls(file: str,
     assert theirs.read(DIGEST) is None
     assert theirs.insert(DIGEST, new_row(clock, b"theirs"))
     assert ours.read(DIGEST) == new_row(clock)
-    ours.close()
-    theirs.close()
+    for each in (ours, theirs, ours):
+        each.close()
 
 
 @pytest.mark.parametrize(
@@ -206,6 +217,22 @@ def test_a_driver_that_takes_its_limit_as_an_attribute_is_told(driver: str, name
     limit_answers(connection, driver, 1.5)
 
     assert vars(connection) == ({name: value} if name else {})
+
+
+@pytest.mark.parametrize(
+    ("driver", "limits"),
+    [
+        ("pysqlite", {"timeout": 2.5}),
+        ("pymysql", {"connect_timeout": 2, "read_timeout": 3, "write_timeout": 3}),
+        ("psycopg", {"connect_timeout": 2}),
+        ("psycopg2", {"connect_timeout": 2, "options": "-c statement_timeout=2500"}),
+        ("pyodbc", {"timeout": 2}),
+        ("pymssql", {"login_timeout": 2, "timeout": 3}),
+        ("oracledb", {"tcp_connect_timeout": 1.5}),
+    ],
+)
+def test_a_driver_is_told_its_limits_in_its_own_words(driver: str, limits: dict[str, Any]) -> None:
+    assert limits.items() <= LIMITS[driver](1.5, 2.5).items()
 
 
 def test_the_engine_of_an_application_serves_as_the_docs_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +285,29 @@ def test_many_may_make_the_schema_at_once(mariadb: MariaDBServer) -> None:
 
     indexes = mariadb.ask(f"SHOW INDEX FROM {url.rpartition('/')[2]}.holdall_session")
     assert {index[2] for index in indexes} == {"PRIMARY", "holdall_session_due", "holdall_session_principal"}
+
+
+def test_a_table_that_another_process_makes_meanwhile_is_used(file: str, clock: FakeClock) -> None:
+    with closing(SQLAlchemyTable(file, clock=clock)) as table, closing(SQLAlchemyTable(file, clock=clock)) as other:
+        # Between the look whether it is there and the statement that makes it.
+        event.listen(table._schema._table, "before_create", lambda *_, **__: other.create_schema())
+
+        assert table.insert(DIGEST, new_row(clock))
+        assert other.read(DIGEST) == new_row(clock)
+
+
+def test_who_may_not_make_an_index_gets_a_store_error(mariadb: MariaDBServer, clock: FakeClock) -> None:
+    url = mariadb.new_url()
+    name = url.rpartition("/")[2]
+    with closing(SQLAlchemyTable(url, clock=clock)) as table:
+        table.create_schema()
+    mariadb.ask(f"DROP INDEX holdall_session_due ON {name}.holdall_session")
+    mariadb.ask(f"CREATE USER '{name}'")
+    mariadb.ask(f"GRANT SELECT, INSERT ON {name}.* TO '{name}'")
+
+    unprivileged = SQLAlchemyTable(url.replace("root", name), clock=clock)
+    with closing(unprivileged), pytest.raises(StoreError, match="error 1142"):
+        unprivileged.create_schema()
 
 
 def test_an_index_that_a_process_did_not_come_to_make_is_made(file: str, clock: FakeClock) -> None:
@@ -381,16 +431,18 @@ def test_a_read_is_one_statement_and_so_is_a_write(
 
 
 def test_what_has_expired_goes_by_itself_with_later_writes(file: str, clock: FakeClock) -> None:
-    with closing(SQLAlchemyTable(file, clock=clock)) as table:
-        for number in range(300):
-            table.insert(number.to_bytes(32, "big"), new_row(clock))
-        clock.advance(2 * DAY)
-        for number in range(300, 300 + 128):
-            table.insert(number.to_bytes(32, "big"), new_row(clock))
-        assert table.sweep(30) <= 30
-        table.sweep()
+    engine = _in_a_hurry(create_engine(file))
+    table = SQLAlchemyTable(engine, clock=clock)
+    for number in range(600):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+    clock.advance(2 * DAY)
+    for number in range(600, 600 + 64):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
 
-        assert table.clear(clock()) == 128
+    # What is more than one statement takes is removed in portions.
+    assert 600 - table.sweep() == SWEPT_AT_ONCE
+    assert table.clear(clock()) == 64
+    engine.dispose()
 
 
 def test_a_dump_of_the_database_shows_neither_ids_nor_data(mariadb: MariaDBServer, clock: FakeClock) -> None:

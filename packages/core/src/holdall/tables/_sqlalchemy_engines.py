@@ -124,7 +124,7 @@ class OwnOfLoop:
 def _settings(url: URL, options: Options) -> dict[str, Any]:
     dialect = url.get_dialect()
     seconds = options.timeout.total_seconds()
-    limits = _LIMITS.get(dialect.driver)
+    limits = LIMITS.get(dialect.driver)
     connect_args = limits(seconds, options.statement_timeout.total_seconds()) if limits else {}
     return {
         # What the URL says itself comes first.
@@ -240,8 +240,8 @@ def _of_mysql_awaited(connect: float, answer: float) -> dict[str, Any]:
     return {"init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, int(answer))}"}
 
 
-# What a driver is told about limits, in seconds: to connect, and for an answer. Awaited ones are limited from outside.
-_LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
+#: What a driver is told about limits, in seconds: to connect, and for an answer. Awaited ones are limited from outside.
+LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
     **dict.fromkeys(("pysqlite", "aiosqlite"), lambda connect, answer: {"timeout": answer}),
     **dict.fromkeys(("pymysql", "mysqldb", "mariadbconnector"), _of_mysql),
     **dict.fromkeys(("asyncmy", "aiomysql"), _of_mysql_awaited),

@@ -81,18 +81,25 @@ class Schema:
         self._is_laid_out = False
 
     def create(self, connection: Connection) -> None:
-        try:
-            self._table.create(connection, checkfirst=True)
-            # Where one statement makes a table and others its indexes, a process may have ended between them.
-            for index in sorted(self._table.indexes, key=lambda index: str(index.name)):
-                index.create(connection, checkfirst=True)
-            connection.commit()
-        except DBAPIError:
-            connection.rollback()
-            # Another process may be making it.
-            if not inspect(connection).has_table(self._table.name):
-                raise
+        # Where one statement makes a table and others its indexes, a process may have ended between them.
+        indexes = sorted(self._table.indexes, key=lambda index: str(index.name))
+        made: list[Table | Index] = [self._table, *indexes]
+        for each in made:
+            try:
+                each.create(connection, checkfirst=True)
+                connection.commit()
+            except DBAPIError:
+                connection.rollback()
+                # Another process may have been faster.
+                if not self._has(connection, each):
+                    raise
         self._check(connection)
+
+    def _has(self, connection: Connection, wanted: Table | Index) -> bool:
+        found = inspect(connection)
+        if wanted is self._table:
+            return found.has_table(self._table.name)
+        return wanted.name in {index["name"] for index in found.get_indexes(self._table.name)}
 
     def fetch(self, connection: Connection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
         self._lay_out(connection)

@@ -153,7 +153,7 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
     The same as ``SQLAlchemyTable``, awaited, in event loops of asyncio.
 
     With a URL (``mysql+asyncmy://``), each event loop has connections of its own, which are closed when the loop ends.
-    An ``AsyncEngine`` that is handed in belongs to one event loop.
+    An ``AsyncEngine`` that is handed in belongs to one event loop. Both limits hold for it too.
     """
 
     def __init__(
