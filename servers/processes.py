@@ -112,8 +112,8 @@ class Process:
     def freeze(self) -> None:
         """Let it and its children answer nothing, while the system keeps their connections open."""
         # On a busy machine its threads may go on for a moment, until one of them has met the signal.
-        for process in self._signal(signal.SIGSTOP):
-            wait_until("it stands still", lambda process=process: process.status() == psutil.STATUS_STOPPED)
+        reached = self._signal(signal.SIGSTOP)
+        wait_until("it stands still", lambda: all(each.status() == psutil.STATUS_STOPPED for each in reached))
 
     def thaw(self) -> None:
         """Let it go on."""
