@@ -16,7 +16,7 @@ from holdall._state import Intent, Phase, SessionState
 from holdall.cookies import OPTION_NAMES
 from holdall.errors import ConfigurationError
 from holdall.settings import LifetimeOf
-from holdall.tracking import IMMUTABLE
+from holdall.tracking import IMMUTABLE, Tracked
 
 __all__ = ["Session", "state_of"]
 
@@ -72,6 +72,8 @@ class Session(AsDict):
             del value
             without_frames(exc)
             raise
+        if key in self._state.settings.principals.all:
+            self._overrule(key, value, tracked)
         tracked.put(key, value)
 
     def __delitem__(self, key: str) -> None:
@@ -79,7 +81,7 @@ class Session(AsDict):
         tracked = self._state.changeable(key)
         if key not in tracked.data:
             raise KeyError(key)
-        tracked.delete(key)
+        self._delete(key, tracked)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._state.data)
@@ -101,7 +103,7 @@ class Session(AsDict):
     def delete(self, key: str) -> None:
         """Remove *key* and write the session, whether or not the key was there."""
         key = _text(key)
-        self._state.changeable(key).delete(key)
+        self._delete(key, self._state.changeable(key))
 
     def clear(self) -> None:
         """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
@@ -109,6 +111,16 @@ class Session(AsDict):
         principals = state.settings.principals
         is_owned = bool(principals) and state.principal is not None
         state.changeable(principals.keys[0] if is_owned else None).clear()
+
+    def _delete(self, key: str, tracked: Tracked) -> None:
+        if key in self._state.settings.principals.all:
+            self._overrule(key, None, tracked)
+        tracked.delete(key)
+
+    def _overrule(self, key: str, value: Any, tracked: Tracked) -> None:
+        """Remove what contradicts a login or a logout under *key*."""
+        for name in self._state.settings.principals.overruled(key, value, tracked.current()):
+            tracked.delete(name)
 
     # What becomes of it.
 

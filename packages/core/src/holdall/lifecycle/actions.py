@@ -141,12 +141,16 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     # A value that was altered in place may be refused only now, and must be before the old ID is gone.
     for key, value in changes.put.items():
         state.settings.check(key, value)
+    principals = state.settings.principals
     before, after = state.principal_before, end.principal if changes else state.principal_before
     is_same = before == after
 
     def make_write(last: StoredSession) -> Write:
-        if is_same or after is None:
+        if is_same:
             return end.new(changes.over(last.data), changes, last.created)
+        if after is None:
+            # Another request may have written a login library's key while this one logged the visitor out.
+            return end.new(principals.without_login(changes.over(last.data)), changes, last.created)
         # A login restarts the absolute timeout, and begins with what this request brings and a new owner may have.
         carried = {} if before is not None else _carried(end, last.data)
         return end.new({**carried, **changes.put}, changes, end.now)
@@ -297,7 +301,8 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
 
 def _carried(end: End, data: dict[str, Any]) -> dict[str, Any]:
     """Return what a login carries over from the anonymous session that held *data*."""
-    kept, carry = end.changes.over(data), end.state.settings.carry
+    changes, settings = end.changes, end.state.settings
+    kept, carry = settings.principals.without_login(changes.over(data), changes.put), settings.carry
     if carry is not None:
         return {key: value for key, value in kept.items() if key in carry}
     # A token that an attacker may have planted must not be valid for the visitor who logged in.

@@ -52,6 +52,34 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["put", "user_id", 7]).cookies == []
 
+    @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id", "user_id"])
+    def test_the_last_login_holds_whichever_library_it_is_by(
+        self, visit_table: Visit, table: MemoryTable, key: str
+    ) -> None:
+        visitor = visit_table(principal_key="auto")
+        visitor.does(["put", "_user_id", "7"], ["put", "_auth_user_id", "7"], ["put", "cart", [1]])
+        before = visitor.browser[KEY]
+
+        answer = visitor.does(["put", key, "8"], ["ask", "principal"])
+
+        assert answer.results[-1] == "8"
+        assert answer.cookie.value != before
+        assert visitor.does(["all"]).results == [{key: "8"}]
+        assert [len(table.find(user)) for user in "78"] == [1, 1]
+        assert [each.is_tombstone for each in table.find("7")] == [True]
+
+    @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id"])
+    def test_a_logout_by_one_library_is_a_logout_by_all(self, visit: Visit, key: str) -> None:
+        visitor = visit(principal_key="auto")
+        visitor.does(["put", "_user_id", "7"], ["put", "_auth_user_id", "7"], ["put", "cart", [1]])
+        before = visitor.browser[KEY]
+
+        answer = visitor.does(["delete", key], ["ask", "principal"])
+
+        assert answer.results[-1] is None
+        assert answer.cookie.value != before
+        assert visitor.does(["all"]).results == [{"cart": [1]}]
+
     def test_logout_ends_the_session(self, visit: Visit) -> None:
         visitor = visit(principal_key="user_id")
         visitor.does(["login", 7])
