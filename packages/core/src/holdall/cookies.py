@@ -22,6 +22,7 @@ __all__ = [
     "OldKeys",
     "SetCookie",
     "check_key",
+    "cookies_of",
     "old_cookies",
     "prefix_of",
     "warn_if_exposed",
@@ -319,6 +320,19 @@ def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) 
             "read_old_until=datetime(2027, 1, 31, tzinfo=UTC), when the last old cookie has expired."
         )
     return tuple(found.values())
+
+
+def cookies_of(given: Iterable[str] | Mapping[str, CookieOptions], option: str) -> tuple[CookieAttributes, ...]:
+    """
+    Return the cookies that an *option* names, with their options if it is a mapping.
+
+    Raises:
+        ConfigurationError: One of them no browser would accept.
+    """
+    if isinstance(given, str):
+        _refuse(f"{option}={given!r} is one name: give a list of them, [{given!r}].")
+    options: Mapping[str, Any] = given if isinstance(given, Mapping) else {key: {} for key in given}
+    return tuple(CookieAttributes(key, **each) for key, each in options.items())
 
 
 def _promises(key: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ async twin.
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, Self, Unpack, cast
@@ -17,7 +17,7 @@ from holdall._state import SessionState
 from holdall.backends import AsyncBackend, SyncBackend
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
 from holdall.cookie_header import cookie_finder
-from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, old_cookies
+from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener
@@ -53,11 +53,15 @@ class Sessions(OutsideRequests):
             time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
         absolute_timeout: How long it lives at all; 30 days by default, ``None`` for no limit.
-        principal_key: The session key that identifies the user, or several; of these the first that is set is used.
-            When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
-            Flask-Login, and common names, ``user_id`` first. With ``None`` the ID does not change at login, so that an
-            attacker can plant a session before it: use it only in applications without logins.
+        principal_key: The session key that identifies the user, or several: a login or a logout under one of them holds
+            for all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
+            Flask-Login, and ``user_id``; where none of these is set, other common names. With ``None`` the ID does not
+            change at login, so that an attacker can plant a session before it: use it only in applications without
+            logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
+        delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
+            visitor in again, such as ``remember_token`` of Flask-Login. A mapping gives the options, such as
+            ``domain``, that they are set with.
         record_client: Note with each session in a table what client it began with, the browser's name for itself and
             its address, for ``list`` to show.
         save_on_error: Save what a request changed even if it fails (5xx).
@@ -83,6 +87,7 @@ class Sessions(OutsideRequests):
         absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | Iterable[str] | None = "auto",
         carry: Iterable[str] | None = None,
+        delete_at_logout: Iterable[str] | Mapping[str, CookieOptions] = (),
         record_client: bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
@@ -125,6 +130,7 @@ class Sessions(OutsideRequests):
             absolute_timeout=_seconds("absolute_timeout", absolute_timeout),
             principals=principal_keys(principal_key),
             carry=None if carry is None else frozenset(carry),
+            delete_at_logout=cookies_of(delete_at_logout, "delete_at_logout"),
             record_client=record_client,
             save_on_error=save_on_error,
             raise_on_lost_write=on_lost_write == "raise",

@@ -45,6 +45,7 @@ class Settings:
         absolute_timeout: Seconds that it lives at all; ``None`` for ever.
         principals: Which keys say whose a session is.
         carry: The keys that a login carries over from the anonymous session; ``None`` for all but CSRF tokens.
+        delete_at_logout: Other cookies that a logout removes from the browser.
         record_client: Note with each session what its client said of itself.
         save_on_error: Save plain writes of a request that fails (5xx) too.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
@@ -62,6 +63,7 @@ class Settings:
     absolute_timeout: int | None = None
     principals: PrincipalKeys = NO_PRINCIPAL
     carry: frozenset[str] | None = None
+    delete_at_logout: tuple[CookieAttributes, ...] = ()
     record_client: bool = False
     save_on_error: bool = False
     raise_on_lost_write: bool = False

@@ -41,6 +41,7 @@ _READERS = {
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    "holdall_django.auth.AuthenticationMiddleware",
 }
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 

@@ -1,6 +1,6 @@
 """Sessions made of the arguments of Starlette's own middleware, and of further options."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ class Arguments(CookieOptions, RowOptions, total=False):
     absolute_timeout: timedelta | int | None
     principal_key: str | Iterable[str] | None
     carry: Iterable[str] | None
+    delete_at_logout: Iterable[str] | Mapping[str, CookieOptions]
     record_client: bool
     allow_public: bool
     save_on_error: bool

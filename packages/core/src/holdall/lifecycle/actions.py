@@ -67,6 +67,11 @@ class End:
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
         self.is_due = stored is not None and is_due(stored, self.expires, self.lifetime)
 
+    @property
+    def logs_out(self) -> bool:
+        """Whether the visitor was logged in, and nobody is now."""
+        return self.state.principal_before is not None and self.principal is None
+
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it is to be stored, with *changes* as this request's part in it."""
         return Write(data, changes, created, expires, self.now, principal, ends=self.state.settings.ends(created))
@@ -106,6 +111,7 @@ def drop(end: End) -> Steps[ResponseHeaders]:
         # new login, which a deletion would remove.
         return LOOKED_AT
     settings.emit("ended", "", last.log_id)
+    old += settings.delete_at_logout
     places = {each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}
     return ResponseHeaders(tuple(expired(each, state, end.now) for each in (*old, *places.values())), vary=True)
 
@@ -129,10 +135,9 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
 def renew(end: End) -> Steps[ResponseHeaders]:
     state, stored = end.state, end.state.fetched.stored
     assert stored is not None  # noqa: S101  # by the rule
-    is_logged_out = state.principal_before is not None and end.principal is None
     changes = end.changes
     if end.failed:
-        changes = _removals(end) if is_logged_out else NO_CHANGES
+        changes = _removals(end) if end.logs_out else NO_CHANGES
     if end.failed and stored.version is None:
         # The data that was read is the request's own copy; what it put there in vain must not be written.
         stored = yield from asked(
@@ -291,6 +296,8 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
         old = old_places(state)
+        if settings.delete_at_logout and end.logs_out:
+            old += settings.delete_at_logout
         if came is not None and state.overrides and attributes.place != settings.attributes.place:
             old.append(settings.attributes)
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
