@@ -246,17 +246,20 @@ def test_a_port_that_is_in_use_is_told_of(https: bool, tmp_path: Path) -> None:
 
 
 def test_what_the_shop_does_not_sell_begins_no_session() -> None:
-    session = Sessions("table", key="_demo", table="demo", principal_key="user").fetch()
+    session = Sessions("table", key="_demo", table="demo").fetch()
 
     shop.add(session, "Gold", through="Flask")
     shop.remove(session, "Tea", through="Flask")
-    shop.log_in(session, "   ")
 
     assert not session.modified
 
 
+def test_a_name_of_spaces_is_none() -> None:
+    assert [shop.name_of(text) for text in ("   ", " Ada ", "x" * 50)] == ["", "Ada", "x" * shop.LONGEST_NAME]
+
+
 def test_the_cart_has_an_end() -> None:
-    session = Sessions("table", key="_demo", table="demo", principal_key="user").fetch()
+    session = Sessions("table", key="_demo", table="demo").fetch()
 
     for _ in range(shop.CART_LIMIT + 1):
         shop.add(session, "Tea", through="Flask")
