@@ -49,12 +49,15 @@ MODULES = {
     "holdall.typed": (),
     "holdall.wsgi": (),
     "holdall_django": ("django",),
+    "holdall_django.auth": ("django", "tests.django_project"),
     "holdall_django.engine": ("django",),
     "holdall_django.sources": ("django",),
     "holdall_django.table": ("django",),
     "holdall_fastapi": ("fastapi",),
+    "holdall_fastapi.login": ("fastapi",),
     "holdall_fastapi.testing": ("fastapi",),
     "holdall_flask": ("flask",),
+    "holdall_flask.login": ("flask_login",),
     "holdall_flask.testing": ("flask",),
 }
 

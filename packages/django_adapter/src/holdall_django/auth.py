@@ -1,7 +1,7 @@
 """
 ``django.contrib.auth`` with visitors who logged in through another framework.
 
-``AuthenticationMiddleware`` takes the place of Django's own. It makes ``request.user`` of the session's principal,
+Use ``AuthenticationMiddleware`` instead of Django's own. It makes ``request.user`` of the session's principal,
 whichever library logged the visitor in. When such a session first comes to Django, it gets the keys that Django's
 ``login`` writes, the user's auth hash among them. From then on all of ``contrib.auth`` works as if the visitor had
 logged in here, and a change of the password ends the session like any other of Django's.
