@@ -112,6 +112,27 @@ def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock
     assert made(table, clock).resume(cookie) == {}
 
 
+@pytest.mark.parametrize("login", [{"user": 7}, {}], ids=["a login", "a renewal"])
+def test_a_session_of_an_old_name_is_renewed_under_the_present_one(
+    table: Rewritten, clock: FakeClock, login: dict[str, int]
+) -> None:
+    cookie = begin(made(table, clock, key="_old"), n=1)
+    renamed = Sessions(
+        TableStore(table, secret_key_base=SECRET, encrypt=True),
+        key="sid",
+        old_keys=["_old"],
+        principal_key="user",
+        clock=clock,
+    )
+
+    session = renamed.fetch(f"_old={cookie}")
+    session.configure(renew=True)
+    session.update(login)
+    renewed = renamed.commit(session).cookie
+
+    assert renamed.fetch(f"sid={renewed}") == {"n": 1, **login}
+
+
 def test_no_row_lives_longer_than_was_sealed_in_it(table: Rewritten, clock: FakeClock) -> None:
     sessions = made(table, clock)
     cookie = begin(sessions, user=7)

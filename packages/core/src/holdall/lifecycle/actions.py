@@ -341,15 +341,16 @@ def _renew(
     until: int,
     followed: bool,
 ) -> Steps[StoredSession | RenewalFailure]:
-    store, key = state.backend.store, state.fetched.old_key or state.settings.key
+    # The name that the new cookie is sent under; the old one may have come under another.
+    store, key = state.backend.store, state.overrides.get("key", state.settings.key)
     renewed: StoredSession | RenewalFailure
     if state.backend.can_renew:
         renewed = yield from asked(store.renew(stored, make_write, key=key, until=until, followed=followed))
         return renewed
-    last = yield from asked(store.delete(stored, key=key, superseded_until=until))
+    last = yield from _delete(state, stored, until)
     if last is None:
         return RenewalFailure.GONE
-    renewed = yield from asked(store.put(None, make_write(last), key=state.overrides.get("key", state.settings.key)))
+    renewed = yield from asked(store.put(None, make_write(last), key=key))
     return renewed
 
 

@@ -268,6 +268,8 @@ class Renewing(Protocol):
         """
         End *stored* and put ``make_write(last state)`` into a new session, and answer that as a ``StoredSession``.
 
+        *key* is the name of the new session's cookie; *stored* may have come under an old one.
+
         Until *until* (Unix seconds) the old cookie is known as superseded. With *followed*, whoever ends the old
         session until then ends the new one, even if that is not stored yet. Else the answer is a ``RenewalFailure``.
         """
