@@ -133,6 +133,21 @@ def test_a_session_of_an_old_name_is_renewed_under_the_present_one(
     assert renamed.fetch(f"sid={renewed}") == {"n": 1, **login}
 
 
+def test_a_session_outlives_a_change_of_the_principal_key(table: Rewritten, clock: FakeClock) -> None:
+    cookie = begin(made(table, clock), user=7, account=9)
+    changed = Sessions(
+        TableStore(table, secret_key_base=SECRET, encrypt=True), key="sid", principal_key="account", clock=clock
+    )
+
+    session = changed.resume(cookie)
+    session["n"] = 1
+    changed.commit(session)
+    session = changed.resume(cookie)
+    session.atomic_update("n", lambda n: n + 1)
+
+    assert changed.resume(cookie) == {"user": 7, "account": 9, "n": 2}
+
+
 def test_no_row_lives_longer_than_was_sealed_in_it(table: Rewritten, clock: FakeClock) -> None:
     sessions = made(table, clock)
     cookie = begin(sessions, user=7)
