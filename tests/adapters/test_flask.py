@@ -174,6 +174,16 @@ def test_a_secret_of_its_own_needs_none_of_flasks() -> None:
         assert opened.new
 
 
+def test_a_store_may_be_an_object_that_has_its_own_secret(table: MemoryTable) -> None:
+    app = Flask(__name__)
+    app.secret_key = SECRET
+    Holdall(app, store=TableStore(table))
+    app.add_url_rule("/", view_func=lambda: put_session("n", 1) or get_session())
+
+    assert app.test_client().get("/").json == {"n": 1}
+    assert len(table) == 1
+
+
 @pytest.mark.parametrize("options", [{"read_framework_cookies": True}, {"principal_key": "user_id"}])
 def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
     sessions = Sessions("table", key="_shop", table="session")

@@ -97,10 +97,11 @@ class Configuration:
             "absolute_timeout": absolute_timeout(idle_timeout) if settings.refresh else idle_timeout,
             **settings.cookie,
         }
-        if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
-            # It encrypts cookies, and the rows of a table that leave the process.
-            options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
-        options["weak_secrets"] = settings.weak_secrets
+        if isinstance(given["store"], str):
+            if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
+                # It encrypts cookies, and the rows of a table that leave the process.
+                options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
+            options["weak_secrets"] = settings.weak_secrets
         options |= given
         try:
             if self._framework is not None:
