@@ -147,10 +147,15 @@ def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
     assert client.get("/").json["user"] == "7"
 
 
-def test_flasks_sessions_are_moved_into_a_table_too() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"store": "table", "table": "taken over from flask"}, {"store": "memory://taken over from flask by a URL"}],
+    ids=["a table", "its URL"],
+)
+def test_flasks_sessions_are_moved_into_a_table_too(options: dict[str, str]) -> None:
     old = flask_cookie(flask_application())
     app = flask_application(SECRET_KEY=SECRET)
-    Holdall(app, read_framework_cookies=True, store="table", table="taken over from flask")
+    Holdall(app, read_framework_cookies=True, **options)
     client = app.test_client()
     client.set_cookie("session", old)
 
