@@ -7,6 +7,7 @@ The sessions of a principal, and of everybody, from outside of them: to list, to
 from abc import ABC, abstractmethod
 from typing import Any, cast
 
+from holdall._async import current_loop
 from holdall.backends import AsyncBackend, SyncBackend
 from holdall.clients import SessionInfo, info_of
 from holdall.errors import ConfigurationError
@@ -44,10 +45,11 @@ class OutsideRequests(ABC):
             current: This request's session, which is marked in the list.
 
         Raises:
-            ConfigurationError: The store keeps no rows, or ``principal_key=None``.
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``; or this would block an event loop.
+            TypeError: *principal* is not valid text, or too long.
             StoreError: The backend failed.
         """
-        backend = self._owned("sync")
+        backend = self._owned("sync", "list")
         return [info_of(row) for row in backend.run(self._listing(backend, principal, _stored(current)))]
 
     def revoke(self, principal: Any, *, keep: Session | None = None, handle: str | None = ...) -> int:  # type: ignore[assignment]
@@ -63,11 +65,12 @@ class OutsideRequests(ABC):
             handle: End only the session that ``list`` shows under this; another principal's has none here.
 
         Raises:
-            ConfigurationError: The store keeps no rows, or ``principal_key=None``.
-            TypeError: *handle* is given and is no text, as where a form lacks its field.
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``; or this would block an event loop.
+            TypeError: *handle* is given and is no text, as where a form lacks its field; or *principal* is not valid
+                text, or too long.
             StoreError: The backend failed.
         """
-        backend = self._owned("sync")
+        backend = self._owned("sync", "revoke")
         ended: int = backend.run(self._revocation(backend, principal, _stored(keep), handle))
         return ended
 
@@ -82,7 +85,7 @@ class OutsideRequests(ABC):
             ConfigurationError: The store keeps no rows.
             StoreError: The backend failed.
         """
-        backend = self._with_rows("sync")
+        backend = self._with_rows("sync", "revoke_all")
         ended: int = backend.run(self._revocation_of_all(backend))
         return ended
 
@@ -95,7 +98,7 @@ class OutsideRequests(ABC):
         Raises:
             StoreError: The backend failed.
         """
-        backend = self.prepare("sync")
+        backend = self._prepared("sync", "sweep")
         if not backend.can_sweep:
             return 0
         swept: int = backend.run(asked(backend.store.sweep(limit)))
@@ -200,20 +203,34 @@ class OutsideRequests(ABC):
             await cast("AsyncBackend", self.prepare("async")).load(state_of(session))
         return _stored(session)
 
-    def _owned(self, form: Form) -> Any:
+    def _owned(self, form: Form, verb: str = "") -> Any:
         """Return the backend, which can find a principal's sessions."""
         if not self.settings.principals:
             msg = "whose the sessions are is not known: leave out principal_key=None."
             raise ConfigurationError(msg)
-        return self._with_rows(form)
+        return self._with_rows(form, verb)
 
-    def _with_rows(self, form: Form) -> Any:
-        backend = self.prepare(form)
+    def _with_rows(self, form: Form, verb: str = "") -> Any:
+        backend = self._prepared(form, verb)
         if not backend.can_revoke:
             msg = (
                 f"{backend.name} keeps no rows, so that sessions can be neither listed nor ended from here: "
                 "keep them in a table (store='table')."
             )
+            raise ConfigurationError(msg)
+        return backend
+
+    def _prepared(self, form: Form, verb: str) -> Any:
+        """Return the backend. A sync *verb* that would make an event loop wait, and all its requests, is refused."""
+        if form == "async":
+            return self.prepare(form)
+        try:
+            backend = self.prepare(form)
+        except ConfigurationError as exc:
+            exc.add_note(f"In async code: await sessions.{verb}_async(…).")
+            raise
+        if (backend.waits_to_read if verb == "list" else backend.waits) and current_loop() is not None:
+            msg = f"sessions.{verb}() would block the event loop: write `await sessions.{verb}_async(…)`."
             raise ConfigurationError(msg)
         return backend
 

@@ -134,9 +134,12 @@ def principal_keys(given: str | Iterable[str] | None) -> PrincipalKeys:
     return PrincipalKeys(keys)
 
 
-def principal_text(value: Any, key: str = "principal") -> str | None:
+def principal_text(value: Any, key: str | None = None) -> str | None:
     """
     Return a principal as the text that a table looks for; ``None`` for nobody.
+
+    Args:
+        key: The session's key that it is under, for the message; ``None`` for an argument.
 
     Raises:
         TypeError: It is not valid text, or too long.
@@ -152,15 +155,19 @@ def principal_text(value: Any, key: str = "principal") -> str | None:
         try:
             size = len(text.encode())
         except UnicodeEncodeError as exc:
-            msg = f"session[{key!r}] cannot say whose the session is: it is not valid text."
+            msg = f"{_place(key)} cannot say whose the session is: it is not valid text."
             raise TypeError(msg) from exc
     if size > MAX_PRINCIPAL_BYTES:
         msg = (
-            f"session[{key!r}] cannot say whose the session is: as text it has {size:,} bytes, and tables keep at most "
+            f"{_place(key)} cannot say whose the session is: as text it has {size:,} bytes, and tables keep at most "
             f"{MAX_PRINCIPAL_BYTES:,}. Use something shorter, such as the user's primary key."
         )
         raise TypeError(msg)
     return text
+
+
+def _place(key: str | None) -> str:
+    return "the principal" if key is None else f"session[{key!r}]"
 
 
 def _named_in(profile: Mapping[str, Any]) -> Any:
