@@ -84,15 +84,12 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ({"HOLDALL": {"store": "cookie", "secret_key_base": ""}}, "E007", "Set in Django's settings"),
         ({"HOLDALL": {"store": "cookie", "record_client": True}}, "E007", "no rows"),
         (
-            {
-                "HOLDALL": {
-                    "sessions": Sessions(TableStore(MemoryTable()), key="sid", record_client=True, principal_key=None)
-                }
-            },
-            "W002",
-            "principal_key",
+            {"HOLDALL": {"store": "table", "table": "a", "record_client": True, "principal_key": None}},
+            "E007",
+            "principal_key=None",
         ),
-        ({"HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"}}, "W003", "_auth_user_id"),
+        ({"HOLDALL": {"store": "cookie", "lifetime": 60}}, "E006", "'idle_timeout' or 'absolute_timeout'"),
+        ({"HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"}}, "W002", "_auth_user_id"),
     ],
 )
 def test_a_mistake_is_found_and_the_way_out_is_named(
@@ -131,7 +128,7 @@ def test_a_project_without_users_says_itself_whose_a_session_is(
     configure(HOLDALL={"store": "table", "table": "a", "principal_key": "user_id"})
     monkeypatch.setattr(apps, "is_installed", lambda name: name != "django.contrib.auth")
 
-    assert "W003" not in found()
+    assert "W002" not in found()
 
 
 def test_a_middleware_that_is_not_there_is_left_to_django(configure: Configure) -> None:
@@ -157,12 +154,12 @@ def test_nothing_is_found_in_production_with_a_good_secret() -> None:
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        ({"SECRET_KEY": "django-insecure-" + SECRET}, "W004", "well-known"),
-        ({"HOLDALL": {"store": "table", "table": "a"}}, "W005", "memory"),
-        ({"HOLDALL": {"store": "table", "table": "memory://a"}}, "W005", "memory"),
-        ({"HOLDALL": {"store": TableStore(MemoryTable())}}, "W005", "memory"),
-        ({"SESSION_COOKIE_SECURE": False}, "W006", "HTTPS"),
-        ({"SESSION_COOKIE_HTTPONLY": False}, "W007", "scripts"),
+        ({"SECRET_KEY": "django-insecure-" + SECRET}, "W003", "well-known"),
+        ({"HOLDALL": {"store": "table", "table": "a"}}, "W004", "memory"),
+        ({"HOLDALL": {"store": "table", "table": "memory://a"}}, "W004", "memory"),
+        ({"HOLDALL": {"store": TableStore(MemoryTable())}}, "W004", "memory"),
+        ({"SESSION_COOKIE_SECURE": False}, "W005", "HTTPS"),
+        ({"SESSION_COOKIE_HTTPONLY": False}, "W006", "scripts"),
     ],
 )
 def test_what_is_dangerous_in_production_is_found(
@@ -183,7 +180,7 @@ def test_a_table_in_memory_and_several_workers_are_found(
     configure(HOLDALL={"store": "table", "table": "a"})
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
 
-    assert ("W005" in found()) is (workers == "2")
+    assert ("W004" in found()) is (workers == "2")
 
 
 def test_a_mistake_is_told_of_once(configure: Configure) -> None:

@@ -16,6 +16,7 @@ from holdall.header_lists import for_caches, with_session_headers
 from holdall.lifecycle import ResponseHeaders
 from holdall.lifecycle.saving import check_savable
 from holdall.migrate import reading_framework_cookies
+from holdall.option_hints import meant_by
 from holdall.session import state_of
 from holdall.settings import Lifetime
 
@@ -39,6 +40,7 @@ __all__ = [
     "check_savable",
     "checked_list",
     "for_caches",
+    "meant_by",
     "merged_vary",
     "permanent_max_age",
     "reading_framework_cookies",

@@ -1,7 +1,7 @@
 """Stores by name: the options of ``Sessions`` that say how sessions are kept, and the store that they make."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
@@ -10,12 +10,13 @@ from holdall.clock import Clock
 from holdall.cookies import OPTION_NAMES, CookieOptions
 from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
+from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
 from holdall.sources.contract import AnySource
 from holdall.stores import Store
 from holdall.tables import Form, table_opener
 
-__all__ = ["Options", "RowOptions", "TableStoreOptions", "check_known", "store_opener"]
+__all__ = ["Options", "RowOptions", "TableStoreOptions", "store_opener"]
 
 SerializerName = Literal["external_term_format", "json"]
 
@@ -69,19 +70,33 @@ class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False)
 
 
 def store_opener(
-    store: Store | str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
+    store: Store | str,
+    options: dict[str, Any],
+    clock: Clock,
+    random: Callable[[int], bytes],
+    *,
+    taken: Iterable[str],
 ) -> Callable[[Form], Any]:
-    """Return what opens the store, having checked all that can be checked before."""
+    """
+    Return what opens the store, having checked all that can be checked before.
+
+    Args:
+        taken: The options that ``Sessions`` takes itself, for messages.
+
+    Raises:
+        ConfigurationError: An option is unknown or cannot be used.
+    """
+    own = {*taken, *OPTION_NAMES}
     if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
         msg = f"serializer={options['serializer']!r} is a name of Plug's: give an object with dumps() and loads()."
         raise ConfigurationError(msg)
     match store:
         case "cookie":
-            check_known(options, CookieStoreOptions.__annotations__, 'store="cookie"')
-            cookie_store = _cookie_store(options, clock, random)
+            _check(options, CookieStoreOptions, 'store="cookie"', own)
+            cookie_store = _cookie_store(options, clock, random, own)
             return lambda form: cookie_store
         case "table":
-            check_known(options, TableStoreOptions.__annotations__, 'store="table"')
+            _check(options, TableStoreOptions, 'store="table"', own)
             if "table" not in options:
                 msg = 'store="table" needs a table: table="session" keeps one in memory, or name one by its URL.'
                 raise ConfigurationError(msg)
@@ -94,17 +109,17 @@ def store_opener(
                 raise ConfigurationError(msg)
             return _table_store_opener(table, options, clock, random)
         case str():
-            hint = f' For the table "{store}://" give its URL.' if store in _SCHEMES else ""
+            hint = store_hint(store)
             msg = f'store={store!r} is neither "cookie", nor "table", nor the URL of a table, nor a store.{hint}'
             raise ConfigurationError(msg)
     if not hasattr(store, "put"):
         msg = f"a {type(store).__name__} is no store: give a table as Sessions(TableStore(table), …)."
         raise ConfigurationError(msg)
-    check_known(options, {}, "a store given as an object")
+    _check(options, None, "a store given as an object", own)
     return lambda form: store
 
 
-def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]) -> Store:
+def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes], own: Collection[str]) -> Store:
     name = options.pop("format", "native")
     if name not in _FORMATS:
         msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
@@ -118,7 +133,8 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
     reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until") if name in options}
     secret = options.pop("secret_key_base", None)
     parameters = inspect.signature(make_format).parameters
-    check_known(options, CookieStoreOptions.__annotations__.keys() & parameters, f'format="{name}"')
+    taken = {*own, *CookieStoreOptions.__annotations__.keys() & parameters}
+    check_known(options, taken, f'format="{name}"', elsewhere={})
     ours = {"clock": clock, "random": random}
     options |= {name: ours[name] for name in ours.keys() & parameters}
     old = (make_format(fallback, **options) for fallback in fallbacks)
@@ -147,8 +163,6 @@ def _table_store_opener(
     return open_store
 
 
-_SCHEMES = ("memory", "sqlite", "redis", "rediss", "valkey", "postgresql", "postgres")
-
 # Only the one that is named is loaded.
 _FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
     "native": lambda: formats.NativeFormat,
@@ -160,10 +174,12 @@ _FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
 }
 
 
-def check_known(options: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    """Raise ``ConfigurationError`` if *what* is given an option that is not *known*."""
-    unknown = sorted(options.keys() - set(known))
-    if unknown:
-        names = ", ".join(sorted((*known, *OPTION_NAMES - {"key"})))
-        msg = f"{what} does not take {', '.join(unknown)}. It takes {names}."
-        raise ConfigurationError(msg)
+def _check(options: Mapping[str, Any], store: type | None, what: str, own: Collection[str]) -> None:
+    """Refuse *options* that neither the *store* nor ``Sessions`` itself takes."""
+    others = {each: kinds for each, kinds in _STORES.items() if kinds is not store}
+    elsewhere = {each: kinds.__annotations__ for each, kinds in others.items()}
+    known = {*own, *(() if store is None else store.__annotations__)}
+    check_known(options, known, what, elsewhere=elsewhere)
+
+
+_STORES: Mapping[str, type] = {'store="cookie"': CookieStoreOptions, 'store="table"': TableStoreOptions}

@@ -26,7 +26,7 @@ from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged
 from holdall.outside_requests import OutsideRequests
 from holdall.principals import principal_keys
 from holdall.session import Session, state_of
-from holdall.settings import Settings
+from holdall.settings import Settings, check_effect, timeout_seconds
 from holdall.steps import Steps
 from holdall.stores.contract import ClientInfo, Store
 from holdall.tables import Form
@@ -115,7 +115,11 @@ class Sessions(OutsideRequests):
         # A table that was opened here is closed here.
         self._opens_table = store == "table"
         self._table = given.get("table")
-        self._open_store = store_opener(store, given, clock, random)
+        taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
+        self._open_store = store_opener(store, given, clock, random, taken=taken)
+        principals = principal_keys(principal_key)
+        raises = on_lost_write == "raise"
+        check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
         self._backends: dict[Form, Any] = {}
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
@@ -126,14 +130,14 @@ class Sessions(OutsideRequests):
             emit=self._emit,
             old_cookies=old,
             read_old_until=int(time_limit("read_old_until", end).timestamp()),
-            idle_timeout=_seconds("idle_timeout", idle_timeout),
-            absolute_timeout=_seconds("absolute_timeout", absolute_timeout),
-            principals=principal_keys(principal_key),
+            idle_timeout=timeout_seconds("idle_timeout", idle_timeout),
+            absolute_timeout=timeout_seconds("absolute_timeout", absolute_timeout),
+            principals=principals,
             carry=None if carry is None else frozenset(carry),
             delete_at_logout=cookies_of(delete_at_logout, "delete_at_logout"),
             record_client=record_client,
             save_on_error=save_on_error,
-            raise_on_lost_write=on_lost_write == "raise",
+            raise_on_lost_write=raises,
             allow_public=allow_public,
             check=self._check,
         )
@@ -377,9 +381,6 @@ class Sessions(OutsideRequests):
                 advice = "take a sync table" if twin == name else f"take its twin, {twin}"
                 msg = f"{name} is async, which this adapter cannot use: {advice}."
                 raise ConfigurationError(msg)
-            if self.settings.record_client and not backend.can_revoke:
-                msg = f"record_client=True needs sessions in a table; {backend.name} keeps no rows to note it in."
-                raise ConfigurationError(msg)
             listen = getattr(store, "listen", None)
             if listen is not None and self._on_event is not None:
                 listen(self._on_event)
@@ -395,23 +396,3 @@ class Sessions(OutsideRequests):
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)
-
-
-# A longer span would leave the calendar when it is added to a date.
-_CENTURY = timedelta(days=36525)
-
-
-def _seconds(name: str, value: timedelta | int | None) -> int | None:
-    if value is None:
-        return None
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
-    if seconds is None:
-        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
-        raise ConfigurationError(msg)
-    if seconds < 1:
-        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
-        raise ConfigurationError(msg)
-    if seconds > _CENTURY.total_seconds():
-        msg = f"{name} is {value}, which is over a hundred years: use None for no limit."
-        raise ConfigurationError(msg)
-    return int(seconds)

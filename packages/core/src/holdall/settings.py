@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from holdall.clock import FOREVER
 from holdall.cookies import CookieAttributes
+from holdall.errors import ConfigurationError
 from holdall.events import EventName
 from holdall.principals import NO_PRINCIPAL, PrincipalKeys
 
-__all__ = ["Lifetime", "LifetimeOf", "Settings"]
+__all__ = ["Lifetime", "LifetimeOf", "Settings", "check_effect", "timeout_seconds"]
 
 
 class Lifetime(NamedTuple):
@@ -26,6 +28,9 @@ class Lifetime(NamedTuple):
     max_age: int | None
     ends: int | None = None
 
+
+# A longer span would leave the calendar when it is added to a date.
+_CENTURY = timedelta(days=36525)
 
 #: Returns the lifetime of a session with this data, where a framework keeps it there; else the usual one as given.
 LifetimeOf = Callable[[Mapping[str, Any], Lifetime], Lifetime]
@@ -82,3 +87,52 @@ class Settings:
     def ends(self, created: int) -> int:
         """Return when a session that began then ends at the latest, in Unix seconds."""
         return FOREVER if self.absolute_timeout is None else min(created + self.absolute_timeout, FOREVER)
+
+
+def check_effect(
+    store: object, principals: PrincipalKeys, *, carry: object, record_client: bool, raises_lost_write: bool
+) -> None:
+    """
+    Refuse options that would have no effect.
+
+    Raises:
+        ConfigurationError: It names the option, and another that prevents its effect.
+    """
+    if carry is not None and not principals:
+        msg = "carry= says what a login keeps, and principal_key=None knows no login: leave one of them out."
+        raise ConfigurationError(msg)
+    if record_client and not principals:
+        msg = (
+            "record_client=True is for the list of a user's sessions, and principal_key=None knows no user: leave one "
+            "of them out."
+        )
+        raise ConfigurationError(msg)
+    if record_client and store != "table" and not hasattr(store, "revoke"):
+        name = "a cookie" if store == "cookie" else type(store).__name__
+        msg = f"record_client=True needs sessions in a table; {name} keeps no rows to note it in."
+        raise ConfigurationError(msg)
+    if raises_lost_write and store == "cookie":
+        msg = 'on_lost_write="raise" needs sessions in a table: no other request can end one that is in its cookie.'
+        raise ConfigurationError(msg)
+
+
+def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:
+    """
+    Return the *value* of the option *name* in seconds; ``None`` for no limit.
+
+    Raises:
+        ConfigurationError: It is no timeout.
+    """
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
+    if seconds is None:
+        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
+        raise ConfigurationError(msg)
+    if seconds < 1:
+        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
+        raise ConfigurationError(msg)
+    if seconds > _CENTURY.total_seconds():
+        msg = f"{name} is {value}, which is over a hundred years: use None for no limit."
+        raise ConfigurationError(msg)
+    return int(seconds)

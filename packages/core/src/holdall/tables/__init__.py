@@ -75,6 +75,9 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
             "write a path as sqlite:///path, and an address with its ://."
         )
         raise ConfigurationError(msg)
+    if scheme == "memory" and not url.removeprefix("memory://"):
+        msg = 'the table has no name: write table="session" for one in memory, or the URL of another.'
+        raise ConfigurationError(msg)
     if scheme in _others():
         theirs = _others()[scheme].load()
         return lambda form: theirs(url, form, clock)
