@@ -18,6 +18,7 @@ from holdall.testing import FakeClock
 from holdall.typed import typed_session
 from holdall_fastapi import (
     FromSession,
+    SessionDep,
     SessionMiddleware,
     SessionOf,
     TypedSession,
@@ -65,6 +66,15 @@ async def typed(
     flash(request, "saved")
     _texts: list[str] = get_flashed_messages(request)
     _pairs: list[tuple[str, str]] = get_flashed_messages(request, with_categories=True)
+
+
+async def awaited(session: SessionDep, plain: Session) -> None:
+    await session.save()
+    session.save()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.reload()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.atomic_update("n", len)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    # In a framework that is not async there is nothing to await.
+    plain.save()
 
 
 basket = Sessions("table", key="_basket", table="baskets")

@@ -17,11 +17,12 @@ from holdall.lifecycle import ResponseHeaders
 from holdall.lifecycle.saving import check_savable
 from holdall.migrate import reading_framework_cookies
 from holdall.option_hints import meant_by
-from holdall.session import state_of
+from holdall.session import AsyncSession, state_of
 from holdall.settings import Lifetime
 
 __all__ = [
     "SUPERSEDED",
+    "AsyncSession",
     "CacheHeaders",
     "Exchange",
     "Failure",

@@ -6,6 +6,7 @@ The rules are those of ``holdall.lifecycle``. Here they are taken to the store, 
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from inspect import iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from holdall.lifecycle.saving import can_save, check_savable, reload, save, upda
 from holdall.settings import Settings
 from holdall.steps import Step, Steps, run, run_async
 from holdall.stores.contract import Changes
+from holdall.unawaited import to_be_awaited
 
 __all__ = ["AsyncBackend", "SyncBackend"]
 
@@ -139,28 +141,31 @@ class AsyncBackend(SyncBackend):
         """
         return await _async.shielded(run_async(steps)) if (self.waits if waits is None else waits) else run(steps)
 
+    # Awaited in every async handler, whatever the store. In a handler's thread they are done when they return.
+
     def save(self, state: SessionState) -> Awaitable[None]:
-        if _async.current_loop() is None or not self.waits:
+        if _async.current_loop() is None:
             return super().save(state)
         state.loaded()
         check_savable(state)
-        return self._save(state) if can_save(state) else _DONE
+        return to_be_awaited(state, "save", partial(self._save, state))
 
     async def _save(self, state: SessionState) -> None:
-        with _taken(state) as changes:
-            await self.finish(save(state, changes, now=self.now()))
+        if can_save(state):
+            with _taken(state) as changes:
+                await self.finish(save(state, changes, now=self.now()))
 
     def reload(self, state: SessionState) -> Awaitable[None]:
-        if _async.current_loop() is None or not self.waits:
+        if _async.current_loop() is None:
             return super().reload(state)
         state.loaded()
-        return self.run_async(reload(state, now=self.now()))
+        return to_be_awaited(state, "reload", lambda: self.run_async(reload(state, now=self.now())))
 
     def update(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
         if _async.current_loop() is None:
             return super().update(state, key, function, default)
-        # Awaited in every async handler, whatever the store.
-        return self.finish(update(state, key, function, default, now=self.now()))
+        steps = partial(update, state, key, function, default)
+        return to_be_awaited(state, "atomic_update", lambda: self.finish(steps(now=self.now())))
 
     def run(self, steps: Steps[R]) -> R:
         """Take *steps* to their end in a thread, such as that of a handler that is not async."""

@@ -5,9 +5,9 @@ A mapping that is read from its store when first touched. ``holdall.lifecycle`` 
 request ends.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdall._as_dict import FILLED, AsDict
 from holdall._iterative_json import key_text
@@ -18,7 +18,7 @@ from holdall.errors import ConfigurationError
 from holdall.settings import LifetimeOf
 from holdall.tracking import IMMUTABLE, Tracked
 
-__all__ = ["Session", "state_of"]
+__all__ = ["AsyncSession", "Session", "state_of"]
 
 
 class Session(AsDict):
@@ -214,7 +214,8 @@ class Session(AsDict):
         Write what was changed so far into the existing row, now and not at the end of the request.
 
         Use it where a request lasts: a WebSocket, or a body that streams for minutes. In an async handler it is
-        ``await session.save()``. More may be changed, and saved, afterwards.
+        ``await session.save()``, and without ``await`` the request ends with an error. More may be changed, and saved,
+        afterwards.
 
         Before the response's headers are sent, what needs a cookie waits for them: a new session, a login, another
         lifetime, and everything in a session that is kept in its cookie.
@@ -293,6 +294,26 @@ class Session(AsDict):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({'not touched' if self._state.tracked is None else 'in use'})>"
+
+
+class AsyncSession(Session):
+    """
+    A visitor's session in an async handler, where the calls that may wait for its store are awaited.
+
+    It is a ``Session`` whose types say so: a type checker reports a ``session.save()`` without ``await``.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def save(self) -> Coroutine[Any, Any, None]: ...
+
+        def reload(self) -> Coroutine[Any, Any, None]: ...
+
+        def atomic_update(
+            self, key: str, function: Callable[[Any], Any], *, default: Any = None
+        ) -> Coroutine[Any, Any, Any]: ...
 
 
 def state_of(session: Session) -> SessionState:

@@ -5,12 +5,13 @@ Each takes the connection first. They are those of ``Session`` under longer name
 """
 
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions, asgi
+from holdall.adapters import AsyncSession
 from holdall.session_view import SessionView
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 
-async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> Session:
+async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> AsyncSession:
     """
     Return the connection's session, having read it if that is still to be done.
 
@@ -40,7 +41,7 @@ async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = 
         StoreError: The backend failed.
     """
     session_of(connection)
-    return await asgi.fetch_session(connection.scope, sessions)
+    return cast("AsyncSession", await asgi.fetch_session(connection.scope, sessions))
 
 
 # As a dependency it takes the connection alone: FastAPI would look for the other in the request.
@@ -49,7 +50,7 @@ fetch_session.__signature__ = Signature(  # type: ignore[attr-defined]
 )
 
 #: A handler's parameter of this type is the session, fetched: ``async def page(session: SessionDep)``.
-SessionDep = Annotated[Session, Depends(fetch_session)]
+SessionDep = Annotated[AsyncSession, Depends(fetch_session)]
 
 
 def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its own
@@ -59,7 +60,7 @@ def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its
     ``basket: Annotated[Session, SessionOf(cart)]`` gives the handler what ``await fetch_session(request, cart)`` does.
     """
 
-    async def fetch(connection: HTTPConnection) -> Session:
+    async def fetch(connection: HTTPConnection) -> AsyncSession:
         return await fetch_session(connection, sessions)
 
     return Depends(fetch)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Literal
 
-from holdall.adapters import Exchange, SessionGroup
+from holdall.adapters import AsyncSession, Exchange, SessionGroup
 from holdall.asgi.auto_close import AutoClose
 from holdall.asgi.protocol import ASGIApp, Receive, Scope, Send
 from holdall.asgi.response import refuse, respond
@@ -91,6 +91,7 @@ class SessionMiddleware:
                 partial(_values, headers),
                 https=scope.get("scheme") in ("https", "wss"),
                 client=partial(_client, headers, scope.get("client")),
+                session_type=AsyncSession,
                 fetched=self._is_fetched,
             )
             exchange.outer = outer
