@@ -92,11 +92,11 @@ def test_a_row_made_with_an_id_alone_holds_no_session(table: Rewritten, clock: F
     assert made(table, clock).resume(cookie) == {}
 
 
-@pytest.mark.parametrize("options", [{"app": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
+@pytest.mark.parametrize("options", [{"app_name": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
 def test_it_does_not_open_elsewhere(table: Rewritten, clock: FakeClock, options: dict[str, Any]) -> None:
-    cookie = begin(made(table, clock, app="shop"), user=7)
+    cookie = begin(made(table, clock, app_name="shop"), user=7)
 
-    assert made(table, clock, **{"app": "shop", **options}).resume(cookie) == {}
+    assert made(table, clock, **{"app_name": "shop", **options}).resume(cookie) == {}
 
 
 def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock: FakeClock) -> None:
@@ -174,5 +174,5 @@ def test_rows_that_stay_in_the_process_need_no_secret(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n"])
 def test_the_name_of_an_application_is_plain_text(clock: FakeClock, app: str) -> None:
-    with pytest.raises(ConfigurationError, match="app="):
-        TableStore(MemoryTable(clock=clock), app=app)
+    with pytest.raises(ConfigurationError, match="app_name="):
+        TableStore(MemoryTable(clock=clock), app_name=app)

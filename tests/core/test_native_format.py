@@ -61,12 +61,12 @@ def test_the_times_are_sealed_inside(encrypt: bool) -> None:
     "make",
     [
         lambda encrypt: NativeFormat(OTHER, encrypt=encrypt),
-        lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, app="blog"),
+        lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, app_name="blog"),
         lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, signing_salt="salt"),
         lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, encryption_salt="salt"),
         lambda encrypt: NativeFormat(SECRET, encrypt=not encrypt),
     ],
-    ids=["secret", "app", "signing salt", "encryption salt", "encrypt"],
+    ids=["secret", "app_name", "signing salt", "encryption salt", "encrypt"],
 )
 def test_cve_2023_48309_a_cookie_made_for_something_else_does_not_open(
     make: Callable[[bool], Format], encrypt: bool
@@ -100,12 +100,12 @@ def test_salts_do_not_run_into_each_other(one: dict[str, str], other: dict[str, 
 
 @BOTH
 def test_the_app_does_not_run_into_the_cookies_name(encrypt: bool) -> None:
-    cookie = NativeFormat(SECRET, encrypt=encrypt, app="a").seal(RECORD, key="bc")
+    cookie = NativeFormat(SECRET, encrypt=encrypt, app_name="a").seal(RECORD, key="bc")
 
-    assert NativeFormat(SECRET, encrypt=encrypt, app="ab").open(cookie, key="c") is None
+    assert NativeFormat(SECRET, encrypt=encrypt, app_name="ab").open(cookie, key="c") is None
 
 
-@pytest.mark.parametrize("option", ["app", "signing_salt", "encryption_salt"])
+@pytest.mark.parametrize("option", ["app_name", "signing_salt", "encryption_salt"])
 def test_a_salt_holds_no_nul(option: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot hold a NUL"):
         NativeFormat(SECRET, **{option: "a\0b"})

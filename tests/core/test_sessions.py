@@ -121,7 +121,9 @@ async def visit_async(sessions: Sessions, cookie: str = "", **data: Any) -> tupl
     "make",
     [
         lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, signing_salt="Jk7pxAMf"),
-        lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, encrypt=False, app="a", format="native"),
+        lambda: Sessions(
+            store="cookie", key="_shop", secret_key_base=SECRET, encrypt=False, app_name="a", format="native"
+        ),
         lambda: Sessions(store="table", key="sid", table="session"),
         lambda: Sessions(store="table", key="sid", table="memory://session", encrypt=True),
         lambda: Sessions(CookieStore(NativeFormat(SECRET)), key="_shop"),

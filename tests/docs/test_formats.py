@@ -60,8 +60,10 @@ def drawing(*pieces: str) -> Callable[[int], bytes]:
 
 def native(vector: dict[str, Any]) -> NativeFormat:
     nonce = vector.get("nonce", "")
-    settings = {name: vector[name] for name in SETTINGS}
-    return NativeFormat(vector["secret_key_base"], random=drawing(nonce[:24], nonce[24:]), **settings)
+    settings = {name: vector[name] for name in SETTINGS if name != "app"}
+    return NativeFormat(
+        vector["secret_key_base"], app_name=vector["app"], random=drawing(nonce[:24], nonce[24:]), **settings
+    )
 
 
 def record(vector: dict[str, Any]) -> Record:
@@ -128,7 +130,7 @@ def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
         table,
         encrypt=True,
         secret_key_base=vector["secret_key_base"],
-        app=app,
+        app_name=app,
         random=drawing(vector["sid"], vector["nonce"]),
     )
     whose = principal and principal.removeprefix(f"{app}\x1f")

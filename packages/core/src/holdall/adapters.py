@@ -18,6 +18,7 @@ from holdall.lifecycle.saving import check_savable
 from holdall.migrate import reading_framework_cookies
 from holdall.option_hints import meant_by
 from holdall.session import AsyncSession, state_of
+from holdall.setting_names import naming
 from holdall.settings import Lifetime
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "for_caches",
     "meant_by",
     "merged_vary",
+    "naming",
     "permanent_max_age",
     "reading_framework_cookies",
     "state_of",

@@ -12,11 +12,12 @@ from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
 from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
+from holdall.setting_names import naming, setting_name
 from holdall.sources.contract import AnySource
 from holdall.stores import Store
 from holdall.tables import Form, table_opener
 
-__all__ = ["Options", "RowOptions", "TableStoreOptions", "store_opener"]
+__all__ = ["Options", "TableStoreOptions", "store_opener"]
 
 SerializerName = Literal["external_term_format", "json"]
 
@@ -28,7 +29,7 @@ class CookieStoreOptions(TypedDict, total=False):
     secret_key_base: str | bytes | None
     fallbacks: Iterable[str | bytes]
     encrypt: bool
-    app: str
+    app_name: str
     signing_salt: Salt
     encryption_salt: Salt | None
     key_iterations: int
@@ -45,11 +46,12 @@ class CookieStoreOptions(TypedDict, total=False):
     read_old_until: datetime
 
 
-class RowOptions(TypedDict, total=False):
-    """The options of a table's rows, but for the application's name."""
+class TableStoreOptions(TypedDict, total=False):
+    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
 
     table: str
     list_from: str
+    app_name: str
     encrypt: bool
     secret_key_base: str | bytes | None
     fallbacks: Iterable[str | bytes]
@@ -57,12 +59,6 @@ class RowOptions(TypedDict, total=False):
     serializer: Serializer | SerializerName
     migrate_from: Iterable[AnySource]
     read_old_until: datetime
-
-
-class TableStoreOptions(RowOptions, total=False):
-    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
-
-    app: str
 
 
 class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
@@ -137,8 +133,10 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
     check_known(options, taken, f'format="{name}"', elsewhere={})
     ours = {"clock": clock, "random": random}
     options |= {name: ours[name] for name in ours.keys() & parameters}
-    old = (make_format(fallback, **options) for fallback in fallbacks)
-    return stores.CookieStore(make_format(secret, **options), also_read=(*old, *also_read), clock=clock, **reading)
+    latest = make_format(secret, **options)
+    with naming(dict.fromkeys(("secret_key_base", "secret"), setting_name("fallbacks"))):
+        old = [make_format(fallback, **options) for fallback in fallbacks]
+    return stores.CookieStore(latest, also_read=(*old, *also_read), clock=clock, **reading)
 
 
 def _table_store_opener(

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Literal, NoReturn, SupportsIndex
 
 from holdall.errors import ConfigurationError
+from holdall.setting_names import setting_name
 
 __all__ = [
     "Derivation",
@@ -144,13 +145,14 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
     Return *secret* as bytes if it is fit to derive keys from.
 
     Args:
-        name: What the application calls it, for the message.
+        name: The option that it is, or is one of, for the message.
         at_least: Fewest bytes.
         weak_secrets: Warn instead of raising, for a framework's debug or testing mode.
 
     Raises:
         ConfigurationError: It is missing, too short, easily guessed, or well known.
     """
+    name = setting_name(name)
     if secret is None or (isinstance(secret, str | bytes | bytearray) and not secret):
         msg = f"{name} is missing. {_ADVICE}"
         raise ConfigurationError(msg)

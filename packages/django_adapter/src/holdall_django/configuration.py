@@ -19,6 +19,7 @@ from holdall.adapters import (
     SessionGroup,
     absolute_timeout,
     check_keys,
+    naming,
     permanent_max_age,
     reading_framework_cookies,
     state_of,
@@ -31,6 +32,19 @@ __all__ = ["ADAPTER_OPTIONS", "Configuration", "configuration", "configured_sess
 
 #: Keys of ``HOLDALL`` that are not options of ``Sessions``.
 ADAPTER_OPTIONS = ("sessions", "also", "fetch", "read_framework_cookies")
+
+# Django's settings, by the options that are made of them.
+_NAMES = {
+    **dict.fromkeys(("secret_key_base", "secret"), "SECRET_KEY"),
+    "fallbacks": "SECRET_KEY_FALLBACKS",
+    "idle_timeout": "SESSION_COOKIE_AGE",
+    "key": "SESSION_COOKIE_NAME",
+    "domain": "SESSION_COOKIE_DOMAIN",
+    "path": "SESSION_COOKIE_PATH",
+    "http_only": "SESSION_COOKIE_HTTPONLY",
+    "secure": "SESSION_COOKIE_SECURE",
+    "same_site": "SESSION_COOKIE_SAMESITE",
+}
 
 
 @dataclass(frozen=True)
@@ -168,6 +182,7 @@ def _found(sessions: object, option: str) -> Sessions:
 
 def _by_settings(options: HiddenOptions) -> Sessions:
     """Return sessions with these *options*, and with Django's settings for what they leave out."""
+    names = {option: name for option, name in _NAMES.items() if option not in options}
     options.setdefault("store", "cookie")
     if isinstance(options["store"], str):
         if "secret_key_base" not in options:
@@ -191,12 +206,17 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
         options.setdefault("max_age", permanent_max_age(idle_timeout))
     try:
-        if options.pop("read_framework_cookies", False):
-            options = HiddenOptions(reading_framework_cookies(options, _djangos_format()))
-        return Sessions(**options)
+        return _made(options, names)
     except ConfigurationError as exc:
         exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
         raise
+
+
+def _made(options: HiddenOptions, names: Mapping[str, str]) -> Sessions:
+    with naming(names):
+        if options.pop("read_framework_cookies", False):
+            options = HiddenOptions(reading_framework_cookies(options, _djangos_format()))
+        return Sessions(**options)
 
 
 def _djangos_format() -> formats.Format:

@@ -7,20 +7,16 @@ from typing import Any, Literal
 from starlette.datastructures import Secret
 
 from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
-from holdall.adapters import absolute_timeout, permanent_max_age, reading_framework_cookies
+from holdall.adapters import absolute_timeout, naming, permanent_max_age, reading_framework_cookies
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
-from holdall.factory import RowOptions
+from holdall.factory import TableStoreOptions
 
 __all__ = ["Arguments", "sessions_by_arguments"]
 
 
-class Arguments(CookieOptions, RowOptions, total=False):
-    """
-    What ``SessionMiddleware`` takes instead of ``sessions``: Starlette's arguments, and those of ``Sessions``.
-
-    ``app`` is not among them, because the middleware is given the application by that name.
-    """
+class Arguments(CookieOptions, TableStoreOptions, total=False):
+    """What ``SessionMiddleware`` takes instead of ``sessions``: Starlette's arguments, and those of ``Sessions``."""
 
     secret_key: str | Secret | None
     session_cookie: str
@@ -74,12 +70,18 @@ def sessions_by_arguments(
     if secret_key is not None or given["store"] == "cookie":
         # It seals cookies, and the rows of a table that leaves the process.
         given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))
+    names = {"secret": "secret_key"}
+    if "secret_key_base" not in options:
+        names |= {"secret_key_base": "secret_key"}
+    if "key" not in options:
+        names |= {"key": "session_cookie"}
     try:
-        if read_framework_cookies:
-            weak_secrets = given.get("weak_secrets", False)
-            theirs = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
-            given = reading_framework_cookies(given, theirs)
-        return Sessions(**given)
+        with naming(names):
+            if read_framework_cookies:
+                weak_secrets = given.get("weak_secrets", False)
+                theirs = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
+                given = reading_framework_cookies(given, theirs)
+            return Sessions(**given)
     except ConfigurationError as exc:
         exc.add_note("SessionMiddleware takes sessions=Sessions(…), or the arguments of Starlette's: secret_key=…")
         raise

@@ -86,10 +86,18 @@ class Holdall:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Let *app* keep its sessions here."""
+        """
+        Let *app* keep its sessions here.
+
+        Raises:
+            ConfigurationError: The settings that *app* has by now, or the options, cannot be used.
+            ModuleNotFoundError: The table needs a driver that is not installed.
+        """
         group = self._group
         flasks = app.session_interface if self._reads_flasks else None
         by_settings = Configuration(self._options, flasks, self._also)
+        if group is None:
+            by_settings.check(app)
         interface = _Interface(by_settings.group if group is None else lambda app: group)
         app.session_interface = interface
         # It runs after all other teardown functions, so that their changes are saved.

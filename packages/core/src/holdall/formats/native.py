@@ -46,7 +46,7 @@ class NativeFormat(HoldsSecret):
 
     Args:
         secret_key_base: 32 bytes at least; text is taken as UTF-8.
-        app: Names the application where several share a secret; a cookie of one does not open in another.
+        app_name: Names the application where several share a secret; a cookie of one does not open in another.
         signing_salt: Separates keys for one purpose from another's. Not a secret.
         encryption_salt: The same.
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
@@ -63,7 +63,7 @@ class NativeFormat(HoldsSecret):
         secret_key_base: str | bytes,
         *,
         encrypt: bool = True,
-        app: str = "",
+        app_name: str = "",
         signing_salt: str = "",
         encryption_salt: str = "",
         serializer: Serializer | None = None,
@@ -71,14 +71,14 @@ class NativeFormat(HoldsSecret):
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         secret = check_secret(secret_key_base, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
-        if any("\0" in text for text in (app, signing_salt, encryption_salt)):
-            msg = "app, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
+        if any("\0" in text for text in (app_name, signing_salt, encryption_salt)):
+            msg = "app_name, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
             raise ConfigurationError(msg)
         version = _ENCRYPTED if encrypt else _SIGNED
         use = "\0".join(("holdall 1", "encrypt" if encrypt else "sign", signing_salt, encryption_salt))
         self._header = version + derive_key(secret, use + "\0key id", length=_KEY_ID_BYTES)
         self._start = to_text(self._header)[: _HEADER_BYTES * 8 // 6]
-        self._associated = self._header + b"holdall\0session\0" + app.encode() + b"\0"
+        self._associated = self._header + b"holdall\0session\0" + app_name.encode() + b"\0"
         key = derive_key(secret, use + "\0key")
         self._box = XAES256GCM(key, random) if encrypt else _Signing(key)
         self._serializer = serializer or TaggedJSON()

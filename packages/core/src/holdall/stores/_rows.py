@@ -66,8 +66,9 @@ class RowSealer:
         random: Callable[[int], bytes],
     ) -> None:
         secrets = [
-            check_secret(each, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
-            for each in ((secret_key_base, *fallbacks) if secret_key_base is not None else fallbacks)
+            check_secret(each, name=name, at_least=SECRET_BYTES, weak_secrets=weak_secrets)
+            for name, each in (("secret_key_base", secret_key_base), *(("fallbacks", each) for each in fallbacks))
+            if name == "fallbacks" or each is not None
         ]
         keys = [(derive_key(each, _USE + "\0key id", length=4), derive_key(each, _USE + "\0key")) for each in secrets]
         if secret_key_base is None:

@@ -24,7 +24,7 @@ _UNIT_SEPARATOR = "\x1f"
 def check_app(app: str) -> None:
     """Raise ``ConfigurationError`` if an application cannot have this name."""
     if not app.isprintable():
-        msg = "app= names the application, and cannot hold a control character."
+        msg = "app_name= names the application, and cannot hold a control character."
         raise ConfigurationError(msg)
 
 

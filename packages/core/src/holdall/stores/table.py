@@ -89,8 +89,8 @@ class TableStore:
         fallbacks: Old secrets, whose rows are still read.
         list_from: A table that lists of a user's sessions are read from, such as that of a replica. Nothing is written
             to it, and nothing is ended by what it says, because it may lag behind.
-        app: Names the application where several keep sessions in one table: neither reads the other's rows, nor finds
-            its users.
+        app_name: Names the application where several keep sessions in one table: neither reads the other's rows, nor
+            finds its users.
         weak_secrets: Warn of a weak secret instead of refusing it.
         random: Source of secret random bytes.
 
@@ -106,7 +106,7 @@ class TableStore:
         secret_key_base: str | bytes | None = None,
         fallbacks: Iterable[str | bytes] = (),
         list_from: Table | AsyncTable | None = None,
-        app: str = "",
+        app_name: str = "",
         weak_secrets: bool = False,
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
@@ -116,14 +116,14 @@ class TableStore:
         if list_from is not None and iscoroutinefunction(list_from.find) is not iscoroutinefunction(table.find):
             msg = "list_from= and the table differ in form: both have to be sync, or both async."
             raise ConfigurationError(msg)
-        self._app = app
+        self._app = app_name
         self._serializer = serializer or TaggedJSON()
         self._random = random
-        principals.check_app(app)
+        principals.check_app(app_name)
         self._sealer: RowSealer | None = None
         if table.leaves_process if encrypt is None else encrypt:
             self._sealer = RowSealer(
-                secret_key_base, fallbacks=fallbacks, app=app, weak_secrets=weak_secrets, random=random
+                secret_key_base, fallbacks=fallbacks, app=app_name, weak_secrets=weak_secrets, random=random
             )
 
     # What every store does.
