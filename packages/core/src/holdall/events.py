@@ -1,7 +1,8 @@
 """
 What happened to a session, for logs and metrics; never an id, never data.
 
-Each event goes to the ``holdall`` logger and, if given, to ``Sessions(on_event=…)``.
+Each event goes to the ``holdall`` logger, with its parts as fields of the record (``session_event``,
+``session_cookie``, ``session_reason``, ``session_log_id``), and, if given, to ``Sessions(on_event=…)``.
 """
 
 import logging
@@ -35,7 +36,7 @@ _LEVELS: dict[EventName, int] = {
     # At each request of a visitor who has not moved yet: too often for a log, and made to be counted.
     "old_cookie": logging.DEBUG,
     "expired": logging.DEBUG,
-    "rejected": logging.INFO,
+    "rejected": logging.WARNING,
     "lost_write": logging.WARNING,
     "touch_failed": logging.WARNING,
     "revoked": logging.INFO,
@@ -43,6 +44,9 @@ _LEVELS: dict[EventName, int] = {
     "cookie_too_large": logging.ERROR,
     "invalid_value": logging.WARNING,
 }
+
+# A session that has ended, or got another ID, is no sign of an attack: browsers send its cookie once more.
+_USUAL_REASONS = frozenset({"unknown", "renewed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +73,17 @@ Listener = Callable[[Event], None]
 def report(event: Event, *listeners: Listener | None) -> None:
     """Log *event* and tell each listener, whose own failure is logged and ends there."""
     level = _LEVELS[event.name]
+    if event.name == "rejected" and event.reason in _USUAL_REASONS:
+        level = logging.INFO
     if _logger.isEnabledFor(level):
         why = f" ({event.reason})" if event.reason else ""
-        _logger.log(level, "session %s%s: %s %s", event.name, why, event.key, event.log_id)
+        fields = {
+            "session_event": event.name,
+            "session_cookie": event.key,
+            "session_reason": event.reason,
+            "session_log_id": event.log_id,
+        }
+        _logger.log(level, "session %s%s: %s %s", event.name, why, event.key, event.log_id, extra=fields)
     for listener in listeners:
         if listener is None:
             continue
