@@ -877,6 +877,27 @@ class TestCancellation:
         assert scope.cancelled_caught
         assert "could not be ended" in caplog.text
 
+    async def test_the_cancellation_of_a_body_is_told_where_its_changes_cannot_be_stored(
+        self, in_table: Sessions, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cookie = kept(in_table, tags=[])
+
+        async def handler(request: Request) -> Response:
+            async def chunks() -> AsyncIterator[bytes]:
+                request.session["tags"].append(object())
+                yield b"one"
+                scope.cancel()
+                await anyio.sleep_forever()
+
+            return StreamingResponse(chunks())
+
+        with anyio.CancelScope() as scope:
+            await request(served(handler, in_table), cookie)
+
+        assert scope.cancelled_caught
+        (record,) = (each for each in caplog.records if "could not be ended" in each.getMessage())
+        assert isinstance(record.exc_info[1], TypeError)
+
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     async def test_a_coroutine_that_is_only_closed_waits_for_nothing(self, rows: AwaitedTable) -> None:
         async def handler(request: Request) -> Response:

@@ -144,7 +144,8 @@ async def respond(
         # A request that is cancelled ends as one whose visitor has left; otherwise a logout would be lost.
         try:
             await end()
-        except StoreError:
+        except Exception:
+            # Whatever it is, a lost write or a value that cannot be stored, it must not hide the cancellation.
             _logger.exception("a session could not be ended after its request had been cancelled")
         raise
     else:
@@ -162,7 +163,7 @@ async def respond(
 async def _fail(exchange: Exchange) -> None:
     try:
         await exchange.failed_async()
-    except StoreError:
+    except Exception:
         # The failure that came first is the one to report.
         _logger.exception("a session could not be ended after its request had failed")
 
