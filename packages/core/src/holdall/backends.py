@@ -17,7 +17,7 @@ from holdall.lifecycle.fetching import fetch, fetched_at_once
 from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
 from holdall.settings import Settings
 from holdall.steps import Step, Steps, run, run_async
-from holdall.stores.contract import Changes
+from holdall.stores.contract import Changes, ForeignSession
 from holdall.unawaited import to_be_awaited
 
 __all__ = ["AsyncBackend", "SyncBackend"]
@@ -181,16 +181,16 @@ class AsyncBackend(SyncBackend):
 class _Ask(Step):
     """A question for a store that is not made of steps."""
 
-    __slots__ = ("args", "options", "verb")
+    __slots__ = ("args", "call", "options")
 
-    def __init__(self, store: Any, verb: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    def __init__(self, store: Any, call: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.target = store
-        self.verb = verb
+        self.call = call
         self.args = args
         self.options = options
 
     def take(self) -> Any:
-        return getattr(self.target, self.verb)(*self.args, **self.options)
+        return self.call(*self.args, **self.options)
 
 
 class _AskToRead(_Ask):
@@ -206,9 +206,14 @@ class _Asked:
 
     def __getattr__(self, verb: str) -> Any:
         kind = _AskToRead if verb in ("get", "list", "follow") else _Ask
+        return self._asking(kind, getattr(self._store, verb))
 
+    def _asking(self, kind: type[_Ask], call: Callable[..., Any]) -> Callable[..., Steps[Any]]:
         def ask(*args: Any, **options: Any) -> Steps[Any]:
-            answer: Any = yield kind(self._store, verb, args, options)
+            answer: Any = yield kind(self._store, call, args, options)
+            if isinstance(answer, ForeignSession) and answer.move is not None:
+                # It asks the same store.
+                answer.move = self._asking(_Ask, answer.move)
             return answer
 
         return ask

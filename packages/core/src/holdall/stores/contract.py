@@ -214,7 +214,8 @@ class Store(Protocol):
     What keeps sessions. *key* is always the cookie's name.
 
     A method answers at once, or returns a generator that yields steps (``holdall.steps``) and returns the answer: a
-    store over a table is made of the table's verbs, and so it serves sync and async alike. A store that answers at once
+    store over a table is made of the table's verbs, and so it serves sync and async alike. Or all of them are ``async
+    def``, of a store that only async adapters can use. A store that answers at once
     but waits for a disk or a network says so by ``blocking_reads = True`` or ``blocking_writes = True``; an async
     adapter then calls it in a thread.
 
