@@ -6,7 +6,7 @@ drives. The rest helps to translate: ``state_of`` shows what is known of a sessi
 ``merged_vary`` say what caches are told, and ``holdall.nested`` lets several adapters share one request's session.
 """
 
-from holdall._state import SUPERSEDED, Fetched, Intent, Phase, SessionState
+from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
 from holdall.cache_headers import CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
 from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
@@ -22,6 +22,7 @@ from holdall.setting_names import naming
 from holdall.settings import Lifetime
 
 __all__ = [
+    "NOT_STORED",
     "SUPERSEDED",
     "AsyncSession",
     "CacheHeaders",
