@@ -183,6 +183,13 @@ def test_a_table_in_memory_and_several_workers_are_found(
     assert ("W004" in found()) is (workers == "2")
 
 
+def test_a_servers_arguments_ask_for_workers_too(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(HOLDALL={"store": "table", "table": "a"})
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 3")
+
+    assert "GUNICORN_CMD_ARGS asks for several workers" in found()["W004"]
+
+
 def test_a_mistake_is_told_of_once(configure: Configure) -> None:
     configure(HOLDALL={"store": "cookies"})
 

@@ -7,6 +7,7 @@ drives. The rest helps to translate: ``state_of`` shows what is known of a sessi
 """
 
 from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
+from holdall._workers import several_workers
 from holdall.cache_headers import CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
 from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
@@ -48,6 +49,7 @@ __all__ = [
     "naming",
     "permanent_max_age",
     "reading_framework_cookies",
+    "several_workers",
     "state_of",
     "take_flashes",
     "warn_if_exposed",

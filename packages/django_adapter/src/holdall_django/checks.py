@@ -6,7 +6,6 @@ warnings. ``check --deploy`` adds what matters in production only.
 """
 
 import inspect
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -20,7 +19,7 @@ from django.core.checks import Warning as Doubt
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Sessions
-from holdall.adapters import meant_by
+from holdall.adapters import meant_by, several_workers
 from holdall.factory import Options
 from holdall.keys import WeakSecretWarning
 from holdall.tables.memory import MemoryTable
@@ -166,9 +165,9 @@ def _meant() -> Iterator[CheckMessage]:
         )
         hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence this check."
         yield Doubt(msg, hint=hint, id="holdall_django.W002")
-    workers = os.environ.get("WEB_CONCURRENCY", "")
-    if workers.isdigit() and int(workers) > 1:
-        yield from _in_memory(configured.all, f"WEB_CONCURRENCY is {workers}")
+    workers = several_workers()
+    if workers is not None:
+        yield from _in_memory(configured.all, f"{workers} asks for several workers")
 
 
 def _risks() -> Iterator[CheckMessage]:
