@@ -8,7 +8,7 @@ the URL, the form and the clock.
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from holdall._lazily import lazily
 from holdall.clock import Clock
@@ -17,6 +17,7 @@ from holdall.tables.contract import (
     MAX_CLIENT_BYTES,
     MAX_PRINCIPAL_BYTES,
     AsyncTable,
+    Form,
     Listed,
     Replacement,
     Row,
@@ -44,9 +45,6 @@ __all__ = [
     "Tombstone",
     "table_opener",
 ]
-
-#: Which kind of table or store an adapter can use.
-Form = Literal["sync", "async"]
 
 
 _LIKE_A_PATH = frozenset("./\\:@")

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from holdall._redacted import redacted
 
@@ -17,12 +17,16 @@ __all__ = [
     "MAX_CLIENT_BYTES",
     "MAX_PRINCIPAL_BYTES",
     "AsyncTable",
+    "Form",
     "Listed",
     "Replacement",
     "Row",
     "Table",
     "Tombstone",
 ]
+
+#: Which kind of table or store an adapter can use.
+Form = Literal["sync", "async"]
 
 #: The longest principal, in UTF-8, that every table can keep and find. Engines index it, and limit what they index:
 #: PostgreSQL to 2,704 bytes, SQL Server to 1,700.
