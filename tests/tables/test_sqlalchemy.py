@@ -1,13 +1,13 @@
 """The table over SQLAlchemy: the contract on real databases, and what belongs to engines, pools and migrations."""
 
-import pytest
-
-pytest.importorskip("sqlalchemy")
+import tables.needs_sqlalchemy  # noqa: F401  # skips all of these where they cannot run
 
 # isort: split
 
 import asyncio
+import importlib
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pymysql
+import pytest
 from sqlalchemy import MetaData, NullPool, create_engine, event, inspect, text
 from sqlalchemy.dialects import mssql, oracle
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -246,6 +247,23 @@ def test_the_engine_of_an_application_serves_as_the_docs_say(tmp_path: Path, mon
     cookie = names["sessions"].commit(session).cookie
     assert dict(names["sessions"].resume(cookie)) == {"n": 1}
     names["engine"].dispose()
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "install"),
+    [
+        ("holdall.tables.sqlalchemy", "sqlalchemy", r"pip install 'holdall\[sqlalchemy\]'"),
+        ("holdall.tables.alembic", "alembic.operations", "pip install alembic"),
+    ],
+)
+def test_without_the_library_the_error_says_what_to_install(
+    module: str, missing: str, install: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(ModuleNotFoundError, match=install):
+        importlib.import_module(module)
 
 
 # The schema.
@@ -476,13 +494,15 @@ def test_a_row_as_large_as_a_session_can_be_is_kept_whole(
 # What fails.
 
 
-def test_a_statement_that_a_deadlock_has_undone_is_sent_again(mariadb: MariaDBServer, clock: FakeClock) -> None:
-    url = mariadb.new_url()
+def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
     name = url.rpartition("/")[2]
     digests = [bytes([number]) * 32 for number in range(1, 9)]
-    with closing(SQLAlchemyTable(url, clock=clock)) as table, ThreadPoolExecutor(1) as threads:
-        for digest in digests:
-            table.insert(digest, new_row(clock))
+    table = open_table(url)
+    for digest in digests:
+        assert runner.run(table.insert(digest, new_row(clock)))
+    with ThreadPoolExecutor(1) as threads:
         with (
             pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", database=name) as writer,
             writer.cursor() as cursor,
@@ -491,7 +511,7 @@ def test_a_statement_that_a_deadlock_has_undone_is_sent_again(mariadb: MariaDBSe
             for digest in digests[1:]:
                 cursor.execute("UPDATE holdall_session SET version = 7 WHERE digest = %s", [digest])
             # It locks the first, and waits for the second.
-            clearing = threads.submit(table.clear, clock())
+            clearing = threads.submit(runner.run, table.clear(clock()))
             waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
             wait_until("the clearing waits", lambda: mariadb.ask(waiting))
             cursor.execute("UPDATE holdall_session SET version = 7 WHERE digest = %s", digests[:1])
