@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from core.begun import InterruptedTable
-from holdall import Session, Sessions, TableStore
+from holdall import ConfigurationError, CookieStore, MemoryTable, Session, Sessions, TableStore
 from holdall.adapters import state_of
+from holdall.formats import NativeFormat
 from holdall.principals import principal_keys
 from holdall.typed import typed_session
 
 AUTO = principal_keys("auto")
+
+SECRET = "6d0a9be2c7f1483595-e4b81f7c20d93a6b"
 
 
 def django(session: Session, user: int) -> None:
@@ -250,3 +253,60 @@ def test_a_key_that_is_not_the_sessions_own_is_not_asked() -> None:
     assert session.principal == "8"
     assert len(session) == 7
     assert state_of(session).settings.principals.all == {"account"}
+
+
+# Cookies that would log the visitor in again.
+
+
+def headers(sessions: Sessions, cookie: str | None, act: Callable[[Session], object], **options: Any) -> list[str]:
+    session = sessions.resume(cookie)
+    act(session)
+    return [str(each) for each in sessions.commit(session, **options).cookies]
+
+
+@pytest.mark.parametrize("store", ["table", "cookie"])
+@pytest.mark.parametrize(
+    ("leave", "status"),
+    [
+        (lambda s: s.logout(), 200),
+        (lambda s: s.configure(drop=True), 200),
+        (lambda s: s.logout() or s.put("flash", "Bye"), 200),
+        (lambda s: s.pop("_user_id"), 200),
+        (lambda s: s.pop("_user_id"), 500),
+    ],
+    ids=["logout", "drop", "logout with a message", "a library's logout", "one in a request that fails"],
+)
+def test_a_logout_deletes_the_cookies_that_would_undo_it(
+    store: str, leave: Callable[[Session], object], status: int
+) -> None:
+    kept = TableStore(MemoryTable()) if store == "table" else CookieStore(NativeFormat(SECRET))
+    sessions = Sessions(kept, key="sid", delete_at_logout={"remember_token": {"domain": "shop.example", "path": "/a"}})
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+
+    sent = headers(sessions, cookie, leave, status=status)
+
+    (deleted,) = (line for line in sent if line.startswith("remember_token="))
+    assert deleted.startswith("remember_token=; ")
+    assert {"domain=shop.example", "path=/a", "Max-Age=0"} <= set(deleted.split("; "))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda s: s.put("cart", 1),
+        lambda s: s.configure(renew=True),
+        lambda s: s.login(8),
+        lambda s: s.logout() or s.login(8),
+    ],
+    ids=["write", "renew", "switch", "logout and login"],
+)
+def test_who_is_still_logged_in_keeps_them(act: Callable[[Session], object]) -> None:
+    sessions = Sessions("memory://kept", key="sid", delete_at_logout=["remember_token"])
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+
+    assert "remember_token" not in str(headers(sessions, cookie, act))
+
+
+def test_one_name_in_the_place_of_a_list_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"delete_at_logout='remember_token' is one name: give a list of them"):
+        Sessions("memory://refused", key="sid", delete_at_logout="remember_token")

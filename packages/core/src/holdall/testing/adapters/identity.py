@@ -90,6 +90,16 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert answer.cookie.value == ""
         assert KEY not in visitor.browser
 
+    def test_logout_deletes_further_cookies_that_the_sessions_name(self, visit: Visit) -> None:
+        visitor = visit(principal_key="user_id", delete_at_logout=["remember_token"])
+        visitor.does(["login", 7])
+        visitor.browser.keep(["remember_token=7; path=/"])
+
+        answer = visitor.does(["logout"])
+
+        assert sorted(cookie.name for cookie in answer.cookies) == sorted([KEY, "remember_token"])
+        assert [name for name in (KEY, "remember_token") if name in visitor.browser] == []
+
     def test_logout_leaves_no_row(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")
         visitor.does(["login", 7])
