@@ -208,8 +208,9 @@ class SetCookie:
         self.is_exposed = login and not self.secure
         self.attributes = attributes
         self.https = https
-        # A longer age may come from a framework's own settings, where it is no mistake.
-        max_age = None if max_age is None else min(max_age, _MOST_SECONDS)
+        # A longer age may come from a framework's own settings, where it is no mistake. An age in the far past would
+        # leave the calendar.
+        max_age = None if max_age is None else max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
         self.max_age = 0 if value is None else max_age
         self.expires = None if max_age is None else now + timedelta(seconds=max_age)
         if value is None:
