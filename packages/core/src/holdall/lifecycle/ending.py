@@ -70,7 +70,11 @@ def situation_of(end: End) -> Situation:
     """Return all that a rule may look at."""
     state, fetched = end.state, end.state.fetched
     stored, wrote = fetched.stored, end.wrote
-    writable = stored is not None and (end.place is not Place.ROW or state.phase is Phase.BODY)
+    writable = stored is not None and (
+        end.place is Place.HEADERS
+        # A session in its cookie has no row that could be written without a response.
+        or (stored.version is not None if end.place is Place.NO_RESPONSE else state.phase is Phase.BODY)
+    )
     refresh = False
     # What is written anyway need not be due.
     if stored is not None and not wrote and end.place is not Place.ROW:
