@@ -172,6 +172,11 @@ def test_rows_that_stay_in_the_process_need_no_secret(clock: FakeClock) -> None:
         TableStore(MemoryTable(clock=clock), secret_key_base="short", encrypt=True)
 
 
+def test_one_fallback_is_given_in_a_list(clock: FakeClock) -> None:
+    with pytest.raises(ConfigurationError, match="fallbacks is one secret: give a list"):
+        made(MemoryTable(clock=clock), clock, fallbacks=ANOTHER)
+
+
 @pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n"])
 def test_the_name_of_an_application_is_plain_text(clock: FakeClock, app: str) -> None:
     with pytest.raises(ConfigurationError, match="app_name="):

@@ -206,6 +206,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "/var/sessions"}, "looks like a path"),
         ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),
         ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: give a list"),
+        ({"store": "table", "table": "session", "carry": "cart"}, r"carry='cart' is one key: .* \['cart'\]"),
         ({"store": MemoryTable()}, r"a MemoryTable is no store: give a table as Sessions\(TableStore\(table\), …\)"),
         ({"store": "table", "table": "session", "encrypted": True}, 'store="table" does not take encrypted'),
         ({"store": "table", "table": MemoryTable()}, r"give a MemoryTable as Sessions\(TableStore\(table\)"),

@@ -10,6 +10,7 @@ from holdall.clock import Clock
 from holdall.cookies import OPTION_NAMES, CookieOptions
 from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
+from holdall.keys import several_secrets
 from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
 from holdall.setting_names import naming, setting_name
@@ -121,10 +122,7 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
         msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
         raise ConfigurationError(msg)
     make_format = _FORMATS[name]()
-    fallbacks = options.pop("fallbacks", ())
-    if isinstance(fallbacks, str | bytes):
-        msg = "fallbacks is one secret: give a list of them."
-        raise ConfigurationError(msg)
+    fallbacks = several_secrets(options.pop("fallbacks", ()))
     also_read = tuple(options.pop("also_read", ()))
     reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until") if name in options}
     secret = options.pop("secret_key_base", None)

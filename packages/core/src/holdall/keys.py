@@ -8,7 +8,7 @@ for another.
 import hashlib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Literal, NoReturn, SupportsIndex
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_secret",
     "derive_key",
     "is_fit",
+    "several_secrets",
 ]
 
 #: What a derived key is for, or what says it when keys are derived.
@@ -168,6 +169,19 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
             raise ConfigurationError(msg)
         warnings.warn(msg, WeakSecretWarning, stacklevel=3)
     return found
+
+
+def several_secrets(fallbacks: Iterable[str | bytes]) -> tuple[str | bytes, ...]:
+    """
+    Return *fallbacks* as a tuple.
+
+    Raises:
+        ConfigurationError: It is one secret, whose characters would be taken for as many secrets.
+    """
+    if isinstance(fallbacks, str | bytes):
+        msg = "fallbacks is one secret: give a list of them."
+        raise ConfigurationError(msg)
+    return tuple(fallbacks)
 
 
 def is_fit(secret: str | bytes, *, at_least: int) -> bool:

@@ -16,7 +16,15 @@ from typing import Any
 from holdall.errors import ConfigurationError
 from holdall.tables.contract import MAX_PRINCIPAL_BYTES
 
-__all__ = ["CSRF_KEYS", "KNOWN_KEYS", "NO_PRINCIPAL", "PrincipalKeys", "principal_keys", "principal_text"]
+__all__ = [
+    "CSRF_KEYS",
+    "KNOWN_KEYS",
+    "NO_PRINCIPAL",
+    "PrincipalKeys",
+    "carried_keys",
+    "principal_keys",
+    "principal_text",
+]
 
 #: Where login libraries and applications keep whose session it is: Django's auth, Flask-Login, then the usual names.
 KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id", "userid", "uid", "user", "username")
@@ -132,6 +140,19 @@ def principal_keys(given: str | Iterable[str] | None) -> PrincipalKeys:
         msg = f"principal_key={given!r} is neither a key of the session, nor a list of keys, nor 'auto', nor None."
         raise ConfigurationError(msg)
     return PrincipalKeys(keys)
+
+
+def carried_keys(carry: Iterable[str] | None) -> frozenset[str] | None:
+    """
+    Return what the option ``carry`` says: the keys that a login carries over; ``None`` for all but CSRF tokens.
+
+    Raises:
+        ConfigurationError: It is one key, whose characters would be taken for as many keys.
+    """
+    if isinstance(carry, str):
+        msg = f"carry={carry!r} is one key: give a list of them, [{carry!r}]."
+        raise ConfigurationError(msg)
+    return None if carry is None else frozenset(carry)
 
 
 def principal_text(value: Any, key: str | None = None) -> str | None:

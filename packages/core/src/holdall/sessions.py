@@ -24,7 +24,7 @@ from holdall.factory import Options, store_opener
 from holdall.late_changes import look as look_at_late_changes
 from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
 from holdall.outside_requests import OutsideRequests
-from holdall.principals import principal_keys
+from holdall.principals import carried_keys, principal_keys
 from holdall.session import Session, state_of
 from holdall.settings import Settings, check_effect, timeout_seconds
 from holdall.steps import Steps
@@ -133,7 +133,7 @@ class Sessions(OutsideRequests):
             idle_timeout=timeout_seconds("idle_timeout", idle_timeout),
             absolute_timeout=timeout_seconds("absolute_timeout", absolute_timeout),
             principals=principals,
-            carry=None if carry is None else frozenset(carry),
+            carry=carried_keys(carry),
             delete_at_logout=cookies_of(delete_at_logout, "delete_at_logout"),
             record_client=record_client,
             save_on_error=save_on_error,

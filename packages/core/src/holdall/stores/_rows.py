@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from holdall.keys import check_secret, derive_key
+from holdall.keys import check_secret, derive_key, several_secrets
 
 __all__ = ["NONCE_BYTES", "SECRET_BYTES", "Labels", "RowSealer"]
 
@@ -65,9 +65,10 @@ class RowSealer:
         weak_secrets: bool = False,
         random: Callable[[int], bytes],
     ) -> None:
+        given = several_secrets(fallbacks)
         secrets = [
             check_secret(each, name=name, at_least=SECRET_BYTES, weak_secrets=weak_secrets)
-            for name, each in (("secret_key_base", secret_key_base), *(("fallbacks", each) for each in fallbacks))
+            for name, each in (("secret_key_base", secret_key_base), *(("fallbacks", each) for each in given))
             if name == "fallbacks" or each is not None
         ]
         keys = [(derive_key(each, _USE + "\0key id", length=4), derive_key(each, _USE + "\0key")) for each in secrets]
