@@ -14,7 +14,7 @@ from holdall.lifecycle.rules import Action, Place
 from holdall.principals import CSRF_KEYS
 from holdall.settings import Lifetime
 from holdall.steps import Steps, asked
-from holdall.stores.contract import Changes, RenewalFailure, StoredSession, Write
+from holdall.stores.contract import Changes, NotFound, RenewalFailure, StoredSession, Write
 from holdall.tracking import NO_CHANGES
 
 __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
@@ -143,6 +143,9 @@ def renew(end: End) -> Steps[ResponseHeaders]:
         stored = yield from asked(
             state.backend.store.get(stored.cookie, key=state.fetched.old_key or state.settings.key)
         )
+        if isinstance(stored, NotFound):
+            # A format that limits the age of its cookies has stopped reading this one since the request began.
+            return lose(end, "ended", wrote=False)
     # A value that was altered in place may be refused only now, and must be before the old ID is gone.
     for key, value in changes.put.items():
         state.settings.check(key, value)
