@@ -48,7 +48,8 @@ def info_of(row: SessionRow) -> SessionInfo:
     """Return a *row* as its owner sees it."""
     try:
         told = json.loads(row.client or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
+        # Whoever can write to the table can write anything here.
         told = {}
     user_agent, address = (_shown(told.get(name)) if isinstance(told, dict) else None for name in _NAMES)
     seen = None if row.seen is None else datetime.fromtimestamp(row.seen, UTC)
