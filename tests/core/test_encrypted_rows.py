@@ -177,7 +177,7 @@ def test_one_fallback_is_given_in_a_list(clock: FakeClock) -> None:
         made(MemoryTable(clock=clock), clock, fallbacks=ANOTHER)
 
 
-@pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n"])
+@pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n", 256 * "a"])
 def test_the_name_of_an_application_is_plain_text(clock: FakeClock, app: str) -> None:
     with pytest.raises(ConfigurationError, match="app_name="):
         TableStore(MemoryTable(clock=clock), app_name=app)

@@ -15,7 +15,7 @@ import pytest
 from holdall import ConfigurationError, Event, MemoryTable, Sessions, TableStore
 from holdall.clients import client_text, info_of
 from holdall.stores import SessionRow
-from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Tombstone
+from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Row, Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async
 
@@ -490,6 +490,35 @@ def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sess
     for call in (sessions.list, sessions.revoke):
         with pytest.raises(TypeError, match="Use something shorter"):
             call(longest + "x")
+
+
+@pytest.mark.parametrize("app", ["", "shop", 255 * "a"], ids=["no name", "a name", "a long name"])
+def test_with_the_name_of_its_application_a_principal_is_no_longer_than_tables_promise(
+    app: str,
+) -> None:
+    kept: list[Any] = []
+
+    class Table(MemoryTable):
+        def insert(self, digest: bytes, row: Row) -> bool:
+            kept.append(row)
+            return super().insert(digest, row)
+
+    sessions = Sessions(TableStore(Table(), app_name=app), key="sid", principal_key="user")
+    longest = "\x1f" + "7" * (MAX_PRINCIPAL_BYTES - 1)
+
+    for user in (longest, "7"):
+        log_in(sessions, user)
+
+    assert all(len(row.principal.encode()) <= MAX_PRINCIPAL_BYTES for row in kept)
+    assert sessions.list(kept[0].principal) == []
+    assert (sessions.revoke(longest), sessions.revoke("7")) == (1, 1)
+
+
+@pytest.mark.parametrize("client", ["{", "[" * MAX_CLIENT_BYTES, "[]"])
+def test_what_else_stands_in_place_of_a_client_is_not_shown(client: str) -> None:
+    row = SessionRow("handle", 1, 2, None, client, is_current=False)
+
+    assert info_of(row).user_agent is None
 
 
 def test_what_is_kept_of_a_client_is_never_longer_than_tables_promise() -> None:
