@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlencode
 
@@ -137,3 +138,27 @@ def test_a_device_that_is_signed_out_is_out_everywhere(shop: Client, visitor: Vi
     assert lost.is_seen() == {None}
     assert visitor.is_seen() == {ADA}
     assert handle not in [each["handle"] for each in visitor.gets("/api/devices")]
+
+
+def test_a_logout_holds_although_django_learns_of_the_login_meanwhile(shop: Client) -> None:
+    for number in range(12):
+        visitor = Visitor(shop)
+        visitor.logs_in("flask")
+        cookie = visitor.browser["_shop"]
+
+        def asks(method: str, path: str, cookie: str = cookie) -> list[str]:
+            answer = shop(Request(method, path, [("Cookie", f"_shop={cookie}")]))
+            return [value for name, value in answer.headers if name.lower() == "set-cookie"]
+
+        with ThreadPoolExecutor() as pool:
+            # Django writes its keys into the row that Flask ends.
+            learning = [pool.submit(asks, "GET", "/django/who") for _ in range(2)]
+            leaving = pool.submit(asks, "POST", f"/{('flask', 'api')[number % 2]}/logout")
+        answers = [each.result() for each in (*learning, leaving)]
+
+        for order in (answers, answers[::-1]):
+            late = Visitor(shop)
+            late.browser.keep([f"_shop={cookie}; path=/"])
+            for set_cookies in order:
+                late.browser.keep(set_cookies)
+            assert late.is_seen() == {None}
