@@ -36,7 +36,7 @@ from holdall import (
 )
 from holdall.nested import KEY
 from holdall.tables import Listed, Replacement, Row, Tombstone
-from holdall.testing import AdapterConformance, asgi_client, perform_async, stream
+from holdall.testing import METHODS, AdapterConformance, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount as MountApplication
 from holdall_fastapi import (
     SessionDep,
@@ -84,7 +84,7 @@ def scripted(sessions: Sessions, also: Sequence[Sessions] = ()) -> Starlette:
         chunks = stream(request.session, await request.json(), lambda key: exchange.session_of(named[key]))
         return StreamingResponse(chunks)
 
-    routes = [Route("/stream", streamed, methods=["POST"]), Route("/{path:path}", act, methods=["POST"])]
+    routes = [Route("/stream", streamed, methods=["POST"]), Route("/{path:path}", act, methods=METHODS)]
     return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, sessions=sessions, also=also)])
 
 

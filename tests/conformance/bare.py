@@ -21,7 +21,14 @@ class Adapter:
         self.named = {each.key: each for each in also}
 
     def answer(
-        self, cookies: list[str], https: bool, path: str, payload: bytes, client: ClientInfo, host: str | None
+        self,
+        cookies: list[str],
+        https: bool,
+        path: str,
+        payload: bytes,
+        client: ClientInfo,
+        host: str | None,
+        method: str,
     ) -> tuple[int, Headers, Iterator[bytes]]:
         """Return status, headers and the chunks of the body."""
         script = json.loads(payload)
@@ -85,8 +92,16 @@ class Adapter:
         return [each for each in headers if each[0].lower() not in change.removed]
 
     def body(self, exchange: Exchange, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        yield from chunks
+        try:
+            yield from chunks
+        except Exception:
+            self.broken(exchange)
+            raise
         exchange.body_sent(last=True)
+
+    def broken(self, exchange: Exchange) -> None:
+        exchange.failed()
+        exchange.close()
 
 
 def mount_wsgi(adapter: Adapter) -> Client:
@@ -97,7 +112,13 @@ def mount_wsgi(adapter: Adapter) -> Client:
         https, body = environ["wsgi.url_scheme"] == "https", environ["wsgi.input"].read()
         client = environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")
         status, headers, chunks = adapter.answer(
-            cookies, https, environ["PATH_INFO"], body, lambda: client, environ.get("HTTP_HOST")
+            cookies,
+            https,
+            environ["PATH_INFO"],
+            body,
+            lambda: client,
+            environ.get("HTTP_HOST"),
+            environ["REQUEST_METHOD"],
         )
         start_response(f"{status} -", headers)
         return chunks
@@ -114,7 +135,7 @@ def mount_asgi(adapter: Adapter) -> Client:
         https, names = scope["scheme"] == "https", dict(scope["headers"])
         client = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
         status, headers, chunks = adapter.answer(
-            cookies, https, scope["path"], body, lambda: client, names[b"host"].decode("latin-1")
+            cookies, https, scope["path"], body, lambda: client, names[b"host"].decode("latin-1"), scope["method"]
         )
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

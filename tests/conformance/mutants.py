@@ -855,6 +855,67 @@ class SetsAllCookiesForTheRoot(Adapter):
         return [*headers, *(("Set-Cookie", re.sub("path=[^;]+", "path=/", str(each))) for each in told.cookies)]
 
 
+class ForgetsRedirects(Adapter):
+    """It adds no cookie to a response of this status; there is one class for each."""
+
+    statuses: ClassVar[tuple[int, ...]] = (301, 302, 303, 307)
+
+    def answer(self, *request: Any) -> Any:
+        status, headers, chunks = super().answer(*request)
+        if status in self.statuses:
+            headers = [each for each in headers if each[0] != "Set-Cookie"]
+        return status, headers, chunks
+
+
+class ForgetsEmptyResponses(ForgetsRedirects):
+    statuses = (204,)
+
+
+class ForgetsUnmodifiedResponses(ForgetsRedirects):
+    statuses = (304,)
+
+
+class ForgetsHead(Adapter):
+    """It adds no cookie to the answer to a HEAD request."""
+
+    def answer(self, *request: Any) -> Any:
+        status, headers, chunks = super().answer(*request)
+        if request[-1] == "HEAD":
+            headers = [each for each in headers if each[0] != "Set-Cookie"]
+        return status, headers, chunks
+
+
+class SavesABrokenBody(Adapter):
+    def broken(self, exchange: Exchange) -> None:
+        exchange.body_sent(last=True)
+
+
+class ForgetsABrokenBody(Adapter):
+    """It carries out no logout of a body that breaks."""
+
+    def broken(self, exchange: Exchange) -> None:
+        exchange.close()
+
+
+class SavesAfterTheEnd(Adapter):
+    """It saves what the body changed when the server closes it."""
+
+    def body(self, exchange: Exchange, chunks: Any) -> Any:
+        return _SavedLate(exchange, chunks)
+
+
+class _SavedLate:
+    def __init__(self, exchange: Exchange, chunks: Any) -> None:
+        self._exchange = exchange
+        self._chunks = chunks
+
+    def __iter__(self) -> Any:
+        return iter(self._chunks)
+
+    def close(self) -> None:
+        self._exchange.body_sent(last=True)
+
+
 class HidesABrokenBackend(Adapter):
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
@@ -914,6 +975,13 @@ ADAPTERS = [
     TellsTheClientToOneOnly,
     SetsAllCookiesForTheRoot,
     HidesABrokenBackend,
+    ForgetsRedirects,
+    ForgetsEmptyResponses,
+    ForgetsUnmodifiedResponses,
+    ForgetsHead,
+    SavesABrokenBody,
+    ForgetsABrokenBody,
+    SavesAfterTheEnd,
 ]
 # They parse cookies themselves, which takes the other suite.
 PARSERS = [StripsAllSpace, SplitsAtCommas]

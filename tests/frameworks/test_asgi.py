@@ -9,7 +9,7 @@ import pytest
 from holdall import Sessions, StoreError
 from holdall.asgi import SessionMiddleware, fetch_session
 from holdall.nested import KEY
-from holdall.testing import AdapterConformance, Client, asgi_client, perform_async, stream
+from holdall.testing import METHODS, AdapterConformance, Client, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -60,17 +60,19 @@ class TestWithoutAFramework(AdapterConformance):
 
 
 def litestar(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
-    from litestar import Litestar, Request, Response, post
+    from litestar import HttpMethod, Litestar, Request, Response, post, route
     from litestar.response import Stream
 
     def unavailable(request: Request[Any, Any, Any], error: StoreError) -> Response[str]:
         return Response("Service Unavailable", status_code=503)
 
-    @post(["/", "/{path:path}"])
+    @route(["/", "/{path:path}"], http_method=[HttpMethod(method) for method in METHODS])
     async def act(request: Request[Any, Any, Any]) -> Response[Any]:
         script = await request.json()
         result, status = await perform_async(request.session, script, others(request.scope, also))
-        return Response(result, status_code=status, headers=script.get("headers"))
+        # It refuses a body where there can be none.
+        content = None if status in (204, 304) else result
+        return Response(content, status_code=status, headers=script.get("headers"))
 
     @post("/stream", status_code=200)
     async def streams(request: Request[Any, Any, Any]) -> Stream:
@@ -99,8 +101,8 @@ def quart(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     async def unavailable(error: StoreError) -> tuple[str, int]:
         return "Service Unavailable", 503
 
-    @app.post("/")
-    @app.post("/<path:path>")
+    @app.route("/", methods=[*METHODS])
+    @app.route("/<path:path>", methods=[*METHODS])
     async def act(path: str = "") -> Any:
         script = await request.get_json()
         session = request.scope["session"]
@@ -132,6 +134,8 @@ def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
             response.media, response.status = result, status
             for name, value in script.get("headers", {}).items():
                 response.append_header(name, value)
+
+        on_get = on_head = on_put = on_delete = on_options = on_post
 
     class Streams:
         async def on_post(self, request: Any, response: Any) -> None:

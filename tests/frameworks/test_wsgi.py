@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from holdall import Sessions, StoreError
-from holdall.testing import AdapterConformance, Client, perform, stream, wsgi_client
+from holdall.testing import METHODS, AdapterConformance, Client, perform, stream, wsgi_client
 from holdall.testing.adapters.suite import Mount
 from holdall.wsgi import SessionMiddleware, fetch_session
 
@@ -80,8 +80,8 @@ def bottle(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     app = Bottle()
     app.config["catchall"] = False
 
-    @app.post("/")
-    @app.post("/<path:path>")
+    @app.route("/", METHODS)
+    @app.route("/<path:path>", METHODS)
     def act(path: str = "") -> Any:
         script = request.json
         result, response.status = acted(request.environ, also, script)
@@ -143,6 +143,8 @@ def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
             response.media, response.status = acted(request.env, also, script)
             for name, value in script.get("headers", {}).items():
                 response.append_header(name, value)
+
+        on_get = on_head = on_put = on_delete = on_options = on_post
 
     class Streams:
         def on_post(self, request: Any, response: Any) -> None:

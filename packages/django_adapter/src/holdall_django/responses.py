@@ -20,6 +20,9 @@ __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_he
 
 _logger = logging.getLogger("holdall")
 
+# The failure that came first is the one to report.
+_FAILED_BEFORE = "a session could not be ended after its request had failed"
+
 
 def with_headers(
     request: HttpRequest, response: HttpResponseBase, opened: Opened, headers: ResponseHeaders
@@ -73,26 +76,58 @@ def finished_with_body(response: HttpResponseBase, exchange: Exchange) -> HttpRe
 
 def _finishing(body: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
     """Send *body*, and save the changes made meanwhile before its end is announced."""
+    breaks = False
     try:
         yield from body
+    except Exception:
+        breaks = True
+        raise
     finally:
         if configuration().awaited:
-            async_to_sync(exchange.body_sent_async)(last=True)
+            async_to_sync(_end_async)(exchange, breaks=breaks)
         else:
-            exchange.body_sent(last=True)
+            _end(exchange, breaks=breaks)
 
 
 async def _finishing_async(body: AsyncIterable[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
     """Do what ``_finishing`` does."""
+    breaks = False
     try:
         async for chunk in body:
             yield chunk
+    except Exception:
+        breaks = True
+        raise
     finally:
         if exchange.group.form == "sync":
             # A server that cannot await the body reads it in an event loop, where Django's tables cannot be asked.
-            await sync_to_async(exchange.body_sent)(last=True)
+            await sync_to_async(_end)(exchange, breaks=breaks)
         else:
-            await exchange.body_sent_async(last=True)
+            await _end_async(exchange, breaks=breaks)
+
+
+def _end(exchange: Exchange, *, breaks: bool) -> None:
+    """End a request with its body; one whose body *breaks* has failed."""
+    if not breaks:
+        exchange.body_sent(last=True)
+        return
+    try:
+        exchange.failed()
+    except StoreError:
+        _logger.exception(_FAILED_BEFORE)
+    exchange.close()
+
+
+async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
+    """Do what ``_end`` does."""
+    if not breaks:
+        await exchange.body_sent_async(last=True)
+        return
+    try:
+        await exchange.failed_async()
+    except StoreError:
+        _logger.exception(_FAILED_BEFORE)
+    exchange.close()
 
 
 def answer_instead(request: HttpRequest, error: StoreError | LostWriteError, opened: Opened) -> HttpResponseBase:

@@ -8,7 +8,6 @@ Changes made while the body is sent are saved at its end.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
 from time import monotonic
 from typing import Any, cast
 
@@ -176,7 +175,7 @@ class _Interface(SessionInterface):
             chunks = _followed(body, opened, main) if main.is_followed("sync") else body
             if state_of(opened).takes_forgotten_changes is not None:
                 chunks = _at_work(chunks, opened)
-            response.response = ClosingIterator(chain(chunks, _then(end)), getattr(body, "close", None))
+            response.response = ClosingIterator(_sent(chunks, opened), getattr(body, "close", None))
         elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
             # No teardown will end it.
             _end(opened)
@@ -281,9 +280,19 @@ def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
         session.is_at_work = False
 
 
-def _then(act: Callable[[], None]) -> Iterator[bytes]:
-    act()
-    yield from ()
+def _sent(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
+    """Send *body*, and end the request with it: as a failed one if the body breaks."""
+    try:
+        yield from body
+    except Exception:
+        try:
+            session.exchange.failed()
+        except StoreError:
+            # The failure that came first is the one to report.
+            _logger.exception("A session could not be ended after its request had failed.")
+        session.close()
+        raise
+    _end(session)
 
 
 def _answer_instead(app: Flask, session: FlaskSession, response: Response, error: Exception) -> None:

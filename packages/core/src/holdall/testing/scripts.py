@@ -6,7 +6,8 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 * ``status``: the response's, 200 unless told;
 * ``headers``: an object of headers that the application itself sets on the response;
 * ``fails``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
-* ``later``: actions for ``stream``, taken when the response has started.
+* ``later``: actions for ``stream``, taken when the response has started;
+* ``breaks``: ``true`` lets that body fail with ``ScriptedError`` afterwards.
 
 ``["also", "_cart", "put", "n", 1]`` is an action on the other session whose key is ``_cart``, and
 ``["also", "_cart"]`` only asks for that session.
@@ -21,13 +22,17 @@ from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream"]
+__all__ = ["METHODS", "FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream"]
 
 #: The sessions that scripts have kept, for tests of what comes after their requests.
 kept: deque[Any] = deque(maxlen=1)
 
 #: Returns another session of the request than the main one, by its key; in an async handler it is awaited.
 FindOther = Callable[[str], Any]
+
+
+#: The methods that an application of the suite takes a script by.
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 class ScriptedError(Exception):
@@ -65,6 +70,8 @@ def stream(session: Any, script: Mapping[str, Any], other: FindOther | None = No
             late: dict[str, Any] = {"results": _act(session, script.get("later", ()), other)}
         except SessionError as exc:
             late = {"error": type(exc).__name__}
+        if script.get("breaks"):
+            raise ScriptedError
         yield json.dumps(late).encode() + b"\n"
 
     return chunks()

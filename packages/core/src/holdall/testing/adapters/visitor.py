@@ -80,18 +80,22 @@ class Visitor:
         """Return another visitor of the same application."""
         return Visitor(self.client, self._clock)
 
-    def does(self, *actions: list[Any], path: str = "/", https: bool = False, **script: Any) -> Answer:
+    def does(
+        self, *actions: list[Any], method: str = "POST", path: str = "/", https: bool = False, **script: Any
+    ) -> Answer:
         """Send *actions* and the rest of the *script*, with the browser's cookies."""
-        return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script})))
+        return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script}, method)))
 
     def sends(self, *cookie_headers: str, actions: list[list[Any]], **script: Any) -> Answer:
         """Send *actions* with these Cookie headers and none of the browser's, by HTTP to ``/``."""
         return Answer(self.client(_request("/", False, cookie_headers, {"actions": actions, **script})))
 
 
-def _request(path: str, https: bool, cookie_headers: tuple[str, ...], script: dict[str, Any]) -> Request:
+def _request(
+    path: str, https: bool, cookie_headers: tuple[str, ...], script: dict[str, Any], method: str = "POST"
+) -> Request:
     headers = [("Content-Type", "application/json"), *(("Cookie", each) for each in cookie_headers)]
-    return Request("POST", path, headers, json.dumps(script).encode(), https)
+    return Request(method, path, headers, json.dumps(script).encode(), https)
 
 
 def _parsed(line: str) -> Line:
