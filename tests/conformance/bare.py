@@ -2,10 +2,19 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from holdall import LostWriteError, ResponseHeaders, Session, Sessions, StoreError
-from holdall.adapters import Exchange, Failure, SessionGroup, cache_headers, warn_if_exposed, warn_of_public_cookie
+from holdall.adapters import (
+    Exchange,
+    Failure,
+    SessionGroup,
+    cache_headers,
+    environ_header,
+    warn_if_exposed,
+    warn_of_public_cookie,
+)
 from holdall.stores.contract import ClientInfo
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
@@ -29,10 +38,15 @@ class Adapter:
         client: ClientInfo,
         host: str | None,
         method: str,
+        header: Callable[[str], str] = lambda name: "",
     ) -> tuple[int, Headers, Iterator[bytes]]:
         """Return status, headers and the chunks of the body."""
         script = json.loads(payload)
-        exchange = self.group.begin(self.cookies(cookies), https=https, client=self.client(client))
+        exchange = self.group.begin(
+            lambda name: self.cookies(cookies) if name == "cookie" else header(name),
+            https=https,
+            client=self.client(client),
+        )
         try:
             try:
                 if path == "/stream":
@@ -119,6 +133,7 @@ def mount_wsgi(adapter: Adapter) -> Client:
             lambda: client,
             environ.get("HTTP_HOST"),
             environ["REQUEST_METHOD"],
+            partial(environ_header, environ),
         )
         start_response(f"{status} -", headers)
         return chunks
@@ -135,7 +150,14 @@ def mount_asgi(adapter: Adapter) -> Client:
         https, names = scope["scheme"] == "https", dict(scope["headers"])
         client = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
         status, headers, chunks = adapter.answer(
-            cookies, https, scope["path"], body, lambda: client, names[b"host"].decode("latin-1"), scope["method"]
+            cookies,
+            https,
+            scope["path"],
+            body,
+            lambda: client,
+            names[b"host"].decode("latin-1"),
+            scope["method"],
+            lambda name: names.get(name.encode(), b"").decode("latin-1"),
         )
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -880,7 +880,7 @@ class ForgetsHead(Adapter):
 
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
-        if request[-1] == "HEAD":
+        if request[-2] == "HEAD":
             headers = [each for each in headers if each[0] != "Set-Cookie"]
         return status, headers, chunks
 

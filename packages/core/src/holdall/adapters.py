@@ -13,7 +13,7 @@ from holdall.cookies import warn_if_exposed
 from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
 from holdall.flashes import Flash, add_flash, take_flashes
 from holdall.framework_defaults import absolute_timeout, permanent_max_age
-from holdall.header_lists import for_caches, with_session_headers
+from holdall.header_lists import environ_header, for_caches, with_session_headers
 from holdall.lifecycle import ResponseHeaders
 from holdall.lifecycle.saving import check_savable
 from holdall.migrate import reading_framework_cookies
@@ -43,6 +43,7 @@ __all__ = [
     "check_keys",
     "check_savable",
     "checked_list",
+    "environ_header",
     "for_caches",
     "meant_by",
     "merged_vary",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import late_changes
-from holdall._state import Phase, SessionState
+from holdall._state import Phase
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
 from holdall.errors import ConfigurationError, LostWriteError, StoreError
@@ -132,7 +132,7 @@ class Exchange:
         self._session_type = session_type
         self._fetched = fetched
         self.session = session_type(
-            SessionState(group.backend, partial(group.main.find_cookies, headers), https, client, fetched)
+            group.main.new_state(group.backend, partial(group.main.find_cookies, headers), https, client, fetched)
         )
 
     def session_of(self, sessions: Sessions | None = None) -> Session:
@@ -155,7 +155,7 @@ class Exchange:
                 raise ConfigurationError(msg)
             backend = sessions.prepare(self.group.form)
             fetched = self._fetched and not (self.group.form == "async" and backend.waits_to_read)
-            state = SessionState(
+            state = sessions.new_state(
                 backend, partial(sessions.find_cookies, self._headers), self._https, self._client, fetched
             )
             state.phase = self._phase

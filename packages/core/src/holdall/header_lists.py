@@ -5,14 +5,28 @@ Servers and protocols take such a list. A framework with response headers of its
 ``cache_headers`` what to change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from holdall.cache_headers import cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
 from holdall.exchange import SessionGroup
 from holdall.lifecycle import ResponseHeaders
 
-__all__ = ["for_caches", "with_session_headers"]
+__all__ = ["environ_header", "for_caches", "with_session_headers"]
+
+
+def environ_header(environ: Mapping[str, Any], name: str) -> str:
+    """
+    Return the value of a request's header by its *name*, from a WSGI environ or what is like one.
+
+    A server has joined several of one name. Without any it is empty.
+    """
+    variable = name.upper().replace("-", "_")
+    if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        variable = f"HTTP_{variable}"
+    value: str = environ.get(variable, "")
+    return value
 
 
 def with_session_headers(

@@ -17,6 +17,7 @@ from holdall._state import SessionState
 from holdall.backends import AsyncBackend, SyncBackend
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
 from holdall.cookie_header import cookie_finder
+from holdall.cookie_options import OptionsOf, tailored
 from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
@@ -68,6 +69,9 @@ class Sessions(OutsideRequests):
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
             otherwise it is sent as ``private``.
+        cookie_options: A function that returns options of the cookie for a request, asked where its session is
+            touched: ``lambda request: {"domain": request.host}``. It must return the same ones whenever the same
+            browser comes to the same host, so that a cookie is expired as it was set.
         on_event: Called with each ``Event``, in any thread.
         clock: Returns the time.
         random: Source of secret random bytes, for a store given by name.
@@ -92,6 +96,7 @@ class Sessions(OutsideRequests):
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         allow_public: bool = False,
+        cookie_options: OptionsOf | None = None,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
         random: Callable[[int], bytes] = os.urandom,
@@ -124,6 +129,8 @@ class Sessions(OutsideRequests):
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie)
+        if not isinstance(old_keys, str | Mapping):
+            old_keys = tuple(old_keys)
         old = old_cookies(attributes, old_keys, has_end=end is not None)
         self.settings = Settings(
             attributes=attributes,
@@ -141,6 +148,10 @@ class Sessions(OutsideRequests):
             allow_public=allow_public,
             check=self._check,
         )
+        #: Makes the state of a request's session.
+        self.new_state: Any = SessionState
+        if cookie_options is not None:
+            self.new_state = tailored(cookie_options, self.settings, old_keys, has_end=end is not None)
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old])
 
@@ -356,7 +367,7 @@ class Sessions(OutsideRequests):
         session_type: type[Session],
         client: ClientInfo | None,
     ) -> Session:
-        return session_type(SessionState(self._backends.get(form) or self._open(form), cookies, https, client))
+        return session_type(self.new_state(self._backends.get(form) or self._open(form), cookies, https, client))
 
     async def _finish_async(self, steps: Steps[Any]) -> Any:
         return await cast("AsyncBackend", self.prepare("async")).finish(steps)

@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
-from holdall.adapters import Exchange, Failure, ResponseHeaders, SessionGroup, state_of, with_session_headers
+from holdall.adapters import (
+    Exchange,
+    Failure,
+    ResponseHeaders,
+    SessionGroup,
+    environ_header,
+    state_of,
+    with_session_headers,
+)
 from holdall.errors import ConfigurationError, LostWriteError, StoreError
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall.session import Session
@@ -64,7 +72,7 @@ class SessionMiddleware:
         given, environ = environ, dict(environ)
         exchange = Exchange(
             self._group,
-            partial(_value, given),
+            partial(environ_header, given),
             https=given.get("wsgi.url_scheme") == "https",
             client=partial(_client, given),
         )
@@ -237,12 +245,6 @@ def _discard(chunk: bytes) -> None:
 def _streams(code: int, headers: Headers) -> bool:
     """Return whether the body is made after its headers: the application does not say how long it is."""
     return code >= 200 and code not in (204, 304) and all(name.lower() != "content-length" for name, _ in headers)
-
-
-def _value(environ: Environ, name: str) -> str:
-    """Return the value of the header called *name*, in which a server has joined several; empty without one."""
-    value: str = environ.get(f"HTTP_{name.upper().replace('-', '_')}", "")
-    return value
 
 
 def _client(environ: Environ) -> tuple[str | None, str | None]:

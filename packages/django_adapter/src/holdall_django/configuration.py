@@ -91,7 +91,7 @@ class Configuration:
 
     def sessions_of(self, session: Session) -> Sessions:
         """Return those that *session* is one of."""
-        return next((each for each in self.all if each.settings is state_of(session).settings), self.sessions)
+        return next((each for each in self.all if each.settings is state_of(session).backend.settings), self.sessions)
 
 
 def _is_awaited(sessions: Sessions) -> bool:

@@ -21,7 +21,7 @@ from holdall_django.adopted import AdoptedSession
 from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
-from holdall_django.requests import Opened, client_of, cookie_headers, opened_for, outer_exchange, share, unshare
+from holdall_django.requests import Opened, client_of, headers_of, opened_for, outer_exchange, share, unshare
 from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
 from holdall_django.session import DjangoSession
 
@@ -127,7 +127,7 @@ def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
             state_of(theirs).is_fetched = True
     else:
         exchange = group.begin(
-            cookie_headers(request),
+            headers_of(request),
             https=request.is_secure(),
             client=client_of(request),
             session_type=DjangoSession,

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
-from holdall.adapters import Exchange
+from holdall.adapters import Exchange, environ_header
+from holdall.cookie_header import FindHeader
 from holdall.nested import KEY, enter, in_environ, in_scope
 from holdall.stores.contract import ClientInfo
 from holdall_django.configuration import configuration
@@ -16,7 +18,7 @@ from holdall_django.names import COOKIE
 if TYPE_CHECKING:
     from holdall_django.session import DjangoSession
 
-__all__ = ["Opened", "client_of", "cookie_headers", "opened_for", "outer_exchange", "share", "unshare"]
+__all__ = ["Opened", "client_of", "cookie_headers", "headers_of", "opened_for", "outer_exchange", "share", "unshare"]
 
 # The attribute of a request that holds what was opened for it. Its sessions do not refer to that, because the garbage
 # collector would have to part them.
@@ -67,6 +69,16 @@ def cookie_headers(request: HttpRequest) -> list[str]:
         if value is not None and COOKIE.fullmatch(value):
             headers.append(f"{key}={value}")
     return headers
+
+
+def headers_of(request: HttpRequest) -> FindHeader:
+    """Return what finds a header of *request* by its name."""
+    # Not by the request, which refers to the session: the garbage collector would have to part them.
+    return partial(_header, cookie_headers(request), request.META)
+
+
+def _header(cookies: list[str], meta: dict[str, Any], name: str) -> str | list[str]:
+    return cookies if name == "cookie" else environ_header(meta, name)
 
 
 def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]]:

@@ -25,6 +25,7 @@ from holdall.adapters import (
     SessionGroup,
     cache_headers,
     checked_list,
+    environ_header,
     merged_vary,
     state_of,
     warn_if_exposed,
@@ -127,7 +128,7 @@ class _Interface(SessionInterface):
                 state_of(borrowed).is_fetched = True
                 return BorrowedSession(borrowed, cast("Exchange", outer))
         exchange = group.begin(
-            environ.get("HTTP_COOKIE", ""),
+            partial(environ_header, environ),
             https=request.is_secure,
             client=partial(_client, request),
             session_type=FlaskSession,

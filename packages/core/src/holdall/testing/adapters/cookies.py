@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from holdall.cookie_options import CookieRequest
+from holdall.cookies import CookieOptions
 from holdall.events import Event
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
@@ -58,6 +60,28 @@ class CookieTests(AdapterSuite, sealed=True):
         answer = visitor.sends(*(header.format(cookie) for header in headers), actions=[["get", "n"]])
 
         assert answer.results == [1]
+
+    def test_options_of_the_cookie_may_depend_on_the_request(self, visit: Visit) -> None:
+        asked: list[str] = []
+
+        def options_of(request: CookieRequest) -> CookieOptions:
+            asked.append(request.header("Content-Type"))
+            same_site: CookieOptions = {"same_site": "None", "secure": True} if request.https else {}
+            return {"domain": request.host.removeprefix("www."), **same_site}
+
+        visitor = visit(cookie_options=options_of)
+        visitor.does()
+        assert asked == []
+
+        first = visitor.does(["put", "n", 1])
+        by_https = visitor.another().does(["put", "n", 1], https=True)
+        last = visitor.does(["configure", {"drop": True}])
+
+        assert asked == ["application/json"] * 3
+        assert (first.cookie.attributes["domain"], first.cookie.attributes["samesite"]) == ("shop.example", "Lax")
+        assert by_https.cookie.attributes["samesite"] == "None"
+        assert last.cookie.attributes["domain"] == "shop.example"
+        assert visitor.browser.jar == []
 
     @pytest.mark.parametrize(
         "value",
