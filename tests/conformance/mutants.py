@@ -910,7 +910,12 @@ class _SavedLate:
         self._chunks = chunks
 
     def __iter__(self) -> Any:
-        return iter(self._chunks)
+        try:
+            yield from self._chunks
+        except Exception:
+            self._exchange.failed()
+            self._exchange.close()
+            raise
 
     def close(self) -> None:
         self._exchange.body_sent(last=True)

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from holdall import LostWriteError, ResponseHeaders, StoreError
 from holdall.adapters import Exchange, Phase, state_of
-from holdall.nested import outer_session
+from holdall.nested import exchange_of, outer_session
 from holdall_django import rollback
 from holdall_django.adopted import AdoptedSession
 from holdall_django.checks import refuse_what_cannot_work
@@ -121,7 +121,7 @@ def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
     # An empty session is false.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
-        exchange = cast("Exchange", outer)
+        exchange = exchange_of(cast("Exchange", outer), theirs)
         if not is_async:
             # The outer adapter may be async; this thread reads the session when it is touched.
             state_of(theirs).is_fetched = True

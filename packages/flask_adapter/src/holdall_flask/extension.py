@@ -32,7 +32,7 @@ from holdall.adapters import (
     warn_of_public_cookie,
 )
 from holdall.connections import Follower
-from holdall.nested import KEY, in_environ, outer_session
+from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall_flask.configuration import Configuration
 from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
@@ -126,7 +126,7 @@ class _Interface(SessionInterface):
             if borrowed is not None:
                 # The outer adapter may be async; this thread reads the session when it is touched.
                 state_of(borrowed).is_fetched = True
-                return BorrowedSession(borrowed, cast("Exchange", outer))
+                return BorrowedSession(borrowed, exchange_of(cast("Exchange", outer), borrowed))
         exchange = group.begin(
             partial(environ_header, environ),
             https=request.is_secure,
