@@ -126,7 +126,8 @@ def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
             # The outer adapter may be async; this thread reads the session when it is touched.
             state_of(theirs).is_fetched = True
     else:
-        exchange = group.begin(
+        exchange = Exchange(
+            group,
             headers_of(request),
             https=request.is_secure(),
             client=client_of(request),

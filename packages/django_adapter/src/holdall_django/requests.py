@@ -18,7 +18,7 @@ from holdall_django.names import COOKIE
 if TYPE_CHECKING:
     from holdall_django.session import DjangoSession
 
-__all__ = ["Opened", "client_of", "cookie_headers", "headers_of", "opened_for", "outer_exchange", "share", "unshare"]
+__all__ = ["Opened", "client_of", "headers_of", "opened_for", "outer_exchange", "share", "unshare"]
 
 # The attribute of a request that holds what was opened for it. Its sessions do not refer to that, because the garbage
 # collector would have to part them.
@@ -51,11 +51,12 @@ def opened_for(request: HttpRequest) -> Opened | None:
     return getattr(request, _OPENED, None)
 
 
-def cookie_headers(request: HttpRequest) -> list[str]:
+def headers_of(request: HttpRequest) -> FindHeader:
     """
-    Return the request's Cookie headers as they came, with our cookies as the application has replaced them.
+    Return what finds a header of *request* by its name.
 
-    It does so in ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
+    The Cookie headers are as they came, with our cookies as the application has replaced them. It does so in
+    ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
     session's cookie that browsers let any subdomain set.
     """
     if isinstance(request, ASGIRequest):
@@ -68,13 +69,8 @@ def cookie_headers(request: HttpRequest) -> list[str]:
         headers = [named.sub(r"\1", header) for header in headers]
         if value is not None and COOKIE.fullmatch(value):
             headers.append(f"{key}={value}")
-    return headers
-
-
-def headers_of(request: HttpRequest) -> FindHeader:
-    """Return what finds a header of *request* by its name."""
     # Not by the request, which refers to the session: the garbage collector would have to part them.
-    return partial(_header, cookie_headers(request), request.META)
+    return partial(_header, headers, request.META)
 
 
 def _header(cookies: list[str], meta: dict[str, Any], name: str) -> str | list[str]:

@@ -127,7 +127,8 @@ class _Interface(SessionInterface):
                 # The outer adapter may be async; this thread reads the session when it is touched.
                 state_of(borrowed).is_fetched = True
                 return BorrowedSession(borrowed, exchange_of(cast("Exchange", outer), borrowed))
-        exchange = group.begin(
+        exchange = Exchange(
+            group,
             partial(environ_header, environ),
             https=request.is_secure,
             client=partial(_client, request),
