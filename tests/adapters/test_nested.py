@@ -406,7 +406,7 @@ def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions, clien
         "has": False,
         "size": 0,
         "principal": None,
-        "repr": "<Session (in use)>",
+        "repr": "<AsyncSession (in use)>",
     }
 
 

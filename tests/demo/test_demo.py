@@ -71,6 +71,11 @@ def is_open(address: tuple[str, int]) -> bool:
     return True
 
 
+def complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
+    """Return what the servers logged, but for the cookies that the check spoils on purpose."""
+    return [line for line in done.stderr.splitlines() if "session rejected (" not in line]
+
+
 @stores
 def test_the_check_passes_in_each_store(store: str) -> None:
     done = subprocess.run(
@@ -78,7 +83,7 @@ def test_the_check_passes_in_each_store(store: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+    assert complaints(done) == []
     assert "FAILED" not in done.stdout
     for framework in FRAMEWORKS:
         assert f"ok      come back                     {framework}" in done.stdout
@@ -96,7 +101,7 @@ def test_the_check_passes_by_https(store: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+    assert complaints(done) == []
     assert "the cookie __Host-_demo of" in done.stdout
     for framework in FRAMEWORKS:
         assert f"ok      visit                         {framework:8} asked by HTTPS" in done.stdout
