@@ -7,6 +7,8 @@ import pytest
 from flask import Flask
 
 from holdall import ConfigurationError, Sessions, asgi, wsgi
+from holdall.adapters import SessionGroup
+from holdall.nested import exchange_of
 from holdall.testing import Request, asgi_client, wsgi_client
 from holdall_flask import Holdall
 from holdall_flask import fetch_session as fetch_in_flask
@@ -82,3 +84,9 @@ def test_a_handler_without_a_middleware_is_told_what_to_do() -> None:
         wsgi.fetch_session({})
     with pytest.raises(ConfigurationError, match=r"SessionMiddleware\(app, sessions\)"):
         asyncio.run(asgi.fetch_session({}))
+
+
+def test_a_session_of_no_adapter_is_looked_for_in_the_innermost(main: Sessions) -> None:
+    exchange = SessionGroup(main, form="sync").begin()
+
+    assert exchange_of(exchange, main.fetch()) is exchange
