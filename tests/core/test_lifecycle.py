@@ -58,7 +58,7 @@ class Played:
     """The backend of a session whose store the test plays."""
 
     store = PlayedStore()
-    can_renew = False
+    can_bury = can_renew = False
     table = None
 
     def __init__(self, settings: Settings, fetched: Fetched | None = None) -> None:

@@ -13,7 +13,17 @@ from holdall.settings import Lifetime, LifetimeOf, Settings
 from holdall.stores.contract import Changes, ClientInfo, StoredSession
 from holdall.tracking import Tracked
 
-__all__ = ["ENDS", "NOT_STORED", "SUPERSEDED", "Backend", "Fetched", "Intent", "Phase", "SessionState"]
+__all__ = [
+    "ENDS",
+    "NOT_STORED",
+    "SUPERSEDED",
+    "Backend",
+    "Fetched",
+    "FetchedOfSeveral",
+    "Intent",
+    "Phase",
+    "SessionState",
+]
 
 
 class Intent(Enum):
@@ -54,6 +64,13 @@ class Fetched(Redacted):
 
     __slots__ = ("copies", "moved", "old_key", "renewed", "stored", "superseded")
 
+    #: More than one cookie of ours came.
+    several = False
+    #: What the browser keeps in place of a session that has ended; a new one is written over it.
+    ended: StoredSession | None = None
+    #: What the names end with under which outdated sessions came.
+    outdated: Sequence[str] = ()
+
     def __init__(
         self,
         stored: StoredSession | None = None,
@@ -72,6 +89,25 @@ class Fetched(Redacted):
         self.moved = moved
 
 
+class FetchedOfSeveral(Fetched):
+    """What they held where more than one came, or the mark of a session that has ended."""
+
+    __slots__ = ("ended", "outdated")
+    several = True
+
+    def __init__(self, fetched: Fetched, ended: StoredSession | None, outdated: Sequence[str]) -> None:
+        super().__init__(
+            fetched.stored,
+            superseded=fetched.superseded,
+            renewed=fetched.renewed,
+            copies=fetched.copies,
+            old_key=fetched.old_key,
+            moved=fetched.moved,
+        )
+        self.ended = ended
+        self.outdated = outdated
+
+
 #: Nothing came with the request.
 NOT_STORED = Fetched()
 #: The session has ended, or got another ID, while the request went on.
@@ -87,6 +123,7 @@ class Backend(Protocol):
 
     store: Any
     table: Any
+    can_bury: bool
     can_renew: bool
     waits_to_read: bool
     now: Callable[[], int]

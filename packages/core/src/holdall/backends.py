@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from holdall import _async
 from holdall._state import NOT_STORED, Fetched, SessionState
+from holdall.cookie_header import OldCookie
 from holdall.errors import ConfigurationError, LostWriteError
 from holdall.lifecycle.fetching import fetch, fetched_at_once
 from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
@@ -36,6 +37,7 @@ class SyncBackend:
         list_from: The table that lists are read from, if it has one.
         sources: Where other libraries keep sessions that it reads too.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
+        can_bury: Something stays in the browser where one of its sessions was ended (``Burying``).
         can_renew: Its sessions can be renewed in one go (``Renewing``).
         can_revoke: It knows its sessions' owners (``Revocable``).
         can_sweep: It keeps what has expired.
@@ -50,8 +52,8 @@ class SyncBackend:
         self.list_from = getattr(store, "list_from", None)
         self.sources: tuple[Any, ...] = getattr(store, "sources", ())
         self.check: Callable[[str, Any], None] | None = getattr(store, "check", None)
-        self.can_renew, self.can_revoke, self.can_sweep = (
-            hasattr(store, verb) for verb in ("renew", "revoke", "sweep")
+        self.can_bury, self.can_renew, self.can_revoke, self.can_sweep = (
+            hasattr(store, verb) for verb in ("bury", "renew", "revoke", "sweep")
         )
         target = store if self.table is None else self.table
         self.is_async = iscoroutinefunction(getattr(target, "read", None)) or iscoroutinefunction(store.get)
@@ -71,7 +73,7 @@ class SyncBackend:
         if not cookies:
             return NOT_STORED
         now, settings, first = self.now(), self.settings, None
-        if len(cookies) == 1 and type(cookies[0]) is str:
+        if len(cookies) == 1 and type(cookies[0]) is not OldCookie:
             # The usual request takes the straight line.
             first = self.store.get(cookies[0], key=settings.attributes.key)
             if not self._answers_plainly:

@@ -17,6 +17,7 @@ from holdall.errors import ConfigurationError
 
 __all__ = [
     "MAX_COOKIE_BYTES",
+    "SUFFIXES",
     "CookieAttributes",
     "CookieOptions",
     "OldKeys",
@@ -35,6 +36,9 @@ MAX_COOKIE_BYTES = 4096
 # Browsers cap a cookie's age at 400 days (RFC 6265bis, section 5.5) and ignore longer attribute values (section 5.6).
 _MOST_SECONDS = 400 * 24 * 60 * 60
 _MAX_ATTRIBUTE_BYTES = 1024
+
+#: Endings of the names among which a cookie takes turns (``stores.generations``); the first is the usual name.
+SUFFIXES = ("", *(f".{letter}" for letter in "abcdefghijk"))
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ATTRIBUTE_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
@@ -67,6 +71,7 @@ class CookieAttributes:
 
     Attributes:
         secure: ``"auto"`` is Secure when the request came by HTTPS.
+        ending: The same of the cookie whose name has one of ``SUFFIXES`` at its end, by that.
         max_age: How long the browser keeps it, 400 days at most; ``None`` until it closes.
         seconds: ``max_age`` in seconds.
         extra: Written at the end as it stands, such as ``"Priority=High"``.
@@ -87,6 +92,7 @@ class CookieAttributes:
     seconds: int | None = field(init=False, repr=False, compare=False)
     _before: str = field(init=False, repr=False, compare=False)
     _after: Mapping[bool, str] = field(init=False, repr=False, compare=False)
+    ending: Mapping[str, "CookieAttributes"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         set_once = partial(object.__setattr__, self)
@@ -100,6 +106,7 @@ class CookieAttributes:
             _refuse(f"path={self.path!r} is ignored by browsers: a path begins with '/'.")
         set_once("secure", self._checked_secure())
         set_once("_before", f"; path={self.path}" + (f"; domain={self.domain}" if self.domain else ""))
+        set_once("ending", _Endings(self))
         set_once("_after", {https: self._flags(https=https) for https in (False, True)})
 
     @property
@@ -147,6 +154,18 @@ class CookieAttributes:
                 f"; {self.extra}" if self.extra else "",
             )
         )
+
+
+class _Endings(dict[str, CookieAttributes]):
+    """Makes what it is asked for, once."""
+
+    def __init__(self, usual: CookieAttributes) -> None:
+        super().__init__({"": usual})
+
+    def __missing__(self, suffix: str) -> CookieAttributes:
+        usual = self[""]
+        self[suffix] = found = replace(usual, key=usual.key + suffix)
+        return found
 
 
 # What a browser promises of a cookie with the prefix: it was set over HTTPS, by this very host, and by no script.

@@ -377,7 +377,7 @@ def check_keys(all_of_them: Iterable[Sessions]) -> None:
     """
     owners: dict[str, str] = {}
     for each in all_of_them:
-        for key in dict.fromkeys((each.key, *(old.key for old in each.settings.old_cookies))):
+        for key in each.names:
             if key in owners:
                 # Nor by another path or domain: a request's Cookie header says nothing of those.
                 msg = (

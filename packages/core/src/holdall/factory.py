@@ -20,6 +20,8 @@ from holdall.tables import Form, table_opener
 
 __all__ = ["Options", "TableStoreOptions", "store_opener"]
 
+#: Which names of the cookie may have one of ``SUFFIXES`` at their end: all, old ones, or none.
+Suffixed = Literal["", "old", "all"]
 SerializerName = Literal["external_term_format", "json"]
 
 
@@ -73,9 +75,9 @@ def store_opener(
     random: Callable[[int], bytes],
     *,
     taken: Iterable[str],
-) -> Callable[[Form], Any]:
+) -> tuple[Callable[[Form], Any], Suffixed]:
     """
-    Return what opens the store, having checked all that can be checked before.
+    Return what opens the store, having checked all that can be checked before, and which names have suffixes.
 
     Args:
         taken: The options that ``Sessions`` takes itself, for messages.
@@ -91,7 +93,7 @@ def store_opener(
         case "cookie":
             _check(options, CookieStoreOptions, 'store="cookie"', own)
             cookie_store = _cookie_store(options, clock, random, own)
-            return lambda form: cookie_store
+            return (lambda form: cookie_store), _suffixed(cookie_store)
         case "table":
             _check(options, TableStoreOptions, 'store="table"', own)
             if "table" not in options:
@@ -104,7 +106,8 @@ def store_opener(
             if not isinstance(options.get("list_from", ""), str):
                 msg = "list_from= takes a URL: give a table as Sessions(TableStore(table, list_from=replica), …)."
                 raise ConfigurationError(msg)
-            return _table_store_opener(table, options, clock, random)
+            sources = tuple(options.pop("migrate_from", ()))
+            return _table_store_opener(table, options, sources, clock, random), _suffixed(*sources)
         case str():
             hint = store_hint(store)
             msg = f'store={store!r} is neither "cookie", nor "table", nor the URL of a table, nor a store.{hint}'
@@ -113,7 +116,14 @@ def store_opener(
         msg = f"a {type(store).__name__} is no store: give a table as Sessions(TableStore(table), …)."
         raise ConfigurationError(msg)
     _check(options, None, "a store given as an object", own)
-    return lambda form: store
+    return (lambda form: store), _suffixed(store, *getattr(store, "sources", ()))
+
+
+def _suffixed(*keeping: Any) -> Suffixed:
+    """Return how a cookie is named that may have been made by a store, or by the sources of a migration."""
+    if any(getattr(each, "keeps_generations", False) for each in keeping):
+        return "all"
+    return "old" if any(getattr(each, "reads_generations", False) for each in keeping) else ""
 
 
 def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes], own: Collection[str]) -> Store:
@@ -138,13 +148,12 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
 
 
 def _table_store_opener(
-    table: str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
+    table: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Form], Any]:
     open_table = table_opener(table, clock=clock)
     # It is only read, so that there is nothing to make in it.
     list_from = options.pop("list_from", None)
     open_lists = None if list_from is None else table_opener(list_from, clock=clock, create=False)
-    sources = tuple(options.pop("migrate_from", ()))
     read_old_until = options.pop("read_old_until", None)
 
     def open_store(form: Form) -> Any:

@@ -86,9 +86,9 @@ def exchange_of(innermost: Exchange, session: Session) -> Exchange:
 
 
 def _check_apart(theirs: tuple[Sessions, ...], ours: tuple[Sessions, ...]) -> None:
-    places = {each.settings.attributes.place for each in theirs}
+    places = {place for each in theirs for place in each.places}
     for each in ours:
-        if each.settings.attributes.place in places:
+        if not places.isdisjoint(each.places):
             msg = (
                 f"two adapters of one request send the cookie {each.key!r}: give both the same Sessions object, and "
                 "the outer one all that the inner one keeps with it; or give one of them another key."

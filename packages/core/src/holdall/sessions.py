@@ -18,7 +18,7 @@ from holdall.backends import AsyncBackend, SyncBackend
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
 from holdall.cookie_header import cookie_finder
 from holdall.cookie_options import OptionsOf, tailored
-from holdall.cookies import OPTION_NAMES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
+from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener
@@ -121,7 +121,7 @@ class Sessions(OutsideRequests):
         self._opens_table = store == "table"
         self._table = given.get("table")
         taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
-        self._open_store = store_opener(store, given, clock, random, taken=taken)
+        self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
         principals = principal_keys(principal_key)
         raises = on_lost_write == "raise"
         check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
@@ -153,12 +153,26 @@ class Sessions(OutsideRequests):
         if cookie_options is not None:
             self.new_state = tailored(cookie_options, self.settings, old_keys, has_end=end is not None)
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
-        self.find_cookies = cookie_finder(key, [each.key for each in old])
+        self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
+        keys = dict.fromkeys((key, *(each.key for each in old)))
+        #: What their names may end with.
+        self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
+        #: All names that a cookie of these sessions may come under.
+        self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
+        if len(set(self.names)) < len(self.names):
+            msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
+            raise ConfigurationError(msg)
 
     @property
     def key(self) -> str:
         """The cookie's name."""
         return self.settings.key
+
+    @property
+    def places(self) -> set[tuple[str | None, ...]]:
+        """What tells the cookies that these sessions set from others in a browser."""
+        attributes = self.settings.attributes
+        return {attributes.ending[suffix].place for suffix in self.suffixes}
 
     def __repr__(self) -> str:
         return f"<Sessions {self.key}>"

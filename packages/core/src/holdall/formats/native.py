@@ -5,7 +5,7 @@ Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 where 
 
     encrypted   01 | key id (4) | nonce (24) | AES-256-GCM of the body | tag (16)
     signed      02 | key id (4) | body | HMAC-SHA256 (32)
-    body        created (4) | expires (4) | log id (8) | the serialized data
+    body        created (4) | expires (4) | log id (8) | generation (4) | lines (1, then 4 each) | the serialized data
 
 Version and key id are in clear so that exactly one key is tried. They are authenticated along with the application,
 the purpose and the cookie's name.
@@ -34,8 +34,10 @@ _SIGNED = b"\x02"
 _KEY_ID_BYTES = 4
 _HEADER_BYTES = 1 + _KEY_ID_BYTES
 _MAC_BYTES = 32
-_HEAD = Struct(">II8s")
+_HEAD = Struct(">II8sIB")
 _HEAD_BYTES = _HEAD.size
+_LINE_BYTES = 4
+_MOST_GENERATIONS = 2**32 - 1
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = 24 * 60 * 60
 
@@ -57,6 +59,7 @@ class NativeFormat(HoldsSecret):
     """
 
     name = "native"
+    keeps_generations = True
 
     def __init__(
         self,
@@ -86,11 +89,19 @@ class NativeFormat(HoldsSecret):
         self.check = getattr(self._serializer, "check", None)
 
     def seal(self, record: Record, *, key: str) -> str:
-        data, created, expires, log_id = record
+        data, created, expires, log_id, generation, lines, ended = record
         # As timestamp() counts, in half its time.
         began, ends = created - _EPOCH, expires - _EPOCH
         created_at, expires_at = began.days * _DAY + began.seconds, ends.days * _DAY + ends.seconds
-        body = _HEAD.pack(created_at, expires_at, bytes.fromhex(log_id)) + self._serializer.dumps(data)
+        head = _HEAD.pack(
+            created_at,
+            expires_at,
+            bytes.fromhex(log_id),
+            (generation or 0) & _MOST_GENERATIONS,
+            len(lines) // _LINE_BYTES,
+        )
+        # The mark of an ended session has no data, where even an empty session has some.
+        body = head + lines + (b"" if ended else self._serializer.dumps(data))
         return to_text(self._header + self._box.seal(body, self._associated + key.encode()))
 
     def open(self, cookie: str, *, key: str) -> Record | None:
@@ -101,13 +112,18 @@ class NativeFormat(HoldsSecret):
         body = self._box.open(token[_HEADER_BYTES:], self._associated + key.encode())
         if body is None or len(body) < _HEAD_BYTES:
             return None
-        created, expires, log_id = _HEAD.unpack_from(body)
+        created, expires, log_id, generation, count = _HEAD.unpack_from(body)
+        start = _HEAD_BYTES + count * _LINE_BYTES
+        if len(body) < start:
+            return None
+        sealed = body[start:]
         try:
-            data = self._serializer.loads(body[_HEAD_BYTES:])
+            data = self._serializer.loads(sealed) if sealed else {}
         except ValueError:
             # Authentic, so one of our own: the serializer has been changed since.
             return None
-        return Record(data, datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC), log_id.hex())
+        began, ends = datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC)
+        return Record(data, began, ends, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed)
 
 
 class _Signing(HoldsSecret):

@@ -4,23 +4,34 @@ from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any
 
-from holdall._state import NOT_STORED, SUPERSEDED, Phase, SessionState
+from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
 from holdall.clients import client_text
-from holdall.cookies import MAX_COOKIE_BYTES, SetCookie
+from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
 from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle.expiry import expiry, is_due
-from holdall.lifecycle.headers import LOOKED_AT, ResponseHeaders, expired, old_places, refuse_too_large
+from holdall.lifecycle.headers import (
+    LOOKED_AT,
+    ResponseHeaders,
+    expired,
+    old_places,
+    other_names,
+    outdated,
+    refuse_too_large,
+)
 from holdall.lifecycle.rules import Action, Place
 from holdall.principals import CSRF_KEYS
 from holdall.settings import Lifetime
 from holdall.steps import Steps, asked
 from holdall.stores.contract import Changes, NotFound, RenewalFailure, StoredSession, Write
+from holdall.stores.generations import suffix_of
 from holdall.tracking import NO_CHANGES
 
 __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
 
 # How long an old ID keeps its tombstone, in seconds. By then no request sent with it is still in flight.
 _GRACE = 60
+# No response that sends a cookie comes later than this after the request, in seconds.
+_LATEST = 60 * 60
 
 
 class End:
@@ -91,29 +102,51 @@ def leave(end: End) -> Steps[ResponseHeaders]:
     state, stored = end.state, end.state.fetched.stored
     if end.place is Place.HEADERS:
         state.phase = state.phase_after_headers
-    return ResponseHeaders(vary=True, cookie=None if stored is None else stored.cookie)
+    return ResponseHeaders(outdated(state, end.now), vary=True, cookie=None if stored is None else stored.cookie)
 
 
 def forget(end: End) -> Steps[ResponseHeaders]:
     yield from ()
-    stored = end.state.fetched.stored
+    stored, cookies = end.state.fetched.stored, outdated(end.state, end.now)
     end.state.mark_saved(stored, Phase.DONE)
-    return ResponseHeaders(vary=True, cookie=None if stored is None else stored.cookie)
+    return ResponseHeaders(cookies, vary=True, cookie=None if stored is None else stored.cookie)
 
 
 def drop(end: End) -> Steps[ResponseHeaders]:
     state, settings = end.state, end.state.settings
-    stored, old = state.fetched.stored or state.fetched.renewed, old_places(state)
+    stored, old, late = state.fetched.stored or state.fetched.renewed, old_places(state), outdated(state, end.now)
     last = None if stored is None else (yield from _delete(state, stored))
     state.mark_saved(None, Phase.DONE)
     if last is None:
         # There was no session, or it has ended in the meantime. What the browser holds by now may be the cookie of a
         # new login, which a deletion would remove.
-        return LOOKED_AT
+        return ResponseHeaders(late, vary=True) if late else LOOKED_AT
     settings.emit("ended", "", last.log_id)
     old += settings.delete_at_logout
-    places = {each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}
-    return ResponseHeaders(tuple(expired(each, state, end.now) for each in (*old, *places.values())), vary=True)
+    places = [
+        *{each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}.values()
+    ]
+    mark: tuple[SetCookie, ...] = ()
+    if state.backend.can_bury:
+        buried = yield from asked(state.backend.store.bury(last, key=places[-1].key))
+        names = other_names(state, last, suffix_of(buried))
+        mark = _mark(end, buried, places[-1])
+        places = [each.ending[suffix] for each in places for suffix in names]
+    return ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary=True)
+
+
+def _mark(end: End, buried: StoredSession, attributes: CookieAttributes) -> tuple[SetCookie, ...]:
+    """Return what marks in the browser that a session was ended, for as long as a late response could bring it back."""
+    age = end.lifetime.max_age if end.lifetime.ends is None else end.lifetime.ends - end.now
+    if age is not None:
+        if age <= 0:
+            return ()
+        # A response that is late by less than this brings a cookie that does not live longer.
+        age += _LATEST
+    now = datetime.fromtimestamp(end.now, UTC)
+    return (
+        SetCookie(buried.cookie, attributes.ending[suffix_of(buried)], https=end.state.https, now=now, max_age=age),
+    )
 
 
 def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
@@ -129,6 +162,9 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
         last = yield from _delete(state, ended)
     if last is not None:
         state.settings.emit("ended", "", last.log_id)
+    if ended is not None and state.backend.can_bury:
+        ended = yield from asked(state.backend.store.bury(ended, key=state.settings.key))
+        state.fetched = FetchedOfSeveral(state.fetched, ended, ())
     return (yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed))
 
 
@@ -270,11 +306,7 @@ def let_go(end: End, reason: str, *, wrote: bool) -> None:
 def _begin(end: End, data: dict[str, Any], changes: Changes, *, came: StoredSession | None) -> Steps[ResponseHeaders]:
     """Put *data* into a session that has not been stored yet."""
     state = end.state
-    written = yield from asked(
-        state.backend.store.put(
-            None, end.new(data, changes, end.now), key=state.overrides.get("key", state.settings.key)
-        )
-    )
+    written = yield from _put(state, state.fetched.ended, end.new(data, changes, end.now))
     headers = _sent(end, written, came=came)
     state.settings.emit("created", "", written.log_id)
     return headers
@@ -294,15 +326,23 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         age = lifetime.max_age if lifetime.ends is None else lifetime.ends - end.now
         if "max_age" in state.overrides:
             age = attributes.seconds
+        # As ``suffix_of`` says, without a call.
+        suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
         now, has_owner = datetime.fromtimestamp(end.now, UTC), end.principal is not None
-        cookie = SetCookie(written.cookie, attributes, https=state.https, now=now, max_age=age, login=has_owner)
+        named = attributes.ending[suffix]
+        cookie = SetCookie(written.cookie, named, https=state.https, now=now, max_age=age, login=has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
         old = old_places(state)
         if settings.delete_at_logout and end.logs_out:
             old += settings.delete_at_logout
         if came is not None and state.overrides and attributes.place != settings.attributes.place:
-            old.append(settings.attributes)
+            old.append(settings.attributes.ending[suffix_of(came)])
+        # A copy may have come under another of its names, as from a test.
+        sent: Any = state._cookies
+        is_same_name = not fetched.several and bool(sent) and getattr(sent[0], "suffix", "") == suffix
+        if came is None or came.generation != written.generation or not is_same_name:
+            old += [attributes.ending[each] for each in other_names(state, came, suffix)]
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
     state.principal_before, state.lifetime_before = end.principal, end.lifetime
@@ -326,7 +366,7 @@ def _removals(end: End) -> Changes:
     return Changes(emptied, changes.deleted, changes.cleared)
 
 
-def _put(state: SessionState, stored: StoredSession, wanted: Write) -> Steps[Any]:
+def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:
     key = state.overrides.get("key", state.settings.key)
     return asked(state.backend.store.put(stored, wanted, key=key))
 

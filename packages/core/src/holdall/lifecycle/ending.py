@@ -24,7 +24,11 @@ def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None
     stored, lifetime = state.fetched.stored, state.lifetime_before
     if stored is None or lifetime is None or stored.rewrite or state.must_create:
         return None
-    if state.fetched.moved or is_due(stored, expiry(stored.created, now, lifetime, state.settings), lifetime):
+    if (
+        state.fetched.moved
+        or state.fetched.outdated
+        or is_due(stored, expiry(stored.created, now, lifetime, state.settings), lifetime)
+    ):
         return None
     state.phase = Phase.DONE if stored.version is None else Phase.BODY
     return ResponseHeaders(vary=True, cookie=stored.cookie)

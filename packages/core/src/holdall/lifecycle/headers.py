@@ -6,11 +6,22 @@ from typing import Any, NoReturn
 
 from holdall._redacted import Redacted
 from holdall._state import SessionState
-from holdall.cookie_header import OldCookie
-from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, SetCookie
+from holdall.cookie_header import OldCookie, suffix_sent
+from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
 from holdall.errors import CookieOverflowError
+from holdall.stores.contract import StoredSession
+from holdall.stores.generations import suffix_of
 
-__all__ = ["LOOKED_AT", "UNTOUCHED", "ResponseHeaders", "expired", "old_places", "refuse_too_large"]
+__all__ = [
+    "LOOKED_AT",
+    "UNTOUCHED",
+    "ResponseHeaders",
+    "expired",
+    "old_places",
+    "other_names",
+    "outdated",
+    "refuse_too_large",
+]
 
 
 class ResponseHeaders(Redacted):
@@ -45,15 +56,45 @@ def old_places(state: SessionState) -> list[CookieAttributes]:
     settings = state.settings
     places: list[CookieAttributes] = []
     if settings.old_cookies:
-        came = {cookie.key if isinstance(cookie, OldCookie) else settings.key for cookie in state.cookies}
-        # A cookie for another path is not sent with every request.
-        places += [each for each in settings.old_cookies if each.key in came or each.path != "/"]
-    if settings.attributes.domain and sum(not isinstance(cookie, OldCookie) for cookie in state.cookies) > 1:
+        came: dict[str, set[str]] = {}
+        for cookie in state.cookies:
+            key = cookie.key if isinstance(cookie, OldCookie) else settings.key
+            came.setdefault(key, set()).add(suffix_sent(cookie))
+        for each in settings.old_cookies:
+            # A cookie for another path is not sent with every request.
+            suffixes = came.get(each.key, set())
+            if each.path != "/":
+                suffixes = suffixes.union(SUFFIXES if state.backend.can_bury else ("",))
+            places += [each.ending[suffix] for suffix in sorted(suffixes)]
+    if settings.attributes.domain:
+        suffixes = [suffix_sent(cookie) for cookie in state.cookies if not isinstance(cookie, OldCookie)]
         # From before the domain was added. A cookie without a domain belongs to this host alone.
         without = settings.attributes.changed({"domain": None})
-        if without.place not in (each.place for each in places):
-            places.append(without)
+        twice = [without.ending[each] for each in sorted(set(suffixes)) if suffixes.count(each) > 1]
+        places += [each for each in twice if each.place not in [old.place for old in places]]
     return places
+
+
+def other_names(state: SessionState, last: StoredSession | None, kept: str) -> list[str]:
+    """
+    Return what the names end with under which the browser has sessions besides the one that it is to keep.
+
+    Args:
+        last: The session that the request came with, which need not have come with its header.
+        kept: What that one's name ends with.
+    """
+    # Not an old name's, which ``old_places`` returns, but for the present one where it took turns before.
+    sent = [each for each in state.cookies if not isinstance(each, OldCookie) or each.key == state.settings.key]
+    names = {suffix_sent(each) for each in sent}
+    if last is not None:
+        names.add(suffix_of(last))
+    return sorted(names - {kept})
+
+
+def outdated(state: SessionState, now: int) -> tuple[SetCookie, ...]:
+    """Return what removes sessions from the browser that were outdated when they came, as late responses' are."""
+    attributes = state.settings.attributes
+    return tuple(expired(attributes.ending[suffix], state, now) for suffix in state.fetched.outdated)
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:

@@ -9,6 +9,7 @@ from holdall.clock import FOREVER
 
 __all__ = [
     "Answer",
+    "Burying",
     "Changes",
     "ClientInfo",
     "ForeignSession",
@@ -51,6 +52,11 @@ class StoredSession(Redacted):
     origin = ""
     #: The store asks for it to be written again even if nothing was changed.
     rewrite = False
+    #: Which of the browser's sessions it is, where the cookie itself says so; see ``stores.generations``.
+    generation: int | None = None
+    lines = b""
+    #: This stands where a session was ended, so that a late response does not bring it back.
+    ended = False
 
     def __init__(
         self,
@@ -80,7 +86,7 @@ class ForeignSession(StoredSession):
             the cookie. The answer is what ``get`` answers from then on.
     """
 
-    __slots__ = ("move", "origin", "rewrite")
+    __slots__ = ("ended", "generation", "lines", "move", "origin", "rewrite")
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class ForeignSession(StoredSession):
         move: "Callable[..., Answer] | None" = None,
     ) -> None:
         super().__init__(found.cookie, found.data, found.created, found.expires, found.log_id, found.version)
+        self.generation, self.lines, self.ended = found.generation, found.lines, found.ended
         self.origin = origin
         self.rewrite = rewrite
         self.move = move
@@ -273,6 +280,18 @@ class Renewing(Protocol):
 
         Until *until* (Unix seconds) the old cookie is known as superseded. With *followed*, whoever ends the old
         session until then ends the new one, even if that is not stored yet. Else the answer is a ``RenewalFailure``.
+        """
+        ...
+
+
+class Burying(Protocol):
+    """What a store keeps to whose sessions are in their cookies alone, where a late response could bring one back."""
+
+    def bury(self, stored: StoredSession, *, key: str) -> StoredSession:
+        """
+        Return what the browser is to keep in place of *stored*, which has ended: it says so, and holds no session.
+
+        What ``put`` writes over it begins a new session, which outranks the one that has ended.
         """
         ...
 

@@ -87,7 +87,7 @@ class IdentityTests(AdapterSuite, sealed=True):
         answer = visitor.does(["logout"], ["all"])
 
         assert answer.results == [None, {}]
-        assert answer.cookie.value == ""
+        assert answer.expired.value == ""
         assert KEY not in visitor.browser
 
     def test_logout_deletes_further_cookies_that_the_sessions_name(self, visit: Visit) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from holdall.clock import Clock
+from holdall.cookies import SUFFIXES
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response
 
@@ -17,6 +18,11 @@ class Line(NamedTuple):
     name: str
     value: str
     attributes: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The usual name, of those that a session's cookie has in turn."""
+        return next(self.name.removesuffix(suffix) for suffix in (*SUFFIXES[1:], "") if self.name.endswith(suffix))
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,14 @@ class Answer:
 
     @property
     def cookie(self) -> Line:
-        """The one cookie that it sets."""
-        (line,) = self.cookies
+        """The one cookie that it sets, besides what it expires; or the one that it expires, if it sets none."""
+        (line,) = [each for each in self.cookies if each.value] or self.cookies
+        return line
+
+    @property
+    def expired(self) -> Line:
+        """The one cookie that it expires. A mark may be set in its place, so that no late response brings it back."""
+        (line,) = [each for each in self.cookies if not each.value]
         return line
 
     @property
