@@ -350,6 +350,19 @@ def test_a_format_without_generations_keeps_to_one_name() -> None:
     assert browser.jar == []
 
 
+def test_a_cookie_can_be_kept_to_one_name() -> None:
+    clock = FakeClock()
+    browser = Browser(clock=clock)
+    visit(browser, make(clock), login)
+    sessions = Sessions("cookie", key=KEY, secret_key_base=SECRET, generations=False, clock=clock)
+
+    assert visit(browser, sessions, write) == {"user_id": 7, "n": 1}
+    assert names(browser) == [""]
+    visit(browser, sessions, logout)
+
+    assert browser.jar == []
+
+
 def test_who_leaves_generations_behind_is_read_once_more_under_each_name() -> None:
     clock = FakeClock()
     browser = Browser(clock=clock)

@@ -47,6 +47,7 @@ class CookieStoreOptions(TypedDict, total=False):
     also_read: Iterable[Format]
     rewrite_on: Literal["write", "read"]
     read_old_until: datetime
+    generations: bool
 
 
 class TableStoreOptions(TypedDict, total=False):
@@ -134,7 +135,7 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
     make_format = _FORMATS[name]()
     fallbacks = several_secrets(options.pop("fallbacks", ()))
     also_read = tuple(options.pop("also_read", ()))
-    reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until") if name in options}
+    reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until", "generations") if name in options}
     secret = options.pop("secret_key_base", None)
     parameters = inspect.signature(make_format).parameters
     taken = {*own, *CookieStoreOptions.__annotations__.keys() & parameters}

@@ -86,14 +86,19 @@ def exchange_of(innermost: Exchange, session: Session) -> Exchange:
 
 
 def _check_apart(theirs: tuple[Sessions, ...], ours: tuple[Sessions, ...]) -> None:
-    places = {place for each in theirs for place in each.places}
+    places = {place for each in theirs for place in _places(each)}
     for each in ours:
-        if not places.isdisjoint(each.places):
+        if not places.isdisjoint(_places(each)):
             msg = (
                 f"two adapters of one request send the cookie {each.key!r}: give both the same Sessions object, and "
                 "the outer one all that the inner one keeps with it; or give one of them another key."
             )
             raise ConfigurationError(msg)
+
+
+def _places(sessions: Sessions) -> set[tuple[str | None, ...]]:
+    key, *place = sessions.settings.attributes.place
+    return {(f"{key}{suffix}", *place) for suffix in sessions.suffixes}
 
 
 def _is_same(scope: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:

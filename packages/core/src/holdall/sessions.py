@@ -168,12 +168,6 @@ class Sessions(OutsideRequests):
         """The cookie's name."""
         return self.settings.key
 
-    @property
-    def places(self) -> set[tuple[str | None, ...]]:
-        """What tells the cookies that these sessions set from others in a browser."""
-        attributes = self.settings.attributes
-        return {attributes.ending[suffix].place for suffix in self.suffixes}
-
     def __repr__(self) -> str:
         return f"<Sessions {self.key}>"
 

@@ -190,6 +190,9 @@ def _by_settings(options: HiddenOptions) -> Sessions:
             options["secret_key_base"] = settings.SECRET_KEY
             options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
         options.setdefault("weak_secrets", _weak_secrets())
+    if options["store"] == "cookie" and are_tests_running():
+        # Django's test client looks for the cookie under SESSION_COOKIE_NAME alone.
+        options.setdefault("generations", False)
     options.setdefault("key", settings.SESSION_COOKIE_NAME if is_named() else global_settings.SESSION_COOKIE_NAME)
     options.setdefault("path", settings.SESSION_COOKIE_PATH)
     options.setdefault("domain", settings.SESSION_COOKIE_DOMAIN)

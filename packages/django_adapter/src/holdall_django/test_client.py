@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from holdall.adapters import SessionState
-from holdall.cookie_header import OldCookie, SentCookie
+from holdall.cookie_header import SentCookie
 from holdall_django import rollback
 
 __all__ = ["are_tests_running", "follow", "latest", "latest_of", "note"]
@@ -53,7 +53,7 @@ def latest_of(cookies: Sequence[SentCookie]) -> Sequence[SentCookie]:
     """Return the cookies that *cookies* lead to."""
     if not _latest:
         return cookies
-    found = (cookie if isinstance(cookie, OldCookie) else latest(cookie) for cookie in cookies)
+    found = (latest(cookie) if isinstance(cookie, str) else cookie for cookie in cookies)
     return [cookie for cookie in found if cookie is not None]
 
 

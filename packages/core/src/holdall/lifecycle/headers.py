@@ -67,10 +67,10 @@ def old_places(state: SessionState) -> list[CookieAttributes]:
                 suffixes = suffixes.union(SUFFIXES if state.backend.can_bury else ("",))
             places += [each.ending[suffix] for suffix in sorted(suffixes)]
     if settings.attributes.domain:
-        suffixes = [suffix_sent(cookie) for cookie in state.cookies if not isinstance(cookie, OldCookie)]
+        sent = [suffix_sent(cookie) for cookie in state.cookies if not isinstance(cookie, OldCookie)]
         # From before the domain was added. A cookie without a domain belongs to this host alone.
         without = settings.attributes.changed({"domain": None})
-        twice = [without.ending[each] for each in sorted(set(suffixes)) if suffixes.count(each) > 1]
+        twice = [without.ending[each] for each in sorted(set(sent)) if sent.count(each) > 1]
         places += [each for each in twice if each.place not in [old.place for old in places]]
     return places
 

@@ -31,6 +31,8 @@ class CookieStore:
             by *format* with its next write.
         rewrite_on: ``"read"`` writes it as soon as the session is used.
         read_old_until: From then on only *format* is read; a ``datetime`` with its time zone.
+        generations: ``False`` keeps the cookie to its one name, where something else must know it; then a late response
+            wins over a login and a logout too.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class CookieStore:
         also_read: Iterable[Format] = (),
         rewrite_on: Literal["write", "read"] = "write",
         read_old_until: datetime | None = None,
+        generations: bool = True,
         clock: Clock = utc_now,
     ) -> None:
         if rewrite_on not in ("write", "read"):
@@ -49,7 +52,7 @@ class CookieStore:
         self.also_read = tuple(also_read)
         self.check = getattr(format, "check", None)
         #: Whether a session's cookie takes turns among several names.
-        self.keeps_generations = bool(getattr(format, "keeps_generations", False))
+        self.keeps_generations = generations and bool(getattr(format, "keeps_generations", False))
         #: Whether it may have done so before.
         self.reads_generations = any(getattr(each, "keeps_generations", False) for each in (format, *self.also_read))
         if self.keeps_generations:
