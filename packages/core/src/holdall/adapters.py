@@ -3,9 +3,11 @@ What an adapter to a framework is written with.
 
 ``SessionGroup`` holds the ``Sessions`` of an application; for each request it begins an ``Exchange``, which the adapter
 drives. The rest helps to translate: ``state_of`` shows what is known of a session, ``cache_headers`` and
-``merged_vary`` say what caches are told, and ``holdall.nested`` lets several adapters share one request's session.
+``merged_vary`` say what caches are told, ``HiddenBytes`` keeps a Cookie header out of error reports, and
+``holdall.nested`` lets several adapters share one request's session.
 """
 
+from holdall._redacted import HiddenBytes
 from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
 from holdall._workers import several_workers
 from holdall.cache_headers import CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
@@ -31,6 +33,7 @@ __all__ = [
     "Failure",
     "Fetched",
     "Flash",
+    "HiddenBytes",
     "Intent",
     "Lifetime",
     "Phase",

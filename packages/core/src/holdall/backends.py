@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from holdall import _async
 from holdall._state import NOT_STORED, Fetched, SessionState
 from holdall.cookie_header import OldCookie
-from holdall.errors import ConfigurationError, LostWriteError
+from holdall.errors import ConfigurationError, LostWriteError, StoreError
 from holdall.lifecycle.fetching import fetch, fetched_at_once
 from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
 from holdall.settings import Settings
@@ -73,15 +73,20 @@ class SyncBackend:
         if not cookies:
             return NOT_STORED
         now, settings, first = self.now(), self.settings, None
-        if len(cookies) == 1 and type(cookies[0]) is not OldCookie:
-            # The usual request takes the straight line.
-            first = self.store.get(cookies[0], key=settings.attributes.key)
-            if not self._answers_plainly:
-                first = self.run(first)
-            found = fetched_at_once(first, settings, now=now)
-            if found is not None:
-                return found
-        return self.run(fetch(cookies, self, now=now, first=first))
+        try:
+            if len(cookies) == 1 and type(cookies[0]) is not OldCookie:
+                # The usual request takes the straight line.
+                first = self.store.get(cookies[0], key=settings.attributes.key)
+                if not self._answers_plainly:
+                    first = self.run(first)
+                found = fetched_at_once(first, settings, now=now)
+                if found is not None:
+                    return found
+            return self.run(fetch(cookies, self, now=now, first=first))
+        except StoreError:
+            # Error reports show the local variables of every call that failed.
+            del cookies, first
+            raise
 
     #: Take steps to their end.
     run = staticmethod(run)

@@ -64,10 +64,10 @@ class Session(AsDict):
     def __setitem__(self, key: str, value: Any) -> None:
         if type(key) is not str:
             key = _text(key)
-        tracked = self._state.changeable(key)
         try:
+            tracked = self._state.changeable(key)
             self._state.settings.check(key, value)
-        except TypeError as exc:
+        except Exception as exc:
             # Error reports show the local variables of every call that failed.
             del value
             without_frames(exc)
@@ -294,6 +294,9 @@ class Session(AsDict):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({'not touched' if self._state.tracked is None else 'in use'})>"
+
+    #: Sentry shows the items of every mapping among a call's local variables, unless the mapping defines this.
+    __sentry_repr__ = __repr__
 
 
 class AsyncSession(Session):

@@ -34,6 +34,7 @@ from holdall.adapters import (
 from holdall.connections import Follower
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall_flask.configuration import Configuration
+from holdall_flask.reports import hide_session
 from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
 __all__ = ["Holdall"]
@@ -103,6 +104,7 @@ class Holdall:
         # It runs after all other teardown functions, so that their changes are saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         app.context_processor(_for_templates)
+        hide_session()
         # Registered for the common base, so that the application's own handler for either error comes first.
         app.register_error_handler(SessionError, _answer)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Literal
 
-from holdall.adapters import AsyncSession, Exchange, SessionGroup
+from holdall.adapters import AsyncSession, Exchange, HiddenBytes, SessionGroup
 from holdall.asgi.auto_close import AutoClose
 from holdall.asgi.protocol import ASGIApp, Receive, Scope, Send
 from holdall.asgi.response import refuse, respond
@@ -86,6 +86,12 @@ class SessionMiddleware:
         if borrowed is None or outer is None:
             # Not of the scope, which holds the session: each request would leave a cycle for the garbage collector.
             headers = scope["headers"]
+            if type(headers) is not list:
+                headers = scope["headers"] = list(headers)
+            for place, (name, value) in enumerate(headers):
+                if name == b"cookie":
+                    # The scope is a local variable of every layer, and error reports show those.
+                    headers[place] = (name, HiddenBytes(value))
             exchange = Exchange(
                 self._group,
                 partial(_values, headers),
