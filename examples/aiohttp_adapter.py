@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from holdall import LostWriteError, Session, Sessions, StoreError
+from holdall import AnsweredError, Session, Sessions, StoreError
 from holdall.adapters import Exchange, ResponseHeaders, SessionGroup, with_session_headers
 
 __all__ = ["SESSION", "fetch_session", "setup"]
@@ -45,7 +45,7 @@ def setup(app: web.Application, sessions: Sessions, also: Iterable[Sessions] = (
             # How an aiohttp handler redirects and refuses: an exception that is a response.
             _tell(await exchange.headers_async(response.status), request, response)
             raise
-        except (StoreError, LostWriteError) as error:
+        except AnsweredError as error:
             with suppress(StoreError):
                 # The failure that came first is the one to report.
                 await exchange.failed_async()
@@ -76,7 +76,7 @@ async def _on_response_prepare(request: web.Request, response: web.StreamRespons
 
 def _refusal(error: Exception, exchange: Exchange, request: web.Request) -> web.Response:
     failure = exchange.failure(error)
-    assert failure is not None  # noqa: S101  # both errors have an answer
+    assert failure is not None  # noqa: S101  # such an error has an answer
     response = web.Response(status=failure.status, text=failure.status.phrase)
     _tell(failure.headers, request, response)
     return response

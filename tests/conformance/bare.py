@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from holdall import LostWriteError, ResponseHeaders, Session, Sessions, StoreError
+from holdall import AnsweredError, ResponseHeaders, Session, Sessions
 from holdall.adapters import (
     Exchange,
     Failure,
@@ -54,13 +54,13 @@ class Adapter:
                 else:
                     body, status = perform(exchange.session, script, lambda key: self.other(exchange, key))
                     chunks = iter([json.dumps(body).encode()])
-            except (StoreError, LostWriteError):
+            except AnsweredError:
                 raise
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])
             told = self.commit(exchange, status, streams=path == "/stream")
             self.warn(told, host)
-        except (StoreError, LostWriteError) as exc:
+        except AnsweredError as exc:
             failure = exchange.failure(exc)
             assert failure is not None
             return failure.status, self.headers([], self.unsent(failure)), iter([failure.status.phrase.encode()])
@@ -86,7 +86,7 @@ class Adapter:
         return self.set_cookies(self.cache_control(self.vary(headers, told), told), told)
 
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies)]
+        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies), *told.extra]
 
     def warn(self, told: ResponseHeaders, host: str | None) -> None:
         warn_if_exposed(told.cookies, host)

@@ -57,7 +57,7 @@ class PlayedStore:
 class Played:
     """The backend of a session whose store the test plays."""
 
-    store = PlayedStore()
+    store = reading = PlayedStore()
     can_bury = can_renew = False
     table = None
 

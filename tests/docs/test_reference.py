@@ -7,9 +7,11 @@ from importlib import import_module
 import pytest
 
 from docs.blocks import ROOT
-from holdall import Event, Session, SessionInfo, Sessions
+from holdall import Event, EventCounts, Session, SessionInfo, Sessions
 from holdall.adapters import Exchange, SessionGroup
+from holdall.closing import Closing
 from holdall.outside_requests import OutsideRequests
+from holdall.recorded_login import RecordedLogin
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
@@ -72,7 +74,21 @@ def test_every_name_that_a_module_offers_is_named(module: str) -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("kind", [Sessions, OutsideRequests, Session, SessionInfo, Event, SessionGroup, Exchange])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Sessions,
+        OutsideRequests,
+        Closing,
+        Session,
+        RecordedLogin,
+        EventCounts,
+        SessionInfo,
+        Event,
+        SessionGroup,
+        Exchange,
+    ],
+)
 def test_every_public_method_and_attribute_is_named(kind: type) -> None:
     missing = {name for name in vars(kind) if not name.startswith("_")} - NAMED
 

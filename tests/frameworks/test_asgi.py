@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdall import Sessions, StoreError
+from holdall import AnsweredError, Sessions
 from holdall.asgi import SessionMiddleware, fetch_session
 from holdall.nested import KEY
 from holdall.testing import METHODS, AdapterConformance, Client, asgi_client, perform_async, stream
@@ -63,8 +63,8 @@ def litestar(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     from litestar import HttpMethod, Litestar, Request, Response, post, route
     from litestar.response import Stream
 
-    def unavailable(request: Request[Any, Any, Any], error: StoreError) -> Response[str]:
-        return Response("Service Unavailable", status_code=503)
+    def answer(request: Request[Any, Any, Any], error: AnsweredError) -> Response[str]:
+        return Response(error.status.phrase, status_code=error.status)
 
     @route(["/", "/{path:path}"], http_method=[HttpMethod(method) for method in METHODS])
     async def act(request: Request[Any, Any, Any]) -> Response[Any]:
@@ -78,9 +78,7 @@ def litestar(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     async def streams(request: Request[Any, Any, Any]) -> Stream:
         return Stream(await streamed(request.scope, also, await request.json()))
 
-    app = Litestar(
-        [act, streams], exception_handlers={StoreError: unavailable}, openapi_config=None, logging_config=None
-    )
+    app = Litestar([act, streams], exception_handlers={AnsweredError: answer}, openapi_config=None, logging_config=None)
     return asgi_client(SessionMiddleware(app, sessions, also=also))
 
 
@@ -97,9 +95,9 @@ def quart(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     app = Quart(__name__)
     app.asgi_app = SessionMiddleware(app.asgi_app, sessions, also=also)  # type: ignore[method-assign]
 
-    @app.errorhandler(StoreError)
-    async def unavailable(error: StoreError) -> tuple[str, int]:
-        return "Service Unavailable", 503
+    @app.errorhandler(AnsweredError)
+    async def answer(error: AnsweredError) -> tuple[str, int]:
+        return error.status.phrase, error.status
 
     @app.route("/", methods=[*METHODS])
     @app.route("/<path:path>", methods=[*METHODS])
@@ -124,7 +122,7 @@ class TestQuart(AdapterConformance):
 
 
 def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
-    from falcon import HTTPServiceUnavailable
+    from falcon import HTTPError
     from falcon.asgi import App
 
     class Act:
@@ -147,11 +145,11 @@ def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
 
             response.stream = body()
 
-    async def unavailable(request: Any, response: Any, error: StoreError, params: Any) -> None:
-        raise HTTPServiceUnavailable
+    async def answer(request: Any, response: Any, error: AnsweredError, params: Any) -> None:
+        raise HTTPError(error.status)
 
     app = App()
-    app.add_error_handler(StoreError, unavailable)
+    app.add_error_handler(AnsweredError, answer)
     app.add_route("/stream", Streams())
     app.add_route("/", Act())
     app.add_route("/{path:path}", Act())

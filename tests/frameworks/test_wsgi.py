@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdall import Sessions, StoreError
+from holdall import AnsweredError, Sessions
 from holdall.testing import METHODS, AdapterConformance, Client, perform, stream, wsgi_client
 from holdall.testing.adapters.suite import Mount
 from holdall.wsgi import SessionMiddleware, fetch_session
@@ -135,7 +135,7 @@ class TestPyramid(AdapterConformance):
 
 
 def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
-    from falcon import App, HTTPServiceUnavailable
+    from falcon import App, HTTPError
 
     class Act:
         def on_post(self, request: Any, response: Any, path: str = "") -> None:
@@ -150,11 +150,11 @@ def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
         def on_post(self, request: Any, response: Any) -> None:
             response.stream = streamed(request.env, also, request.get_media())
 
-    def unavailable(request: Any, response: Any, error: StoreError, params: Any) -> None:
-        raise HTTPServiceUnavailable
+    def answer(request: Any, response: Any, error: AnsweredError, params: Any) -> None:
+        raise HTTPError(error.status)
 
     app = App()
-    app.add_error_handler(StoreError, unavailable)
+    app.add_error_handler(AnsweredError, answer)
     app.add_route("/stream", Streams())
     app.add_route("/", Act())
     app.add_route("/{path:path}", Act())

@@ -6,7 +6,7 @@ handed in rarely.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import FastAPI, Request
@@ -39,6 +39,11 @@ def application(session: Session, cookie: CookieOptions) -> None:
     session.configure("path", "/")
     session.configure(renew=True, **cookie)
     _who: str = session.log_id
+    session.login(7, level=2)
+    session.require_fresh(timedelta(minutes=10))
+    _since: datetime | None = session.authenticated_at
+    session.level = session.level + 1
+    session.logout(clear_site_data=["cache", "storage"])
     _hits: int = session.atomic_update("hits", lambda hits: hits + 1, default=0)
     session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 

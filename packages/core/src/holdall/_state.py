@@ -122,6 +122,7 @@ class Backend(Protocol):
     settings: Settings
 
     store: Any
+    reading: Any
     table: Any
     can_bury: bool
     can_renew: bool
@@ -169,6 +170,10 @@ class SessionState:
     principal_before: str | None = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
+    #: Its user was authenticated just now, so that its absolute timeout begins anew.
+    restarts = False
+    #: What the browser is to clear at the logout (Clear-Site-Data).
+    clears: frozenset[str] = frozenset()
     #: Store it even if it is empty.
     must_create = False
     #: Says whether a change that nothing can store is accepted and forgotten, as a framework's tests expect it.

@@ -20,6 +20,7 @@ from holdall.settings import Settings
 from holdall.steps import Step, Steps, run, run_async
 from holdall.stores.contract import Changes, ForeignSession
 from holdall.unawaited import to_be_awaited
+from holdall.validity import CheckedReads
 
 __all__ = ["AsyncBackend", "SyncBackend"]
 
@@ -32,6 +33,7 @@ class SyncBackend:
 
     Attributes:
         store: The open store.
+        reading: What reads sessions from it for a request.
         name: What it is called in messages.
         table: Its table, if it has one.
         list_from: The table that lists are read from, if it has one.
@@ -64,6 +66,11 @@ class SyncBackend:
             self.waits = self.waits_to_read = self.waits or iscoroutinefunction(source.read) or _blocks(source)
         is_plain = not isgeneratorfunction(store.get)
         self.store = _Asked(store) if is_plain and self.waits else store
+        self.reading = self.store
+        if settings.valid_since is not None:
+            self.reading = CheckedReads(self.store, settings.valid_since, settings.principals)
+            self.waits = self.waits_to_read = True
+            self.is_async = self.is_async or not self.reading.blocking_reads
         self.now = now
         self._answers_plainly = is_plain and not self.waits
 
@@ -76,7 +83,7 @@ class SyncBackend:
         try:
             if len(cookies) == 1 and type(cookies[0]) is not OldCookie:
                 # The usual request takes the straight line.
-                first = self.store.get(cookies[0], key=settings.attributes.key)
+                first = self.reading.get(cookies[0], key=settings.attributes.key)
                 if not self._answers_plainly:
                     first = self.run(first)
                 found = fetched_at_once(first, settings, now=now)

@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from holdall.stores.contract import ClientInfo, SessionRow
+from holdall.stores.contract import ClientInfo, SessionRow, Write
 
-__all__ = ["SessionInfo", "client_text", "info_of"]
+__all__ = ["SessionInfo", "client_text", "info_of", "note_client"]
 
 # Browsers take up to 200 characters or so for themselves; what another client sends must not fill the table.
 _LONGEST = 300
@@ -42,6 +43,12 @@ def client_text(client: ClientInfo) -> str | None:
     """Return what a table keeps of *client*: a JSON object of what it said; ``None`` if it said nothing."""
     known = {name: said[:_LONGEST] for name, said in zip(_NAMES, client(), strict=True) if said}
     return json.dumps(known) if known else None
+
+
+def note_client(end: Any, write: Write) -> None:
+    """Note with a session that begins, or gets another ID, what its client says of itself."""
+    if end.state.client is not None:
+        write.client = client_text(end.state.client)
 
 
 def info_of(row: SessionRow) -> SessionInfo:

@@ -11,7 +11,6 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from holdall._redacted import redacted
-from holdall._state import SessionState
 from holdall.cookie_header import FindHeader
 from holdall.cookies import CookieOptions, OldKeys, old_cookies
 from holdall.errors import ConfigurationError
@@ -52,7 +51,7 @@ class CookieRequest(NamedTuple):
 OptionsOf = Callable[[CookieRequest], CookieOptions]
 
 
-def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, has_end: bool) -> Any:
+def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, base: Any, has_end: bool) -> Any:
     """Return what makes the state of a session whose cookie is set by *options_of* the request."""
 
     @lru_cache(maxsize=_MOST)
@@ -61,7 +60,7 @@ def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, ha
         attributes = settings.attributes.changed(dict(options))
         return replace(settings, attributes=attributes, old_cookies=old_cookies(attributes, old_keys, has_end=has_end))
 
-    class TailoredState(SessionState):
+    class TailoredState(base):  # type: ignore[misc]  # the state of a session that records its login, or a plain one
         """The state of a session whose settings depend on its request."""
 
         _tailored: Settings | None = None

@@ -6,11 +6,13 @@ Each event goes to the ``holdall`` logger, with its parts as fields of the recor
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Literal
 
-__all__ = ["Event", "EventName", "Listener", "report"]
+__all__ = ["Event", "EventCounts", "EventName", "Listener", "report"]
 
 EventName = Literal[
     "created",
@@ -65,6 +67,42 @@ class Event:
     key: str
     reason: str = ""
     log_id: str = ""
+
+
+class EventCounts:
+    """
+    Counts events, for an operator to watch: ``Sessions(on_event=counts)``.
+
+    Suspicious cookies are the events ``rejected``. Their reasons are few, and each points to something else:
+    ``"unknown"`` and ``"malformed"`` IDs to guessing, ``"unreadable"`` cookies to forgery or to a secret that was
+    changed, ``"duplicate"`` and ``"too many duplicates"`` to cookies that another host has set, ``"outdated"`` to the
+    use of a session that ``valid_since`` has ended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._events: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Count *event*."""
+        # Requests of many threads count here, and adding is no single step.
+        with self._lock:
+            self._events[event.name] += 1
+            if event.name == "rejected":
+                self._rejected[event.reason] += 1
+
+    @property
+    def events(self) -> dict[str, int]:
+        """How many there were, by name."""
+        with self._lock:
+            return dict(self._events)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many cookies were rejected, by reason."""
+        with self._lock:
+            return dict(self._rejected)
 
 
 Listener = Callable[[Event], None]

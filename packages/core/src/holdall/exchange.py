@@ -16,8 +16,8 @@ from holdall import late_changes
 from holdall._state import Phase
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
-from holdall.errors import ConfigurationError, LostWriteError, StoreError
-from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.errors import AnsweredError, ConfigurationError
+from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 from holdall.steps import Steps, run
@@ -35,7 +35,7 @@ class Failure(NamedTuple):
     The response to a request whose session could not be read or written.
 
     Attributes:
-        status: 503 where the store failed, 409 where a write was lost.
+        status: That of the error, such as 503 where the store failed.
         headers: What its headers must say: the cookies of what was stored before.
     """
 
@@ -287,14 +287,7 @@ class Exchange:
 
     def failure(self, error: BaseException) -> Failure | None:
         """Return what to answer where *error* is one of ours that has an answer; ``None`` for any other."""
-        match error:
-            case StoreError():
-                status = HTTPStatus.SERVICE_UNAVAILABLE
-            case LostWriteError():
-                status = HTTPStatus.CONFLICT
-            case _:
-                return None
-        return Failure(status, self.unsent())
+        return Failure(error.status, self.unsent()) if isinstance(error, AnsweredError) else None
 
     def unsent(self) -> ResponseHeaders:
         """Return the cookies of what was stored before ``headers`` failed: whatever answers the error sends them."""
@@ -330,7 +323,10 @@ class Exchange:
         if failure is not None:
             self._unsent = cookies
             raise failure
-        return ResponseHeaders(cookies, vary=any(headers.vary for headers in said), cookie=kept_under)
+        vary, extra = any(headers.vary for headers in said), [each for headers in said for each in headers.extra]
+        if extra:
+            return ExtraHeaders(cookies, vary=vary, cookie=kept_under, extra=extra)
+        return ResponseHeaders(cookies, vary=vary, cookie=kept_under)
 
     def _finish(self) -> Steps[None]:
         yield from self._each(lambda state: finish(state, now=self.group.backend.now()))

@@ -38,7 +38,7 @@ def with_session_headers(
     route: str = "",
 ) -> list[tuple[str, str]]:
     """
-    Return *headers* with what an exchange has *told*: Vary, Cache-Control and Set-Cookie.
+    Return *headers* with what an exchange has *told*: Vary, Cache-Control, Set-Cookie and the like.
 
     Args:
         headers: What the application has set.
@@ -49,6 +49,7 @@ def with_session_headers(
         return list(headers)
     result = for_caches(headers, told, group, route=route)
     result += [("Set-Cookie", cookie.line) for cookie in told.cookies]
+    result += told.extra
     warn_if_exposed(told.cookies, host)
     return result
 

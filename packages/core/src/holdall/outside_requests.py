@@ -5,7 +5,7 @@ The sessions of a principal, and of everybody, from outside of them: to list, to
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from holdall._async import current_loop
 from holdall.backends import AsyncBackend, SyncBackend
@@ -17,6 +17,9 @@ from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores.contract import RowRef, SessionRow, StoredSession
 from holdall.tables import Form
+
+if TYPE_CHECKING:
+    from holdall.description import Description
 
 __all__ = ["OutsideRequests"]
 
@@ -33,6 +36,23 @@ class OutsideRequests(ABC):
     @abstractmethod
     def prepare(self, form: Form) -> SyncBackend:
         """Open the store in the *form* that is needed."""
+
+    def describe(self) -> "Description":
+        """
+        Return what this configuration promises, and which lines of ASVS 5.0 and NIST SP 800-63B-4 it meets.
+
+        ``print(sessions.describe())`` is the text for a security plan; ``describe().as_dict()`` is data, and
+        ``describe().lacks`` says what to do about each line that is not met.
+
+        Raises:
+            ConfigurationError: The store cannot be opened.
+        """
+        from holdall.description import described
+
+        try:
+            return described(self.settings, self.prepare("sync"))
+        except ConfigurationError:
+            return described(self.settings, self.prepare("async"))
 
     def list(self, principal: Any, *, current: Session | None = None) -> _Infos:
         """

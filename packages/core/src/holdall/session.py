@@ -5,7 +5,7 @@ A mapping that is read from its store when first touched. ``holdall.lifecycle`` 
 request ends.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,13 +15,14 @@ from holdall._redacted import without_frames
 from holdall._state import Intent, Phase, SessionState
 from holdall.cookies import OPTION_NAMES
 from holdall.errors import ConfigurationError
+from holdall.recorded_login import RecordedLogin
 from holdall.settings import LifetimeOf
 from holdall.tracking import IMMUTABLE, Tracked
 
 __all__ = ["AsyncSession", "Session", "state_of"]
 
 
-class Session(AsDict):
+class Session(RecordedLogin, AsDict):
     """
     A visitor's session, for one request.
 
@@ -160,28 +161,29 @@ class Session(AsDict):
         if intent is not None:
             state.intent = intent
 
-    def login(self, principal: Any) -> None:
-        """
-        Make this the session of *principal*, under a new ID.
-
-        Raises:
-            ConfigurationError: ``Sessions`` was given ``principal_key=None``.
-        """
-        key = self._state.settings.principals.written
-        if key is None:
-            msg = "login() keeps the principal under a key of the session: leave out principal_key=None."
-            raise ConfigurationError(msg)
-        self[key] = principal
-        self._state.intent = Intent.RENEW
-
-    def logout(self) -> None:
+    def logout(self, *, clear_site_data: bool | Iterable[str] = False) -> None:
         """
         End this session. What is put into it afterwards begins a new one, under a new ID.
 
         Unlike ``configure(drop=True)``, the data is gone for the rest of this request too.
+
+        Args:
+            clear_site_data: Let the browser clear what it keeps of the site, by the Clear-Site-Data header of the
+                response that removes the cookie: ``True`` for cache, cookies and storage, or some of ``"cache"``,
+                ``"cookies"``, ``"storage"``. ``"cookies"`` means those of all other applications of the domain too,
+                and clearing the cache can take seconds.
+
+        Raises:
+            ConfigurationError: *clear_site_data* names something else.
         """
+        kinds = CLEARABLE if clear_site_data is True else frozenset(clear_site_data or ())
+        if not kinds <= CLEARABLE:
+            msg = (
+                f"clear_site_data={clear_site_data!r}: give True, or a list of some of {', '.join(sorted(CLEARABLE))}."
+            )
+            raise ConfigurationError(msg)
         self._state.changeable().clear()
-        self._state.intent = Intent.LOGOUT
+        self._state.intent, self._state.clears = Intent.LOGOUT, kinds
 
     def atomic_update(self, key: str, function: Callable[[Any], Any], *, default: Any = None) -> Any:
         """
@@ -323,6 +325,9 @@ def state_of(session: Session) -> SessionState:
     """Return what adapters and the lifecycle know of *session*."""
     return session._state
 
+
+#: What a logout can let the browser clear (Clear-Site-Data, W3C).
+CLEARABLE = frozenset({"cache", "cookies", "storage"})
 
 # In the order in which they outrank each other in one call.
 _INTENTS = {"renew": Intent.RENEW, "drop": Intent.DROP, "ignore": Intent.IGNORE}

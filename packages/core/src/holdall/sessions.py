@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, Self, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
 from holdall._state import SessionState
 from holdall.backends import AsyncBackend, SyncBackend
+from holdall.clients import note_client
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
+from holdall.closing import Closing
 from holdall.cookie_header import cookie_finder
 from holdall.cookie_options import OptionsOf, tailored
 from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
@@ -26,16 +28,20 @@ from holdall.late_changes import look as look_at_late_changes
 from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
 from holdall.outside_requests import OutsideRequests
 from holdall.principals import carried_keys, principal_keys
+from holdall.recorded_login import RecordingState, note_login
 from holdall.session import Session, state_of
-from holdall.settings import Settings, check_effect, timeout_seconds
+from holdall.settings import Settings, ValidSince, check_effect
 from holdall.steps import Steps
 from holdall.stores.contract import ClientInfo, Store
+from holdall.stores.limits import session_limit
 from holdall.tables import Form
+from holdall.timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
+from holdall.validity import check_valid_since
 
 __all__ = ["Sessions"]
 
 
-class Sessions(OutsideRequests):
+class Sessions(OutsideRequests, Closing):
     """
     The sessions of an application: their store, their cookie, their limits.
 
@@ -53,7 +59,9 @@ class Sessions(OutsideRequests):
         read_old_until: Ignore old names and places, and other libraries' cookies, from this time on. It must have a
             time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
-        absolute_timeout: How long it lives at all; 30 days by default, ``None`` for no limit.
+        absolute_timeout: How long it lives at all, or since its login; 30 days by default, ``None`` for no limit.
+        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both to what NIST SP 800-63B-4 names for that level: 7 and
+            30 days, 1 and 24 hours, 15 minutes and 12 hours. Either may be given as well, if it is shorter.
         principal_key: The session key that identifies the user, or several: a login or a logout under one of them holds
             for all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
             Flask-Login, and ``user_id``; where none of these is set, other common names. With ``None`` the ID does not
@@ -63,6 +71,14 @@ class Sessions(OutsideRequests):
         delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
             visitor in again, such as ``remember_token`` of Flask-Login. A mapping gives the options, such as
             ``domain``, that they are set with.
+        record_login: Note with each session when its user was authenticated, and how strongly, for
+            ``session.authenticated_at``, ``require_fresh``, ``level`` and ``require_level``.
+        max_sessions: The most sessions of one user; it needs a table.
+        when_full: ``"end_oldest"`` ends the user's oldest session at a login beyond that, ``"refuse"`` refuses the
+            login with ``TooManySessionsError``.
+        valid_since: Called with the user of a session, as text, when it is read, and returns the earliest time from
+            which that user's sessions count, or ``None``: a session that began before, or whose login did, is none. It
+            may be async in an async adapter; there a plain one runs in a thread.
         record_client: Note with each session in a table what client it began with, the browser's name for itself and
             its address, for ``list`` to show.
         save_on_error: Save what a request changed even if it fails (5xx).
@@ -87,12 +103,17 @@ class Sessions(OutsideRequests):
         *,
         key: str,
         old_keys: OldKeys = (),
-        idle_timeout: timedelta | int | None = timedelta(days=7),
-        absolute_timeout: timedelta | int | None = timedelta(days=30),
+        idle_timeout: timedelta | int | None = IDLE_TIMEOUT,
+        absolute_timeout: timedelta | int | None = ABSOLUTE_TIMEOUT,
+        timeouts: PresetName | None = None,
         principal_key: str | Iterable[str] | None = "auto",
         carry: Iterable[str] | None = None,
         delete_at_logout: Iterable[str] | Mapping[str, CookieOptions] = (),
         record_client: bool = False,
+        record_login: bool = False,
+        max_sessions: int | None = None,
+        when_full: Literal["end_oldest", "refuse"] = "end_oldest",
+        valid_since: ValidSince | None = None,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         allow_public: bool = False,
@@ -105,6 +126,12 @@ class Sessions(OutsideRequests):
         if on_lost_write not in ("report", "raise"):
             msg = f"on_lost_write={on_lost_write!r} is neither 'report' nor 'raise'."
             raise ConfigurationError(msg)
+        principals = principal_keys(principal_key)
+        self._limit = session_limit(max_sessions, when_full)
+        if not principals and (record_login or max_sessions is not None or valid_since is not None):
+            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
+            raise ConfigurationError(msg)
+        idle, absolute = limits(timeouts, idle_timeout, absolute_timeout)
         given = cast("dict[str, Any]", options)
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
         if isinstance(store, str) and "://" in store:
@@ -122,7 +149,6 @@ class Sessions(OutsideRequests):
         self._table = given.get("table")
         taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
         self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
-        principals = principal_keys(principal_key)
         raises = on_lost_write == "raise"
         check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
         self._backends: dict[Form, Any] = {}
@@ -137,21 +163,25 @@ class Sessions(OutsideRequests):
             emit=self._emit,
             old_cookies=old,
             read_old_until=int(time_limit("read_old_until", end).timestamp()),
-            idle_timeout=timeout_seconds("idle_timeout", idle_timeout),
-            absolute_timeout=timeout_seconds("absolute_timeout", absolute_timeout),
+            idle_timeout=idle,
+            absolute_timeout=absolute,
             principals=principals,
             carry=carried_keys(carry),
             delete_at_logout=cookies_of(delete_at_logout, "delete_at_logout"),
             record_client=record_client,
+            record_login=record_login,
+            notes=tuple(note for note, wanted in ((note_client, record_client), (note_login, record_login)) if wanted),
+            valid_since=valid_since,
             save_on_error=save_on_error,
             raise_on_lost_write=raises,
             allow_public=allow_public,
             check=self._check,
         )
-        #: Makes the state of a request's session.
-        self.new_state: Any = SessionState
+        #: Make the state of a request's session, and of one outside of requests.
+        kind: Any = RecordingState if record_login else SessionState
+        self.new_state, self.state_type = kind, kind
         if cookie_options is not None:
-            self.new_state = tailored(cookie_options, self.settings, old_keys, has_end=end is not None)
+            self.new_state = tailored(cookie_options, self.settings, old_keys, base=kind, has_end=end is not None)
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
         keys = dict.fromkeys((key, *(each.key for each in old)))
@@ -191,42 +221,6 @@ class Sessions(OutsideRequests):
         """
         table, others = (each.prepare(form).table for each in (self, other))
         return table is not None and (table is others or (self._table is not None and self._table == other._table))
-
-    def close(self) -> None:
-        """
-        Close the tables that were named or given by a URL; those given as objects belong to their owner.
-
-        No request may be in progress; a later one opens them again. ``with sessions:`` does this at its end.
-
-        Raises:
-            ConfigurationError: A table is async, which ``aclose`` closes.
-        """
-        closing = self._to_close()
-        if any(hasattr(each, "aclose") for each in closing):
-            msg = "the sessions are in an async table: close it with `await sessions.aclose()`."
-            raise ConfigurationError(msg)
-        for each in closing:
-            each.close()
-
-    async def aclose(self) -> None:
-        """Do what ``close`` does, for sync and async tables. ``async with sessions:`` does this at its end."""
-        for each in self._to_close():
-            if hasattr(each, "aclose"):
-                await each.aclose()
-            else:
-                each.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        await self.aclose()
 
     # A request, sync.
 
@@ -380,19 +374,14 @@ class Sessions(OutsideRequests):
     async def _finish_async(self, steps: Steps[Any]) -> Any:
         return await cast("AsyncBackend", self.prepare("async")).finish(steps)
 
-    def _to_close(self) -> tuple[Any, ...]:
-        closing: tuple[Any, ...] = ()
-        for backend in self._backends.values() if self._opens_table else ():
-            for each in (backend.table, backend.list_from, *backend.sources):
-                if each not in closing and (hasattr(each, "close") or hasattr(each, "aclose")):
-                    closing = (*closing, each)
-        return closing
-
     def _open(self, form: Form) -> Any:
         with self._opening:
             if form in self._backends:
                 return self._backends[form]
+            check_valid_since(self.settings, form)
             store = self._open_store(form)
+            if self._limit is not None:
+                store = self._limit(store)
             backend = (SyncBackend if form == "sync" else AsyncBackend)(self.settings, store, self._now)
             if form == "sync" and backend.is_async:
                 name = type(getattr(store, "table", store)).__name__

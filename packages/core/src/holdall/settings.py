@@ -1,8 +1,8 @@
 """What an application configures once, and what holds for every request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from holdall.clock import FOREVER
@@ -11,7 +11,7 @@ from holdall.errors import ConfigurationError
 from holdall.events import EventName
 from holdall.principals import NO_PRINCIPAL, PrincipalKeys
 
-__all__ = ["Lifetime", "LifetimeOf", "Settings", "check_effect", "timeout_seconds"]
+__all__ = ["Lifetime", "LifetimeOf", "Note", "Settings", "ValidSince", "check_effect", "timeout_seconds"]
 
 
 class Lifetime(NamedTuple):
@@ -36,6 +36,13 @@ _CENTURY = timedelta(days=36525)
 LifetimeOf = Callable[[Mapping[str, Any], Lifetime], Lifetime]
 
 
+#: Returns the earliest time from which sessions of a principal, given as text, count; ``None`` for all of them.
+ValidSince = Callable[[str], datetime | Awaitable[datetime | None] | None]
+
+#: Called with the end of a request and with the ``Write`` of a session that begins or gets another ID.
+Note = Callable[[Any, Any], None]
+
+
 @dataclass(frozen=True)
 class Settings:
     """
@@ -52,7 +59,10 @@ class Settings:
         carry: The keys that a login carries over from the anonymous session; ``None`` for all but CSRF tokens.
         delete_at_logout: Other cookies that a logout removes from the browser.
         record_client: Note with each session what its client said of itself.
+        record_login: Note with each session when its user was authenticated, and how strongly.
+        notes: What notes something with each session that begins or gets another ID.
         save_on_error: Save plain writes of a request that fails (5xx) too.
+        valid_since: Returns the earliest time from which a principal's sessions count.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
@@ -70,8 +80,11 @@ class Settings:
     carry: frozenset[str] | None = None
     delete_at_logout: tuple[CookieAttributes, ...] = ()
     record_client: bool = False
+    record_login: bool = False
+    notes: tuple[Note, ...] = ()
     save_on_error: bool = False
     raise_on_lost_write: bool = False
+    valid_since: ValidSince | None = None
     allow_public: bool = False
     check: Callable[[str, Any], None] = lambda key, value: None
     key: str = field(init=False)

@@ -18,7 +18,7 @@ from holdall.adapters import (
     state_of,
     with_session_headers,
 )
-from holdall.errors import ConfigurationError, LostWriteError, StoreError
+from holdall.errors import AnsweredError, ConfigurationError, StoreError
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall.session import Session
 from holdall.sessions import Sessions
@@ -139,7 +139,7 @@ class _Response:
             try:
                 code = int(status[:3])
                 self._told = self._exchange.headers(code, streams=_streams(code, headers))
-            except (StoreError, LostWriteError) as error:
+            except AnsweredError as error:
                 self._refuse(error)
                 raise
             self.has_started = True

@@ -202,8 +202,11 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     options.setdefault("http_only", settings.SESSION_COOKIE_HTTPONLY)
     # Django's False leaves the attribute out.
     options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
-    idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
-    options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
+    idle_timeout = options.get("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
+    if "timeouts" not in options:
+        # A preset outranks Django's default.
+        options["idle_timeout"] = idle_timeout
+        options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
     if isinstance(idle_timeout, timedelta):
         idle_timeout = int(idle_timeout.total_seconds())
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:

@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall import AnsweredError, ResponseHeaders, StoreError
 from holdall.adapters import Exchange, Phase, state_of
 from holdall.nested import exchange_of, outer_session
 from holdall_django import rollback
@@ -87,7 +87,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 return with_headers(request, response, opened, ResponseHeaders())
             _prepare_to_commit(opened)
             headers = await opened.exchange.headers_async(response.status_code, streams=streams(response))
-        except (StoreError, LostWriteError) as exc:
+        except AnsweredError as exc:
             return answer_instead(request, exc, opened)
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
@@ -104,13 +104,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 return with_headers(request, response, opened, ResponseHeaders())
             _prepare_to_commit(opened)
             headers = opened.exchange.headers(response.status_code, streams=streams(response))
-        except (StoreError, LostWriteError) as exc:
+        except AnsweredError as exc:
             return answer_instead(request, exc, opened)
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer where a view failed because its session could not be read or written."""
-        return answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
+        """Answer where a view failed with an error of ours that has an answer."""
+        return answer(exception) if isinstance(exception, AnsweredError) else None
 
 
 def _begin(request: HttpRequest, *, is_async: bool) -> Opened:

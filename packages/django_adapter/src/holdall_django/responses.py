@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from http import HTTPStatus
 from typing import TypeGuard, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
-from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall import AnsweredError, ResponseHeaders, StoreError
 from holdall.adapters import Exchange, cache_headers, warn_if_exposed, warn_of_public_cookie
 from holdall_django.configuration import configuration
 from holdall_django.cookies import add_cookies
@@ -40,6 +39,8 @@ def with_headers(
     cookies += headers.cookies
     if cookies:
         add_cookies(response, cookies)
+        for name, value in headers.extra:
+            response.headers[name] = value
         warn_if_exposed(cookies, request.META.get("HTTP_HOST"))
         _keep_out_of_caches(request, response, allow_public=opened.exchange.group.allow_public)
     return response
@@ -130,7 +131,7 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
     exchange.close()
 
 
-def answer_instead(request: HttpRequest, error: StoreError | LostWriteError, opened: Opened) -> HttpResponseBase:
+def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
     """Return the answer where a session could not be read or written, with the cookies of what was saved before."""
     if opened.is_shared:
         return with_headers(request, answer(error), opened, ResponseHeaders(vary=True))
@@ -138,10 +139,9 @@ def answer_instead(request: HttpRequest, error: StoreError | LostWriteError, ope
     return finished_with_body(response, opened.exchange)
 
 
-def answer(error: StoreError | LostWriteError) -> HttpResponse:
-    """Return a response that says that the session could not be read or written."""
-    status = HTTPStatus.CONFLICT
+def answer(error: AnsweredError) -> HttpResponse:
+    """Return the response that *error* has."""
+    status = error.status
     if isinstance(error, StoreError):
-        status = HTTPStatus.SERVICE_UNAVAILABLE
         _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
     return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")

@@ -63,7 +63,7 @@ class DjangoSession(DjangoLookups):
     def _take_given(self, sessions: Sessions, cookies: Sequence[str]) -> None:
         """Become the session that one of *cookies* opens, outside of requests."""
         backend = sessions.prepare("async" if sessions in configuration().awaited else "sync")
-        Session.__init__(self, SessionState(backend, partial(test_client.latest_of, cookies), https=False))
+        Session.__init__(self, sessions.state_type(backend, partial(test_client.latest_of, cookies), https=False))
 
     # What was changed.
 

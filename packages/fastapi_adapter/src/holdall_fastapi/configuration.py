@@ -11,6 +11,8 @@ from holdall.adapters import absolute_timeout, naming, permanent_max_age, readin
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
 from holdall.factory import TableStoreOptions
+from holdall.settings import ValidSince
+from holdall.timeouts import PresetName
 
 __all__ = ["Arguments", "sessions_by_arguments"]
 
@@ -27,10 +29,15 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     old_keys: OldKeys
     idle_timeout: timedelta | int | None
     absolute_timeout: timedelta | int | None
+    timeouts: PresetName
     principal_key: str | Iterable[str] | None
     carry: Iterable[str] | None
     delete_at_logout: Iterable[str] | Mapping[str, CookieOptions]
     record_client: bool
+    record_login: bool
+    max_sessions: int | None
+    when_full: Literal["end_oldest", "refuse"]
+    valid_since: ValidSince | None
     allow_public: bool
     save_on_error: bool
     on_lost_write: Literal["report", "raise"]
@@ -57,11 +64,15 @@ def sessions_by_arguments(
     if isinstance(max_age, timedelta):
         max_age = int(max_age.total_seconds())
     idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
+    # A preset of timeouts outranks Starlette's default.
+    limits: dict[str, Any] = {}
+    if "timeouts" not in options:
+        limits["idle_timeout"] = idle_timeout
+        limits["absolute_timeout"] = absolute_timeout(options.get("idle_timeout", idle_timeout))
     given = {
         "store": "cookie",
         "key": session_cookie,
-        "idle_timeout": idle_timeout,
-        "absolute_timeout": absolute_timeout(options.get("idle_timeout", idle_timeout)),
+        **limits,
         "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(max_age),
         # False is Starlette's default and no choice: then Secure follows the request.
         "secure": https_only or "auto",

@@ -121,11 +121,11 @@ class Configuration:
     def _make(self, settings: _Settings) -> Sessions:
         given = self._options
         idle_timeout = given.get("idle_timeout", settings.lifetime)
-        options = {
-            "idle_timeout": idle_timeout,
-            "absolute_timeout": absolute_timeout(idle_timeout) if settings.refresh else idle_timeout,
-            **settings.cookie,
-        }
+        options = {**settings.cookie}
+        if "timeouts" not in given:
+            # A preset outranks Flask's default.
+            options["idle_timeout"] = idle_timeout
+            options["absolute_timeout"] = absolute_timeout(idle_timeout) if settings.refresh else idle_timeout
         if isinstance(given["store"], str):
             if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
                 # It encrypts cookies, and the rows of a table that leave the process.

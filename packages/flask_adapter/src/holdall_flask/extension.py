@@ -15,10 +15,19 @@ import flask
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
+from werkzeug.exceptions import Conflict, HTTPException, default_exceptions
 from werkzeug.wsgi import ClosingIterator
 
-from holdall import ConfigurationError, LostWriteError, ResponseHeaders, SessionError, Sessions, StoreError, connections
+from holdall import (
+    AnsweredError,
+    ConfigurationError,
+    LostWriteError,
+    ResponseHeaders,
+    SessionError,
+    Sessions,
+    StoreError,
+    connections,
+)
 from holdall.adapters import (
     Exchange,
     Phase,
@@ -244,6 +253,8 @@ def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
         headers["Vary"] = vary
     for cookie in told.cookies:
         headers.add("Set-Cookie", str(cookie))
+    for name, value in told.extra:
+        headers.add(name, value)
     if told.cookies and has_request_context():
         warn_if_exposed(told.cookies, request.environ.get("HTTP_HOST"))
     caches = cache_headers(headers.items(), sets_cookie=bool(told.cookies), allow_public=group.allow_public)
@@ -321,14 +332,14 @@ def _answer_instead(app: Flask, session: FlaskSession, response: Response, error
 
 
 def _answer(error: SessionError) -> ResponseReturnValue:
-    """Answer 503 where the store failed and 409 where a write was lost; the rest are the application's own mistakes."""
+    """Answer an error that has an answer; the rest are the application's own mistakes."""
+    if not isinstance(error, AnsweredError):
+        raise error
+    answer: HTTPException = default_exceptions[error.status]()
     match error:
         case StoreError():
             current_app.logger.error("The store of the sessions failed.", exc_info=error)
-            answer: HTTPException = ServiceUnavailable()
         case LostWriteError():
             answer = Conflict("Another request changed or ended the session while this one did. Please try again.")
-        case _:
-            raise error
     # The application may have a page of its own for either status.
     return current_app.handle_http_exception(answer)

@@ -88,10 +88,10 @@ class SessionMiddleware:
             headers = scope["headers"]
             if type(headers) is not list:
                 headers = scope["headers"] = list(headers)
-            for place, (name, value) in enumerate(headers):
-                if name == b"cookie":
-                    # The scope is a local variable of every layer, and error reports show those.
-                    headers[place] = (name, HiddenBytes(value))
+            for place in range(len(headers)):
+                if headers[place][0] == b"cookie":
+                    # Error reports show local variables. Every layer has the scope, and this one has no other.
+                    headers[place] = (b"cookie", HiddenBytes(headers[place][1]))
             exchange = Exchange(
                 self._group,
                 partial(_values, headers),

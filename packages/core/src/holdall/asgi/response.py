@@ -7,7 +7,7 @@ from operator import itemgetter
 from holdall.adapters import Exchange, Failure, ResponseHeaders, for_caches, warn_if_exposed
 from holdall.asgi.auto_close import ENDED, AutoClose, Watch
 from holdall.asgi.protocol import ASGIApp, Message, Receive, Scope, Send
-from holdall.errors import LostWriteError, StoreError
+from holdall.errors import AnsweredError
 
 __all__ = ["refuse", "respond"]
 
@@ -64,7 +64,7 @@ async def respond(
                     told = exchange.headers_at_once(status, streams=streams)
                     if told is None:
                         told = await exchange.remaining_headers_async(status, streams=streams)
-                except (StoreError, LostWriteError) as error:
+                except AnsweredError as error:
                     # Answered here: on its way out the framework may wrap it in another, or answer it with a 500.
                     was_refused = True
                     await _fail(exchange)
@@ -169,7 +169,7 @@ async def _fail(exchange: Exchange) -> None:
 
 
 async def refuse(error: Exception, exchange: Exchange, scope: Scope, send: Send) -> bool:
-    """Answer that a session could not be read or written, if that is what *error* says, and return whether it is."""
+    """Answer *error*, if it is one of ours that has an answer, and return whether it is."""
     failure = exchange.failure(error)
     if failure is None:
         return False
@@ -213,4 +213,6 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
         if cookie.is_exposed:
             host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
             warn_if_exposed((cookie,), host)
+    for header, value in told.extra:
+        headers.append((header.lower().encode(), value.encode()))
     return {**message, "headers": headers}

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
-from holdall.clients import client_text
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
 from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle.expiry import expiry, is_due
 from holdall.lifecycle.headers import (
     LOOKED_AT,
     ResponseHeaders,
+    cleared,
     expired,
     old_places,
     other_names,
@@ -89,11 +89,11 @@ class End:
 
     def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
         """Return *data* as a session that has not been stored yet."""
-        state, settings = self.state, self.state.settings
+        settings = self.state.settings
         expires = expiry(created, self.now, self.lifetime, settings)
         write = self.write(data, changes, created, expires, settings.principals.of(data))
-        if settings.record_client and state.client is not None:
-            write.client = client_text(state.client)
+        for note in settings.notes:
+            note(self, write)
         return write
 
 
@@ -132,7 +132,8 @@ def drop(end: End) -> Steps[ResponseHeaders]:
         names = other_names(state, last, suffix_of(buried))
         mark = _mark(end, buried, places[-1])
         places = [each.ending[suffix] for each in places for suffix in names]
-    return ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary=True)
+    headers = ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary=True)
+    return cleared(headers, state.clears) if state.clears else headers
 
 
 def _mark(end: End, buried: StoredSession, attributes: CookieAttributes) -> tuple[SetCookie, ...]:
@@ -165,7 +166,8 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
     if ended is not None and state.backend.can_bury:
         ended = yield from asked(state.backend.store.bury(ended, key=state.settings.key))
         state.fetched = FetchedOfSeveral(state.fetched, ended, ())
-    return (yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed))
+    headers = yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed)
+    return cleared(headers, state.clears, begins=True) if state.clears else headers
 
 
 def renew(end: End) -> Steps[ResponseHeaders]:
@@ -191,7 +193,9 @@ def renew(end: End) -> Steps[ResponseHeaders]:
 
     def make_write(last: StoredSession) -> Write:
         if is_same:
-            return end.new(changes.over(last.data), changes, last.created)
+            # A user who was authenticated again has a session as good as after a login.
+            is_confirmed = state.restarts and not end.failed
+            return end.new(changes.over(last.data), changes, end.now if is_confirmed else last.created)
         if after is None:
             # Another request may have written a login library's key while this one logged the visitor out.
             return end.new(principals.without_login(changes.over(last.data)), changes, last.created)

@@ -1,7 +1,8 @@
 """The end of a request: its situation is noted, a rule decides, and the action is carried out."""
 
 from holdall._state import Phase, SessionState
-from holdall.lifecycle.actions import ACTIONS, End
+from holdall.errors import TooManySessionsError
+from holdall.lifecycle.actions import ACTIONS, End, let_go
 from holdall.lifecycle.expiry import expiry, is_due
 from holdall.lifecycle.headers import LOOKED_AT, UNTOUCHED, ResponseHeaders
 from holdall.lifecycle.rules import Owner, Place, Situation, decide
@@ -45,7 +46,13 @@ def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = 
     if state.tracked is None and not state.marked_unread:
         return commit_unused(state, streams=streams)
     end = End(state, now, status=status)
-    return (yield from ACTIONS[decide(situation_of(end), Place.HEADERS)](end))
+    try:
+        return (yield from ACTIONS[decide(situation_of(end), Place.HEADERS)](end))
+    except TooManySessionsError:
+        # Whatever answers it must neither see the refused login nor save it.
+        state.forget()
+        let_go(end, "", wrote=False)
+        raise
 
 
 def finish(state: SessionState, *, now: int) -> Steps[None]:

@@ -110,7 +110,7 @@ def _of_several(
 
 def _asked(cookie: str, old_key: str | None, backend: Backend) -> Steps[StoredSession | NotFound]:
     """Return what the store answers for a cookie under its present name or an old one."""
-    settings, store = backend.settings, backend.store
+    settings, store = backend.settings, backend.reading
     answer: StoredSession | NotFound = yield from asked(store.get(cookie, key=old_key or settings.key))
     is_unreadable = isinstance(answer, NotFound) and answer.reason == "unreadable"
     if old_key is not None and is_unreadable and backend.table is not None:

@@ -1,6 +1,6 @@
 """What a response says about the session: its cookies, and what caches are told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -15,7 +15,9 @@ from holdall.stores.generations import suffix_of
 __all__ = [
     "LOOKED_AT",
     "UNTOUCHED",
+    "ExtraHeaders",
     "ResponseHeaders",
+    "cleared",
     "expired",
     "old_places",
     "other_names",
@@ -36,6 +38,9 @@ class ResponseHeaders(Redacted):
 
     __slots__ = ("cookie", "cookies", "vary")
 
+    #: Further headers, by name and value, of a response that sets cookies.
+    extra: Sequence[tuple[str, str]] = ()
+
     def __init__(self, cookies: tuple[SetCookie, ...] = (), *, vary: bool = False, cookie: str | None = None) -> None:
         self.cookies = cookies
         self.vary = vary
@@ -45,6 +50,18 @@ class ResponseHeaders(Redacted):
     def no_store(self) -> bool:
         """Whether the response sets a cookie, which a cache must not keep."""
         return bool(self.cookies)
+
+
+class ExtraHeaders(ResponseHeaders):
+    """What a response has to say besides."""
+
+    __slots__ = ("extra",)
+
+    def __init__(
+        self, cookies: tuple[SetCookie, ...], *, vary: bool, cookie: str | None, extra: Sequence[tuple[str, str]]
+    ) -> None:
+        super().__init__(cookies, vary=vary, cookie=cookie)
+        self.extra = extra
 
 
 UNTOUCHED = ResponseHeaders()
@@ -100,6 +117,21 @@ def outdated(state: SessionState, now: int) -> tuple[SetCookie, ...]:
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
     """Return what removes a cookie with these *attributes* from the browser."""
     return SetCookie(None, attributes, https=state.https, now=datetime.fromtimestamp(now, UTC))
+
+
+def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = False) -> ResponseHeaders:
+    """
+    Return *headers* with Clear-Site-Data, for a logout.
+
+    Args:
+        kinds: What the browser is to clear, such as ``"cache"``.
+        begins: The response sets the cookie of a new session, which must stay.
+    """
+    value = ", ".join(f'"{kind}"' for kind in sorted(kinds - {"cookies"} if begins else kinds))
+    if not value:
+        return headers
+    extra = (("Clear-Site-Data", value),)
+    return ExtraHeaders(headers.cookies, vary=headers.vary, cookie=headers.cookie, extra=extra)
 
 
 def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) -> NoReturn:

@@ -45,6 +45,9 @@ class RowSealer:
     """
     Seals and opens the data of rows.
 
+    Attributes:
+        has_secret: It takes more than the IDs to make a row.
+
     Args:
         secret_key_base: 32 bytes at least; ``None`` makes the keys of the IDs alone, so that whoever can write to the
             table can make up sessions.
@@ -74,6 +77,7 @@ class RowSealer:
         keys = [(derive_key(each, _USE + "\0key id", length=4), derive_key(each, _USE + "\0key")) for each in secrets]
         if secret_key_base is None:
             keys.insert(0, (bytes(_KEY_ID_BYTES), b"holdall row without a secret"))
+        self.has_secret = secret_key_base is not None
         self._key_id, self._key = keys[0]
         self._keys = dict(reversed(keys))
         self._associated = b"holdall row\0" + app.encode() + b"\0"

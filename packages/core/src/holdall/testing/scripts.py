@@ -16,7 +16,7 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from inspect import isawaitable
 from typing import Any
 
@@ -154,7 +154,10 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "ask": _ask,  # is_new, log_id, principal, created, expires
     "configure": _configure,  # an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
-    "logout": lambda session: session.logout(),
+    "confirm_login": lambda session: session.confirm_login(),
+    "require_fresh": lambda session, seconds: session.require_fresh(timedelta(seconds=seconds)),
+    "level": lambda session, level: setattr(session, "level", level),
+    "logout": lambda session, *kinds: session.logout(clear_site_data=kinds),
     "keep": _keep,  # hold on to it when the request has ended
     "save": lambda session: session.save(),  # ahead of the request's end
     "count": _count,  # by session.atomic_update

@@ -9,6 +9,7 @@ from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
 from holdall.testing.adapters.listing import ListingTests
+from holdall.testing.adapters.logins import LoginTests
 from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.responses import ResponseTests
@@ -24,6 +25,7 @@ class AdapterConformance(
     CookieTests,
     IdentityTests,
     ListingTests,
+    LoginTests,
     AtomicTests,
     FailureTests,
     StreamingTests,

@@ -39,6 +39,29 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert victim.does(["ask", "principal"]).results == ["7"]
         assert attacker.does(["all"]).results == [{}]
 
+    def test_a_csrf_token_from_before_the_login_is_not_valid_after_it(self, visit: Visit) -> None:
+        visitor = visit()
+        visitor.does(["put", "cart", [1]], ["put", "_csrf_token", "planted"], ["put", "csrf_token", "planted"])
+        visitor.does(["login", 7])
+
+        assert visitor.does(["all"]).results == [{"cart": [1], "user_id": 7}]
+
+    def test_a_login_carries_over_what_it_is_told_to(self, visit: Visit) -> None:
+        visitor = visit(carry=["cart"])
+        visitor.does(["put", "cart", [1]], ["put", "n", 1])
+        visitor.does(["login", 7])
+
+        assert visitor.does(["all"]).results == [{"cart": [1], "user_id": 7}]
+
+    @pytest.mark.parametrize("login", [["login", 8], ["put", "user_id", 8]], ids=["login", "another library's login"])
+    def test_another_user_begins_with_nothing_of_the_last(self, visit: Visit, login: list[Any]) -> None:
+        visitor = visit()
+        visitor.does(["login", 7], ["put", "card", "7's"])
+
+        visitor.does(login, ["put", "n", 1])
+
+        assert visitor.does(["all"]).results == [{"user_id": 8, "n": 1}]
+
     def test_a_login_works_in_a_cookie(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie(principal_key="user_id")
         visitor.does(["put", "cart", [1]])
