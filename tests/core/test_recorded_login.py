@@ -232,3 +232,13 @@ def test_there_is_no_login_without_a_key_for_it(clock: FakeClock) -> None:
 
     with pytest.raises(ConfigurationError, match="leave out principal_key=None"):
         visitor.does(lambda session: session.login(7))
+
+
+def test_a_login_is_noted_where_the_cookies_options_depend_on_the_request_too(clock: FakeClock) -> None:
+    store = TableStore(MemoryTable(clock=clock))
+    sessions = Sessions(store, key="sid", clock=clock, record_login=True, cookie_options=lambda request: {"path": "/"})
+    session = sessions.fetch()
+    session.login(7)
+    cookie = sessions.commit(session).cookie
+
+    assert known(sessions.fetch(f"sid={cookie}")) == (clock(), 1, {"user_id": 7})
