@@ -195,7 +195,7 @@ def test_the_orders_show_that_two_names_are_too_few(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_orders_show_a_logout_that_leaves_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdall.lifecycle.actions._mark", lambda *args: ())
+    monkeypatch.setattr("holdall.lifecycle.actions.mark_of", lambda *args: ())
 
     assert found_by(make, [(write, logout)]) == {"login is back"}
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
-from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
+from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle.expiry import expiry, is_due
 from holdall.lifecycle.headers import (
@@ -13,6 +13,7 @@ from holdall.lifecycle.headers import (
     ResponseHeaders,
     cleared,
     expired,
+    mark_of,
     old_places,
     other_names,
     outdated,
@@ -30,8 +31,6 @@ __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
 
 # How long an old ID keeps its tombstone, in seconds. By then no request sent with it is still in flight.
 _GRACE = 60
-# No response that sends a cookie comes later than this after the request, in seconds.
-_LATEST = 60 * 60
 
 
 class End:
@@ -130,24 +129,10 @@ def drop(end: End) -> Steps[ResponseHeaders]:
     if state.backend.can_bury:
         buried = yield from asked(state.backend.store.bury(last, key=places[-1].key))
         names = other_names(state, last, suffix_of(buried))
-        mark = _mark(end, buried, places[-1])
+        mark = mark_of(buried, places[-1], state, end.lifetime, end.now)
         places = [each.ending[suffix] for each in places for suffix in names]
     headers = ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary=True)
     return cleared(headers, state.clears) if state.clears else headers
-
-
-def _mark(end: End, buried: StoredSession, attributes: CookieAttributes) -> tuple[SetCookie, ...]:
-    """Return what marks in the browser that a session was ended, for as long as a late response could bring it back."""
-    age = end.lifetime.max_age if end.lifetime.ends is None else end.lifetime.ends - end.now
-    if age is not None:
-        if age <= 0:
-            return ()
-        # A response that is late by less than this brings a cookie that does not live longer.
-        age += _LATEST
-    now = datetime.fromtimestamp(end.now, UTC)
-    return (
-        SetCookie(buried.cookie, attributes.ending[suffix_of(buried)], https=end.state.https, now=now, max_age=age),
-    )
 
 
 def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:

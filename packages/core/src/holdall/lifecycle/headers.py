@@ -9,6 +9,7 @@ from holdall._state import SessionState
 from holdall.cookie_header import OldCookie, suffix_sent
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
 from holdall.errors import CookieOverflowError
+from holdall.settings import Lifetime
 from holdall.stores.contract import StoredSession
 from holdall.stores.generations import suffix_of
 
@@ -19,11 +20,15 @@ __all__ = [
     "ResponseHeaders",
     "cleared",
     "expired",
+    "mark_of",
     "old_places",
     "other_names",
     "outdated",
     "refuse_too_large",
 ]
+
+# No response that sends a cookie comes later than this after its request, in seconds.
+_LATEST = 60 * 60
 
 
 class ResponseHeaders(Redacted):
@@ -112,6 +117,20 @@ def outdated(state: SessionState, now: int) -> tuple[SetCookie, ...]:
     """Return what removes sessions from the browser that were outdated when they came, as late responses' are."""
     attributes = state.settings.attributes
     return tuple(expired(attributes.ending[suffix], state, now) for suffix in state.fetched.outdated)
+
+
+def mark_of(
+    buried: StoredSession, attributes: CookieAttributes, state: SessionState, lifetime: Lifetime, now: int
+) -> tuple[SetCookie, ...]:
+    """Return what marks in the browser that a session was ended, for as long as a late response could bring it back."""
+    age = lifetime.max_age if lifetime.ends is None else lifetime.ends - now
+    if age is not None:
+        if age <= 0:
+            return ()
+        # A response that is late by less than this brings a cookie that does not live longer.
+        age += _LATEST
+    named, sent = attributes.ending[suffix_of(buried)], datetime.fromtimestamp(now, UTC)
+    return (SetCookie(buried.cookie, named, https=state.https, now=sent, max_age=age),)
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
