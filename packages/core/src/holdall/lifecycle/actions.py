@@ -183,7 +183,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
             return end.new(changes.over(last.data), changes, end.now if is_confirmed else last.created)
         if after is None:
             # Another request may have written a login library's key while this one logged the visitor out.
-            return end.new(principals.without_login(changes.over(last.data)), changes, last.created)
+            return end.new(principals.without_login(changes.over(last.data), changes.put), changes, last.created)
         # A login restarts the absolute timeout, and begins with what this request brings and a new owner may have.
         carried = {} if before is not None else _carried(end, last.data)
         return end.new({**carried, **changes.put}, changes, end.now)
