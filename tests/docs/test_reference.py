@@ -24,6 +24,7 @@ MODULES = {
     "holdall.adapters": (),
     "holdall.asgi": (),
     "holdall.connections": (),
+    "holdall.device_bound": (),
     "holdall.etf": (),
     "holdall.msgspec_json": ("msgspec",),
     "holdall.formats": (),

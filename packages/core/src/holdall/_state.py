@@ -128,6 +128,7 @@ class Backend(Protocol):
     can_renew: bool
     waits_to_read: bool
     now: Callable[[], int]
+    commit: Callable[..., Any]
 
     def fetch(self, state: "SessionState") -> Fetched: ...
 
@@ -158,6 +159,7 @@ class SessionState:
         lifetime_before: Its lifetime then.
         looked_at: A framework says that it was looked at, although it was not read.
         marked_unread: It was marked to be written before it was read.
+        mounted_at: The path that the application is mounted under, as far as a response needs it.
     """
 
     # Of the class until something happens: most requests set few of them.
@@ -180,6 +182,7 @@ class SessionState:
     takes_forgotten_changes: Callable[[], bool] | None = None
     marked_unread = False
     looked_at = False
+    mounted_at = ""
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, Sessi
 from holdall._workers import several_workers
 from holdall.cache_headers import CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
+from holdall.device_bound.messages import EndpointRequest, EndpointResponse
 from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
 from holdall.flashes import Flash, add_flash, take_flashes
 from holdall.framework_defaults import absolute_timeout, permanent_max_age
@@ -29,6 +30,8 @@ __all__ = [
     "SUPERSEDED",
     "AsyncSession",
     "CacheHeaders",
+    "EndpointRequest",
+    "EndpointResponse",
     "Exchange",
     "Failure",
     "Fetched",

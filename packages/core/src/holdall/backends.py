@@ -14,6 +14,7 @@ from holdall import _async
 from holdall._state import NOT_STORED, Fetched, SessionState
 from holdall.cookie_header import OldCookie
 from holdall.errors import ConfigurationError, LostWriteError, StoreError
+from holdall.lifecycle import ResponseHeaders, commit
 from holdall.lifecycle.fetching import fetch, fetched_at_once
 from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
 from holdall.settings import Settings
@@ -45,7 +46,10 @@ class SyncBackend:
         can_sweep: It keeps what has expired.
         waits: An async adapter has to wait for the store.
         waits_to_read: It has to wait for a session to be read.
+        commit: Carries out what the application decided (``holdall.lifecycle.commit``).
     """
+
+    commit: Callable[..., Steps[ResponseHeaders]] = staticmethod(commit)
 
     def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
         self.settings = settings

@@ -28,6 +28,7 @@ class SessionInfo:
             send any text.
         address: The client's address then, with ``record_client=True``.
         is_current: It is the session that was given as the current one.
+        device_bound: It is bound to a device (``Sessions(device_bound=True)``).
     """
 
     handle: str
@@ -37,6 +38,7 @@ class SessionInfo:
     user_agent: str | None = field(default=None, repr=False)
     address: str | None = field(default=None, repr=False)
     is_current: bool = False
+    device_bound: bool = False
 
 
 def client_text(client: ClientInfo) -> str | None:
@@ -61,7 +63,7 @@ def info_of(row: SessionRow) -> SessionInfo:
     user_agent, address = (_shown(told.get(name)) if isinstance(told, dict) else None for name in _NAMES)
     seen = None if row.seen is None else datetime.fromtimestamp(row.seen, UTC)
     created, expires = (datetime.fromtimestamp(time, UTC) for time in (row.created, row.expires))
-    return SessionInfo(row.handle, created, expires, seen, user_agent, address, row.is_current)
+    return SessionInfo(row.handle, created, expires, seen, user_agent, address, row.is_current, row.device_bound)
 
 
 _NAMES = ("user_agent", "address")

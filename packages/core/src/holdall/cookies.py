@@ -208,7 +208,11 @@ class SetCookie:
         is_exposed: It stands for a logged-in user, and goes out without Secure: others on the network can read it.
         line: The value of the Set-Cookie header.
         size: How many characters that has.
+        extra: Names and values of headers that go with it, one way or the other.
     """
+
+    # Of the class, because few cookies have any.
+    extra: tuple[tuple[str, str], ...] = ()
 
     __slots__ = ("attributes", "expires", "https", "is_exposed", "line", "max_age", "secure", "size", "value")
 

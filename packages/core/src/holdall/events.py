@@ -27,6 +27,9 @@ EventName = Literal[
     "evicted",
     "cookie_too_large",
     "invalid_value",
+    "device_bound",
+    "device_refused",
+    "device_skipped",
 ]
 
 _logger = logging.getLogger("holdall")
@@ -45,6 +48,10 @@ _LEVELS: dict[EventName, int] = {
     "evicted": logging.WARNING,
     "cookie_too_large": logging.ERROR,
     "invalid_value": logging.WARNING,
+    "device_bound": logging.DEBUG,
+    # Somebody may be using a copy of the cookies.
+    "device_refused": logging.WARNING,
+    "device_skipped": logging.INFO,
 }
 
 # A session that has ended, or got another ID, is no sign of an attack: browsers send its cookie once more.
@@ -59,7 +66,7 @@ class Event:
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
         reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` what
-            held it.
+            held it; for ``device_skipped`` the browser's word.
         log_id: Names the session in logs and opens nothing; ``""`` where there is none.
     """
 

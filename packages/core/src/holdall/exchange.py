@@ -17,7 +17,7 @@ from holdall._state import Phase
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
 from holdall.errors import AnsweredError, ConfigurationError
-from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 from holdall.steps import Steps, run
@@ -67,6 +67,13 @@ class SessionGroup:
         self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
         for each in self.also:
             self.waits = each.prepare(form).waits or self.waits
+        #: Answers the requests that browsers make by themselves; ``None`` where no session is bound to a device.
+        self.devices: Any = None
+        bound = [each.prepare(form) for each in (main, *self.also) if each.device_bound is not None]
+        if bound:
+            from holdall.device_bound.routes import DeviceRoutes
+
+            self.devices = DeviceRoutes(bound)
         for one, other in combinations((main, *self.also), 2):
             if one.shares_rows_with(other, form):
                 msg = (
@@ -106,9 +113,11 @@ class Exchange:
         group: The sessions that the application keeps.
         session: The main one of this request.
         outer: The exchange of an adapter around this one, if there is one.
+        mounted_at: The path that the application is mounted under, as far as a response needs it.
     """
 
     outer: "Exchange | None" = None
+    mounted_at = ""
 
     # Of the class until something happens, because most requests use no other session.
     _others: Mapping[Sessions, Session] = MappingProxyType({})
@@ -158,7 +167,7 @@ class Exchange:
             state = sessions.new_state(
                 backend, partial(sessions.find_cookies, self._headers), self._https, self._client, fetched
             )
-            state.phase = self._phase
+            state.phase, state.mounted_at = self._phase, self.mounted_at
             found = self._session_type(state)
             self._others = {**self._others, sessions: found}
         return found
@@ -199,7 +208,7 @@ class Exchange:
         if done is None and self.group.waits:
             return None
         self._phase = Phase.BODY
-        return run(commit(state, now=now, status=status, streams=streams)) if done is None else done
+        return run(state.backend.commit(state, now=now, status=status, streams=streams)) if done is None else done
 
     def body_sent(self, *, last: bool = False) -> None:
         """
@@ -258,6 +267,10 @@ class Exchange:
 
     # Whatever the colour.
 
+    def mount(self, path: str) -> None:
+        """Say below which *path* the application is mounted, for a response that names one of its own."""
+        self.mounted_at = self.session._state.mounted_at = path
+
     def replace(self, sessions: Sessions, session: Session) -> None:
         """Store and send *session*, which the application assigned in place of the original one."""
         replaced = self.session_of(sessions)
@@ -301,7 +314,10 @@ class Exchange:
         self._phase = Phase.BODY
         now = self.group.backend.now()
         if not self._others:
-            return commit(self.session._state, now=now, status=status, streams=streams)
+            committed: Steps[ResponseHeaders] = self.group.backend.commit(
+                self.session._state, now=now, status=status, streams=streams
+            )
+            return committed
         return self._commit_all(now, status, streams)
 
     def _commit_all(self, now: int, status: int, streams: bool) -> Steps[ResponseHeaders]:
@@ -313,7 +329,8 @@ class Exchange:
         for _, session in sorted(self._used, key=lambda used: state_of(used[1]).backend.table is None):
             told = _FAILED if failure else status
             try:
-                answer = yield from commit(state_of(session), now=now, status=told, streams=streams)
+                state = state_of(session)
+                answer = yield from state.backend.commit(state, now=now, status=told, streams=streams)
             except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
                 failure = failure or exc
                 continue

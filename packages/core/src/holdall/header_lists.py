@@ -48,7 +48,8 @@ def with_session_headers(
     if not told.vary:
         return list(headers)
     result = for_caches(headers, told, group, route=route)
-    result += [("Set-Cookie", cookie.line) for cookie in told.cookies]
+    for cookie in told.cookies:
+        result += [("Set-Cookie", cookie.line), *cookie.extra]
     result += told.extra
     warn_if_exposed(told.cookies, host)
     return result

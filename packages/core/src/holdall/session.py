@@ -294,6 +294,12 @@ class Session(RecordedLogin, AsDict):
         self._state.loaded()
         return self._state.fetched.stored.log_id if self._state.fetched.stored else ""
 
+    @property
+    def device_bound(self) -> bool:
+        """Whether it is bound to the visitor's device (``Sessions(device_bound=True)``)."""
+        self._state.loaded()
+        return getattr(self._state.fetched.stored, "binding", None) is not None
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({'not touched' if self._state.tracked is None else 'in use'})>"
 

@@ -21,11 +21,12 @@ from holdall.closing import Closing
 from holdall.cookie_header import cookie_finder
 from holdall.cookie_options import OptionsOf, tailored
 from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
+from holdall.device_bound.options import DeviceBound, device_options
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener
 from holdall.late_changes import look as look_at_late_changes
-from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.lifecycle import ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall.outside_requests import OutsideRequests
 from holdall.principals import carried_keys, principal_keys
 from holdall.recorded_login import RecordingState, note_login
@@ -81,6 +82,8 @@ class Sessions(OutsideRequests, Closing):
             may be async in an async adapter; there a plain one runs in a thread.
         record_client: Note with each session in a table what client it began with, the browser's name for itself and
             its address, for ``list`` to show.
+        device_bound: Bind sessions to the visitor's device after a login by HTTPS, in browsers that can do so, so that
+            a copy of the cookies is worth minutes; ``DeviceBound(…)`` has the options.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
@@ -114,6 +117,7 @@ class Sessions(OutsideRequests, Closing):
         max_sessions: int | None = None,
         when_full: Literal["end_oldest", "refuse"] = "end_oldest",
         valid_since: ValidSince | None = None,
+        device_bound: DeviceBound | bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         allow_public: bool = False,
@@ -144,6 +148,7 @@ class Sessions(OutsideRequests, Closing):
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
         self._on_event = on_event
         self._now = seconds_of(clock)
+        self._random = random
         # A table that was opened here is closed here.
         self._opens_table = store == "table"
         self._table = given.get("table")
@@ -183,6 +188,10 @@ class Sessions(OutsideRequests, Closing):
         if cookie_options is not None:
             self.new_state = tailored(cookie_options, self.settings, old_keys, base=kind, has_end=end is not None)
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
+        self.device_bound = device_options(device_bound, is_tailored=cookie_options is not None)
+        if self.device_bound is not None:
+            # The cookies of a binding go with one name of the session's.
+            suffixed = ""
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
         keys = dict.fromkeys((key, *(each.key for each in old)))
         #: What their names may end with.
@@ -192,6 +201,10 @@ class Sessions(OutsideRequests, Closing):
         if len(set(self.names)) < len(self.names):
             msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
             raise ConfigurationError(msg)
+        if self.device_bound is not None:
+            from holdall.device_bound.setup import finding_bound_cookies
+
+            self.find_cookies = finding_bound_cookies(self.find_cookies, self.settings, self.device_bound)
 
     @property
     def key(self) -> str:
@@ -266,8 +279,8 @@ class Sessions(OutsideRequests, Closing):
         done = self.commit_at_once(session, status=status, streams=streams)
         if done is not None:
             return done
-        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
-        return self.prepare("sync").run(steps)
+        backend = self.prepare("sync")
+        return backend.run(backend.commit(state_of(session), now=self._now(), status=status, streams=streams))
 
     def commit_at_once(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders | None:
         """Do what ``commit`` does if nothing has to be asked of the store; return ``None`` if something has."""
@@ -343,7 +356,7 @@ class Sessions(OutsideRequests, Closing):
         done = self.commit_at_once(session, status=status, streams=streams)
         if done is not None:
             return done
-        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
+        steps = self.prepare("async").commit(state_of(session), now=self._now(), status=status, streams=streams)
         headers: ResponseHeaders = await self._finish_async(steps)
         return headers
 
@@ -380,6 +393,11 @@ class Sessions(OutsideRequests, Closing):
                 return self._backends[form]
             check_valid_since(self.settings, form)
             store = self._open_store(form)
+            commit = SyncBackend.commit
+            if self.device_bound is not None:
+                from holdall.device_bound.setup import bindable
+
+                store, commit = bindable(store, self.device_bound, self.settings, self._now, self._random)
             if self._limit is not None:
                 store = self._limit(store)
             backend = (SyncBackend if form == "sync" else AsyncBackend)(self.settings, store, self._now)
@@ -389,6 +407,7 @@ class Sessions(OutsideRequests, Closing):
                 advice = "take a sync table" if twin == name else f"take its twin, {twin}"
                 msg = f"{name} is async, which this adapter cannot use: {advice}."
                 raise ConfigurationError(msg)
+            backend.commit = commit
             listen = getattr(store, "listen", None)
             if listen is not None and self._on_event is not None:
                 listen(self._on_event)

@@ -80,6 +80,11 @@ class Configuration:
         return SessionGroup(self.sessions, self.also, form="async")
 
     @cached_property
+    def has_devices(self) -> bool:
+        """Whether some of them are bound to the visitors' devices."""
+        return any(each.device_bound is not None for each in self.all)
+
+    @cached_property
     def awaited(self) -> frozenset[Sessions]:
         """Those whose store cannot be used but by awaiting it."""
         return frozenset(each for each in self.all if _is_awaited(each))

@@ -40,11 +40,18 @@ class SessionMiddleware(middleware.SessionMiddleware):
         ConfigurationError: The settings cannot be used; the message says what to do.
     """
 
+    def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
+        if cls is SessionMiddleware and configuration().has_devices:
+            from holdall_django.devices import DeviceMiddleware
+
+            return object.__new__(DeviceMiddleware)
+        return super().__new__(cls)
+
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         refuse_what_cannot_work()
         super().__init__(get_response)
         # What cannot be used is refused here.
-        _ = configuration().async_group if self.async_mode else configuration().sync_group
+        self.group = configuration().async_group if self.async_mode else configuration().sync_group
 
     def __call__(self, request: HttpRequest) -> Any:
         opened = opened_for(request)

@@ -10,6 +10,7 @@ from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, f
 from holdall.adapters import absolute_timeout, naming, permanent_max_age, reading_framework_cookies
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
+from holdall.device_bound import DeviceBound
 from holdall.factory import TableStoreOptions
 from holdall.settings import ValidSince
 from holdall.timeouts import PresetName
@@ -38,6 +39,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     max_sessions: int | None
     when_full: Literal["end_oldest", "refuse"]
     valid_since: ValidSince | None
+    device_bound: DeviceBound | bool
     allow_public: bool
     save_on_error: bool
     on_lost_write: Literal["report", "raise"]

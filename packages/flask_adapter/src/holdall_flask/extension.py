@@ -43,6 +43,7 @@ from holdall.adapters import (
 from holdall.connections import Follower
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall_flask.configuration import Configuration
+from holdall_flask.devices import device_answerer
 from holdall_flask.reports import hide_session
 from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
@@ -113,6 +114,8 @@ class Holdall:
         # It runs after all other teardown functions, so that their changes are saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         app.context_processor(_for_templates)
+        if self._options.get("device_bound") or (group is not None and group.devices is not None):
+            app.before_request_funcs.setdefault(None, []).insert(0, device_answerer(interface.group_of))
         hide_session()
         # Registered for the common base, so that the application's own handler for either error comes first.
         app.register_error_handler(SessionError, _answer)
@@ -120,10 +123,10 @@ class Holdall:
 
 class _Interface(SessionInterface):
     def __init__(self, group_of: Callable[[Flask], SessionGroup | None]) -> None:
-        self._group_of = group_of
+        self.group_of = group_of
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
-        group = self._group_of(app)
+        group = self.group_of(app)
         if group is None:
             return None
         context = current_context() if has_request_context() else None
@@ -253,6 +256,8 @@ def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
         headers["Vary"] = vary
     for cookie in told.cookies:
         headers.add("Set-Cookie", str(cookie))
+        for name, value in cookie.extra:
+            headers.add(name, value)
     for name, value in told.extra:
         headers.add(name, value)
     if told.cookies and has_request_context():

@@ -14,6 +14,7 @@ from holdall.adapters import AsyncSession, Exchange, HiddenBytes, SessionGroup
 from holdall.asgi.auto_close import AutoClose
 from holdall.asgi.protocol import ASGIApp, Receive, Scope, Send
 from holdall.asgi.response import refuse, respond
+from holdall.device_bound.asgi import answer_devices
 from holdall.errors import ConfigurationError, StoreError
 from holdall.nested import KEY, enter, exchange_of, in_scope, outer_session
 from holdall.session import Session
@@ -76,6 +77,8 @@ class SessionMiddleware:
         self._fetches = fetch == "auto"
         # Nothing has to be awaited, so a session can be read when it is touched.
         self._is_fetched = self._fetches and not self._group.waits_to_read
+        if self._group.devices is not None:
+            answer_devices(self, self._group)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):

@@ -210,6 +210,8 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
                 headers.append(_NO_STORE)
     for cookie in told.cookies:
         headers.append((b"set-cookie", cookie.line.encode("latin-1")))
+        for name, value in cookie.extra:
+            headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
         if cookie.is_exposed:
             host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
             warn_if_exposed((cookie,), host)

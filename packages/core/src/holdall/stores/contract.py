@@ -201,9 +201,10 @@ class SessionRow(Redacted):
         seen: When it was last used, in Unix seconds, as far as that was written.
         client: What its client said of itself when it began, as text.
         is_current: It is the session that was given as the current one.
+        device_bound: It is bound to a device.
     """
 
-    __slots__ = ("client", "created", "expires", "handle", "is_current", "seen")
+    __slots__ = ("client", "created", "device_bound", "expires", "handle", "is_current", "seen")
 
     def __init__(
         self, handle: str, created: int, expires: int, seen: int | None, client: str | None, *, is_current: bool
@@ -214,6 +215,7 @@ class SessionRow(Redacted):
         self.seen = seen
         self.client = client
         self.is_current = is_current
+        self.device_bound = False
 
 
 class Store(Protocol):

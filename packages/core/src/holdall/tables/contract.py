@@ -23,6 +23,7 @@ __all__ = [
     "Row",
     "Table",
     "Tombstone",
+    "handle_of",
 ]
 
 #: Which kind of table or store an adapter can use.
@@ -107,7 +108,12 @@ class Listed(NamedTuple):
     @property
     def handle(self) -> str:
         """A name for people and pages, which leads neither to the id nor to the row: sixteen hexadecimal digits."""
-        return hashlib.sha256(b"holdall handle" + self.digest).hexdigest()[:16]
+        return handle_of(self.digest)
+
+
+def handle_of(digest: bytes) -> str:
+    """Return the handle of the row under *digest*."""
+    return hashlib.sha256(b"holdall handle" + digest).hexdigest()[:16]
 
 
 class Table(Protocol):

@@ -4,6 +4,7 @@ from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
 from holdall.testing.adapters.caches import CacheTests
 from holdall.testing.adapters.cookies import CookieTests
+from holdall.testing.adapters.devices import DeviceTests
 from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
@@ -31,6 +32,7 @@ class AdapterConformance(
     StreamingTests,
     EndedTests,
     CacheTests,
+    DeviceTests,
     SeveralTests,
     MountedTests,
 ):
