@@ -67,8 +67,9 @@ def elsewhere(sessions: Sessions, client: Client | AsyncClient, act: Callable[[S
     """Let another framework's request do *act* with the session in the client's cookie, and return its result."""
 
     async def request() -> Any:
-        cookie = client.cookies.get("sessionid")
-        session = await sessions.fetch_async(f"sessionid={cookie.value}" if cookie and cookie.value else "")
+        # A session in a cookie has several names for it, which take turns.
+        cookies = [f"{name}={each.value}" for name, each in client.cookies.items() if each.value]
+        session = await sessions.fetch_async("; ".join(cookies))
         result = act(session)
         for each in (await sessions.commit_async(session)).cookies:
             client.cookies.load(str(each))

@@ -949,6 +949,8 @@ class Mutated:
 
 
 class OfAdapter(Mutated, AdapterConformance):
+    binds_devices = False
+
     __test__ = False
 
 

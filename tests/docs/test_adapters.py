@@ -22,6 +22,7 @@ class TestAsyncAdapter(AdapterConformance):
     streams = False
     keeps_several = False
     answers_failures = False
+    binds_devices = False
 
     @pytest.fixture
     def mount(self) -> Mount:

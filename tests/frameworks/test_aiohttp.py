@@ -84,6 +84,7 @@ def served(app: Any) -> Iterator[Client]:
 
 class TestAiohttp(AdapterConformance):
     answers_failures = False
+    binds_devices = False
     in_process = False
     # The server itself refuses such a request.
     passes_control_characters = False

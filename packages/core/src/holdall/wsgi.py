@@ -18,6 +18,7 @@ from holdall.adapters import (
     state_of,
     with_session_headers,
 )
+from holdall.device_bound.wsgi import answer_devices
 from holdall.errors import AnsweredError, ConfigurationError, StoreError
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall.session import Session
@@ -59,6 +60,8 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self._group = SessionGroup(sessions, also, form="sync")
+        if self._group.devices is not None:
+            answer_devices(self, self._group)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         outer = in_environ(environ)

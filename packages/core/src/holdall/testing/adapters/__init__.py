@@ -82,6 +82,7 @@ class AdapterConformance(
         passes_control_characters: The client of ``mount`` gets headers with control characters through to the
             application; many servers refuse such a request themselves.
         keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
+        binds_devices: It answers the requests of a browser that binds sessions to its device.
     """
 
 

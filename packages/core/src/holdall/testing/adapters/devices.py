@@ -93,6 +93,12 @@ Owns = Callable[..., Owner]
 class DeviceTests(AdapterSuite, sealed=True):
     """What ``Sessions(device_bound=True)`` promises, in every framework."""
 
+    @pytest.fixture(autouse=True)
+    def skip_what_binds_devices(self, request: pytest.FixtureRequest) -> None:
+        """Skip the tests of this class alone, of all that a suite has."""
+        if not self.binds_devices and request.function.__qualname__.startswith(f"{DeviceTests.__name__}."):
+            pytest.skip("the adapter does not answer a browser that binds sessions to its device")
+
     @pytest.fixture
     def owns(self, visit: Visit, clock: FakeClock, events: list[Event]) -> Owns:
         """Log a visitor in, with options of ``DeviceBound``."""
