@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from holdall import Sessions
-from holdall.testing import AdapterConformance, Client, Request, Response, perform_async, stream
+from holdall.testing import AdapterConformance, Client, Request, Response, perform_async, stream_async
 from holdall.testing.adapters.suite import Mount
 from holdall.testing.clients import HOST
 from servers.web import http_client
@@ -34,11 +34,12 @@ def application(sessions: Sessions, also: Sequence[Sessions]) -> Any:
         return web.json_response(result, status=status, headers=script.get("headers"))
 
     async def streamed(request: Any) -> Any:
-        found = {key: await fetch_session(request, each) for key, each in named.items()}
-        chunks = stream(request[SESSION], await request.json(), found.__getitem__)
+        chunks = await stream_async(
+            request[SESSION], await request.json(), lambda key: fetch_session(request, named[key])
+        )
         response = web.StreamResponse()
         await response.prepare(request)
-        for chunk in chunks:
+        async for chunk in chunks:
             await response.write(chunk)
         return response
 

@@ -8,8 +8,7 @@ import pytest
 
 from holdall import AnsweredError, Sessions
 from holdall.asgi import SessionMiddleware, fetch_session
-from holdall.nested import KEY
-from holdall.testing import METHODS, AdapterConformance, Client, asgi_client, perform_async, stream
+from holdall.testing import METHODS, AdapterConformance, Client, asgi_client, perform_async, stream_async
 from holdall.testing.adapters.suite import Mount
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -22,11 +21,8 @@ def others(scope: Any, also: Sequence[Sessions]) -> Any:
 
 
 async def streamed(scope: Any, also: Sequence[Sessions], script: Any) -> Any:
-    """Return the chunks of a streamed body, whose sessions have been fetched."""
-    for each in also:
-        await fetch_session(scope, each)
-    exchange, named = scope[KEY], {each.key: each for each in also}
-    return stream(await fetch_session(scope), script, lambda key: exchange.session_of(named[key]))
+    """Return the chunks of a streamed body, to be awaited."""
+    return await stream_async(await fetch_session(scope), script, others(scope, also))
 
 
 def plain(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
@@ -37,7 +33,7 @@ def plain(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
         if scope["path"] == "/stream":
             chunks = await streamed(scope, also, script)
             await send({"type": "http.response.start", "status": 200})
-            for chunk in chunks:
+            async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body"})
             return
@@ -140,7 +136,7 @@ def falcon(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
             chunks = await streamed(request.scope, also, await request.get_media())
 
             async def body() -> Any:
-                for chunk in chunks:
+                async for chunk in chunks:
                     yield chunk
 
             response.stream = body()

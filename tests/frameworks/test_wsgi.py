@@ -59,8 +59,10 @@ def generating(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
             yield from chunks
             return
         result, status = acted(environ, also, script)
-        start_response(f"{status} {HTTPStatus(status).phrase}", [*script.get("headers", {}).items()])
-        yield json.dumps(result).encode()
+        body = json.dumps(result).encode()
+        headers = [*script.get("headers", {}).items(), ("Content-Length", str(len(body)))]
+        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+        yield body
 
     return wsgi_client(SessionMiddleware(app, sessions, also=also))
 

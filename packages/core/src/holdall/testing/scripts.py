@@ -15,14 +15,14 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from inspect import isawaitable
 from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["METHODS", "FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream"]
+__all__ = ["METHODS", "FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream", "stream_async"]
 
 #: The sessions that scripts have kept, for tests of what comes after their requests.
 kept: deque[Any] = deque(maxlen=1)
@@ -65,16 +65,41 @@ def stream(session: Any, script: Mapping[str, Any], other: FindOther | None = No
     body, _ = perform(session, script, other)
 
     def chunks() -> Iterator[bytes]:
-        yield json.dumps(body).encode() + b"\n"
+        yield _line(body)
         try:
             late: dict[str, Any] = {"results": _act(session, script.get("later", ()), other)}
         except SessionError as exc:
             late = {"error": type(exc).__name__}
-        if script.get("breaks"):
-            raise ScriptedError
-        yield json.dumps(late).encode() + b"\n"
+        yield _last_line(late, script)
 
     return chunks()
+
+
+async def stream_async(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> AsyncIterator[bytes]:
+    """Do what ``stream`` does in an async handler: await it before the response starts, and iterate over the body."""
+    body, _ = await perform_async(session, script, other)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield _line(body)
+        try:
+            late: dict[str, Any] = {
+                "results": [await _do_async(session, each, other) for each in script.get("later", ())]
+            }
+        except SessionError as exc:
+            late = {"error": type(exc).__name__}
+        yield _last_line(late, script)
+
+    return chunks()
+
+
+def _line(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said).encode() + b"\n"
+
+
+def _last_line(late: Mapping[str, Any], script: Mapping[str, Any]) -> bytes:
+    if script.get("breaks"):
+        raise ScriptedError
+    return _line(late)
 
 
 def _told(script: Mapping[str, Any], results: list[Any]) -> tuple[dict[str, Any], int]:
