@@ -13,9 +13,10 @@ from holdall._workers import several_workers
 from holdall.cache_headers import CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
 from holdall.device_bound.messages import EndpointRequest, EndpointResponse
-from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
+from holdall.exchange import Exchange, Failure, SessionGroup
 from holdall.flashes import Flash, add_flash, take_flashes
 from holdall.framework_defaults import absolute_timeout, permanent_max_age
+from holdall.group_checks import check_keys, checked_list
 from holdall.header_lists import environ_header, for_caches, with_session_headers
 from holdall.lifecycle import ResponseHeaders
 from holdall.lifecycle.saving import check_savable

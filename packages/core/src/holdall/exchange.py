@@ -17,6 +17,7 @@ from holdall._state import Phase
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
 from holdall.errors import AnsweredError, ConfigurationError
+from holdall.group_checks import check_keys, checked_list
 from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
@@ -24,7 +25,7 @@ from holdall.steps import Steps, run
 from holdall.stores.contract import ClientInfo
 from holdall.tables import Form
 
-__all__ = ["Exchange", "Failure", "SessionGroup", "check_keys", "checked_list"]
+__all__ = ["Exchange", "Failure", "SessionGroup"]
 
 # The status that the other sessions see when one cannot be stored: the request counts as failed.
 _FAILED = 503
@@ -361,41 +362,3 @@ class Exchange:
                 failure = failure or exc
         if failure is not None:
             raise failure
-
-
-def checked_list(also: Iterable[Sessions]) -> tuple[Sessions, ...]:
-    """
-    Return what is given as *also*.
-
-    Raises:
-        ConfigurationError: It holds something else than ``Sessions``.
-    """
-    if isinstance(also, Sessions):
-        msg = "also= takes several: give a list of Sessions, also=[…]."
-        raise ConfigurationError(msg)
-    others = tuple(also)
-    for each in others:
-        if not isinstance(each, Sessions):
-            msg = f"also= has a {type(each).__qualname__} in it: give it objects of Sessions."
-            raise ConfigurationError(msg)
-    return others
-
-
-def check_keys(all_of_them: Iterable[Sessions]) -> None:
-    """
-    Refuse sessions that the Cookie header of a request could not tell apart.
-
-    Raises:
-        ConfigurationError: Two of them read one cookie.
-    """
-    owners: dict[str, str] = {}
-    for each in all_of_them:
-        for key in each.names:
-            if key in owners:
-                # Nor by another path or domain: a request's Cookie header says nothing of those.
-                msg = (
-                    f"two Sessions of one application read the cookie {key!r}, {owners[key]!r} and {each.key!r}: give "
-                    "each a key of its own, and list no other's key in old_keys."
-                )
-                raise ConfigurationError(msg)
-            owners[key] = each.key
