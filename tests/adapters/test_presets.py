@@ -24,7 +24,7 @@ def of_flask(configure: Configure, **options: Any) -> Sessions:
     app.secret_key = SECRET
     Holdall(app, **options)
     with app.test_request_context():
-        return app.session_interface._group_of(app).main
+        return app.session_interface.group_of(app).main
 
 
 def of_fastapi(configure: Configure, **options: Any) -> Sessions:
