@@ -190,6 +190,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ),
         ({"store": "table", "table": "a", "lifetime": 60}, r"did you mean idle_timeout or absolute_timeout\?"),
         ({"store": TableStore(MemoryTable()), "cookie_name": "a"}, r"did you mean key\?"),
+        ({"store": "cookie", "tabel": "a"}, r'did you mean table, an option of store="table"\?'),
         ({"store": "table", "table": "a", "zzzzzzzz": 1}, r"does not take zzzzzzzz\. It takes absolute_timeout, "),
         ({"store": "cookie", "secret_key_base": SECRET, "format": "plug", "sale": 1}, "did you mean"),
         ({"store": "table", "table": ""}, "the table has no name"),

@@ -77,7 +77,10 @@ def _hint(name: str, known: Collection[str], what: str, elsewhere: Mapping[str, 
     owner = next((owner for owner, names in elsewhere.items() if name in names), None)
     if owner is not None:
         return f"{what} does not take {name}, an option of {owner}."
-    meant = meant_by(name, known)
-    return (
-        f"{what} does not take {name}: did you mean {' or '.join(meant)}?" if meant else f"{what} does not take {name}."
-    )
+    meant = " or ".join(meant_by(name, known)) or _meant_elsewhere(name, elsewhere)
+    return f"{what} does not take {name}: did you mean {meant}?" if meant else f"{what} does not take {name}."
+
+
+def _meant_elsewhere(name: str, elsewhere: Mapping[str, Collection[str]]) -> str:
+    found = ((" or ".join(meant_by(name, names)), owner) for owner, names in elsewhere.items())
+    return next((f"{meant}, an option of {owner}" for meant, owner in found if meant), "")
