@@ -19,10 +19,14 @@ __all__ = ["configure", "environment"]
 
 OURS = "holdall_django.SessionMiddleware"
 DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
+OUR_AUTH = "holdall_django.auth.AuthenticationMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+
+# As the rows of a table outside of the process are, by a secret that is looked at when the table is opened.
+SEALED = {"store": "table", "table": "a", "encrypt": True}
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
@@ -90,6 +94,21 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ),
         ({"HOLDALL": {"store": "cookie", "lifetime": 60}}, "E006", "'idle_timeout' or 'absolute_timeout'"),
         ({"HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"}}, "W002", "_auth_user_id"),
+        (
+            {
+                "HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"},
+                "MIDDLEWARE": [OURS, OUR_AUTH, MESSAGES],
+            },
+            "E008",
+            "_auth_user_id",
+        ),
+        ({"HOLDALL": {"store": "cookie", "weak_secrets": False}, "SECRET_KEY": "weak"}, "E007", "SECRET_KEY has 4"),
+        ({"HOLDALL": {**SEALED, "weak_secrets": False}, "SECRET_KEY": "weak"}, "E007", "SECRET_KEY has 4"),
+        (
+            {"HOLDALL": {**SEALED, "weak_secrets": False}, "SECRET_KEY_FALLBACKS": ["weak"]},
+            "E007",
+            "SECRET_KEY_FALLBACKS has 4",
+        ),
     ],
 )
 def test_a_mistake_is_found_and_the_way_out_is_named(

@@ -13,7 +13,7 @@ from holdall.formats import Derivation, Format, Salt
 from holdall.keys import several_secrets
 from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
-from holdall.setting_names import naming, setting_name
+from holdall.setting_names import naming, setting_name, setting_names
 from holdall.sources.contract import AnySource
 from holdall.stores import Store
 from holdall.tables import Form, table_opener
@@ -149,17 +149,21 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
 
 
 def _table_store_opener(
-    table: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
+    name: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Form], Any]:
-    open_table = table_opener(table, clock=clock)
+    open_table = table_opener(name, clock=clock)
     # It is only read, so that there is nothing to make in it.
     list_from = options.pop("list_from", None)
     open_lists = None if list_from is None else table_opener(list_from, clock=clock, create=False)
     read_old_until = options.pop("read_old_until", None)
+    names = setting_names()
 
     def open_store(form: Form) -> Any:
         lists = None if open_lists is None else open_lists(form)
-        store = stores.TableStore(open_table(form), list_from=lists, random=random, **options)
+        table = open_table(form)
+        # The store looks at the secret only now, when the adapter that named the options may be done.
+        with naming(names):
+            store = stores.TableStore(table, list_from=lists, random=random, **options)
         if not sources:
             return store
         from holdall.stores.migration import MigratingStore

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 from holdall.errors import ConfigurationError
 
-__all__ = ["naming", "setting_name"]
+__all__ = ["naming", "setting_name", "setting_names"]
 
 # An option with its value or its fault, not one in a list of all options.
 _NAMED = re.compile(r"(?<![\w.])[a-z_]+(?==| is )")
@@ -18,6 +18,11 @@ _names: ContextVar[Mapping[str, str]] = ContextVar("holdall setting names", defa
 def setting_name(option: str) -> str:
     """Return the setting that *option* was made of, or its own name."""
     return _names.get().get(option, option)
+
+
+def setting_names() -> Mapping[str, str]:
+    """Return the settings, by the options that are made of them: for ``naming`` where a part is made later."""
+    return _names.get()
 
 
 @contextmanager

@@ -29,6 +29,7 @@ __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
 
 _ENGINE = "holdall_django.engine"
 _OURS = "holdall_django.SessionMiddleware"
+_OUR_AUTH = "holdall_django.auth.AuthenticationMiddleware"
 
 # They read the session, so they must come after the middleware that provides it.
 _READERS = {
@@ -40,7 +41,7 @@ _READERS = {
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_otp.middleware.OTPMiddleware",
-    "holdall_django.auth.AuthenticationMiddleware",
+    _OUR_AUTH,
 }
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
@@ -163,8 +164,9 @@ def _meant() -> Iterator[CheckMessage]:
             f"HOLDALL has principal_key={keys!r}, which django.contrib.auth does not write: its users' "
             "sessions can be neither listed nor revoked."
         )
-        hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence this check."
-        yield Doubt(msg, hint=hint, id="holdall_django.W002")
+        hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence W002."
+        kind, code = (Error, "E008") if _OUR_AUTH in settings.MIDDLEWARE else (Doubt, "W002")
+        yield kind(msg, hint=hint, id=f"holdall_django.{code}")
     workers = several_workers()
     if workers is not None:
         yield from _in_memory(configured.all, f"{workers} asks for several workers")
