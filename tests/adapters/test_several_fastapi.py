@@ -263,7 +263,7 @@ async def test_a_handshake_is_refused_when_one_cannot_be_stored(main: Sessions, 
     if extensions:
         # A renewal is carried out although the request has failed.
         assert (wire.kinds[0], wire.status) == ("websocket.http.response.start", 503)
-        assert keys_of(wire.all(b"set-cookie")) == ["_shop"]
+        assert {key.partition(".")[0] for key in keys_of(wire.all(b"set-cookie"))} == {"_shop"}
     else:
         assert wire.kinds == ["websocket.close"]
 
