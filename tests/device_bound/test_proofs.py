@@ -155,6 +155,8 @@ HEAD = json.dumps({"alg": "ES256", "typ": "dbsc+jwt", "jwk": EC.jwk}).encode()
         (HEAD, '{"jti": "c"}'.encode("utf-16")),
         (HEAD, b'{"jti": "c", "x": ' + b"[" * 1200 + b"]" * 1200 + b"}"),
     ],
+    # The key is another in each process, and the workers must have the same tests.
+    ids=["an array", "text", "cut off", "a name twice", "NaN", "no UTF-8", "UTF-16", "too deep"],
 )
 def test_it_is_made_of_two_json_objects_that_can_be_read_in_one_way(header: bytes, payload: bytes) -> None:
     found = verify(signed(EC, header, payload))
