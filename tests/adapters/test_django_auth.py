@@ -458,3 +458,11 @@ def test_a_users_session_as_django_knows_it_is_not_touched(sessions: Sessions, a
 
     assert requested(view, client).json() == {"is": "ada"}
     assert seen == [False]
+
+
+def test_a_user_who_is_known_already_is_not_looked_for(sessions: Sessions, ada: User) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request._cached_user = ada
+        return HttpResponse(request.user.username)
+
+    assert requested(view, Client()).content == b"ada"

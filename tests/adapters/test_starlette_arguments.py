@@ -109,3 +109,9 @@ def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[st
 
     with pytest.raises(ConfigurationError, match=f"give {next(iter(arguments))} to that"):
         SessionMiddleware(Starlette(), sessions, **arguments)
+
+
+def test_options_of_ours_come_before_starlettes_arguments() -> None:
+    cookie = set_cookie(secret_key="short", secret_key_base=SECRET, key="_shop", session_cookie="session")
+
+    assert cookie.pop("_shop")

@@ -19,6 +19,7 @@ from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
 from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, Sessions, StoreError, TableStore
 from holdall.adapters import Exchange, Failure, Intent, state_of
 from holdall.cache_headers import merged_cache_control
+from holdall.clients import note_client
 from holdall.clock import NEVER
 from holdall.serializers import TaggedJSON
 from holdall.stores import Changes, StoredSession, Write
@@ -750,7 +751,7 @@ class TellsEverything(Adapter):
 
     def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
         super().__init__(sessions, also)
-        self.group.backend.settings = replace(sessions.settings, record_client=True)
+        self.group.backend.settings = replace(sessions.settings, record_client=True, notes=(note_client,))
 
 
 class KnowsOneSession(Adapter):

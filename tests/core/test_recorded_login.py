@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, LoginRequiredError, MemoryTable, ResponseStartedError, Session, Sessions
+from holdall.adapters import SessionGroup
 from holdall.formats import DjangoFormat, DynamoFormat, FlaskFormat, Format, NativeFormat, PlugFormat, StarletteFormat
 from holdall.stores import CookieStore, TableStore
 from holdall.testing import FakeClock
@@ -242,3 +243,33 @@ def test_a_login_is_noted_where_the_cookies_options_depend_on_the_request_too(cl
     cookie = sessions.commit(session).cookie
 
     assert known(sessions.fetch(f"sid={cookie}")) == (clock(), 1, {"user_id": 7})
+
+
+def test_what_a_browser_cannot_clear_is_refused() -> None:
+    session = Sessions("cookie", key="sid", secret_key_base="b7a1d0c4e9f25368-4f1c9a7be2d80356").fetch()
+
+    with pytest.raises(ConfigurationError, match="clear_site_data="):
+        session.logout(clear_site_data=["history"])
+
+
+def test_cookies_are_not_cleared_where_a_new_session_begins() -> None:
+    sessions = Sessions("cookie", key="sid", secret_key_base="b7a1d0c4e9f25368-4f1c9a7be2d80356")
+    session = sessions.fetch()
+    session.logout(clear_site_data=["cookies"])
+    session["n"] = 1
+
+    assert not sessions.commit(session).extra
+
+
+def test_a_logout_among_several_sessions_clears_what_it_says() -> None:
+    main, cart = (Sessions(TableStore(MemoryTable()), key=key) for key in ("sid", "_cart"))
+    group = SessionGroup(main, [cart], form="sync")
+    exchange = group.begin()
+    exchange.session["user_id"] = exchange.session_of(cart)["n"] = 7
+    sent = "; ".join(f"{each.attributes.key}={each.value}" for each in exchange.headers().cookies)
+
+    exchange = group.begin(sent)
+    exchange.session.logout(clear_site_data=["cache"])
+    exchange.session_of(cart)["n"] = 8
+
+    assert list(exchange.headers().extra) == [("Clear-Site-Data", '"cache"')]

@@ -215,3 +215,11 @@ def test_a_disabled_account_has_no_sessions(sessions: Sessions, since: Since) ->
     since.times["7"] = datetime.max.replace(tzinfo=UTC)
 
     assert sessions.resume(cookie).principal is None
+
+
+def test_other_events_are_counted_by_their_names_alone() -> None:
+    counts = EventCounts()
+
+    counts(Event("created", "sid"))
+
+    assert (counts.events, counts.rejected) == ({"created": 1}, {})

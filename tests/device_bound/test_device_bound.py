@@ -554,3 +554,15 @@ def test_every_rule_of_a_refresh_decides_something() -> None:
     first = {next(rule.name for rule in REFRESH_RULES if rule.applies(each)) for each in situations}
 
     assert first == {rule.name for rule in REFRESH_RULES}
+
+
+def test_a_session_in_a_cookie_that_was_never_bound_ends(clock: FakeClock) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, device_bound=True)
+    session = sessions.fetch()
+    session["n"] = 1
+    cookie = sessions.commit(session).cookie
+
+    session = sessions.resume(cookie)
+    session.configure(drop=True)
+
+    assert [each.value for each in sessions.commit(session).cookies][:1] == [None]

@@ -8,7 +8,16 @@ import pytest
 
 from holdall import AnsweredError, Sessions
 from holdall.asgi import SessionMiddleware, fetch_session
-from holdall.testing import METHODS, AdapterConformance, Client, asgi_client, perform_async, stream_async
+from holdall.testing import (
+    METHODS,
+    AdapterConformance,
+    Browser,
+    Client,
+    Request,
+    asgi_client,
+    perform_async,
+    stream_async,
+)
 from holdall.testing.adapters.suite import Mount
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -157,3 +166,18 @@ class TestFalcon(AdapterConformance):
     def mount(self) -> Mount:
         pytest.importorskip("falcon")
         return falcon
+
+
+def test_the_headers_of_a_request_may_be_any_iterable() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["n"] = scope["session"].get("n", 0) + 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": str(scope["session"]["n"]).encode()})
+
+    async def of_tuples(scope: Any, receive: Any, send: Any) -> None:
+        await ours({**scope, "headers": tuple(scope["headers"])}, receive, send)
+
+    ours = SessionMiddleware(app, Sessions("cookie", key="sid", secret_key_base="b7a1d0c4e9f25368-4f1c9a7be2d80356"))
+    browser = Browser(asgi_client(of_tuples))
+
+    assert [browser.send(Request("GET")).body for _ in range(2)] == [b"1", b"2"]

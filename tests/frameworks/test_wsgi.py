@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from holdall import AnsweredError, Sessions
-from holdall.testing import METHODS, AdapterConformance, Client, perform, stream, wsgi_client
+from holdall.device_bound import DeviceBound
+from holdall.testing import METHODS, AdapterConformance, Client, Request, perform, stream, wsgi_client
 from holdall.testing.adapters.suite import Mount
 from holdall.wsgi import SessionMiddleware, fetch_session
 
@@ -168,3 +169,48 @@ class TestFalcon(AdapterConformance):
     def mount(self) -> Mount:
         pytest.importorskip("falcon")
         return falcon
+
+
+def test_what_an_application_raises_after_its_body_has_ended_is_not_answered() -> None:
+    class Twice:
+        asked = 0
+
+        def __iter__(self) -> "Twice":
+            return self
+
+        def __next__(self) -> bytes:
+            self.asked += 1
+            if self.asked == 1:
+                raise StopIteration
+            raise RuntimeError
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return Twice()
+
+    sessions = Sessions("cookie", key="sid", secret_key_base="b7a1d0c4e9f25368-4f1c9a7be2d80356")
+    body = iter(SessionMiddleware(app, sessions)({"wsgi.url_scheme": "http"}, lambda *_: None))
+
+    assert list(body) == []
+    with pytest.raises(RuntimeError):
+        next(body)
+
+
+def test_the_outer_of_two_layers_notes_a_devices_requests() -> None:
+    seen: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        seen.append(fetch_session(environ).device_bound)
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    secret = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+    sessions, others = (
+        Sessions("cookie", key=key, secret_key_base=secret, device_bound=DeviceBound(path=f"/{key}"))
+        for key in ("sid", "other")
+    )
+    inner = SessionMiddleware(app, sessions)
+    visit = wsgi_client(SessionMiddleware(SessionMiddleware(inner, others), sessions))
+
+    assert visit(Request("GET")).status == 200
+    assert seen == [False]

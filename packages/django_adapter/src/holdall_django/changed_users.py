@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.contrib.auth import HASH_SESSION_KEY, get_user_model
 from django.db import transaction
 from django.db.models import signals
@@ -96,7 +97,7 @@ async def revoke_async(principal: str, *, keep: DjangoSession | None = None) -> 
 
 def _before_save(sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **kwargs: object) -> None:
     # Each login writes last_login alone.
-    if raw or instance.pk is None or not isinstance(instance, get_user_model()) or update_fields == {"last_login"}:
+    if raw or instance.pk is None or update_fields == {"last_login"}:
         return
     # From the database, because only part of the user may have been loaded.
     before = sender._base_manager.using(using).filter(pk=instance.pk).first()
@@ -113,13 +114,19 @@ def _after_save(sender: Any, instance: Any, using: str, **kwargs: object) -> Non
 
 
 def _after_delete(sender: Any, instance: Any, using: str, **kwargs: object) -> None:
-    if isinstance(instance, get_user_model()):
-        _note_when_committed(Account(principal_of(instance), None), using)
+    _note_when_committed(Account(principal_of(instance), None), using)
 
 
-signals.pre_save.connect(_before_save, dispatch_uid="holdall_django.changed_users")
-signals.post_save.connect(_after_save, dispatch_uid="holdall_django.changed_users")
-signals.post_delete.connect(_after_delete, dispatch_uid="holdall_django.changed_users")
+# Of users alone, proxies and children among them: a listener for every model would let Django read all rows that it
+# deletes, one portion after the other.
+for _model in apps.get_models():
+    if issubclass(_model, get_user_model()):
+        for _signal, _listener in (
+            (signals.pre_save, _before_save),
+            (signals.post_save, _after_save),
+            (signals.post_delete, _after_delete),
+        ):
+            _signal.connect(_listener, sender=_model, dispatch_uid="holdall_django.changed_users")
 
 
 def _valid_hash(user: Any) -> str | None:

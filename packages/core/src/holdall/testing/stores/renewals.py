@@ -21,6 +21,7 @@ class RenewalTests(StoreSuite, sealed=True):
         return store
 
     async def test_a_renewal_takes_along_what_another_wrote(self, renewing_store: Any, clock: FakeClock) -> None:
+        self.needs_rows()
         stored = await begin(renewing_store, clock, {"n": 1})
         await change(renewing_store, stored, {"m": 2})
 
@@ -42,6 +43,7 @@ class RenewalTests(StoreSuite, sealed=True):
         assert (await read(renewing_store, new)).data == {"n": 1}
 
     async def test_what_has_ended_is_not_renewed(self, renewing_store: Any, clock: FakeClock) -> None:
+        self.needs_revocation()
         stored = await begin(renewing_store, clock, {"n": 1})
         await renewing_store.delete(stored, key=KEY)
 
