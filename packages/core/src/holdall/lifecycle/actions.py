@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
+from holdall.cookie_header import OldCookie
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle.expiry import expiry, is_due
@@ -329,7 +330,8 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             old.append(settings.attributes.ending[suffix_of(came)])
         # A copy may have come under another of its names, as from a test.
         sent: Any = state._cookies
-        is_same_name = not fetched.several and bool(sent) and getattr(sent[0], "suffix", "") == suffix
+        is_same_name = not fetched.several and bool(sent) and type(sent[0]) is not OldCookie
+        is_same_name = is_same_name and getattr(sent[0], "suffix", "") == suffix
         if came is None or came.generation != written.generation or not is_same_name:
             old += [attributes.ending[each] for each in other_names(state, came, suffix)]
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
