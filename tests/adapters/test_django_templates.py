@@ -41,9 +41,7 @@ HARMLESS = {
 
 @pytest.fixture(params=["cookie", "table"], autouse=True)
 def stored(request: pytest.FixtureRequest, configure: Configure) -> None:
-    # Django's test client knows the cookie by one name.
-    in_cookie = CookieStore(NativeFormat(SECRET), generations=False)
-    store = in_cookie if request.param == "cookie" else TableStore(MemoryTable())
+    store = CookieStore(NativeFormat(SECRET)) if request.param == "cookie" else TableStore(MemoryTable())
     configure(HOLDALL={"store": store})
 
 

@@ -11,19 +11,16 @@ from holdall._lazily import lazily
 from holdall.clients import SessionInfo
 from holdall.cookies import CookieOptions, SetCookie
 from holdall.errors import (
-    AnsweredError,
     ConfigurationError,
     ContentionError,
     CookieOverflowError,
-    LoginRequiredError,
     LostWriteError,
     ResponseStartedError,
     SessionError,
     SessionNotFetchedError,
     StoreError,
-    TooManySessionsError,
 )
-from holdall.events import Event, EventCounts
+from holdall.events import Event
 from holdall.lifecycle import ResponseHeaders
 from holdall.session import Session
 from holdall.sessions import Sessions
@@ -47,7 +44,6 @@ else:
     )
 
 __all__ = [
-    "AnsweredError",
     "AsyncTable",
     "ConfigurationError",
     "ContentionError",
@@ -55,8 +51,6 @@ __all__ = [
     "CookieOverflowError",
     "CookieStore",
     "Event",
-    "EventCounts",
-    "LoginRequiredError",
     "LostWriteError",
     "MemoryTable",
     "ResponseHeaders",
@@ -71,5 +65,4 @@ __all__ = [
     "StoreError",
     "Table",
     "TableStore",
-    "TooManySessionsError",
 ]

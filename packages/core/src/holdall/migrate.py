@@ -20,14 +20,10 @@ def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dic
     Raises:
         ConfigurationError: The sessions are kept in cookies of another format than ours.
     """
-    store = options["store"]
-    if isinstance(store, str) and store != "cookie":
+    if options["store"] == "table":
         return {**options, "migrate_from": (*options.get("migrate_from", ()), CookieSource(format, key=options["key"]))}
-    if store != "cookie" or options.get("format", "native") != "native":
-        msg = (
-            "read_framework_cookies=True writes cookies of our own format, or rows of a table: leave out format=. "
-            "A store that is given as an object reads other cookies by its own also_read= or migrate_from=."
-        )
+    if options["store"] != "cookie" or options.get("format", "native") != "native":
+        msg = "read_framework_cookies=True writes cookies of our own format, or rows of a table: leave out format=."
         raise ConfigurationError(msg)
     reading = {"rewrite_on": "read", **options, "also_read": (*options.get("also_read", ()), format)}
     if not options.get("weak_secrets"):

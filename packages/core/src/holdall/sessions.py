@@ -1,37 +1,40 @@
-"""Sessions as an application configures them."""
+"""
+Sessions as an application configures them.
+
+An adapter asks for four things: ``fetch`` when a request comes, ``commit`` when its response's headers are sent,
+``finish`` when a streamed body has been sent, and ``abandon`` in place of both where it sends no headers. Each has an
+async twin.
+"""
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, Literal, Unpack, cast
+from functools import partial
+from typing import Any, Literal, Self, Unpack, cast
 
 from holdall._state import SessionState
 from holdall.backends import AsyncBackend, SyncBackend
-from holdall.clients import note_client
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
-from holdall.closing import Closing
 from holdall.cookie_header import cookie_finder
-from holdall.cookie_options import OptionsOf, tailored
-from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
-from holdall.device_bound.options import DeviceBound, device_options
+from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, old_cookies
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener
-from holdall.principals import carried_keys, principal_keys
-from holdall.recorded_login import RecordingState, note_login
-from holdall.requests_by_hand import RequestsByHand
-from holdall.settings import Settings, ValidSince, check_effect
-from holdall.stores.contract import Store
-from holdall.stores.limits import session_limit
+from holdall.late_changes import look as look_at_late_changes
+from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.outside_requests import OutsideRequests
+from holdall.principals import principal_keys
+from holdall.session import Session, state_of
+from holdall.settings import Settings
+from holdall.steps import Steps
+from holdall.stores.contract import ClientInfo, Store
 from holdall.tables import Form
-from holdall.timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
-from holdall.validity import check_valid_since
 
 __all__ = ["Sessions"]
 
 
-class Sessions(RequestsByHand, Closing):
+class Sessions(OutsideRequests):
     """
     The sessions of an application: their store, their cookie, their limits.
 
@@ -49,37 +52,18 @@ class Sessions(RequestsByHand, Closing):
         read_old_until: Ignore old names and places, and other libraries' cookies, from this time on. It must have a
             time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
-        absolute_timeout: How long it lives at all, or since its login; 30 days by default, ``None`` for no limit.
-        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both to what NIST SP 800-63B-4 names for that level: 7 and
-            30 days, 1 and 24 hours, 15 minutes and 12 hours. Either may be given as well, if it is shorter.
-        principal_key: The session key that identifies the user, or several: a login or a logout under one of them holds
-            for all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
-            Flask-Login, and ``user_id``; where none of these is set, other common names. With ``None`` the ID does not
-            change at login, so that an attacker can plant a session before it: use it only in applications without
-            logins.
+        absolute_timeout: How long it lives at all; 30 days by default, ``None`` for no limit.
+        principal_key: The session key that identifies the user, or several; of these the first that is set is used.
+            When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
+            Flask-Login, and common names, ``user_id`` first. With ``None`` the ID does not change at login, so that an
+            attacker can plant a session before it: use it only in applications without logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
-        delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
-            visitor in again, such as ``remember_token`` of Flask-Login. A mapping gives the options, such as
-            ``domain``, that they are set with.
-        record_login: Note with each session when its user was authenticated, and how strongly, for
-            ``session.authenticated_at``, ``require_fresh``, ``level`` and ``require_level``.
-        max_sessions: The most sessions of one user; it needs a table.
-        when_full: ``"end_oldest"`` ends the user's oldest session at a login beyond that, ``"refuse"`` refuses the
-            login with ``TooManySessionsError``.
-        valid_since: Called with the user of a session, as text, when it is read, and returns the earliest time from
-            which that user's sessions count, or ``None``: a session that began before, or whose login did, is none. It
-            may be async in an async adapter; there a plain one runs in a thread.
         record_client: Note with each session in a table what client it began with, the browser's name for itself and
             its address, for ``list`` to show.
-        device_bound: Bind sessions to the visitor's device after a login by HTTPS, in browsers that can do so, so that
-            a copy of the cookies is worth minutes; ``DeviceBound(…)`` has the options.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
             otherwise it is sent as ``private``.
-        cookie_options: A function that returns options of the cookie for a request, asked where its session is
-            touched: ``lambda request: {"domain": request.host}``. It must return the same ones whenever the same
-            browser comes to the same host, so that a cookie is expired as it was set.
         on_event: Called with each ``Event``, in any thread.
         clock: Returns the time.
         random: Source of secret random bytes, for a store given by name.
@@ -95,22 +79,14 @@ class Sessions(RequestsByHand, Closing):
         *,
         key: str,
         old_keys: OldKeys = (),
-        idle_timeout: timedelta | int | None = IDLE_TIMEOUT,
-        absolute_timeout: timedelta | int | None = ABSOLUTE_TIMEOUT,
-        timeouts: PresetName | None = None,
+        idle_timeout: timedelta | int | None = timedelta(days=7),
+        absolute_timeout: timedelta | int | None = timedelta(days=30),
         principal_key: str | Iterable[str] | None = "auto",
         carry: Iterable[str] | None = None,
-        delete_at_logout: Iterable[str] | Mapping[str, CookieOptions] = (),
         record_client: bool = False,
-        record_login: bool = False,
-        max_sessions: int | None = None,
-        when_full: Literal["end_oldest", "refuse"] = "end_oldest",
-        valid_since: ValidSince | None = None,
-        device_bound: DeviceBound | bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         allow_public: bool = False,
-        cookie_options: OptionsOf | None = None,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
         random: Callable[[int], bytes] = os.urandom,
@@ -119,12 +95,6 @@ class Sessions(RequestsByHand, Closing):
         if on_lost_write not in ("report", "raise"):
             msg = f"on_lost_write={on_lost_write!r} is neither 'report' nor 'raise'."
             raise ConfigurationError(msg)
-        principals = principal_keys(principal_key)
-        self._limit = session_limit(max_sessions, when_full)
-        if not principals and (record_login or max_sessions is not None or valid_since is not None):
-            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
-            raise ConfigurationError(msg)
-        idle, absolute = limits(timeouts, idle_timeout, absolute_timeout)
         given = cast("dict[str, Any]", options)
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
         if isinstance(store, str) and "://" in store:
@@ -137,63 +107,32 @@ class Sessions(RequestsByHand, Closing):
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
         self._on_event = on_event
         self._now = seconds_of(clock)
-        self._random = random
         # A table that was opened here is closed here.
         self._opens_table = store == "table"
         self._table = given.get("table")
-        taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
-        self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
-        raises = on_lost_write == "raise"
-        check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
+        self._open_store = store_opener(store, given, clock, random)
         self._backends: dict[Form, Any] = {}
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie)
-        if not isinstance(old_keys, str | Mapping):
-            old_keys = tuple(old_keys)
         old = old_cookies(attributes, old_keys, has_end=end is not None)
         self.settings = Settings(
             attributes=attributes,
             emit=self._emit,
             old_cookies=old,
             read_old_until=int(time_limit("read_old_until", end).timestamp()),
-            idle_timeout=idle,
-            absolute_timeout=absolute,
-            principals=principals,
-            carry=carried_keys(carry),
-            delete_at_logout=cookies_of(delete_at_logout, "delete_at_logout"),
+            idle_timeout=_seconds("idle_timeout", idle_timeout),
+            absolute_timeout=_seconds("absolute_timeout", absolute_timeout),
+            principals=principal_keys(principal_key),
+            carry=None if carry is None else frozenset(carry),
             record_client=record_client,
-            record_login=record_login,
-            notes=tuple(note for note, wanted in ((note_client, record_client), (note_login, record_login)) if wanted),
-            valid_since=valid_since,
             save_on_error=save_on_error,
-            raise_on_lost_write=raises,
+            raise_on_lost_write=on_lost_write == "raise",
             allow_public=allow_public,
             check=self._check,
         )
-        #: Make the state of a request's session, and of one outside of requests.
-        kind: Any = RecordingState if record_login else SessionState
-        self.new_state, self.state_type = kind, kind
-        if cookie_options is not None:
-            self.new_state = tailored(cookie_options, self.settings, old_keys, base=kind, has_end=end is not None)
-        self.device_bound = device_options(device_bound, is_tailored=cookie_options is not None)
-        if self.device_bound is not None:
-            # The cookies of a binding go with one name of the session's.
-            suffixed = ""
-        #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
-        self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
-        keys = dict.fromkeys((key, *(each.key for each in old)))
-        #: What their names may end with.
-        self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
-        #: All names that a cookie of these sessions may come under.
-        self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
-        if len(set(self.names)) < len(self.names):
-            msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
-            raise ConfigurationError(msg)
-        if self.device_bound is not None:
-            from holdall.device_bound.setup import finding_bound_cookies
-
-            self.find_cookies = finding_bound_cookies(self.find_cookies, self.settings, self.device_bound)
+        #: Returns the values of the cookie in the Cookie header, or all of them.
+        self.find_cookies = cookie_finder(key, [each.key for each in old])
 
     @property
     def key(self) -> str:
@@ -224,21 +163,207 @@ class Sessions(RequestsByHand, Closing):
         table, others = (each.prepare(form).table for each in (self, other))
         return table is not None and (table is others or (self._table is not None and self._table == other._table))
 
+    def close(self) -> None:
+        """
+        Close the tables that were named or given by a URL; those given as objects belong to their owner.
+
+        No request may be in progress; a later one opens them again. ``with sessions:`` does this at its end.
+
+        Raises:
+            ConfigurationError: A table is async, which ``aclose`` closes.
+        """
+        closing = self._to_close()
+        if any(hasattr(each, "aclose") for each in closing):
+            msg = "the sessions are in an async table: close it with `await sessions.aclose()`."
+            raise ConfigurationError(msg)
+        for each in closing:
+            each.close()
+
+    async def aclose(self) -> None:
+        """Do what ``close`` does, for sync and async tables. ``async with sessions:`` does this at its end."""
+        for each in self._to_close():
+            if hasattr(each, "aclose"):
+                await each.aclose()
+            else:
+                each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.aclose()
+
+    # A request, sync.
+
+    def fetch(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        client: ClientInfo | None = None,
+    ) -> Session:
+        """
+        Return the session of a request, which is read when it is first touched.
+
+        Args:
+            headers: The request's Cookie header, or all of them.
+            https: Whether the browser reached us by HTTPS.
+            session_type: What an adapter makes of ``Session`` for its framework.
+            client: Returns the client's user agent and address; asked where a session begins, with ``record_client``.
+        """
+        return self._session("sync", partial(self.find_cookies, headers), https, session_type, client)
+
+    def resume(
+        self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session, form: Form = "sync"
+    ) -> Session:
+        """Return the session that stands behind a cookie's value, outside of any request."""
+        return self._session(form, () if cookie is None else (cookie,), https, session_type, None)
+
+    def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
+        """
+        Store what the request made of its session, and return what the response's headers must say.
+
+        Args:
+            status: The response's: after a failure (5xx) plain writes are not saved.
+            streams: The body is made after the headers have been sent, and may yet depend on the session.
+
+        Raises:
+            CookieOverflowError: The cookie would be larger than browsers keep.
+            TypeError: A value cannot be stored; the message names its key and path.
+            StoreError: The backend failed.
+            LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
+        """
+        done = self.commit_at_once(session, status=status, streams=streams)
+        if done is not None:
+            return done
+        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
+        return self.prepare("sync").run(steps)
+
+    def commit_at_once(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders | None:
+        """Do what ``commit`` does if nothing has to be asked of the store; return ``None`` if something has."""
+        state = state_of(session)
+        if state.tracked is None and not state.marked:
+            return commit_unused(state, streams=streams)
+        look_at_late_changes()
+        return commit_unchanged(state, now=self._now()) if status < 500 and state.is_as_stored else None
+
+    def finish(self, session: Session, *, last: bool = False) -> None:
+        """
+        Save what was changed while the body was sent, which a session in a table allows.
+
+        Args:
+            last: The request has ended: from here on every change is an error.
+        """
+        state = state_of(session)
+        if not state.is_as_stored:
+            self.prepare("sync").run(finish(state, now=self._now()))
+        if last:
+            state.end()
+
+    def abandon(self, session: Session, *, status: int = 500) -> None:
+        """End a request to whose response no cookie can be added: what was to be ended still is."""
+        self.prepare("sync").run(abandon(state_of(session), now=self._now(), status=status))
+
+    # A request, async.
+
+    async def fetch_async(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        client: ClientInfo | None = None,
+    ) -> Session:
+        """Do what ``fetch`` does, and read the session now if its store has to be waited for."""
+        session = self.unfetched(headers, https=https, session_type=session_type, client=client)
+        await self.load_async(session)
+        return session
+
+    def unfetched(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        client: ClientInfo | None = None,
+    ) -> Session:
+        """Return a session that cannot be touched before ``load_async``."""
+        session = self._session("async", partial(self.find_cookies, headers), https, session_type, client)
+        state_of(session).is_fetched = False
+        return session
+
+    def load_at_once(self, session: Session) -> bool:
+        """Let *session* be touched from now on if nothing has to be waited for, and return whether that is so."""
+        state = state_of(session)
+        if not state.is_fetched:
+            backend = cast("AsyncBackend", state.backend)
+            if backend.waits_to_read and state.cookies:
+                return False
+            state.is_fetched = True
+        return True
+
+    async def load_async(self, session: Session) -> None:
+        """Let *session* be touched from now on. A second call does nothing."""
+        state = state_of(session)
+        if not state.is_fetched:
+            await cast("AsyncBackend", state.backend).load(state)
+
+    async def commit_async(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
+        """Do what ``commit`` does. A cancelled request is committed to its end all the same."""
+        done = self.commit_at_once(session, status=status, streams=streams)
+        if done is not None:
+            return done
+        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
+        headers: ResponseHeaders = await self._finish_async(steps)
+        return headers
+
+    async def finish_async(self, session: Session, *, last: bool = False) -> None:
+        """Do what ``finish`` does."""
+        state = state_of(session)
+        if not state.is_as_stored:
+            await self._finish_async(finish(state, now=self._now()))
+        if last:
+            state.end()
+
+    async def abandon_async(self, session: Session, *, status: int = 500) -> None:
+        """Do what ``abandon`` does."""
+        await self._finish_async(abandon(state_of(session), now=self._now(), status=status))
+
     # How all of it is done.
+
+    def _session(
+        self,
+        form: Form,
+        cookies: Any,
+        https: bool,
+        session_type: type[Session],
+        client: ClientInfo | None,
+    ) -> Session:
+        return session_type(SessionState(self._backends.get(form) or self._open(form), cookies, https, client))
+
+    async def _finish_async(self, steps: Steps[Any]) -> Any:
+        return await cast("AsyncBackend", self.prepare("async")).finish(steps)
+
+    def _to_close(self) -> tuple[Any, ...]:
+        closing: tuple[Any, ...] = ()
+        for backend in self._backends.values() if self._opens_table else ():
+            for each in (backend.table, *backend.sources):
+                if each not in closing and (hasattr(each, "close") or hasattr(each, "aclose")):
+                    closing = (*closing, each)
+        return closing
 
     def _open(self, form: Form) -> Any:
         with self._opening:
             if form in self._backends:
                 return self._backends[form]
-            check_valid_since(self.settings, form)
             store = self._open_store(form)
-            commit = SyncBackend.commit
-            if self.device_bound is not None:
-                from holdall.device_bound.setup import bindable
-
-                store, commit = bindable(store, self.device_bound, self.settings, self._now, self._random)
-            if self._limit is not None:
-                store = self._limit(store)
             backend = (SyncBackend if form == "sync" else AsyncBackend)(self.settings, store, self._now)
             if form == "sync" and backend.is_async:
                 name = type(getattr(store, "table", store)).__name__
@@ -246,7 +371,9 @@ class Sessions(RequestsByHand, Closing):
                 advice = "take a sync table" if twin == name else f"take its twin, {twin}"
                 msg = f"{name} is async, which this adapter cannot use: {advice}."
                 raise ConfigurationError(msg)
-            backend.commit = commit
+            if self.settings.record_client and not backend.can_revoke:
+                msg = f"record_client=True needs sessions in a table; {backend.name} keeps no rows to note it in."
+                raise ConfigurationError(msg)
             listen = getattr(store, "listen", None)
             if listen is not None and self._on_event is not None:
                 listen(self._on_event)
@@ -262,3 +389,23 @@ class Sessions(RequestsByHand, Closing):
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)
+
+
+# A longer span would leave the calendar when it is added to a date.
+_CENTURY = timedelta(days=36525)
+
+
+def _seconds(name: str, value: timedelta | int | None) -> int | None:
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
+    if seconds is None:
+        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
+        raise ConfigurationError(msg)
+    if seconds < 1:
+        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
+        raise ConfigurationError(msg)
+    if seconds > _CENTURY.total_seconds():
+        msg = f"{name} is {value}, which is over a hundred years: use None for no limit."
+        raise ConfigurationError(msg)
+    return int(seconds)

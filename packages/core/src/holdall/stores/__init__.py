@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from holdall._lazily import lazily
 from holdall.stores.contract import (
-    Burying,
     Changes,
     ForeignSession,
     NotFound,
@@ -39,7 +38,6 @@ else:
     )
 
 __all__ = [
-    "Burying",
     "Changes",
     "CookieStore",
     "ForeignSession",
