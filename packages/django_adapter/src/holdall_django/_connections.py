@@ -34,12 +34,12 @@ def leave_to_parent(connection: Any) -> None:
     connection would end the parent's as well.
     """
     if connection.connection is not None and _is_parents(connection):
-        _left_to_the_parent.append(connection.connection)  # pragma: no cover  # runs in a forked process, unmeasured
-        connection.connection = None  # pragma: no cover  # as above
+        _left_to_the_parent.append(connection.connection)  # pragma: no cover  # in a fork, unmeasured
+        connection.connection = None  # pragma: no cover  # in a fork, unmeasured
     pools = _pools(connection)
     pool = pools.get(connection.alias)
     if pool is not None and _is_parents(pool):
-        _left_to_the_parent.append(pools.pop(connection.alias))  # pragma: no cover  # as above
+        _left_to_the_parent.append(pools.pop(connection.alias))  # pragma: no cover  # in a fork, unmeasured
 
 
 def _is_parents(opened: Any) -> bool:

@@ -28,7 +28,7 @@ def forked(work: Callable[[], object], *, hooks: bool = False) -> int:
     return child
 
 
-def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover  # runs in the forked process
+def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover  # runs in the child, unmeasured
     code = 1
     try:
         work()

@@ -216,8 +216,7 @@ def _look_before_each_instruction(digest: bytes, row: Row, act: Doing, look: Doi
     """Do *act*, and have another thread *look* before each instruction of Python's that it consists of."""
     looks: list[Future[None]] = []
 
-    # Python does not trace a trace function.
-    def trace(frame: Any, event: str, argument: object) -> Any:  # pragma: no cover  # so its run is not seen
+    def trace(frame: Any, event: str, argument: object) -> Any:  # pragma: no cover  # Python traces no trace function
         frame.f_trace_opcodes = True
         if not looks or looks[-1].done():
             looks.append(onlooker.submit(_run, look(digest, row)))
