@@ -1,0 +1,181 @@
+"""
+A request's session without an adapter: fetched, committed, finished or abandoned by hand.
+
+Adapters drive an ``Exchange`` (``holdall.exchange``), which has several sessions; tests, scripts and Django's own
+session objects use these. Each has an async twin.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, cast
+
+from holdall._state import SessionState
+from holdall.backends import AsyncBackend
+from holdall.late_changes import look as look_at_late_changes
+from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.outside_requests import OutsideRequests
+from holdall.session import Session, state_of
+from holdall.steps import Steps
+from holdall.stores.contract import ClientInfo
+from holdall.tables import Form
+
+__all__ = ["RequestsByHand"]
+
+
+class RequestsByHand(OutsideRequests):
+    """What drives one session through its request; ``Sessions`` inherits this."""
+
+    find_cookies: Callable[[Any], Any]
+    _now: Callable[[], int]
+
+    # A request, sync.
+
+    def fetch(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        client: ClientInfo | None = None,
+    ) -> Session:
+        """
+        Return the session of a request, which is read when it is first touched.
+
+        Args:
+            headers: The request's Cookie header, or all of them.
+            https: Whether the browser reached us by HTTPS.
+            session_type: What an adapter makes of ``Session`` for its framework.
+            client: Returns the client's user agent and address; asked where a session begins, with ``record_client``.
+        """
+        return self._session("sync", partial(self.find_cookies, headers), https, session_type, client)
+
+    def resume(
+        self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session, form: Form = "sync"
+    ) -> Session:
+        """Return the session that stands behind a cookie's value, outside of any request."""
+        return self._session(form, () if cookie is None else (cookie,), https, session_type, None)
+
+    def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
+        """
+        Store what the request made of its session, and return what the response's headers must say.
+
+        Args:
+            status: The response's: after a failure (5xx) plain writes are not saved.
+            streams: The body is made after the headers have been sent, and may yet depend on the session.
+
+        Raises:
+            CookieOverflowError: The cookie would be larger than browsers keep.
+            TypeError: A value cannot be stored; the message names its key and path.
+            StoreError: The backend failed.
+            LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
+        """
+        done = self.commit_at_once(session, status=status, streams=streams)
+        if done is not None:
+            return done
+        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
+        return self.prepare("sync").run(steps)
+
+    def commit_at_once(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders | None:
+        """Do what ``commit`` does if nothing has to be asked of the store; return ``None`` if something has."""
+        state = state_of(session)
+        if state.tracked is None and not state.marked:
+            return commit_unused(state, streams=streams)
+        look_at_late_changes()
+        return commit_unchanged(state, now=self._now()) if status < 500 and state.is_as_stored else None
+
+    def finish(self, session: Session, *, last: bool = False) -> None:
+        """
+        Save what was changed while the body was sent, which a session in a table allows.
+
+        Args:
+            last: The request has ended: from here on every change is an error.
+        """
+        state = state_of(session)
+        if not state.is_as_stored:
+            self.prepare("sync").run(finish(state, now=self._now()))
+        if last:
+            state.end()
+
+    def abandon(self, session: Session, *, status: int = 500) -> None:
+        """End a request to whose response no cookie can be added: what was to be ended still is."""
+        self.prepare("sync").run(abandon(state_of(session), now=self._now(), status=status))
+
+    # A request, async.
+
+    async def fetch_async(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        client: ClientInfo | None = None,
+    ) -> Session:
+        """Do what ``fetch`` does, and read the session now if its store has to be waited for."""
+        session = self.unfetched(headers, https=https, session_type=session_type, client=client)
+        await self.load_async(session)
+        return session
+
+    def unfetched(
+        self,
+        headers: str | Iterable[str] = (),
+        *,
+        https: bool = False,
+        session_type: type[Session] = Session,
+        client: ClientInfo | None = None,
+    ) -> Session:
+        """Return a session that cannot be touched before ``load_async``."""
+        session = self._session("async", partial(self.find_cookies, headers), https, session_type, client)
+        state_of(session).is_fetched = False
+        return session
+
+    def load_at_once(self, session: Session) -> bool:
+        """Let *session* be touched from now on if nothing has to be waited for, and return whether that is so."""
+        state = state_of(session)
+        if not state.is_fetched:
+            backend = cast("AsyncBackend", state.backend)
+            if backend.waits_to_read and state.cookies:
+                return False
+            state.is_fetched = True
+        return True
+
+    async def load_async(self, session: Session) -> None:
+        """Let *session* be touched from now on. A second call does nothing."""
+        state = state_of(session)
+        if not state.is_fetched:
+            await cast("AsyncBackend", state.backend).load(state)
+
+    async def commit_async(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
+        """Do what ``commit`` does. A cancelled request is committed to its end all the same."""
+        done = self.commit_at_once(session, status=status, streams=streams)
+        if done is not None:
+            return done
+        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
+        headers: ResponseHeaders = await self._finish_async(steps)
+        return headers
+
+    async def finish_async(self, session: Session, *, last: bool = False) -> None:
+        """Do what ``finish`` does."""
+        state = state_of(session)
+        if not state.is_as_stored:
+            await self._finish_async(finish(state, now=self._now()))
+        if last:
+            state.end()
+
+    async def abandon_async(self, session: Session, *, status: int = 500) -> None:
+        """Do what ``abandon`` does."""
+        await self._finish_async(abandon(state_of(session), now=self._now(), status=status))
+
+    # How all of it is done.
+
+    def _session(
+        self,
+        form: Form,
+        cookies: Any,
+        https: bool,
+        session_type: type[Session],
+        client: ClientInfo | None,
+    ) -> Session:
+        return session_type(SessionState(self.prepare(form), cookies, https, client))
+
+    async def _finish_async(self, steps: Steps[Any]) -> Any:
+        return await cast("AsyncBackend", self.prepare("async")).finish(steps)
