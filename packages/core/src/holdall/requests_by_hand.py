@@ -12,7 +12,7 @@ from typing import Any, cast
 from holdall._state import SessionState
 from holdall.backends import AsyncBackend
 from holdall.late_changes import look as look_at_late_changes
-from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.lifecycle import ResponseHeaders, abandon, commit, finish
 from holdall.outside_requests import OutsideRequests
 from holdall.session import Session, state_of
 from holdall.steps import Steps
@@ -69,19 +69,7 @@ class RequestsByHand(OutsideRequests):
             StoreError: The backend failed.
             LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
         """
-        done = self.commit_at_once(session, status=status, streams=streams)
-        if done is not None:
-            return done
-        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
-        return self.prepare("sync").run(steps)
-
-    def commit_at_once(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders | None:
-        """Do what ``commit`` does if nothing has to be asked of the store; return ``None`` if something has."""
-        state = state_of(session)
-        if state.tracked is None and not state.marked:
-            return commit_unused(state, streams=streams)
-        look_at_late_changes()
-        return commit_unchanged(state, now=self._now()) if status < 500 and state.is_as_stored else None
+        return self.prepare("sync").run(self._commit(session, status, streams))
 
     def finish(self, session: Session, *, last: bool = False) -> None:
         """
@@ -146,11 +134,7 @@ class RequestsByHand(OutsideRequests):
 
     async def commit_async(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """Do what ``commit`` does. A cancelled request is committed to its end all the same."""
-        done = self.commit_at_once(session, status=status, streams=streams)
-        if done is not None:
-            return done
-        steps = commit(state_of(session), now=self._now(), status=status, streams=streams)
-        headers: ResponseHeaders = await self._finish_async(steps)
+        headers: ResponseHeaders = await self._finish_async(self._commit(session, status, streams))
         return headers
 
     async def finish_async(self, session: Session, *, last: bool = False) -> None:
@@ -176,6 +160,10 @@ class RequestsByHand(OutsideRequests):
         client: ClientInfo | None,
     ) -> Session:
         return session_type(SessionState(self.prepare(form), cookies, https, client))
+
+    def _commit(self, session: Session, status: int, streams: bool) -> Steps[ResponseHeaders]:
+        look_at_late_changes()
+        return commit(state_of(session), now=self._now(), status=status, streams=streams)
 
     async def _finish_async(self, steps: Steps[Any]) -> Any:
         return await cast("AsyncBackend", self.prepare("async")).finish(steps)
