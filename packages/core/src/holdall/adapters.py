@@ -7,7 +7,7 @@ drives. The rest helps to translate: ``state_of`` shows what is known of a sessi
 """
 
 from holdall._state import SUPERSEDED, Fetched, Intent, Phase, SessionState
-from holdall.cache_headers import CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
+from holdall.cache_headers import CACHING_NAMES, CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
 from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
 from holdall.flashes import Flash, add_flash, take_flashes
@@ -19,6 +19,7 @@ from holdall.session import state_of
 from holdall.settings import Lifetime
 
 __all__ = [
+    "CACHING_NAMES",
     "SUPERSEDED",
     "CacheHeaders",
     "Exchange",

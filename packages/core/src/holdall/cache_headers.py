@@ -12,9 +12,20 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["CacheHeaders", "cache_headers", "merged_cache_control", "merged_vary", "warn_of_public_cookie", "warned"]
+__all__ = [
+    "CACHING_NAMES",
+    "CacheHeaders",
+    "cache_headers",
+    "merged_cache_control",
+    "merged_vary",
+    "warn_of_public_cookie",
+    "warned",
+]
 
 _logger = logging.getLogger("holdall")
+
+#: Finds the names of headers that say something to caches. Where there is none, the answer is always the same.
+CACHING_NAMES = re.compile(r"vary|control|x-accel-expires", re.IGNORECASE)
 
 # A directive with its argument, which may be a quoted string with commas of its own (RFC 9111, section 5.2).
 _DIRECTIVE = re.compile(

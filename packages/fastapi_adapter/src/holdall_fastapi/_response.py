@@ -8,6 +8,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from holdall import LostWriteError, StoreError
 from holdall.adapters import (
+    CACHING_NAMES,
     Exchange,
     Failure,
     ResponseHeaders,
@@ -23,10 +24,11 @@ __all__ = ["Outgoing", "refuse"]
 _logger = logging.getLogger("holdall")
 
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-# Header names that bear on caches: Vary, Cache-Control and what stands in for it.
-_ABOUT_CACHES = re.compile(rb"vary|control|x-accel-expires", re.IGNORECASE)
+_CACHING_NAMES = re.compile(CACHING_NAMES.pattern.encode(), re.IGNORECASE)
 _VARY = (b"vary", b"Cookie")
-_NO_STORE = (b"cache-control", b"no-store")
+# What the rules say of a response that sets a cookie and says nothing to caches itself.
+_PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
+_NO_STORE = (b"cache-control", _PLAIN.encode())
 
 _BODY = frozenset({"http.response.body", "websocket.http.response.body"})
 
@@ -172,7 +174,7 @@ def _for_caches(
     headers: list[tuple[bytes, bytes]], told: ResponseHeaders, exchange: Exchange, scope: Scope
 ) -> list[tuple[bytes, bytes]]:
     """Return *headers* with ``Vary: Cookie``, and if a cookie is set in a form that no shared cache stores."""
-    if _ABOUT_CACHES.search(b"\n".join([name for name, _ in headers])) is None:
+    if _CACHING_NAMES.search(b"\n".join([name for name, _ in headers])) is None:
         # The usual response says nothing to caches itself.
         return [*headers, _VARY, _NO_STORE] if told.cookies else [*headers, _VARY]
     present = [value.decode("latin-1") for name, value in headers if name == b"vary"]
