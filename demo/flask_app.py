@@ -4,6 +4,7 @@ from collections import deque
 from typing import cast
 
 import flask
+import flask_login  # type: ignore[import-untyped]  # it has no types
 from flask import Flask, redirect, request
 from werkzeug import Response
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,6 +13,7 @@ from demo import page, shop
 from demo.settings import behind_proxy, keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_flask import FlaskSession, Holdall
+from holdall_flask.login import LoginManager
 
 events: deque[Event] = deque(maxlen=page.EVENTS_SHOWN)
 
@@ -19,6 +21,7 @@ sessions = Sessions(**session_options(), on_event=events.append)
 
 app = Flask(__name__)
 Holdall(app, sessions)
+manager = LoginManager(app)
 if behind_proxy():
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
 
@@ -26,43 +29,60 @@ if behind_proxy():
 session = cast("FlaskSession", flask.session)
 
 
+class Shopper(flask_login.UserMixin):  # type: ignore[misc]  # as above
+    def __init__(self, name: str) -> None:
+        self.id = name
+
+
+@manager.user_loader  # type: ignore[untyped-decorator]  # as above
+def load_user(name: str) -> Shopper:
+    return Shopper(name)
+
+
+def user_name() -> str | None:
+    name: str | None = flask_login.current_user.get_id()
+    return name
+
+
 @app.get("/")
 def home() -> str:
-    return page.home("Flask", session, request.cookies.get(session_key()), request.scheme)
+    return page.home("Flask", user_name(), session, request.cookies.get(session_key()), request.scheme)
 
 
 @app.get("/seen")
 def seen() -> str:
-    return page.seen("Flask", session, events)
+    return page.seen("Flask", user_name(), session, events)
 
 
 @app.get("/devices")
 def devices() -> str:
-    found = sessions.list(session.principal, current=session) if keeps_rows() else None
-    return page.devices("Flask", session, found)
+    found = sessions.list(user_name(), current=session) if keeps_rows() else None
+    return page.devices("Flask", user_name(), session, found)
 
 
 @app.post("/devices/end")
 def end_device() -> Response:
-    sessions.revoke(session.principal, handle=request.form.get("handle", ""))
+    sessions.revoke(user_name(), handle=request.form.get("handle", ""))
     return redirect("/devices", 303)
 
 
 @app.post("/devices/end-others")
 def end_other_devices() -> Response:
-    sessions.revoke(session.principal, keep=session)
+    sessions.revoke(user_name(), keep=session)
     return redirect("/devices", 303)
 
 
 @app.post("/login")
 def login() -> Response:
-    shop.log_in(session, request.form.get("name", ""))
+    if name := shop.name_of(request.form.get("name", "")):
+        flask_login.login_user(Shopper(name))
+        shop.note_login(session)
     return redirect("/", 303)
 
 
 @app.post("/logout")
 def logout() -> Response:
-    shop.log_out(session)
+    flask_login.logout_user()
     return redirect("/", 303)
 
 

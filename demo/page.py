@@ -19,10 +19,18 @@ __all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
 EVENTS_SHOWN = 5
 
 
-def home(framework: str, session: Session, cookie: str | None, scheme: str) -> str:
-    """Return the home page of *framework*; *cookie* came with the request, and *scheme* is ``http`` or ``https``."""
+def home(framework: str, user: str | None, session: Session, cookie: str | None, scheme: str) -> str:
+    """
+    Return the home page of *framework*.
+
+    Args:
+        user: Whom the framework's own login library sees.
+        cookie: It came with the request.
+        scheme: ``http`` or ``https``.
+    """
     return _templates.get_template("page.html").render(
         framework=framework,
+        user=user,
         urls=settings.urls(),
         store=settings.store_name(),
         key=settings.session_key(),
@@ -35,19 +43,21 @@ def home(framework: str, session: Session, cookie: str | None, scheme: str) -> s
     )
 
 
-def seen(framework: str, session: Session, events: Iterable[Event]) -> str:
+def seen(framework: str, user: str | None, session: Session, events: Iterable[Event]) -> str:
     """Return the session and its events as *framework* sees them, for a frame in each page."""
     return _templates.get_template("seen.html").render(
         framework=framework,
+        user=user,
         session=session,
         events=events,
     )
 
 
-def devices(framework: str, session: Session, found: list[SessionInfo] | None) -> str:
+def devices(framework: str, user: str | None, session: Session, found: list[SessionInfo] | None) -> str:
     """Return the page of a visitor's sessions; *found* is ``None`` if the store cannot list them."""
     return _templates.get_template("devices.html").render(
         framework=framework,
+        user=user,
         urls=settings.urls(),
         store=settings.store_name(),
         session=session,

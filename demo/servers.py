@@ -31,7 +31,7 @@ from servers.proxy import tls_proxy
 
 __all__ = ["ServerError", "Servers", "running"]
 
-_SECONDS_TO_START = 12
+_SECONDS_TO_START = 20
 _SECONDS_TO_END = 1
 _SECONDS_BETWEEN_LOOKS = 0.2
 

@@ -12,6 +12,7 @@ __all__ = [
     "hosts",
     "keeps_rows",
     "key_at",
+    "secret",
     "session_key",
     "session_options",
     "store_name",
@@ -69,7 +70,12 @@ def session_options() -> dict[str, Any]:
     """Return the options of each application's ``Sessions``."""
     store = os.environ["DEMO_STORE"]
     place = {"store": "cookie"} if store == "cookie" else {"store": "table", "table": store, "record_client": True}
-    return {"key": session_key(), "principal_key": "user", "secret_key_base": os.environ["DEMO_SECRET"], **place}
+    return {"key": session_key(), "secret_key_base": secret(), **place}
+
+
+def secret() -> str:
+    """Return the secret of this run."""
+    return os.environ["DEMO_SECRET"]
 
 
 def session_key() -> str:

@@ -1,34 +1,31 @@
 """
 What the shop does with a session, whichever framework it comes from.
 
-A session is a mapping. Lists in it may be changed in place, without a flag. The name of the logged-in user is the value
-under ``principal_key``, so a login renews the session's ID by itself.
+A session is a mapping. Lists in it may be changed in place, without a flag. Each framework logs visitors in with its
+own library, and the session gets a new ID whichever it is. A user's ID is the name.
 """
 
 from datetime import UTC, datetime
 
 from holdall import Session
 
-__all__ = ["CART_LIMIT", "GOODS", "add", "log_in", "log_out", "remove"]
+__all__ = ["CART_LIMIT", "GOODS", "LONGEST_NAME", "add", "name_of", "note_login", "remove"]
 
 GOODS = ("Apples", "Bread", "Coffee", "Olives", "Tea")
 
 # Such a cart takes a small part of a cookie's 4096 bytes.
 CART_LIMIT = 12
-_LONGEST_NAME = 40
+LONGEST_NAME = 40
 
 
-def log_in(session: Session, name: str) -> None:
-    """Make this the session of *name*. The cart stays as it is."""
-    name = name.strip()[:_LONGEST_NAME]
-    if name:
-        session.login(name)
-        session["since"] = datetime.now(UTC).replace(microsecond=0)
+def name_of(text: str) -> str:
+    """Return the name that a visitor has entered; ``""`` for none."""
+    return text.strip()[:LONGEST_NAME]
 
 
-def log_out(session: Session) -> None:
-    """End the session, for all three frameworks."""
-    session.logout()
+def note_login(session: Session) -> None:
+    """Note when the visitor logged in. The cart stays as it is."""
+    session["since"] = datetime.now(UTC).replace(microsecond=0)
 
 
 def add(session: Session, item: str, through: str) -> None:

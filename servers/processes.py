@@ -78,11 +78,14 @@ class Process:
         folder: Path,
         answers: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
+        ends_by: signal.Signals = signal.SIGINT,
     ) -> None:
         self._command = command
         self._environment = None if environment is None else {**os.environ, **environment}
         self._folder = folder
         self._answers = answers
+        # Not SIGTERM, at which PostgreSQL waits until everybody has left.
+        self._ends_by = ends_by
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -108,22 +111,26 @@ class Process:
 
     def freeze(self) -> None:
         """Let it and its children answer nothing, while the system keeps their connections open."""
-        self._signal(signal.SIGSTOP)
+        # On a busy machine its threads may go on for a moment, until one of them has met the signal.
+        reached = self._signal(signal.SIGSTOP)
+        wait_until("it stands still", lambda: all(each.status() == psutil.STATUS_STOPPED for each in reached))
 
     def thaw(self) -> None:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
-    def _signal(self, number: int) -> None:
+    def _signal(self, number: int) -> list[psutil.Process]:
         assert self._child is not None
         parent = psutil.Process(self._child.pid)
+        reached = []
         for process in (parent, *parent.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+                reached.append(process)
+        return reached
 
     def stop(self) -> None:
         """End it, if it runs."""
         if self._child is not None:
-            # Not SIGTERM, at which PostgreSQL waits until everybody has left.
-            self._child.send_signal(signal.SIGINT)
+            self._child.send_signal(self._ends_by)
             self._child.wait()

@@ -34,6 +34,35 @@ def make_certificate(folder: Path) -> Path:
     return file
 
 
+def make_authority(folder: Path, host: str) -> Path:
+    """
+    Return the file of a new authority's certificate, for a browser that is to trust it.
+
+    Its certificate for *host* is in ``certificate.pem`` beside it, along with the key.
+    """
+    authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("authority", host))
+    now = datetime.now(UTC)
+    times = now - timedelta(hours=1), now + timedelta(days=1)
+    root = (
+        x509.CertificateBuilder(issuer, issuer, authority.public_key(), x509.random_serial_number(), *times)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(authority, hashes.SHA256())
+    )
+    certificate = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), *times)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(authority, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "certificate.pem").write_bytes(private + certificate.public_bytes(pem))
+    file = folder / "authority.pem"
+    file.write_bytes(root.public_bytes(pem))
+    return file
+
+
 @contextmanager
 def tls_front(port: int, certificate: Path) -> Iterator[int]:
     """Serve TLS on a port of its own, which it returns, and hand all that comes on to *port*."""

@@ -107,7 +107,8 @@ def http_client(port: int, tls: SSLContext | None = None, *, source: str = "") -
     def send(request: Request) -> Response:
         connection = connect()
         try:
-            connection.putrequest(request.method, request.path)
+            says_host = any(name.lower() == "host" for name, _ in request.headers)
+            connection.putrequest(request.method, request.path, skip_host=says_host)
             for name, value in (*request.headers, ("Content-Length", str(len(request.body)))):
                 connection.putheader(name, value)
             connection.endheaders(request.body)

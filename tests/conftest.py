@@ -10,6 +10,7 @@ import pytest
 from holdall import ResponseHeaders, Session, Sessions
 from holdall.testing import Browser, FakeClock
 from servers.erlang import running_erlang
+from servers.mariadb import MariaDBServer, running_mariadb
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.redis import IN_MEMORY, Cluster, RedisServer, redis_program, running, valkey_program
 from sizes import FULL, load_profile
@@ -82,6 +83,12 @@ def erlang() -> Iterator[Callable[[bytes], bytes]]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     with running_postgres(*FAST) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDBServer]:
+    with running_mariadb() as server:
         yield server
 
 

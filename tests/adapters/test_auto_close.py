@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from http.client import HTTPConnection, IncompleteRead
+from inspect import isawaitable
 from typing import Any
 
 import anyio
@@ -17,12 +18,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from holdall import ConfigurationError, MemoryTable, ResponseStartedError, Sessions, StoreError, TableStore
+from holdall.asgi import auto_close
 from holdall.steps import run
 from holdall.stores import RowRef
 from holdall.stores.table import digest_of
 from holdall.tables import Row
 from holdall.testing import Browser, FakeClock, Request, as_async
-from holdall_fastapi import SessionDep, SessionMiddleware, auto_close, fetch_session
+from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 from servers.web import by_uvicorn, http_client
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
@@ -252,7 +254,7 @@ class TestProtocol:
         async with anyio.create_task_group() as group:
             group.start_soon(line.run)
             await line.accepted.wait()
-            outside.revoke(7)
+            await outside.revoke_async(7)
 
         assert line.closed == [4401]
 
@@ -414,7 +416,7 @@ class TestProtocol:
 
     async def test_looking_is_not_using(self, sessions: Sessions, outside: Sessions, table: Table) -> None:
         cookie = kept(outside, user=7)
-        (before,) = outside.list(7)
+        (before,) = await outside.list_async(7)
         line = Line(watched(listen, sessions), cookie)
         async with anyio.create_task_group() as group:
             group.start_soon(line.run)
@@ -422,7 +424,7 @@ class TestProtocol:
             await table.looked_at()
             group.cancel_scope.cancel()
 
-        assert outside.list(7) == [before]
+        assert await outside.list_async(7) == [before]
 
     async def test_a_table_that_blocks_is_looked_at_in_a_thread(self, table: Table) -> None:
         table.blocking_reads = table.blocking_writes = True
@@ -528,7 +530,7 @@ def test_of_fifty_connections_all_close_but_the_one_that_is_spared(
         ]
         assert [await line.recv() for line in lines] == ["7"] * 50 + ["8"]
         spared = renewed(outside, cookies[0])
-        assert outside.revoke(7, keep=outside.fetch(spared)) == 49
+        assert await outside.revoke_async(7, keep=outside.fetch(spared)) == 49
         async with asyncio.timeout(120):
             codes = await asyncio.gather(*(_code(line) for line in lines[1:-1]))
         await table.looked_at()
@@ -639,7 +641,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 Ending = Callable[[Sessions, str], Any]
-ENDINGS: list[Ending] = [ended, lambda outside, cookie: outside.revoke(7), lambda *known: renewed(*known, user=8)]
+ENDINGS: list[Ending] = [ended, lambda outside, cookie: outside.revoke_async(7), lambda *known: renewed(*known, user=8)]
 
 
 @pytest.mark.anyio
@@ -667,7 +669,9 @@ class TestSeenByDefault:
             line.say("first")
             while len(seen) < 2:
                 await anyio.sleep(0.01)
-            ends(outside, cookie)
+            ending = ends(outside, cookie)
+            if isawaitable(ending):
+                await ending
             # A renewal is in doubt at first.
             line.say("second")
             while len(seen) < 3:

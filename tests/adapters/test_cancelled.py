@@ -350,7 +350,7 @@ async def test_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tabl
     states = []
     for n in range(_MOMENTS):
         left = n
-        cookie = kept(outside(emptied(table)), **OLD)
+        cookie = kept(outside(await anyio.to_thread.run_sync(emptied, table)), **OLD)
         async with BlockingPortal() as portal:
             with anyio.CancelScope() as scope:
 

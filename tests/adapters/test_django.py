@@ -106,7 +106,8 @@ def table() -> MemoryTable:
 @pytest.fixture(params=["cookie", "table"])
 def stored(request: pytest.FixtureRequest, configure: Configure, table: MemoryTable) -> str:
     """Keep the sessions of the test in cookies, and in a table."""
-    store = CookieStore(NativeFormat(SECRET)) if request.param == "cookie" else TableStore(table)
+    # Django's test client knows one name; a store that is named in the settings keeps to it in tests by itself.
+    store = CookieStore(NativeFormat(SECRET), generations=False) if request.param == "cookie" else TableStore(table)
     configure(HOLDALL={"store": store})
     return request.param
 
@@ -521,6 +522,55 @@ def test_a_session_that_has_ended_is_not_saved() -> None:
         session.save()
 
     assert session.load() == {}
+
+
+@pytest.mark.usefixtures("in_table")
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_a_session_that_has_ended_can_be_stored_as_a_new_one(is_awaited: bool) -> None:
+    session = SessionStore()
+    session["n"] = 1
+    session.save()
+    key = session.session_key
+    SessionStore().delete(key)
+
+    if is_awaited:
+        asyncio.run(session.asave(must_create=True))
+    else:
+        session.save(must_create=True)
+
+    assert session.session_key not in (None, key)
+    assert SessionStore(session.session_key).load() == {"n": 1}
+    assert SessionStore(key).load() == {}
+
+
+@pytest.mark.usefixtures("in_table")
+def test_a_request_can_store_its_ended_session_as_a_new_one() -> None:
+    client = Client()
+    requested(lambda request: request.session.update(n=1), client)
+    old = client.cookies[settings.SESSION_COOKIE_NAME].value
+
+    def view(request: HttpRequest) -> None:
+        assert request.session["n"] == 1
+        SessionStore(request.session.session_key).flush()
+        request.session.save(must_create=True)
+        request.session["n"] = 2
+
+    requested(view, client)
+
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != old
+    assert requested(lambda request: request.session["n"], client).json()["is"] == 2
+
+
+@pytest.mark.usefixtures("in_table")
+@pytest.mark.parametrize("is_awaited", [False, True])
+def test_a_new_key_brings_no_session_back_that_has_ended(is_awaited: bool) -> None:
+    session = SessionStore()
+    session["n"] = 1
+    session.save()
+    SessionStore().delete(session.session_key)
+
+    with pytest.raises(UpdateError):
+        asyncio.run(session.acycle_key()) if is_awaited else session.cycle_key()
 
 
 @pytest.mark.usefixtures("in_table")

@@ -19,10 +19,14 @@ __all__ = ["configure", "environment"]
 
 OURS = "holdall_django.SessionMiddleware"
 DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
+OUR_AUTH = "holdall_django.auth.AuthenticationMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 MESSAGES = "django.contrib.messages.middleware.MessageMiddleware"
+
+# As the rows of a table outside of the process are, by a secret that is looked at when the table is opened.
+SEALED = {"store": "table", "table": "a", "encrypt": True}
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
@@ -84,15 +88,27 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ({"HOLDALL": {"store": "cookie", "secret_key_base": ""}}, "E007", "Set in Django's settings"),
         ({"HOLDALL": {"store": "cookie", "record_client": True}}, "E007", "no rows"),
         (
-            {
-                "HOLDALL": {
-                    "sessions": Sessions(TableStore(MemoryTable()), key="sid", record_client=True, principal_key=None)
-                }
-            },
-            "W002",
-            "principal_key",
+            {"HOLDALL": {"store": "table", "table": "a", "record_client": True, "principal_key": None}},
+            "E007",
+            "principal_key=None",
         ),
-        ({"HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"}}, "W003", "_auth_user_id"),
+        ({"HOLDALL": {"store": "cookie", "lifetime": 60}}, "E006", "'idle_timeout' or 'absolute_timeout'"),
+        ({"HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"}}, "W002", "_auth_user_id"),
+        (
+            {
+                "HOLDALL": {"store": "table", "table": "a", "principal_key": "user_id"},
+                "MIDDLEWARE": [OURS, OUR_AUTH, MESSAGES],
+            },
+            "E008",
+            "_auth_user_id",
+        ),
+        ({"HOLDALL": {"store": "cookie", "weak_secrets": False}, "SECRET_KEY": "weak"}, "E007", "SECRET_KEY has 4"),
+        ({"HOLDALL": {**SEALED, "weak_secrets": False}, "SECRET_KEY": "weak"}, "E007", "SECRET_KEY has 4"),
+        (
+            {"HOLDALL": {**SEALED, "weak_secrets": False}, "SECRET_KEY_FALLBACKS": ["weak"]},
+            "E007",
+            "SECRET_KEY_FALLBACKS has 4",
+        ),
     ],
 )
 def test_a_mistake_is_found_and_the_way_out_is_named(
@@ -131,7 +147,7 @@ def test_a_project_without_users_says_itself_whose_a_session_is(
     configure(HOLDALL={"store": "table", "table": "a", "principal_key": "user_id"})
     monkeypatch.setattr(apps, "is_installed", lambda name: name != "django.contrib.auth")
 
-    assert "W003" not in found()
+    assert "W002" not in found()
 
 
 def test_a_middleware_that_is_not_there_is_left_to_django(configure: Configure) -> None:
@@ -157,12 +173,12 @@ def test_nothing_is_found_in_production_with_a_good_secret() -> None:
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [
-        ({"SECRET_KEY": "django-insecure-" + SECRET}, "W004", "well-known"),
-        ({"HOLDALL": {"store": "table", "table": "a"}}, "W005", "memory"),
-        ({"HOLDALL": {"store": "table", "table": "memory://a"}}, "W005", "memory"),
-        ({"HOLDALL": {"store": TableStore(MemoryTable())}}, "W005", "memory"),
-        ({"SESSION_COOKIE_SECURE": False}, "W006", "HTTPS"),
-        ({"SESSION_COOKIE_HTTPONLY": False}, "W007", "scripts"),
+        ({"SECRET_KEY": "django-insecure-" + SECRET}, "W003", "well-known"),
+        ({"HOLDALL": {"store": "table", "table": "a"}}, "W004", "memory"),
+        ({"HOLDALL": {"store": "table", "table": "memory://a"}}, "W004", "memory"),
+        ({"HOLDALL": {"store": TableStore(MemoryTable())}}, "W004", "memory"),
+        ({"SESSION_COOKIE_SECURE": False}, "W005", "HTTPS"),
+        ({"SESSION_COOKIE_HTTPONLY": False}, "W006", "scripts"),
     ],
 )
 def test_what_is_dangerous_in_production_is_found(
@@ -183,7 +199,14 @@ def test_a_table_in_memory_and_several_workers_are_found(
     configure(HOLDALL={"store": "table", "table": "a"})
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
 
-    assert ("W005" in found()) is (workers == "2")
+    assert ("W004" in found()) is (workers == "2")
+
+
+def test_a_servers_arguments_ask_for_workers_too(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(HOLDALL={"store": "table", "table": "a"})
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 3")
+
+    assert "GUNICORN_CMD_ARGS asks for several workers" in found()["W004"]
 
 
 def test_a_mistake_is_told_of_once(configure: Configure) -> None:

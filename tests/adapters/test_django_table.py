@@ -62,7 +62,7 @@ class CountedTable(DjangoTable):
         self.transactions: set[bool] = set()
 
     def __len__(self) -> int:
-        return int(self._rows.count())
+        return int(self._within({}).count())
 
     def _note(self) -> None:
         self.threads.add(threading.get_ident())
@@ -79,7 +79,7 @@ class CountedTable(DjangoTable):
 
 def emptied(alias: str, clock: FakeClock) -> CountedTable:
     table = CountedTable(alias, clock)
-    table._rows.delete()
+    table._within({}).delete()
     return table
 
 
@@ -103,6 +103,8 @@ class TestDjango(AdapterConformance):
 
 
 class TestDjangoAsync(AdapterConformance):
+    in_process = False  # Django refuses to ask the database where its end is seen, in the event loop
+
     @pytest.fixture
     def table(self, postgresql: str, clock: FakeClock) -> CountedTable:
         return emptied(postgresql, clock)

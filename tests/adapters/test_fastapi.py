@@ -36,7 +36,7 @@ from holdall import (
 )
 from holdall.nested import KEY
 from holdall.tables import Listed, Replacement, Row, Tombstone
-from holdall.testing import AdapterConformance, asgi_client, perform_async, stream
+from holdall.testing import METHODS, AdapterConformance, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount as MountApplication
 from holdall_fastapi import (
     SessionDep,
@@ -84,7 +84,7 @@ def scripted(sessions: Sessions, also: Sequence[Sessions] = ()) -> Starlette:
         chunks = stream(request.session, await request.json(), lambda key: exchange.session_of(named[key]))
         return StreamingResponse(chunks)
 
-    routes = [Route("/stream", streamed, methods=["POST"]), Route("/{path:path}", act, methods=["POST"])]
+    routes = [Route("/stream", streamed, methods=["POST"]), Route("/{path:path}", act, methods=METHODS)]
     return Starlette(routes=routes, middleware=[Middleware(SessionMiddleware, sessions=sessions, also=also)])
 
 
@@ -876,6 +876,27 @@ class TestCancellation:
 
         assert scope.cancelled_caught
         assert "could not be ended" in caplog.text
+
+    async def test_the_cancellation_of_a_body_is_told_where_its_changes_cannot_be_stored(
+        self, in_table: Sessions, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        cookie = kept(in_table, tags=[])
+
+        async def handler(request: Request) -> Response:
+            async def chunks() -> AsyncIterator[bytes]:
+                request.session["tags"].append(object())
+                yield b"one"
+                scope.cancel()
+                await anyio.sleep_forever()
+
+            return StreamingResponse(chunks())
+
+        with anyio.CancelScope() as scope:
+            await request(served(handler, in_table), cookie)
+
+        assert scope.cancelled_caught
+        (record,) = (each for each in caplog.records if "could not be ended" in each.getMessage())
+        assert isinstance(record.exc_info[1], TypeError)
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     async def test_a_coroutine_that_is_only_closed_waits_for_nothing(self, rows: AwaitedTable) -> None:

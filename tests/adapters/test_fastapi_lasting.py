@@ -15,6 +15,7 @@ from holdall import (
     LostWriteError,
     MemoryTable,
     ResponseStartedError,
+    SessionError,
     Sessions,
     TableStore,
 )
@@ -94,6 +95,25 @@ class TestSaving:
 
         assert looked_up(outside, wire.cookie) == {"n": 2}
 
+    @pytest.mark.parametrize("call", ["save", "reload", "atomic_update"])
+    async def test_a_call_without_await_is_an_error_of_the_request(
+        self, sessions: Sessions, outside: Sessions, call: str
+    ) -> None:
+        cookie = kept(outside, n=1)
+
+        async def handler(websocket: WebSocket) -> None:
+            await websocket.accept()
+            websocket.session["m"] = 2
+            arguments = ("n", lambda n: n + 1) if call == "atomic_update" else ()
+            getattr(websocket.session, call)(*arguments)
+            await websocket.close()
+
+        error = (await websocket(socketed(handler, sessions), cookie)).error
+
+        assert isinstance(error, SessionError)
+        assert f"write `await session.{call}(…)`" in str(error)
+        assert looked_up(outside, cookie) == {"n": 1}
+
     async def test_a_body_of_events_saves_while_it_is_sent(self, sessions: Sessions, outside: Sessions) -> None:
         cookie = kept(outside, n=1)
 
@@ -137,7 +157,7 @@ class TestSaving:
             await websocket.accept()
             websocket.session.logout()
             await websocket.session.save()
-            left.append(outside.list(7))
+            left.append(await outside.list_async(7))
 
         await websocket(socketed(handler, sessions), cookie)
 

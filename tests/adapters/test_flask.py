@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -174,6 +175,16 @@ def test_a_secret_of_its_own_needs_none_of_flasks() -> None:
         assert opened.new
 
 
+def test_a_store_may_be_an_object_that_has_its_own_secret(table: MemoryTable) -> None:
+    app = Flask(__name__)
+    app.secret_key = SECRET
+    Holdall(app, store=TableStore(table))
+    app.add_url_rule("/", view_func=lambda: put_session("n", 1) or get_session())
+
+    assert app.test_client().get("/").json == {"n": 1}
+    assert len(table) == 1
+
+
 @pytest.mark.parametrize("options", [{"read_framework_cookies": True}, {"principal_key": "user_id"}])
 def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
     sessions = Sessions("table", key="_shop", table="session")
@@ -247,22 +258,65 @@ def test_without_a_secret_key_flask_says_so() -> None:
         client.session_transaction().__enter__()
 
 
-def test_a_weak_secret_is_refused_and_the_message_names_flasks_settings(caplog: pytest.LogCaptureFixture) -> None:
-    response = application(SECRET_KEY="dev").test_client().get("/count")
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        ({"SECRET_KEY": "dev"}, {}, "^SECRET_KEY has 3 bytes and needs at least 32"),
+        ({"SECRET_KEY": "dev"}, {"read_framework_cookies": True}, "^SECRET_KEY has 3 bytes"),
+        ({"SECRET_KEY": "dev"}, {"store": "sqlite:///sessions.db"}, "^SECRET_KEY has 3 bytes"),
+        ({"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": ["old"]}, {}, "^SECRET_KEY_FALLBACKS has 3 bytes"),
+        (
+            {"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": ["old"]},
+            {"store": "sqlite:///sessions.db"},
+            "^SECRET_KEY_FALLBACKS has 3 bytes",
+        ),
+        (
+            {"SECRET_KEY": SECRET, "SESSION_COOKIE_SAMESITE": "None"},
+            {},
+            "^SESSION_COOKIE_SAMESITE='None' .* set SESSION",
+        ),
+        ({"SECRET_KEY": SECRET}, {"same_site": "None"}, "^same_site='None'"),
+        ({"SESSION_COOKIE_NAME": "a b"}, {}, "^SESSION_COOKIE_NAME='a b' cannot be a cookie's name"),
+        ({"PERMANENT_SESSION_LIFETIME": 0}, {}, "^PERMANENT_SESSION_LIFETIME is 0:00:00"),
+        ({}, {"store": "table"}, 'needs a table: table="session"'),
+        ({}, {"lifetime": 60}, r"did you mean idle_timeout or absolute_timeout\?"),
+        ({}, {"secret_key_base": "dev"}, "^secret_key_base has 3 bytes"),
+    ],
+)
+def test_what_cannot_be_used_is_reported_at_set_up_by_the_name_of_the_setting(
+    config: dict[str, Any], options: dict[str, Any], message: str
+) -> None:
+    app = Flask(__name__)
+    app.config.update(config)
 
-    assert response.status_code == 500
-    assert "Set-Cookie" not in response.headers
-    (record,) = caplog.records
-    assert isinstance(record.exc_info[1], ConfigurationError)
-    assert "SECRET_KEY" in record.exc_info[1].__notes__[0]
+    with pytest.raises(ConfigurationError, match=message):
+        Holdall(app, **options)
+
+
+def test_a_missing_driver_is_reported_at_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    for name in [name for name in sys.modules if name in ("holdall._redis", "holdall.tables.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'holdall\[redis\]'"):
+        Holdall(Flask(__name__), store="redis://localhost/0")
+
+
+def test_a_secret_may_be_set_after_the_extension() -> None:
+    app = Flask(__name__)
+    Holdall(app, store="table", table="afterwards")
+    app.config["SECRET_KEY"] = SECRET
+    app.add_url_rule("/", view_func=lambda: str(session.setdefault("n", 1)))
+
+    assert app.test_client().get("/").text == "1"
 
 
 @pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
 def test_a_weak_secret_is_a_warning_in_debug_and_testing_mode(mode: str) -> None:
-    client = application(SECRET_KEY="dev", **{mode: True}).test_client()
+    with pytest.warns(WeakSecretWarning, match="^SECRET_KEY has 3 bytes"):
+        client = application(SECRET_KEY="dev", **{mode: True}).test_client()
 
-    with pytest.warns(WeakSecretWarning):
-        assert client.get("/count").json == {"n": 1}
+    assert client.get("/count").json == {"n": 1}
 
 
 def test_a_store_that_is_awaited_is_refused_at_set_up() -> None:

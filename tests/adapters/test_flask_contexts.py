@@ -421,7 +421,7 @@ def test_a_session_is_opened_without_a_context_too(app: Flask) -> None:
 
 
 @pytest.fixture
-def streaming(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def streaming(app: Flask, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(connections, "SELDOM", 0)
 
     @app.get("/stream")
@@ -436,7 +436,9 @@ def streaming(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with app.test_client() as client, client.session_transaction() as opened:
         opened["user_id"] = "7"
     with app.test_client() as visitor:
-        visitor.set_cookie("_shop", client.get_cookie("_shop").value)
+        for name in sessions.names:
+            if cookie := client.get_cookie(name):
+                visitor.set_cookie(name, cookie.value)
         response = visitor.get("/stream", buffered=False)
         yield response.iter_encoded()
         response.close()

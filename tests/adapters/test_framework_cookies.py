@@ -147,10 +147,15 @@ def test_sessions_that_flask_kept_elsewhere_are_not_in_the_way() -> None:
     assert client.get("/").json["user"] == "7"
 
 
-def test_flasks_sessions_are_moved_into_a_table_too() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [{"store": "table", "table": "taken over from flask"}, {"store": "memory://taken over from flask by a URL"}],
+    ids=["a table", "its URL"],
+)
+def test_flasks_sessions_are_moved_into_a_table_too(options: dict[str, str]) -> None:
     old = flask_cookie(flask_application())
     app = flask_application(SECRET_KEY=SECRET)
-    Holdall(app, read_framework_cookies=True, store="table", table="taken over from flask")
+    Holdall(app, read_framework_cookies=True, **options)
     client = app.test_client()
     client.set_cookie("session", old)
 
@@ -191,10 +196,9 @@ def test_a_session_moved_into_a_table_ends_for_its_old_cookie_too() -> None:
 @pytest.mark.parametrize("options", [{"store": CookieStore(NativeFormat(SECRET))}, {"format": "flask"}])
 def test_what_the_cookies_become_is_said_by_the_store(options: dict[str, Any]) -> None:
     app = flask_application()
-    Holdall(app, read_framework_cookies=True, **options)
 
     with pytest.raises(ConfigurationError, match="read_framework_cookies=True writes cookies of our own format"):
-        app.test_request_context().push()
+        Holdall(app, read_framework_cookies=True, **options)
 
 
 # Starlette, and FastAPI with it.

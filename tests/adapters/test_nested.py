@@ -154,12 +154,13 @@ def test_flask_within_fastapi_writes_into_the_same_session(mounted: Any) -> None
 
 def test_a_login_within_is_not_lost(mounted: Any) -> None:
     mounted.get("/legacy/put/n/1")
-    before = mounted.cookies["_shop"]
+    before = dict(mounted.cookies)
 
     answer = mounted.get("/legacy/login/7")
 
-    assert len(answer.headers.get_list("set-cookie")) == 1
-    assert mounted.cookies["_shop"] != before
+    assert len([line for line in answer.headers.get_list("set-cookie") if "Max-Age=0" not in line]) == 1
+    assert len(mounted.cookies) == 1
+    assert dict(mounted.cookies) != before
     assert mounted.get("/").json()["user_id"] == 7
     assert mounted.get("/legacy/").json()["user_id"] == 7
 
@@ -406,7 +407,7 @@ def test_the_borrowed_session_has_what_flask_looks_for(sessions: Sessions, clien
         "has": False,
         "size": 0,
         "principal": None,
-        "repr": "<Session (in use)>",
+        "repr": "<AsyncSession (in use)>",
     }
 
 
@@ -456,7 +457,8 @@ def test_django_within_fastapi_writes_into_the_same_session(
     answer = client.post("/django/page", json=django_script(["put", "n", 1], ["login", 7]))
 
     assert answer.status_code == 200
-    assert [line.partition("=")[0] for line in answer.headers.get_list("set-cookie")] == ["_shop"]
+    (line,) = answer.headers.get_list("set-cookie")
+    assert line.partition("=")[0].partition(".")[0] == "_shop"
     assert client.get("/").json() == {"n": 1, "user_id": 7}
 
 

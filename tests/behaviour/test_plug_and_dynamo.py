@@ -392,7 +392,8 @@ def test_line_34_a_deletion_carries_the_same_attributes(clock: FakeClock, visit:
     with visitor.request(https=True) as session:
         session.configure(drop=True)
 
-    assert visitor.set_cookies == [
+    # What else is set marks the end of the session, which Plug does not.
+    assert [line for line in visitor.set_cookies if line.startswith("_app=")] == [
         "_app=; path=/; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; secure; HttpOnly; SameSite=Strict; a=b"
     ]
 

@@ -50,6 +50,17 @@ def _program(driver: Any) -> str | None:
     return found or (brought if Path(brought).exists() else None)
 
 
+def chromium_program(driver: Any) -> str:
+    """Return the Chromium that is there, or skip the test."""
+    program = _program(driver)
+    if program is None:
+        pytest.skip(
+            "no Chromium is there: install one (apt-get install chromium), let Playwright bring one "
+            f"({sys.executable} -m playwright install --with-deps chromium), or name it in HOLDALL_CHROMIUM"
+        )
+    return program
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
@@ -61,12 +72,7 @@ def chromium() -> Iterator[Any]:
         "--disable-component-update",
     ]
     with playwright.sync_playwright() as driver:
-        program = _program(driver)
-        if program is None:
-            pytest.skip(
-                "no Chromium is there: install one (apt-get install chromium), let Playwright bring one "
-                f"({sys.executable} -m playwright install --with-deps chromium), or name it in HOLDALL_CHROMIUM"
-            )
+        program = chromium_program(driver)
         browser = driver.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()

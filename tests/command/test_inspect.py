@@ -44,9 +44,9 @@ FORMATS: dict[str, tuple[Format, str, list[str]]] = {
     "native": (NativeFormat(SECRET), "holdall, encrypted, version 1, key id ", []),
     "native, signed": (NativeFormat(SECRET, encrypt=False), "holdall, signed and readable, version 2, key id ", []),
     "native, with options": (
-        NativeFormat(SECRET, app="shop", signing_salt="a", encryption_salt="b"),
+        NativeFormat(SECRET, app_name="shop", signing_salt="a", encryption_salt="b"),
         "holdall, encrypted, version 1, key id ",
-        ["--app", "shop", "--signing-salt", "a", "--encryption-salt", "b"],
+        ["--app-name", "shop", "--signing-salt", "a", "--encryption-salt", "b"],
     ),
     "plug": (PlugFormat(SECRET, signing_salt="salt", encryption_salt="vault"), "Plug, encrypted", PLUG_SALTS),
     "plug, signed": (PlugFormat(SECRET, signing_salt="salt"), "Plug, signed and readable", PLUG_SALTS),

@@ -92,16 +92,18 @@ def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
 
 
 def test_the_sessions_of_one_application_are_listed_and_ended_among_those_of_several(url: str) -> None:
-    shop, blog = (Sessions("table", key="sid", table=url, principal_key="user_id", app=app) for app in ("shop", "blog"))
+    shop, blog = (
+        Sessions("table", key="sid", table=url, principal_key="user_id", app_name=app) for app in ("shop", "blog")
+    )
     bought, wrote = log_in(shop, 7), log_in(blog, 7)
 
-    (listed,) = json.loads(call("list", url, "--app", "shop", "--principal", "7", "--json").stdout)
-    one = ["--app", "shop", "--principal", "7", "--handle", listed["handle"]]
+    (listed,) = json.loads(call("list", url, "--app-name", "shop", "--principal", "7", "--json").stdout)
+    one = ["--app-name", "shop", "--principal", "7", "--handle", listed["handle"]]
 
     assert call("list", url, "--principal", "7").stdout == "No sessions.\n"
     assert call("revoke", url, *one).stdout == "Ended 1 session.\n"
     assert (is_alive(shop, bought), is_alive(blog, wrote)) == (False, True)
-    assert call("revoke", url, "--app", "blog", "--principal", "7", "--all").stdout == "Ended 1 session.\n"
+    assert call("revoke", url, "--app-name", "blog", "--principal", "7", "--all").stdout == "Ended 1 session.\n"
     assert not is_alive(blog, wrote)
     shop.close()
     blog.close()

@@ -2,10 +2,19 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from holdall import LostWriteError, ResponseHeaders, Session, Sessions, StoreError
-from holdall.adapters import Exchange, Failure, SessionGroup, cache_headers, warn_if_exposed, warn_of_public_cookie
+from holdall import AnsweredError, ResponseHeaders, Session, Sessions
+from holdall.adapters import (
+    Exchange,
+    Failure,
+    SessionGroup,
+    cache_headers,
+    environ_header,
+    warn_if_exposed,
+    warn_of_public_cookie,
+)
 from holdall.stores.contract import ClientInfo
 from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
 
@@ -21,11 +30,23 @@ class Adapter:
         self.named = {each.key: each for each in also}
 
     def answer(
-        self, cookies: list[str], https: bool, path: str, payload: bytes, client: ClientInfo, host: str | None
+        self,
+        cookies: list[str],
+        https: bool,
+        path: str,
+        payload: bytes,
+        client: ClientInfo,
+        host: str | None,
+        method: str,
+        header: Callable[[str], str] = lambda name: "",
     ) -> tuple[int, Headers, Iterator[bytes]]:
         """Return status, headers and the chunks of the body."""
         script = json.loads(payload)
-        exchange = self.group.begin(self.cookies(cookies), https=https, client=self.client(client))
+        exchange = self.group.begin(
+            lambda name: self.cookies(cookies) if name == "cookie" else header(name),
+            https=https,
+            client=self.client(client),
+        )
         try:
             try:
                 if path == "/stream":
@@ -33,13 +54,13 @@ class Adapter:
                 else:
                     body, status = perform(exchange.session, script, lambda key: self.other(exchange, key))
                     chunks = iter([json.dumps(body).encode()])
-            except (StoreError, LostWriteError):
+            except AnsweredError:
                 raise
             except Exception:  # noqa: BLE001  # what a framework does with an exception that no handler took
                 status, chunks = 500, iter([b"failed"])
             told = self.commit(exchange, status, streams=path == "/stream")
             self.warn(told, host)
-        except (StoreError, LostWriteError) as exc:
+        except AnsweredError as exc:
             failure = exchange.failure(exc)
             assert failure is not None
             return failure.status, self.headers([], self.unsent(failure)), iter([failure.status.phrase.encode()])
@@ -65,7 +86,7 @@ class Adapter:
         return self.set_cookies(self.cache_control(self.vary(headers, told), told), told)
 
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies)]
+        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies), *told.extra]
 
     def warn(self, told: ResponseHeaders, host: str | None) -> None:
         warn_if_exposed(told.cookies, host)
@@ -85,8 +106,16 @@ class Adapter:
         return [each for each in headers if each[0].lower() not in change.removed]
 
     def body(self, exchange: Exchange, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        yield from chunks
+        try:
+            yield from chunks
+        except Exception:
+            self.broken(exchange)
+            raise
         exchange.body_sent(last=True)
+
+    def broken(self, exchange: Exchange) -> None:
+        exchange.failed()
+        exchange.close()
 
 
 def mount_wsgi(adapter: Adapter) -> Client:
@@ -97,7 +126,14 @@ def mount_wsgi(adapter: Adapter) -> Client:
         https, body = environ["wsgi.url_scheme"] == "https", environ["wsgi.input"].read()
         client = environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")
         status, headers, chunks = adapter.answer(
-            cookies, https, environ["PATH_INFO"], body, lambda: client, environ.get("HTTP_HOST")
+            cookies,
+            https,
+            environ["PATH_INFO"],
+            body,
+            lambda: client,
+            environ.get("HTTP_HOST"),
+            environ["REQUEST_METHOD"],
+            partial(environ_header, environ),
         )
         start_response(f"{status} -", headers)
         return chunks
@@ -114,7 +150,14 @@ def mount_asgi(adapter: Adapter) -> Client:
         https, names = scope["scheme"] == "https", dict(scope["headers"])
         client = names[b"user-agent"].decode("latin-1") if b"user-agent" in names else None, scope["client"][0]
         status, headers, chunks = adapter.answer(
-            cookies, https, scope["path"], body, lambda: client, names[b"host"].decode("latin-1")
+            cookies,
+            https,
+            scope["path"],
+            body,
+            lambda: client,
+            names[b"host"].decode("latin-1"),
+            scope["method"],
+            lambda name: names.get(name.encode(), b"").decode("latin-1"),
         )
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -19,6 +19,7 @@ from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
 from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, Sessions, StoreError, TableStore
 from holdall.adapters import Exchange, Failure, Intent, state_of
 from holdall.cache_headers import merged_cache_control
+from holdall.clients import note_client
 from holdall.clock import NEVER
 from holdall.serializers import TaggedJSON
 from holdall.stores import Changes, StoredSession, Write
@@ -750,7 +751,7 @@ class TellsEverything(Adapter):
 
     def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
         super().__init__(sessions, also)
-        self.group.backend.settings = replace(sessions.settings, record_client=True)
+        self.group.backend.settings = replace(sessions.settings, record_client=True, notes=(note_client,))
 
 
 class KnowsOneSession(Adapter):
@@ -855,6 +856,83 @@ class SetsAllCookiesForTheRoot(Adapter):
         return [*headers, *(("Set-Cookie", re.sub("path=[^;]+", "path=/", str(each))) for each in told.cookies)]
 
 
+class ForgetsRedirects(Adapter):
+    """It adds no cookie to a response of this status; there is one class for each."""
+
+    statuses: ClassVar[tuple[int, ...]] = (301, 302, 303, 307)
+
+    def answer(self, *request: Any) -> Any:
+        status, headers, chunks = super().answer(*request)
+        if status in self.statuses:
+            headers = [each for each in headers if each[0] != "Set-Cookie"]
+        return status, headers, chunks
+
+
+class ForgetsEmptyResponses(ForgetsRedirects):
+    statuses = (204,)
+
+
+class ForgetsUnmodifiedResponses(ForgetsRedirects):
+    statuses = (304,)
+
+
+class ForgetsHead(Adapter):
+    """It adds no cookie to the answer to a HEAD request."""
+
+    def answer(self, *request: Any) -> Any:
+        status, headers, chunks = super().answer(*request)
+        if request[-2] == "HEAD":
+            headers = [each for each in headers if each[0] != "Set-Cookie"]
+        return status, headers, chunks
+
+
+class SavesABrokenBody(Adapter):
+    def broken(self, exchange: Exchange) -> None:
+        exchange.body_sent(last=True)
+
+
+class ForgetsABrokenBody(Adapter):
+    """It carries out no logout of a body that breaks."""
+
+    def broken(self, exchange: Exchange) -> None:
+        exchange.close()
+
+
+class SavesAfterTheEnd(Adapter):
+    """It saves what the body changed when the server closes it."""
+
+    def body(self, exchange: Exchange, chunks: Any) -> Any:
+        return _SavedLate(exchange, chunks)
+
+
+class _SavedLate:
+    def __init__(self, exchange: Exchange, chunks: Any) -> None:
+        self._exchange = exchange
+        self._chunks = chunks
+
+    def __iter__(self) -> Any:
+        try:
+            yield from self._chunks
+        except Exception:
+            self._exchange.failed()
+            self._exchange.close()
+            raise
+
+    def close(self) -> None:
+        self._exchange.body_sent(last=True)
+
+
+class AddsNothingFurther(Adapter):
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", str(each)) for each in told.cookies)]
+
+
+class LetsEverybodyIn(Adapter):
+    def answer(self, *request: Any) -> Any:
+        status, headers, chunks = super().answer(*request)
+        return 200 if status == 403 else status, headers, chunks
+
+
 class HidesABrokenBackend(Adapter):
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
@@ -872,6 +950,8 @@ class Mutated:
 
 
 class OfAdapter(Mutated, AdapterConformance):
+    binds_devices = False
+
     __test__ = False
 
 
@@ -913,7 +993,16 @@ ADAPTERS = [
     EndsAll,
     TellsTheClientToOneOnly,
     SetsAllCookiesForTheRoot,
+    AddsNothingFurther,
+    LetsEverybodyIn,
     HidesABrokenBackend,
+    ForgetsRedirects,
+    ForgetsEmptyResponses,
+    ForgetsUnmodifiedResponses,
+    ForgetsHead,
+    SavesABrokenBody,
+    ForgetsABrokenBody,
+    SavesAfterTheEnd,
 ]
 # They parse cookies themselves, which takes the other suite.
 PARSERS = [StripsAllSpace, SplitsAtCommas]

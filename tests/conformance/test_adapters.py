@@ -12,12 +12,16 @@ from holdall.testing.adapters.suite import Mount
 
 
 class TestBareWSGI(AdapterConformance):
+    binds_devices = False
+
     @pytest.fixture
     def mount(self) -> Mount:
         return lambda sessions, also=(): mount_wsgi(Adapter(sessions, also))
 
 
 class TestBareASGI(AdapterConformance):
+    binds_devices = False
+
     @pytest.fixture
     def mount(self) -> Mount:
         return lambda sessions, also=(): mount_asgi(Adapter(sessions, also))

@@ -21,6 +21,14 @@ class TestEncryptedCookies(StoreConformance):
         return as_async(CookieStore(NativeFormat(SECRET)))
 
 
+class TestCookiesOfOneName(StoreConformance):
+    keeps_rows = revocable = False
+
+    @pytest.fixture
+    def store(self) -> Any:
+        return as_async(CookieStore(NativeFormat(SECRET), generations=False))
+
+
 class TestSignedCookies(StoreConformance):
     keeps_rows = revocable = False
 

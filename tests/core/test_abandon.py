@@ -70,6 +70,19 @@ def test_a_login_that_no_cookie_can_carry_leaves_no_row(sessions: Sessions, tabl
     assert len(table) == 0
 
 
+def test_a_change_of_a_session_in_its_cookie_is_reported_as_lost(events: list[Event]) -> None:
+    secret = "d0f6a1c94b7e3825f1b6c0a7e9d24853"
+    sessions = Sessions("cookie", key="sid", secret_key_base=secret, on_event=events.append)
+    session = sessions.fetch()
+    session["n"] = 1
+    session = sessions.fetch(f"sid={sessions.commit(session).cookie}")
+    session["n"] = 2
+
+    sessions.abandon(session, status=403)
+
+    assert [event.name for event in events] == ["created", "lost_write"]
+
+
 @pytest.mark.parametrize(("status", "n"), [(500, 1), (403, 2)])
 def test_a_plain_change_is_saved_into_its_row_unless_the_request_failed(
     sessions: Sessions, cookie: str, status: int, n: int

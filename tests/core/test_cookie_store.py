@@ -217,3 +217,16 @@ def test_the_name_for_logs_stays_while_the_session_is_written_and_changes_with_a
     assert first == second
     assert renewed == last != first
     assert all(re.fullmatch("[0-9a-f]{16}", name) for name in (first, last))
+
+
+def test_a_failed_renewal_of_a_session_that_its_format_no_longer_reads_sends_nothing(clock: FakeClock) -> None:
+    store = CookieStore(NEW, also_read=[OLD], read_old_until=clock() + timedelta(hours=1), clock=clock)
+    sessions = Sessions(store, key="_shop", clock=clock)
+    old = Sessions(CookieStore(OLD), key="_shop", clock=clock)
+    session = old.fetch()
+    session["n"] = 1
+    session = sessions.fetch(f"_shop={old.commit(session).cookie}")
+    session.configure(renew=True)
+    clock.advance(timedelta(hours=1))
+
+    assert sessions.commit(session, status=500).cookies == ()

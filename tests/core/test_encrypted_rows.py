@@ -92,11 +92,11 @@ def test_a_row_made_with_an_id_alone_holds_no_session(table: Rewritten, clock: F
     assert made(table, clock).resume(cookie) == {}
 
 
-@pytest.mark.parametrize("options", [{"app": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
+@pytest.mark.parametrize("options", [{"app_name": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
 def test_it_does_not_open_elsewhere(table: Rewritten, clock: FakeClock, options: dict[str, Any]) -> None:
-    cookie = begin(made(table, clock, app="shop"), user=7)
+    cookie = begin(made(table, clock, app_name="shop"), user=7)
 
-    assert made(table, clock, **{"app": "shop", **options}).resume(cookie) == {}
+    assert made(table, clock, **{"app_name": "shop", **options}).resume(cookie) == {}
 
 
 def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock: FakeClock) -> None:
@@ -110,6 +110,42 @@ def test_an_old_secret_opens_rows_until_it_is_taken_away(table: Rewritten, clock
     # Written under the new secret, it needs the old one no more.
     assert made(table, clock, secret_key_base=ANOTHER).resume(cookie) == {"user": 7, "n": 1}
     assert made(table, clock).resume(cookie) == {}
+
+
+@pytest.mark.parametrize("login", [{"user": 7}, {}], ids=["a login", "a renewal"])
+def test_a_session_of_an_old_name_is_renewed_under_the_present_one(
+    table: Rewritten, clock: FakeClock, login: dict[str, int]
+) -> None:
+    cookie = begin(made(table, clock, key="_old"), n=1)
+    renamed = Sessions(
+        TableStore(table, secret_key_base=SECRET, encrypt=True),
+        key="sid",
+        old_keys=["_old"],
+        principal_key="user",
+        clock=clock,
+    )
+
+    session = renamed.fetch(f"_old={cookie}")
+    session.configure(renew=True)
+    session.update(login)
+    renewed = renamed.commit(session).cookie
+
+    assert renamed.fetch(f"sid={renewed}") == {"n": 1, **login}
+
+
+def test_a_session_outlives_a_change_of_the_principal_key(table: Rewritten, clock: FakeClock) -> None:
+    cookie = begin(made(table, clock), user=7, account=9)
+    changed = Sessions(
+        TableStore(table, secret_key_base=SECRET, encrypt=True), key="sid", principal_key="account", clock=clock
+    )
+
+    session = changed.resume(cookie)
+    session["n"] = 1
+    changed.commit(session)
+    session = changed.resume(cookie)
+    session.atomic_update("n", lambda n: n + 1)
+
+    assert changed.resume(cookie) == {"user": 7, "account": 9, "n": 2}
 
 
 def test_no_row_lives_longer_than_was_sealed_in_it(table: Rewritten, clock: FakeClock) -> None:
@@ -136,7 +172,12 @@ def test_rows_that_stay_in_the_process_need_no_secret(clock: FakeClock) -> None:
         TableStore(MemoryTable(clock=clock), secret_key_base="short", encrypt=True)
 
 
-@pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n"])
+def test_one_fallback_is_given_in_a_list(clock: FakeClock) -> None:
+    with pytest.raises(ConfigurationError, match="fallbacks is one secret: give a list"):
+        made(MemoryTable(clock=clock), clock, fallbacks=ANOTHER)
+
+
+@pytest.mark.parametrize("app", ["shop\x1f", "a\0b", "\n", 256 * "a"])
 def test_the_name_of_an_application_is_plain_text(clock: FakeClock, app: str) -> None:
-    with pytest.raises(ConfigurationError, match="app="):
-        TableStore(MemoryTable(clock=clock), app=app)
+    with pytest.raises(ConfigurationError, match="app_name="):
+        TableStore(MemoryTable(clock=clock), app_name=app)

@@ -76,14 +76,37 @@ def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
         ("DEBUG", "session ended (why): _shop 0123456789abcdef"),
         ("DEBUG", "session old_cookie (why): _shop 0123456789abcdef"),
         ("DEBUG", "session expired (why): _shop 0123456789abcdef"),
-        ("INFO", "session rejected (why): _shop 0123456789abcdef"),
+        ("WARNING", "session rejected (why): _shop 0123456789abcdef"),
         ("WARNING", "session lost_write (why): _shop 0123456789abcdef"),
         ("WARNING", "session touch_failed (why): _shop 0123456789abcdef"),
         ("INFO", "session revoked (why): _shop 0123456789abcdef"),
         ("WARNING", "session evicted (why): _shop 0123456789abcdef"),
         ("ERROR", "session cookie_too_large (why): _shop 0123456789abcdef"),
         ("WARNING", "session invalid_value (why): _shop 0123456789abcdef"),
+        ("DEBUG", "session device_bound (why): _shop 0123456789abcdef"),
+        ("WARNING", "session device_refused (why): _shop 0123456789abcdef"),
+        ("INFO", "session device_skipped (why): _shop 0123456789abcdef"),
     ]
+
+
+@pytest.mark.parametrize("reason", ["unknown", "renewed"])
+def test_a_session_that_is_gone_is_no_warning(caplog: pytest.LogCaptureFixture, reason: str) -> None:
+    with caplog.at_level(logging.INFO, logger="holdall"):
+        report(Event("rejected", "_shop", reason))
+
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
+def test_a_record_has_the_parts_of_its_event_as_fields(caplog: pytest.LogCaptureFixture) -> None:
+    report(Event("lost_write", "_shop", "ended", "0123456789abcdef"))
+
+    fields = {name: value for name, value in vars(caplog.records[0]).items() if name.startswith("session_")}
+    assert fields == {
+        "session_event": "lost_write",
+        "session_cookie": "_shop",
+        "session_reason": "ended",
+        "session_log_id": "0123456789abcdef",
+    }
 
 
 def test_a_level_that_is_off_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

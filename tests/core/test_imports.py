@@ -164,6 +164,6 @@ def test_all_errors_are_one_kind() -> None:
     errors = [value for name in holdall.__all__ if isinstance(value := getattr(holdall, name), type)]
     raised = [error for error in errors if issubclass(error, Exception)]
 
-    assert len(raised) == 8
+    assert len(raised) == 11
     assert all(issubclass(error, holdall.SessionError) for error in raised)
     assert issubclass(holdall.ConfigurationError, ValueError)

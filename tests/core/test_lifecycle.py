@@ -57,8 +57,8 @@ class PlayedStore:
 class Played:
     """The backend of a session whose store the test plays."""
 
-    store = PlayedStore()
-    can_renew = False
+    store = reading = PlayedStore()
+    can_bury = can_renew = False
     table = None
 
     def __init__(self, settings: Settings, fetched: Fetched | None = None) -> None:

@@ -102,6 +102,16 @@ def test_a_cookie_to_be_forgotten_at_once_opens_nothing_either(clock: FakeClock,
     assert sessions.resume(cookie.value).is_new
 
 
+def test_an_age_in_the_far_past_ends_the_cookie(sessions: Sessions) -> None:
+    session = sessions.fetch()
+    session["n"] = 1
+    session.configure(max_age=-(10**12))
+
+    (cookie,) = sessions.commit(session).cookies
+
+    assert "Max-Age=-34560000" in str(cookie)
+
+
 def test_who_writes_with_each_request_is_sent_the_cookie_again_as_who_reads_is(clock: FakeClock) -> None:
     week = timedelta(days=7)
     sessions = Sessions(

@@ -125,8 +125,9 @@ def test_a_login_restarts_the_absolute_limit(visitor: Made, clock: FakeClock) ->
         assert session.created == clock()
 
 
-def test_without_limits_it_lives_on(visitor: Made, clock: FakeClock) -> None:
-    someone = visitor(idle_timeout=None, absolute_timeout=None)
+@pytest.mark.parametrize("idle_timeout", [None, timedelta(days=36_500)])
+def test_without_limits_it_lives_on(visitor: Made, clock: FakeClock, idle_timeout: timedelta | None) -> None:
+    someone = visitor(idle_timeout=idle_timeout, absolute_timeout=None)
     clock.advance(timedelta(days=10_000))
 
     assert someone.look() == {"user": 7}

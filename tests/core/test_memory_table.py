@@ -395,3 +395,14 @@ def test_a_principals_other_rows_stay_listed_when_one_goes(table: MemoryTable, c
     table.remove(digest(0))
 
     assert [each.digest for each in table.find("7")] == [digest(1)]
+
+
+def test_the_only_row_there_is_does_not_make_room_for_itself(clock: FakeClock) -> None:
+    table = MemoryTable(max_rows=100, max_bytes=11_000, clock=clock)
+    assert table.insert(digest(0), row(clock))
+
+    larger = Row(b"x" * 20_000, 2, clock() + HOUR, clock(), None)
+    with pytest.raises(StoreError, match="no room"):
+        table.replace(digest(0), larger, version=1)
+
+    assert table.read(digest(0)) is not None

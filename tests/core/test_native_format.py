@@ -20,7 +20,7 @@ from holdall.stores import StoredSession
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 OTHER = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
-RECORD = Record({"user": 7}, NOON, NOON + timedelta(days=7), "0123456789abcdef")
+RECORD = Record({"user": 7}, NOON, NOON + timedelta(days=7), "0123456789abcdef", 5, b"linebefo")
 ALPHABET = string.ascii_letters + string.digits + "-_"
 BOTH = pytest.mark.parametrize("encrypt", [True, False], ids=["encrypted", "signed"])
 
@@ -36,8 +36,14 @@ def test_what_is_sealed_opens(encrypt: bool) -> None:
 @pytest.mark.parametrize(
     ("encrypt", "cookie"),
     [
-        (True, "Ad5K_WUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABZYCvbuY-C4dhGr2ed62OccX_AlHScCctZNDKCVAdLIzO6LDCwjQ_yuso"),
-        (False, "AiND2RZppCpAaa1kwAEjRWeJq83veyJ1c2VyIjo3fUaAjF66I8jTBoXPHevWn3VsaxuI4qXLT5yA-NTM1dsX"),
+        (
+            True,
+            "Ad5K_WUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABZYCvbuY-C4dhGr2ed62OcCl214hOCQp8LK9PIycdRPiUCRLQ9L6T_wVMT58B5IKr0gMF9Qzuy",
+        ),
+        (
+            False,
+            "AiND2RZppCpAaa1kwAEjRWeJq83vAAAABQJsaW5lYmVmb3sidXNlciI6N32yGE3IelMkrVLqQgJbcQxm_3crHUSq1CxGdDdeFlXnZQ",
+        ),
     ],
     ids=["encrypted", "signed"],
 )
@@ -49,9 +55,9 @@ def test_a_cookie_of_this_version_opens_for_ever(encrypt: bool, cookie: str) -> 
 
 
 @BOTH
-def test_the_times_are_sealed_inside(encrypt: bool) -> None:
+def test_the_times_and_the_generation_are_sealed_inside(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
-    record = Record({}, datetime.fromtimestamp(0, UTC), NEVER, "f" * 16)
+    record = Record({}, datetime.fromtimestamp(0, UTC), NEVER, "f" * 16, 2**32 - 1, b"line", ended=True)
 
     assert format.open(format.seal(record, key="_shop"), key="_shop") == record
 
@@ -61,12 +67,12 @@ def test_the_times_are_sealed_inside(encrypt: bool) -> None:
     "make",
     [
         lambda encrypt: NativeFormat(OTHER, encrypt=encrypt),
-        lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, app="blog"),
+        lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, app_name="blog"),
         lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, signing_salt="salt"),
         lambda encrypt: NativeFormat(SECRET, encrypt=encrypt, encryption_salt="salt"),
         lambda encrypt: NativeFormat(SECRET, encrypt=not encrypt),
     ],
-    ids=["secret", "app", "signing salt", "encryption salt", "encrypt"],
+    ids=["secret", "app_name", "signing salt", "encryption salt", "encrypt"],
 )
 def test_cve_2023_48309_a_cookie_made_for_something_else_does_not_open(
     make: Callable[[bool], Format], encrypt: bool
@@ -100,12 +106,12 @@ def test_salts_do_not_run_into_each_other(one: dict[str, str], other: dict[str, 
 
 @BOTH
 def test_the_app_does_not_run_into_the_cookies_name(encrypt: bool) -> None:
-    cookie = NativeFormat(SECRET, encrypt=encrypt, app="a").seal(RECORD, key="bc")
+    cookie = NativeFormat(SECRET, encrypt=encrypt, app_name="a").seal(RECORD, key="bc")
 
-    assert NativeFormat(SECRET, encrypt=encrypt, app="ab").open(cookie, key="c") is None
+    assert NativeFormat(SECRET, encrypt=encrypt, app_name="ab").open(cookie, key="c") is None
 
 
-@pytest.mark.parametrize("option", ["app", "signing_salt", "encryption_salt"])
+@pytest.mark.parametrize("option", ["app_name", "signing_salt", "encryption_salt"])
 def test_a_salt_holds_no_nul(option: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot hold a NUL"):
         NativeFormat(SECRET, **{option: "a\0b"})

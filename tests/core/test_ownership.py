@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from holdall import ConfigurationError, CookieStore, Event, MemoryTable, Sessions, TableStore
+from holdall import ConfigurationError, Event, MemoryTable, Sessions, TableStore
 from holdall.clients import client_text, info_of
-from holdall.formats import NativeFormat
 from holdall.stores import SessionRow
-from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Tombstone
+from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Row, Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async
 
@@ -402,11 +402,52 @@ def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
         asyncio.run(getattr(sessions, f"{call}_async")(*arguments))
 
 
-def test_a_cookie_store_notes_no_devices() -> None:
-    sessions = Sessions(CookieStore(NativeFormat(SECRET)), key="_shop", record_client=True)
+@pytest.mark.parametrize("call", ["list", "revoke"])
+def test_a_principal_that_cannot_be_one_is_called_by_its_name(table: MemoryTable, call: str) -> None:
+    sessions = Sessions(TableStore(table), key="sid")
 
-    with pytest.raises(ConfigurationError, match="CookieStore keeps no rows"):
-        sessions.prepare("sync")
+    with pytest.raises(TypeError, match=r"^the principal cannot say .* as text it has 2,000 bytes"):
+        getattr(sessions, call)("x" * 2000)
+
+
+class BlockingTable(SQLiteTable):
+    """A table whose reads are said to block, too."""
+
+    blocking_reads = True
+
+
+@pytest.mark.parametrize("call", ["list", "revoke", "revoke_all", "sweep"])
+def test_what_would_block_the_event_loop_is_refused_there(tmp_path: Path, call: str) -> None:
+    with closing(BlockingTable(tmp_path / "sessions.db")) as table:
+        sessions = Sessions(TableStore(table, secret_key_base=SECRET), key="sid")
+        arguments = (7,) if call in ("list", "revoke") else ()
+
+        async def visit() -> None:
+            with pytest.raises(ConfigurationError, match=rf"write `await sessions\.{call}_async"):
+                getattr(sessions, call)(*arguments)
+            assert not await getattr(sessions, f"{call}_async")(*arguments)
+            assert not await asyncio.to_thread(getattr(sessions, call), *arguments)
+
+        asyncio.run(visit())
+
+
+def test_a_table_that_answers_at_once_may_be_asked_in_an_event_loop(table: MemoryTable) -> None:
+    sessions = Sessions(TableStore(table), key="sid")
+
+    async def visit() -> None:
+        assert sessions.list(7) == []
+        assert sessions.revoke(7) == 0
+
+    asyncio.run(visit())
+
+
+def test_an_async_table_is_refused_with_the_call_to_await() -> None:
+    sessions = Sessions(TableStore(as_async(MemoryTable())), key="sid")
+
+    with pytest.raises(ConfigurationError) as refused:
+        sessions.list(7)
+
+    assert refused.value.__notes__ == ["In async code: await sessions.list_async(…)."]
 
 
 @pytest.mark.parametrize("call", ["list", "revoke"])
@@ -449,6 +490,35 @@ def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sess
     for call in (sessions.list, sessions.revoke):
         with pytest.raises(TypeError, match="Use something shorter"):
             call(longest + "x")
+
+
+@pytest.mark.parametrize("app", ["", "shop", 255 * "a"], ids=["no name", "a name", "a long name"])
+def test_with_the_name_of_its_application_a_principal_is_no_longer_than_tables_promise(
+    app: str,
+) -> None:
+    kept: list[Any] = []
+
+    class Table(MemoryTable):
+        def insert(self, digest: bytes, row: Row) -> bool:
+            kept.append(row)
+            return super().insert(digest, row)
+
+    sessions = Sessions(TableStore(Table(), app_name=app), key="sid", principal_key="user")
+    longest = "\x1f" + "7" * (MAX_PRINCIPAL_BYTES - 1)
+
+    for user in (longest, "7"):
+        log_in(sessions, user)
+
+    assert all(len(row.principal.encode()) <= MAX_PRINCIPAL_BYTES for row in kept)
+    assert sessions.list(kept[0].principal) == []
+    assert (sessions.revoke(longest), sessions.revoke("7")) == (1, 1)
+
+
+@pytest.mark.parametrize("client", ["{", "[" * MAX_CLIENT_BYTES, "[]"])
+def test_what_else_stands_in_place_of_a_client_is_not_shown(client: str) -> None:
+    row = SessionRow("handle", 1, 2, None, client, is_current=False)
+
+    assert info_of(row).user_agent is None
 
 
 def test_what_is_kept_of_a_client_is_never_longer_than_tables_promise() -> None:

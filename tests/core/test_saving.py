@@ -14,11 +14,13 @@ from holdall import (
     LostWriteError,
     ResponseStartedError,
     Session,
+    SessionError,
     Sessions,
     StoreError,
     TableStore,
 )
 from holdall._state import Phase
+from holdall.exchange import SessionGroup
 from holdall.session import state_of
 from holdall.testing import FakeClock, as_async
 from holdall.typed import typed_session
@@ -324,6 +326,45 @@ def test_both_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
 
     asyncio.run(view())
     assert outside.resume(sid)["n"] == 6
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_request_in_which_a_call_was_not_awaited_ends_with_an_error(sessions: Sessions, is_streamed: bool) -> None:
+    sid = begin(sessions, n=1)
+    exchange = SessionGroup(sessions, form="async").begin(f"sid={sid}")
+    session = exchange.session
+
+    async def visit() -> None:
+        if is_streamed:
+            await exchange.headers_async()
+        session["n"] = 2
+        await session.save()
+        kept = session.save()
+        session["n"] = 3
+        session.save()
+        await kept
+        with pytest.raises(SessionError, match=r"^session\.save\(\) was called without await"):
+            await (exchange.body_sent_async(last=True) if is_streamed else exchange.headers_async())
+        # It is told once. The answer to the error is an end of its own.
+        await exchange.failed_async()
+
+    asyncio.run(visit())
+    assert sessions.resume(sid)["n"] == 3
+
+
+def test_a_failing_request_fails_as_it_is_in_spite_of_a_call_that_was_not_awaited(sessions: Sessions) -> None:
+    sid = begin(sessions, n=1)
+    exchange = SessionGroup(sessions, form="async").begin(f"sid={sid}")
+
+    async def visit() -> None:
+        exchange.session["n"] = 2
+        call = exchange.session.save()
+        await exchange.failed_async()
+        exchange.close()
+        await call
+
+    asyncio.run(visit())
+    assert sessions.resume(sid)["n"] == 1
 
 
 def test_reload_shows_what_others_wrote_below_what_is_unsaved(sessions: Sessions, is_open: bool) -> None:

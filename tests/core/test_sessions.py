@@ -121,7 +121,9 @@ async def visit_async(sessions: Sessions, cookie: str = "", **data: Any) -> tupl
     "make",
     [
         lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, signing_salt="Jk7pxAMf"),
-        lambda: Sessions(store="cookie", key="_shop", secret_key_base=SECRET, encrypt=False, app="a", format="native"),
+        lambda: Sessions(
+            store="cookie", key="_shop", secret_key_base=SECRET, encrypt=False, app_name="a", format="native"
+        ),
         lambda: Sessions(store="table", key="sid", table="session"),
         lambda: Sessions(store="table", key="sid", table="memory://session", encrypt=True),
         lambda: Sessions(CookieStore(NativeFormat(SECRET)), key="_shop"),
@@ -168,19 +170,36 @@ def test_former_secrets_and_other_formats_are_read() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"store": "redis"}, r"""store='redis' is neither "cookie", nor "table", .* nor a store.* give its URL"""),
+        ({"store": "redis"}, r"""store='redis' is neither .* nor a store\. Write store="redis://localhost/0"\."""),
+        ({"store": "Table"}, r"""nor a store\. Write store="table", table="session"\."""),
+        ({"store": "gopher"}, r"nor a store\.$"),
         ({"store": "cookie"}, "secret_key_base is missing"),
         ({"store": "cookie", "secret_key_base": "short"}, "needs at least 32"),
         (
             {"store": "cookie", "secret_key_base": SECRET, "format": "jwt"},
             "format='jwt' is not known. Known are: native",
         ),
-        ({"store": "cookie", "secret_key_base": SECRET, "table": "session"}, 'store="cookie" does not take table'),
+        (
+            {"store": "cookie", "secret_key_base": SECRET, "table": "session"},
+            'does not take table, an option of store="table"',
+        ),
         ({"store": "cookie", "secret_key_base": SECRET, "rewrite_on": "never"}, "neither 'write' nor 'read'"),
         (
             {"store": "cookie", "secret_key_base": SECRET, "samesite": "Lax"},
-            "does not take samesite. It takes .*same_site",
+            r"does not take samesite: did you mean same_site\? It takes absolute_timeout, .*same_site",
         ),
+        ({"store": "table", "table": "a", "lifetime": 60}, r"did you mean idle_timeout or absolute_timeout\?"),
+        ({"store": TableStore(MemoryTable()), "cookie_name": "a"}, r"did you mean key\?"),
+        ({"store": "cookie", "tabel": "a"}, r'did you mean table, an option of store="table"\?'),
+        ({"store": "table", "table": "a", "zzzzzzzz": 1}, r"does not take zzzzzzzz\. It takes absolute_timeout, "),
+        ({"store": "cookie", "secret_key_base": SECRET, "format": "plug", "sale": 1}, "did you mean"),
+        ({"store": "table", "table": ""}, "the table has no name"),
+        ({"store": "memory://"}, "the table has no name"),
+        ({"store": "table", "table": "a", "carry": ["cart"], "principal_key": None}, "carry= .* principal_key=None"),
+        ({"store": "table", "table": "a", "record_client": True, "principal_key": None}, "principal_key=None knows no"),
+        ({"store": "cookie", "secret_key_base": SECRET, "record_client": True}, "a cookie keeps no rows"),
+        ({"store": CookieStore(NativeFormat(SECRET)), "record_client": True}, "CookieStore keeps no rows"),
+        ({"store": "cookie", "secret_key_base": SECRET, "on_lost_write": "raise"}, "needs sessions in a table"),
         ({"store": "cookie", "secret_key_base": SECRET, "same_site": "None"}, "set secure=True"),
         ({"store": "table"}, "needs a table"),
         ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Known are: .*memory://"),
@@ -188,6 +207,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "/var/sessions"}, "looks like a path"),
         ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),
         ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: give a list"),
+        ({"store": "table", "table": "session", "carry": "cart"}, r"carry='cart' is one key: .* \['cart'\]"),
         ({"store": MemoryTable()}, r"a MemoryTable is no store: give a table as Sessions\(TableStore\(table\), …\)"),
         ({"store": "table", "table": "session", "encrypted": True}, 'store="table" does not take encrypted'),
         ({"store": "table", "table": MemoryTable()}, r"give a MemoryTable as Sessions\(TableStore\(table\)"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, Event, LostWriteError, MemoryTable, Sessions, StoreError, TableStore
-from holdall.stores import NotFound, RowRef, SessionRow, StoredSession, Write
+from holdall.stores import ForeignSession, NotFound, RowRef, SessionRow, StoredSession, Write
 from holdall.testing import FakeClock, as_async
 
 
@@ -114,11 +114,25 @@ def _copy(row: StoredSession) -> StoredSession:
     return copied
 
 
+class MovingShelf(Shelf):
+    """A shelf that finds the session of the cookie ``old`` elsewhere."""
+
+    def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
+        if cookie != "old":
+            return super().get(cookie, key=key)
+        now = int(self._clock().timestamp())
+        return ForeignSession(StoredSession("old", {"n": 1}, now, now + 3600), "elsewhere", move=self.move)
+
+    def move(self, write: Write, *, key: str) -> StoredSession | None:
+        self._note("move")
+        return self.put(None, write, key=key)
+
+
 class AwaitedShelf:
     """A store whose methods are awaited, and let other requests go first."""
 
-    def __init__(self, clock: FakeClock) -> None:
-        self._shelf = Shelf(clock)
+    def __init__(self, clock: FakeClock, shelf: Any = Shelf) -> None:
+        self._shelf = shelf(clock)
         self.ran = self._shelf.ran
 
     def __getattr__(self, verb: str) -> Any:
@@ -126,7 +140,10 @@ class AwaitedShelf:
 
         async def call(*args: Any, **options: Any) -> Any:
             await asyncio.sleep(0)
-            return method(*args, **options)
+            answer = method(*args, **options)
+            if isinstance(answer, ForeignSession):
+                answer.move = self.move
+            return answer
 
         return call if callable(method) else method
 
@@ -390,3 +407,22 @@ def test_two_that_are_given_stores_with_one_table_share_its_rows(clock: FakeCloc
 
     assert one.shares_rows_with(two, "async")
     assert not one.shares_rows_with(apart, "async")
+
+
+@pytest.mark.parametrize("kind", ["awaited", "blocks", "answers at once"])
+def test_a_session_that_is_kept_elsewhere_is_moved_as_the_store_is_asked(kind: str, clock: FakeClock) -> None:
+    shelf = {
+        "awaited": lambda: AwaitedShelf(clock, MovingShelf),
+        "blocks": lambda: MovingShelf(clock, reads=True, writes=True),
+        "answers at once": lambda: MovingShelf(clock),
+    }[kind]()
+    sessions = Sessions(shelf, key="sid", clock=clock)
+
+    async def visit() -> dict[str, Any]:
+        session = await sessions.fetch_async("sid=old")
+        session["m"] = 2
+        headers = await sessions.commit_async(session)
+        return dict(await sessions.fetch_async(f"sid={headers.cookie}"))
+
+    assert asyncio.run(visit()) == {"n": 1, "m": 2}
+    assert shelf.ran["move"] == IN_THE_LOOP[kind][1]

@@ -71,6 +71,11 @@ def is_open(address: tuple[str, int]) -> bool:
     return True
 
 
+def complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
+    """Return what the servers logged, but for the cookies that the check spoils on purpose."""
+    return [line for line in done.stderr.splitlines() if "session rejected (" not in line]
+
+
 @stores
 def test_the_check_passes_in_each_store(store: str) -> None:
     done = subprocess.run(
@@ -78,7 +83,7 @@ def test_the_check_passes_in_each_store(store: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+    assert complaints(done) == []
     assert "FAILED" not in done.stdout
     for framework in FRAMEWORKS:
         assert f"ok      come back                     {framework}" in done.stdout
@@ -96,7 +101,7 @@ def test_the_check_passes_by_https(store: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
+    assert complaints(done) == []
     assert "the cookie __Host-_demo of" in done.stdout
     for framework in FRAMEWORKS:
         assert f"ok      visit                         {framework:8} asked by HTTPS" in done.stdout
@@ -246,17 +251,20 @@ def test_a_port_that_is_in_use_is_told_of(https: bool, tmp_path: Path) -> None:
 
 
 def test_what_the_shop_does_not_sell_begins_no_session() -> None:
-    session = Sessions("table", key="_demo", table="demo", principal_key="user").fetch()
+    session = Sessions("table", key="_demo", table="demo").fetch()
 
     shop.add(session, "Gold", through="Flask")
     shop.remove(session, "Tea", through="Flask")
-    shop.log_in(session, "   ")
 
     assert not session.modified
 
 
+def test_a_name_of_spaces_is_none() -> None:
+    assert [shop.name_of(text) for text in ("   ", " Ada ", "x" * 50)] == ["", "Ada", "x" * shop.LONGEST_NAME]
+
+
 def test_the_cart_has_an_end() -> None:
-    session = Sessions("table", key="_demo", table="demo", principal_key="user").fetch()
+    session = Sessions("table", key="_demo", table="demo").fetch()
 
     for _ in range(shop.CART_LIMIT + 1):
         shop.add(session, "Tea", through="Flask")

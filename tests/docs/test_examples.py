@@ -22,6 +22,7 @@ PAGES = [
     "docs/reference.md",
     "docs/moving.md",
     "docs/peers.md",
+    "docs/guides/device_bound.md",
     *(str(page.relative_to(ROOT)) for page in ROOT.glob("packages/*/README.md")),
 ]
 

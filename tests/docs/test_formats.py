@@ -60,13 +60,17 @@ def drawing(*pieces: str) -> Callable[[int], bytes]:
 
 def native(vector: dict[str, Any]) -> NativeFormat:
     nonce = vector.get("nonce", "")
-    settings = {name: vector[name] for name in SETTINGS}
-    return NativeFormat(vector["secret_key_base"], random=drawing(nonce[:24], nonce[24:]), **settings)
+    settings = {name: vector[name] for name in SETTINGS if name != "app"}
+    return NativeFormat(
+        vector["secret_key_base"], app_name=vector["app"], random=drawing(nonce[:24], nonce[24:]), **settings
+    )
 
 
 def record(vector: dict[str, Any]) -> Record:
     created, expires = (datetime.fromtimestamp(vector[name], UTC) for name in ("created", "expires"))
-    return Record(TaggedJSON().loads(vector["data"].encode()), created, expires, vector["log_id"])
+    data = TaggedJSON().loads(vector["data"].encode()) if vector["data"] else {}
+    lines = bytes.fromhex(vector["lines"])
+    return Record(data, created, expires, vector["log_id"], vector["generation"], lines, ended=not vector["data"])
 
 
 def read_as_described(described: dict[str, Any], vector: dict[str, Any]) -> Any:
@@ -104,7 +108,7 @@ def test_a_cookie_opens_to_what_went_in(vector: dict[str, Any]) -> None:
 
 @by_id
 def test_the_page_reads_a_cookie_as_we_do(described: dict[str, Any], vector: dict[str, Any]) -> None:
-    inside = tuple(vector[name] for name in ("created", "expires", "log_id", "data"))
+    inside = tuple(vector[name] for name in ("created", "expires", "log_id", "generation", "lines", "data"))
 
     assert read_as_described(described, vector) == inside
 
@@ -128,7 +132,7 @@ def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
         table,
         encrypt=True,
         secret_key_base=vector["secret_key_base"],
-        app=app,
+        app_name=app,
         random=drawing(vector["sid"], vector["nonce"]),
     )
     whose = principal and principal.removeprefix(f"{app}\x1f")
@@ -193,7 +197,8 @@ def test_the_example_is_the_first_vector(described: dict[str, Any]) -> None:
     assert shown["nonce"] == vector["nonce"]
     assert shown["data"] == vector["data"]
     assert shown["cookie"] == vector["cookie"]
-    assert shown["body"] == (times + bytes.fromhex(vector["log_id"]) + vector["data"].encode()).hex()
+    place = vector["generation"].to_bytes(4, "big") + b"\1" + bytes.fromhex(vector["lines"])
+    assert shown["body"] == (times + bytes.fromhex(vector["log_id"]) + place + vector["data"].encode()).hex()
     assert derived.decrypt(token[17:29], token[29:], associated).hex() == shown["body"]
     assert associated == token[:5] + b"holdall\0session\0\0_shop"
 

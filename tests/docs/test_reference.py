@@ -7,9 +7,11 @@ from importlib import import_module
 import pytest
 
 from docs.blocks import ROOT
-from holdall import Event, Session, SessionInfo, Sessions
+from holdall import Event, EventCounts, Session, SessionInfo, Sessions
 from holdall.adapters import Exchange, SessionGroup
+from holdall.closing import Closing
 from holdall.outside_requests import OutsideRequests
+from holdall.recorded_login import RecordedLogin
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
@@ -20,7 +22,9 @@ NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
 MODULES = {
     "holdall": (),
     "holdall.adapters": (),
+    "holdall.asgi": (),
     "holdall.connections": (),
+    "holdall.device_bound": (),
     "holdall.etf": (),
     "holdall.msgspec_json": ("msgspec",),
     "holdall.formats": (),
@@ -39,17 +43,24 @@ MODULES = {
     "holdall.tables.postgres": ("psycopg_pool",),
     "holdall.tables.psycopg": ("psycopg",),
     "holdall.tables.redis": ("redis",),
+    "holdall.tables.sql": (),
+    "holdall.tables.sqlalchemy": ("sqlalchemy",),
+    "holdall.tables.alembic": ("alembic",),
     "holdall.tables.sqlite": (),
     "holdall.tables.urls": (),
     "holdall.testing": (),
     "holdall.typed": (),
+    "holdall.wsgi": (),
     "holdall_django": ("django",),
+    "holdall_django.auth": ("django", "tests.django_project"),
     "holdall_django.engine": ("django",),
     "holdall_django.sources": ("django",),
     "holdall_django.table": ("django",),
     "holdall_fastapi": ("fastapi",),
+    "holdall_fastapi.login": ("fastapi",),
     "holdall_fastapi.testing": ("fastapi",),
     "holdall_flask": ("flask",),
+    "holdall_flask.login": ("flask_login",),
     "holdall_flask.testing": ("flask",),
 }
 
@@ -64,7 +75,21 @@ def test_every_name_that_a_module_offers_is_named(module: str) -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("kind", [Sessions, OutsideRequests, Session, SessionInfo, Event, SessionGroup, Exchange])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Sessions,
+        OutsideRequests,
+        Closing,
+        Session,
+        RecordedLogin,
+        EventCounts,
+        SessionInfo,
+        Event,
+        SessionGroup,
+        Exchange,
+    ],
+)
 def test_every_public_method_and_attribute_is_named(kind: type) -> None:
     missing = {name for name in vars(kind) if not name.startswith("_")} - NAMED
 

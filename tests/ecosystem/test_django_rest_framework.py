@@ -7,12 +7,15 @@ import tests.django_project  # sets Django up
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.test import Client, override_settings
 from django.urls import path
+
+from holdall_django import configured_sessions
 
 pytest.importorskip("rest_framework")
 
@@ -50,6 +53,19 @@ def test_a_user_of_the_session_is_let_in(client: Client) -> None:
     assert client.get("/").json() == {"user": "ada"}
     client.logout()
     assert client.get("/").status_code == 403
+
+
+def test_a_user_who_logged_in_through_another_framework_is_let_in(client: Client) -> None:
+    ours = [each.replace("django.contrib.auth.middleware", "holdall_django.auth") for each in settings.MIDDLEWARE]
+    with override_settings(MIDDLEWARE=ours):
+        session = configured_sessions().fetch()
+        session.login(User.objects.get(username="ada").pk)
+        client.cookies["sid"] = configured_sessions().commit(session).cookie
+
+        assert client.get("/").json() == {"user": "ada"}
+        assert client.post("/").status_code == 403
+        token = client.get("/token").content.decode()
+        assert client.post("/", headers={"X-CSRFToken": token}).json() == {"user": "ada"}
 
 
 def test_a_write_needs_the_csrf_token(client: Client) -> None:

@@ -198,7 +198,7 @@ def test_what_flask_has_changed_since_is_as_flask_has_it() -> None:
         {1, 2},
         Point,
         Point(1, {1}),
-        datetime(2026, 1, 1, fold=1, tzinfo=UTC),
+        datetime(2026, 10, 25, 2, 30, fold=1),  # noqa: DTZ001
         datetime(1, 1, 1, tzinfo=EAST),
         time(12),
     ],

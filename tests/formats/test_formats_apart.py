@@ -22,6 +22,7 @@ from holdall.formats import (
     PlugFormat,
     StarletteFormat,
 )
+from holdall.formats.native import _HEAD_BYTES
 from holdall.stores import NotFound
 from sizes import FUZZED
 
@@ -106,7 +107,9 @@ def sealed(format: Any, payload: bytes) -> str:
     """Return *payload* as *format* would have sealed it, were it the work of one of its own serializers."""
     match format:
         case NativeFormat():
-            return to_text(format._header + format._box.seal(bytes(16) + payload, format._associated + b"session"))
+            return to_text(
+                format._header + format._box.seal(bytes(_HEAD_BYTES) + payload, format._associated + b"session")
+            )
         case PlugFormat():
             return str(format._box.seal(payload))
         case DynamoFormat():

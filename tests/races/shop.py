@@ -19,6 +19,11 @@ from servers.web import SECONDS, Server, serve, start, uvicorn, waitress
 #: The cookie's name.
 KEY = "sid"
 
+#: Named instead of a table where sessions are in their cookies, in our own format and in one without generations.
+COOKIE, FORGETFUL = "cookie", "forgetful"
+
+_SECRET = "5d0c1f7a94b2e8361c7f0a9d4e5b2863"
+
 _PAUSE_SECONDS = 0.002
 
 
@@ -68,7 +73,13 @@ def _running(
 
 
 def _serve_frameworks(table: str, listeners: dict[str, socket]) -> None:
-    sessions = Sessions("table", table=table, key=KEY, principal_key="user")
+    match table:
+        case "cookie":
+            sessions = Sessions("cookie", secret_key_base=_SECRET, key=KEY, principal_key="user")
+        case "forgetful":
+            sessions = Sessions("cookie", format="flask", secret_key_base=_SECRET, key=KEY, principal_key="user")
+        case _:
+            sessions = Sessions("table", table=table, key=KEY, principal_key="user")
     serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})
 
 

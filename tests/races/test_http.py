@@ -8,7 +8,7 @@ Each scenario counts what went wrong. All of them are run against a naive server
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
@@ -151,7 +151,7 @@ def test_naive_sessions_lose_all_that_these_tests_look_for(naive: Served) -> Non
     }
 
 
-def often(scenario: Callable[[Served], dict[str, int]], served: Served, rounds: int = ROUNDS) -> Counter[str]:
+def often(scenario: Callable[[Served], Mapping[str, int]], served: Served, rounds: int = ROUNDS) -> Counter[str]:
     """Count what goes wrong in many *rounds* of *scenario*."""
     return sum((Counter(scenario(served)) for _ in range(rounds)), Counter())
 

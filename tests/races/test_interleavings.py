@@ -3,11 +3,13 @@
 import asyncio
 import math
 from collections.abc import Callable, Hashable, Mapping
+from itertools import combinations_with_replacement
 from typing import Any
 
 import pytest
 
 from holdall import AsyncTable, MemoryTable
+from holdall.principals import PrincipalKeys
 from holdall.steps import Steps, run_async
 from holdall.stores import Changes, StoredSession, TableStore, Write, principals, renewal, verbs
 from holdall.stores import table as table_store
@@ -17,6 +19,7 @@ from holdall.testing import ACTS, ATOMIC_ACTS, Act, Explored, FakeClock, Interle
 from holdall.testing.interleavings import KEY, Run
 from holdall.testing.revocations import OWNERS_ACTS, RevocationRun
 from races import broken
+from races.logins import LOGIN_ACTS, LoginRun
 from sizes import FULL
 
 
@@ -78,6 +81,33 @@ def test_some_who_end_sessions_end_those_that_are_there_among_three() -> None:
 
 def test_two_atomic_updates_keep_every_promise_where_the_session_ends() -> None:
     TestMemoryTable().test_two_atomic_updates_keep_every_promise_in_every_order("drop", meet)
+
+
+@pytest.mark.parametrize("names", list(combinations_with_replacement(LOGIN_ACTS, 2)), ids=" + ".join)
+def test_a_login_or_a_logout_by_one_framework_holds_for_all_in_every_order(names: tuple[str, ...]) -> None:
+    assert meet(LOGIN_ACTS, *names, kind=LoginRun).schedules > 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    list(combinations_with_replacement(LOGIN_ACTS, 3))
+    if FULL
+    else [
+        ("Django logs in", "FastAPI logs in", "Flask-Login logs out"),
+        ("Django logs out", "Flask-Login logs out", "Django learns the login"),
+        ("FastAPI logs in", "Django learns the login", "Django learns the login"),
+    ],
+    ids=" + ".join,
+)
+def test_logins_and_logouts_by_three_frameworks_hold_in_every_order(names: tuple[str, ...]) -> None:
+    assert meet(LOGIN_ACTS, *names, kind=LoginRun, idle=False).schedules > 5
+
+
+def test_a_logout_that_spares_the_other_librarys_key_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PrincipalKeys, "without_login", lambda keys, data, kept=(): dict(data))
+
+    with pytest.raises(AssertionError, match="a session of the user who left is there"):
+        meet(LOGIN_ACTS, "Flask-Login logs out", "Django learns the login", kind=LoginRun)
 
 
 class Unmerged(Run):

@@ -37,7 +37,7 @@ _MEMORY = "memory://"
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres", "django_on_sqlite", "django_on_postgres"])
+@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres", "mariadb", "django_on_sqlite", "django_on_postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name an engine as an application does."""
     if request.param == "memory":
@@ -48,7 +48,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         named: str = request.getfixturevalue(request.param)
         return named
     server = request.getfixturevalue(request.param)
-    found: str = server.new_url() if request.param == "postgres" else server.url
+    found: str = server.url if request.param == "valkey" else server.new_url()
     return found
 
 

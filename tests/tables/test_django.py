@@ -261,9 +261,10 @@ def test_a_row_that_changes_while_it_is_deleted_is_given_back_as_it_last_was(
     )
 
     class Late(DjangoTable):
-        def _live(self, digest: bytes, now: int) -> Row | None:
-            found = super()._live(digest, now)
-            next(writes, lambda: None)()
+        def _fetch(self, statement: str, values: Any) -> Any:
+            found = super()._fetch(statement, values)
+            if statement == "read_live":
+                next(writes, lambda: None)()
             return found
 
     deleted = Late(table.using, clock=clock).remove(DIGEST)

@@ -23,13 +23,14 @@ from tables.django_databases import migrated, of_postgres, of_sqlite, unmigrated
 # isort: split
 
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 
 from holdall import StoreError
 from holdall.tables import Replacement, Row, table_opener
+from holdall.tables.failures import sqlstate_of
 from holdall.testing import FakeClock
 from holdall_django._connections import end
-from holdall_django.table import DjangoTable, _code
+from holdall_django.table import DjangoTable
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.processes import wait_until
 
@@ -194,15 +195,15 @@ def test_a_transaction_that_has_failed_is_the_projects_to_begin_again(url: str, 
         ("mysql", (1213, "Deadlock found when trying to get lock"), "40P01"),
         ("mysql", (1290, "The MySQL server is running with the --read-only option"), "25006"),
         ("mysql", (1062, "Duplicate entry"), None),
+        ("mariadb", (1020, "Record has changed since last read"), "40001"),
+        ("mssql", (1205, "Transaction was deadlocked"), "40P01"),
+        ("mssql", ("40001", "Transaction was deadlocked"), "40P01"),
         ("oracle", (SimpleNamespace(code=8177),), "40001"),
         ("sqlite", ("database is locked",), None),
     ],
 )
 def test_what_other_databases_call_a_conflict_is_known(vendor: str, answer: tuple[Any, ...], code: str | None) -> None:
-    error = OperationalError()
-    error.__cause__ = Exception(*answer)
-
-    assert _code(vendor, error) == code
+    assert sqlstate_of(Exception(*answer), vendor) == code
 
 
 # Servers that refuse, or do not answer.

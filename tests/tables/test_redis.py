@@ -509,6 +509,28 @@ def test_the_index_of_somebody_who_logs_in_often_stays_short(
     assert {each.digest for each in table.find("7")} == set(lasting)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda table, row: table.replace(DIGEST, row._replace(version=2), version=1),
+        lambda table, row: table.touch(DIGEST, row.expires, seen=row.seen),
+    ],
+    ids=["replace", "touch"],
+)
+def test_a_session_that_is_used_stays_listed_for_longer_than_its_index_lasts(
+    table: RedisTable, valkey: RedisServer, clock: FakeClock, use: Callable[[RedisTable, Row], object]
+) -> None:
+    row = new_row(clock, principal="7")._replace(expires=clock() + 500 * DAY, seen=clock())
+    table.insert(DIGEST, row)
+    clock.advance(DAY)
+    # The list has reached its end.
+    valkey.client.delete(table._verbs._index("7"))
+
+    use(table, row._replace(seen=clock()))
+
+    assert [each.digest for each in table.find("7")] == [DIGEST]
+
+
 # What goes wrong.
 
 

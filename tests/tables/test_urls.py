@@ -44,14 +44,16 @@ LIMITS = [
     ("postgres", "PostgresTable", "postgresql://localhost/shop", "timeout"),
     ("postgres", "PostgresTable", "postgresql://localhost/shop", "statement_timeout"),
     ("postgres", "AsyncPostgresTable", "postgresql://localhost/shop", "statement_timeout"),
+    ("sqlalchemy", "SQLAlchemyTable", "sqlite+pysqlite:///sessions.db", "timeout"),
+    ("sqlalchemy", "AsyncSQLAlchemyTable", "sqlite+aiosqlite:///sessions.db", "statement_timeout"),
     ("holdall_django.table", "DjangoTable", "default", "timeout"),
 ]
 
 
 @pytest.mark.parametrize(("module", "name", "place", "option"), LIMITS)
 def test_each_table_takes_whole_seconds_as_a_limit(module: str, name: str, place: str, option: str) -> None:
-    if module == "postgres":
-        pytest.importorskip("psycopg")
+    if module in ("postgres", "sqlalchemy"):
+        pytest.importorskip("psycopg" if module == "postgres" else module)
     table: Any = getattr(importlib.import_module(module if "." in module else f"holdall.tables.{module}"), name)
 
     table(place, **{option: 1})

@@ -23,6 +23,7 @@ from holdall.sources.starsessions import StarsessionsSource
 from holdall.stores import MigratingStore, Renewing, Revocable, Updating
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
+from holdall.tables.sqlalchemy import AsyncSQLAlchemyTable, SQLAlchemyTable
 from holdall.testing import as_async
 from holdall_django.sources import EngineSource
 from holdall_django.table import DjangoTable
@@ -34,6 +35,8 @@ def what_is_accepted(secret: str, async_table: AsyncTable) -> None:
     _django_table: Table = DjangoTable("sessions")
     _postgres_table: Table = PostgresTable("postgresql://localhost")
     _async_postgres_table: AsyncTable = AsyncPostgresTable("postgresql://localhost")
+    _sqlalchemy_table: Table = SQLAlchemyTable("mysql+pymysql://localhost")
+    _async_sqlalchemy_table: AsyncTable = AsyncSQLAlchemyTable("mysql+asyncmy://localhost")
     _redis_table: Table = RedisTable("redis://localhost")
     _async_redis_table: AsyncTable = AsyncRedisTable("redis://localhost")
     _serializer: Serializer = TaggedJSON()

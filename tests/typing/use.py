@@ -6,7 +6,7 @@ handed in rarely.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import FastAPI, Request
@@ -18,6 +18,7 @@ from holdall.testing import FakeClock
 from holdall.typed import typed_session
 from holdall_fastapi import (
     FromSession,
+    SessionDep,
     SessionMiddleware,
     SessionOf,
     TypedSession,
@@ -38,6 +39,11 @@ def application(session: Session, cookie: CookieOptions) -> None:
     session.configure("path", "/")
     session.configure(renew=True, **cookie)
     _who: str = session.log_id
+    session.login(7, level=2)
+    session.require_fresh(timedelta(minutes=10))
+    _since: datetime | None = session.authenticated_at
+    session.level = session.level + 1
+    session.logout(clear_site_data=["cache", "storage"])
     _hits: int = session.atomic_update("hits", lambda hits: hits + 1, default=0)
     session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
@@ -65,6 +71,15 @@ async def typed(
     flash(request, "saved")
     _texts: list[str] = get_flashed_messages(request)
     _pairs: list[tuple[str, str]] = get_flashed_messages(request, with_categories=True)
+
+
+async def awaited(session: SessionDep, plain: Session) -> None:
+    await session.save()
+    session.save()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.reload()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.atomic_update("n", len)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    # In a framework that is not async there is nothing to await.
+    plain.save()
 
 
 basket = Sessions("table", key="_basket", table="baskets")

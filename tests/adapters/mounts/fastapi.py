@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from holdall import Sessions
-from holdall.testing import Client, asgi_client, perform_async, stream
+from holdall.testing import METHODS, Client, asgi_client, perform_async, stream
 from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session
 
 
@@ -24,7 +24,7 @@ def mount(sessions: Sessions, also: Sequence[Sessions] = (), *, fetch: Literal["
             stream(session, script, lambda key: from_thread.run(fetch_session, request, named[key]))
         )
 
-    @app.post("/{path:path}")
+    @app.api_route("/{path:path}", methods=[*METHODS])
     async def act(request: Request, script: dict[str, Any], session: SessionDep) -> JSONResponse:
         result, status = await perform_async(session, script, lambda key: fetch_session(request, named[key]))
         return JSONResponse(result, status, script.get("headers"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flask import Flask, Response, request, session
 
 from holdall import Sessions
-from holdall.testing import Client, perform, stream, wsgi_client
+from holdall.testing import METHODS, Client, perform, stream, wsgi_client
 from holdall_flask import Holdall, fetch_session
 
 __all__ = ["mount"]
@@ -16,8 +16,8 @@ def mount(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
     Holdall(app, sessions, also=also)
     named = {each.key: each for each in also}
 
-    @app.post("/", defaults={"path": ""})
-    @app.post("/<path:path>")
+    @app.route("/", methods=METHODS, defaults={"path": ""})
+    @app.route("/<path:path>", methods=METHODS)
     def act(path: str) -> tuple[dict[str, object], int, dict[str, str]]:
         script = request.get_json()
         result, status = perform(session, script, lambda key: fetch_session(named[key]))

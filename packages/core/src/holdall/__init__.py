@@ -11,16 +11,19 @@ from holdall._lazily import lazily
 from holdall.clients import SessionInfo
 from holdall.cookies import CookieOptions, SetCookie
 from holdall.errors import (
+    AnsweredError,
     ConfigurationError,
     ContentionError,
     CookieOverflowError,
+    LoginRequiredError,
     LostWriteError,
     ResponseStartedError,
     SessionError,
     SessionNotFetchedError,
     StoreError,
+    TooManySessionsError,
 )
-from holdall.events import Event
+from holdall.events import Event, EventCounts
 from holdall.lifecycle import ResponseHeaders
 from holdall.session import Session
 from holdall.sessions import Sessions
@@ -44,6 +47,7 @@ else:
     )
 
 __all__ = [
+    "AnsweredError",
     "AsyncTable",
     "ConfigurationError",
     "ContentionError",
@@ -51,6 +55,8 @@ __all__ = [
     "CookieOverflowError",
     "CookieStore",
     "Event",
+    "EventCounts",
+    "LoginRequiredError",
     "LostWriteError",
     "MemoryTable",
     "ResponseHeaders",
@@ -65,4 +71,5 @@ __all__ = [
     "StoreError",
     "Table",
     "TableStore",
+    "TooManySessionsError",
 ]

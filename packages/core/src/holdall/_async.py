@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["Loop", "call_in", "current_loop", "shielded", "to_thread"]
+__all__ = ["Loop", "call_in", "current_loop", "finished", "is_trios", "shielded", "to_thread"]
 
 R = TypeVar("R")
 
@@ -43,7 +43,7 @@ async def to_thread(call: Callable[[], R]) -> R:
         from anyio.to_thread import run_sync
 
         return await run_sync(call)
-    if _is_trios(current_loop()):
+    if is_trios(current_loop()):
         import trio
 
         return await trio.to_thread.run_sync(call)
@@ -54,7 +54,7 @@ async def to_thread(call: Callable[[], R]) -> R:
 
 def call_in(loop: Loop | None, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
     """Run a coroutine function in *loop* from another thread and wait for it; in a loop of its own for ``None``."""
-    if _is_trios(loop):
+    if is_trios(loop):
         import trio
 
         return trio.from_thread.run(call, trio_token=loop)
@@ -71,7 +71,7 @@ async def shielded(work: Coroutine[Any, Any, R]) -> R:
 
     A renewal removes one row and inserts another: interrupted between the two, it would leave the visitor with neither.
     """
-    if _is_trios(current_loop()):
+    if is_trios(current_loop()):
         import trio
 
         with trio.CancelScope(shield=True):
@@ -85,13 +85,14 @@ async def shielded(work: Coroutine[Any, Any, R]) -> R:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await _finished(task)
+        await finished(task)
         # A failure of the work outranks the cancellation, because somebody must report it.
         task.result()
         raise
 
 
-async def _finished(task: Any) -> None:
+async def finished(task: Any) -> None:
+    """Wait until a task of asyncio's has ended, however often the caller is cancelled meanwhile."""
     import asyncio
 
     anyio = sys.modules.get("anyio")
@@ -106,5 +107,6 @@ async def _finished(task: Any) -> None:
             continue
 
 
-def _is_trios(loop: Loop | None) -> bool:
+def is_trios(loop: Loop | None) -> bool:
+    """Return whether *loop* is trio's."""
     return hasattr(loop, "run_sync_soon")

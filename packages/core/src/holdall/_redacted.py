@@ -8,7 +8,7 @@ else. So such values are neither, and their ``repr`` is the name of their class.
 import traceback
 from typing import Any, NoReturn, TypeVar
 
-__all__ = ["Redacted", "redacted", "without_frames"]
+__all__ = ["HiddenBytes", "Redacted", "redacted", "without_frames"]
 
 Kind = TypeVar("Kind", bound=type)
 Failure = TypeVar("Failure", bound=BaseException)
@@ -43,6 +43,15 @@ class Redacted:
         for name in self._fields():
             object.__setattr__(copy, name, fields[name] if name in fields else getattr(self, name))
         return copy
+
+
+class HiddenBytes(bytes):
+    """A header's value that is a secret, such as that of Cookie: ``bytes`` like any other, but for its ``repr``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 def redacted(kind: Kind) -> Kind:

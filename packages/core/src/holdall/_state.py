@@ -13,7 +13,17 @@ from holdall.settings import Lifetime, LifetimeOf, Settings
 from holdall.stores.contract import Changes, ClientInfo, StoredSession
 from holdall.tracking import Tracked
 
-__all__ = ["ENDS", "NOT_STORED", "SUPERSEDED", "Backend", "Fetched", "Intent", "Phase", "SessionState"]
+__all__ = [
+    "ENDS",
+    "NOT_STORED",
+    "SUPERSEDED",
+    "Backend",
+    "Fetched",
+    "FetchedOfSeveral",
+    "Intent",
+    "Phase",
+    "SessionState",
+]
 
 
 class Intent(Enum):
@@ -54,6 +64,13 @@ class Fetched(Redacted):
 
     __slots__ = ("copies", "moved", "old_key", "renewed", "stored", "superseded")
 
+    #: More than one cookie of ours came.
+    several = False
+    #: What the browser keeps in place of a session that has ended; a new one is written over it.
+    ended: StoredSession | None = None
+    #: What the names end with under which outdated sessions came.
+    outdated: Sequence[str] = ()
+
     def __init__(
         self,
         stored: StoredSession | None = None,
@@ -72,6 +89,25 @@ class Fetched(Redacted):
         self.moved = moved
 
 
+class FetchedOfSeveral(Fetched):
+    """What they held where more than one came, or the mark of a session that has ended."""
+
+    __slots__ = ("ended", "outdated")
+    several = True
+
+    def __init__(self, fetched: Fetched, ended: StoredSession | None, outdated: Sequence[str]) -> None:
+        super().__init__(
+            fetched.stored,
+            superseded=fetched.superseded,
+            renewed=fetched.renewed,
+            copies=fetched.copies,
+            old_key=fetched.old_key,
+            moved=fetched.moved,
+        )
+        self.ended = ended
+        self.outdated = outdated
+
+
 #: Nothing came with the request.
 NOT_STORED = Fetched()
 #: The session has ended, or got another ID, while the request went on.
@@ -86,10 +122,13 @@ class Backend(Protocol):
     settings: Settings
 
     store: Any
+    reading: Any
     table: Any
+    can_bury: bool
     can_renew: bool
     waits_to_read: bool
     now: Callable[[], int]
+    commit: Callable[..., Any]
 
     def fetch(self, state: "SessionState") -> Fetched: ...
 
@@ -120,6 +159,7 @@ class SessionState:
         lifetime_before: Its lifetime then.
         looked_at: A framework says that it was looked at, although it was not read.
         marked_unread: It was marked to be written before it was read.
+        mounted_at: The path that the application is mounted under, as far as a response needs it.
     """
 
     # Of the class until something happens: most requests set few of them.
@@ -132,12 +172,17 @@ class SessionState:
     principal_before: str | None = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
+    #: Its user was authenticated just now, so that its absolute timeout begins anew.
+    restarts = False
+    #: What the browser is to clear at the logout (Clear-Site-Data).
+    clears: frozenset[str] = frozenset()
     #: Store it even if it is empty.
     must_create = False
     #: Says whether a change that nothing can store is accepted and forgotten, as a framework's tests expect it.
     takes_forgotten_changes: Callable[[], bool] | None = None
     marked_unread = False
     looked_at = False
+    mounted_at = ""
 
     def __init__(
         self,

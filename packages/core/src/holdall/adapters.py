@@ -3,29 +3,42 @@ What an adapter to a framework is written with.
 
 ``SessionGroup`` holds the ``Sessions`` of an application; for each request it begins an ``Exchange``, which the adapter
 drives. The rest helps to translate: ``state_of`` shows what is known of a session, ``cache_headers`` and
-``merged_vary`` say what caches are told, and ``holdall.nested`` lets several adapters share one request's session.
+``merged_vary`` say what caches are told, ``HiddenBytes`` keeps a Cookie header out of error reports, and
+``holdall.nested`` lets several adapters share one request's session.
 """
 
-from holdall._state import SUPERSEDED, Fetched, Intent, Phase, SessionState
+from holdall._redacted import HiddenBytes
+from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
+from holdall._workers import several_workers
 from holdall.cache_headers import CACHING_NAMES, CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall.cookies import warn_if_exposed
-from holdall.exchange import Exchange, Failure, SessionGroup, check_keys, checked_list
+from holdall.device_bound.messages import EndpointRequest, EndpointResponse
+from holdall.exchange import Exchange, Failure, SessionGroup
 from holdall.flashes import Flash, add_flash, take_flashes
 from holdall.framework_defaults import absolute_timeout, permanent_max_age
+from holdall.group_checks import check_keys, checked_list
+from holdall.header_lists import environ_header, for_caches, with_session_headers
 from holdall.lifecycle import ResponseHeaders
 from holdall.lifecycle.saving import check_savable
 from holdall.migrate import reading_framework_cookies
-from holdall.session import state_of
+from holdall.option_hints import meant_by
+from holdall.session import AsyncSession, state_of
+from holdall.setting_names import naming
 from holdall.settings import Lifetime
 
 __all__ = [
     "CACHING_NAMES",
+    "NOT_STORED",
     "SUPERSEDED",
+    "AsyncSession",
     "CacheHeaders",
+    "EndpointRequest",
+    "EndpointResponse",
     "Exchange",
     "Failure",
     "Fetched",
     "Flash",
+    "HiddenBytes",
     "Intent",
     "Lifetime",
     "Phase",
@@ -38,11 +51,17 @@ __all__ = [
     "check_keys",
     "check_savable",
     "checked_list",
+    "environ_header",
+    "for_caches",
+    "meant_by",
     "merged_vary",
+    "naming",
     "permanent_max_age",
     "reading_framework_cookies",
+    "several_workers",
     "state_of",
     "take_flashes",
     "warn_if_exposed",
     "warn_of_public_cookie",
+    "with_session_headers",
 ]

@@ -6,17 +6,22 @@ The rules are those of ``holdall.lifecycle``. Here they are taken to the store, 
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from inspect import iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar
 
 from holdall import _async
 from holdall._state import NOT_STORED, Fetched, SessionState
-from holdall.errors import ConfigurationError, LostWriteError
+from holdall.cookie_header import OldCookie
+from holdall.errors import ConfigurationError, LostWriteError, StoreError
+from holdall.lifecycle import ResponseHeaders, commit
 from holdall.lifecycle.fetching import fetch, fetched_at_once
 from holdall.lifecycle.saving import can_save, check_savable, reload, save, update
 from holdall.settings import Settings
 from holdall.steps import Step, Steps, run, run_async
-from holdall.stores.contract import Changes
+from holdall.stores.contract import Changes, ForeignSession
+from holdall.unawaited import to_be_awaited
+from holdall.validity import CheckedReads
 
 __all__ = ["AsyncBackend", "SyncBackend"]
 
@@ -29,25 +34,32 @@ class SyncBackend:
 
     Attributes:
         store: The open store.
+        reading: What reads sessions from it for a request.
         name: What it is called in messages.
         table: Its table, if it has one.
+        list_from: The table that lists are read from, if it has one.
         sources: Where other libraries keep sessions that it reads too.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
+        can_bury: Something stays in the browser where one of its sessions was ended (``Burying``).
         can_renew: Its sessions can be renewed in one go (``Renewing``).
         can_revoke: It knows its sessions' owners (``Revocable``).
         can_sweep: It keeps what has expired.
         waits: An async adapter has to wait for the store.
         waits_to_read: It has to wait for a session to be read.
+        commit: Carries out what the application decided (``holdall.lifecycle.commit``).
     """
+
+    commit: Callable[..., Steps[ResponseHeaders]] = staticmethod(commit)
 
     def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
         self.settings = settings
         self.name = type(store).__name__
         self.table = getattr(store, "table", None)
+        self.list_from = getattr(store, "list_from", None)
         self.sources: tuple[Any, ...] = getattr(store, "sources", ())
         self.check: Callable[[str, Any], None] | None = getattr(store, "check", None)
-        self.can_renew, self.can_revoke, self.can_sweep = (
-            hasattr(store, verb) for verb in ("renew", "revoke", "sweep")
+        self.can_bury, self.can_renew, self.can_revoke, self.can_sweep = (
+            hasattr(store, verb) for verb in ("bury", "renew", "revoke", "sweep")
         )
         target = store if self.table is None else self.table
         self.is_async = iscoroutinefunction(getattr(target, "read", None)) or iscoroutinefunction(store.get)
@@ -58,6 +70,11 @@ class SyncBackend:
             self.waits = self.waits_to_read = self.waits or iscoroutinefunction(source.read) or _blocks(source)
         is_plain = not isgeneratorfunction(store.get)
         self.store = _Asked(store) if is_plain and self.waits else store
+        self.reading = self.store
+        if settings.valid_since is not None:
+            self.reading = CheckedReads(self.store, settings.valid_since, settings.principals)
+            self.waits = self.waits_to_read = True
+            self.is_async = self.is_async or not self.reading.blocking_reads
         self.now = now
         self._answers_plainly = is_plain and not self.waits
 
@@ -67,15 +84,20 @@ class SyncBackend:
         if not cookies:
             return NOT_STORED
         now, settings, first = self.now(), self.settings, None
-        if len(cookies) == 1 and type(cookies[0]) is str:
-            # The usual request takes the straight line.
-            first = self.store.get(cookies[0], key=settings.attributes.key)
-            if not self._answers_plainly:
-                first = self.run(first)
-            found = fetched_at_once(first, settings, now=now)
-            if found is not None:
-                return found
-        return self.run(fetch(cookies, self, now=now, first=first))
+        try:
+            if len(cookies) == 1 and type(cookies[0]) is not OldCookie:
+                # The usual request takes the straight line.
+                first = self.reading.get(cookies[0], key=settings.attributes.key)
+                if not self._answers_plainly:
+                    first = self.run(first)
+                found = fetched_at_once(first, settings, now=now)
+                if found is not None:
+                    return found
+            return self.run(fetch(cookies, self, now=now, first=first))
+        except StoreError:
+            # Error reports show the local variables of every call that failed.
+            del cookies, first
+            raise
 
     #: Take steps to their end.
     run = staticmethod(run)
@@ -137,28 +159,31 @@ class AsyncBackend(SyncBackend):
         """
         return await _async.shielded(run_async(steps)) if (self.waits if waits is None else waits) else run(steps)
 
+    # Awaited in every async handler, whatever the store. In a handler's thread they are done when they return.
+
     def save(self, state: SessionState) -> Awaitable[None]:
-        if _async.current_loop() is None or not self.waits:
+        if _async.current_loop() is None:
             return super().save(state)
         state.loaded()
         check_savable(state)
-        return self._save(state) if can_save(state) else _DONE
+        return to_be_awaited(state, "save", partial(self._save, state))
 
     async def _save(self, state: SessionState) -> None:
-        with _taken(state) as changes:
-            await self.finish(save(state, changes, now=self.now()))
+        if can_save(state):
+            with _taken(state) as changes:
+                await self.finish(save(state, changes, now=self.now()))
 
     def reload(self, state: SessionState) -> Awaitable[None]:
-        if _async.current_loop() is None or not self.waits:
+        if _async.current_loop() is None:
             return super().reload(state)
         state.loaded()
-        return self.run_async(reload(state, now=self.now()))
+        return to_be_awaited(state, "reload", lambda: self.run_async(reload(state, now=self.now())))
 
     def update(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
         if _async.current_loop() is None:
             return super().update(state, key, function, default)
-        # Awaited in every async handler, whatever the store.
-        return self.finish(update(state, key, function, default, now=self.now()))
+        steps = partial(update, state, key, function, default)
+        return to_be_awaited(state, "atomic_update", lambda: self.finish(steps(now=self.now())))
 
     def run(self, steps: Steps[R]) -> R:
         """Take *steps* to their end in a thread, such as that of a handler that is not async."""
@@ -174,16 +199,16 @@ class AsyncBackend(SyncBackend):
 class _Ask(Step):
     """A question for a store that is not made of steps."""
 
-    __slots__ = ("args", "options", "verb")
+    __slots__ = ("args", "call", "options")
 
-    def __init__(self, store: Any, verb: str, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    def __init__(self, store: Any, call: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
         self.target = store
-        self.verb = verb
+        self.call = call
         self.args = args
         self.options = options
 
     def take(self) -> Any:
-        return getattr(self.target, self.verb)(*self.args, **self.options)
+        return self.call(*self.args, **self.options)
 
 
 class _AskToRead(_Ask):
@@ -199,9 +224,14 @@ class _Asked:
 
     def __getattr__(self, verb: str) -> Any:
         kind = _AskToRead if verb in ("get", "list", "follow") else _Ask
+        return self._asking(kind, getattr(self._store, verb))
 
+    def _asking(self, kind: type[_Ask], call: Callable[..., Any]) -> Callable[..., Steps[Any]]:
         def ask(*args: Any, **options: Any) -> Steps[Any]:
-            answer: Any = yield kind(self._store, verb, args, options)
+            answer: Any = yield kind(self._store, call, args, options)
+            if isinstance(answer, ForeignSession) and answer.move is not None:
+                # It asks the same store.
+                answer.move = self._asking(_Ask, answer.move)
             return answer
 
         return ask

@@ -3,10 +3,11 @@
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from holdall.stores.contract import ClientInfo, SessionRow
+from holdall.stores.contract import ClientInfo, SessionRow, Write
 
-__all__ = ["SessionInfo", "client_text", "info_of"]
+__all__ = ["SessionInfo", "client_text", "info_of", "note_client"]
 
 # Browsers take up to 200 characters or so for themselves; what another client sends must not fill the table.
 _LONGEST = 300
@@ -27,6 +28,7 @@ class SessionInfo:
             send any text.
         address: The client's address then, with ``record_client=True``.
         is_current: It is the session that was given as the current one.
+        device_bound: It is bound to a device (``Sessions(device_bound=True)``).
     """
 
     handle: str
@@ -36,6 +38,7 @@ class SessionInfo:
     user_agent: str | None = field(default=None, repr=False)
     address: str | None = field(default=None, repr=False)
     is_current: bool = False
+    device_bound: bool = False
 
 
 def client_text(client: ClientInfo) -> str | None:
@@ -44,16 +47,23 @@ def client_text(client: ClientInfo) -> str | None:
     return json.dumps(known) if known else None
 
 
+def note_client(end: Any, write: Write) -> None:
+    """Note with a session that begins, or gets another ID, what its client says of itself."""
+    if end.state.client is not None:
+        write.client = client_text(end.state.client)
+
+
 def info_of(row: SessionRow) -> SessionInfo:
     """Return a *row* as its owner sees it."""
     try:
         told = json.loads(row.client or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
+        # Whoever can write to the table can write anything here.
         told = {}
     user_agent, address = (_shown(told.get(name)) if isinstance(told, dict) else None for name in _NAMES)
     seen = None if row.seen is None else datetime.fromtimestamp(row.seen, UTC)
     created, expires = (datetime.fromtimestamp(time, UTC) for time in (row.created, row.expires))
-    return SessionInfo(row.handle, created, expires, seen, user_agent, address, row.is_current)
+    return SessionInfo(row.handle, created, expires, seen, user_agent, address, row.is_current, row.device_bound)
 
 
 _NAMES = ("user_agent", "address")

@@ -1,13 +1,13 @@
 """Our values in a request's Cookie header (RFC 6265, section 5.4), whoever wrote the rest of it."""
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 from holdall._redacted import redacted
-from holdall.cookies import prefix_of
+from holdall.cookies import SUFFIXES, prefix_of
 
-__all__ = ["OldCookie", "SentCookie", "cookie_finder"]
+__all__ = ["FindHeader", "OldCookie", "SentCookie", "SuffixedCookie", "cookie_finder", "suffix_sent"]
 
 
 @redacted
@@ -18,13 +18,33 @@ class OldCookie(NamedTuple):
     value: str
 
 
+#: Returns the values of a request's header by its lower-case name: one text, or all of them.
+FindHeader = Callable[[str], "str | Iterable[str]"]
+
+
+class SuffixedCookie(str):
+    """A value that came under the cookie's name with one of ``SUFFIXES`` at its end."""
+
+    suffix: str
+
+
 #: The value of a cookie that a browser sent, under its present name or an old one.
 SentCookie = str | OldCookie
 
 
-def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Iterable[str]], list[SentCookie]]:
+def suffix_sent(cookie: SentCookie) -> str:
+    """Return what the name of a cookie ended with that a browser sent."""
+    value = cookie.value if isinstance(cookie, OldCookie) else cookie
+    return value.suffix if isinstance(value, SuffixedCookie) else ""
+
+
+def cookie_finder(
+    key: str, old_keys: Iterable[str] = (), *, suffixed: Literal["", "old", "all"] = ""
+) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
     """
-    Return a function from the Cookie header, or all of them, to the values of the cookie *key*, then of old ones.
+    Return a function from a request's Cookie headers to the values of the cookie *key*, then of old ones.
+
+    It takes the Cookie header, all of them, or a function that returns a header's values by its name.
 
     Names are compared in exact case, because a browser that keeps ``__HoSt-`` as an ordinary name promises nothing of
     it. Each value comes once, in the order sent, without the double quotes around it.
@@ -33,14 +53,22 @@ def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Ite
     browser's own separator, the semicolon, proves that a cookie has our name, though: ``lang=a,sid=b`` may also be the
     value of another cookie, written by somebody who may not set ours. Such a cookie counts only if there is none of
     our name elsewhere, and never for a name with a prefix (``__Host-``), whose promise it would break.
+
+    Args:
+        suffixed: Which names also count with one of ``SUFFIXES`` at their end: all, or as old names only, where cookies
+            were written so before.
     """
-    find = _finder(key)
-    finders = [(old_key, _finder(old_key)) for old_key in dict.fromkeys(old_keys) if old_key != key]
+    find = _suffixed_finder(key) if suffixed == "all" else _finder(key)
+    find_any: Callable[[str], Callable[[str], list[Any]]] = _suffixed_finder if suffixed else _finder
+    finders = [(old_key, find_any(old_key)) for old_key in dict.fromkeys(old_keys) if old_key != key]
+    if suffixed == "old":
+        finders.insert(0, (key, _without_usual(_suffixed_finder(key))))
     if not finders:
         return find
 
-    def find_all(headers: str | Iterable[str]) -> list[SentCookie]:
-        header = headers if isinstance(headers, str) else "; ".join(headers)
+    def find_all(headers: FindHeader | str | Iterable[str]) -> list[SentCookie]:
+        given = headers("cookie") if callable(headers) else headers
+        header = given if isinstance(given, str) else "; ".join(given)
         cookies = find(header)
         for old_key, find_old in finders:
             cookies += [OldCookie(old_key, value) for value in find_old(header)]
@@ -49,11 +77,12 @@ def cookie_finder(key: str, old_keys: Iterable[str] = ()) -> Callable[[str | Ite
     return find_all
 
 
-def _finder(key: str) -> Callable[[str | Iterable[str]], list[Any]]:
+def _finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
     start = f"{key}="
 
-    def find(headers: str | Iterable[str]) -> list[str]:
-        header = headers if isinstance(headers, str) else "; ".join(headers)
+    def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
+        given = headers("cookie") if callable(headers) else headers
+        header = given if isinstance(given, str) else "; ".join(given)
         if key not in header:
             return []
         before, _, after = header.partition(start)
@@ -67,6 +96,34 @@ def _finder(key: str) -> Callable[[str | Iterable[str]], list[Any]]:
     return find
 
 
+def _suffixed_finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
+    pairs = re.compile(rf'(?:^|; ){re.escape(key)}(\.[a-k])?=([^;,"]*)(?![^;])').findall
+    suffixes = {key + suffix: suffix for suffix in SUFFIXES}
+
+    def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
+        given = headers("cookie") if callable(headers) else headers
+        header = given if isinstance(given, str) else "; ".join(given)
+        if key not in header:
+            return []
+        found = pairs(header)
+        # Nearly always our name is there once, as browsers write it.
+        if len(found) == 1 == header.count(key):
+            ((suffix, value),) = found
+            value = value.strip(_SPACE)
+            if not suffix:
+                return [value]
+            sent = SuffixedCookie(value)
+            sent.suffix = suffix
+            return [sent]
+        return _find_all(key, header, suffixes)
+
+    return find
+
+
+def _without_usual(find: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
+    return lambda header: [each for each in find(header) if suffix_sent(each)]
+
+
 # What may stand around a name or a value (RFC 6265, section 5.6). Anything else, Unicode's spaces too, is part of it.
 _SPACE = " \t"
 
@@ -74,18 +131,24 @@ _SPACE = " \t"
 _PART = re.compile(r'(?:"[^"]*"|[^,])+')
 
 
-def _find_all(key: str, header: str) -> list[str]:
+def _find_all(key: str, header: str, names: Mapping[str, str] | None = None) -> list[str]:
+    names = names or {key: ""}
     ours: list[str] = []
     after_comma: list[str] = []
     for each in header.split(";"):
         if key not in each:
             continue
         # Whoever wrote a cookie of our name chose what comes behind its commas as well.
-        values = ours if each.partition("=")[0].strip(_SPACE) == key else after_comma
+        values = ours if each.partition("=")[0].strip(_SPACE) in names else after_comma
         for part in _PART.findall(each) if "," in each else (each,):
             name, equals, value = part.partition("=")
-            if equals and name.strip(_SPACE) == key:
-                values.append(_unquoted(value))
+            suffix = names.get(name.strip(_SPACE))
+            if equals and suffix is not None:
+                value = _unquoted(value)
+                if suffix:
+                    value = SuffixedCookie(value)
+                    value.suffix = suffix
+                values.append(value)
     if not ours and prefix_of(key) is None:
         ours = after_comma
     return list(dict.fromkeys(ours))

@@ -17,11 +17,13 @@ from holdall.errors import ConfigurationError
 
 __all__ = [
     "MAX_COOKIE_BYTES",
+    "SUFFIXES",
     "CookieAttributes",
     "CookieOptions",
     "OldKeys",
     "SetCookie",
     "check_key",
+    "cookies_of",
     "old_cookies",
     "prefix_of",
     "warn_if_exposed",
@@ -34,6 +36,9 @@ MAX_COOKIE_BYTES = 4096
 # Browsers cap a cookie's age at 400 days (RFC 6265bis, section 5.5) and ignore longer attribute values (section 5.6).
 _MOST_SECONDS = 400 * 24 * 60 * 60
 _MAX_ATTRIBUTE_BYTES = 1024
+
+#: Endings of the names among which a cookie takes turns (``stores.generations``); the first is the usual name.
+SUFFIXES = ("", *(f".{letter}" for letter in "abcdefghijk"))
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ATTRIBUTE_VALUE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
@@ -66,6 +71,7 @@ class CookieAttributes:
 
     Attributes:
         secure: ``"auto"`` is Secure when the request came by HTTPS.
+        ending: The same of the cookie whose name has one of ``SUFFIXES`` at its end, by that.
         max_age: How long the browser keeps it, 400 days at most; ``None`` until it closes.
         seconds: ``max_age`` in seconds.
         extra: Written at the end as it stands, such as ``"Priority=High"``.
@@ -86,6 +92,7 @@ class CookieAttributes:
     seconds: int | None = field(init=False, repr=False, compare=False)
     _before: str = field(init=False, repr=False, compare=False)
     _after: Mapping[bool, str] = field(init=False, repr=False, compare=False)
+    ending: Mapping[str, "CookieAttributes"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         set_once = partial(object.__setattr__, self)
@@ -99,6 +106,7 @@ class CookieAttributes:
             _refuse(f"path={self.path!r} is ignored by browsers: a path begins with '/'.")
         set_once("secure", self._checked_secure())
         set_once("_before", f"; path={self.path}" + (f"; domain={self.domain}" if self.domain else ""))
+        set_once("ending", _Endings(self))
         set_once("_after", {https: self._flags(https=https) for https in (False, True)})
 
     @property
@@ -148,6 +156,18 @@ class CookieAttributes:
         )
 
 
+class _Endings(dict[str, CookieAttributes]):
+    """Makes what it is asked for, once."""
+
+    def __init__(self, usual: CookieAttributes) -> None:
+        super().__init__({"": usual})
+
+    def __missing__(self, suffix: str) -> CookieAttributes:
+        usual = self[""]
+        self[suffix] = found = replace(usual, key=usual.key + suffix)
+        return found
+
+
 # What a browser promises of a cookie with the prefix: it was set over HTTPS, by this very host, and by no script.
 # Longest first, since one begins with the other. The two with Http- are in the layered-cookies draft.
 _PREFIXES = {
@@ -188,7 +208,11 @@ class SetCookie:
         is_exposed: It stands for a logged-in user, and goes out without Secure: others on the network can read it.
         line: The value of the Set-Cookie header.
         size: How many characters that has.
+        extra: Names and values of headers that go with it, one way or the other.
     """
+
+    # Of the class, because few cookies have any.
+    extra: tuple[tuple[str, str], ...] = ()
 
     __slots__ = ("attributes", "expires", "https", "is_exposed", "line", "max_age", "secure", "size", "value")
 
@@ -207,8 +231,9 @@ class SetCookie:
         self.is_exposed = login and not self.secure
         self.attributes = attributes
         self.https = https
-        # A longer age may come from a framework's own settings, where it is no mistake.
-        max_age = None if max_age is None else min(max_age, _MOST_SECONDS)
+        # A longer age may come from a framework's own settings, where it is no mistake. An age in the far past would
+        # leave the calendar.
+        max_age = None if max_age is None else max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
         self.max_age = 0 if value is None else max_age
         self.expires = None if max_age is None else now + timedelta(seconds=max_age)
         if value is None:
@@ -319,6 +344,19 @@ def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) 
             "read_old_until=datetime(2027, 1, 31, tzinfo=UTC), when the last old cookie has expired."
         )
     return tuple(found.values())
+
+
+def cookies_of(given: Iterable[str] | Mapping[str, CookieOptions], option: str) -> tuple[CookieAttributes, ...]:
+    """
+    Return the cookies that an *option* names, with their options if it is a mapping.
+
+    Raises:
+        ConfigurationError: One of them no browser would accept.
+    """
+    if isinstance(given, str):
+        _refuse(f"{option}={given!r} is one name: give a list of them, [{given!r}].")
+    options: Mapping[str, Any] = given if isinstance(given, Mapping) else {key: {} for key in given}
+    return tuple(CookieAttributes(key, **each) for key, each in options.items())
 
 
 def _promises(key: str) -> frozenset[str]:

@@ -1,15 +1,18 @@
 """
 What happened to a session, for logs and metrics; never an id, never data.
 
-Each event goes to the ``holdall`` logger and, if given, to ``Sessions(on_event=…)``.
+Each event goes to the ``holdall`` logger, with its parts as fields of the record (``session_event``,
+``session_cookie``, ``session_reason``, ``session_log_id``), and, if given, to ``Sessions(on_event=…)``.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Literal
 
-__all__ = ["Event", "EventName", "Listener", "report"]
+__all__ = ["Event", "EventCounts", "EventName", "Listener", "report"]
 
 EventName = Literal[
     "created",
@@ -24,6 +27,9 @@ EventName = Literal[
     "evicted",
     "cookie_too_large",
     "invalid_value",
+    "device_bound",
+    "device_refused",
+    "device_skipped",
 ]
 
 _logger = logging.getLogger("holdall")
@@ -35,14 +41,21 @@ _LEVELS: dict[EventName, int] = {
     # At each request of a visitor who has not moved yet: too often for a log, and made to be counted.
     "old_cookie": logging.DEBUG,
     "expired": logging.DEBUG,
-    "rejected": logging.INFO,
+    "rejected": logging.WARNING,
     "lost_write": logging.WARNING,
     "touch_failed": logging.WARNING,
     "revoked": logging.INFO,
     "evicted": logging.WARNING,
     "cookie_too_large": logging.ERROR,
     "invalid_value": logging.WARNING,
+    "device_bound": logging.DEBUG,
+    # Somebody may be using a copy of the cookies.
+    "device_refused": logging.WARNING,
+    "device_skipped": logging.INFO,
 }
+
+# A session that has ended, or got another ID, is no sign of an attack: browsers send its cookie once more.
+_USUAL_REASONS = frozenset({"unknown", "renewed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class Event:
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
         reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` what
-            held it.
+            held it; for ``device_skipped`` the browser's word.
         log_id: Names the session in logs and opens nothing; ``""`` where there is none.
     """
 
@@ -63,15 +76,59 @@ class Event:
     log_id: str = ""
 
 
+class EventCounts:
+    """
+    Counts events, for an operator to watch: ``Sessions(on_event=counts)``.
+
+    Suspicious cookies are the events ``rejected``. Their reasons are few, and each points to something else:
+    ``"unknown"`` and ``"malformed"`` IDs to guessing, ``"unreadable"`` cookies to forgery or to a secret that was
+    changed, ``"duplicate"`` and ``"too many duplicates"`` to cookies that another host has set, ``"outdated"`` to the
+    use of a session that ``valid_since`` has ended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._events: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Count *event*."""
+        # Requests of many threads count here, and adding is no single step.
+        with self._lock:
+            self._events[event.name] += 1
+            if event.name == "rejected":
+                self._rejected[event.reason] += 1
+
+    @property
+    def events(self) -> dict[str, int]:
+        """How many there were, by name."""
+        with self._lock:
+            return dict(self._events)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many cookies were rejected, by reason."""
+        with self._lock:
+            return dict(self._rejected)
+
+
 Listener = Callable[[Event], None]
 
 
 def report(event: Event, *listeners: Listener | None) -> None:
     """Log *event* and tell each listener, whose own failure is logged and ends there."""
     level = _LEVELS[event.name]
+    if event.name == "rejected" and event.reason in _USUAL_REASONS:
+        level = logging.INFO
     if _logger.isEnabledFor(level):
         why = f" ({event.reason})" if event.reason else ""
-        _logger.log(level, "session %s%s: %s %s", event.name, why, event.key, event.log_id)
+        fields = {
+            "session_event": event.name,
+            "session_cookie": event.key,
+            "session_reason": event.reason,
+            "session_log_id": event.log_id,
+        }
+        _logger.log(level, "session %s%s: %s %s", event.name, why, event.key, event.log_id, extra=fields)
     for listener in listeners:
         if listener is None:
             continue

@@ -13,17 +13,19 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import late_changes
-from holdall._state import Phase, SessionState
+from holdall._state import Phase
+from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
-from holdall.errors import ConfigurationError, LostWriteError, StoreError
-from holdall.lifecycle import ResponseHeaders, abandon, commit, commit_unchanged, commit_unused, finish
+from holdall.errors import AnsweredError, ConfigurationError
+from holdall.group_checks import check_keys, checked_list
+from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 from holdall.steps import Steps, run
 from holdall.stores.contract import ClientInfo
 from holdall.tables import Form
 
-__all__ = ["Exchange", "Failure", "SessionGroup", "check_keys", "checked_list"]
+__all__ = ["Exchange", "Failure", "SessionGroup"]
 
 # The status that the other sessions see when one cannot be stored: the request counts as failed.
 _FAILED = 503
@@ -34,7 +36,7 @@ class Failure(NamedTuple):
     The response to a request whose session could not be read or written.
 
     Attributes:
-        status: 503 where the store failed, 409 where a write was lost.
+        status: That of the error, such as 503 where the store failed.
         headers: What its headers must say: the cookies of what was stored before.
     """
 
@@ -66,6 +68,13 @@ class SessionGroup:
         self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
         for each in self.also:
             self.waits = each.prepare(form).waits or self.waits
+        #: Answers the requests that browsers make by themselves; ``None`` where no session is bound to a device.
+        self.devices: Any = None
+        bound = [each.prepare(form) for each in (main, *self.also) if each.device_bound is not None]
+        if bound:
+            from holdall.device_bound.routes import DeviceRoutes
+
+            self.devices = DeviceRoutes(bound)
         for one, other in combinations((main, *self.also), 2):
             if one.shares_rows_with(other, form):
                 msg = (
@@ -76,7 +85,7 @@ class SessionGroup:
 
     def begin(
         self,
-        headers: str | Iterable[str] = (),
+        headers: FindHeader | str | Iterable[str] = (),
         *,
         https: bool = False,
         client: ClientInfo | None = None,
@@ -87,26 +96,29 @@ class SessionGroup:
         Return the exchange of a request.
 
         Args:
-            headers: The request's Cookie header, or all of them.
+            headers: A function that returns the values of the request's header of a name, given in lower case: one
+                text, or all of them. Or the Cookie header itself, or all of those.
             https: Whether the browser reached us by HTTPS.
             client: Returns the client's user agent and address.
             session_type: What an adapter makes of ``Session`` for its framework.
             fetched: Its sessions may be touched at once; otherwise only after ``load``.
         """
-        return Exchange(self, headers, https, client, session_type, fetched)
+        return Exchange(self, headers, https=https, client=client, session_type=session_type, fetched=fetched)
 
 
 class Exchange:
     """
-    A request and its response.
+    A request and its response; ``SessionGroup.begin`` says what it is made of.
 
     Attributes:
         group: The sessions that the application keeps.
         session: The main one of this request.
         outer: The exchange of an adapter around this one, if there is one.
+        mounted_at: The path that the application is mounted under, as far as a response needs it.
     """
 
     outer: "Exchange | None" = None
+    mounted_at = ""
 
     # Of the class until something happens, because most requests use no other session.
     _others: Mapping[Sessions, Session] = MappingProxyType({})
@@ -116,11 +128,12 @@ class Exchange:
     def __init__(
         self,
         group: SessionGroup,
-        headers: str | Iterable[str],
-        https: bool,
-        client: ClientInfo | None,
-        session_type: type[Session],
-        fetched: bool,
+        headers: FindHeader | str | Iterable[str],
+        *,
+        https: bool = False,
+        client: ClientInfo | None = None,
+        session_type: type[Session] = Session,
+        fetched: bool = True,
     ) -> None:
         self.group = group
         self._headers = headers
@@ -129,7 +142,7 @@ class Exchange:
         self._session_type = session_type
         self._fetched = fetched
         self.session = session_type(
-            SessionState(group.backend, partial(group.main.find_cookies, headers), https, client, fetched)
+            group.main.new_state(group.backend, partial(group.main.find_cookies, headers), https, client, fetched)
         )
 
     def session_of(self, sessions: Sessions | None = None) -> Session:
@@ -152,10 +165,10 @@ class Exchange:
                 raise ConfigurationError(msg)
             backend = sessions.prepare(self.group.form)
             fetched = self._fetched and not (self.group.form == "async" and backend.waits_to_read)
-            state = SessionState(
+            state = sessions.new_state(
                 backend, partial(sessions.find_cookies, self._headers), self._https, self._client, fetched
             )
-            state.phase = self._phase
+            state.phase, state.mounted_at = self._phase, self.mounted_at
             found = self._session_type(state)
             self._others = {**self._others, sessions: found}
         return found
@@ -196,7 +209,7 @@ class Exchange:
         if done is None and self.group.waits:
             return None
         self._phase = Phase.BODY
-        return run(commit(state, now=now, status=status, streams=streams)) if done is None else done
+        return run(state.backend.commit(state, now=now, status=status, streams=streams)) if done is None else done
 
     def body_sent(self, *, last: bool = False) -> None:
         """
@@ -205,10 +218,12 @@ class Exchange:
         Args:
             last: The request has ended: from here on every change is an error.
         """
-        if self._others or not self.session._state.is_as_stored:
+        state = self.session._state
+        if self._others or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored):
             self.group.backend.run(self._finish())
         elif last:
-            self._end_as_stored()
+            # Nothing was handed out that could be altered later.
+            self._phase = state.phase = Phase.ENDED
             return
         if last:
             self.close()
@@ -237,10 +252,12 @@ class Exchange:
 
     async def body_sent_async(self, *, last: bool = False) -> None:
         """Do what ``body_sent`` does."""
-        if self._others or not self.session._state.is_as_stored:
+        state = self.session._state
+        if self._others or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored):
             await self.group.backend.finish(self._finish(), self.group.waits)
         elif last:
-            self._end_as_stored()
+            # Nothing was handed out that could be altered later.
+            self._phase = state.phase = Phase.ENDED
             return
         if last:
             self.close()
@@ -250,6 +267,10 @@ class Exchange:
         await self.group.backend.finish(self._abandon(status), self.group.waits)
 
     # Whatever the colour.
+
+    def mount(self, path: str) -> None:
+        """Say below which *path* the application is mounted, for a response that names one of its own."""
+        self.mounted_at = self.session._state.mounted_at = path
 
     def replace(self, sessions: Sessions, session: Session) -> None:
         """Store and send *session*, which the application assigned in place of the original one."""
@@ -280,14 +301,7 @@ class Exchange:
 
     def failure(self, error: BaseException) -> Failure | None:
         """Return what to answer where *error* is one of ours that has an answer; ``None`` for any other."""
-        match error:
-            case StoreError():
-                status = HTTPStatus.SERVICE_UNAVAILABLE
-            case LostWriteError():
-                status = HTTPStatus.CONFLICT
-            case _:
-                return None
-        return Failure(status, self.unsent())
+        return Failure(error.status, self.unsent()) if isinstance(error, AnsweredError) else None
 
     def unsent(self) -> ResponseHeaders:
         """Return the cookies of what was stored before ``headers`` failed: whatever answers the error sends them."""
@@ -297,15 +311,14 @@ class Exchange:
     def _used(self) -> list[tuple[Sessions, Session]]:
         return [(self.group.main, self.session), *self._others.items()]
 
-    def _end_as_stored(self) -> None:
-        # Nothing was handed out that could be altered later.
-        self._phase = self.session._state.phase = Phase.ENDED
-
     def _commit(self, status: int, streams: bool) -> Steps[ResponseHeaders]:
         self._phase = Phase.BODY
         now = self.group.backend.now()
         if not self._others:
-            return commit(self.session._state, now=now, status=status, streams=streams)
+            committed: Steps[ResponseHeaders] = self.group.backend.commit(
+                self.session._state, now=now, status=status, streams=streams
+            )
+            return committed
         return self._commit_all(now, status, streams)
 
     def _commit_all(self, now: int, status: int, streams: bool) -> Steps[ResponseHeaders]:
@@ -317,7 +330,8 @@ class Exchange:
         for _, session in sorted(self._used, key=lambda used: state_of(used[1]).backend.table is None):
             told = _FAILED if failure else status
             try:
-                answer = yield from commit(state_of(session), now=now, status=told, streams=streams)
+                state = state_of(session)
+                answer = yield from state.backend.commit(state, now=now, status=told, streams=streams)
             except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
                 failure = failure or exc
                 continue
@@ -327,7 +341,10 @@ class Exchange:
         if failure is not None:
             self._unsent = cookies
             raise failure
-        return ResponseHeaders(cookies, vary=any(headers.vary for headers in said), cookie=kept_under)
+        vary, extra = any(headers.vary for headers in said), [each for headers in said for each in headers.extra]
+        if extra:
+            return ExtraHeaders(cookies, vary=vary, cookie=kept_under, extra=extra)
+        return ResponseHeaders(cookies, vary=vary, cookie=kept_under)
 
     def _finish(self) -> Steps[None]:
         yield from self._each(lambda state: finish(state, now=self.group.backend.now()))
@@ -345,41 +362,3 @@ class Exchange:
                 failure = failure or exc
         if failure is not None:
             raise failure
-
-
-def checked_list(also: Iterable[Sessions]) -> tuple[Sessions, ...]:
-    """
-    Return what is given as *also*.
-
-    Raises:
-        ConfigurationError: It holds something else than ``Sessions``.
-    """
-    if isinstance(also, Sessions):
-        msg = "also= takes several: give a list of Sessions, also=[…]."
-        raise ConfigurationError(msg)
-    others = tuple(also)
-    for each in others:
-        if not isinstance(each, Sessions):
-            msg = f"also= has a {type(each).__qualname__} in it: give it objects of Sessions."
-            raise ConfigurationError(msg)
-    return others
-
-
-def check_keys(all_of_them: Iterable[Sessions]) -> None:
-    """
-    Refuse sessions that the Cookie header of a request could not tell apart.
-
-    Raises:
-        ConfigurationError: Two of them read one cookie.
-    """
-    owners: dict[str, str] = {}
-    for each in all_of_them:
-        for key in dict.fromkeys((each.key, *(old.key for old in each.settings.old_cookies))):
-            if key in owners:
-                # Nor by another path or domain: a request's Cookie header says nothing of those.
-                msg = (
-                    f"two Sessions of one application read the cookie {key!r}, {owners[key]!r} and {each.key!r}: give "
-                    "each a key of its own, and list no other's key in old_keys."
-                )
-                raise ConfigurationError(msg)
-            owners[key] = each.key

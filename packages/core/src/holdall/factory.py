@@ -1,7 +1,7 @@
 """Stores by name: the options of ``Sessions`` that say how sessions are kept, and the store that they make."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypedDict
 
@@ -10,13 +10,18 @@ from holdall.clock import Clock
 from holdall.cookies import OPTION_NAMES, CookieOptions
 from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
+from holdall.keys import several_secrets
+from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
+from holdall.setting_names import naming, setting_name, setting_names
 from holdall.sources.contract import AnySource
 from holdall.stores import Store
 from holdall.tables import Form, table_opener
 
-__all__ = ["Options", "RowOptions", "TableStoreOptions", "check_known", "store_opener"]
+__all__ = ["Options", "TableStoreOptions", "store_opener"]
 
+#: Which names of the cookie may have one of ``SUFFIXES`` at their end: all, old ones, or none.
+Suffixed = Literal["", "old", "all"]
 SerializerName = Literal["external_term_format", "json"]
 
 
@@ -27,7 +32,7 @@ class CookieStoreOptions(TypedDict, total=False):
     secret_key_base: str | bytes | None
     fallbacks: Iterable[str | bytes]
     encrypt: bool
-    app: str
+    app_name: str
     signing_salt: Salt
     encryption_salt: Salt | None
     key_iterations: int
@@ -42,12 +47,15 @@ class CookieStoreOptions(TypedDict, total=False):
     also_read: Iterable[Format]
     rewrite_on: Literal["write", "read"]
     read_old_until: datetime
+    generations: bool
 
 
-class RowOptions(TypedDict, total=False):
-    """The options of a table's rows, but for the application's name."""
+class TableStoreOptions(TypedDict, total=False):
+    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
 
     table: str
+    list_from: str
+    app_name: str
     encrypt: bool
     secret_key_base: str | bytes | None
     fallbacks: Iterable[str | bytes]
@@ -57,30 +65,38 @@ class RowOptions(TypedDict, total=False):
     read_old_until: datetime
 
 
-class TableStoreOptions(RowOptions, total=False):
-    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
-
-    app: str
-
-
 class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
     """Options of the cookie, and of a store given by name."""
 
 
 def store_opener(
-    store: Store | str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
-) -> Callable[[Form], Any]:
-    """Return what opens the store, having checked all that can be checked before."""
+    store: Store | str,
+    options: dict[str, Any],
+    clock: Clock,
+    random: Callable[[int], bytes],
+    *,
+    taken: Iterable[str],
+) -> tuple[Callable[[Form], Any], Suffixed]:
+    """
+    Return what opens the store, having checked all that can be checked before, and which names have suffixes.
+
+    Args:
+        taken: The options that ``Sessions`` takes itself, for messages.
+
+    Raises:
+        ConfigurationError: An option is unknown or cannot be used.
+    """
+    own = {*taken, *OPTION_NAMES}
     if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
         msg = f"serializer={options['serializer']!r} is a name of Plug's: give an object with dumps() and loads()."
         raise ConfigurationError(msg)
     match store:
         case "cookie":
-            check_known(options, CookieStoreOptions.__annotations__, 'store="cookie"')
-            cookie_store = _cookie_store(options, clock, random)
-            return lambda form: cookie_store
+            _check(options, CookieStoreOptions, 'store="cookie"', own)
+            cookie_store = _cookie_store(options, clock, random, own)
+            return (lambda form: cookie_store), _suffixed(cookie_store)
         case "table":
-            check_known(options, TableStoreOptions.__annotations__, 'store="table"')
+            _check(options, TableStoreOptions, 'store="table"', own)
             if "table" not in options:
                 msg = 'store="table" needs a table: table="session" keeps one in memory, or name one by its URL.'
                 raise ConfigurationError(msg)
@@ -88,48 +104,66 @@ def store_opener(
             if not isinstance(table, str):
                 msg = f"table= takes a name or a URL: give a {type(table).__name__} as Sessions(TableStore(table), …)."
                 raise ConfigurationError(msg)
-            return _table_store_opener(table, options, clock, random)
+            if not isinstance(options.get("list_from", ""), str):
+                msg = "list_from= takes a URL: give a table as Sessions(TableStore(table, list_from=replica), …)."
+                raise ConfigurationError(msg)
+            sources = tuple(options.pop("migrate_from", ()))
+            return _table_store_opener(table, options, sources, clock, random), _suffixed(*sources)
         case str():
-            hint = f' For the table "{store}://" give its URL.' if store in _SCHEMES else ""
+            hint = store_hint(store)
             msg = f'store={store!r} is neither "cookie", nor "table", nor the URL of a table, nor a store.{hint}'
             raise ConfigurationError(msg)
     if not hasattr(store, "put"):
         msg = f"a {type(store).__name__} is no store: give a table as Sessions(TableStore(table), …)."
         raise ConfigurationError(msg)
-    check_known(options, {}, "a store given as an object")
-    return lambda form: store
+    _check(options, None, "a store given as an object", own)
+    return (lambda form: store), _suffixed(store, *getattr(store, "sources", ()))
 
 
-def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]) -> Store:
+def _suffixed(*keeping: Any) -> Suffixed:
+    """Return how a cookie is named that may have been made by a store, or by the sources of a migration."""
+    if any(getattr(each, "keeps_generations", False) for each in keeping):
+        return "all"
+    return "old" if any(getattr(each, "reads_generations", False) for each in keeping) else ""
+
+
+def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes], own: Collection[str]) -> Store:
     name = options.pop("format", "native")
     if name not in _FORMATS:
         msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
         raise ConfigurationError(msg)
     make_format = _FORMATS[name]()
-    fallbacks = options.pop("fallbacks", ())
-    if isinstance(fallbacks, str | bytes):
-        msg = "fallbacks is one secret: give a list of them."
-        raise ConfigurationError(msg)
+    fallbacks = several_secrets(options.pop("fallbacks", ()))
     also_read = tuple(options.pop("also_read", ()))
-    reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until") if name in options}
+    reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until", "generations") if name in options}
     secret = options.pop("secret_key_base", None)
     parameters = inspect.signature(make_format).parameters
-    check_known(options, CookieStoreOptions.__annotations__.keys() & parameters, f'format="{name}"')
+    taken = {*own, *CookieStoreOptions.__annotations__.keys() & parameters}
+    check_known(options, taken, f'format="{name}"', elsewhere={})
     ours = {"clock": clock, "random": random}
     options |= {name: ours[name] for name in ours.keys() & parameters}
-    old = (make_format(fallback, **options) for fallback in fallbacks)
-    return stores.CookieStore(make_format(secret, **options), also_read=(*old, *also_read), clock=clock, **reading)
+    latest = make_format(secret, **options)
+    with naming(dict.fromkeys(("secret_key_base", "secret"), setting_name("fallbacks"))):
+        old = [make_format(fallback, **options) for fallback in fallbacks]
+    return stores.CookieStore(latest, also_read=(*old, *also_read), clock=clock, **reading)
 
 
 def _table_store_opener(
-    table: str, options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
+    name: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Form], Any]:
-    open_table = table_opener(table, clock=clock)
-    sources = tuple(options.pop("migrate_from", ()))
+    open_table = table_opener(name, clock=clock)
+    # It is only read, so that there is nothing to make in it.
+    list_from = options.pop("list_from", None)
+    open_lists = None if list_from is None else table_opener(list_from, clock=clock, create=False)
     read_old_until = options.pop("read_old_until", None)
+    names = setting_names()
 
     def open_store(form: Form) -> Any:
-        store = stores.TableStore(open_table(form), random=random, **options)
+        lists = None if open_lists is None else open_lists(form)
+        table = open_table(form)
+        # The store looks at the secret only now, when the adapter that named the options may be done.
+        with naming(names):
+            store = stores.TableStore(table, list_from=lists, random=random, **options)
         if not sources:
             return store
         from holdall.stores.migration import MigratingStore
@@ -138,8 +172,6 @@ def _table_store_opener(
 
     return open_store
 
-
-_SCHEMES = ("memory", "sqlite", "redis", "rediss", "valkey", "postgresql", "postgres")
 
 # Only the one that is named is loaded.
 _FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
@@ -152,10 +184,12 @@ _FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
 }
 
 
-def check_known(options: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    """Raise ``ConfigurationError`` if *what* is given an option that is not *known*."""
-    unknown = sorted(options.keys() - set(known))
-    if unknown:
-        names = ", ".join(sorted((*known, *OPTION_NAMES - {"key"})))
-        msg = f"{what} does not take {', '.join(unknown)}. It takes {names}."
-        raise ConfigurationError(msg)
+def _check(options: Mapping[str, Any], store: type | None, what: str, own: Collection[str]) -> None:
+    """Refuse *options* that neither the *store* nor ``Sessions`` itself takes."""
+    others = {each: kinds for each, kinds in _STORES.items() if kinds is not store}
+    elsewhere = {each: kinds.__annotations__ for each, kinds in others.items()}
+    known = {*own, *(() if store is None else store.__annotations__)}
+    check_known(options, known, what, elsewhere=elsewhere)
+
+
+_STORES: Mapping[str, type] = {'store="cookie"': CookieStoreOptions, 'store="table"': TableStoreOptions}

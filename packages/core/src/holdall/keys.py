@@ -8,11 +8,12 @@ for another.
 import hashlib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Literal, NoReturn, SupportsIndex
 
 from holdall.errors import ConfigurationError
+from holdall.setting_names import setting_name
 
 __all__ = [
     "Derivation",
@@ -23,6 +24,7 @@ __all__ = [
     "check_secret",
     "derive_key",
     "is_fit",
+    "several_secrets",
 ]
 
 #: What a derived key is for, or what says it when keys are derived.
@@ -144,13 +146,14 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
     Return *secret* as bytes if it is fit to derive keys from.
 
     Args:
-        name: What the application calls it, for the message.
+        name: The option that it is, or is one of, for the message.
         at_least: Fewest bytes.
         weak_secrets: Warn instead of raising, for a framework's debug or testing mode.
 
     Raises:
         ConfigurationError: It is missing, too short, easily guessed, or well known.
     """
+    name = setting_name(name)
     if secret is None or (isinstance(secret, str | bytes | bytearray) and not secret):
         msg = f"{name} is missing. {_ADVICE}"
         raise ConfigurationError(msg)
@@ -166,6 +169,19 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
             raise ConfigurationError(msg)
         warnings.warn(msg, WeakSecretWarning, stacklevel=3)
     return found
+
+
+def several_secrets(fallbacks: Iterable[str | bytes]) -> tuple[str | bytes, ...]:
+    """
+    Return *fallbacks* as a tuple.
+
+    Raises:
+        ConfigurationError: It is one secret, whose characters would be taken for as many secrets.
+    """
+    if isinstance(fallbacks, str | bytes):
+        msg = "fallbacks is one secret: give a list of them."
+        raise ConfigurationError(msg)
+    return tuple(fallbacks)
 
 
 def is_fit(secret: str | bytes, *, at_least: int) -> bool:

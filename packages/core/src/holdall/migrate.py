@@ -20,10 +20,14 @@ def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dic
     Raises:
         ConfigurationError: The sessions are kept in cookies of another format than ours.
     """
-    if options["store"] == "table":
+    store = options["store"]
+    if isinstance(store, str) and store != "cookie":
         return {**options, "migrate_from": (*options.get("migrate_from", ()), CookieSource(format, key=options["key"]))}
-    if options["store"] != "cookie" or options.get("format", "native") != "native":
-        msg = "read_framework_cookies=True writes cookies of our own format, or rows of a table: leave out format=."
+    if store != "cookie" or options.get("format", "native") != "native":
+        msg = (
+            "read_framework_cookies=True writes cookies of our own format, or rows of a table: leave out format=. "
+            "A store that is given as an object reads other cookies by its own also_read= or migrate_from=."
+        )
         raise ConfigurationError(msg)
     reading = {"rewrite_on": "read", **options, "also_read": (*options.get("also_read", ()), format)}
     if not options.get("weak_secrets"):

@@ -20,7 +20,7 @@ from holdall.exchange import Exchange, SessionGroup
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 
-__all__ = ["KEY", "enter", "in_environ", "in_scope", "outer_session"]
+__all__ = ["KEY", "enter", "exchange_of", "in_environ", "in_scope", "outer_session"]
 
 #: Where a request's scope or environ holds the exchange of the innermost adapter around a handler.
 KEY = "holdall.request"
@@ -71,15 +71,34 @@ def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None
     return None
 
 
+def exchange_of(innermost: Exchange, session: Session) -> Exchange:
+    """
+    Return the exchange that *session* belongs to, of those around a handler.
+
+    Where three adapters are nested and the first and the last keep the same sessions, it is not the *innermost* one.
+    """
+    exchange: Exchange | None = innermost
+    while exchange is not None:
+        if any(each is session for each in (exchange.session, *exchange.others)):
+            return exchange
+        exchange = exchange.outer
+    return innermost
+
+
 def _check_apart(theirs: tuple[Sessions, ...], ours: tuple[Sessions, ...]) -> None:
-    places = {each.settings.attributes.place for each in theirs}
+    places = {place for each in theirs for place in _places(each)}
     for each in ours:
-        if each.settings.attributes.place in places:
+        if not places.isdisjoint(_places(each)):
             msg = (
                 f"two adapters of one request send the cookie {each.key!r}: give both the same Sessions object, and "
                 "the outer one all that the inner one keeps with it; or give one of them another key."
             )
             raise ConfigurationError(msg)
+
+
+def _places(sessions: Sessions) -> set[tuple[str | None, ...]]:
+    key, *place = sessions.settings.attributes.place
+    return {(f"{key}{suffix}", *place) for suffix in sessions.suffixes}
 
 
 def _is_same(scope: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:

@@ -5,8 +5,9 @@ The sessions of a principal, and of everybody, from outside of them: to list, to
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from holdall._async import current_loop
 from holdall.backends import AsyncBackend, SyncBackend
 from holdall.clients import SessionInfo, info_of
 from holdall.errors import ConfigurationError
@@ -16,6 +17,9 @@ from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores.contract import RowRef, SessionRow, StoredSession
 from holdall.tables import Form
+
+if TYPE_CHECKING:
+    from holdall.description import Description
 
 __all__ = ["OutsideRequests"]
 
@@ -33,6 +37,23 @@ class OutsideRequests(ABC):
     def prepare(self, form: Form) -> SyncBackend:
         """Open the store in the *form* that is needed."""
 
+    def describe(self) -> "Description":
+        """
+        Return what this configuration promises, and which lines of ASVS 5.0 and NIST SP 800-63B-4 it meets.
+
+        ``print(sessions.describe())`` is the text for a security plan; ``describe().as_dict()`` is data, and
+        ``describe().lacks`` says what to do about each line that is not met.
+
+        Raises:
+            ConfigurationError: The store cannot be opened.
+        """
+        from holdall.description import described
+
+        try:
+            return described(self.settings, self.prepare("sync"))
+        except ConfigurationError:
+            return described(self.settings, self.prepare("async"))
+
     def list(self, principal: Any, *, current: Session | None = None) -> _Infos:
         """
         Return the sessions of *principal*, oldest first.
@@ -44,10 +65,11 @@ class OutsideRequests(ABC):
             current: This request's session, which is marked in the list.
 
         Raises:
-            ConfigurationError: The store keeps no rows, or ``principal_key=None``.
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``; or this would block an event loop.
+            TypeError: *principal* is not valid text, or too long.
             StoreError: The backend failed.
         """
-        backend = self._owned("sync")
+        backend = self._owned("sync", "list")
         return [info_of(row) for row in backend.run(self._listing(backend, principal, _stored(current)))]
 
     def revoke(self, principal: Any, *, keep: Session | None = None, handle: str | None = ...) -> int:  # type: ignore[assignment]
@@ -63,11 +85,12 @@ class OutsideRequests(ABC):
             handle: End only the session that ``list`` shows under this; another principal's has none here.
 
         Raises:
-            ConfigurationError: The store keeps no rows, or ``principal_key=None``.
-            TypeError: *handle* is given and is no text, as where a form lacks its field.
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``; or this would block an event loop.
+            TypeError: *handle* is given and is no text, as where a form lacks its field; or *principal* is not valid
+                text, or too long.
             StoreError: The backend failed.
         """
-        backend = self._owned("sync")
+        backend = self._owned("sync", "revoke")
         ended: int = backend.run(self._revocation(backend, principal, _stored(keep), handle))
         return ended
 
@@ -82,7 +105,7 @@ class OutsideRequests(ABC):
             ConfigurationError: The store keeps no rows.
             StoreError: The backend failed.
         """
-        backend = self._with_rows("sync")
+        backend = self._with_rows("sync", "revoke_all")
         ended: int = backend.run(self._revocation_of_all(backend))
         return ended
 
@@ -95,7 +118,7 @@ class OutsideRequests(ABC):
         Raises:
             StoreError: The backend failed.
         """
-        backend = self.prepare("sync")
+        backend = self._prepared("sync", "sweep")
         if not backend.can_sweep:
             return 0
         swept: int = backend.run(asked(backend.store.sweep(limit)))
@@ -200,20 +223,34 @@ class OutsideRequests(ABC):
             await cast("AsyncBackend", self.prepare("async")).load(state_of(session))
         return _stored(session)
 
-    def _owned(self, form: Form) -> Any:
+    def _owned(self, form: Form, verb: str = "") -> Any:
         """Return the backend, which can find a principal's sessions."""
         if not self.settings.principals:
             msg = "whose the sessions are is not known: leave out principal_key=None."
             raise ConfigurationError(msg)
-        return self._with_rows(form)
+        return self._with_rows(form, verb)
 
-    def _with_rows(self, form: Form) -> Any:
-        backend = self.prepare(form)
+    def _with_rows(self, form: Form, verb: str = "") -> Any:
+        backend = self._prepared(form, verb)
         if not backend.can_revoke:
             msg = (
                 f"{backend.name} keeps no rows, so that sessions can be neither listed nor ended from here: "
                 "keep them in a table (store='table')."
             )
+            raise ConfigurationError(msg)
+        return backend
+
+    def _prepared(self, form: Form, verb: str) -> Any:
+        """Return the backend. A sync *verb* that would make an event loop wait, and all its requests, is refused."""
+        if form == "async":
+            return self.prepare(form)
+        try:
+            backend = self.prepare(form)
+        except ConfigurationError as exc:
+            exc.add_note(f"In async code: await sessions.{verb}_async(…).")
+            raise
+        if (backend.waits_to_read if verb == "list" else backend.waits) and current_loop() is not None:
+            msg = f"sessions.{verb}() would block the event loop: write `await sessions.{verb}_async(…)`."
             raise ConfigurationError(msg)
         return backend
 

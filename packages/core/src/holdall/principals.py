@@ -3,20 +3,41 @@ Whose a session is.
 
 The principal is the value under one of a few keys: the application's own, or one that a login library writes. As text
 it is what a table looks for, so that ``7`` and ``"7"`` are the same user whichever framework logged them in.
+
+Several libraries may each keep the login under a key of their own. The session still has one principal: a login under
+one key removes the other keys if they name somebody else, and a logout under one key removes all of them.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from holdall.errors import ConfigurationError
 from holdall.tables.contract import MAX_PRINCIPAL_BYTES
 
-__all__ = ["CSRF_KEYS", "KNOWN_KEYS", "NO_PRINCIPAL", "PrincipalKeys", "principal_keys", "principal_text"]
+__all__ = [
+    "CSRF_KEYS",
+    "KNOWN_KEYS",
+    "NO_PRINCIPAL",
+    "PrincipalKeys",
+    "carried_keys",
+    "principal_keys",
+    "principal_text",
+]
 
 #: Where login libraries and applications keep whose session it is: Django's auth, Flask-Login, then the usual names.
 KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id", "userid", "uid", "user", "username")
+
+# They say who is logged in. The other known names may also be used for something to show, so that they count only where
+# none of these is set, and remove none.
+_LOGIN_KEYS = KNOWN_KEYS[:3]
+
+# What login libraries keep besides their key. It is worth nothing without it.
+_KEPT_BESIDES = {
+    "_auth_user_id": ("_auth_user_backend", "_auth_user_hash"),
+    "_user_id": ("_fresh", "_id"),
+}
 
 #: Where CSRF protection keeps its token: Django, Flask-WTF, Plug, and the usual name.
 CSRF_KEYS = frozenset({"_csrftoken", "csrf_token", "_csrf_token", "csrf", "_csrf", "csrftoken"})
@@ -30,7 +51,7 @@ _NAMES_IN_PROFILE = ("sub", "id", "user_id", "pk", "email", "username", "login",
 
 class PrincipalKeys:
     """
-    The session's keys that say whose it is, the first that is set counts.
+    The session's keys that say whose it is; the first that is set counts.
 
     Attributes:
         keys: The keys in that order.
@@ -38,12 +59,16 @@ class PrincipalKeys:
         written: The key that ``session.login`` writes; ``None`` if there is none.
     """
 
-    __slots__ = ("all", "keys", "written")
+    __slots__ = ("_deciding", "all", "keys", "written")
 
-    def __init__(self, keys: Iterable[str], written: str | None = None) -> None:
+    def __init__(
+        self, keys: Iterable[str], written: str | None = None, *, deciding: Iterable[str] | None = None
+    ) -> None:
         self.keys = tuple(keys)
         self.written = written or next(iter(self.keys), None)
         self.all = frozenset(self.keys)
+        # A login or a logout under one of these holds for all keys.
+        self._deciding = self.all if deciding is None else frozenset(deciding)
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -67,6 +92,33 @@ class PrincipalKeys:
                 return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
         return None
 
+    def overruled(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
+        """
+        Return which keys of *data* must go when *key* is set to *value*; ``None`` for one that is removed.
+
+        After a login these are the keys that name somebody else, after a logout all that name anybody, and what the
+        libraries keep besides.
+
+        Raises:
+            TypeError: *value* is not valid text, or too long.
+        """
+        names = [name for name in self.keys if data.get(name) is not None]
+        others = [name for name in names if name != key]
+        if value is None:
+            # A key that did not count says nothing about the login.
+            counted = key in names and (key in self._deciding or key == names[0])
+            return _with_rest(names if counted else (), data, key)
+        if not others or key not in self._deciding:
+            return []
+        text = principal_text(value, key)
+        theirs = [name for name in others if name in self._deciding and principal_text(data[name], name) != text]
+        return _with_rest(theirs, data, key)
+
+    def without_login(self, data: Mapping[str, Any], kept: Container[str] = ()) -> dict[str, Any]:
+        """Return *data* without all that says or said whose it is, except the keys in *kept*."""
+        gone = set(_with_rest((name for name in self.keys if name in data), data, ""))
+        return {key: value for key, value in data.items() if key not in gone or key in kept}
+
 
 #: For sessions that are nobody's.
 NO_PRINCIPAL = PrincipalKeys(())
@@ -82,7 +134,7 @@ def principal_keys(given: str | Iterable[str] | None) -> PrincipalKeys:
     if given is None:
         return NO_PRINCIPAL
     if given == "auto":
-        return PrincipalKeys(KNOWN_KEYS, "user_id")
+        return PrincipalKeys(KNOWN_KEYS, "user_id", deciding=_LOGIN_KEYS)
     keys = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
     if not keys or not all(isinstance(key, str) and key for key in keys):
         msg = f"principal_key={given!r} is neither a key of the session, nor a list of keys, nor 'auto', nor None."
@@ -90,9 +142,25 @@ def principal_keys(given: str | Iterable[str] | None) -> PrincipalKeys:
     return PrincipalKeys(keys)
 
 
-def principal_text(value: Any, key: str = "principal") -> str | None:
+def carried_keys(carry: Iterable[str] | None) -> frozenset[str] | None:
+    """
+    Return what the option ``carry`` says: the keys that a login carries over; ``None`` for all but CSRF tokens.
+
+    Raises:
+        ConfigurationError: It is one key, whose characters would be taken for as many keys.
+    """
+    if isinstance(carry, str):
+        msg = f"carry={carry!r} is one key: give a list of them, [{carry!r}]."
+        raise ConfigurationError(msg)
+    return None if carry is None else frozenset(carry)
+
+
+def principal_text(value: Any, key: str | None = None) -> str | None:
     """
     Return a principal as the text that a table looks for; ``None`` for nobody.
+
+    Args:
+        key: The session's key that it is under, for the message; ``None`` for an argument.
 
     Raises:
         TypeError: It is not valid text, or too long.
@@ -108,15 +176,19 @@ def principal_text(value: Any, key: str = "principal") -> str | None:
         try:
             size = len(text.encode())
         except UnicodeEncodeError as exc:
-            msg = f"session[{key!r}] cannot say whose the session is: it is not valid text."
+            msg = f"{_place(key)} cannot say whose the session is: it is not valid text."
             raise TypeError(msg) from exc
     if size > MAX_PRINCIPAL_BYTES:
         msg = (
-            f"session[{key!r}] cannot say whose the session is: as text it has {size:,} bytes, and tables keep at most "
+            f"{_place(key)} cannot say whose the session is: as text it has {size:,} bytes, and tables keep at most "
             f"{MAX_PRINCIPAL_BYTES:,}. Use something shorter, such as the user's primary key."
         )
         raise TypeError(msg)
     return text
+
+
+def _place(key: str | None) -> str:
+    return "the principal" if key is None else f"session[{key!r}]"
 
 
 def _named_in(profile: Mapping[str, Any]) -> Any:
@@ -126,3 +198,9 @@ def _named_in(profile: Mapping[str, Any]) -> Any:
         if value is not None and not isinstance(value, Mapping | list):
             return value
     return hashlib.sha256(json.dumps(profile, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _with_rest(names: Iterable[str], data: Mapping[str, Any], key: str) -> list[str]:
+    """Return *names* and what is kept besides them in *data*, without *key* itself."""
+    found = (each for name in names for each in (name, *_KEPT_BESIDES.get(name, ())))
+    return [each for each in found if each in data and each != key]

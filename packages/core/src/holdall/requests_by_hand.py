@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from holdall._state import SessionState
 from holdall.backends import AsyncBackend
 from holdall.late_changes import look as look_at_late_changes
-from holdall.lifecycle import ResponseHeaders, abandon, commit, finish
+from holdall.lifecycle import ResponseHeaders, abandon, finish
 from holdall.outside_requests import OutsideRequests
 from holdall.session import Session, state_of
 from holdall.steps import Steps
@@ -26,6 +25,7 @@ class RequestsByHand(OutsideRequests):
     """What drives one session through its request; ``Sessions`` inherits this."""
 
     find_cookies: Callable[[Any], Any]
+    new_state: Callable[..., Any]
     _now: Callable[[], int]
 
     # A request, sync.
@@ -69,7 +69,8 @@ class RequestsByHand(OutsideRequests):
             StoreError: The backend failed.
             LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
         """
-        return self.prepare("sync").run(self._commit(session, status, streams))
+        headers: ResponseHeaders = self.prepare("sync").run(self._commit(session, "sync", status, streams))
+        return headers
 
     def finish(self, session: Session, *, last: bool = False) -> None:
         """
@@ -134,7 +135,7 @@ class RequestsByHand(OutsideRequests):
 
     async def commit_async(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """Do what ``commit`` does. A cancelled request is committed to its end all the same."""
-        headers: ResponseHeaders = await self._finish_async(self._commit(session, status, streams))
+        headers: ResponseHeaders = await self._finish_async(self._commit(session, "async", status, streams))
         return headers
 
     async def finish_async(self, session: Session, *, last: bool = False) -> None:
@@ -159,11 +160,14 @@ class RequestsByHand(OutsideRequests):
         session_type: type[Session],
         client: ClientInfo | None,
     ) -> Session:
-        return session_type(SessionState(self.prepare(form), cookies, https, client))
+        return session_type(self.new_state(self.prepare(form), cookies, https, client))
 
-    def _commit(self, session: Session, status: int, streams: bool) -> Steps[ResponseHeaders]:
+    def _commit(self, session: Session, form: Form, status: int, streams: bool) -> Steps[ResponseHeaders]:
         look_at_late_changes()
-        return commit(state_of(session), now=self._now(), status=status, streams=streams)
+        steps: Steps[ResponseHeaders] = self.prepare(form).commit(
+            state_of(session), now=self._now(), status=status, streams=streams
+        )
+        return steps
 
     async def _finish_async(self, steps: Steps[Any]) -> Any:
         return await cast("AsyncBackend", self.prepare("async")).finish(steps)

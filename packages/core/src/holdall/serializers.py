@@ -225,10 +225,18 @@ def _float(value: float) -> str:
 
 def _datetime(value: datetime) -> str:
     text = datetime.isoformat(value)
-    if value.fold or datetime.fromisoformat(text) != value:
+    stored = datetime.fromisoformat(text)
+    if (value.fold or stored != value) and not _is_same_moment(stored, value):
         msg = "it would come back as a different time. Store it in UTC, without a fold: value.astimezone(UTC)"
         raise TypeError(msg)
     return text
+
+
+def _is_same_moment(stored: datetime, value: datetime) -> bool:
+    # Python holds no two times to be equal in the hour that a zone has twice, or not at all, but their zones differ.
+    offset = value.utcoffset()
+    is_same_wall_clock = stored.replace(tzinfo=None) == value.replace(tzinfo=None)
+    return offset is not None and offset == stored.utcoffset() and is_same_wall_clock
 
 
 def _date(value: date) -> str:

@@ -5,9 +5,9 @@ A mapping that is read from its store when first touched. ``holdall.lifecycle`` 
 request ends.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from holdall._as_dict import FILLED, AsDict
 from holdall._iterative_json import key_text
@@ -15,13 +15,14 @@ from holdall._redacted import without_frames
 from holdall._state import Intent, Phase, SessionState
 from holdall.cookies import OPTION_NAMES
 from holdall.errors import ConfigurationError
+from holdall.recorded_login import RecordedLogin
 from holdall.settings import LifetimeOf
-from holdall.tracking import IMMUTABLE
+from holdall.tracking import IMMUTABLE, Tracked
 
-__all__ = ["Session", "state_of"]
+__all__ = ["AsyncSession", "Session", "state_of"]
 
 
-class Session(AsDict):
+class Session(RecordedLogin, AsDict):
     """
     A visitor's session, for one request.
 
@@ -64,14 +65,16 @@ class Session(AsDict):
     def __setitem__(self, key: str, value: Any) -> None:
         if type(key) is not str:
             key = _text(key)
-        tracked = self._state.changeable(key)
         try:
+            tracked = self._state.changeable(key)
             self._state.settings.check(key, value)
-        except TypeError as exc:
+        except Exception as exc:
             # Error reports show the local variables of every call that failed.
             del value
             without_frames(exc)
             raise
+        if key in self._state.settings.principals.all:
+            self._overrule(key, value, tracked)
         tracked.put(key, value)
 
     def __delitem__(self, key: str) -> None:
@@ -79,7 +82,7 @@ class Session(AsDict):
         tracked = self._state.changeable(key)
         if key not in tracked.data:
             raise KeyError(key)
-        tracked.delete(key)
+        self._delete(key, tracked)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._state.data)
@@ -101,7 +104,7 @@ class Session(AsDict):
     def delete(self, key: str) -> None:
         """Remove *key* and write the session, whether or not the key was there."""
         key = _text(key)
-        self._state.changeable(key).delete(key)
+        self._delete(key, self._state.changeable(key))
 
     def clear(self) -> None:
         """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
@@ -109,6 +112,16 @@ class Session(AsDict):
         principals = state.settings.principals
         is_owned = bool(principals) and state.principal is not None
         state.changeable(principals.keys[0] if is_owned else None).clear()
+
+    def _delete(self, key: str, tracked: Tracked) -> None:
+        if key in self._state.settings.principals.all:
+            self._overrule(key, None, tracked)
+        tracked.delete(key)
+
+    def _overrule(self, key: str, value: Any, tracked: Tracked) -> None:
+        """Remove what contradicts a login or a logout under *key*."""
+        for name in self._state.settings.principals.overruled(key, value, tracked.current()):
+            tracked.delete(name)
 
     # What becomes of it.
 
@@ -148,28 +161,29 @@ class Session(AsDict):
         if intent is not None:
             state.intent = intent
 
-    def login(self, principal: Any) -> None:
-        """
-        Make this the session of *principal*, under a new ID.
-
-        Raises:
-            ConfigurationError: ``Sessions`` was given ``principal_key=None``.
-        """
-        key = self._state.settings.principals.written
-        if key is None:
-            msg = "login() keeps the principal under a key of the session: leave out principal_key=None."
-            raise ConfigurationError(msg)
-        self[key] = principal
-        self._state.intent = Intent.RENEW
-
-    def logout(self) -> None:
+    def logout(self, *, clear_site_data: bool | Iterable[str] = False) -> None:
         """
         End this session. What is put into it afterwards begins a new one, under a new ID.
 
         Unlike ``configure(drop=True)``, the data is gone for the rest of this request too.
+
+        Args:
+            clear_site_data: Let the browser clear what it keeps of the site, by the Clear-Site-Data header of the
+                response that removes the cookie: ``True`` for cache, cookies and storage, or some of ``"cache"``,
+                ``"cookies"``, ``"storage"``. ``"cookies"`` means those of all other applications of the domain too,
+                and clearing the cache can take seconds.
+
+        Raises:
+            ConfigurationError: *clear_site_data* names something else.
         """
+        kinds = CLEARABLE if clear_site_data is True else frozenset(clear_site_data or ())
+        if not kinds <= CLEARABLE:
+            msg = (
+                f"clear_site_data={clear_site_data!r}: give True, or a list of some of {', '.join(sorted(CLEARABLE))}."
+            )
+            raise ConfigurationError(msg)
         self._state.changeable().clear()
-        self._state.intent = Intent.LOGOUT
+        self._state.intent, self._state.clears = Intent.LOGOUT, kinds
 
     def atomic_update(self, key: str, function: Callable[[Any], Any], *, default: Any = None) -> Any:
         """
@@ -202,7 +216,8 @@ class Session(AsDict):
         Write what was changed so far into the existing row, now and not at the end of the request.
 
         Use it where a request lasts: a WebSocket, or a body that streams for minutes. In an async handler it is
-        ``await session.save()``. More may be changed, and saved, afterwards.
+        ``await session.save()``, and without ``await`` the request ends with an error. More may be changed, and saved,
+        afterwards.
 
         Before the response's headers are sent, what needs a cookie waits for them: a new session, a login, another
         lifetime, and everything in a session that is kept in its cookie.
@@ -279,14 +294,46 @@ class Session(AsDict):
         self._state.loaded()
         return self._state.fetched.stored.log_id if self._state.fetched.stored else ""
 
+    @property
+    def device_bound(self) -> bool:
+        """Whether it is bound to the visitor's device (``Sessions(device_bound=True)``)."""
+        self._state.loaded()
+        return getattr(self._state.fetched.stored, "binding", None) is not None
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} ({'not touched' if self._state.tracked is None else 'in use'})>"
+
+    #: Sentry shows the items of every mapping among a call's local variables, unless the mapping defines this.
+    __sentry_repr__ = __repr__
+
+
+class AsyncSession(Session):
+    """
+    A visitor's session in an async handler, where the calls that may wait for its store are awaited.
+
+    It is a ``Session`` whose types say so: a type checker reports a ``session.save()`` without ``await``.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def save(self) -> Coroutine[Any, Any, None]: ...
+
+        def reload(self) -> Coroutine[Any, Any, None]: ...
+
+        def atomic_update(
+            self, key: str, function: Callable[[Any], Any], *, default: Any = None
+        ) -> Coroutine[Any, Any, Any]: ...
 
 
 def state_of(session: Session) -> SessionState:
     """Return what adapters and the lifecycle know of *session*."""
     return session._state
 
+
+#: What a logout can let the browser clear (Clear-Site-Data, W3C).
+CLEARABLE = frozenset({"cache", "cookies", "storage"})
 
 # In the order in which they outrank each other in one call.
 _INTENTS = {"renew": Intent.RENEW, "drop": Intent.DROP, "ignore": Intent.IGNORE}

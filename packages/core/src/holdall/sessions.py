@@ -2,27 +2,36 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Literal, Self, Unpack, cast
+from typing import Any, Literal, Unpack, cast
 
+from holdall._state import SessionState
 from holdall.backends import AsyncBackend, SyncBackend
+from holdall.clients import note_client
 from holdall.clock import Clock, seconds_of, time_limit, utc_now
+from holdall.closing import Closing
 from holdall.cookie_header import cookie_finder
-from holdall.cookies import OPTION_NAMES, CookieAttributes, OldKeys, old_cookies
+from holdall.cookie_options import OptionsOf, tailored
+from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
+from holdall.device_bound.options import DeviceBound, device_options
 from holdall.errors import ConfigurationError
 from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener
-from holdall.principals import principal_keys
+from holdall.principals import carried_keys, principal_keys
+from holdall.recorded_login import RecordingState, note_login
 from holdall.requests_by_hand import RequestsByHand
-from holdall.settings import Settings
+from holdall.settings import Settings, ValidSince, check_effect
 from holdall.stores.contract import Store
+from holdall.stores.limits import session_limit
 from holdall.tables import Form
+from holdall.timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
+from holdall.validity import check_valid_since
 
 __all__ = ["Sessions"]
 
 
-class Sessions(RequestsByHand):
+class Sessions(RequestsByHand, Closing):
     """
     The sessions of an application: their store, their cookie, their limits.
 
@@ -40,18 +49,37 @@ class Sessions(RequestsByHand):
         read_old_until: Ignore old names and places, and other libraries' cookies, from this time on. It must have a
             time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
-        absolute_timeout: How long it lives at all; 30 days by default, ``None`` for no limit.
-        principal_key: The session key that identifies the user, or several; of these the first that is set is used.
-            When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
-            Flask-Login, and common names, ``user_id`` first. With ``None`` the ID does not change at login, so that an
-            attacker can plant a session before it: use it only in applications without logins.
+        absolute_timeout: How long it lives at all, or since its login; 30 days by default, ``None`` for no limit.
+        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both to what NIST SP 800-63B-4 names for that level: 7 and
+            30 days, 1 and 24 hours, 15 minutes and 12 hours. Either may be given as well, if it is shorter.
+        principal_key: The session key that identifies the user, or several: a login or a logout under one of them holds
+            for all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
+            Flask-Login, and ``user_id``; where none of these is set, other common names. With ``None`` the ID does not
+            change at login, so that an attacker can plant a session before it: use it only in applications without
+            logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
+        delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
+            visitor in again, such as ``remember_token`` of Flask-Login. A mapping gives the options, such as
+            ``domain``, that they are set with.
+        record_login: Note with each session when its user was authenticated, and how strongly, for
+            ``session.authenticated_at``, ``require_fresh``, ``level`` and ``require_level``.
+        max_sessions: The most sessions of one user; it needs a table.
+        when_full: ``"end_oldest"`` ends the user's oldest session at a login beyond that, ``"refuse"`` refuses the
+            login with ``TooManySessionsError``.
+        valid_since: Called with the user of a session, as text, when it is read, and returns the earliest time from
+            which that user's sessions count, or ``None``: a session that began before, or whose login did, is none. It
+            may be async in an async adapter; there a plain one runs in a thread.
         record_client: Note with each session in a table what client it began with, the browser's name for itself and
             its address, for ``list`` to show.
+        device_bound: Bind sessions to the visitor's device after a login by HTTPS, in browsers that can do so, so that
+            a copy of the cookies is worth minutes; ``DeviceBound(…)`` has the options.
         save_on_error: Save what a request changed even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
             otherwise it is sent as ``private``.
+        cookie_options: A function that returns options of the cookie for a request, asked where its session is
+            touched: ``lambda request: {"domain": request.host}``. It must return the same ones whenever the same
+            browser comes to the same host, so that a cookie is expired as it was set.
         on_event: Called with each ``Event``, in any thread.
         clock: Returns the time.
         random: Source of secret random bytes, for a store given by name.
@@ -67,14 +95,22 @@ class Sessions(RequestsByHand):
         *,
         key: str,
         old_keys: OldKeys = (),
-        idle_timeout: timedelta | int | None = timedelta(days=7),
-        absolute_timeout: timedelta | int | None = timedelta(days=30),
+        idle_timeout: timedelta | int | None = IDLE_TIMEOUT,
+        absolute_timeout: timedelta | int | None = ABSOLUTE_TIMEOUT,
+        timeouts: PresetName | None = None,
         principal_key: str | Iterable[str] | None = "auto",
         carry: Iterable[str] | None = None,
+        delete_at_logout: Iterable[str] | Mapping[str, CookieOptions] = (),
         record_client: bool = False,
+        record_login: bool = False,
+        max_sessions: int | None = None,
+        when_full: Literal["end_oldest", "refuse"] = "end_oldest",
+        valid_since: ValidSince | None = None,
+        device_bound: DeviceBound | bool = False,
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         allow_public: bool = False,
+        cookie_options: OptionsOf | None = None,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
         random: Callable[[int], bytes] = os.urandom,
@@ -83,6 +119,12 @@ class Sessions(RequestsByHand):
         if on_lost_write not in ("report", "raise"):
             msg = f"on_lost_write={on_lost_write!r} is neither 'report' nor 'raise'."
             raise ConfigurationError(msg)
+        principals = principal_keys(principal_key)
+        self._limit = session_limit(max_sessions, when_full)
+        if not principals and (record_login or max_sessions is not None or valid_since is not None):
+            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
+            raise ConfigurationError(msg)
+        idle, absolute = limits(timeouts, idle_timeout, absolute_timeout)
         given = cast("dict[str, Any]", options)
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
         if isinstance(store, str) and "://" in store:
@@ -95,32 +137,63 @@ class Sessions(RequestsByHand):
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
         self._on_event = on_event
         self._now = seconds_of(clock)
+        self._random = random
         # A table that was opened here is closed here.
         self._opens_table = store == "table"
         self._table = given.get("table")
-        self._open_store = store_opener(store, given, clock, random)
+        taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
+        self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
+        raises = on_lost_write == "raise"
+        check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
         self._backends: dict[Form, Any] = {}
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie)
+        if not isinstance(old_keys, str | Mapping):
+            old_keys = tuple(old_keys)
         old = old_cookies(attributes, old_keys, has_end=end is not None)
         self.settings = Settings(
             attributes=attributes,
             emit=self._emit,
             old_cookies=old,
             read_old_until=int(time_limit("read_old_until", end).timestamp()),
-            idle_timeout=_seconds("idle_timeout", idle_timeout),
-            absolute_timeout=_seconds("absolute_timeout", absolute_timeout),
-            principals=principal_keys(principal_key),
-            carry=None if carry is None else frozenset(carry),
+            idle_timeout=idle,
+            absolute_timeout=absolute,
+            principals=principals,
+            carry=carried_keys(carry),
+            delete_at_logout=cookies_of(delete_at_logout, "delete_at_logout"),
             record_client=record_client,
+            record_login=record_login,
+            notes=tuple(note for note, wanted in ((note_client, record_client), (note_login, record_login)) if wanted),
+            valid_since=valid_since,
             save_on_error=save_on_error,
-            raise_on_lost_write=on_lost_write == "raise",
+            raise_on_lost_write=raises,
             allow_public=allow_public,
             check=self._check,
         )
-        #: Returns the values of the cookie in the Cookie header, or all of them.
-        self.find_cookies = cookie_finder(key, [each.key for each in old])
+        #: Make the state of a request's session, and of one outside of requests.
+        kind: Any = RecordingState if record_login else SessionState
+        self.new_state, self.state_type = kind, kind
+        if cookie_options is not None:
+            self.new_state = tailored(cookie_options, self.settings, old_keys, base=kind, has_end=end is not None)
+        self.device_bound = device_options(device_bound, is_tailored=cookie_options is not None)
+        if self.device_bound is not None:
+            # The cookies of a binding go with one name of the session's.
+            suffixed = ""
+        #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
+        self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
+        keys = dict.fromkeys((key, *(each.key for each in old)))
+        #: What their names may end with.
+        self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
+        #: All names that a cookie of these sessions may come under.
+        self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
+        if len(set(self.names)) < len(self.names):
+            msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
+            raise ConfigurationError(msg)
+        if self.device_bound is not None:
+            from holdall.device_bound.setup import finding_bound_cookies
+
+            self.find_cookies = finding_bound_cookies(self.find_cookies, self.settings, self.device_bound)
 
     @property
     def key(self) -> str:
@@ -151,57 +224,21 @@ class Sessions(RequestsByHand):
         table, others = (each.prepare(form).table for each in (self, other))
         return table is not None and (table is others or (self._table is not None and self._table == other._table))
 
-    def close(self) -> None:
-        """
-        Close the tables that were named or given by a URL; those given as objects belong to their owner.
-
-        No request may be in progress; a later one opens them again. ``with sessions:`` does this at its end.
-
-        Raises:
-            ConfigurationError: A table is async, which ``aclose`` closes.
-        """
-        closing = self._to_close()
-        if any(hasattr(each, "aclose") for each in closing):
-            msg = "the sessions are in an async table: close it with `await sessions.aclose()`."
-            raise ConfigurationError(msg)
-        for each in closing:
-            each.close()
-
-    async def aclose(self) -> None:
-        """Do what ``close`` does, for sync and async tables. ``async with sessions:`` does this at its end."""
-        for each in self._to_close():
-            if hasattr(each, "aclose"):
-                await each.aclose()
-            else:
-                each.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        await self.aclose()
-
     # How all of it is done.
-
-    def _to_close(self) -> tuple[Any, ...]:
-        closing: tuple[Any, ...] = ()
-        for backend in self._backends.values() if self._opens_table else ():
-            for each in (backend.table, *backend.sources):
-                if each not in closing and (hasattr(each, "close") or hasattr(each, "aclose")):
-                    closing = (*closing, each)
-        return closing
 
     def _open(self, form: Form) -> Any:
         with self._opening:
             if form in self._backends:
                 return self._backends[form]
+            check_valid_since(self.settings, form)
             store = self._open_store(form)
+            commit = SyncBackend.commit
+            if self.device_bound is not None:
+                from holdall.device_bound.setup import bindable
+
+                store, commit = bindable(store, self.device_bound, self.settings, self._now, self._random)
+            if self._limit is not None:
+                store = self._limit(store)
             backend = (SyncBackend if form == "sync" else AsyncBackend)(self.settings, store, self._now)
             if form == "sync" and backend.is_async:
                 name = type(getattr(store, "table", store)).__name__
@@ -209,9 +246,7 @@ class Sessions(RequestsByHand):
                 advice = "take a sync table" if twin == name else f"take its twin, {twin}"
                 msg = f"{name} is async, which this adapter cannot use: {advice}."
                 raise ConfigurationError(msg)
-            if self.settings.record_client and not backend.can_revoke:
-                msg = f"record_client=True needs sessions in a table; {backend.name} keeps no rows to note it in."
-                raise ConfigurationError(msg)
+            backend.commit = commit
             listen = getattr(store, "listen", None)
             if listen is not None and self._on_event is not None:
                 listen(self._on_event)
@@ -227,23 +262,3 @@ class Sessions(RequestsByHand):
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)
-
-
-# A longer span would leave the calendar when it is added to a date.
-_CENTURY = timedelta(days=36525)
-
-
-def _seconds(name: str, value: timedelta | int | None) -> int | None:
-    if value is None:
-        return None
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
-    if seconds is None:
-        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
-        raise ConfigurationError(msg)
-    if seconds < 1:
-        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
-        raise ConfigurationError(msg)
-    if seconds > _CENTURY.total_seconds():
-        msg = f"{name} is {value}, which is over a hundred years: use None for no limit."
-        raise ConfigurationError(msg)
-    return int(seconds)

@@ -1,15 +1,17 @@
 """What an application configures once, and what holds for every request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from holdall.clock import FOREVER
 from holdall.cookies import CookieAttributes
+from holdall.errors import ConfigurationError
 from holdall.events import EventName
 from holdall.principals import NO_PRINCIPAL, PrincipalKeys
 
-__all__ = ["Lifetime", "LifetimeOf", "Settings"]
+__all__ = ["Lifetime", "LifetimeOf", "Note", "Settings", "ValidSince", "check_effect", "timeout_seconds"]
 
 
 class Lifetime(NamedTuple):
@@ -27,8 +29,18 @@ class Lifetime(NamedTuple):
     ends: int | None = None
 
 
+# A longer span would leave the calendar when it is added to a date.
+_CENTURY = timedelta(days=36525)
+
 #: Returns the lifetime of a session with this data, where a framework keeps it there; else the usual one as given.
 LifetimeOf = Callable[[Mapping[str, Any], Lifetime], Lifetime]
+
+
+#: Returns the earliest time from which sessions of a principal, given as text, count; ``None`` for all of them.
+ValidSince = Callable[[str], datetime | Awaitable[datetime | None] | None]
+
+#: Called with the end of a request and with the ``Write`` of a session that begins or gets another ID.
+Note = Callable[[Any, Any], None]
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,12 @@ class Settings:
         absolute_timeout: Seconds that it lives at all; ``None`` for ever.
         principals: Which keys say whose a session is.
         carry: The keys that a login carries over from the anonymous session; ``None`` for all but CSRF tokens.
+        delete_at_logout: Other cookies that a logout removes from the browser.
         record_client: Note with each session what its client said of itself.
+        record_login: Note with each session when its user was authenticated, and how strongly.
+        notes: What notes something with each session that begins or gets another ID.
         save_on_error: Save plain writes of a request that fails (5xx) too.
+        valid_since: Returns the earliest time from which a principal's sessions count.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
@@ -62,9 +78,13 @@ class Settings:
     absolute_timeout: int | None = None
     principals: PrincipalKeys = NO_PRINCIPAL
     carry: frozenset[str] | None = None
+    delete_at_logout: tuple[CookieAttributes, ...] = ()
     record_client: bool = False
+    record_login: bool = False
+    notes: tuple[Note, ...] = ()
     save_on_error: bool = False
     raise_on_lost_write: bool = False
+    valid_since: ValidSince | None = None
     allow_public: bool = False
     check: Callable[[str, Any], None] = lambda key, value: None
     key: str = field(init=False)
@@ -80,3 +100,52 @@ class Settings:
     def ends(self, created: int) -> int:
         """Return when a session that began then ends at the latest, in Unix seconds."""
         return FOREVER if self.absolute_timeout is None else min(created + self.absolute_timeout, FOREVER)
+
+
+def check_effect(
+    store: object, principals: PrincipalKeys, *, carry: object, record_client: bool, raises_lost_write: bool
+) -> None:
+    """
+    Refuse options that would have no effect.
+
+    Raises:
+        ConfigurationError: It names the option, and another that prevents its effect.
+    """
+    if carry is not None and not principals:
+        msg = "carry= says what a login keeps, and principal_key=None knows no login: leave one of them out."
+        raise ConfigurationError(msg)
+    if record_client and not principals:
+        msg = (
+            "record_client=True is for the list of a user's sessions, and principal_key=None knows no user: leave one "
+            "of them out."
+        )
+        raise ConfigurationError(msg)
+    if record_client and store != "table" and not hasattr(store, "revoke"):
+        name = "a cookie" if store == "cookie" else type(store).__name__
+        msg = f"record_client=True needs sessions in a table; {name} keeps no rows to note it in."
+        raise ConfigurationError(msg)
+    if raises_lost_write and store == "cookie":
+        msg = 'on_lost_write="raise" needs sessions in a table: no other request can end one that is in its cookie.'
+        raise ConfigurationError(msg)
+
+
+def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:
+    """
+    Return the *value* of the option *name* in seconds; ``None`` for no limit.
+
+    Raises:
+        ConfigurationError: It is no timeout.
+    """
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
+    if seconds is None:
+        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
+        raise ConfigurationError(msg)
+    if seconds < 1:
+        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
+        raise ConfigurationError(msg)
+    if seconds > _CENTURY.total_seconds():
+        msg = f"{name} is {value}, which is over a hundred years: use None for no limit."
+        raise ConfigurationError(msg)
+    return int(seconds)

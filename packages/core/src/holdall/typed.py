@@ -8,6 +8,7 @@ them into objects and back. What was altered in such an object is written when t
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from holdall._state import Phase
@@ -79,10 +80,15 @@ class View(Generic[M]):
         if now == before:
             return {}
         self._before = now
-        data = state_of(self._session).data
+        state = state_of(self._session)
+        data, principals = state.data, state.settings.principals
         if self._key is not None:
-            return {self._key: _over(data.get(self._key), before, now)}
-        return {key: _over(data.get(key), before.get(key), now[key]) for key in now if now[key] != before.get(key)}
+            altered = {self._key: _over(data.get(self._key), before, now)}
+        else:
+            altered = {k: _over(data.get(k), before.get(k), now[k]) for k in now if now[k] != before.get(k)}
+        # None under such a key counts as none.
+        contradicted = [principals.overruled(key, altered[key], data) for key in altered if key in principals]
+        return {**dict.fromkeys(chain.from_iterable(contradicted)), **altered}
 
     def _load(self, default: Any) -> Any:
         data = state_of(self._session).data

@@ -1,9 +1,14 @@
 """The application for ``INSTALLED_APPS``: its table, and its system checks."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
 
 __all__ = ["HoldallConfig"]
+
+_AUTH = "holdall_django.auth"
 
 
 class HoldallConfig(AppConfig):
@@ -17,5 +22,8 @@ class HoldallConfig(AppConfig):
         from holdall_django.options import hide_options
 
         hide_options()
+        if any(path.startswith(f"{_AUTH}.") for path in settings.MIDDLEWARE):
+            # Commands load no middleware, and may change passwords.
+            import_module(_AUTH)
         checks.register(ours.check_settings, checks.Tags.security)
         checks.register(ours.check_deployment, checks.Tags.security, deploy=True)

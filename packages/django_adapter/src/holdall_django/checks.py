@@ -5,9 +5,7 @@ Settings that cannot work are errors, which the middleware refuses too. Settings
 warnings. ``check --deploy`` adds what matters in production only.
 """
 
-import difflib
 import inspect
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -21,6 +19,7 @@ from django.core.checks import Warning as Doubt
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Sessions
+from holdall.adapters import meant_by, several_workers
 from holdall.factory import Options
 from holdall.keys import WeakSecretWarning
 from holdall.tables.memory import MemoryTable
@@ -30,6 +29,7 @@ __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
 
 _ENGINE = "holdall_django.engine"
 _OURS = "holdall_django.SessionMiddleware"
+_OUR_AUTH = "holdall_django.auth.AuthenticationMiddleware"
 
 # They read the session, so they must come after the middleware that provides it.
 _READERS = {
@@ -41,6 +41,7 @@ _READERS = {
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_otp.middleware.OTPMiddleware",
+    _OUR_AUTH,
 }
 _CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 
@@ -134,8 +135,8 @@ def _options() -> Iterator[CheckMessage]:
     try:
         unknown = [] if "sessions" in (given := options_given()) else sorted(given.keys() - _known())
         for name in unknown:
-            near = difflib.get_close_matches(str(name), _known(), n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(sorted(_known()))}."
+            meant = " or ".join(map(repr, meant_by(str(name), _known())))
+            hint = f"Did you mean {meant}?" if meant else f"Known are: {', '.join(sorted(_known()))}."
             yield Error(f"HOLDALL has an option {name!r}, which is unknown.", hint=hint, id="holdall_django.E006")
         if not unknown:
             yield from _meant()
@@ -157,20 +158,18 @@ def _meant() -> Iterator[CheckMessage]:
         # Only an async project can use what has to be awaited.
         _ = configured.async_group if configured.awaited else configured.sync_group
     principals = configured.sessions.settings.principals
-    if configured.sessions.settings.record_client and not principals:
-        msg = "HOLDALL records the visitor's client, and has no principal_key that says whose session it is."
-        yield Doubt(msg, hint="Set 'principal_key', or leave the recording out.", id="holdall_django.W002")
     if principals and _AUTH_KEY not in principals and apps.is_installed("django.contrib.auth"):
         keys = principals.keys[0] if len(principals.keys) == 1 else list(principals.keys)
         msg = (
             f"HOLDALL has principal_key={keys!r}, which django.contrib.auth does not write: its users' "
             "sessions can be neither listed nor revoked."
         )
-        hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence this check."
-        yield Doubt(msg, hint=hint, id="holdall_django.W003")
-    workers = os.environ.get("WEB_CONCURRENCY", "")
-    if workers.isdigit() and int(workers) > 1:
-        yield from _in_memory(configured.all, f"WEB_CONCURRENCY is {workers}")
+        hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence W002."
+        kind, code = (Error, "E008") if _OUR_AUTH in settings.MIDDLEWARE else (Doubt, "W002")
+        yield kind(msg, hint=hint, id=f"holdall_django.{code}")
+    workers = several_workers()
+    if workers is not None:
+        yield from _in_memory(configured.all, f"{workers} asks for several workers")
 
 
 def _risks() -> Iterator[CheckMessage]:
@@ -181,16 +180,16 @@ def _risks() -> Iterator[CheckMessage]:
         for sessions in configured.all:
             sessions.prepare("async")
     for each in weak:
-        yield Doubt(f"What keeps sessions secret: {each.message}", id="holdall_django.W004")
+        yield Doubt(f"What keeps sessions secret: {each.message}", id="holdall_django.W003")
     yield from _in_memory(configured.all, "a second worker would not find them")
     for sessions in configured.all:
         attributes = sessions.settings.attributes
         if attributes.secure is False:
             msg = f"The cookie {sessions.key!r} is sent without HTTPS too, where it can be read on the way."
-            yield Doubt(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W006")
+            yield Doubt(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W005")
         if not attributes.http_only:
             msg = f"The cookie {sessions.key!r} can be read by scripts, and so by injected ones."
-            yield Doubt(msg, hint="Leave SESSION_COOKIE_HTTPONLY at True.", id="holdall_django.W007")
+            yield Doubt(msg, hint="Leave SESSION_COOKIE_HTTPONLY at True.", id="holdall_django.W006")
 
 
 def _in_memory(all_of_them: Iterable[Sessions], why: str) -> Iterator[Doubt]:
@@ -198,4 +197,4 @@ def _in_memory(all_of_them: Iterable[Sessions], why: str) -> Iterator[Doubt]:
         if isinstance(getattr(sessions.prepare("async"), "table", None), MemoryTable):
             msg = f"The sessions {sessions.key!r} are in the memory of one process, and {why}."
             hint = "Name a table that all processes reach, such as 'django' or a URL."
-            yield Doubt(msg, hint=hint, id="holdall_django.W005")
+            yield Doubt(msg, hint=hint, id="holdall_django.W004")

@@ -19,6 +19,7 @@ from holdall.adapters import (
     SessionGroup,
     absolute_timeout,
     check_keys,
+    naming,
     permanent_max_age,
     reading_framework_cookies,
     state_of,
@@ -31,6 +32,19 @@ __all__ = ["ADAPTER_OPTIONS", "Configuration", "configuration", "configured_sess
 
 #: Keys of ``HOLDALL`` that are not options of ``Sessions``.
 ADAPTER_OPTIONS = ("sessions", "also", "fetch", "read_framework_cookies")
+
+# Django's settings, by the options that are made of them.
+_NAMES = {
+    **dict.fromkeys(("secret_key_base", "secret"), "SECRET_KEY"),
+    "fallbacks": "SECRET_KEY_FALLBACKS",
+    "idle_timeout": "SESSION_COOKIE_AGE",
+    "key": "SESSION_COOKIE_NAME",
+    "domain": "SESSION_COOKIE_DOMAIN",
+    "path": "SESSION_COOKIE_PATH",
+    "http_only": "SESSION_COOKIE_HTTPONLY",
+    "secure": "SESSION_COOKIE_SECURE",
+    "same_site": "SESSION_COOKIE_SAMESITE",
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,11 @@ class Configuration:
         return SessionGroup(self.sessions, self.also, form="async")
 
     @cached_property
+    def has_devices(self) -> bool:
+        """Whether some of them are bound to the visitors' devices."""
+        return any(each.device_bound is not None for each in self.all)
+
+    @cached_property
     def awaited(self) -> frozenset[Sessions]:
         """Those whose store cannot be used but by awaiting it."""
         return frozenset(each for each in self.all if _is_awaited(each))
@@ -77,7 +96,7 @@ class Configuration:
 
     def sessions_of(self, session: Session) -> Sessions:
         """Return those that *session* is one of."""
-        return next((each for each in self.all if each.settings is state_of(session).settings), self.sessions)
+        return next((each for each in self.all if each.settings is state_of(session).backend.settings), self.sessions)
 
 
 def _is_awaited(sessions: Sessions) -> bool:
@@ -168,6 +187,7 @@ def _found(sessions: object, option: str) -> Sessions:
 
 def _by_settings(options: HiddenOptions) -> Sessions:
     """Return sessions with these *options*, and with Django's settings for what they leave out."""
+    names = {option: name for option, name in _NAMES.items() if option not in options}
     options.setdefault("store", "cookie")
     if isinstance(options["store"], str):
         if "secret_key_base" not in options:
@@ -175,6 +195,9 @@ def _by_settings(options: HiddenOptions) -> Sessions:
             options["secret_key_base"] = settings.SECRET_KEY
             options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
         options.setdefault("weak_secrets", _weak_secrets())
+    if options["store"] == "cookie" and are_tests_running():
+        # Django's test client looks for the cookie under SESSION_COOKIE_NAME alone.
+        options.setdefault("generations", False)
     options.setdefault("key", settings.SESSION_COOKIE_NAME if is_named() else global_settings.SESSION_COOKIE_NAME)
     options.setdefault("path", settings.SESSION_COOKIE_PATH)
     options.setdefault("domain", settings.SESSION_COOKIE_DOMAIN)
@@ -184,19 +207,27 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     options.setdefault("http_only", settings.SESSION_COOKIE_HTTPONLY)
     # Django's False leaves the attribute out.
     options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
-    idle_timeout = options.setdefault("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
-    options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
+    idle_timeout = options.get("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
+    if "timeouts" not in options:
+        # A preset outranks Django's default.
+        options["idle_timeout"] = idle_timeout
+        options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
     if isinstance(idle_timeout, timedelta):
         idle_timeout = int(idle_timeout.total_seconds())
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
         options.setdefault("max_age", permanent_max_age(idle_timeout))
     try:
-        if options.pop("read_framework_cookies", False):
-            options = HiddenOptions(reading_framework_cookies(options, _djangos_format()))
-        return Sessions(**options)
+        return _made(options, names)
     except ConfigurationError as exc:
         exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
         raise
+
+
+def _made(options: HiddenOptions, names: Mapping[str, str]) -> Sessions:
+    with naming(names):
+        if options.pop("read_framework_cookies", False):
+            options = HiddenOptions(reading_framework_cookies(options, _djangos_format()))
+        return Sessions(**options)
 
 
 def _djangos_format() -> formats.Format:

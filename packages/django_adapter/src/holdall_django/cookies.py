@@ -66,3 +66,5 @@ def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> Non
         key = cookie.attributes.key
         found_under = key if named[key] is cookie else f"{key}; {place}"
         response.cookies[found_under] = SessionCookie(cookie)
+        for name, value in cookie.extra:
+            response.headers[name] = value

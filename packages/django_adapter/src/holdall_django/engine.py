@@ -63,10 +63,20 @@ class SessionStore(DjangoSession):
             await self.asave()
 
     def cycle_key(self) -> None:
-        self.save(must_create=True)
+        # Not as a new session, because one that has ended elsewhere, as by a logout, must not come back.
+        before = self._cookie_before
+        super().cycle_key()
+        self._state.must_create = True
+        super().save()
+        test_client.note(before, None)
 
     async def acycle_key(self) -> None:
-        await self.asave(must_create=True)
+        await self._aget_session()
+        before = self._cookie_before
+        super().cycle_key()
+        self._state.must_create = True
+        await super().asave()
+        test_client.note(before, None)
 
     def flush(self) -> None:
         super().flush()

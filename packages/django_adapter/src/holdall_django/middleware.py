@@ -13,15 +13,15 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall import AnsweredError, ResponseHeaders, StoreError
 from holdall.adapters import Exchange, Phase, state_of
-from holdall.nested import outer_session
+from holdall.nested import exchange_of, outer_session
 from holdall_django import rollback
 from holdall_django.adopted import AdoptedSession
 from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
-from holdall_django.requests import Opened, client_of, cookie_headers, opened_for, outer_exchange, share, unshare
+from holdall_django.requests import Opened, client_of, headers_of, opened_for, outer_exchange, share, unshare
 from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
 from holdall_django.session import DjangoSession
 
@@ -40,11 +40,18 @@ class SessionMiddleware(middleware.SessionMiddleware):
         ConfigurationError: The settings cannot be used; the message says what to do.
     """
 
+    def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
+        if cls is SessionMiddleware and configuration().has_devices:
+            from holdall_django.devices import DeviceMiddleware
+
+            return object.__new__(DeviceMiddleware)
+        return super().__new__(cls)
+
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         refuse_what_cannot_work()
         super().__init__(get_response)
         # What cannot be used is refused here.
-        _ = configuration().async_group if self.async_mode else configuration().sync_group
+        self.group = configuration().async_group if self.async_mode else configuration().sync_group
 
     def __call__(self, request: HttpRequest) -> Any:
         opened = opened_for(request)
@@ -87,7 +94,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 return with_headers(request, response, opened, ResponseHeaders())
             _prepare_to_commit(opened)
             headers = await opened.exchange.headers_async(response.status_code, streams=streams(response))
-        except (StoreError, LostWriteError) as exc:
+        except AnsweredError as exc:
             return answer_instead(request, exc, opened)
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
@@ -104,13 +111,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
                 return with_headers(request, response, opened, ResponseHeaders())
             _prepare_to_commit(opened)
             headers = opened.exchange.headers(response.status_code, streams=streams(response))
-        except (StoreError, LostWriteError) as exc:
+        except AnsweredError as exc:
             return answer_instead(request, exc, opened)
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer where a view failed because its session could not be read or written."""
-        return answer(exception) if isinstance(exception, StoreError | LostWriteError) else None
+        """Answer where a view failed with an error of ours that has an answer."""
+        return answer(exception) if isinstance(exception, AnsweredError) else None
 
 
 def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
@@ -121,13 +128,14 @@ def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
     # An empty session is false.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
-        exchange = cast("Exchange", outer)
+        exchange = exchange_of(cast("Exchange", outer), theirs)
         if not is_async:
             # The outer adapter may be async; this thread reads the session when it is touched.
             state_of(theirs).is_fetched = True
     else:
-        exchange = group.begin(
-            cookie_headers(request),
+        exchange = Exchange(
+            group,
+            headers_of(request),
             https=request.is_secure(),
             client=client_of(request),
             session_type=DjangoSession,

@@ -39,7 +39,7 @@ _used: "WeakValueDictionary[str, Session]" = WeakValueDictionary()
 
 def name_of(session: Session, stored: StoredSession) -> str:
     """Return the name of *session*, which is *stored*."""
-    key = state_of(session).settings.key
+    key = state_of(session).backend.settings.key
     if stored.version is None:
         digest = _mac(settings.SECRET_KEY, key, b"log_id" + stored.log_id.encode())
         name = _text(digest[: LENGTH * 3 // 4])

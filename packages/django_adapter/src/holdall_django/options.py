@@ -12,7 +12,18 @@ from django.views.debug import SafeExceptionReporterFilter
 __all__ = ["HiddenOptions", "hide_options"]
 
 # These are no secrets. Everything else is hidden, so that no new option is shown by mistake.
-_SHOWN = ("store", "key", "path", "domain", "same_site", "principal_key", "format", "fetch", "on_lost_write")
+_SHOWN = (
+    "store",
+    "key",
+    "path",
+    "domain",
+    "same_site",
+    "principal_key",
+    "format",
+    "fetch",
+    "on_lost_write",
+    "timeouts",
+)
 _PLAIN_TYPES = (bool, int, float, date, timedelta, type(None))
 
 _WORD = re.compile(r"[\w/.\-]*")

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
-from holdall.adapters import Exchange
+from holdall.adapters import Exchange, environ_header
+from holdall.cookie_header import FindHeader
 from holdall.nested import KEY, enter, in_environ, in_scope
 from holdall.stores.contract import ClientInfo
 from holdall_django.configuration import configuration
@@ -16,7 +18,7 @@ from holdall_django.names import COOKIE
 if TYPE_CHECKING:
     from holdall_django.session import DjangoSession
 
-__all__ = ["Opened", "client_of", "cookie_headers", "opened_for", "outer_exchange", "share", "unshare"]
+__all__ = ["Opened", "client_of", "headers_of", "opened_for", "outer_exchange", "share", "unshare"]
 
 # The attribute of a request that holds what was opened for it. Its sessions do not refer to that, because the garbage
 # collector would have to part them.
@@ -49,11 +51,12 @@ def opened_for(request: HttpRequest) -> Opened | None:
     return getattr(request, _OPENED, None)
 
 
-def cookie_headers(request: HttpRequest) -> list[str]:
+def headers_of(request: HttpRequest) -> FindHeader:
     """
-    Return the request's Cookie headers as they came, with our cookies as the application has replaced them.
+    Return what finds a header of *request* by its name.
 
-    It does so in ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
+    The Cookie headers are as they came, with our cookies as the application has replaced them. It does so in
+    ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
     session's cookie that browsers let any subdomain set.
     """
     if isinstance(request, ASGIRequest):
@@ -66,7 +69,12 @@ def cookie_headers(request: HttpRequest) -> list[str]:
         headers = [named.sub(r"\1", header) for header in headers]
         if value is not None and COOKIE.fullmatch(value):
             headers.append(f"{key}={value}")
-    return headers
+    # Not by the request, which refers to the session: the garbage collector would have to part them.
+    return partial(_header, headers, request.META)
+
+
+def _header(cookies: list[str], meta: dict[str, Any], name: str) -> str | list[str]:
+    return cookies if name == "cookie" else environ_header(meta, name)
 
 
 def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]]:

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from http import HTTPStatus
 from typing import TypeGuard, cast
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_vary_headers
 
-from holdall import LostWriteError, ResponseHeaders, StoreError
+from holdall import AnsweredError, ResponseHeaders, StoreError
 from holdall.adapters import Exchange, cache_headers, warn_if_exposed, warn_of_public_cookie
 from holdall_django.configuration import configuration
 from holdall_django.cookies import add_cookies
@@ -19,6 +18,9 @@ from holdall_django.session import DjangoSession
 __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_headers"]
 
 _logger = logging.getLogger("holdall")
+
+# The failure that came first is the one to report.
+_FAILED_BEFORE = "a session could not be ended after its request had failed"
 
 
 def with_headers(
@@ -37,6 +39,8 @@ def with_headers(
     cookies += headers.cookies
     if cookies:
         add_cookies(response, cookies)
+        for name, value in headers.extra:
+            response.headers[name] = value
         warn_if_exposed(cookies, request.META.get("HTTP_HOST"))
         _keep_out_of_caches(request, response, allow_public=opened.exchange.group.allow_public)
     return response
@@ -73,29 +77,61 @@ def finished_with_body(response: HttpResponseBase, exchange: Exchange) -> HttpRe
 
 def _finishing(body: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
     """Send *body*, and save the changes made meanwhile before its end is announced."""
+    breaks = False
     try:
         yield from body
+    except Exception:
+        breaks = True
+        raise
     finally:
         if configuration().awaited:
-            async_to_sync(exchange.body_sent_async)(last=True)
+            async_to_sync(_end_async)(exchange, breaks=breaks)
         else:
-            exchange.body_sent(last=True)
+            _end(exchange, breaks=breaks)
 
 
 async def _finishing_async(body: AsyncIterable[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
     """Do what ``_finishing`` does."""
+    breaks = False
     try:
         async for chunk in body:
             yield chunk
+    except Exception:
+        breaks = True
+        raise
     finally:
         if exchange.group.form == "sync":
             # A server that cannot await the body reads it in an event loop, where Django's tables cannot be asked.
-            await sync_to_async(exchange.body_sent)(last=True)
+            await sync_to_async(_end)(exchange, breaks=breaks)
         else:
-            await exchange.body_sent_async(last=True)
+            await _end_async(exchange, breaks=breaks)
 
 
-def answer_instead(request: HttpRequest, error: StoreError | LostWriteError, opened: Opened) -> HttpResponseBase:
+def _end(exchange: Exchange, *, breaks: bool) -> None:
+    """End a request with its body; one whose body *breaks* has failed."""
+    if not breaks:
+        exchange.body_sent(last=True)
+        return
+    try:
+        exchange.failed()
+    except StoreError:
+        _logger.exception(_FAILED_BEFORE)
+    exchange.close()
+
+
+async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
+    """Do what ``_end`` does."""
+    if not breaks:
+        await exchange.body_sent_async(last=True)
+        return
+    try:
+        await exchange.failed_async()
+    except StoreError:
+        _logger.exception(_FAILED_BEFORE)
+    exchange.close()
+
+
+def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
     """Return the answer where a session could not be read or written, with the cookies of what was saved before."""
     if opened.is_shared:
         return with_headers(request, answer(error), opened, ResponseHeaders(vary=True))
@@ -103,10 +139,9 @@ def answer_instead(request: HttpRequest, error: StoreError | LostWriteError, ope
     return finished_with_body(response, opened.exchange)
 
 
-def answer(error: StoreError | LostWriteError) -> HttpResponse:
-    """Return a response that says that the session could not be read or written."""
-    status = HTTPStatus.CONFLICT
+def answer(error: AnsweredError) -> HttpResponse:
+    """Return the response that *error* has."""
+    status = error.status
     if isinstance(error, StoreError):
-        status = HTTPStatus.SERVICE_UNAVAILABLE
         _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
     return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")

@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.sessions.backends.base import UpdateError
 
 from holdall import LostWriteError, ResponseHeaders, Session, Sessions, SetCookie
-from holdall.adapters import SUPERSEDED, Intent, Phase, SessionState, check_savable
+from holdall.adapters import NOT_STORED, SUPERSEDED, Intent, Phase, SessionState, check_savable
 from holdall.stores import Changes
 from holdall_django import test_client
 from holdall_django.configuration import configuration, configured_sessions
@@ -63,7 +63,7 @@ class DjangoSession(DjangoLookups):
     def _take_given(self, sessions: Sessions, cookies: Sequence[str]) -> None:
         """Become the session that one of *cookies* opens, outside of requests."""
         backend = sessions.prepare("async" if sessions in configuration().awaited else "sync")
-        Session.__init__(self, SessionState(backend, partial(test_client.latest_of, cookies), https=False))
+        Session.__init__(self, sessions.state_type(backend, partial(test_client.latest_of, cookies), https=False))
 
     # What was changed.
 
@@ -106,7 +106,12 @@ class DjangoSession(DjangoLookups):
     # Saving at once.
 
     def save(self, must_create: bool = False) -> None:  # type: ignore[override]  # as Django's
-        """Store it now, before the response, even if it is empty."""
+        """
+        Store it now, before the response, even if it is empty.
+
+        Args:
+            must_create: Store it as a new session, also where the one that it was has ended elsewhere.
+        """
         self._refuse_if_ended(self._save(must_create))
 
     async def asave(self, must_create: bool = False) -> None:
@@ -117,6 +122,9 @@ class DjangoSession(DjangoLookups):
         """Do what ``save`` does, and return the cookie that the session had before."""
         if self._sessions in configuration().awaited:
             return async_to_sync(self._asave)(must_create)
+        came = self._came if must_create else None
+        if came is not None and find(self._sessions, (came,)).stored is None:
+            self._begin_anew()
         before, unchecked = self._prepare_to_save(must_create)
         if self._state.phase is Phase.HEADERS_PENDING:
             self._go_on(self._sessions.commit(self))
@@ -128,6 +136,9 @@ class DjangoSession(DjangoLookups):
 
     async def _asave(self, must_create: bool = False) -> str | None:
         await self._aget_session()
+        came = self._came if must_create else None
+        if came is not None and (await afind(self._sessions, (came,))).stored is None:
+            self._begin_anew()
         before, unchecked = self._prepare_to_save(must_create)
         if self._state.phase is Phase.HEADERS_PENDING:
             self._go_on(await self._sessions.commit_async(self))
@@ -136,6 +147,16 @@ class DjangoSession(DjangoLookups):
         if unchecked is not None and (await afind(self._sessions, (unchecked,))).stored is None:
             self._let_go()
         return before
+
+    @property
+    def _came(self) -> str | None:
+        """The cookie of the stored session that this one goes on; ``None`` if there is none, or it is about to end."""
+        goes_on = not self.is_new and self._state.intent in (Intent.KEEP, Intent.RENEW)
+        return self._cookie if goes_on else None
+
+    def _begin_anew(self) -> None:
+        """Be a new session with this one's data, instead of one that has ended."""
+        self._state.fetched = NOT_STORED
 
     def _prepare_to_save(self, must_create: bool) -> tuple[str | None, str | None]:
         """Return the stored session's cookie, and again if no write will check that it is still stored."""

@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from holdall import ConfigurationError, StoreError
 from holdall.sources import Entry, Refused
 from holdall.tables import Form
+from holdall.tables.failures import cause_of
 
 __all__ = ["EngineSource"]
 
@@ -63,10 +64,11 @@ class EngineSource:
         store = self._check()(cookie)
         try:
             return do(store)
-        except Exception as exc:
-            # The error of a database or cache may have an address in its text.
-            msg = f"the engine {self._engine} failed: {type(exc).__name__}."
-            raise StoreError(msg) from exc
+        except Exception as exc:  # noqa: BLE001  # databases and caches have errors of their own
+            # Its words may hold an address, and so a password.
+            failure = StoreError(f"the engine {self._engine} failed: {cause_of(exc)}.")
+        # Outside of the except block, or a traceback would show these words as well.
+        raise failure
 
     @staticmethod
     def _read(store: Any) -> Entry | Refused | None:

@@ -1,12 +1,11 @@
 """
 Rows in the project's own database, over the connections that Django has to it.
 
-A request's verbs are SQL that all of Django's databases understand, because the ORM takes ten times as long to build
-the same statements. Each is one guarded statement, or two of which the second is guarded by what the first one saw.
-None needs a transaction, and each may be part of one.
+A request's verbs are the SQL of ``holdall.tables.sql``, because the ORM takes ten times as long to build the same
+statements.
 """
 
-import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -25,19 +24,17 @@ from django.db.models import QuerySet
 
 from holdall import ConfigurationError, StoreError
 from holdall.clock import Clock, utc_now
-from holdall.tables import Form, Listed, Replacement, Row, Tombstone
-from holdall.tables.columns import (
-    SWEPT_AT_ONCE,
-    SweepTurns,
-    due_by,
-    due_of,
-    listed_of,
-    row_of,
-    seconds_of,
-    seconds_or_none,
-    utf8_or_none,
+from holdall.tables import Form, Row, Tombstone
+from holdall.tables.failures import (
+    CONFLICTS,
+    ELSEWHERE,
+    MOST_CONFLICTS,
+    cause_of,
+    conflict_pause,
+    shown_address,
+    sqlstate_of,
 )
-from holdall.tables.failures import CONFLICTS, ELSEWHERE, MOST_CONFLICTS, cause_of, conflict_pause, shown_address
+from holdall.tables.sql import STATEMENTS, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of
 from holdall_django import rollback
 from holdall_django._connections import end, leave_to_parent, limit_of, most_refusals
@@ -48,60 +45,17 @@ _APP = "holdall_django"
 
 R = TypeVar("R")
 
-# The same errors in other databases: MySQL and MariaDB, and Oracle.
-_OTHER_CODES = {
-    "mysql": {1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"},
-    "oracle": {60: "40P01", 8177: "40001", 16000: "25006"},
-}
-# Every database accepts this many values in one statement.
-_MOST_DIGESTS = 500
 
-_READ = """
-SELECT data, version, expires, created, principal, client, seen FROM holdall_django_session
-WHERE digest = %(digest)s AND expires > %(now)s
-"""
-_READ_LIVE = """
-SELECT data, version, expires, created, principal, client, seen FROM holdall_django_session
-WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-"""
+def _in_django(statement: str) -> str:
+    return re.sub(r":(\w+)", r"%(\1)s", statement.format(table="holdall_django_session"))
+
+
+_STATEMENTS = {name: _in_django(statement) for name, statement in STATEMENTS.items()}
 # A transaction may keep seeing old rows. A row that it locks it sees as it is now.
-_LOCK_LIVE = _READ_LIVE + "FOR UPDATE"
-_INSERT = """
-INSERT INTO holdall_django_session
-    (digest, data, version, expires, created, principal, principal_digest, client, seen, due)
-VALUES (%(digest)s, %(data)s, %(version)s, %(expires)s, %(created)s, %(principal)s, %(principal_digest)s, %(client)s,
-    %(seen)s, %(due)s)
-"""
-_MAKE_ROOM = "DELETE FROM holdall_django_session WHERE digest = %(digest)s AND expires <= %(now)s"
-_REPLACE = """
-UPDATE holdall_django_session
-SET data = %(data)s, version = %(version)s, expires = %(expires)s, seen = %(seen)s, due = %(due)s
-WHERE digest = %(digest)s AND version = %(old_version)s AND version > 0 AND expires > %(now)s
-"""
-_TOUCH = """
-UPDATE holdall_django_session SET
-    expires = CASE WHEN expires < %(expires)s THEN %(expires)s ELSE expires END,
-    due = CASE WHEN due < %(due)s THEN %(due)s ELSE due END,
-    seen = CASE WHEN seen > %(seen)s THEN seen ELSE %(seen)s END
-WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
-"""
-# These match a row as it was read, so that the row that is returned is the one that was removed.
-_DELETE = """
-DELETE FROM holdall_django_session
-WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AND COALESCE(seen, -1) = %(seen)s
-"""
-_BURY = """
-UPDATE holdall_django_session
-SET data = %(successor)s, version = 0, expires = %(until)s, due = %(due)s, client = NULL, seen = NULL
-WHERE digest = %(digest)s AND version = %(version)s AND expires = %(expires)s AND COALESCE(seen, -1) = %(seen)s
-"""
-_FIND = """
-SELECT digest, created, expires, client, seen, version FROM holdall_django_session
-WHERE principal_digest = %(principal_digest)s AND expires > %(now)s ORDER BY created, digest
-"""
+_LOCKED = {"read_live": _STATEMENTS["read_live"] + " FOR UPDATE"}
 
 
-class DjangoTable:
+class DjangoTable(SQLTable):
     """
     A table in a database of ``settings.DATABASES``, which ``manage.py migrate`` makes.
 
@@ -123,101 +77,32 @@ class DjangoTable:
         ConfigurationError: There is no such alias, or the application is not installed.
     """
 
-    leaves_process = True
-    blocking_reads = True
-    blocking_writes = True
-
     def __init__(
         self, using: str = "default", *, timeout: timedelta | int = timedelta(seconds=5), clock: Clock = utc_now
     ) -> None:
         # The settings may make one before the applications are loaded.
         if apps.ready:
             _check(using)
+        # In a transaction, the swept rows would stay locked until its end.
+        super().__init__(clock, may_sweep=lambda: not self._is_in_transaction)
         self.using = using
-        self._clock = clock
         self._timeout = checked_timeout("timeout", timeout)
-        self._turns = SweepTurns()
 
     async def in_thread(self, call: Callable[[], Any]) -> Any:
         """Make a *call* in the thread where Django keeps this request's connections, and await it."""
         return await sync_to_async(call, thread_sensitive=True)()
 
-    def read(self, digest: bytes) -> Row | None:
-        return self._row(_READ, digest, self._now())
-
-    def insert(self, digest: bytes, row: Row) -> bool:
-        now = self._now()
-        self._sweep_now_and_then(now)
-        values = {
-            "digest": digest,
-            "data": row.data,
-            "version": row.version,
-            "expires": seconds_of(row.expires),
-            "created": seconds_of(row.created),
-            "principal": utf8_or_none(row.principal),
-            "principal_digest": None if row.principal is None else _principal_digest(row.principal),
-            "client": utf8_or_none(row.client),
-            "seen": seconds_or_none(row.seen),
-            "due": due_of(row.expires),
-        }
-        if self._is_new(values):
-            return True
-        # The row that is in the way may have expired.
-        self._count(_MAKE_ROOM, {"digest": digest, "now": now})
-        return self._is_new(values)
-
-    def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        now = self._now()
-        self._sweep_now_and_then(now)
-        values = {
-            "digest": digest,
-            "now": now,
-            "data": row.data,
-            "version": row.version,
-            "old_version": version,
-            "expires": seconds_of(row.expires),
-            "seen": seconds_or_none(row.seen),
-            "due": due_of(row.expires),
-        }
-        if self._count(_REPLACE, values) == 1:
-            return Replacement.REPLACED
-        return Replacement.GONE if self._live(digest, now) is None else Replacement.CONFLICT
-
-    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        times = {"now": self._now(), "expires": seconds_of(expires), "due": due_of(expires), "seen": seconds_of(seen)}
-        return self._count(_TOUCH, {"digest": digest, **times}) == 1
-
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
-        # Each further round means that another request's write succeeded, so this ends.
-        while (row := self._live(digest, self._now())) is not None:
-            as_read = {"digest": digest, "version": row.version, "expires": seconds_of(row.expires)}
-            as_read["seen"] = -1 if row.seen is None else seconds_of(row.seen)
-            if tombstone is None:
-                ended = self._count(_DELETE, as_read)
-            else:
-                until = tombstone.until
-                pointer = {"successor": tombstone.successor, "until": seconds_of(until), "due": due_of(until)}
-                ended = self._count(_BURY, as_read | pointer)
-            if ended:
-                if self._is_in_transaction:
-                    rollback.note(partial(self.remove, digest, tombstone=tombstone))
-                return row
-        return None
-
-    def find(self, principal: str) -> Sequence[Listed]:
-        values = {"principal_digest": _principal_digest(principal), "now": self._now()}
-        found = self._execute(_FIND, values, methodcaller("fetchall"))
-        return [listed_of((_bytes(digest), *columns), text=_text) for digest, *columns in found]
+        row = super().remove(digest, tombstone=tombstone)
+        if row is not None and self._is_in_transaction:
+            rollback.note(partial(self.remove, digest, tombstone=tombstone))
+        return row
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
-        cleared = self._remove({"created__lte": seconds_of(began_by)}, limit)
+        cleared = super().clear(began_by, limit)
         if cleared and self._is_in_transaction:
             rollback.note(partial(self.clear, began_by, cleared))
         return cleared
-
-    def sweep(self, limit: int = 1000) -> int:
-        now = self._now()
-        return self._remove({"due__lte": due_by(now), "expires__lte": now}, limit)
 
     def close(self) -> None:
         """Close this thread's connection, unless it is in a transaction; the next call opens it again."""
@@ -226,42 +111,21 @@ class DjangoTable:
             leave_to_parent(connection)
             connection.close()
 
-    def _now(self) -> int:
-        return seconds_of(self._clock())
-
     @property
     def _is_in_transaction(self) -> bool:
         return connections[self.using].in_atomic_block
 
-    def _sweep_now_and_then(self, now: int) -> None:
-        # A transaction would keep the swept rows locked until its end.
-        if self._turns.is_due() and not self._is_in_transaction:
-            # Only rows of past hours, so that no live row is examined.
-            self._remove({"due__lte": now}, SWEPT_AT_ONCE)
+    def _fetch(self, statement: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        locks = self._is_in_transaction and connections[self.using].features.has_select_for_update
+        sql = (locks and _LOCKED.get(statement)) or _STATEMENTS[statement]
+        found: Sequence[Sequence[Any]] = self._execute(sql, values, methodcaller("fetchall"))
+        return found
 
-    def _remove(self, which: Mapping[str, int], limit: int) -> int:
-        """Remove up to *limit* rows of those that *which* describes, and return how many."""
-        removed = 0
-        while removed < limit:
-            portion = min(limit - removed, _MOST_DIGESTS)
-            found, gone = self._carry_out(partial(self._remove_some, which, portion))
-            removed += gone
-            if found < portion:
-                break
-        return removed
+    def _count(self, statement: str, values: Mapping[str, Any]) -> int:
+        count: int = self._execute(_STATEMENTS[statement], values, attrgetter("rowcount"))
+        return count
 
-    def _remove_some(self, which: Mapping[str, int], limit: int) -> tuple[int, int]:
-        digests = list(self._rows.filter(**which).values_list("digest", flat=True)[:limit])
-        return len(digests), self._rows.filter(digest__in=digests, **which).delete()[0]
-
-    @property
-    def _rows(self) -> QuerySet[Any, Any]:
-        rows: QuerySet[Any, Any] = apps.get_model(_APP, "SessionRow")._default_manager.using(self.using)
-        return rows
-
-    def _is_new(self, values: Mapping[str, Any]) -> bool:
-        """Insert a row, and return whether none was in its way."""
-
+    def _insert(self, values: Mapping[str, Any]) -> bool:
         def insert() -> bool:
             try:
                 # In PostgreSQL a statement that fails takes the transaction around it along, up to a savepoint.
@@ -269,27 +133,23 @@ class DjangoTable:
                     transaction.atomic(self.using) if self._is_in_transaction else nullcontext(),
                     connections[self.using].cursor() as cursor,
                 ):
-                    cursor.execute(_INSERT, values)
+                    cursor.execute(_STATEMENTS["insert"], values)
             except IntegrityError:
                 return False
             return True
 
         return self._carry_out(insert)
 
-    def _live(self, digest: bytes, now: int) -> Row | None:
-        locks = self._is_in_transaction and connections[self.using].features.has_select_for_update
-        return self._row(_LOCK_LIVE if locks else _READ_LIVE, digest, now)
+    def _pick(self, bounds: Mapping[str, int], limit: int) -> Sequence[bytes]:
+        picked = self._within(bounds).values_list("digest", flat=True)[:limit]
+        return self._carry_out(lambda: list(picked))
 
-    def _row(self, statement: str, digest: bytes, now: int) -> Row | None:
-        found = self._execute(statement, {"digest": digest, "now": now}, methodcaller("fetchone"))
-        if found is None:
-            return None
-        data, *columns = found
-        return row_of((_bytes(data), *columns), text=_text)
+    def _drop(self, bounds: Mapping[str, int], digests: Sequence[bytes]) -> int:
+        return self._carry_out(lambda: self._within(bounds).filter(digest__in=digests).delete()[0])
 
-    def _count(self, statement: str, values: Mapping[str, Any]) -> int:
-        count: int = self._execute(statement, values, attrgetter("rowcount"))
-        return count
+    def _within(self, bounds: Mapping[str, int]) -> QuerySet[Any, Any]:
+        rows: QuerySet[Any, Any] = apps.get_model(_APP, "SessionRow")._default_manager.using(self.using)
+        return rows.filter(**{f"{column}__lte": bound for column, bound in bounds.items()})
 
     def _execute(self, statement: str, values: Mapping[str, Any], answer: Callable[[CursorWrapper], R]) -> R:
         """Execute a statement, and return what *answer* takes of it."""
@@ -312,7 +172,7 @@ class DjangoTable:
                 with limit_of(connection.connection, self._timeout):
                     return work()
             except Error as exc:
-                code = _code(connection.vendor, exc)
+                code = sqlstate_of(exc.__cause__, connection.vendor)
                 # A failed transaction is over, and only the project can begin another.
                 if code in CONFLICTS and conflicts < MOST_CONFLICTS and not self._is_in_transaction:
                     conflicts += 1
@@ -368,26 +228,3 @@ def _check(using: str) -> None:
     if using not in connections:
         msg = f"no database is called {using!r}: settings.DATABASES has {', '.join(connections)}."
         raise ConfigurationError(msg)
-
-
-def _principal_digest(principal: str) -> bytes:
-    return hashlib.sha256(principal.encode()).digest()
-
-
-def _bytes(stored: Any) -> bytes:
-    # Drivers differ: Oracle's returns large values as files, and None for empty ones.
-    return bytes(stored.read() if hasattr(stored, "read") else stored or b"")
-
-
-def _text(stored: Any) -> str:
-    return _bytes(stored).decode()
-
-
-def _code(vendor: str, exc: Error) -> str | None:
-    """Return the SQLSTATE of an error, or what stands for it in a database that has none."""
-    cause = exc.__cause__
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if code or vendor not in _OTHER_CODES:
-        return code
-    number: Any = next(iter(getattr(cause, "args", ())), None)
-    return _OTHER_CODES[vendor].get(getattr(number, "code", number))

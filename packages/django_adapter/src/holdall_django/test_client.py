@@ -53,7 +53,7 @@ def latest_of(cookies: Sequence[SentCookie]) -> Sequence[SentCookie]:
     """Return the cookies that *cookies* lead to."""
     if not _latest:
         return cookies
-    found = (latest(cookie) if type(cookie) is str else cookie for cookie in cookies)
+    found = (latest(cookie) if isinstance(cookie, str) else cookie for cookie in cookies)
     return [cookie for cookie in found if cookie is not None]
 
 

@@ -57,7 +57,7 @@ def _session_of(request: HttpRequest, sessions: Sessions | None = None) -> Djang
         msg = "the request has no session of ours: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
         raise ConfigurationError(msg)
     opened = opened_for(request)
-    if sessions is None or opened is None or sessions.settings is state_of(session).settings:
+    if sessions is None or opened is None or sessions.settings is state_of(session).backend.settings:
         return session
     return cast("DjangoSession", opened.exchange.session_of(sessions))
 

@@ -1,26 +1,25 @@
 """Sessions made of the arguments of Starlette's own middleware, and of further options."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
 from starlette.datastructures import Secret
 
 from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
-from holdall.adapters import absolute_timeout, permanent_max_age, reading_framework_cookies
+from holdall.adapters import absolute_timeout, naming, permanent_max_age, reading_framework_cookies
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
-from holdall.factory import RowOptions
+from holdall.device_bound import DeviceBound
+from holdall.factory import TableStoreOptions
+from holdall.settings import ValidSince
+from holdall.timeouts import PresetName
 
 __all__ = ["Arguments", "sessions_by_arguments"]
 
 
-class Arguments(CookieOptions, RowOptions, total=False):
-    """
-    What ``SessionMiddleware`` takes instead of ``sessions``: Starlette's arguments, and those of ``Sessions``.
-
-    ``app`` is not among them, because the middleware is given the application by that name.
-    """
+class Arguments(CookieOptions, TableStoreOptions, total=False):
+    """What ``SessionMiddleware`` takes instead of ``sessions``: Starlette's arguments, and those of ``Sessions``."""
 
     secret_key: str | Secret | None
     session_cookie: str
@@ -31,9 +30,16 @@ class Arguments(CookieOptions, RowOptions, total=False):
     old_keys: OldKeys
     idle_timeout: timedelta | int | None
     absolute_timeout: timedelta | int | None
+    timeouts: PresetName
     principal_key: str | Iterable[str] | None
     carry: Iterable[str] | None
+    delete_at_logout: Iterable[str] | Mapping[str, CookieOptions]
     record_client: bool
+    record_login: bool
+    max_sessions: int | None
+    when_full: Literal["end_oldest", "refuse"]
+    valid_since: ValidSince | None
+    device_bound: DeviceBound | bool
     allow_public: bool
     save_on_error: bool
     on_lost_write: Literal["report", "raise"]
@@ -60,11 +66,15 @@ def sessions_by_arguments(
     if isinstance(max_age, timedelta):
         max_age = int(max_age.total_seconds())
     idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
+    # A preset of timeouts outranks Starlette's default.
+    limits: dict[str, Any] = {}
+    if "timeouts" not in options:
+        limits["idle_timeout"] = idle_timeout
+        limits["absolute_timeout"] = absolute_timeout(options.get("idle_timeout", idle_timeout))
     given = {
         "store": "cookie",
         "key": session_cookie,
-        "idle_timeout": idle_timeout,
-        "absolute_timeout": absolute_timeout(options.get("idle_timeout", idle_timeout)),
+        **limits,
         "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(max_age),
         # False is Starlette's default and no choice: then Secure follows the request.
         "secure": https_only or "auto",
@@ -73,12 +83,18 @@ def sessions_by_arguments(
     if secret_key is not None or given["store"] == "cookie":
         # It seals cookies, and the rows of a table that leaves the process.
         given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))
+    names = {"secret": "secret_key"}
+    if "secret_key_base" not in options:
+        names |= {"secret_key_base": "secret_key"}
+    if "key" not in options:
+        names |= {"key": "session_cookie"}
     try:
-        if read_framework_cookies:
-            weak_secrets = given.get("weak_secrets", False)
-            theirs = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
-            given = reading_framework_cookies(given, theirs)
-        return Sessions(**given)
+        with naming(names):
+            if read_framework_cookies:
+                weak_secrets = given.get("weak_secrets", False)
+                theirs = formats.StarletteFormat(str(secret_key or ""), max_age=max_age, weak_secrets=weak_secrets)
+                given = reading_framework_cookies(given, theirs)
+            return Sessions(**given)
     except ConfigurationError as exc:
         exc.add_note("SessionMiddleware takes sessions=Sessions(…), or the arguments of Starlette's: secret_key=…")
         raise

@@ -5,14 +5,13 @@ Each takes the connection first. They are those of ``Session`` under longer name
 """
 
 from inspect import Parameter, Signature
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
-from holdall import ConfigurationError, Session, Sessions
-from holdall.adapters import Exchange
-from holdall.nested import KEY
+from holdall import ConfigurationError, Session, Sessions, asgi
+from holdall.adapters import AsyncSession
 from holdall.session_view import SessionView
 
 __all__ = [
@@ -28,7 +27,7 @@ __all__ = [
 ]
 
 
-async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> Session:
+async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> AsyncSession:
     """
     Return the connection's session, having read it if that is still to be done.
 
@@ -41,12 +40,8 @@ async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = 
         ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
         StoreError: The backend failed.
     """
-    session = session_of(connection)
-    exchange: Exchange = connection.scope[KEY]
-    if sessions is None:
-        await exchange.group.main.load_async(session)
-        return session
-    return await exchange.load(sessions)
+    session_of(connection)
+    return cast("AsyncSession", await asgi.fetch_session(connection.scope, sessions))
 
 
 # As a dependency it takes the connection alone: FastAPI would look for the other in the request.
@@ -55,7 +50,7 @@ fetch_session.__signature__ = Signature(  # type: ignore[attr-defined]
 )
 
 #: A handler's parameter of this type is the session, fetched: ``async def page(session: SessionDep)``.
-SessionDep = Annotated[Session, Depends(fetch_session)]
+SessionDep = Annotated[AsyncSession, Depends(fetch_session)]
 
 
 def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its own
@@ -65,7 +60,7 @@ def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its
     ``basket: Annotated[Session, SessionOf(cart)]`` gives the handler what ``await fetch_session(request, cart)`` does.
     """
 
-    async def fetch(connection: HTTPConnection) -> Session:
+    async def fetch(connection: HTTPConnection) -> AsyncSession:
         return await fetch_session(connection, sessions)
 
     return Depends(fetch)

@@ -7,19 +7,32 @@ the ``Sessions`` are made anew.
 
 from collections.abc import Mapping
 from datetime import timedelta
+from secrets import token_hex
 from typing import Any, NamedTuple
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 
-from holdall import ConfigurationError, Sessions, formats
-from holdall.exchange import SessionGroup
-from holdall.framework_defaults import absolute_timeout
-from holdall.migrate import reading_framework_cookies
+from holdall import Sessions, formats
+from holdall.adapters import SessionGroup, absolute_timeout, naming, reading_framework_cookies
 
 __all__ = ["Configuration"]
 
 _settings_of = SessionInterface()
+
+# Flask's settings, by the options that are made of them.
+_NAMES = {
+    **dict.fromkeys(("secret_key_base", "secret"), "SECRET_KEY"),
+    "fallbacks": "SECRET_KEY_FALLBACKS",
+    "idle_timeout": "PERMANENT_SESSION_LIFETIME",
+    "key": "SESSION_COOKIE_NAME",
+    "domain": "SESSION_COOKIE_DOMAIN",
+    "path": "SESSION_COOKIE_PATH",
+    "http_only": "SESSION_COOKIE_HTTPONLY",
+    "secure": "SESSION_COOKIE_SECURE",
+    "same_site": "SESSION_COOKIE_SAMESITE",
+    "partitioned": "SESSION_COOKIE_PARTITIONED",
+}
 
 
 class _Settings(NamedTuple):
@@ -89,27 +102,41 @@ class Configuration:
             made = self._made = settings, SessionGroup(self._make(settings), self._also, form="sync")
         return made[1]
 
+    def check(self, app: Flask) -> None:
+        """
+        Report at set-up what the settings and options of *app* cannot be used for. A secret may still follow.
+
+        Raises:
+            ConfigurationError: It says what to do.
+            ModuleNotFoundError: A table needs a driver.
+        """
+        settings = _Settings.of(app)
+        if settings.secret or "secret_key_base" in self._options:
+            self.group(app)
+            return
+        # All but the secret can be checked with any.
+        with self._make(settings._replace(secret=token_hex(32))) as sessions:
+            SessionGroup(sessions, self._also, form="sync")
+
     def _make(self, settings: _Settings) -> Sessions:
         given = self._options
         idle_timeout = given.get("idle_timeout", settings.lifetime)
-        options = {
-            "idle_timeout": idle_timeout,
-            "absolute_timeout": absolute_timeout(idle_timeout) if settings.refresh else idle_timeout,
-            **settings.cookie,
-        }
-        if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
-            # It encrypts cookies, and the rows of a table that leave the process.
-            options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
-        options["weak_secrets"] = settings.weak_secrets
+        options = {**settings.cookie}
+        if "timeouts" not in given:
+            # A preset outranks Flask's default.
+            options["idle_timeout"] = idle_timeout
+            options["absolute_timeout"] = absolute_timeout(idle_timeout) if settings.refresh else idle_timeout
+        if isinstance(given["store"], str):
+            if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
+                # It encrypts cookies, and the rows of a table that leave the process.
+                options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
+            options["weak_secrets"] = settings.weak_secrets
         options |= given
-        try:
+        with naming({option: name for option, name in _NAMES.items() if option not in given}):
             if self._framework is not None:
                 options = reading_framework_cookies(options, _framework_format(self._framework, settings))
             sessions = Sessions(**options)
             sessions.prepare("sync")
-        except ConfigurationError as exc:
-            exc.add_note("Set in Flask's config: SECRET_KEY, SECRET_KEY_FALLBACKS, SESSION_COOKIE_…")
-            raise
         return sessions
 
 

@@ -8,7 +8,6 @@ Changes made while the body is sent are saved at its end.
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
 from time import monotonic
 from typing import Any, cast
 
@@ -16,24 +15,36 @@ import flask
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import Conflict, HTTPException, ServiceUnavailable
+from werkzeug.exceptions import Conflict, HTTPException, default_exceptions
 from werkzeug.wsgi import ClosingIterator
 
-from holdall import ConfigurationError, LostWriteError, ResponseHeaders, SessionError, Sessions, StoreError, connections
+from holdall import (
+    AnsweredError,
+    ConfigurationError,
+    LostWriteError,
+    ResponseHeaders,
+    SessionError,
+    Sessions,
+    StoreError,
+    connections,
+)
 from holdall.adapters import (
     Exchange,
     Phase,
     SessionGroup,
     cache_headers,
     checked_list,
+    environ_header,
     merged_vary,
     state_of,
     warn_if_exposed,
     warn_of_public_cookie,
 )
 from holdall.connections import Follower
-from holdall.nested import KEY, in_environ, outer_session
+from holdall.nested import KEY, exchange_of, in_environ, outer_session
 from holdall_flask.configuration import Configuration
+from holdall_flask.devices import device_answerer
+from holdall_flask.reports import hide_session
 from holdall_flask.session import BorrowedSession, FlaskSession, TemplateSession, current_context
 
 __all__ = ["Holdall"]
@@ -86,25 +97,36 @@ class Holdall:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Let *app* keep its sessions here."""
+        """
+        Let *app* keep its sessions here.
+
+        Raises:
+            ConfigurationError: The settings that *app* has by now, or the options, cannot be used.
+            ModuleNotFoundError: The table needs a driver that is not installed.
+        """
         group = self._group
         flasks = app.session_interface if self._reads_flasks else None
         by_settings = Configuration(self._options, flasks, self._also)
+        if group is None:
+            by_settings.check(app)
         interface = _Interface(by_settings.group if group is None else lambda app: group)
         app.session_interface = interface
         # It runs after all other teardown functions, so that their changes are saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         app.context_processor(_for_templates)
+        if self._options.get("device_bound") or (group is not None and group.devices is not None):
+            app.before_request_funcs.setdefault(None, []).insert(0, device_answerer(interface.group_of))
+        hide_session()
         # Registered for the common base, so that the application's own handler for either error comes first.
         app.register_error_handler(SessionError, _answer)
 
 
 class _Interface(SessionInterface):
     def __init__(self, group_of: Callable[[Flask], SessionGroup | None]) -> None:
-        self._group_of = group_of
+        self.group_of = group_of
 
     def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
-        group = self._group_of(app)
+        group = self.group_of(app)
         if group is None:
             return None
         context = current_context() if has_request_context() else None
@@ -118,9 +140,10 @@ class _Interface(SessionInterface):
             if borrowed is not None:
                 # The outer adapter may be async; this thread reads the session when it is touched.
                 state_of(borrowed).is_fetched = True
-                return BorrowedSession(borrowed, cast("Exchange", outer))
-        exchange = group.begin(
-            environ.get("HTTP_COOKIE", ""),
+                return BorrowedSession(borrowed, exchange_of(cast("Exchange", outer), borrowed))
+        exchange = Exchange(
+            group,
+            partial(environ_header, environ),
             https=request.is_secure,
             client=partial(_client, request),
             session_type=FlaskSession,
@@ -168,7 +191,7 @@ class _Interface(SessionInterface):
             chunks = _followed(body, opened, main) if main.is_followed("sync") else body
             if state_of(opened).takes_forgotten_changes is not None:
                 chunks = _at_work(chunks, opened)
-            response.response = ClosingIterator(chain(chunks, _then(end)), getattr(body, "close", None))
+            response.response = ClosingIterator(_sent(chunks, opened), getattr(body, "close", None))
         elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
             # No teardown will end it.
             _end(opened)
@@ -233,6 +256,10 @@ def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
         headers["Vary"] = vary
     for cookie in told.cookies:
         headers.add("Set-Cookie", str(cookie))
+        for name, value in cookie.extra:
+            headers.add(name, value)
+    for name, value in told.extra:
+        headers.add(name, value)
     if told.cookies and has_request_context():
         warn_if_exposed(told.cookies, request.environ.get("HTTP_HOST"))
     caches = cache_headers(headers.items(), sets_cookie=bool(told.cookies), allow_public=group.allow_public)
@@ -273,9 +300,19 @@ def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
         session.is_at_work = False
 
 
-def _then(act: Callable[[], None]) -> Iterator[bytes]:
-    act()
-    yield from ()
+def _sent(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
+    """Send *body*, and end the request with it: as a failed one if the body breaks."""
+    try:
+        yield from body
+    except Exception:
+        try:
+            session.exchange.failed()
+        except StoreError:
+            # The failure that came first is the one to report.
+            _logger.exception("A session could not be ended after its request had failed.")
+        session.close()
+        raise
+    _end(session)
 
 
 def _answer_instead(app: Flask, session: FlaskSession, response: Response, error: Exception) -> None:
@@ -300,14 +337,14 @@ def _answer_instead(app: Flask, session: FlaskSession, response: Response, error
 
 
 def _answer(error: SessionError) -> ResponseReturnValue:
-    """Answer 503 where the store failed and 409 where a write was lost; the rest are the application's own mistakes."""
+    """Answer an error that has an answer; the rest are the application's own mistakes."""
+    if not isinstance(error, AnsweredError):
+        raise error
+    answer: HTTPException = default_exceptions[error.status]()
     match error:
         case StoreError():
             current_app.logger.error("The store of the sessions failed.", exc_info=error)
-            answer: HTTPException = ServiceUnavailable()
         case LostWriteError():
             answer = Conflict("Another request changed or ended the session while this one did. Please try again.")
-        case _:
-            raise error
     # The application may have a page of its own for either status.
     return current_app.handle_http_exception(answer)

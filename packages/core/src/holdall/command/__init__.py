@@ -14,13 +14,13 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from holdall.command import inspect, principal, secret, sweep
+from holdall.command import check, inspect, principal, secret, sweep
 from holdall.command._output import complain, prepare, printable
 from holdall.errors import SessionError
 
 __all__ = ["main"]
 
-_COMMANDS = (secret, inspect, sweep, principal)
+_COMMANDS = (secret, check, inspect, sweep, principal)
 
 # A shell's exit code for a program that Ctrl-C ended.
 _INTERRUPTED = 130

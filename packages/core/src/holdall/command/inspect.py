@@ -40,7 +40,7 @@ _UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 # The formats' options, with their arguments for argparse.
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "app": {"help": "holdall: the application's name"},
+    "app_name": {"help": "holdall: the application's name"},
     "signing_salt": {"metavar": "SALT", "help": "holdall, Plug"},
     "encryption_salt": {"metavar": "SALT", "help": "holdall, Plug"},
     "key_iterations": {"type": int, "metavar": "N", "help": "Plug"},

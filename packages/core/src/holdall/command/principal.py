@@ -60,7 +60,7 @@ def _add_one(
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=description, allow_abbrev=False)
     add_url(parser)
-    parser.add_argument("--app", default="", metavar="A", help="the application's name, if it sets app=")
+    parser.add_argument("--app-name", default="", metavar="A", help="the application's name, if it sets app_name=")
     parser.set_defaults(run=run)
     return parser
 
@@ -73,7 +73,7 @@ def _add_principal(parser: Any, **options: Any) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     with opened(options.url) as table:
-        found = run(principals.list_rows(table, principals.owner(options.principal, options.app)))
+        found = run(principals.list_rows(table, principals.owner(options.principal, options.app_name)))
     rows = [{name: value(info_of(row)) for name, value in _COLUMNS.items()} for row in found]
     if options.json:
         text = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
@@ -111,7 +111,7 @@ def _revoke(options: argparse.Namespace) -> int:
 
 
 def _end(table: Table, handle: str | None, options: argparse.Namespace) -> int:
-    owner = principals.owner(options.principal, options.app)
+    owner = principals.owner(options.principal, options.app_name)
     spared = None
     if handle is not None:
         digests = [each.digest for each in table.find(owner) if each.handle == handle]

@@ -12,6 +12,7 @@ import hmac
 import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from holdall._base64url import from_text, to_text
@@ -91,10 +92,10 @@ class Signer(HoldsSecret):
         self._keys = tuple(
             derive(
                 as_bytes(salt),
-                check_secret(secret, name="secret", at_least=_SECRET_BYTES, weak_secrets=weak_secrets),
+                check_secret(secret, name=name, at_least=_SECRET_BYTES, weak_secrets=weak_secrets),
                 digest,
             )
-            for secret in secrets
+            for name, secret in zip(chain(("secret",), repeat("fallbacks")), secrets, strict=False)
         )
         self._digest = digest
         self._separator = separator

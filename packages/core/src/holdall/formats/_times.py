@@ -43,7 +43,7 @@ def with_times(record: Record, *, key: str, since: int = 0) -> dict[str, Any]:
         since: What ``expires`` counts from. A format that is stamped when it is written counts from there: the
             idle limit then moves along when the other library writes the session again.
     """
-    data, created, expires, log_id = record
+    data, created, expires, log_id, *_ = record
     if expires == NEVER and _times(data, since) is None:
         return data
     applications = [data[RESERVED_KEY]] if RESERVED_KEY in data else []

@@ -17,19 +17,26 @@ class Record(NamedTuple):
         created: When the session began, in UTC and whole seconds.
         expires: When it ends unless it is used, in UTC and whole seconds.
         log_id: Sixteen hexadecimal digits that name the session in logs and open nothing.
+        generation: Grows with each renewal, logout and login; ``None`` from a format that cannot carry it.
+        lines: Four bytes that name the session's line, which a login begins anew, and those of the lines before.
+        ended: This marks where a session was ended, and holds none.
     """
 
     data: dict[str, Any]
     created: datetime
     expires: datetime
     log_id: str
+    generation: int | None = None
+    lines: bytes = b""
+    ended: bool = False
 
 
 class Format(Protocol):
     """
     Seals sessions into cookies. *key* is the cookie's name: a cookie of one name must not open under another.
 
-    A ``name``, a word, stands in the events that count what is still read in the format.
+    A ``name``, a word, stands in the events that count what is still read in the format. One that seals a record's
+    ``generation``, ``lines`` and ``ended`` along with its data says so by ``keeps_generations = True``.
     """
 
     def seal(self, record: Record, *, key: str) -> str:

@@ -125,7 +125,7 @@ def _dict(value: Mapping[Any, Any]) -> Nest:
 
 
 def _http_date(value: datetime) -> str:
-    if value.fold:
+    if value.fold and value.utcoffset() is None:
         msg = "it would come back as a different time. Store it in UTC, without a fold: value.astimezone(UTC)"
         raise TypeError(msg)
     aware = value.replace(tzinfo=UTC) if value.utcoffset() is None else value.astimezone(UTC)

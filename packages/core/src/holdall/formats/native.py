@@ -5,7 +5,7 @@ Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 where 
 
     encrypted   01 | key id (4) | nonce (24) | AES-256-GCM of the body | tag (16)
     signed      02 | key id (4) | body | HMAC-SHA256 (32)
-    body        created (4) | expires (4) | log id (8) | the serialized data
+    body        created (4) | expires (4) | log id (8) | generation (4) | lines (1, then 4 each) | the serialized data
 
 Version and key id are in clear so that exactly one key is tried. They are authenticated along with the application,
 the purpose and the cookie's name.
@@ -34,8 +34,10 @@ _SIGNED = b"\x02"
 _KEY_ID_BYTES = 4
 _HEADER_BYTES = 1 + _KEY_ID_BYTES
 _MAC_BYTES = 32
-_HEAD = Struct(">II8s")
+_HEAD = Struct(">II8sIB")
 _HEAD_BYTES = _HEAD.size
+_LINE_BYTES = 4
+_MOST_GENERATIONS = 2**32 - 1
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = 24 * 60 * 60
 
@@ -46,7 +48,7 @@ class NativeFormat(HoldsSecret):
 
     Args:
         secret_key_base: 32 bytes at least; text is taken as UTF-8.
-        app: Names the application where several share a secret; a cookie of one does not open in another.
+        app_name: Names the application where several share a secret; a cookie of one does not open in another.
         signing_salt: Separates keys for one purpose from another's. Not a secret.
         encryption_salt: The same.
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
@@ -57,13 +59,14 @@ class NativeFormat(HoldsSecret):
     """
 
     name = "native"
+    keeps_generations = True
 
     def __init__(
         self,
         secret_key_base: str | bytes,
         *,
         encrypt: bool = True,
-        app: str = "",
+        app_name: str = "",
         signing_salt: str = "",
         encryption_salt: str = "",
         serializer: Serializer | None = None,
@@ -71,14 +74,14 @@ class NativeFormat(HoldsSecret):
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         secret = check_secret(secret_key_base, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
-        if any("\0" in text for text in (app, signing_salt, encryption_salt)):
-            msg = "app, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
+        if any("\0" in text for text in (app_name, signing_salt, encryption_salt)):
+            msg = "app_name, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
             raise ConfigurationError(msg)
         version = _ENCRYPTED if encrypt else _SIGNED
         use = "\0".join(("holdall 1", "encrypt" if encrypt else "sign", signing_salt, encryption_salt))
         self._header = version + derive_key(secret, use + "\0key id", length=_KEY_ID_BYTES)
         self._start = to_text(self._header)[: _HEADER_BYTES * 8 // 6]
-        self._associated = self._header + b"holdall\0session\0" + app.encode() + b"\0"
+        self._associated = self._header + b"holdall\0session\0" + app_name.encode() + b"\0"
         key = derive_key(secret, use + "\0key")
         self._box = XAES256GCM(key, random) if encrypt else _Signing(key)
         self._serializer = serializer or TaggedJSON()
@@ -86,11 +89,19 @@ class NativeFormat(HoldsSecret):
         self.check = getattr(self._serializer, "check", None)
 
     def seal(self, record: Record, *, key: str) -> str:
-        data, created, expires, log_id = record
+        data, created, expires, log_id, generation, lines, ended = record
         # As timestamp() counts, in half its time.
         began, ends = created - _EPOCH, expires - _EPOCH
         created_at, expires_at = began.days * _DAY + began.seconds, ends.days * _DAY + ends.seconds
-        body = _HEAD.pack(created_at, expires_at, bytes.fromhex(log_id)) + self._serializer.dumps(data)
+        head = _HEAD.pack(
+            created_at,
+            expires_at,
+            bytes.fromhex(log_id),
+            (generation or 0) & _MOST_GENERATIONS,
+            len(lines) // _LINE_BYTES,
+        )
+        # The mark of an ended session has no data, where even an empty session has some.
+        body = head + lines + (b"" if ended else self._serializer.dumps(data))
         return to_text(self._header + self._box.seal(body, self._associated + key.encode()))
 
     def open(self, cookie: str, *, key: str) -> Record | None:
@@ -101,13 +112,18 @@ class NativeFormat(HoldsSecret):
         body = self._box.open(token[_HEADER_BYTES:], self._associated + key.encode())
         if body is None or len(body) < _HEAD_BYTES:
             return None
-        created, expires, log_id = _HEAD.unpack_from(body)
+        created, expires, log_id, generation, count = _HEAD.unpack_from(body)
+        start = _HEAD_BYTES + count * _LINE_BYTES
+        if len(body) < start:
+            return None
+        sealed = body[start:]
         try:
-            data = self._serializer.loads(body[_HEAD_BYTES:])
+            data = self._serializer.loads(sealed) if sealed else {}
         except ValueError:
             # Authentic, so one of our own: the serializer has been changed since.
             return None
-        return Record(data, datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC), log_id.hex())
+        began, ends = datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC)
+        return Record(data, began, ends, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed)
 
 
 class _Signing(HoldsSecret):

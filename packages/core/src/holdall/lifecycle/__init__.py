@@ -8,10 +8,11 @@ All are generators of steps (``holdall.steps``): what the store is asked is yiel
 
 from holdall.lifecycle.ending import abandon, commit, commit_unchanged, commit_unused, finish
 from holdall.lifecycle.fetching import fetch
-from holdall.lifecycle.headers import ResponseHeaders
+from holdall.lifecycle.headers import ExtraHeaders, ResponseHeaders
 from holdall.lifecycle.saving import reload, save, update
 
 __all__ = [
+    "ExtraHeaders",
     "ResponseHeaders",
     "abandon",
     "commit",

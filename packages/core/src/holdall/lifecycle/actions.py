@@ -4,17 +4,28 @@ from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any
 
-from holdall._state import NOT_STORED, SUPERSEDED, Phase, SessionState
-from holdall.clients import client_text
-from holdall.cookies import MAX_COOKIE_BYTES, SetCookie
+from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
+from holdall.cookie_header import OldCookie
+from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle.expiry import expiry, is_due
-from holdall.lifecycle.headers import LOOKED_AT, ResponseHeaders, expired, old_places, refuse_too_large
+from holdall.lifecycle.headers import (
+    LOOKED_AT,
+    ResponseHeaders,
+    cleared,
+    expired,
+    mark_of,
+    old_places,
+    other_names,
+    outdated,
+    refuse_too_large,
+)
 from holdall.lifecycle.rules import Action, Place
 from holdall.principals import CSRF_KEYS
 from holdall.settings import Lifetime
 from holdall.steps import Steps, asked
-from holdall.stores.contract import Changes, RenewalFailure, StoredSession, Write
+from holdall.stores.contract import Changes, NotFound, RenewalFailure, StoredSession, Write
+from holdall.stores.generations import suffix_of
 from holdall.tracking import NO_CHANGES
 
 __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
@@ -67,17 +78,22 @@ class End:
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
         self.is_due = stored is not None and is_due(stored, self.expires, self.lifetime)
 
+    @property
+    def logs_out(self) -> bool:
+        """Whether the visitor was logged in, and nobody is now."""
+        return self.state.principal_before is not None and self.principal is None
+
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it is to be stored, with *changes* as this request's part in it."""
         return Write(data, changes, created, expires, self.now, principal, ends=self.state.settings.ends(created))
 
     def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
         """Return *data* as a session that has not been stored yet."""
-        state, settings = self.state, self.state.settings
+        settings = self.state.settings
         expires = expiry(created, self.now, self.lifetime, settings)
         write = self.write(data, changes, created, expires, settings.principals.of(data))
-        if settings.record_client and state.client is not None:
-            write.client = client_text(state.client)
+        for note in settings.notes:
+            note(self, write)
         return write
 
 
@@ -86,28 +102,38 @@ def leave(end: End) -> Steps[ResponseHeaders]:
     state, stored = end.state, end.state.fetched.stored
     if end.place is Place.HEADERS:
         state.phase = state.phase_after_headers
-    return ResponseHeaders(vary=True, cookie=None if stored is None else stored.cookie)
+    return ResponseHeaders(outdated(state, end.now), vary=True, cookie=None if stored is None else stored.cookie)
 
 
 def forget(end: End) -> Steps[ResponseHeaders]:
     yield from ()
-    stored = end.state.fetched.stored
+    stored, cookies = end.state.fetched.stored, outdated(end.state, end.now)
     end.state.mark_saved(stored, Phase.DONE)
-    return ResponseHeaders(vary=True, cookie=None if stored is None else stored.cookie)
+    return ResponseHeaders(cookies, vary=True, cookie=None if stored is None else stored.cookie)
 
 
 def drop(end: End) -> Steps[ResponseHeaders]:
     state, settings = end.state, end.state.settings
-    stored, old = state.fetched.stored or state.fetched.renewed, old_places(state)
+    stored, old, late = state.fetched.stored or state.fetched.renewed, old_places(state), outdated(state, end.now)
     last = None if stored is None else (yield from _delete(state, stored))
     state.mark_saved(None, Phase.DONE)
     if last is None:
         # There was no session, or it has ended in the meantime. What the browser holds by now may be the cookie of a
         # new login, which a deletion would remove.
-        return LOOKED_AT
+        return ResponseHeaders(late, vary=True) if late else LOOKED_AT
     settings.emit("ended", "", last.log_id)
-    places = {each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}
-    return ResponseHeaders(tuple(expired(each, state, end.now) for each in (*old, *places.values())), vary=True)
+    old += settings.delete_at_logout
+    places = [
+        *{each.place: each for each in (settings.attributes, settings.attributes.changed(state.overrides))}.values()
+    ]
+    mark: tuple[SetCookie, ...] = ()
+    if state.backend.can_bury:
+        buried = yield from asked(state.backend.store.bury(last, key=places[-1].key))
+        names = other_names(state, last, suffix_of(buried))
+        mark = mark_of(buried, places[-1], state, end.lifetime, end.now)
+        places = [each.ending[suffix] for each in places for suffix in names]
+    headers = ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary=True)
+    return cleared(headers, state.clears) if state.clears else headers
 
 
 def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
@@ -123,30 +149,42 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
         last = yield from _delete(state, ended)
     if last is not None:
         state.settings.emit("ended", "", last.log_id)
-    return (yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed))
+    if ended is not None and state.backend.can_bury:
+        ended = yield from asked(state.backend.store.bury(ended, key=state.settings.key))
+        state.fetched = FetchedOfSeveral(state.fetched, ended, ())
+    headers = yield from _begin(end, end.data, end.changes, came=stored or state.fetched.renewed)
+    return cleared(headers, state.clears, begins=True) if state.clears else headers
 
 
 def renew(end: End) -> Steps[ResponseHeaders]:
     state, stored = end.state, end.state.fetched.stored
     assert stored is not None  # noqa: S101  # by the rule
-    is_logged_out = state.principal_before is not None and end.principal is None
     changes = end.changes
     if end.failed:
-        changes = _removals(end) if is_logged_out else NO_CHANGES
+        changes = _removals(end) if end.logs_out else NO_CHANGES
     if end.failed and stored.version is None:
         # The data that was read is the request's own copy; what it put there in vain must not be written.
         stored = yield from asked(
             state.backend.store.get(stored.cookie, key=state.fetched.old_key or state.settings.key)
         )
+        if isinstance(stored, NotFound):
+            # A format that limits the age of its cookies has stopped reading this one since the request began.
+            return lose(end, "ended", wrote=False)
     # A value that was altered in place may be refused only now, and must be before the old ID is gone.
     for key, value in changes.put.items():
         state.settings.check(key, value)
+    principals = state.settings.principals
     before, after = state.principal_before, end.principal if changes else state.principal_before
     is_same = before == after
 
     def make_write(last: StoredSession) -> Write:
-        if is_same or after is None:
-            return end.new(changes.over(last.data), changes, last.created)
+        if is_same:
+            # A user who was authenticated again has a session as good as after a login.
+            is_confirmed = state.restarts and not end.failed
+            return end.new(changes.over(last.data), changes, end.now if is_confirmed else last.created)
+        if after is None:
+            # Another request may have written a login library's key while this one logged the visitor out.
+            return end.new(principals.without_login(changes.over(last.data), changes.put), changes, last.created)
         # A login restarts the absolute timeout, and begins with what this request brings and a new owner may have.
         carried = {} if before is not None else _carried(end, last.data)
         return end.new({**carried, **changes.put}, changes, end.now)
@@ -258,11 +296,7 @@ def let_go(end: End, reason: str, *, wrote: bool) -> None:
 def _begin(end: End, data: dict[str, Any], changes: Changes, *, came: StoredSession | None) -> Steps[ResponseHeaders]:
     """Put *data* into a session that has not been stored yet."""
     state = end.state
-    written = yield from asked(
-        state.backend.store.put(
-            None, end.new(data, changes, end.now), key=state.overrides.get("key", state.settings.key)
-        )
-    )
+    written = yield from _put(state, state.fetched.ended, end.new(data, changes, end.now))
     headers = _sent(end, written, came=came)
     state.settings.emit("created", "", written.log_id)
     return headers
@@ -282,13 +316,24 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         age = lifetime.max_age if lifetime.ends is None else lifetime.ends - end.now
         if "max_age" in state.overrides:
             age = attributes.seconds
+        # As ``suffix_of`` says, without a call.
+        suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
         now, has_owner = datetime.fromtimestamp(end.now, UTC), end.principal is not None
-        cookie = SetCookie(written.cookie, attributes, https=state.https, now=now, max_age=age, login=has_owner)
+        named = attributes.ending[suffix]
+        cookie = SetCookie(written.cookie, named, https=state.https, now=now, max_age=age, login=has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
         old = old_places(state)
+        if settings.delete_at_logout and end.logs_out:
+            old += settings.delete_at_logout
         if came is not None and state.overrides and attributes.place != settings.attributes.place:
-            old.append(settings.attributes)
+            old.append(settings.attributes.ending[suffix_of(came)])
+        # A copy may have come under another of its names, as from a test.
+        sent: Any = state._cookies
+        is_same_name = not fetched.several and bool(sent) and type(sent[0]) is not OldCookie
+        is_same_name = is_same_name and getattr(sent[0], "suffix", "") == suffix
+        if came is None or came.generation != written.generation or not is_same_name:
+            old += [attributes.ending[each] for each in other_names(state, came, suffix)]
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
     state.principal_before, state.lifetime_before = end.principal, end.lifetime
@@ -297,7 +342,8 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
 
 def _carried(end: End, data: dict[str, Any]) -> dict[str, Any]:
     """Return what a login carries over from the anonymous session that held *data*."""
-    kept, carry = end.changes.over(data), end.state.settings.carry
+    changes, settings = end.changes, end.state.settings
+    kept, carry = settings.principals.without_login(changes.over(data), changes.put), settings.carry
     if carry is not None:
         return {key: value for key, value in kept.items() if key in carry}
     # A token that an attacker may have planted must not be valid for the visitor who logged in.
@@ -311,7 +357,7 @@ def _removals(end: End) -> Changes:
     return Changes(emptied, changes.deleted, changes.cleared)
 
 
-def _put(state: SessionState, stored: StoredSession, wanted: Write) -> Steps[Any]:
+def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:
     key = state.overrides.get("key", state.settings.key)
     return asked(state.backend.store.put(stored, wanted, key=key))
 
@@ -329,15 +375,16 @@ def _renew(
     until: int,
     followed: bool,
 ) -> Steps[StoredSession | RenewalFailure]:
-    store, key = state.backend.store, state.fetched.old_key or state.settings.key
+    # The name that the new cookie is sent under; the old one may have come under another.
+    store, key = state.backend.store, state.overrides.get("key", state.settings.key)
     renewed: StoredSession | RenewalFailure
     if state.backend.can_renew:
         renewed = yield from asked(store.renew(stored, make_write, key=key, until=until, followed=followed))
         return renewed
-    last = yield from asked(store.delete(stored, key=key, superseded_until=until))
+    last = yield from _delete(state, stored, until)
     if last is None:
         return RenewalFailure.GONE
-    renewed = yield from asked(store.put(None, make_write(last), key=state.overrides.get("key", state.settings.key)))
+    renewed = yield from asked(store.put(None, make_write(last), key=key))
     return renewed
 
 

@@ -1,7 +1,8 @@
 """The end of a request: its situation is noted, a rule decides, and the action is carried out."""
 
 from holdall._state import Phase, SessionState
-from holdall.lifecycle.actions import ACTIONS, End
+from holdall.errors import TooManySessionsError
+from holdall.lifecycle.actions import ACTIONS, End, let_go
 from holdall.lifecycle.expiry import expiry, is_due
 from holdall.lifecycle.headers import LOOKED_AT, UNTOUCHED, ResponseHeaders
 from holdall.lifecycle.rules import Owner, Place, Situation, decide
@@ -24,7 +25,11 @@ def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None
     stored, lifetime = state.fetched.stored, state.lifetime_before
     if stored is None or lifetime is None or stored.rewrite or state.must_create:
         return None
-    if state.fetched.moved or is_due(stored, expiry(stored.created, now, lifetime, state.settings), lifetime):
+    if (
+        state.fetched.moved
+        or state.fetched.outdated
+        or is_due(stored, expiry(stored.created, now, lifetime, state.settings), lifetime)
+    ):
         return None
     state.phase = Phase.DONE if stored.version is None else Phase.BODY
     return ResponseHeaders(vary=True, cookie=stored.cookie)
@@ -41,7 +46,13 @@ def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = 
     if state.tracked is None and not state.marked_unread:
         return commit_unused(state, streams=streams)
     end = End(state, now, status=status)
-    return (yield from ACTIONS[decide(situation_of(end), Place.HEADERS)](end))
+    try:
+        return (yield from ACTIONS[decide(situation_of(end), Place.HEADERS)](end))
+    except TooManySessionsError:
+        # Whatever answers it must neither see the refused login nor save it.
+        state.forget()
+        let_go(end, "", wrote=False)
+        raise
 
 
 def finish(state: SessionState, *, now: int) -> Steps[None]:
@@ -70,7 +81,11 @@ def situation_of(end: End) -> Situation:
     """Return all that a rule may look at."""
     state, fetched = end.state, end.state.fetched
     stored, wrote = fetched.stored, end.wrote
-    writable = stored is not None and (end.place is not Place.ROW or state.phase is Phase.BODY)
+    writable = stored is not None and (
+        end.place is Place.HEADERS
+        # A session in its cookie has no row that could be written without a response.
+        or (stored.version is not None if end.place is Place.NO_RESPONSE else state.phase is Phase.BODY)
+    )
     refresh = False
     # What is written anyway need not be due.
     if stored is not None and not wrote and end.place is not Place.ROW:

@@ -15,7 +15,8 @@ def expiry(created: int, now: int, lifetime: Lifetime, settings: Settings) -> in
     """Return when a session ends that is used *now*."""
     idle, _, ends = lifetime
     expires = ends if ends is not None else FOREVER if idle is None else now + idle
-    return expires if settings.absolute_timeout is None else min(expires, created + settings.absolute_timeout, FOREVER)
+    latest = FOREVER if settings.absolute_timeout is None else created + settings.absolute_timeout
+    return min(expires, latest, FOREVER)
 
 
 def is_due(stored: StoredSession, expires: int, lifetime: Lifetime) -> bool:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from holdall._state import NOT_STORED, Backend, Fetched
+from holdall._state import NOT_STORED, Backend, Fetched, FetchedOfSeveral
 from holdall.cookie_header import OldCookie, SentCookie
 from holdall.cookies import CookieAttributes
 from holdall.lifecycle.expiry import expiry, has_ended
 from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores.contract import Changes, ForeignSession, NotFound, StoredSession, Write
+from holdall.stores.generations import Apart, latest, suffix_of
 
 __all__ = ["fetch", "fetched_at_once"]
 
@@ -26,9 +27,11 @@ _UNCHANGED = Changes({})
 
 def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> Fetched | None:
     """Return what the only cookie held, if *answer* is a session of ours as it is written today; ``None`` otherwise."""
-    if isinstance(answer, StoredSession) and not answer.origin and not has_ended(answer, settings, now):
-        return Fetched(answer)
-    return None
+    if not isinstance(answer, StoredSession) or answer.origin or answer.ended or answer.expires <= now:
+        return None
+    # As has_ended() asks it.
+    longest = settings.absolute_timeout
+    return None if longest is not None and answer.created + longest <= now else Fetched(answer)
 
 
 def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: Any = None) -> Steps[Fetched]:
@@ -38,6 +41,8 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     Several with our name mean that another host or path has set one too ("cookie tossing"): then the one that holds a
     session is taken, if exactly one does. Copies of one session count as one, and so do as many sessions as the cookie
     had places, by ``old_keys``: the last one written expires last.
+
+    Of sessions with generations the latest counts, and where that has ended there is none (``stores.generations``).
 
     A cookie under an old name counts where none under a later one does. It opens under the name that it came under.
 
@@ -68,32 +73,44 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
                 reason = answer.reason
                 if answer.superseded:
                     renewed = StoredSession(answer.cookie or cookie, {}, now, now)
-            elif has_ended(answer, settings, now):
+            elif not answer.ended and has_ended(answer, settings, now):
                 reason = "expired"
             else:
                 found.append(answer)
         if found or renewed:
             break
-    if len(cookies) == len(found) == 1:
+    if len(cookies) == len(found) == 1 and not found[0].ended:
         return _with_origin(found[0], cookies, settings, old_key=old_key, copies=False)
+    current = latest(found, now)
+    ended = current[0] if len(current) == 1 and current[0].ended else None
     places = _places(old_key or settings.key, settings, old)
-    if found and len({each.log_id for each in found}) <= places:
+    if ended is not None or not cookies:
+        fetched = NOT_STORED
+    elif current and not any(each.ended for each in current) and len({each.log_id for each in current}) <= places:
         # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
-        newest = max(enumerate(found), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
-        copies = len(found) > 1 or places > 1
-        return _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
-    if found:
-        reason = "duplicate"
-    if cookies:
+        newest = max(enumerate(current), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
+        copies = len(current) > 1 or places > 1
+        fetched = _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
+    else:
+        reason = "duplicate" if found else reason
         settings.emit("expired" if reason == "expired" else "rejected", reason, "")
-    if found or not cookies:
-        return NOT_STORED
-    return Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
+        fetched = NOT_STORED if found else Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
+        if found:
+            ended = Apart()
+    return _of_several(fetched, ended, found, current) if backend.can_bury and cookies else fetched
+
+
+def _of_several(
+    fetched: Fetched, ended: StoredSession | None, found: list[StoredSession], current: list[StoredSession]
+) -> Fetched:
+    """Return what was *fetched*, with what is to be known of the other cookies that came."""
+    kept = {suffix_of(each) for each in current}
+    return FetchedOfSeveral(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
 
 
 def _asked(cookie: str, old_key: str | None, backend: Backend) -> Steps[StoredSession | NotFound]:
     """Return what the store answers for a cookie under its present name or an old one."""
-    settings, store = backend.settings, backend.store
+    settings, store = backend.settings, backend.reading
     answer: StoredSession | NotFound = yield from asked(store.get(cookie, key=old_key or settings.key))
     is_unreadable = isinstance(answer, NotFound) and answer.reason == "unreadable"
     if old_key is not None and is_unreadable and backend.table is not None:

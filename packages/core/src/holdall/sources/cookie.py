@@ -20,6 +20,8 @@ class CookieSource:
     def __init__(self, format: Format, *, key: str) -> None:
         self.name: str = getattr(format, "name", "cookie")
         self._format = format
+        #: Whether such a cookie took turns among several names.
+        self.reads_generations = bool(getattr(format, "keeps_generations", False))
         self._key = key
 
     def matches(self, cookie: str) -> bool:

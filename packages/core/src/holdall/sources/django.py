@@ -16,6 +16,7 @@ from holdall.formats._stamped import Signer, from_url_text
 from holdall.formats.django import BASE62_STAMPS
 from holdall.sources._values import data_of
 from holdall.sources.contract import Entry, Refused
+from holdall.tables.failures import cause_of
 
 __all__ = ["DjangoSource"]
 
@@ -99,11 +100,13 @@ class DjangoSource:
                 cursor.execute(statement, (cookie,))
                 found = answer(cursor)
                 connection.commit()
-        except Exception as exc:
-            # The errors of all drivers have nothing in common. Their words may hold an address, and so a password.
-            msg = f"Django's database failed: {type(exc).__name__}."
-            raise StoreError(msg) from exc
-        return found
+        except Exception as exc:  # noqa: BLE001  # the errors of all drivers have nothing in common
+            # Their words may hold an address, and so a password.
+            failure = StoreError(f"Django's database failed: {cause_of(exc)}.")
+        else:
+            return found
+        # Outside of the except block, or a traceback would show the driver's words as well.
+        raise failure
 
     @staticmethod
     def _data(body: str) -> dict[str, Any] | Refused:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from holdall._lazily import lazily
 from holdall.stores.contract import (
+    Burying,
     Changes,
     ForeignSession,
     NotFound,
@@ -38,6 +39,7 @@ else:
     )
 
 __all__ = [
+    "Burying",
     "Changes",
     "CookieStore",
     "ForeignSession",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from holdall.keys import check_secret, derive_key
+from holdall.keys import check_secret, derive_key, several_secrets
 
 __all__ = ["NONCE_BYTES", "SECRET_BYTES", "Labels", "RowSealer"]
 
@@ -45,6 +45,9 @@ class RowSealer:
     """
     Seals and opens the data of rows.
 
+    Attributes:
+        has_secret: It takes more than the IDs to make a row.
+
     Args:
         secret_key_base: 32 bytes at least; ``None`` makes the keys of the IDs alone, so that whoever can write to the
             table can make up sessions.
@@ -65,13 +68,16 @@ class RowSealer:
         weak_secrets: bool = False,
         random: Callable[[int], bytes],
     ) -> None:
+        given = several_secrets(fallbacks)
         secrets = [
-            check_secret(each, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
-            for each in ((secret_key_base, *fallbacks) if secret_key_base is not None else fallbacks)
+            check_secret(each, name=name, at_least=SECRET_BYTES, weak_secrets=weak_secrets)
+            for name, each in (("secret_key_base", secret_key_base), *(("fallbacks", each) for each in given))
+            if name == "fallbacks" or each is not None
         ]
         keys = [(derive_key(each, _USE + "\0key id", length=4), derive_key(each, _USE + "\0key")) for each in secrets]
         if secret_key_base is None:
             keys.insert(0, (bytes(_KEY_ID_BYTES), b"holdall row without a secret"))
+        self.has_secret = secret_key_base is not None
         self._key_id, self._key = keys[0]
         self._keys = dict(reversed(keys))
         self._associated = b"holdall row\0" + app.encode() + b"\0"

@@ -9,6 +9,7 @@ from holdall.clock import FOREVER
 
 __all__ = [
     "Answer",
+    "Burying",
     "Changes",
     "ClientInfo",
     "ForeignSession",
@@ -51,6 +52,11 @@ class StoredSession(Redacted):
     origin = ""
     #: The store asks for it to be written again even if nothing was changed.
     rewrite = False
+    #: Which of the browser's sessions it is, where the cookie itself says so; see ``stores.generations``.
+    generation: int | None = None
+    lines = b""
+    #: This stands where a session was ended, so that a late response does not bring it back.
+    ended = False
 
     def __init__(
         self,
@@ -80,7 +86,7 @@ class ForeignSession(StoredSession):
             the cookie. The answer is what ``get`` answers from then on.
     """
 
-    __slots__ = ("move", "origin", "rewrite")
+    __slots__ = ("ended", "generation", "lines", "move", "origin", "rewrite")
 
     def __init__(
         self,
@@ -91,6 +97,7 @@ class ForeignSession(StoredSession):
         move: "Callable[..., Answer] | None" = None,
     ) -> None:
         super().__init__(found.cookie, found.data, found.created, found.expires, found.log_id, found.version)
+        self.generation, self.lines, self.ended = found.generation, found.lines, found.ended
         self.origin = origin
         self.rewrite = rewrite
         self.move = move
@@ -194,9 +201,10 @@ class SessionRow(Redacted):
         seen: When it was last used, in Unix seconds, as far as that was written.
         client: What its client said of itself when it began, as text.
         is_current: It is the session that was given as the current one.
+        device_bound: It is bound to a device.
     """
 
-    __slots__ = ("client", "created", "expires", "handle", "is_current", "seen")
+    __slots__ = ("client", "created", "device_bound", "expires", "handle", "is_current", "seen")
 
     def __init__(
         self, handle: str, created: int, expires: int, seen: int | None, client: str | None, *, is_current: bool
@@ -207,6 +215,7 @@ class SessionRow(Redacted):
         self.seen = seen
         self.client = client
         self.is_current = is_current
+        self.device_bound = False
 
 
 class Store(Protocol):
@@ -214,7 +223,8 @@ class Store(Protocol):
     What keeps sessions. *key* is always the cookie's name.
 
     A method answers at once, or returns a generator that yields steps (``holdall.steps``) and returns the answer: a
-    store over a table is made of the table's verbs, and so it serves sync and async alike. A store that answers at once
+    store over a table is made of the table's verbs, and so it serves sync and async alike. Or all of them are ``async
+    def``, of a store that only async adapters can use. A store that answers at once
     but waits for a disk or a network says so by ``blocking_reads = True`` or ``blocking_writes = True``; an async
     adapter then calls it in a thread.
 
@@ -268,8 +278,22 @@ class Renewing(Protocol):
         """
         End *stored* and put ``make_write(last state)`` into a new session, and answer that as a ``StoredSession``.
 
+        *key* is the name of the new session's cookie; *stored* may have come under an old one.
+
         Until *until* (Unix seconds) the old cookie is known as superseded. With *followed*, whoever ends the old
         session until then ends the new one, even if that is not stored yet. Else the answer is a ``RenewalFailure``.
+        """
+        ...
+
+
+class Burying(Protocol):
+    """What a store keeps to whose sessions are in their cookies alone, where a late response could bring one back."""
+
+    def bury(self, stored: StoredSession, *, key: str) -> StoredSession:
+        """
+        Return what the browser is to keep in place of *stored*, which has ended: it says so, and holds no session.
+
+        What ``put`` writes over it begins a new session, which outranks the one that has ended.
         """
         ...
 

@@ -1,15 +1,16 @@
 """Sessions kept in the browser: the cookie holds all there is, sealed by a format."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
-from holdall.clock import Clock, time_limit, utc_now
+from holdall.clock import FOREVER, NEVER, Clock, time_limit, utc_now
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.errors import ConfigurationError
 from holdall.formats.contract import Format, Record
 from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write
+from holdall.stores.generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, line_after, lines_of
 
 __all__ = ["CookieStore"]
 
@@ -20,8 +21,9 @@ class CookieStore:
     """
     A store that keeps each session in its cookie, and nothing on the server.
 
-    What it cannot do follows from that: concurrent requests all start from the cookie that the browser sent, and the
-    last response wins; a copied cookie stays valid until it expires.
+    What it cannot do follows from that: concurrent requests all start from the cookie that the browser sent, and of
+    their plain writes the last response wins; a copied cookie stays valid until it expires. A late response wins over
+    no login, logout or renewal, if *format* carries generations (``stores.generations``).
 
     Args:
         format: Writes every cookie, and reads its own.
@@ -29,6 +31,8 @@ class CookieStore:
             by *format* with its next write.
         rewrite_on: ``"read"`` writes it as soon as the session is used.
         read_old_until: From then on only *format* is read; a ``datetime`` with its time zone.
+        generations: ``False`` keeps the cookie to its one name, where something else must know it; then a late response
+            wins over a login and a logout too.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class CookieStore:
         also_read: Iterable[Format] = (),
         rewrite_on: Literal["write", "read"] = "write",
         read_old_until: datetime | None = None,
+        generations: bool = True,
         clock: Clock = utc_now,
     ) -> None:
         if rewrite_on not in ("write", "read"):
@@ -46,6 +51,12 @@ class CookieStore:
         self.format = format
         self.also_read = tuple(also_read)
         self.check = getattr(format, "check", None)
+        #: Whether a session's cookie takes turns among several names.
+        self.keeps_generations = generations and bool(getattr(format, "keeps_generations", False))
+        #: Whether it may have done so before.
+        self.reads_generations = any(getattr(each, "keeps_generations", False) for each in (format, *self.also_read))
+        if self.keeps_generations:
+            self.renew, self.bury = self._renew, self._bury
         self._rewrite_on_read = rewrite_on == "read"
         self._read_old_until = time_limit("read_old_until", read_old_until)
         self._clock = clock
@@ -66,20 +77,78 @@ class CookieStore:
         return _UNREADABLE
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> StoredSession:
-        log_id = stored.log_id if stored else os.urandom(8).hex()
+        if stored is None or stored.ended:
+            stored = _begun(stored, logs_in=write.principal is not None)
         created, expires = datetime.fromtimestamp(write.created, UTC), datetime.fromtimestamp(write.expires, UTC)
-        cookie = self.format.seal(Record(write.data, created, expires, log_id), key=key)
-        return StoredSession(cookie, write.data, write.created, write.expires, log_id)
+        generation, lines = stored.generation or 0, stored.lines or lines_of(stored)
+        if not self.keeps_generations:
+            cookie = self.format.seal(Record(write.data, created, expires, stored.log_id), key=key)
+            return StoredSession(cookie, write.data, write.created, write.expires, stored.log_id)
+        record = Record(write.data, created, expires, stored.log_id, generation, lines)
+        return SealedSession(self.format.seal(record, key=key), record, write.created, write.expires)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
         """Return *stored*: nothing is kept here that could be deleted."""
         return stored
 
+    def _renew(
+        self,
+        stored: StoredSession,
+        make_write: Callable[[StoredSession], Write],
+        *,
+        key: str,
+        until: int,
+        followed: bool,
+    ) -> StoredSession:
+        write = make_write(stored)
+        if not followed and write.principal is not None:
+            return self.put(_after(stored, LOGIN, line=os.urandom(LINE_BYTES)), write, key=key)
+        return self.put(_after(stored, RENEWAL if followed else LOGOUT), write, key=key)
+
+    def _bury(self, stored: StoredSession, *, key: str) -> StoredSession:
+        # The browser alone limits how long it is kept, because it opens nothing.
+        generation, lines = (stored.generation or 0) + LOGOUT, lines_of(stored)
+        created = datetime.fromtimestamp(stored.created, UTC)
+        record = Record({}, created, NEVER, stored.log_id, generation, lines, ended=True)
+        return SealedSession(self.format.seal(record, key=key), record, stored.created, FOREVER)
+
+
+class SealedSession(StoredSession):
+    """A session whose cookie takes turns among several names."""
+
+    __slots__ = ("ended", "generation", "lines")
+
+    def __init__(self, cookie: str, record: Record, created: int, expires: int) -> None:
+        self.cookie = cookie
+        self.data = record.data
+        self.created = created
+        self.expires = expires
+        self.log_id = record.log_id
+        self.version = None
+        self.generation = record.generation
+        self.lines = record.lines
+        self.ended = record.ended
+
+
+def _begun(ended: StoredSession | None, *, logs_in: bool) -> StoredSession:
+    """Return the place of a new session, after one that has *ended* if the browser holds its mark."""
+    line = os.urandom(LINE_BYTES)
+    before = ended or SealedSession("", Record({}, NEVER, NEVER, "", 0, b"" if logs_in else line), 0, 0)
+    return _after(before, LOGIN, line=line) if logs_in else _after(before, 0)
+
+
+def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSession:
+    """Return the place of the session that comes after *stored*, in a new *line* if one is given."""
+    lines = line_after(stored, line) if line else lines_of(stored)
+    generation = (stored.generation or 0) + stride
+    return SealedSession("", Record({}, NEVER, NEVER, os.urandom(8).hex(), generation, lines), 0, 0)
+
 
 def _stored(cookie: str, record: Record) -> StoredSession:
-    return StoredSession(
-        cookie, record.data, int(record.created.timestamp()), int(record.expires.timestamp()), record.log_id
-    )
+    created, expires = int(record.created.timestamp()), int(record.expires.timestamp())
+    if record.generation is not None:
+        return SealedSession(cookie, record, created, expires)
+    return StoredSession(cookie, record.data, created, expires, record.log_id)
 
 
 def _name(format: Format) -> str:

@@ -68,7 +68,9 @@ class MigratedSession(SessionInRow):
     __slots__ = ("origin",)
 
     def __init__(self, found: SessionInRow, origin: str) -> None:
-        super().__init__(found.cookie, found.data, found.created, found.expires, found.version or 0, found.key)
+        super().__init__(
+            found.cookie, found.data, found.created, found.expires, found.version or 0, found.key, found.owner
+        )
         self.origin = origin
 
 

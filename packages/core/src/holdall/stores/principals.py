@@ -6,6 +6,7 @@ whether that is there yet or not (``holdall.stores.renewal``). So one pass ends 
 rows were listed; a login that comes later is a new session.
 """
 
+import hashlib
 from typing import Any
 
 from holdall.errors import ConfigurationError
@@ -13,24 +14,33 @@ from holdall.steps import Steps
 from holdall.stores.contract import SessionRow
 from holdall.stores.renewal import end, line_of
 from holdall.stores.verbs import Clear, Find
-from holdall.tables.contract import Listed
+from holdall.tables.contract import MAX_PRINCIPAL_BYTES, Listed
 
 __all__ = ["check_app", "list_rows", "owner", "revoke", "revoke_all"]
 
-# Stands between an application's name and a principal, so that neither can pass for part of the other.
+# Stand between an application's name and a principal, or the digest of a principal that leaves no room for the name.
+# A name holds neither, so that nothing can pass for something else.
 _UNIT_SEPARATOR = "\x1f"
+_RECORD_SEPARATOR = "\x1e"
+
+_MOST_APP_BYTES = 255
 
 
 def check_app(app: str) -> None:
     """Raise ``ConfigurationError`` if an application cannot have this name."""
-    if not app.isprintable():
-        msg = "app= names the application, and cannot hold a control character."
+    if not app.isprintable() or len(app.encode()) > _MOST_APP_BYTES:
+        msg = f"app_name= names the application, in up to {_MOST_APP_BYTES} bytes without a control character."
         raise ConfigurationError(msg)
 
 
 def owner(principal: str, app: str) -> str:
     """Return what a table calls the *principal* of an application, or of the only one if *app* is empty."""
-    return f"{app}{_UNIT_SEPARATOR}{principal}" if app or _UNIT_SEPARATOR in principal else principal
+    if not app and _UNIT_SEPARATOR not in principal and _RECORD_SEPARATOR not in principal:
+        return principal
+    name = f"{app}{_UNIT_SEPARATOR}{principal}"
+    if len(name.encode()) <= MAX_PRINCIPAL_BYTES:
+        return name
+    return f"{app}{_RECORD_SEPARATOR}{hashlib.sha256(principal.encode()).hexdigest()}"
 
 
 def list_rows(table: Any, principal: str, *, current: bytes | None = None) -> Steps[list[SessionRow]]:

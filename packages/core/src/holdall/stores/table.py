@@ -5,10 +5,11 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import Any
 
 from holdall._base64url import to_text
-from holdall.errors import ContentionError, StoreError
+from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps
@@ -40,13 +41,25 @@ class SessionInRow(StoredSession):
 
     Attributes:
         key: The cookie's name that its row is bound to.
+        owner: What its row calls the principal. A write leaves that as it is, also if ``principal_key`` has been
+            changed since and names somebody else.
     """
 
-    __slots__ = ("key",)
+    __slots__ = ("key", "owner")
 
-    def __init__(self, sid: str, data: dict[str, Any], created: int, expires: int, version: int, key: str) -> None:
+    def __init__(
+        self,
+        sid: str,
+        data: dict[str, Any],
+        created: int,
+        expires: int,
+        version: int,
+        key: str,
+        owner: str | None,
+    ) -> None:
         self.cookie = sid
         self.key = key
+        self.owner = owner
         self.data = data
         self.created = created
         self.expires = expires
@@ -74,13 +87,15 @@ class TableStore:
         secret_key_base: Makes the rows' keys, together with the IDs, so that write access to the table is not enough to
             forge a session; 32 bytes at least. With ``None`` the IDs alone make them.
         fallbacks: Old secrets, whose rows are still read.
-        app: Names the application where several keep sessions in one table: neither reads the other's rows, nor finds
-            its users.
+        list_from: A table that lists of a user's sessions are read from, such as that of a replica. Nothing is written
+            to it, and nothing is ended by what it says, because it may lag behind.
+        app_name: Names the application where several keep sessions in one table: neither reads the other's rows, nor
+            finds its users.
         weak_secrets: Warn of a weak secret instead of refusing it.
         random: Source of secret random bytes.
 
     Raises:
-        ConfigurationError: A secret or *app* cannot be used.
+        ConfigurationError: A secret or *app* cannot be used, or *list_from* is not of the table's form.
     """
 
     def __init__(
@@ -90,20 +105,25 @@ class TableStore:
         encrypt: bool | None = None,
         secret_key_base: str | bytes | None = None,
         fallbacks: Iterable[str | bytes] = (),
-        app: str = "",
+        list_from: Table | AsyncTable | None = None,
+        app_name: str = "",
         weak_secrets: bool = False,
         serializer: Serializer | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.table: Any = table
-        self._app = app
+        self.list_from: Any = table if list_from is None else list_from
+        if list_from is not None and iscoroutinefunction(list_from.find) is not iscoroutinefunction(table.find):
+            msg = "list_from= and the table differ in form: both have to be sync, or both async."
+            raise ConfigurationError(msg)
+        self._app = app_name
         self._serializer = serializer or TaggedJSON()
         self._random = random
-        principals.check_app(app)
+        principals.check_app(app_name)
         self._sealer: RowSealer | None = None
         if table.leaves_process if encrypt is None else encrypt:
             self._sealer = RowSealer(
-                secret_key_base, fallbacks=fallbacks, app=app, weak_secrets=weak_secrets, random=random
+                secret_key_base, fallbacks=fallbacks, app=app_name, weak_secrets=weak_secrets, random=random
             )
 
     # What every store does.
@@ -122,17 +142,18 @@ class TableStore:
         if stored is None:
             return (yield from self._insert(write, key))
         sid, digest = stored.cookie, digest_of(stored.cookie)
+        owner = stored.owner if isinstance(stored, SessionInRow) else self._owner(write)
         # A row that is bound to an old name must be written, because its cookie gets the present one.
         if not write.changes and _key_of(stored, key) == key:
             if not (yield Touch(self.table, digest, _time(write.expires), _time(write.seen))):
                 return None
-            return SessionInRow(sid, stored.data, stored.created, write.expires, stored.version or 0, key)
+            return SessionInRow(sid, stored.data, stored.created, write.expires, stored.version or 0, key, owner)
         data, version, expires = write.data, stored.version or 0, write.expires
         for _ in range(_MOST_CONFLICTS):
-            row = self._row(sid, digest, data, version + 1, expires, write, key)
+            row = self._row(sid, digest, data, version + 1, expires, write, key, owner)
             match (yield Replace(self.table, digest, row, version)):
                 case Replacement.REPLACED:
-                    return SessionInRow(sid, data, stored.created, expires, version + 1, key)
+                    return SessionInRow(sid, data, stored.created, expires, version + 1, key, owner)
                 case Replacement.GONE:
                     return None
             present = yield Read(self.table, digest)
@@ -178,22 +199,28 @@ class TableStore:
         if last is None:
             return RenewalFailure.GONE
         write = make_write(last)
-        row = self._row(sid, new, write.data, 1, write.expires, write, key)
+        owner = self._owner(write)
+        row = self._row(sid, new, write.data, 1, write.expires, write, key, owner)
         came = (yield from succeed(self.table, old, new, row)) if followed else (yield Insert(self.table, new, row))
         if not came and not followed:
             raise StoreError(_REFUSED)
-        return SessionInRow(sid, write.data, write.created, write.expires, 1, key) if came else RenewalFailure.ENDED
+        if not came:
+            return RenewalFailure.ENDED
+        return SessionInRow(sid, write.data, write.created, write.expires, 1, key, owner)
 
     def update(
         self, stored: StoredSession, make_write: Callable[[StoredSession], Write], *, key: str
     ) -> Steps[StoredSession | None]:
         digest, latest = digest_of(stored.cookie), stored
+        owner = stored.owner if isinstance(stored, SessionInRow) else None
         for _ in range(_MOST_CONFLICTS):
             write, version = make_write(latest), latest.version or 0
-            row = self._row(stored.cookie, digest, write.data, version + 1, write.expires, write, key)
+            row = self._row(stored.cookie, digest, write.data, version + 1, write.expires, write, key, owner)
             match (yield Replace(self.table, digest, row, version)):
                 case Replacement.REPLACED:
-                    return SessionInRow(stored.cookie, write.data, write.created, write.expires, version + 1, key)
+                    return SessionInRow(
+                        stored.cookie, write.data, write.created, write.expires, version + 1, key, owner
+                    )
                 case Replacement.GONE:
                     return None
             present = yield Read(self.table, digest)
@@ -216,7 +243,7 @@ class TableStore:
     # What a store does that knows its sessions' owners.
 
     def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
-        return principals.list_rows(self.table, principals.owner(principal, self._app), current=_digest(current))
+        return principals.list_rows(self.list_from, principals.owner(principal, self._app), current=_digest(current))
 
     def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Steps[int]:
         return principals.revoke(self.table, principals.owner(principal, self._app), keep=_digest(keep), handle=handle)
@@ -245,23 +272,35 @@ class TableStore:
 
     def _insert(self, write: Write, key: str) -> Steps[SessionInRow]:
         # 240 random bits do not meet twice; a table that says so twice is broken.
+        owner = self._owner(write)
         for _ in range(2):
             sid = to_text(self._random(_SID_BYTES))
             digest = digest_of(sid)
-            row = self._row(sid, digest, write.data, 1, write.expires, write, key)
+            row = self._row(sid, digest, write.data, 1, write.expires, write, key, owner)
             if (yield Insert(self.table, digest, row)):
-                return SessionInRow(sid, write.data, write.created, write.expires, 1, key)
+                return SessionInRow(sid, write.data, write.created, write.expires, 1, key, owner)
         raise StoreError(_REFUSED)
 
+    def _owner(self, write: Write) -> str | None:
+        """Return what a new row calls its principal."""
+        return None if write.principal is None else principals.owner(write.principal, self._app)
+
     def _row(
-        self, sid: str, digest: bytes, data: Mapping[str, Any], version: int, expires: int, write: Write, key: str
+        self,
+        sid: str,
+        digest: bytes,
+        data: Mapping[str, Any],
+        version: int,
+        expires: int,
+        write: Write,
+        key: str,
+        owner: str | None,
     ) -> Row:
         payload = self._serializer.dumps(data)
-        principal = None if write.principal is None else principals.owner(write.principal, self._app)
         if self._sealer is not None:
-            labels = Labels(digest, key, version, write.created, principal)
+            labels = Labels(digest, key, version, write.created, owner)
             payload = self._sealer.seal(sid, payload, write.ends, labels)
-        return Row(payload, version, _time(expires), _time(write.created), principal, write.client, _time(write.seen))
+        return Row(payload, version, _time(expires), _time(write.created), owner, write.client, _time(write.seen))
 
     def _session(self, sid: str, row: Row, *keys: str) -> SessionInRow | None:
         """Return the session of a *row* that is bound to one of *keys*, names that the cookie has or had."""
@@ -283,7 +322,7 @@ class TableStore:
         except ValueError:
             # Not what we wrote: the row was damaged, or the store is set up in another way now.
             return None
-        return SessionInRow(sid, data, created, expires, row.version, key)
+        return SessionInRow(sid, data, created, expires, row.version, key, row.principal)
 
 
 _REFUSED = "the table refuses a row under a new random ID: it is full or broken."

@@ -8,7 +8,7 @@ the URL, the form and the clock.
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from holdall._lazily import lazily
 from holdall.clock import Clock
@@ -17,6 +17,7 @@ from holdall.tables.contract import (
     MAX_CLIENT_BYTES,
     MAX_PRINCIPAL_BYTES,
     AsyncTable,
+    Form,
     Listed,
     Replacement,
     Row,
@@ -45,9 +46,6 @@ __all__ = [
     "table_opener",
 ]
 
-#: Which kind of table or store an adapter can use.
-Form = Literal["sync", "async"]
-
 
 _LIKE_A_PATH = frozenset("./\\:@")
 
@@ -75,12 +73,16 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
             "write a path as sqlite:///path, and an address with its ://."
         )
         raise ConfigurationError(msg)
-    if scheme in _OPENERS:
-        ours = _OPENERS[scheme]
-        return lambda form: ours(url, form, clock, create)
+    if scheme == "memory" and not url.removeprefix("memory://"):
+        msg = 'the table has no name: write table="session" for one in memory, or the URL of another.'
+        raise ConfigurationError(msg)
     if scheme in _others():
         theirs = _others()[scheme].load()
         return lambda form: theirs(url, form, clock)
+    # With a driver's name it is SQLAlchemy's, whatever the database.
+    ours = _open_sqlalchemy if "+" in scheme else _OPENERS.get(scheme)
+    if ours is not None:
+        return lambda form: ours(url, form, clock, create)
     known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
     msg = f"no table is known for {scheme}://. Known are: {known}."
     raise ConfigurationError(msg)
@@ -129,9 +131,16 @@ def _open_postgres(url: str, form: Form, clock: Clock, create: bool) -> Table | 
     return (PostgresTable if form == "sync" else AsyncPostgresTable)(url, create=create, clock=clock)
 
 
+def _open_sqlalchemy(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
+    from holdall.tables.sqlalchemy import open_table
+
+    return open_table(url, form, clock, create=create)
+
+
 _OPENERS: dict[str, Callable[[str, Form, Clock, bool], Table | AsyncTable]] = {
     "memory": _open_memory,
     "sqlite": _open_sqlite,
     **dict.fromkeys(("redis", "rediss", "unix", "valkey", "valkeys"), _open_redis),
     **dict.fromkeys(("postgresql", "postgres"), _open_postgres),
+    **dict.fromkeys(("mysql", "mariadb", "mssql", "oracle"), _open_sqlalchemy),
 }

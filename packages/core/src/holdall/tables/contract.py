@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from holdall._redacted import redacted
 
@@ -17,12 +17,17 @@ __all__ = [
     "MAX_CLIENT_BYTES",
     "MAX_PRINCIPAL_BYTES",
     "AsyncTable",
+    "Form",
     "Listed",
     "Replacement",
     "Row",
     "Table",
     "Tombstone",
+    "handle_of",
 ]
+
+#: Which kind of table or store an adapter can use.
+Form = Literal["sync", "async"]
 
 #: The longest principal, in UTF-8, that every table can keep and find. Engines index it, and limit what they index:
 #: PostgreSQL to 2,704 bytes, SQL Server to 1,700.
@@ -103,7 +108,12 @@ class Listed(NamedTuple):
     @property
     def handle(self) -> str:
         """A name for people and pages, which leads neither to the id nor to the row: sixteen hexadecimal digits."""
-        return hashlib.sha256(b"holdall handle" + self.digest).hexdigest()[:16]
+        return handle_of(self.digest)
+
+
+def handle_of(digest: bytes) -> str:
+    """Return the handle of the row under *digest*."""
+    return hashlib.sha256(b"holdall handle" + digest).hexdigest()[:16]
 
 
 class Table(Protocol):

@@ -2,6 +2,7 @@
 
 import random
 import re
+from typing import Any
 
 __all__ = [
     "CONFLICTS",
@@ -10,6 +11,7 @@ __all__ = [
     "cause_of",
     "conflict_pause",
     "shown_address",
+    "sqlstate_of",
 ]
 
 #: SQLSTATEs: the server undid the statement because of a concurrent one, by a conflict or a deadlock. Send it again.
@@ -20,6 +22,15 @@ _CONFLICT_SECONDS = 0.002
 #: SQLSTATEs: the server did nothing, because it may only be read from, is shutting down, has crashed or is starting.
 #: Another server may have taken its address, so that a new connection leads to the right one.
 ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03"})
+
+# The same errors in databases whose drivers give no SQLSTATE, or none that tells these apart, by the database's name.
+_OF_MYSQL = {1020: "40001", 1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"}
+_OTHER_CODES: dict[str, dict[Any, str]] = {
+    "mysql": _OF_MYSQL,
+    "mariadb": _OF_MYSQL,
+    "oracle": {60: "40P01", 8177: "40001", 16000: "25006"},
+    "mssql": {1205: "40P01", 3960: "40001", 3906: "25006", "40001": "40P01"},
+}
 
 # A URL that was read wrongly, because its password contains an @ or a slash, may have a piece of the password here.
 _HOST = re.compile(r"[\w.:\[\]-]+|/[\w./-]*")
@@ -49,11 +60,29 @@ def shown_address(host: object, port: object, database: object) -> str:
     return f" at {address}/{texts[2]}" if texts[2] else f" at {address}"
 
 
+def sqlstate_of(error: BaseException | None, database: str) -> str | None:
+    """
+    Return the SQLSTATE of a driver's *error*, or what stands for it in a *database* that has numbers instead.
+
+    Only numbers of ``CONFLICTS`` and ``ELSEWHERE`` are known.
+    """
+    if database in _OTHER_CODES:
+        number: Any = getattr(error, "errno", None) or next(iter(getattr(error, "args", ())), None)
+        # Oracle's driver puts an object there.
+        return _OTHER_CODES[database].get(getattr(number, "code", number))
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+
+
 def cause_of(exc: BaseException) -> str:
     """Return a name of what went wrong, without the words of the driver or the server: they may show values."""
-    name = type(exc).__name__
+    words = [type(exc).__name__]
     code = getattr(exc, "sqlstate", None)
+    number = next(iter(exc.args), None)
+    known = None if code else _KNOWN_CAUSES.search(str(exc))
     if code:
-        return f"{name}, SQLSTATE {code}"
-    known = _KNOWN_CAUSES.search(str(exc))
-    return f"{name}, {known[0].lower() if known[0] != 'SSL' else 'SSL'}" if known else name
+        words.append(f"SQLSTATE {code}")
+    if known:
+        words.append(known[0].lower() if known[0] != "SSL" else "SSL")
+    elif type(number) is int:
+        words.append(f"error {number}")
+    return ", ".join(words)

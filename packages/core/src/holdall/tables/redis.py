@@ -30,8 +30,10 @@ R = TypeVar("R")
 # The server keeps a row so much longer than the row lives, so that a clock of ours that is slow ends no session early.
 _MARGIN_SECONDS = 3600
 
-# An index lasts a little longer than any cookie may, which is 400 days; each login begins that anew.
-_INDEX_SECONDS = 401 * 24 * 3600
+_DAY_SECONDS = 24 * 3600
+# An index lasts a little longer than any cookie may, which is 400 days; each login begins that anew, and so does each
+# day on which a session is used.
+_INDEX_SECONDS = 402 * _DAY_SECONDS
 # An entry goes into the index before its row is made: so long it is not taken for one of a row that has ended.
 _SETTLED_SECONDS = 60
 # With more entries than this a login looks at so many of them, and takes out those whose rows have ended.
@@ -44,8 +46,10 @@ _SCANNED = 1000
 _FIELDS = ("d", "v", "e", "c", "p", "f", "s")
 _LISTED_FIELDS = ("p", "c", "e", "f", "s", "v")
 
+_DAY = f"local function day(seen) return math.floor((tonumber(seen or '') or 0) / {_DAY_SECONDS}) end"
+
 # Each is about one key, so that a cluster takes it too. ARGV[1] is the time by our clock, ARGV[2] how long the server
-# is to keep the key.
+# is to keep the key. A use on another day than the last one answers with the row's principal, in a list.
 _SCRIPTS = {
     "insert": """
 local expires = redis.call('HGET', KEYS[1], 'e')
@@ -57,16 +61,17 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 return 1
 """,
-    "replace": """
-local present = redis.call('HMGET', KEYS[1], 'v', 'e')
+    "replace": f"""{_DAY}
+local present = redis.call('HMGET', KEYS[1], 'v', 'e', 's', 'p')
 if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 'GONE' end
 if present[1] ~= ARGV[3] then return 'CONFLICT' end
 redis.call('HSET', KEYS[1], 'd', ARGV[4], 'v', ARGV[5], 'e', ARGV[6], 's', ARGV[7])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
+if present[4] and day(present[3]) < day(ARGV[7]) then return {{present[4]}} end
 return 'REPLACED'
 """,
-    "touch": """
-local present = redis.call('HMGET', KEYS[1], 'v', 'e', 's')
+    "touch": f"""{_DAY}
+local present = redis.call('HMGET', KEYS[1], 'v', 'e', 's', 'p')
 if not present[1] or present[1] == '0' or tonumber(present[2]) <= tonumber(ARGV[1]) then return 0 end
 local expires, seen = present[2], present[3]
 local outlives = tonumber(ARGV[3]) > tonumber(expires)
@@ -74,6 +79,7 @@ if outlives then expires = ARGV[3] end
 if tonumber(ARGV[4]) > (tonumber(seen or '') or 0) then seen = ARGV[4] end
 redis.call('HSET', KEYS[1], 'e', expires, 's', seen)
 if outlives then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+if present[4] and day(present[3]) < day(ARGV[4]) then return {{present[4]}} end
 return 1
 """,
     # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
@@ -205,8 +211,7 @@ class _Verbs:
             fields += ["p", row.principal]
             # Before the row, so that no session lives that its principal's index does not list. What the index lists
             # and does not live is taken out when somebody looks.
-            some = yield Evaluate("list", self._index(row.principal), (now, _INDEX_SECONDS, digest, _LISTED_AT_EASE))
-            yield from self._living(row.principal, some)
+            yield from self._note_in_index(row.principal, digest, now)
         inserted = yield Evaluate("insert", self._key(digest), (now, _time_to_live(row.expires, now), *fields))
         return bool(inserted)
 
@@ -215,12 +220,18 @@ class _Verbs:
         seen = "" if row.seen is None else seconds_of(row.seen)
         values = (now, _time_to_live(row.expires, now), version, row.data, row.version, expires, seen)
         answer = yield Evaluate("replace", self._key(digest), values)
+        if isinstance(answer, list):
+            yield from self._note_in_index(answer[0].decode(), digest, now)
+            return Replacement.REPLACED
         return Replacement[answer.decode()]
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Steps[bool]:
         now = self._now()
         values = (now, _time_to_live(expires, now), seconds_of(expires), seconds_of(seen))
-        return bool((yield Evaluate("touch", self._key(digest), values)))
+        answer = yield Evaluate("touch", self._key(digest), values)
+        if isinstance(answer, list):
+            yield from self._note_in_index(answer[0].decode(), digest, now)
+        return bool(answer)
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
         now = self._now()
@@ -251,6 +262,11 @@ class _Verbs:
         """Return 0: the server removes what has expired by itself."""
         return 0
         yield
+
+    def _note_in_index(self, principal: str, digest: bytes, now: int) -> Steps[None]:
+        """List a row under its principal, for as long as its cookie can come."""
+        values = (now, _INDEX_SECONDS, digest, _LISTED_AT_EASE)
+        yield from self._living(principal, (yield Evaluate("list", self._index(principal), values)))
 
     def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[Listed]]:
         """Return what lives of an index's *entries*, digests and times by turns, and take out what does not."""

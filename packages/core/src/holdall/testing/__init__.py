@@ -14,7 +14,7 @@ from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi
 from holdall.testing.clock import FakeClock
 from holdall.testing.init import init_test_session, init_test_session_async
 from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
-from holdall.testing.scripts import ScriptedError, perform, perform_async, stream
+from holdall.testing.scripts import METHODS, ScriptedError, perform, perform_async, stream, stream_async
 from holdall.testing.serializers import SerializerConformance
 from holdall.testing.stores import StoreConformance
 from holdall.testing.suite import Suite
@@ -24,6 +24,7 @@ from holdall.testing.tables.orders import InterleavingConformance
 __all__ = [
     "ACTS",
     "ATOMIC_ACTS",
+    "METHODS",
     "Act",
     "AdapterConformance",
     "Answer",
@@ -49,5 +50,6 @@ __all__ = [
     "perform",
     "perform_async",
     "stream",
+    "stream_async",
     "wsgi_client",
 ]

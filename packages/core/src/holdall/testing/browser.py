@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from itertools import count
 
 from holdall.clock import Clock, utc_now
+from holdall.cookies import SUFFIXES
 from holdall.testing.clients import HOST, Client, Request, Response
 
 __all__ = ["Browser", "KeptCookie"]
@@ -107,7 +108,7 @@ class Browser:
                 self._jar[place] = cookie
 
     def __getitem__(self, name: str) -> str:
-        """Return the value of the one cookie of that *name*."""
+        """Return the value of the one cookie of that *name*, or of the names that a session's cookie has in turn."""
         (value,) = self._values(name)
         return value
 
@@ -116,10 +117,14 @@ class Browser:
         return next(iter(self._values(name)), None)
 
     def __contains__(self, name: str) -> bool:
-        return bool(self._values(name))
+        return any(each.name == name for each in self.jar)
 
     def _values(self, name: str) -> list[str]:
-        return [each.value for each in self.jar if each.name == name]
+        jar = self.jar
+        usual = [each.value for each in jar if each.name == name]
+        return usual or [
+            each.value for each in jar if each.name.startswith(name) and each.name[len(name) :] in SUFFIXES
+        ]
 
     def _parsed(self, line: str, path: str) -> KeptCookie | None:
         pair, *rest = line.split(";")

@@ -68,6 +68,9 @@ class Response:
 
 Client = Callable[[Request], Response]
 
+#: Called when an application has announced the end of a body, for tests of what is there by then.
+at_the_end: Callable[[], object] | None = None
+
 #: Where every application is, as its requests say.
 HOST = "www.shop.example"
 
@@ -92,6 +95,9 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
             body = app(_environ(request), start_response)
             try:
                 chunks.extend(body)
+                if at_the_end is not None:
+                    # Before close(): a server may have told the client by then.
+                    at_the_end()
             finally:
                 close = getattr(body, "close", None)
                 if close is not None:
@@ -176,6 +182,8 @@ class _AsgiClient:
             sent.append(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 over.set()
+                if at_the_end is not None:
+                    at_the_end()
 
         error: Exception | None = None
         try:

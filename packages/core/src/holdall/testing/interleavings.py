@@ -238,7 +238,14 @@ class _Apart:
 
 
 class Run:
-    """One schedule, from the beginning."""
+    """
+    One schedule, from the beginning.
+
+    Attributes:
+        principal_key: The option of the sessions.
+    """
+
+    principal_key = PRINCIPAL_KEY
 
     def __init__(
         self, acts: Sequence[Act], clock: FakeClock, make_table: Callable[[FakeClock], AsyncTable], idle: bool
@@ -398,7 +405,7 @@ class Run:
             attributes=CookieAttributes(KEY),
             emit=lambda name, reason, log_id: events.append(name),
             idle_timeout=int(IDLE_TIMEOUT.total_seconds()),
-            principals=principal_keys(PRINCIPAL_KEY),
+            principals=principal_keys(self.principal_key),
         )
         store = TableStore(self._table, random=_random(1 + number))
         backend = AsyncBackend(settings, store, self._seconds)

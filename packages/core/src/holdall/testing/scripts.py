@@ -6,7 +6,8 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 * ``status``: the response's, 200 unless told;
 * ``headers``: an object of headers that the application itself sets on the response;
 * ``fails``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
-* ``later``: actions for ``stream``, taken when the response has started.
+* ``later``: actions for ``stream``, taken when the response has started;
+* ``breaks``: ``true`` lets that body fail with ``ScriptedError`` afterwards.
 
 ``["also", "_cart", "put", "n", 1]`` is an action on the other session whose key is ``_cart``, and
 ``["also", "_cart"]`` only asks for that session.
@@ -14,20 +15,24 @@ A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 2
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from inspect import isawaitable
 from typing import Any
 
 from holdall.errors import SessionError
 
-__all__ = ["FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream"]
+__all__ = ["METHODS", "FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream", "stream_async"]
 
 #: The sessions that scripts have kept, for tests of what comes after their requests.
 kept: deque[Any] = deque(maxlen=1)
 
 #: Returns another session of the request than the main one, by its key; in an async handler it is awaited.
 FindOther = Callable[[str], Any]
+
+
+#: The methods that an application of the suite takes a script by.
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 class ScriptedError(Exception):
@@ -60,14 +65,41 @@ def stream(session: Any, script: Mapping[str, Any], other: FindOther | None = No
     body, _ = perform(session, script, other)
 
     def chunks() -> Iterator[bytes]:
-        yield json.dumps(body).encode() + b"\n"
+        yield _line(body)
         try:
             late: dict[str, Any] = {"results": _act(session, script.get("later", ()), other)}
         except SessionError as exc:
             late = {"error": type(exc).__name__}
-        yield json.dumps(late).encode() + b"\n"
+        yield _last_line(late, script)
 
     return chunks()
+
+
+async def stream_async(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> AsyncIterator[bytes]:
+    """Do what ``stream`` does in an async handler: await it before the response starts, and iterate over the body."""
+    body, _ = await perform_async(session, script, other)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield _line(body)
+        try:
+            late: dict[str, Any] = {
+                "results": [await _do_async(session, each, other) for each in script.get("later", ())]
+            }
+        except SessionError as exc:
+            late = {"error": type(exc).__name__}
+        yield _last_line(late, script)
+
+    return chunks()
+
+
+def _line(said: Mapping[str, Any]) -> bytes:
+    return json.dumps(said).encode() + b"\n"
+
+
+def _last_line(late: Mapping[str, Any], script: Mapping[str, Any]) -> bytes:
+    if script.get("breaks"):
+        raise ScriptedError
+    return _line(late)
 
 
 def _told(script: Mapping[str, Any], results: list[Any]) -> tuple[dict[str, Any], int]:
@@ -147,7 +179,10 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "ask": _ask,  # is_new, log_id, principal, created, expires
     "configure": _configure,  # an object of options, or Dynamo's name and value
     "login": lambda session, principal: session.login(principal),
-    "logout": lambda session: session.logout(),
+    "confirm_login": lambda session: session.confirm_login(),
+    "require_fresh": lambda session, seconds: session.require_fresh(timedelta(seconds=seconds)),
+    "level": lambda session, level: setattr(session, "level", level),
+    "logout": lambda session, *kinds: session.logout(clear_site_data=kinds),
     "keep": _keep,  # hold on to it when the request has ended
     "save": lambda session: session.save(),  # ahead of the request's end
     "count": _count,  # by session.atomic_update

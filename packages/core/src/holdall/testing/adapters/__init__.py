@@ -4,13 +4,16 @@ from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
 from holdall.testing.adapters.caches import CacheTests
 from holdall.testing.adapters.cookies import CookieTests
+from holdall.testing.adapters.devices import DeviceTests
 from holdall.testing.adapters.ended import EndedTests
 from holdall.testing.adapters.failures import FailureTests
 from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
 from holdall.testing.adapters.listing import ListingTests
+from holdall.testing.adapters.logins import LoginTests
 from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
+from holdall.testing.adapters.responses import ResponseTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
 
@@ -19,14 +22,17 @@ __all__ = ["AdapterConformance", "CookieConformance"]
 
 class AdapterConformance(
     RequestTests,
+    ResponseTests,
     CookieTests,
     IdentityTests,
     ListingTests,
+    LoginTests,
     AtomicTests,
     FailureTests,
     StreamingTests,
     EndedTests,
     CacheTests,
+    DeviceTests,
     SeveralTests,
     MountedTests,
 ):
@@ -43,8 +49,8 @@ class AdapterConformance(
                     Holdall(app, sessions, also=also)
                     named = {each.key: each for each in also}
 
-                    @app.post("/", defaults={"path": ""})
-                    @app.post("/<path:path>")
+                    @app.route("/", methods=METHODS, defaults={"path": ""})
+                    @app.route("/<path:path>", methods=METHODS)
                     def act(path):
                         script = request.get_json()
                         result, status = perform(session, script, lambda key: fetch_session(named[key]))
@@ -60,17 +66,23 @@ class AdapterConformance(
 
                 return mount
 
-    The application takes a POST of a script at every path, performs it on the request's session, and answers with the
-    result as JSON, the status, and the script's headers. An async handler awaits ``perform_async``. At ``/stream`` it
+    The application takes a request with a script at every path, by each of ``METHODS``, performs it on the request's
+    session, and answers with the result as JSON, the status, and the script's headers; with 204 and 304, no body is
+    looked at. An async handler awaits ``perform_async``. At ``/stream`` it
     answers with what ``stream`` gives.
     Each of these is given a function that returns the session of one of *also* by its key.
     The application has no handler of errors, and its framework's debug mode is off.
 
     Attributes:
         streams: The framework can send a body piece by piece.
+        in_process: The client of ``mount`` is ``wsgi_client`` or ``asgi_client``, and no server is between it and the
+            application.
         answers_failures: Its response to an exception that no handler took passes through the adapter, which can add
             headers to it.
+        passes_control_characters: The client of ``mount`` gets headers with control characters through to the
+            application; many servers refuse such a request themselves.
         keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
+        binds_devices: It answers the requests of a browser that binds sessions to its device.
     """
 
 

@@ -38,7 +38,7 @@ class AtomicTests(AdapterSuite, sealed=True):
     def test_an_update_begins_a_session(self, visit_table: Visit) -> None:
         visitor = visit_table()
 
-        assert visitor.does(["count", "n"]).cookie.name == KEY
+        assert visitor.does(["count", "n"]).cookie.key == KEY
         assert visitor.does(["all"]).results == [{"n": 1}]
 
     def test_an_update_is_saved_even_if_the_request_fails(self, visit_table: Visit) -> None:

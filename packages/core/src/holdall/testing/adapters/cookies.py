@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from holdall.cookie_options import CookieRequest
+from holdall.cookies import CookieOptions
 from holdall.events import Event
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
@@ -59,6 +61,28 @@ class CookieTests(AdapterSuite, sealed=True):
 
         assert answer.results == [1]
 
+    def test_options_of_the_cookie_may_depend_on_the_request(self, visit: Visit) -> None:
+        asked: list[str] = []
+
+        def options_of(request: CookieRequest) -> CookieOptions:
+            asked.append(request.header("Content-Type"))
+            same_site: CookieOptions = {"same_site": "None", "secure": True} if request.https else {}
+            return {"domain": request.host.removeprefix("www."), **same_site}
+
+        visitor = visit(cookie_options=options_of)
+        visitor.does()
+        assert asked == []
+
+        first = visitor.does(["put", "n", 1])
+        by_https = visitor.another().does(["put", "n", 1], https=True)
+        last = visitor.does(["configure", {"drop": True}])
+
+        assert asked == ["application/json"] * 3
+        assert (first.cookie.attributes["domain"], first.cookie.attributes["samesite"]) == ("shop.example", "Lax")
+        assert by_https.cookie.attributes["samesite"] == "None"
+        assert {line.attributes["domain"] for line in last.cookies} == {"shop.example"}
+        assert visitor.does(["all"]).results == [{}]
+
     @pytest.mark.parametrize(
         "value",
         ["", "AbCd0123_-" * 8, '"{}', "%00%0a{}", "{} x", "\0", "é{}", "\xc3", "\x01\x7f{}", "A" * 10_000],
@@ -67,6 +91,9 @@ class CookieTests(AdapterSuite, sealed=True):
     def test_a_bad_cookie_is_an_empty_session_whatever_the_framework_makes_of_it(
         self, visitor: Visitor, events: list[Event], value: str
     ) -> None:
+        if value < " " and value and not self.passes_control_characters:
+            # Of adapters that are tried behind a server, as aiohttp's is by nox -s frameworks.
+            pytest.skip("the server refuses control characters in headers")  # pragma: no cover
         visitor.does(["put", "n", 1])
         bad = value.format(visitor.browser[KEY])
         events.clear()
@@ -107,11 +134,12 @@ class CookieTests(AdapterSuite, sealed=True):
     def test_a_deletion_repeats_every_attribute(self, visit: Visit) -> None:
         visitor = visit(**_ALL_OPTIONS)
         visitor.does(["put", "n", 1], path="/shop/cart", https=True)
+        before = {each.place for each in visitor.browser.jar}
 
         answer = visitor.does(["configure", {"drop": True}], path="/shop/cart", https=True)
 
-        assert answer.cookie.attributes == {**_ALL_ATTRIBUTES, **_OVER}
-        assert visitor.browser.jar == []
+        assert answer.expired.attributes == {**_ALL_ATTRIBUTES, **_OVER}
+        assert before.isdisjoint(each.place for each in visitor.browser.jar)
 
     def test_a_cookie_with_a_prefix_comes_back(self, visit: Visit) -> None:
         visitor = visit(key="__Host-shop")

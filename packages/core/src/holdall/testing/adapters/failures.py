@@ -80,7 +80,7 @@ class FailureTests(AdapterSuite, sealed=True):
 
         answer = visitor.does(["configure", {"drop": True}], status=500)
 
-        assert answer.cookie.value == ""
+        assert answer.expired.value == ""
         assert visitor.does(["all"]).results == [{}]
 
     @pytest.mark.parametrize("login", [["login", 7], ["put", "user_id", 7]], ids=["login", "a library's login"])
@@ -120,7 +120,7 @@ class FailureTests(AdapterSuite, sealed=True):
         answer = visitor.does(["logout"], fails=True)
 
         assert answer.status == 500
-        assert answer.cookie.value == ""
+        assert answer.expired.value == ""
         assert KEY not in visitor.browser
 
     def test_a_backend_that_cannot_be_read_is_503(self, visit_failing: Visit, failing: FailingTable) -> None:

@@ -39,6 +39,29 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert victim.does(["ask", "principal"]).results == ["7"]
         assert attacker.does(["all"]).results == [{}]
 
+    def test_a_csrf_token_from_before_the_login_is_not_valid_after_it(self, visit: Visit) -> None:
+        visitor = visit()
+        visitor.does(["put", "cart", [1]], ["put", "_csrf_token", "planted"], ["put", "csrf_token", "planted"])
+        visitor.does(["login", 7])
+
+        assert visitor.does(["all"]).results == [{"cart": [1], "user_id": 7}]
+
+    def test_a_login_carries_over_what_it_is_told_to(self, visit: Visit) -> None:
+        visitor = visit(carry=["cart"])
+        visitor.does(["put", "cart", [1]], ["put", "n", 1])
+        visitor.does(["login", 7])
+
+        assert visitor.does(["all"]).results == [{"cart": [1], "user_id": 7}]
+
+    @pytest.mark.parametrize("login", [["login", 8], ["put", "user_id", 8]], ids=["login", "another library's login"])
+    def test_another_user_begins_with_nothing_of_the_last(self, visit: Visit, login: list[Any]) -> None:
+        visitor = visit()
+        visitor.does(["login", 7], ["put", "card", "7's"])
+
+        visitor.does(login, ["put", "n", 1])
+
+        assert visitor.does(["all"]).results == [{"user_id": 8, "n": 1}]
+
     def test_a_login_works_in_a_cookie(self, visit_cookie: Visit) -> None:
         visitor = visit_cookie(principal_key="user_id")
         visitor.does(["put", "cart", [1]])
@@ -52,6 +75,34 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["put", "user_id", 7]).cookies == []
 
+    @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id", "user_id"])
+    def test_the_last_login_holds_whichever_library_it_is_by(
+        self, visit_table: Visit, table: MemoryTable, key: str
+    ) -> None:
+        visitor = visit_table(principal_key="auto")
+        visitor.does(["put", "_user_id", "7"], ["put", "_auth_user_id", "7"], ["put", "cart", [1]])
+        before = visitor.browser[KEY]
+
+        answer = visitor.does(["put", key, "8"], ["ask", "principal"])
+
+        assert answer.results[-1] == "8"
+        assert answer.cookie.value != before
+        assert visitor.does(["all"]).results == [{key: "8"}]
+        assert [len(table.find(user)) for user in "78"] == [1, 1]
+        assert [each.is_tombstone for each in table.find("7")] == [True]
+
+    @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id"])
+    def test_a_logout_by_one_library_is_a_logout_by_all(self, visit: Visit, key: str) -> None:
+        visitor = visit(principal_key="auto")
+        visitor.does(["put", "_user_id", "7"], ["put", "_auth_user_id", "7"], ["put", "cart", [1]])
+        before = visitor.browser[KEY]
+
+        answer = visitor.does(["delete", key], ["ask", "principal"])
+
+        assert answer.results[-1] is None
+        assert answer.cookie.value != before
+        assert visitor.does(["all"]).results == [{"cart": [1]}]
+
     def test_logout_ends_the_session(self, visit: Visit) -> None:
         visitor = visit(principal_key="user_id")
         visitor.does(["login", 7])
@@ -59,8 +110,19 @@ class IdentityTests(AdapterSuite, sealed=True):
         answer = visitor.does(["logout"], ["all"])
 
         assert answer.results == [None, {}]
-        assert answer.cookie.value == ""
+        assert answer.expired.value == ""
         assert KEY not in visitor.browser
+
+    def test_logout_deletes_further_cookies_that_the_sessions_name(self, visit: Visit) -> None:
+        visitor = visit(principal_key="user_id", delete_at_logout=["remember_token"])
+        visitor.does(["login", 7])
+        visitor.browser.keep(["remember_token=7; path=/"])
+
+        answer = visitor.does(["logout"])
+
+        assert {cookie.key for cookie in answer.cookies} == {KEY, "remember_token"}
+        assert "remember_token" not in visitor.browser
+        assert visitor.does(["all"]).results == [{}]
 
     def test_logout_leaves_no_row(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")

@@ -44,7 +44,7 @@ class RequestTests(AdapterSuite, sealed=True):
     def test_a_write_sends_one_cookie_and_keeps_it_from_caches(self, visitor: Visitor) -> None:
         answer = visitor.does(["put", "n", 1])
 
-        assert answer.cookie.name == KEY
+        assert answer.cookie.key == KEY
         assert answer.cookie.attributes == {"path": "/", "httponly": "", "samesite": "Lax"}
         assert answer.cache_control == ["no-store"]
         assert "cookie" in answer.vary
@@ -105,8 +105,8 @@ class RequestTests(AdapterSuite, sealed=True):
         answer = visitor.does(["put", "n", 2], ["configure", _DROP], ["get", "n"])
 
         assert answer.results[-1] == 2
-        assert (answer.cookie.name, answer.cookie.value) == (KEY, "")
-        assert answer.cookie.attributes == {
+        assert (answer.expired.key, answer.expired.value) == (KEY, "")
+        assert answer.expired.attributes == {
             "path": "/",
             "expires": "Thu, 01 Jan 1970 00:00:00 GMT",
             "max-age": "0",

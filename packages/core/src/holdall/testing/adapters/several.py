@@ -85,8 +85,8 @@ class SeveralTests(AdapterSuite, sealed=True):
     def test_each_sets_its_own_cookie_alone(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
 
-        assert visitor.does(in_cart("put", "n", 1)).cookie.name == CART
-        assert visitor.does(["put", "n", 1], in_cart("get", "n")).cookie.name == KEY
+        assert visitor.does(in_cart("put", "n", 1)).cookie.key == CART
+        assert visitor.does(["put", "n", 1], in_cart("get", "n")).cookie.key == KEY
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
     def test_caches_are_told_once(self, visit_both: VisitBoth) -> None:
@@ -112,7 +112,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         clock.advance(timedelta(days=1))
 
         assert visitor.does(in_cart()).cookies == []
-        assert visitor.does(in_cart("get", "n")).cookie.name == CART
+        assert visitor.does(in_cart("get", "n")).cookie.key == CART
 
     @pytest.mark.parametrize("stores", ["cookie, table", "table, table"], indirect=True)
     def test_one_that_is_not_asked_for_is_not_read(self, visit_both: VisitBoth, stores: Both) -> None:
@@ -127,15 +127,15 @@ class SeveralTests(AdapterSuite, sealed=True):
         answer = visit_both().does(in_cart("put", "list", []), in_cart("mutate", "list", 1), in_cart("all"))
 
         assert answer.results[-1] == {"list": [1]}
-        assert answer.cookie.name == CART
+        assert answer.cookie.key == CART
 
     @pytest.mark.parametrize("stores", KINDS, indirect=True)
     def test_a_login_is_in_one_and_renews_no_other(self, visit_both: VisitBoth) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("put", "n", 2))
 
-        assert visitor.does(["login", 7], in_cart("get", "n")).cookie.name == KEY
-        assert visitor.does(["get", "n"], in_cart("login", 8)).cookie.name == CART
+        assert visitor.does(["login", 7], in_cart("get", "n")).cookie.key == KEY
+        assert visitor.does(["get", "n"], in_cart("login", 8)).cookie.key == CART
         asked = visitor.does(["ask", "principal"], in_cart("ask", "principal"), ["get", "n"], in_cart("get", "n"))
         assert asked.results == ["7", "8", 1, 2]
 
@@ -147,7 +147,7 @@ class SeveralTests(AdapterSuite, sealed=True):
 
         answer = visitor.does(in_cart(*end), ["get", "n"])
 
-        assert (answer.cookie.name, answer.cookie.value) == (CART, "")
+        assert (answer.expired.key, answer.expired.value) == (CART, "")
         assert visitor.does(["all"], in_cart("all")).results == [{"n": 1}, {}]
         visitor.does(in_cart("put", "n", 3), end)
         assert visitor.does(["all"], in_cart("all")).results == [{}, {"n": 3}]
@@ -247,7 +247,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         answer = visitor.does(["logout"], *([asked] if asked else []), in_cart("put", "n", 2))
 
         assert answer.status == 503
-        assert answer.cookie.name == KEY
+        assert answer.cookie.key == KEY
         assert answer.cache_control == ["no-store"]
         assert visitor.does(["ask", "principal"]).results == [None]
 
@@ -260,7 +260,7 @@ class SeveralTests(AdapterSuite, sealed=True):
         answer = visitor.does(["put", "n", 2], in_cart("logout"))
 
         assert answer.status == 503
-        assert (answer.cookie.name, answer.cookie.value) == (CART, "")
+        assert (answer.expired.key, answer.expired.value) == (CART, "")
         assert visitor.does(in_cart("ask", "principal")).results == [None]
 
     @pytest.mark.parametrize("stores", ["table, table"], indirect=True)
@@ -391,10 +391,11 @@ class MountedTests(AdapterSuite, sealed=True):
     def test_the_end_of_its_session_is_not_that_of_the_others(self, neighbour: Visitor) -> None:
         neighbour.does(["put", "n", 1])
         neighbour.does(["put", "m", 2], path="/admin/")
+        before = {kept.place for kept in neighbour.browser.jar}
 
         neighbour.does(["logout"], path="/admin/page")
 
-        assert [kept.path for kept in neighbour.browser.jar] == ["/"]
+        assert [kept.path for kept in neighbour.browser.jar if kept.place in before] == ["/"]
         assert neighbour.does(["all"]).results == [{"n": 1}]
         assert neighbour.does(["all"], path="/admin/").results == [{}]
 

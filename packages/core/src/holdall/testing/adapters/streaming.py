@@ -21,7 +21,7 @@ class StreamingTests(AdapterSuite, sealed=True):
     def test_what_was_put_before_the_response_is_saved(self, visitor: Visitor) -> None:
         answer = _streams(visitor, ["put", "n", 1])
 
-        assert answer.cookie.name == KEY
+        assert answer.cookie.key == KEY
         assert visitor.does(["get", "n"]).results == [1]
 
     def test_reading_goes_on(self, visitor: Visitor) -> None:

@@ -50,6 +50,9 @@ class AdapterSuite(Suite):
     streams = True
     answers_failures = True
     keeps_several = True
+    binds_devices = True
+    passes_control_characters = True
+    in_process = True
 
     @pytest.fixture
     def events(self) -> list[Event]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from holdall.clock import Clock
+from holdall.cookies import SUFFIXES
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response
 
@@ -17,6 +18,11 @@ class Line(NamedTuple):
     name: str
     value: str
     attributes: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The usual name, of those that a session's cookie has in turn."""
+        return next(self.name.removesuffix(suffix) for suffix in (*SUFFIXES[1:], "") if self.name.endswith(suffix))
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,14 @@ class Answer:
 
     @property
     def cookie(self) -> Line:
-        """The one cookie that it sets."""
-        (line,) = self.cookies
+        """The one cookie that it sets, besides what it expires; or the one that it expires, if it sets none."""
+        (line,) = [each for each in self.cookies if each.value] or self.cookies
+        return line
+
+    @property
+    def expired(self) -> Line:
+        """The one cookie that it expires. A mark may be set in its place, so that no late response brings it back."""
+        (line,) = [each for each in self.cookies if not each.value]
         return line
 
     @property
@@ -80,18 +92,22 @@ class Visitor:
         """Return another visitor of the same application."""
         return Visitor(self.client, self._clock)
 
-    def does(self, *actions: list[Any], path: str = "/", https: bool = False, **script: Any) -> Answer:
+    def does(
+        self, *actions: list[Any], method: str = "POST", path: str = "/", https: bool = False, **script: Any
+    ) -> Answer:
         """Send *actions* and the rest of the *script*, with the browser's cookies."""
-        return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script})))
+        return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script}, method)))
 
     def sends(self, *cookie_headers: str, actions: list[list[Any]], **script: Any) -> Answer:
         """Send *actions* with these Cookie headers and none of the browser's, by HTTP to ``/``."""
         return Answer(self.client(_request("/", False, cookie_headers, {"actions": actions, **script})))
 
 
-def _request(path: str, https: bool, cookie_headers: tuple[str, ...], script: dict[str, Any]) -> Request:
+def _request(
+    path: str, https: bool, cookie_headers: tuple[str, ...], script: dict[str, Any], method: str = "POST"
+) -> Request:
     headers = [("Content-Type", "application/json"), *(("Cookie", each) for each in cookie_headers)]
-    return Request("POST", path, headers, json.dumps(script).encode(), https)
+    return Request(method, path, headers, json.dumps(script).encode(), https)
 
 
 def _parsed(line: str) -> Line:

@@ -10,18 +10,27 @@ visitor who has left.
 import logging
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from anyio import CancelScope, Event, Lock, create_task_group, current_time, move_on_after, sleep
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocketDisconnect
-
-from holdall import ConfigurationError, Session, Sessions, StoreError
+from holdall._async_tasks import (
+    Interruptible,
+    current_time,
+    new_event,
+    new_lock,
+    run_beside,
+    shielded,
+    sleep,
+    within,
+)
 from holdall.adapters import state_of
+from holdall.asgi.protocol import ASGIApp, Message, Receive, Scope, Send
 from holdall.connections import SELDOM, Follower
+from holdall.errors import ConfigurationError, StoreError
+from holdall.session import Session
+from holdall.sessions import Sessions
 
-__all__ = ["DISCONNECTS", "ENDED", "AutoClose", "Watch"]
+__all__ = ["ENDED", "AutoClose", "Watch"]
 
 _logger = logging.getLogger("holdall")
 
@@ -33,8 +42,6 @@ _LONGEST_CLOSE = 5
 
 #: Why a connection is closed.
 ENDED = "the session has ended"
-#: What a handler raises when its visitor has left.
-DISCONNECTS = (OSError, ClientDisconnect, WebSocketDisconnect)
 
 
 class AutoClose:
@@ -71,25 +78,27 @@ class AutoClose:
         """Return what looks at *session* from now on."""
         return Watch(self._sessions, session, self._every)
 
-    async def run(self, app: ASGIApp, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run *app* with a WebSocket whose *session* is looked at."""
+    async def run(
+        self,
+        app: ASGIApp,
+        session: Session,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        disconnects: tuple[type[Exception], ...],
+    ) -> None:
+        """Run *app* with a WebSocket whose *session* is looked at; a visitor who leaves raises *disconnects* in it."""
         watch = self.watch(session)
         if not self.closes:
             socket = _Open(watch, receive, send)
             await app(scope, socket.receive, socket.send)
             return
         closing = _Closing(watch, receive, send, self._code)
-        failure: Exception | None = None
-        async with create_task_group() as group:
-            group.start_soon(closing.close_when_ended)
-            try:
-                await app(scope, closing.receive, closing.send)
-            except Exception as exc:  # noqa: BLE001  # it is raised further on
-                # Not let through, because a group wraps what is raised in it.
-                failure = exc
-            group.cancel_scope.cancel()
-        if failure is not None and not (watch.is_over and isinstance(failure, DISCONNECTS)):
-            raise failure
+        try:
+            await run_beside(partial(app, scope, closing.receive, closing.send), closing.close_when_ended)
+        except (OSError, *disconnects):  # type: ignore[misc]  # mypy does not know what is unpacked
+            if not watch.is_over:
+                raise
 
 
 class Watch:
@@ -162,18 +171,22 @@ class _Closing:
         self._receive = receive
         self._send = send
         self._closing: dict[str, Any] = {"code": code, "reason": ENDED}
-        self._accepted = Event()
-        self._receiving = CancelScope()
-        self._sending = Lock()
+        self._accepted = new_event()
+        self._receiving = Interruptible()
+        self._sending = new_lock()
         self._is_closed = False
 
     async def receive(self) -> Message:
         if not self._watch.is_over:
-            with CancelScope() as self._receiving:
-                message = await self._receive()
-                self._is_closed = message["type"] == "websocket.disconnect"
+            message = await self._receiving.run(self._received())
+            if message is not None:
                 return message
         return {"type": "websocket.disconnect", **self._closing}
+
+    async def _received(self) -> Message:
+        message = await self._receive()
+        self._is_closed = message["type"] == "websocket.disconnect"
+        return message
 
     async def send(self, message: Message) -> None:
         async with self._sending:
@@ -193,8 +206,11 @@ class _Closing:
             await sleep(self._watch.every)
         if not self._is_closed:
             # The handler may end before the visitor is told; one who leaves at this very moment need not be.
-            with move_on_after(_LONGEST_CLOSE, shield=True), suppress(OSError, RuntimeError, StoreError):
-                # No message of the handler may overtake it.
-                async with self._sending:
-                    await self._send({"type": "websocket.close", **self._closing})
-        self._receiving.cancel()
+            with suppress(OSError, RuntimeError, StoreError):
+                await shielded(within(_LONGEST_CLOSE, self._close()))
+        self._receiving.interrupt()
+
+    async def _close(self) -> None:
+        # No message of the handler may overtake it.
+        async with self._sending:
+            await self._send({"type": "websocket.close", **self._closing})

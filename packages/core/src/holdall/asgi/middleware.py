@@ -1,0 +1,167 @@
+"""
+The middleware: one layer of plain ASGI between a server and an application.
+
+It makes the session of each request and WebSocket from the request's headers, and adds what the session asks for to the
+headers of the response when they pass on their way out.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import partial
+from typing import ClassVar, Literal
+
+from holdall.adapters import AsyncSession, Exchange, HiddenBytes, SessionGroup
+from holdall.asgi.auto_close import AutoClose
+from holdall.asgi.protocol import ASGIApp, Receive, Scope, Send
+from holdall.asgi.response import refuse, respond
+from holdall.device_bound.asgi import answer_devices
+from holdall.errors import ConfigurationError, StoreError
+from holdall.nested import KEY, enter, exchange_of, in_scope, outer_session
+from holdall.session import Session
+from holdall.sessions import Sessions
+
+__all__ = ["SessionMiddleware", "fetch_session"]
+
+
+class SessionMiddleware:
+    """
+    Give each request and each WebSocket of an ASGI application its session, as ``scope["session"]``.
+
+    Where another middleware has put a session there already, ours replaces it within *app* and nowhere else.
+
+    If the application answers an exception outside of this layer, no cookie can be added to that response: a session in
+    a table that the handler ended has ended, and all other changes are forgotten. Around the whole application this
+    layer sees that response too and treats it like any 5xx.
+
+    Args:
+        sessions: Where and how sessions are kept.
+        fetch: ``"auto"`` reads a session before the handler runs if its store blocks or is async, and the request has
+            its cookie; otherwise when it is touched. ``"explicit"`` reads nothing before
+            ``await fetch_session(scope)``.
+        also: Further sessions that the application keeps, each with a cookie and a store of its own;
+            ``await fetch_session(scope, cart)`` reads and returns that of *cart*.
+        check_ended_every: Check this often whether the session of a WebSocket or of a streamed body has ended, by a
+            logout, by ``revoke``, or by its timeouts, and close that connection then. At most 30 (seconds); it needs a
+            table. Left out, the session of a connection is only emptied, when the next message passes after five
+            seconds or more. Sessions in *also* are not checked.
+        close_code: The code that closes such a WebSocket.
+
+    Attributes:
+        disconnects: What a framework raises in a handler whose visitor has left; a subclass for it says so.
+
+    Raises:
+        ConfigurationError: An option cannot be used, or the sessions in *also* are not independent.
+    """
+
+    disconnects: ClassVar[tuple[type[Exception], ...]] = ()
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sessions: Sessions,
+        *,
+        fetch: Literal["auto", "explicit"] = "auto",
+        also: Iterable[Sessions] = (),
+        check_ended_every: timedelta | int | None = None,
+        close_code: int = 4401,
+    ) -> None:
+        if fetch not in ("auto", "explicit"):
+            msg = f"fetch={fetch!r} is neither 'auto' nor 'explicit'."
+            raise ConfigurationError(msg)
+        self._group = SessionGroup(sessions, also, form="async")
+        self._auto_close: AutoClose | None = None
+        if check_ended_every is not None or sessions.is_followed("async"):
+            self._auto_close = AutoClose(sessions, every=check_ended_every, code=close_code)
+        self.app = app
+        self.sessions = sessions
+        self._fetches = fetch == "auto"
+        # Nothing has to be awaited, so a session can be read when it is touched.
+        self._is_fetched = self._fetches and not self._group.waits_to_read
+        if self._group.devices is not None:
+            answer_devices(self, self._group)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        outer = in_scope(scope) if KEY in scope or "wsgi_environ" in scope else None
+        borrowed = None if outer is None else outer_session(outer, self._group)
+        if borrowed is None or outer is None:
+            # Not of the scope, which holds the session: each request would leave a cycle for the garbage collector.
+            headers = scope["headers"]
+            if type(headers) is not list:
+                headers = scope["headers"] = list(headers)
+            for place in range(len(headers)):
+                if headers[place][0] == b"cookie":
+                    # Error reports show local variables. Every layer has the scope, and this one has no other.
+                    headers[place] = (b"cookie", HiddenBytes(headers[place][1]))
+            exchange = Exchange(
+                self._group,
+                partial(_values, headers),
+                https=scope.get("scheme") in ("https", "wss"),
+                client=partial(_client, headers, scope.get("client")),
+                session_type=AsyncSession,
+                fetched=self._is_fetched,
+            )
+            exchange.outer = outer
+            session = exchange.session
+        else:
+            exchange, session = exchange_of(outer, borrowed), borrowed
+        if self._fetches and (self._group.waits_to_read or borrowed is not None):
+            try:
+                await self.sessions.load_async(session)
+            except StoreError as error:
+                await refuse(error, exchange, scope, send)
+                return
+        if "session" in scope:
+            # The middleware that put another one there will look for it when the response comes by.
+            scope = dict(scope)
+        scope["session"] = session
+        if borrowed is None or outer is None:
+            enter(scope, exchange)
+            await respond(self.app, exchange, scope, receive, send, self._auto_close, self.disconnects)
+        else:
+            # The adapter that began the exchange ends it.
+            enter(scope, outer)
+            await self.app(scope, receive, send)
+
+
+async def fetch_session(scope: Scope, sessions: Sessions | None = None) -> Session:
+    """
+    Return the session of a request or a WebSocket by its *scope*, having read it if that is still to be done.
+
+    A second call does nothing more. With ``fetch="explicit"`` this has to come before anything else.
+
+    Args:
+        sessions: Those that ``SessionMiddleware`` was given in *also*, to have the session that they keep.
+
+    Raises:
+        ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
+        StoreError: The backend failed.
+    """
+    session = scope.get("session")
+    if not isinstance(session, Session):
+        msg = "the request has no session of ours: wrap the application in SessionMiddleware(app, sessions)."
+        raise ConfigurationError(msg)
+    exchange = exchange_of(scope[KEY], session)
+    if sessions is None:
+        await exchange.group.main.load_async(session)
+        return session
+    return await exchange.load(sessions)
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[str]:
+    """Return the values of each header called *name*."""
+    wanted, values = name.encode("latin-1"), []
+    for found, value in headers:
+        if found == wanted:
+            values.append(value.decode("latin-1"))  # a comprehension is a call on older Pythons
+    return values
+
+
+def _client(
+    headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int | None] | None
+) -> tuple[str | None, str | None]:
+    """Return the user agent and the address that a request came with."""
+    user_agent = next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), None)
+    return user_agent, client[0] if client else None

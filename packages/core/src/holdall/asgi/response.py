@@ -1,0 +1,229 @@
+"""A response or a WebSocket on its way out: where its sessions are stored, and what its headers get."""
+
+import logging
+import re
+from operator import itemgetter
+
+from holdall.adapters import (
+    CACHING_NAMES,
+    Exchange,
+    Failure,
+    ResponseHeaders,
+    cache_headers,
+    for_caches,
+    warn_if_exposed,
+)
+from holdall.asgi.auto_close import ENDED, AutoClose, Watch
+from holdall.asgi.protocol import ASGIApp, Message, Receive, Scope, Send
+from holdall.errors import AnsweredError
+
+__all__ = ["refuse", "respond"]
+
+_logger = logging.getLogger("holdall")
+
+_HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_CACHING_NAMES = re.compile(CACHING_NAMES.pattern.encode(), re.IGNORECASE)
+_name = itemgetter(0)
+_VARY = (b"vary", b"Cookie")
+# What the rules say of a response that sets a cookie and says nothing to caches itself.
+_PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
+_NO_STORE = (b"cache-control", _PLAIN.encode())
+
+_BODY = frozenset({"http.response.body", "websocket.http.response.body"})
+
+
+async def respond(
+    app: ASGIApp,
+    exchange: Exchange,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    auto_close: AutoClose | None,
+    disconnects: tuple[type[Exception], ...],
+) -> None:
+    """
+    Run *app*, and drive *exchange* as its messages pass on their way to the server.
+
+    Args:
+        auto_close: Looks at the sessions of connections that last; ``None`` for sessions that are in no table.
+        disconnects: What the framework raises in a handler whose visitor has left.
+    """
+    # One function instead of an object with methods, because calls are what a request costs here.
+    started = streamed = has_left = was_broken_off = was_refused = is_over = False
+    watch: Watch | None = None
+
+    async def send_on(message: Message) -> None:
+        nonlocal started, streamed, has_left, was_refused
+        kind = message["type"]
+        if not started:
+            if was_refused:
+                # The client has our answer; a framework that caught our exception has another one.
+                return
+            if kind in _HEADERS:
+                status, streams = message.get("status", 200), kind != "websocket.accept"
+                if status < 200 or status in (204, 304):
+                    streams = False
+                if streams:
+                    # The body is made after its headers, unless the application says how long it is.
+                    for name, _ in message.get("headers", ()):
+                        if name == b"content-length":
+                            streams = False
+                            break
+                try:
+                    told = exchange.headers_at_once(status, streams=streams)
+                    if told is None:
+                        told = await exchange.remaining_headers_async(status, streams=streams)
+                except AnsweredError as error:
+                    # Answered here: on its way out the framework may wrap it in another, or answer it with a 500.
+                    was_refused = True
+                    await _fail(exchange)
+                    await refuse(error, exchange, scope, send)
+                    raise
+                started = True
+                if told.vary:
+                    message = _with_headers(message, told, exchange, scope)
+            elif kind == "websocket.close":
+                # Refused before it was accepted: the server makes a 403 of it, with headers of its own.
+                await exchange.failed_async(403)
+                started = True
+        elif kind in _BODY:
+            # Saved before the client sees the end, so that its next request finds the changes.
+            if message.get("more_body", False):
+                streamed = True
+                if auto_close is not None:
+                    await look(auto_close)
+            elif streamed:
+                await exchange.body_sent_async()
+        elif kind == "websocket.close":
+            await exchange.body_sent_async()
+        try:
+            await send(message)
+        except OSError:
+            has_left = True
+            raise
+
+    async def look(auto_close: AutoClose) -> None:
+        nonlocal watch, has_left, was_broken_off
+        if watch is None:
+            watch = auto_close.watch(exchange.session)
+            return
+        await watch.look_if_due()
+        if watch.is_over and auto_close.closes:
+            has_left = was_broken_off = True
+            raise OSError(ENDED)
+
+    async def receive_from_socket() -> Message:
+        nonlocal has_left
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            has_left = True
+        return message
+
+    async def end() -> None:
+        # Save what was changed since the headers, including by background tasks.
+        if started:
+            await exchange.body_sent_async(last=True)
+        elif not was_refused:
+            await exchange.failed_async()
+
+    try:
+        if scope["type"] == "http":
+            await app(scope, receive, send_on)
+        elif auto_close is None:
+            await app(scope, receive_from_socket, send_on)
+        else:
+            await auto_close.run(app, exchange.session, scope, receive_from_socket, send_on, disconnects)
+    except Exception as error:
+        if was_refused:
+            return
+        is_disconnect = isinstance(error, disconnects)
+        if has_left or (is_disconnect and scope["type"] == "websocket"):
+            # A visitor who leaves is no failure of the application.
+            await end()
+            if was_broken_off and (is_disconnect or isinstance(error, OSError)):
+                return
+            raise
+        await _fail(exchange)
+        if started or not await refuse(error, exchange, scope, send):
+            raise
+    except GeneratorExit:
+        # The event loop has ended before us, so nothing can be awaited.
+        raise
+    except BaseException:
+        # A request that is cancelled ends as one whose visitor has left; otherwise a logout would be lost.
+        try:
+            await end()
+        except Exception:
+            # Whatever it is, a lost write or a value that cannot be stored, it must not hide the cancellation.
+            _logger.exception("a session could not be ended after its request had been cancelled")
+        raise
+    else:
+        if started:
+            # As end() does it.
+            await exchange.body_sent_async(last=True)
+            is_over = True
+        else:
+            await end()
+    finally:
+        if not is_over:
+            exchange.close()
+
+
+async def _fail(exchange: Exchange) -> None:
+    try:
+        await exchange.failed_async()
+    except Exception:
+        # The failure that came first is the one to report.
+        _logger.exception("a session could not be ended after its request had failed")
+
+
+async def refuse(error: Exception, exchange: Exchange, scope: Scope, send: Send) -> bool:
+    """Answer *error*, if it is one of ours that has an answer, and return whether it is."""
+    failure = exchange.failure(error)
+    if failure is None:
+        return False
+    if failure.status.value == 503:
+        _logger.error("a session's store failed, the answer is 503", exc_info=error)
+    prefix = ""
+    if scope["type"] == "websocket":
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            await send({"type": "websocket.close", "code": 1011, "reason": failure.status.phrase})
+            return True
+        prefix = "websocket."
+    await _answer(failure, prefix, exchange, scope, send)
+    return True
+
+
+async def _answer(failure: Failure, prefix: str, exchange: Exchange, scope: Scope, send: Send) -> None:
+    body = failure.status.phrase.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    start = {"type": f"{prefix}http.response.start", "status": failure.status.value, "headers": headers}
+    await send(_with_headers(start, failure.headers, exchange, scope))
+    await send({"type": f"{prefix}http.response.body", "body": body})
+
+
+def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, scope: Scope) -> Message:
+    # A list of our own, because an application may send one response object to many visitors.
+    headers = [*message.get("headers", ())]
+    if message["type"] != "websocket.accept":
+        # For caches, and none keeps a handshake.
+        if _CACHING_NAMES.search(b"\n".join(map(_name, headers))) is not None:
+            route = str(getattr(scope.get("route"), "path", scope["path"]))
+            given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+            merged = for_caches(given, told, exchange.group, route=route)
+            headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in merged]
+        else:
+            # The usual response says nothing to caches itself.
+            headers.append(_VARY)
+            if told.cookies:
+                headers.append(_NO_STORE)
+    for cookie in told.cookies:
+        headers.append((b"set-cookie", cookie.line.encode("latin-1")))
+        for name, value in cookie.extra:
+            headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+        if cookie.is_exposed:
+            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+            warn_if_exposed((cookie,), host)
+    for header, value in told.extra:
+        headers.append((header.lower().encode(), value.encode()))
+    return {**message, "headers": headers}

@@ -1,0 +1,60 @@
+"""The end of ``Sessions``: the tables that they have opened are closed."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from holdall.errors import ConfigurationError
+from holdall.tables import Form
+
+__all__ = ["Closing"]
+
+
+class Closing:
+    """What closes tables; ``Sessions`` inherits this."""
+
+    _opens_table: bool
+    _backends: Mapping[Form, Any]
+
+    def close(self) -> None:
+        """
+        Close the tables that were named or given by a URL; those given as objects belong to their owner.
+
+        No request may be in progress; a later one opens them again. ``with sessions:`` does this at its end.
+
+        Raises:
+            ConfigurationError: A table is async, which ``aclose`` closes.
+        """
+        closing = self._to_close()
+        if any(hasattr(each, "aclose") for each in closing):
+            msg = "the sessions are in an async table: close it with `await sessions.aclose()`."
+            raise ConfigurationError(msg)
+        for each in closing:
+            each.close()
+
+    async def aclose(self) -> None:
+        """Do what ``close`` does, for sync and async tables. ``async with sessions:`` does this at its end."""
+        for each in self._to_close():
+            if hasattr(each, "aclose"):
+                await each.aclose()
+            else:
+                each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.aclose()
+
+    def _to_close(self) -> tuple[Any, ...]:
+        closing: tuple[Any, ...] = ()
+        for backend in self._backends.values() if self._opens_table else ():
+            for each in (backend.table, backend.list_from, *backend.sources):
+                if each not in closing and (hasattr(each, "close") or hasattr(each, "aclose")):
+                    closing = (*closing, each)
+        return closing

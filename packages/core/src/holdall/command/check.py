@@ -1,0 +1,72 @@
+"""``holdall check``: say what an application's sessions promise."""
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from operator import attrgetter
+from typing import Any
+
+from holdall.command._output import complain, say
+from holdall.errors import ConfigurationError, SessionError
+from holdall.sessions import Sessions
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "check",
+        help="say what an application's sessions promise",
+        description="Say what an application's sessions promise, and which lines of OWASP ASVS 5.0 and NIST SP "
+        "800-63B-4 they meet. The application's module is imported from the current directory; no session is read.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "sessions",
+        metavar="MODULE:NAME",
+        help="where the Sessions are, or a function that returns them, such as shop.web:sessions, or in Django "
+        "holdall_django:configured_sessions",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        metavar="LINE",
+        help="fail unless this line is met, such as 'ASVS 7.3.1' or 'NIST 2.2.3'; may be repeated",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    description = _found(options.sessions).describe()
+    say(json.dumps(description.as_dict(), indent=2) if options.json else str(description))
+    missing = [line for line in options.require if line not in description.meets]
+    for line in missing:
+        advice = description.lacks.get(line, "no configuration can meet it, or there is no such line")
+        complain(f"{line} is not met: {advice}.")
+    return 1 if missing else 0
+
+
+def _found(place: str) -> Sessions:
+    module, _, name = place.partition(":")
+    if not name:
+        msg = f"{place!r} is no place of sessions: write MODULE:NAME, such as shop.web:sessions."
+        raise ConfigurationError(msg)
+    # As python -m does.
+    sys.path.insert(0, "")
+    try:
+        found = attrgetter(name)(import_module(module))
+        sessions = found if isinstance(found, Sessions) or not callable(found) else found()
+    except SessionError:
+        raise
+    except Exception as exc:
+        # Its words may hold a secret.
+        msg = f"{place} could not be imported: {type(exc).__name__}."
+        raise ConfigurationError(msg) from exc
+    if not isinstance(sessions, Sessions):
+        msg = f"{place} is a {type(sessions).__qualname__}, and neither Sessions nor a function that returns them."
+        raise ConfigurationError(msg)
+    return sessions

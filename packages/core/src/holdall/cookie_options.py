@@ -1,0 +1,98 @@
+"""
+Cookie options that depend on the request: a domain for each tenant, SameSite for a browser that misreads it.
+
+They are worked out when a session is first touched. A session without this option has nothing of it: ``Sessions``
+chooses the type of its state once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+from holdall._redacted import redacted
+from holdall.cookie_header import FindHeader
+from holdall.cookies import CookieOptions, OldKeys, old_cookies
+from holdall.errors import ConfigurationError
+from holdall.settings import Settings
+
+__all__ = ["CookieRequest", "OptionsOf", "tailored"]
+
+# A function of the visitor's own words could return any number of them.
+_MOST = 1000
+
+
+@redacted
+class CookieRequest(NamedTuple):
+    """
+    What the options of a cookie can depend on.
+
+    Attributes:
+        find_header: The request's headers.
+        https: Whether the browser reached us by HTTPS.
+    """
+
+    find_header: FindHeader
+    https: bool
+
+    def header(self, name: str) -> str:
+        """Return the header called *name*, in any case; empty without one. The visitor chose these words."""
+        found = self.find_header(name.lower())
+        return found if isinstance(found, str) else ", ".join(found)
+
+    @property
+    def host(self) -> str:
+        """The host that the request names, in lower case and without a port."""
+        host = self.header("host").lower()
+        return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+#: Returns the options of the cookie for a request.
+OptionsOf = Callable[[CookieRequest], CookieOptions]
+
+
+def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, base: Any, has_end: bool) -> Any:
+    """Return what makes the state of a session whose cookie is set by *options_of* the request."""
+
+    @lru_cache(maxsize=_MOST)
+    def settings_for(options: tuple[tuple[str, Any], ...]) -> Settings:
+        # A cookie with these options is expired with them too, and so is what it was before.
+        attributes = settings.attributes.changed(dict(options))
+        return replace(settings, attributes=attributes, old_cookies=old_cookies(attributes, old_keys, has_end=has_end))
+
+    class TailoredState(base):  # type: ignore[misc]  # the state of a session that records its login, or a plain one
+        """The state of a session whose settings depend on its request."""
+
+        _tailored: Settings | None = None
+
+        @property
+        def settings(self) -> Settings:
+            if self._tailored is None:
+                self._tailored = settings_for(_checked(options_of(CookieRequest(self._headers, self.https))))
+            return self._tailored
+
+        @settings.setter
+        def settings(self, value: Settings) -> None:
+            """Leave out those of the backend."""
+
+        def __init__(self, backend: Any, cookies: Any, https: bool, *args: Any) -> None:
+            # It is made with the function that finds its cookies in the headers, and these are what it wants.
+            given = cookies.args[0] if isinstance(cookies, partial) else ()
+            self._headers: FindHeader = given if callable(given) else partial(_only_cookies, given)
+            super().__init__(backend, cookies, https, *args)
+
+    return TailoredState
+
+
+def _only_cookies(cookie_headers: str | Iterable[str], name: str) -> str | Iterable[str]:
+    return cookie_headers if name == "cookie" else ()
+
+
+def _checked(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Return *options* as they can be looked up."""
+    unknown = sorted(options.keys() - CookieOptions.__annotations__.keys())
+    if unknown:
+        takes = ", ".join(sorted(CookieOptions.__annotations__))
+        msg = f"cookie_options= returned {', '.join(unknown)}. It may return {takes}."
+        raise ConfigurationError(msg)
+    return tuple(sorted(options.items()))

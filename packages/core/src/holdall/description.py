@@ -1,0 +1,233 @@
+"""
+What a configuration promises: ``Sessions.describe()``.
+
+Each topic has a value and the lines of standards that it meets, or does not meet until something is done: OWASP's
+Application Security Verification Standard 5.0 (``ASVS 7.3.1``) and NIST SP 800-63B-4 (``NIST 2.2.3``). Lines that no
+configuration can decide, because they concern the application, are not among them.
+"""
+
+import textwrap
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from holdall.backends import SyncBackend
+from holdall.cookies import prefix_of
+from holdall.settings import Settings
+from holdall.stores.limits import LimitedStore
+from holdall.timeouts import PRESETS
+
+__all__ = ["Description", "Topic", "described"]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """
+    One thing that a configuration decides.
+
+    Attributes:
+        value: What it decides, in words.
+        meets: The lines of standards that it meets.
+        lacks: Those that it does not meet, each with what to do about it.
+    """
+
+    name: str
+    value: str
+    meets: tuple[str, ...] = ()
+    lacks: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """
+    What a configuration promises; ``str`` makes a text of it.
+
+    Attributes:
+        key: The cookie's name.
+        store: Where sessions are kept, in words.
+    """
+
+    key: str
+    store: str
+    topics: tuple[Topic, ...]
+
+    @property
+    def meets(self) -> frozenset[str]:
+        """Every line that is met."""
+        return frozenset(line for topic in self.topics for line in topic.meets)
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        """Every line that is not met, with what to do about it."""
+        return {line: advice for topic in self.topics for line, advice in topic.lacks.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as data, which JSON can take."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        paragraphs = [f"The sessions {self.key!r} are kept in {self.store}."]
+        for topic in self.topics:
+            lines = [f"{topic.name}: {topic.value}"]
+            if topic.meets:
+                lines.append(_indented(f"meets {', '.join(topic.meets)}"))
+            lines += [_indented(f"lacks {line}: {advice}") for line, advice in topic.lacks.items()]
+            paragraphs.append("\n".join(lines))
+        return "\n\n".join(paragraphs)
+
+
+def described(settings: Settings, backend: SyncBackend) -> Description:
+    """Return what sessions with these *settings*, in the store of *backend*, promise."""
+    topics = (
+        _name(settings),
+        _flags(settings),
+        _token(backend),
+        _kept(backend),
+        _inactivity(settings),
+        _lifetime(settings),
+        _login(settings),
+        _ends(settings, backend),
+        _limit(backend),
+        _freshness(settings),
+    )
+    return Description(settings.key, _place(backend), topics)
+
+
+def _name(settings: Settings) -> Topic:
+    attributes, prefix = settings.attributes, prefix_of(settings.key)
+    value = f"{settings.key}, path {attributes.path}, " + (
+        f"domain {attributes.domain}" if attributes.domain else "this host alone"
+    )
+    if prefix is None:
+        advice = f"name the cookie __Host-{settings.key}, or __Secure-{settings.key} where hosts share it"
+        return Topic("cookie", value, lacks={"ASVS 3.3.1": advice, "ASVS 3.3.3": advice})
+    meets = ["ASVS 3.3.1", "NIST 5.1.1"]
+    if not prefix.startswith("__Host-"):
+        return Topic("cookie", value, tuple(meets), {"ASVS 3.3.3": "name it __Host-…, unless other hosts share it"})
+    return Topic("cookie", value, (*meets, "ASVS 3.3.3"))
+
+
+def _flags(settings: Settings) -> Topic:
+    attributes = settings.attributes
+    meets, lacks = ["ASVS 3.3.5"], {}
+    if attributes.same_site:
+        meets.append("ASVS 3.3.2")
+    else:
+        lacks["ASVS 3.3.2"] = "give same_site, such as 'Lax'"
+    if attributes.http_only:
+        meets.append("ASVS 3.3.4")
+    else:
+        lacks["ASVS 3.3.4"] = "leave out http_only=False"
+    secure = {True: "Secure", False: "not Secure", "auto": "Secure over HTTPS"}[attributes.secure]
+    age = "until the browser closes" if settings.lifetime.max_age is None else f"for {_span(settings.lifetime.max_age)}"
+    parts = [secure, "HttpOnly" if attributes.http_only else "seen by scripts", f"SameSite={attributes.same_site}"]
+    return Topic("attributes", f"{', '.join(parts)}; the browser keeps it {age}", tuple(meets), lacks)
+
+
+def _token(backend: SyncBackend) -> Topic:
+    meets = ["ASVS 7.2.1", "ASVS 7.2.2"]
+    if backend.can_revoke:
+        meets += ["ASVS 7.2.3", "ASVS 11.5.1", "NIST 5.1"]
+        return Topic("token", "an ID of 240 random bits, made here alone", tuple(meets))
+    meets += ["ASVS 9.1.1", "ASVS 9.1.2", "ASVS 9.1.3"]
+    if _format(backend) == "native":
+        meets += ["ASVS 9.2.1", "ASVS 9.2.2", "ASVS 9.2.3"]
+        return Topic("token", "the session itself, sealed for this application and this cookie", tuple(meets))
+    lacks = dict.fromkeys(("ASVS 9.2.2", "ASVS 9.2.3"), "use format='native', which binds a cookie to its application")
+    return Topic("token", "the session itself, sealed as another library does", tuple(meets), lacks)
+
+
+def _kept(backend: SyncBackend) -> Topic:
+    if not backend.can_revoke:
+        return Topic("data", "in the browser")
+    # A store that moves sessions from elsewhere has the one that keeps them.
+    sealer = getattr(getattr(backend.store, "store", backend.store), "_sealer", None)
+    if sealer is None:
+        leaves = getattr(backend.table, "leaves_process", True)
+        return Topic("data", "in clear, in a table that others can read" if leaves else "in this process")
+    if sealer.has_secret:
+        return Topic("data", "encrypted under the ID and the secret: who can write rows cannot forge a session")
+    return Topic("data", "encrypted under the ID alone: who can write rows can make up sessions; give secret_key_base")
+
+
+def _inactivity(settings: Settings) -> Topic:
+    seconds = settings.idle_timeout
+    if seconds is None:
+        return Topic("idle timeout", "none", lacks={"ASVS 7.3.1": "give idle_timeout"})
+    return Topic("idle timeout", _span(seconds), ("ASVS 7.3.1", "NIST 5.2"))
+
+
+def _lifetime(settings: Settings) -> Topic:
+    idle, absolute = settings.idle_timeout, settings.absolute_timeout
+    meets, lacks = [], {}
+    if absolute is None:
+        lacks["ASVS 7.3.2"] = "give absolute_timeout"
+    else:
+        meets.append("ASVS 7.3.2")
+    for name, preset in PRESETS.items():
+        line = f"NIST {preset.section}"
+        # The document sets no inactivity for the first level.
+        is_idle_enough = name == "aal1" or (idle is not None and idle <= preset.idle.total_seconds())
+        if is_idle_enough and absolute is not None and absolute <= preset.absolute.total_seconds():
+            meets.append(line)
+        else:
+            lacks[line] = f"timeouts={name!r}, if the application needs this level"
+    value = "none" if absolute is None else f"{_span(absolute)} from the login or the beginning"
+    return Topic("absolute timeout", value, tuple(meets), lacks)
+
+
+def _login(settings: Settings) -> Topic:
+    if not settings.principals:
+        return Topic("login", "users are not known", lacks={"ASVS 7.2.4": "leave out principal_key=None"})
+    keys = ", ".join(settings.principals.keys)
+    return Topic("login", f"a new ID when the user changes; the user is in {keys}", ("ASVS 7.2.4",))
+
+
+def _ends(settings: Settings, backend: SyncBackend) -> Topic:
+    if backend.can_revoke and settings.principals:
+        meets = ("ASVS 7.4.1", "ASVS 7.4.2", "ASVS 7.4.3", "ASVS 7.4.5", "ASVS 7.5.2")
+        return Topic("end", "at the logout, everywhere; sessions.list and sessions.revoke for each user", meets)
+    if backend.can_revoke:
+        advice = "leave out principal_key=None"
+        lines = ("ASVS 7.4.2", "ASVS 7.4.3", "ASVS 7.5.2")
+        return Topic("end", "at the logout, everywhere", ("ASVS 7.4.1",), dict.fromkeys(lines, advice))
+    table = "keep sessions in a table"
+    lacks = {"ASVS 7.4.1": f"a copy of the cookie works until its timeout: {table}", "ASVS 7.5.2": table}
+    if settings.valid_since is not None:
+        return Topic("end", "of all sessions of a user, by valid_since", ("ASVS 7.4.2", "ASVS 7.4.5"), lacks)
+    lacks |= dict.fromkeys(("ASVS 7.4.2", "ASVS 7.4.5"), f"give valid_since, or {table}")
+    return Topic("end", "in this browser, at the logout", lacks=lacks)
+
+
+def _limit(backend: SyncBackend) -> Topic:
+    store = backend.store
+    if isinstance(store, LimitedStore):
+        after = "a further login is refused" if store.refuses else "a further login ends the oldest"
+        return Topic("sessions of a user", f"at most {store.most}; {after}", ("ASVS 7.1.2",))
+    return Topic("sessions of a user", "any number", ("ASVS 7.1.2",))
+
+
+def _freshness(settings: Settings) -> Topic:
+    if settings.record_login:
+        value = "recorded; session.require_fresh and session.require_level ask for it"
+        return Topic("authentication", value, ("ASVS 7.5.1", "ASVS 7.5.3"))
+    advice = "give record_login=True, and let views call session.require_fresh or session.require_level"
+    return Topic("authentication", "not recorded", lacks=dict.fromkeys(("ASVS 7.5.1", "ASVS 7.5.3"), advice))
+
+
+def _place(backend: SyncBackend) -> str:
+    return type(backend.table).__name__ if backend.table is not None else f"cookies ({_format(backend)})"
+
+
+def _format(backend: SyncBackend) -> str:
+    format = getattr(backend.store, "format", None)
+    return str(getattr(format, "name", type(format).__name__))
+
+
+def _span(seconds: int) -> str:
+    """Return a span of time as ``timedelta`` writes it, without zeros at its end."""
+    return str(timedelta(seconds=seconds)).removesuffix(", 0:00:00")
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, 100, initial_indent="  ", subsequent_indent="    ")

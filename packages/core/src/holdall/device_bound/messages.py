@@ -1,0 +1,51 @@
+"""The requests that a browser makes by itself, and their responses, between an adapter and the core."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from holdall._redacted import redacted
+from holdall.cookies import SetCookie
+
+__all__ = ["EndpointRequest", "EndpointResponse"]
+
+
+@redacted
+class EndpointRequest(NamedTuple):
+    """
+    A request as an adapter translates it.
+
+    Attributes:
+        method: ``"POST"``, or another that is not allowed.
+        path: The path below the one that the application is mounted under.
+        mounted_at: That one (``SCRIPT_NAME``, ``root_path``); ``""`` for the root.
+        host: The Host header.
+        https: Whether the browser reached us by HTTPS.
+        header: Returns the value of a header by its name, ``None`` for one that is missing.
+    """
+
+    method: str
+    path: str
+    mounted_at: str
+    host: str
+    https: bool
+    header: Callable[[str], str | None]
+
+
+@redacted
+class EndpointResponse(NamedTuple):
+    """
+    A response as an adapter sends it.
+
+    Attributes:
+        headers: All of them but the cookies'.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    cookies: tuple[SetCookie, ...] = ()
+    body: bytes = b""
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The headers, with a Set-Cookie for each cookie."""
+        return [*self.headers, *(("Set-Cookie", str(cookie)) for cookie in self.cookies)]

@@ -1,0 +1,140 @@
+"""What an application says about the binding of its sessions to devices."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from holdall.cookies import CookieAttributes
+from holdall.errors import ConfigurationError
+
+__all__ = ["DeviceBound", "bound_attributes", "device_attributes", "device_options"]
+
+_SUFFIX = "-bound"
+_DEVICE_SUFFIX = "-device"
+
+
+@dataclass(frozen=True)
+class DeviceBound:
+    """
+    How sessions are bound to the visitor's device.
+
+    Args:
+        path: The path of the two endpoints, ``path/register`` and ``path/refresh``, below the one that the application
+            is mounted under.
+        cookie_max_age: How long a bound cookie is valid: a copy of the cookies is worth as much. Seconds, 10 minutes by
+            default; browsers limit how often they sign, so use a minute or more.
+        grace: How long a session may come without its bound cookie after the registration, because requests that were
+            sent before it are still on their way. Seconds.
+        enforce: ``"all"`` gives a request that lacks the bound cookie an empty session; ``"report"`` only emits
+            ``device_refused``, for a first deployment.
+        exclude: Paths whose requests the browser does not hold back until the bound cookie is there, such as
+            ``"/static/"``. The session is refused there as everywhere else.
+        origin: The origin that browsers know the application by, such as ``"https://shop.example"``; by default that of
+            the request.
+        include_site: Bind the subdomains too, for a cookie with a ``domain``: *origin* is then the registrable domain.
+
+    Raises:
+        ConfigurationError: An option cannot be used.
+    """
+
+    path: str = "/device-bound-session"
+    cookie_max_age: timedelta | int = 600
+    grace: timedelta | int = 60
+    enforce: Literal["all", "report"] = "all"
+    exclude: Iterable[str] = ()
+    origin: str | None = None
+    include_site: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/") or self.path.endswith("/") or not _is_plain(self.path):
+            _refuse(f"path={self.path!r} is no path such as '/device-bound-session', without a slash at its end.")
+        for name, least in (("cookie_max_age", 1), ("grace", 0)):
+            value = getattr(self, name)
+            seconds = value.total_seconds() if isinstance(value, timedelta) else value
+            if type(seconds) not in (int, float) or seconds < least:
+                _refuse(f"{name}={value!r} is neither a timedelta nor seconds, {least} at least.")
+            object.__setattr__(self, name, int(seconds))
+        if self.enforce not in ("all", "report"):
+            _refuse(f"enforce={self.enforce!r} is neither 'all' nor 'report'.")
+        if isinstance(self.exclude, str):
+            _refuse(f"exclude={self.exclude!r} is one path: give a list of them, [{self.exclude!r}].")
+        object.__setattr__(self, "exclude", tuple(self.exclude))
+        for each in self.exclude:
+            if not each.startswith("/") or not _is_plain(each):
+                _refuse(f"exclude has {each!r}, which is no path such as '/static/'.")
+        if self.origin is not None and _origin(self.origin) != self.origin:
+            _refuse(f"origin={self.origin!r} is no origin such as 'https://shop.example'.")
+        if self.include_site and self.origin is None:
+            _refuse("include_site=True needs origin='https://…', the registrable domain.")
+
+    @property
+    def seconds(self) -> int:
+        """``cookie_max_age`` in seconds."""
+        return int(self.cookie_max_age)  # type: ignore[arg-type]  # an int since it was checked
+
+    @property
+    def grace_seconds(self) -> int:
+        """``grace`` in seconds."""
+        return int(self.grace)  # type: ignore[arg-type]  # an int since it was checked
+
+
+def device_options(given: "DeviceBound | bool", *, is_tailored: bool = False) -> DeviceBound | None:
+    """
+    Return what ``Sessions(device_bound=…)`` was given; ``None`` where it is off.
+
+    Args:
+        is_tailored: The options of the session's cookie depend on the request.
+
+    Raises:
+        ConfigurationError: It is something else, or cannot be used so.
+    """
+    if not isinstance(given, DeviceBound | bool):
+        _refuse(f"device_bound={given!r} is none of True, False and a DeviceBound(…).")
+    if given is False:
+        return None
+    if is_tailored:
+        _refuse("device_bound= needs a cookie whose options are the same for every request: leave cookie_options= out.")
+    return given if isinstance(given, DeviceBound) else DeviceBound()
+
+
+def bound_attributes(session: CookieAttributes, options: DeviceBound) -> CookieAttributes:
+    """
+    Return the attributes of the bound cookie, from those of the *session*'s.
+
+    Raises:
+        ConfigurationError: A browser would not take it for one.
+    """
+    if session.partitioned:
+        _refuse("device_bound= cannot be used with partitioned=True: browsers accept no partitioned bound cookie.")
+    if session.secure is False:
+        _refuse("device_bound= needs HTTPS: leave secure=False out.")
+    if session.domain is not None and not options.include_site:
+        _refuse(
+            f"device_bound=: the cookie goes to all hosts under {session.domain}, where its binding would not be "
+            "renewed: leave domain= out, or give DeviceBound(include_site=True, origin='https://…')."
+        )
+    if session.domain is None and options.include_site:
+        _refuse("include_site=True needs a cookie that goes to subdomains: give domain=, or leave include_site out.")
+    changes: dict[str, Any] = {"key": session.key + _SUFFIX, "secure": True, "max_age": options.seconds, "extra": ""}
+    return session.changed(changes)
+
+
+def device_attributes(session: CookieAttributes) -> CookieAttributes:
+    """Return the attributes of the cookie that keeps the device's public key, where no table does."""
+    return session.changed({"key": session.key + _DEVICE_SUFFIX, "secure": True, "extra": ""})
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    return f"https://{parts.netloc}" if parts.netloc else ""
+
+
+def _is_plain(path: str) -> bool:
+    # It stands within quotes in a header, and in the browser's own comparison of paths.
+    return path.isascii() and path.isprintable() and not set(path) & set(' "\\?#%;')
+
+
+def _refuse(message: str) -> None:
+    raise ConfigurationError(message)

@@ -1,0 +1,60 @@
+"""What an adapter does for sessions that are bound to a device: it looks whether a request is for one of them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from holdall.device_bound.endpoints import DeviceEndpoints
+from holdall.device_bound.messages import EndpointRequest, EndpointResponse
+from holdall.errors import ConfigurationError
+
+__all__ = ["DeviceRoutes"]
+
+
+class DeviceRoutes:
+    """
+    The endpoints of all sessions that an application keeps.
+
+    Args:
+        backends: Those of the sessions that can be bound.
+
+    Raises:
+        ConfigurationError: Two of them have the same path.
+    """
+
+    def __init__(self, backends: Iterable[Any]) -> None:
+        self._by_path: dict[str, DeviceEndpoints] = {}
+        self._all = tuple(DeviceEndpoints(each.store, each) for each in backends)
+        for endpoints in self._all:
+            for path in endpoints.steps:
+                if path in self._by_path:
+                    msg = (
+                        f"two Sessions of one application have {path!r} for their devices: give one of them another, "
+                        "device_bound=DeviceBound(path='/…')."
+                    )
+                    raise ConfigurationError(msg)
+                self._by_path[path] = endpoints
+
+    def __contains__(self, path: object) -> bool:
+        """Return whether a request for *path*, below that of the application, is one of a browser by itself."""
+        return path in self._by_path
+
+    def answer(self, request: EndpointRequest) -> EndpointResponse:
+        """Return the response to a request for one of these paths."""
+        return self._by_path[request.path].answer(request)
+
+    async def answer_async(self, request: EndpointRequest) -> EndpointResponse:
+        """Do what ``answer`` does."""
+        return await self._by_path[request.path].answer_async(request)
+
+    def note(self, exchange: Any, mounted_at: str, skipped: str | None) -> None:
+        """
+        Note what a request of another path says, before its response is made.
+
+        Args:
+            exchange: The request's ``Exchange``.
+            mounted_at: The path that the application is mounted under; ``""`` for the root.
+            skipped: The header Secure-Session-Skipped, with which a browser says why the bound cookie is missing.
+        """
+        exchange.mount(mounted_at)
+        if skipped is not None:
+            self._all[0].note_skipped(skipped)

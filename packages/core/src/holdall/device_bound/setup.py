@@ -1,0 +1,56 @@
+"""What ``Sessions(device_bound=…)`` puts in place of its usual parts, once."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from holdall.cookie_header import FindHeader, SentCookie, cookie_finder
+from holdall.device_bound.bindings import BindingStore
+from holdall.device_bound.marks import finder
+from holdall.device_bound.options import DeviceBound, bound_attributes, device_attributes
+from holdall.device_bound.told import Committing
+from holdall.errors import ConfigurationError
+from holdall.settings import Settings
+
+__all__ = ["bindable", "finding_bound_cookies"]
+
+
+def finding_bound_cookies(
+    find: Callable[[FindHeader | str | Iterable[str]], list[SentCookie]], settings: Settings, options: DeviceBound
+) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
+    """
+    Return what *find* does, with the cookies of a binding along with each value.
+
+    Raises:
+        ConfigurationError: The session's cookie is one that no browser would bind.
+    """
+    bound, device = bound_attributes(settings.attributes, options), device_attributes(settings.attributes)
+    return finder(find, cookie_finder(bound.key), cookie_finder(device.key))
+
+
+def bindable(
+    store: Any, options: DeviceBound, settings: Settings, now: Callable[[], int], random: Callable[[int], bytes]
+) -> tuple[BindingStore, Committing]:
+    """
+    Return *store* as one whose sessions can be bound to a device, and what commits them.
+
+    Raises:
+        ConfigurationError: It is none of ours, or nobody's sessions are in it.
+    """
+    if not settings.principals:
+        msg = "device_bound= binds the sessions of visitors who log in: leave out principal_key=None."
+        raise ConfigurationError(msg)
+    if hasattr(store, "format"):
+        from holdall.device_bound.sealed import BoundCookieStore
+
+        return _with_commit(BoundCookieStore(store, options, settings, now, random))
+    from holdall.device_bound.rows import BoundTableStore
+    from holdall.stores.table import TableStore
+
+    if not isinstance(getattr(store, "store", store), TableStore):
+        msg = f"device_bound= needs a TableStore or a CookieStore, and not a {type(store).__name__}."
+        raise ConfigurationError(msg)
+    return _with_commit(BoundTableStore(store, options, settings, now, random))
+
+
+def _with_commit(store: BindingStore) -> tuple[BindingStore, Committing]:
+    return store, Committing(store)

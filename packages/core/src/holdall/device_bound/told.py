@@ -1,0 +1,67 @@
+"""What a response says about the binding of a session: it is offered, or its cookies are removed."""
+
+from datetime import UTC, datetime
+
+from holdall._state import SessionState
+from holdall.cookies import CookieAttributes, SetCookie
+from holdall.device_bound.bindings import BindingStore
+from holdall.device_bound.options import bound_attributes, device_attributes
+from holdall.device_bound.proofs import ALGORITHMS
+from holdall.lifecycle import ExtraHeaders, ResponseHeaders, commit
+from holdall.lifecycle.device import binding_of, is_offered
+from holdall.steps import Steps
+
+__all__ = ["Committing", "cookies_of", "removed_cookies"]
+
+
+class OfferingCookie(SetCookie):
+    """The cookie of a session with the header that offers to bind it."""
+
+    __slots__ = ("extra",)
+
+    def __init__(self, cookie: SetCookie, extra: tuple[str, str]) -> None:
+        for name in SetCookie.__slots__:
+            setattr(self, name, getattr(cookie, name))
+        self.extra = (extra,)
+
+
+class Committing:
+    """Commits sessions that can be bound to a device, in place of ``holdall.lifecycle.commit``."""
+
+    def __init__(self, store: BindingStore) -> None:
+        self._store = store
+
+    def __call__(
+        self, state: SessionState, *, now: int, status: int = 200, streams: bool = False
+    ) -> Steps[ResponseHeaders]:
+        was_bound = binding_of(state.stored) is not None
+        headers = yield from commit(state, now=now, status=status, streams=streams)
+        if not headers.cookies:
+            return headers
+        cookies = tuple(self._offering(cookie, state, now) for cookie in headers.cookies)
+        if was_bound and state.stored is None:
+            # The browser asks for a new bound cookie before its next request then, and is told that it is over.
+            cookies = (*cookies, *removed_cookies(self._store, now))
+        return ExtraHeaders(cookies, vary=headers.vary, cookie=headers.cookie, extra=headers.extra)
+
+    def _offering(self, cookie: SetCookie, state: SessionState, now: int) -> SetCookie:
+        stored, options = state.stored, self._store.options
+        if stored is None or not is_offered(cookie, stored, principal=state.principal_before, https=state.https):
+            return cookie
+        path, challenge = f"{state.mounted_at}{options.path}/register", self._store.offer(stored, now)
+        offer = f'({" ".join(ALGORITHMS)});path="{path}";challenge="{challenge}"'
+        return OfferingCookie(cookie, ("Secure-Session-Registration", offer))
+
+
+def cookies_of(store: BindingStore) -> tuple[CookieAttributes, ...]:
+    """Return the cookies that a binding has, the bound one first."""
+    session = store.settings.attributes
+    bound = bound_attributes(session, store.options)
+    return (bound,) if hasattr(store, "table") else (bound, device_attributes(session))
+
+
+def removed_cookies(store: BindingStore, now: int) -> tuple[SetCookie, ...]:
+    """Return what removes the cookies of a binding from the browser."""
+    time = datetime.fromtimestamp(now, UTC)
+    # They were set by HTTPS, and only so are they removed.
+    return tuple(SetCookie(None, each, https=True, now=time) for each in cookies_of(store))

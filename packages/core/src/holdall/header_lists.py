@@ -1,0 +1,77 @@
+"""
+A response's headers as a list of names and values, with what they must say of its sessions.
+
+Servers and protocols take such a list. A framework with response headers of its own kind is told by ``merged_vary`` and
+``cache_headers`` what to change.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from holdall.cache_headers import cache_headers, merged_vary, warn_of_public_cookie
+from holdall.cookies import warn_if_exposed
+from holdall.exchange import SessionGroup
+from holdall.lifecycle import ResponseHeaders
+
+__all__ = ["environ_header", "for_caches", "with_session_headers"]
+
+
+def environ_header(environ: Mapping[str, Any], name: str) -> str:
+    """
+    Return the value of a request's header by its *name*, from a WSGI environ or what is like one.
+
+    A server has joined several of one name. Without any it is empty.
+    """
+    variable = name.upper().replace("-", "_")
+    if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        variable = f"HTTP_{variable}"
+    value: str = environ.get(variable, "")
+    return value
+
+
+def with_session_headers(
+    headers: Iterable[tuple[str, str]],
+    told: ResponseHeaders,
+    group: SessionGroup,
+    *,
+    host: str | None = None,
+    route: str = "",
+) -> list[tuple[str, str]]:
+    """
+    Return *headers* with what an exchange has *told*: Vary, Cache-Control, Set-Cookie and the like.
+
+    Args:
+        headers: What the application has set.
+        host: The request's Host header: a login cookie without Secure is only reported where others can read it.
+        route: The route's name, for a warning about a response that is public and sets a cookie.
+    """
+    if not told.vary:
+        return list(headers)
+    result = for_caches(headers, told, group, route=route)
+    for cookie in told.cookies:
+        result += [("Set-Cookie", cookie.line), *cookie.extra]
+    result += told.extra
+    warn_if_exposed(told.cookies, host)
+    return result
+
+
+def for_caches(
+    headers: Iterable[tuple[str, str]], told: ResponseHeaders, group: SessionGroup, *, route: str
+) -> list[tuple[str, str]]:
+    """Return *headers* with ``Vary: Cookie``, and if a cookie is set in a form that no shared cache stores."""
+    result = list(headers)
+    vary = merged_vary(value for name, value in result if name.lower() == "vary")
+    if vary is not None:
+        result = [each for each in result if each[0].lower() != "vary"]
+        result.append(("Vary", vary))
+    if not told.cookies:
+        return result
+    caches = cache_headers(result, sets_cookie=True, allow_public=group.allow_public)
+    if caches.was_public:
+        warn_of_public_cookie(route)
+    removed = caches.removed if caches.cache_control is None else {*caches.removed, "cache-control"}
+    if removed:
+        result = [each for each in result if each[0].lower() not in removed]
+    if caches.cache_control is not None:
+        result.append(("Cache-Control", caches.cache_control))
+    return result

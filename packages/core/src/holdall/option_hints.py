@@ -1,0 +1,86 @@
+"""Answer an option that is not known with the ones that are probably meant."""
+
+import difflib
+from collections.abc import Collection, Mapping
+
+from holdall.errors import ConfigurationError
+
+__all__ = ["check_known", "meant_by", "store_hint"]
+
+# Names that frameworks and other libraries give to what ours are called, and that are not spelt like ours.
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        (
+            *("age", "cookie_age", "duration", "expire", "expires", "expires_in", "expiry", "lifetime", "max_lifetime"),
+            *("permanent_session_lifetime", "session_cookie_age", "session_lifetime", "timeout", "ttl"),
+        ),
+        ("idle_timeout", "absolute_timeout"),
+    ),
+    **dict.fromkeys(("cookie", "cookie_name", "name", "session_cookie", "session_cookie_name"), ("key",)),
+    **dict.fromkeys(("secret", "secret_key"), ("secret_key_base",)),
+    **dict.fromkeys(("secret_key_fallbacks", "old_secrets"), ("fallbacks",)),
+    **dict.fromkeys(("https_only", "ssl"), ("secure",)),
+    **dict.fromkeys(("backend", "engine", "session_type"), ("store",)),
+    **dict.fromkeys(("url", "redis", "redis_url", "database_url", "dsn"), ("table",)),
+    **dict.fromkeys(("user_key", "login_key", "user_id"), ("principal_key",)),
+}
+# How a store of each kind is given, by the names that people try: schemes, products and drivers.
+_STORES: Mapping[str, str] = {
+    "cookie": 'store="cookie"',
+    "table": 'store="table", table="session"',
+    **dict.fromkeys(("memory", "inmemory", "in_memory", "dict"), 'store="table", table="session"'),
+    **dict.fromkeys(("sqlite", "sqlite3"), 'store="sqlite:///sessions.db"'),
+    **dict.fromkeys(("redis", "rediss"), 'store="redis://localhost/0"'),
+    **dict.fromkeys(("valkey", "valkeys"), 'store="valkey://localhost/0"'),
+    **dict.fromkeys(
+        ("postgresql", "postgres", "psycopg", "psycopg2", "psycopg3"), 'store="postgresql://user@localhost/database"'
+    ),
+    "django": 'store="table", table="django"',
+    **dict.fromkeys(("file", "filesystem"), 'store="sqlite:///sessions.db", which is a file'),
+}
+
+
+def store_hint(store: str) -> str:
+    """Return how the *store* that is probably meant is spelt, as a sentence; nothing if it is not known."""
+    spelling = _STORES.get(store.lower().strip())
+    return "" if spelling is None else f" Write {spelling}."
+
+
+def meant_by(name: str, known: Collection[str]) -> tuple[str, ...]:
+    """Return those of the *known* options that *name* probably stands for, the nearest first."""
+    plain = name.lower().removeprefix("holdall_")
+    meant = tuple(each for each in _OTHER_NAMES.get(plain, ()) if each in known)
+    return meant or tuple(difflib.get_close_matches(plain, sorted(known), n=1))
+
+
+def check_known(
+    options: Collection[str], known: Collection[str], what: str, *, elsewhere: Mapping[str, Collection[str]]
+) -> None:
+    """
+    Refuse *options* that are not *known*.
+
+    Args:
+        what: Takes the known options, for the message.
+        elsewhere: What else takes options, and which.
+
+    Raises:
+        ConfigurationError: An option is unknown; the message names the nearest known one first.
+    """
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        hints = " ".join(_hint(name, known, what, elsewhere) for name in unknown)
+        msg = f"{hints} It takes {', '.join(sorted(known))}."
+        raise ConfigurationError(msg)
+
+
+def _hint(name: str, known: Collection[str], what: str, elsewhere: Mapping[str, Collection[str]]) -> str:
+    owner = next((owner for owner, names in elsewhere.items() if name in names), None)
+    if owner is not None:
+        return f"{what} does not take {name}, an option of {owner}."
+    meant = " or ".join(meant_by(name, known)) or _meant_elsewhere(name, elsewhere)
+    return f"{what} does not take {name}: did you mean {meant}?" if meant else f"{what} does not take {name}."
+
+
+def _meant_elsewhere(name: str, elsewhere: Mapping[str, Collection[str]]) -> str:
+    found = ((" or ".join(meant_by(name, names)), owner) for owner, names in elsewhere.items())
+    return next((f"{meant}, an option of {owner}" for meant, owner in found if meant), "")

@@ -1,0 +1,137 @@
+"""
+A limit to the sessions of a principal: ``Sessions(max_sessions=…, when_full=…)``.
+
+Two logins can race, and no lock spans a principal's rows. So each login first inserts its row and then counts: the
+request that counts last sees every row, and removes what is too many. All requests sort the rows in one order, so that
+they agree about which those are. A renewal counts as well, because for a moment its row is not there.
+"""
+
+from collections.abc import Callable
+from inspect import isgeneratorfunction
+from typing import Any
+
+from holdall.errors import ConfigurationError, TooManySessionsError
+from holdall.steps import Steps, asked
+from holdall.stores.contract import RenewalFailure, SessionRow, StoredSession, Write
+
+__all__ = ["LimitedStore", "session_limit"]
+
+
+def session_limit(most: int | None, when_full: str) -> "Callable[[Any], LimitedStore] | None":
+    """
+    Return what puts the limit around a store; ``None`` for no limit.
+
+    Raises:
+        ConfigurationError: The options cannot be used; or, from what is returned, the store keeps no rows.
+    """
+    if when_full not in ("end_oldest", "refuse"):
+        msg = f"when_full={when_full!r} is neither 'end_oldest' nor 'refuse'."
+        raise ConfigurationError(msg)
+    if most is None:
+        return None
+    if type(most) is not int or most < 1:
+        msg = f"max_sessions={most!r} is not a whole number from 1."
+        raise ConfigurationError(msg)
+
+    def limited(store: Any) -> LimitedStore:
+        if not (hasattr(store, "revoke") and isgeneratorfunction(getattr(store, "renew", None))):
+            msg = f"max_sessions needs sessions in a table; {type(store).__name__} keeps no rows to count."
+            raise ConfigurationError(msg)
+        # A store that moves sessions from elsewhere has the one that keeps them.
+        kept = getattr(store, "store", store)
+        if getattr(kept, "list_from", None) not in (None, getattr(kept, "table", None)):
+            msg = "max_sessions counts a user's sessions, which list_from may not show yet: leave one of them out."
+            raise ConfigurationError(msg)
+        return LimitedStore(store, most, refuses=when_full == "refuse")
+
+    return limited
+
+
+class LimitedStore:
+    """
+    A store around *store* that keeps at most *most* sessions of each principal.
+
+    Attributes:
+        most: How many.
+        refuses: It refuses a login beyond that, instead of ending the principal's oldest sessions.
+
+    Args:
+        store: One that knows its sessions' owners (``Revocable``) and renews them in one go (``Renewing``).
+    """
+
+    def __init__(self, store: Any, most: int, *, refuses: bool) -> None:
+        self._store = store
+        self.most = most
+        self.refuses = refuses
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get(self, cookie: str, *, key: str) -> Steps[Any]:
+        return (yield from asked(self._store.get(cookie, key=key)))
+
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[Any]:
+        principal = write.principal
+        if stored is not None or principal is None:
+            return (yield from asked(self._store.put(stored, write, key=key)))
+        yield from self._refuse_if_full(principal)
+        written = yield from asked(self._store.put(None, write, key=key))
+        yield from self._counted(principal, written, key)
+        return written
+
+    def renew(
+        self,
+        stored: StoredSession,
+        make_write: Callable[[StoredSession], Write],
+        *,
+        key: str,
+        until: int,
+        followed: bool,
+    ) -> Steps[StoredSession | RenewalFailure]:
+        principal: str | None = None
+
+        def note_principal(last: StoredSession) -> Write:
+            nonlocal principal
+            write = make_write(last)
+            principal = write.principal
+            return write
+
+        if self.refuses and not followed:
+            # A login. Refused before anything is removed, it leaves the visitor's anonymous session as it is.
+            after = make_write(stored).principal
+            if after is not None:
+                yield from self._refuse_if_full(after)
+        renewed: StoredSession | RenewalFailure = yield from asked(
+            self._store.renew(stored, note_principal, key=key, until=until, followed=followed)
+        )
+        if isinstance(renewed, StoredSession) and principal is not None:
+            yield from self._counted(principal, renewed, key, is_login=not followed)
+        return renewed
+
+    def _refuse_if_full(self, principal: str) -> Steps[None]:
+        if self.refuses and len((yield from self._rows(principal, None))) >= self.most:
+            raise _too_many(self.most)
+
+    def _counted(self, principal: str, own: StoredSession, key: str, *, is_login: bool = True) -> Steps[None]:
+        """End the sessions that are too many, or refuse *own*."""
+        rows = yield from self._rows(principal, own)
+        too_many = len(rows) - self.most
+        if too_many <= 0:
+            return
+        if self.refuses and is_login:
+            # Another login has come in between. Neither knows which was first, so that both may have to go.
+            yield from asked(self._store.delete(own, key=key))
+            raise _too_many(self.most)
+        others = [row for row in reversed(rows) if not row.is_current] if self.refuses else rows
+        for row in others[:too_many]:
+            yield from asked(self._store.revoke(principal, keep=None, handle=row.handle))
+
+    def _rows(self, principal: str, own: StoredSession | None) -> Steps[list[SessionRow]]:
+        rows: list[SessionRow] = yield from asked(self._store.list(principal, current=own))
+        # Times are whole seconds. Rows of one second must come in the same order for every request.
+        return sorted(rows, key=lambda row: (row.created, row.handle))
+
+
+def _too_many(most: int) -> TooManySessionsError:
+    msg = f"the user has {most} sessions, which is the most that max_sessions allows: end one of them first."
+    return TooManySessionsError(msg)

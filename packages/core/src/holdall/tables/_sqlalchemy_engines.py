@@ -1,0 +1,258 @@
+"""Engines of SQLAlchemy: the table's own, and one that an application gave."""
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from holdall._connections import PerLoop, PerProcess
+from holdall.errors import ConfigurationError, StoreError
+from holdall.tables.failures import (
+    CONFLICTS,
+    ELSEWHERE,
+    MOST_CONFLICTS,
+    cause_of,
+    conflict_pause,
+    shown_address,
+    sqlstate_of,
+)
+
+__all__ = [
+    "Attempts",
+    "Given",
+    "Options",
+    "Own",
+    "OwnOfLoop",
+    "failure",
+    "limit_answers",
+    "limit_of",
+    "read_url",
+    "serves",
+]
+
+_LIFETIME_SECONDS = 3600
+
+
+class Options(NamedTuple):
+    table: str
+    max_size: int
+    timeout: timedelta
+    statement_timeout: timedelta
+
+
+def read_url(text: str) -> URL:
+    """
+    Return the *text* of a URL, read, and checked as far as that goes without a server.
+
+    Raises:
+        ConfigurationError: It cannot be read, or its driver is not installed, or the database would be in memory.
+    """
+    try:
+        url = make_url(text)
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ImportError) as exc:
+        msg = (
+            f"the driver of this table's URL is not there: {exc}. Install it, or name another one: database+driver://."
+        )
+        raise ConfigurationError(msg) from None
+    except (ArgumentError, ValueError):
+        # They would show the URL, and so its password.
+        msg = "the URL cannot be read: write it as mysql+pymysql://user:password@host:port/database."
+        raise ConfigurationError(msg) from None
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        msg = "each connection would have a database of its own in memory: name a file, or use memory://."
+        raise ConfigurationError(msg)
+    return url
+
+
+def serves(url: URL, form: str) -> bool:
+    """Return whether the driver of *url* serves this form: ``"sync"`` or ``"async"``; some serve both."""
+    dialect = url.get_dialect()
+    return not dialect.is_async if form == "sync" else dialect.get_async_dialect_cls(url).is_async
+
+
+class Own:
+    """An engine of the table's own, in each process."""
+
+    # Each statement is a transaction of its own as it is.
+    needs_commit = False
+
+    def __init__(self, url: URL, options: Options) -> None:
+        settings = _settings(url, options)
+        seconds = options.statement_timeout.total_seconds()
+
+        def make() -> Engine:
+            engine = create_engine(url, **settings, poolclass=QueuePool)
+            event.listen(engine, "connect", lambda connection, _: limit_answers(connection, engine.driver, seconds))
+            return engine
+
+        self._engines = PerProcess(make)
+
+    def get(self) -> Engine:
+        return self._engines.get()
+
+    def close(self) -> None:
+        if (engine := self._engines.take_out()) is not None:
+            engine.dispose()
+
+
+class OwnOfLoop:
+    """The same, in each event loop."""
+
+    needs_commit = False
+
+    def __init__(self, url: URL, options: Options) -> None:
+        settings = _settings(url, options)
+        self._engines = PerLoop(lambda: create_async_engine(url, **settings), AsyncEngine.dispose)
+
+    async def get(self) -> AsyncEngine:
+        return await self._engines.get()
+
+    async def close(self) -> None:
+        await self._engines.close()
+
+
+def _settings(url: URL, options: Options) -> dict[str, Any]:
+    dialect = url.get_dialect()
+    seconds = options.timeout.total_seconds()
+    limits = LIMITS.get(dialect.driver)
+    connect_args = limits(seconds, options.statement_timeout.total_seconds()) if limits else {}
+    return {
+        # What the URL says itself comes first.
+        "connect_args": {name: value for name, value in connect_args.items() if name not in url.query},
+        "hide_parameters": True,
+        "isolation_level": "AUTOCOMMIT",
+        "skip_autocommit_rollback": dialect.detect_autocommit_setting is not DefaultDialect.detect_autocommit_setting,
+        "pool_size": options.max_size,
+        "max_overflow": 0,
+        "pool_timeout": seconds,
+        "pool_recycle": _LIFETIME_SECONDS,
+        # A connection that the server closed while it was idle is replaced before a statement is sent on it.
+        "pool_pre_ping": True,
+        "pool_reset_on_return": None,
+    }
+
+
+class Given:
+    """
+    An engine that an application gave.
+
+    The connections of its pool belong to one process, and to one event loop if they are awaited. A new pool, after
+    ``dispose()``, belongs to those that use it next.
+    """
+
+    needs_commit = True
+
+    def __init__(self, engine: Any, kind: "type[Engine | AsyncEngine]") -> None:
+        if not isinstance(engine, kind):
+            msg = (
+                f"{type(engine).__name__} is not for this table: give it an {kind.__name__} or a URL, or use its twin."
+            )
+            raise ConfigurationError(msg)
+        self._engine: Any = engine
+        self._pool: object = engine.pool
+        self._pid = os.getpid()
+        self._loop: object = None
+
+    def get(self, loop: object = None) -> Any:
+        engine, pid = self._engine, os.getpid()
+        if pid != self._pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
+            if engine.pool is self._pool:
+                # As SQLAlchemy advises: the parent's connections are left to it.
+                getattr(engine, "sync_engine", engine).dispose(close=False)
+            self._pid = pid
+        if engine.pool is not self._pool:
+            self._pool, self._loop = engine.pool, None
+        self._loop = self._loop or loop
+        if self._loop is not loop and not isinstance(engine.pool, NullPool):
+            msg = "this engine belongs to another event loop: make one in each, or give the table a URL."
+            raise ConfigurationError(msg)
+        return engine
+
+
+def limit_of(connection: Connection, limit: timedelta) -> AbstractContextManager[None]:
+    """Limit each wait for an answer on a *connection*, if its driver is psycopg 3; others do it by themselves."""
+    if connection.dialect.driver == "psycopg":
+        from holdall.tables.psycopg import limited
+
+        return limited(connection.connection.driver_connection, limit)
+    return nullcontext()
+
+
+def limit_answers(connection: Any, driver: str, seconds: float) -> None:
+    """Set how long a *connection* waits for an answer, if its *driver* takes that as an attribute."""
+    if driver in _ATTRIBUTES:
+        name, per_second = _ATTRIBUTES[driver]
+        setattr(connection, name, math.ceil(seconds * per_second))
+
+
+class Attempts:
+    """Decides for one statement whether it is sent again after a failure."""
+
+    def __init__(self) -> None:
+        self._conflicts = 0
+        #: New connections are to be used from now on.
+        self.was_refused = False
+
+    def again(self, exc: BaseException, database: str, *, is_commit: bool) -> float | None:
+        """Return after how many seconds the statement is sent again, or ``None``."""
+        code = sqlstate_of(exc.orig, database) if isinstance(exc, DBAPIError) else None
+        if code in CONFLICTS and self._conflicts < MOST_CONFLICTS:
+            self._conflicts += 1
+            return conflict_pause(self._conflicts)
+        # What has been refused once more is refused by everybody.
+        if code in ELSEWHERE and not is_commit and not self.was_refused:
+            self.was_refused = True
+            return 0
+        return None
+
+
+def failure(exc: BaseException, url: URL) -> StoreError:
+    """Return an error of SQLAlchemy's or of a driver's as ours, without its own words: they may show values."""
+    is_file = url.get_backend_name() == "sqlite"
+    where = url.get_backend_name() + ("" if is_file else shown_address(url.host, url.port, url.database))
+    if isinstance(exc, PoolTimeout):
+        return StoreError(f"{where} gave no connection in time: the pool ran dry.")
+    if isinstance(exc, asyncio.TimeoutError):
+        return StoreError(f"{where} did not answer in time.")
+    cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    return StoreError(f"{where} failed: {cause_of(cause)}.")
+
+
+def _of_mysql(connect: float, answer: float) -> dict[str, Any]:
+    # Some drivers take whole seconds alone.
+    seconds = math.ceil(answer)
+    limits = {"connect_timeout": math.ceil(connect), "read_timeout": seconds, "write_timeout": seconds}
+    return {**limits, **_of_mysql_awaited(connect, answer)}
+
+
+def _of_mysql_awaited(connect: float, answer: float) -> dict[str, Any]:
+    # Or a statement that waits for a lock would wait on in the server when the client has left.
+    return {"init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, int(answer))}"}
+
+
+#: What a driver is told about limits, in seconds: to connect, and for an answer. Awaited ones are limited from outside.
+LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
+    **dict.fromkeys(("pysqlite", "aiosqlite"), lambda connect, answer: {"timeout": answer}),
+    **dict.fromkeys(("pymysql", "mysqldb", "mariadbconnector"), _of_mysql),
+    **dict.fromkeys(("asyncmy", "aiomysql"), _of_mysql_awaited),
+    "psycopg": lambda connect, answer: {"connect_timeout": max(2, round(connect))},
+    "psycopg2": lambda connect, answer: {
+        "connect_timeout": max(2, round(connect)),
+        "options": f"-c statement_timeout={math.ceil(answer * 1000)}",
+    },
+    "pyodbc": lambda connect, answer: {"timeout": math.ceil(connect)},
+    "pymssql": lambda connect, answer: {"login_timeout": math.ceil(connect), "timeout": math.ceil(answer)},
+    "oracledb": lambda connect, answer: {"tcp_connect_timeout": connect},
+}
+# What is set on a connection, and in which part of a second.
+_ATTRIBUTES = {"pyodbc": ("timeout", 1), "oracledb": ("call_timeout", 1000)}

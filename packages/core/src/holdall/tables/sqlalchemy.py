@@ -1,0 +1,243 @@
+"""
+Rows in any database that SQLAlchemy knows, over a URL or an engine that the application has.
+
+``SQLAlchemyTable`` and ``AsyncSQLAlchemyTable`` differ in how they get a connection and wait for it. What is done with
+one is the same, and so are the verbs (``holdall.tables.sql``).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from holdall.clock import Clock, utc_now
+from holdall.errors import ConfigurationError
+from holdall.tables.contract import Form
+from holdall.tables.sql import AsyncSQLTable, SQLTable
+from holdall.tables.urls import checked_timeout, split_options, timeout_of
+
+try:
+    from sqlalchemy import URL, Engine
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+    from sqlalchemy.ext.asyncio import AsyncEngine
+except ModuleNotFoundError as exc:
+    msg = "SQLAlchemyTable needs SQLAlchemy. Install it with: pip install 'holdall[sqlalchemy]'"
+    raise ModuleNotFoundError(msg, name=exc.name) from exc
+
+from holdall.tables._sqlalchemy_engines import (
+    Attempts,
+    Given,
+    Options,
+    Own,
+    OwnOfLoop,
+    failure,
+    limit_of,
+    read_url,
+    serves,
+)
+from holdall.tables._sqlalchemy_schema import NAME, Schema, session_table
+
+__all__ = ["AsyncSQLAlchemyTable", "SQLAlchemyTable", "open_table", "session_table"]
+
+R = TypeVar("R")
+
+_PATIENCE = timedelta(seconds=5)
+
+
+class _InEngine:
+    """What both forms do with a connection; an async engine runs it too."""
+
+    _schema: Schema
+    _carry_out: Callable[..., Any]
+
+    def _fetch(self, statement: str, values: Mapping[str, object]) -> Any:
+        return self._carry_out(self._schema.fetch, statement, values)
+
+    def _count(self, statement: str, values: Mapping[str, object]) -> Any:
+        return self._carry_out(self._schema.count, statement, values)
+
+    def _pick(self, bounds: Mapping[str, int], limit: int) -> Any:
+        return self._carry_out(self._schema.pick, bounds, limit)
+
+    def _drop(self, bounds: Mapping[str, int], digests: Sequence[bytes]) -> Any:
+        return self._carry_out(self._schema.drop, bounds, digests)
+
+
+class SQLAlchemyTable(_InEngine, SQLTable):
+    """
+    A table in a database that SQLAlchemy knows, ``holdall_session``.
+
+    Each statement is a transaction of its own, so that no row is locked for longer than a statement takes. After a
+    deadlock or a serialization failure it is sent again; if the server refuses it because it was demoted or is shutting
+    down, the pool's idle connections are replaced and it is sent once more. A connection that breaks under a statement
+    is a ``StoreError``, and the statement is not sent again: the server may have executed it.
+
+    Args:
+        engine: A URL (``mysql+pymysql://``), or an ``Engine``, which stays the application's to close.
+        table: The table's name, so that several applications can share a database; ``?table=`` in the URL.
+        create: Make the table on first use, where it is not there. Otherwise ``create_schema`` does.
+        max_size: With a URL: how many connections are open at most. There are none before the first use.
+        timeout: With a URL: how long a request waits for a connection of the pool, and for a new one to open, before it
+            is a ``StoreError``; ``?timeout=`` in the URL, in seconds.
+        statement_timeout: With a URL: how long a request waits for an answer; ``?statement_timeout=`` in the URL, in
+            seconds. With an engine its own limits hold, unless the driver is psycopg.
+
+    Raises:
+        ConfigurationError: The URL cannot be read, the driver is async or not installed, or the table is another
+            program's or not there.
+    """
+
+    def __init__(
+        self,
+        engine: "str | Engine",
+        *,
+        table: str = NAME,
+        create: bool = True,
+        max_size: int = 10,
+        timeout: timedelta | int = _PATIENCE,
+        statement_timeout: timedelta | int = _PATIENCE,
+        clock: Clock = utc_now,
+    ) -> None:
+        super().__init__(clock)
+        given, options = _read(engine, "sync", table, max_size, timeout, statement_timeout)
+        self._engines: Own | Given = Own(given, options) if isinstance(given, URL) else Given(given, Engine)
+        self._url: URL = given if isinstance(given, URL) else given.url
+        self._limit = options.statement_timeout
+        self._schema = Schema(options.table, create=create)
+
+    def create_schema(self) -> None:
+        """Make the table and its indexes, where they are not there."""
+        self._carry_out(self._schema.create)
+
+    def close(self) -> None:
+        """Close the connections, if the engine is our own; the next call opens others."""
+        if isinstance(self._engines, Own):
+            self._engines.close()
+
+    def _insert(self, values: Mapping[str, object]) -> bool:
+        try:
+            return bool(self._count("insert", values))
+        except IntegrityError:
+            return False
+
+    def _carry_out(self, work: Callable[..., R], *values: Any) -> R:
+        """Do *work* on a connection, and do it again where that is safe and can help."""
+        attempts = Attempts()
+        while True:
+            engine, is_commit = self._engines.get(), False
+            try:
+                with engine.connect() as connection, limit_of(connection, self._limit):
+                    answer = work(connection, *values)
+                    if self._engines.needs_commit:
+                        is_commit = True
+                        connection.commit()
+                    return answer
+            except IntegrityError:
+                raise
+            except (SQLAlchemyError, OSError) as exc:
+                seconds = attempts.again(exc, engine.dialect.name, is_commit=is_commit)
+                if seconds is None:
+                    failed = failure(exc, self._url)
+                    break
+            if attempts.was_refused:
+                engine.dispose()
+            time.sleep(seconds)
+        self._schema.forget()
+        # Outside of the except block: the driver's error has values in its words and frames.
+        raise failed
+
+
+class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
+    """
+    The same as ``SQLAlchemyTable``, awaited, in event loops of asyncio.
+
+    With a URL (``mysql+asyncmy://``), each event loop has connections of its own, which are closed when the loop ends.
+    An ``AsyncEngine`` that is handed in belongs to one event loop. Both limits hold for it too.
+    """
+
+    def __init__(
+        self,
+        engine: "str | AsyncEngine",
+        *,
+        table: str = NAME,
+        create: bool = True,
+        max_size: int = 10,
+        timeout: timedelta | int = _PATIENCE,
+        statement_timeout: timedelta | int = _PATIENCE,
+        clock: Clock = utc_now,
+    ) -> None:
+        super().__init__(clock)
+        given, options = _read(engine, "async", table, max_size, timeout, statement_timeout)
+        self._engines: OwnOfLoop | Given = (
+            OwnOfLoop(given, options) if isinstance(given, URL) else Given(given, AsyncEngine)
+        )
+        self._url: URL = given if isinstance(given, URL) else given.url
+        self._seconds = options.timeout.total_seconds()
+        self._limit = options.statement_timeout.total_seconds()
+        self._schema = Schema(options.table, create=create)
+
+    async def create_schema(self) -> None:
+        """Make the table and its indexes, where they are not there."""
+        await self._carry_out(self._schema.create)
+
+    async def aclose(self) -> None:
+        """Close this event loop's connections, if the engine is our own; the next call opens others."""
+        if isinstance(self._engines, OwnOfLoop):
+            await self._engines.close()
+
+    async def _insert(self, values: Mapping[str, object]) -> bool:
+        try:
+            return bool(await self._count("insert", values))
+        except IntegrityError:
+            return False
+
+    async def _carry_out(self, work: Callable[..., R], *values: Any) -> R:
+        attempts, loop = Attempts(), asyncio.get_running_loop()
+        while True:
+            engine = self._engines.get(loop) if isinstance(self._engines, Given) else await self._engines.get()
+            is_commit = False
+            try:
+                async with asyncio.timeout(self._seconds) as limit, engine.connect() as connection:
+                    limit.reschedule(loop.time() + self._limit)
+                    answer = await connection.run_sync(work, *values)
+                    if self._engines.needs_commit:
+                        is_commit = True
+                        await connection.commit()
+                    return answer
+            except IntegrityError:
+                raise
+            except (SQLAlchemyError, OSError) as exc:
+                seconds = attempts.again(exc, engine.dialect.name, is_commit=is_commit)
+                if seconds is None:
+                    failed = failure(exc, self._url)
+                    break
+            if attempts.was_refused:
+                await engine.dispose()
+            await asyncio.sleep(seconds)
+        self._schema.forget()
+        raise failed
+
+
+def open_table(url: str, form: Form, clock: Clock, *, create: bool = True) -> SQLAlchemyTable | AsyncSQLAlchemyTable:
+    """Return the table that *url* names: async if the adapter is and the driver can be."""
+    if form == "async" and serves(read_url(url.partition("?")[0]), form):
+        return AsyncSQLAlchemyTable(url, create=create, clock=clock)
+    return SQLAlchemyTable(url, create=create, clock=clock)
+
+
+def _read(
+    given: Any, form: str, table: str, max_size: int, timeout: timedelta | int, statement_timeout: timedelta | int
+) -> tuple[Any, Options]:
+    """Return the URL or the engine that was *given*, and the options, those in the URL among them."""
+    limits = checked_timeout("timeout", timeout), checked_timeout("statement_timeout", statement_timeout)
+    options = Options(table, max_size, *limits)
+    if not isinstance(given, str):
+        return given, options
+    known: dict[str, Callable[[str], Any]] = {"table": str, "timeout": timeout_of, "statement_timeout": timeout_of}
+    address, stated = split_options(given, known)
+    url = read_url(address)
+    if not serves(url, form):
+        msg = f"{url.drivername}:// is not for a table that is {form}: name another driver, or use its twin."
+        raise ConfigurationError(msg)
+    return url, options._replace(**stated)

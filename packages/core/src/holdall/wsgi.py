@@ -1,0 +1,255 @@
+"""
+Sessions of ``holdall`` in any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
+
+``SessionMiddleware`` begins and ends a request's use of its session; handlers find it under ``"holdall.session"``.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from functools import partial
+from typing import Any
+
+from holdall.adapters import (
+    Exchange,
+    Failure,
+    ResponseHeaders,
+    SessionGroup,
+    environ_header,
+    state_of,
+    with_session_headers,
+)
+from holdall.device_bound.wsgi import answer_devices
+from holdall.errors import AnsweredError, ConfigurationError, StoreError
+from holdall.nested import KEY, exchange_of, in_environ, outer_session
+from holdall.session import Session
+from holdall.sessions import Sessions
+
+__all__ = ["SessionMiddleware", "fetch_session"]
+
+_logger = logging.getLogger("holdall")
+
+Environ = MutableMapping[str, Any]
+Headers = list[tuple[str, str]]
+StartResponse = Callable[..., Callable[[bytes], object]]
+WSGIApp = Callable[[Any, Any], Iterable[bytes]]
+
+#: Where an environ holds the request's session.
+SESSION = "holdall.session"
+
+
+class SessionMiddleware:
+    """
+    Give each request of a WSGI application its session, as ``environ["holdall.session"]``.
+
+    It is read when it is touched, and stored when the application calls ``start_response``. Changes made while a body
+    is sent, whose length the application has not told, are saved at its end.
+
+    Where an exception of the application passes through, no cookie can be added to the response: a session in a table
+    that the handler ended has ended, and all other changes are forgotten. A ``StoreError`` is answered with 503.
+
+    Args:
+        sessions: Where and how sessions are kept.
+        also: Further sessions that the application keeps, each with a cookie and a store of its own;
+            ``fetch_session(environ, cart)`` returns that of *cart*.
+
+    Raises:
+        ConfigurationError: The sessions' store is async, or those in *also* are not independent of them.
+    """
+
+    def __init__(self, app: WSGIApp, sessions: Sessions, *, also: Iterable[Sessions] = ()) -> None:
+        self.app = app
+        self.sessions = sessions
+        self._group = SessionGroup(sessions, also, form="sync")
+        if self._group.devices is not None:
+            answer_devices(self, self._group)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        outer = in_environ(environ)
+        borrowed = outer_session(outer, self._group)
+        if borrowed is not None:
+            # The adapter that began the exchange ends it. It may be async; this thread reads the session when touched.
+            state_of(borrowed).is_fetched = True
+            return self.app({**environ, SESSION: borrowed, KEY: outer}, start_response)
+        # A copy, because the environ itself holds the session: each request would leave a cycle for the garbage
+        # collector. An outer middleware of ours looks for its own session in its own environ.
+        given, environ = environ, dict(environ)
+        exchange = Exchange(
+            self._group,
+            partial(environ_header, given),
+            https=given.get("wsgi.url_scheme") == "https",
+            client=partial(_client, given),
+        )
+        exchange.outer = outer
+        environ[SESSION], environ[KEY] = exchange.session, exchange
+        response = _Response(exchange, given, start_response)
+        try:
+            body = self.app(environ, response.start)
+        except Exception as error:
+            answer = response.failed(error)
+            if answer is None:
+                raise
+            return answer
+        except BaseException:
+            # A server that ends the request early does so because its visitor has left.
+            response.end()
+            raise
+        wrapper = given.get("wsgi.file_wrapper")
+        is_made = isinstance(body, (list, tuple)) or (isinstance(wrapper, type) and isinstance(body, wrapper))
+        if response.has_started and is_made:
+            response.end()
+            return body
+        return _Body(body, response)
+
+
+def fetch_session(environ: Environ, sessions: Sessions | None = None) -> Session:
+    """
+    Return the session of a request by its *environ*, which is read when it is first looked into.
+
+    Args:
+        sessions: Those that ``SessionMiddleware`` was given in *also*, to have the session that they keep.
+
+    Raises:
+        ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
+    """
+    session = environ.get(SESSION)
+    if not isinstance(session, Session):
+        msg = "the request has no session of ours: wrap the application in SessionMiddleware(app, sessions)."
+        raise ConfigurationError(msg)
+    return session if sessions is None else exchange_of(environ[KEY], session).session_of(sessions)
+
+
+class _Response:
+    """A response on its way out: where its sessions are stored, and what its headers get."""
+
+    has_started = False
+    _is_over = False
+    _failure: Failure | None = None
+    _told: ResponseHeaders
+
+    def __init__(self, exchange: Exchange, environ: Environ, start_response: StartResponse) -> None:
+        self._exchange = exchange
+        self._environ = environ
+        self._start_response = start_response
+
+    def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
+        """Pass on the application's headers with those of the sessions."""
+        if self._failure is not None:
+            # The client gets our answer; a framework that caught our exception has another one.
+            return _discard
+        # An application may replace headers that are still to be sent if it has failed since (PEP 3333). What was
+        # stored by then stays stored.
+        if not self.has_started:
+            try:
+                code = int(status[:3])
+                self._told = self._exchange.headers(code, streams=_streams(code, headers))
+            except AnsweredError as error:
+                self._refuse(error)
+                raise
+            self.has_started = True
+        merged = self._with(self._told, headers)
+        # Some servers' own do not take the third argument.
+        return self._start_response(status, merged, exc_info) if exc_info else self._start_response(status, merged)
+
+    def end(self) -> None:
+        """Save what was changed since the headers."""
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            if self.has_started:
+                self._exchange.body_sent(last=True)
+            else:
+                self._exchange.failed()
+        finally:
+            self._exchange.close()
+
+    def failed(self, error: Exception) -> list[bytes] | None:
+        """Give up after *error*, and return what to answer instead, if it is one of ours and can be answered."""
+        if not self.has_started and self._failure is None:
+            self._refuse(error)
+        if not self._is_over:
+            self._is_over = True
+            try:
+                self._exchange.failed()
+            except StoreError:
+                # The failure that came first is the one to report.
+                _logger.exception("a session could not be ended after its request had failed")
+            finally:
+                self._exchange.close()
+        return self.refusal()
+
+    def refusal(self) -> list[bytes] | None:
+        """Begin the answer to a request whose session could not be read or written, and return its body."""
+        failure = self._failure
+        if failure is None or self.has_started:
+            return None
+        body = failure.status.phrase.encode()
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        self.has_started = True
+        self._start_response(f"{failure.status.value} {failure.status.phrase}", self._with(failure.headers, headers))
+        return [body]
+
+    def _refuse(self, error: Exception) -> None:
+        self._failure = failure = self._exchange.failure(error)
+        if failure is not None and failure.status.value == 503:
+            _logger.error("a session's store failed, the answer is 503", exc_info=error)
+
+    def _with(self, told: ResponseHeaders, headers: Headers) -> Headers:
+        environ = self._environ
+        route = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        return with_session_headers(headers, told, self._exchange.group, host=environ.get("HTTP_HOST"), route=route)
+
+
+class _Body:
+    """A body that is made while it is sent, or whose headers are."""
+
+    def __init__(self, body: Iterable[bytes], response: _Response) -> None:
+        self._body = body
+        self._chunks = iter(body)
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        response = self._response
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            # Saved before the client sees the end, so that its next request finds the changes.
+            response.end()
+            answer = response.refusal()
+            if answer is None:
+                raise
+        except Exception as error:
+            answer = response.failed(error)
+            if answer is None:
+                raise
+        else:
+            answer = response.refusal()
+            if answer is None:
+                return chunk
+        self._chunks = iter(())
+        return answer[0]
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._response.end()
+
+
+def _discard(chunk: bytes) -> None:
+    """Send nothing."""
+
+
+def _streams(code: int, headers: Headers) -> bool:
+    """Return whether the body is made after its headers: the application does not say how long it is."""
+    return code >= 200 and code not in (204, 304) and all(name.lower() != "content-length" for name, _ in headers)
+
+
+def _client(environ: Environ) -> tuple[str | None, str | None]:
+    """Return the user agent and the address that a request came with."""
+    return environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")

@@ -1,0 +1,80 @@
+"""How the middleware answers the requests that a browser makes by itself, for sessions bound to a device."""
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse
+
+from holdall.adapters import EndpointRequest, EndpointResponse, SessionGroup
+from holdall_django.cookies import add_cookies
+from holdall_django.middleware import SessionMiddleware
+from holdall_django.requests import opened_for
+
+__all__ = ["DeviceMiddleware"]
+
+
+class DeviceMiddleware(SessionMiddleware):
+    """
+    The session middleware of a project whose sessions can be bound to a device.
+
+    It answers before any view, and before the check for CSRF: a browser sends no token with these requests, and shows
+    by its signature that they are its own.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        self.get_response = _noting(get_response, self.group)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if not self.async_mode and request.path_info in self.group.devices:
+            return _response(self.group.devices.answer(_translated(request)))
+        return super().__call__(request)
+
+    async def __acall__(self, request: HttpRequest) -> Any:
+        if request.path_info in self.group.devices:
+            return _response(await self.group.devices.answer_async(_translated(request)))
+        return await super().__acall__(request)
+
+
+def _noting(get_response: Callable[[HttpRequest], Any], group: SessionGroup) -> Callable[[HttpRequest], Any]:
+    """Return what does the same, and tells the request where the project is mounted."""
+
+    def note(request: HttpRequest) -> None:
+        opened = opened_for(request)
+        # An adapter around this one, which keeps the session too, has noted it already.
+        if opened is not None and not opened.is_shared:
+            skipped = request.headers.get("Secure-Session-Skipped")
+            group.devices.note(opened.exchange, _mounted_at(request), skipped)
+
+    def get_noted(request: HttpRequest) -> Any:
+        note(request)
+        return get_response(request)
+
+    async def get_noted_async(request: HttpRequest) -> Any:
+        note(request)
+        return await get_response(request)
+
+    return get_noted_async if iscoroutinefunction(get_response) else get_noted
+
+
+def _translated(request: HttpRequest) -> EndpointRequest:
+    return EndpointRequest(
+        request.method or "",
+        request.path_info,
+        _mounted_at(request),
+        request.get_host(),
+        request.is_secure(),
+        request.headers.get,
+    )
+
+
+def _mounted_at(request: HttpRequest) -> str:
+    mounted_at: str = request.META.get("SCRIPT_NAME", "")
+    return mounted_at.rstrip("/")
+
+
+def _response(told: EndpointResponse) -> HttpResponse:
+    response = HttpResponse(told.body, status=told.status, headers=dict(told.headers))
+    add_cookies(response, told.cookies)
+    return response

@@ -1,0 +1,79 @@
+"""
+Flask-Login with visitors who logged in through another framework.
+
+Use ``LoginManager`` instead of Flask-Login's. It makes ``current_user`` of the session's principal, whichever library
+logged the visitor in. When such a session first comes to Flask-Login, it gets the keys that ``login_user`` writes, so
+that all of Flask-Login works as if the visitor had logged in here.
+"""
+
+from typing import Any
+
+from flask import Flask
+
+from holdall_flask.verbs import fetch_session
+
+try:
+    import flask_login  # type: ignore[import-untyped]  # it has no types
+except ModuleNotFoundError as exc:
+    msg = "holdall_flask.login needs Flask-Login. Install it with: pip install flask-login"
+    raise ModuleNotFoundError(msg, name=exc.name) from exc
+
+__all__ = ["LoginManager"]
+
+_USER = "_user_id"
+
+
+class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
+    """
+    Flask-Login's manager, at a session that other frameworks share.
+
+    The ``user_loader`` is given the principal as text, and ``get_id`` of a user must return the same text.
+
+    ``logout_user`` ends the session for all frameworks, with all its data, because others may keep there what belongs
+    to the user. What is put into the session afterwards begins a new one.
+
+    A login by another framework is not fresh: ``fresh_login_required`` asks the visitor to log in here, unless
+    *trust_other_logins* is set. The session's protection (``session_protection``) begins at its first request to
+    Flask-Login.
+
+    Args:
+        trust_other_logins: Treat a login by another framework as fresh. Only for applications that log no visitor in
+            without asking for a password, such as by a remembered cookie.
+    """
+
+    def __init__(
+        self, app: Flask | None = None, add_context_processor: bool = True, *, trust_other_logins: bool = False
+    ) -> None:
+        self._trusts_others = trust_other_logins
+        super().__init__(app, add_context_processor)
+
+    def init_app(self, app: Flask, add_context_processor: bool = True) -> None:
+        super().init_app(app, add_context_processor)
+        flask_login.user_logged_out.connect(_end_session, app)
+
+    # Flask-Login calls these two itself, and they are its only ways into the loading of a user.
+
+    def _load_user(self) -> None:
+        session = fetch_session()
+        principal = session.principal
+        if principal is not None and _USER not in session:
+            session[_USER] = principal
+            session["_fresh"] = self._trusts_others
+            session["_id"] = self._session_identifier_generator()
+        super()._load_user()
+
+    def _load_user_from_remember_cookie(self, cookie: str) -> Any:
+        user = super()._load_user_from_remember_cookie(cookie)
+        if user is None:
+            # Flask-Login leaves the ID of a user whom the loader refuses. To other frameworks that would be a login.
+            fetch_session().pop(_USER, None)
+        return user
+
+
+def _end_session(app: Flask, **kwargs: object) -> None:
+    session = fetch_session()
+    # It tells Flask-Login to delete its own cookie with this response.
+    remember = session.get("_remember")
+    session.logout()
+    if remember is not None:
+        session["_remember"] = remember

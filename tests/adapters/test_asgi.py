@@ -1,0 +1,44 @@
+"""``holdall.asgi`` without a framework: what only applications of their own kind do."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from holdall import Sessions, StoreError, TableStore
+from holdall.asgi import SessionMiddleware
+from holdall.testing import Request, asgi_client
+from holdall.testing.adapters.failures import FailingTable
+
+
+@pytest.fixture
+def table() -> FailingTable:
+    return FailingTable()
+
+
+def test_an_application_that_answers_our_failure_itself_is_not_heard(table: FailingTable) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["session"]["n"] = 1
+        try:
+            await send({"type": "http.response.start", "status": 200})
+        except StoreError:
+            await send({"type": "http.response.start", "status": 500})
+            await send({"type": "http.response.body", "body": b"Internal Server Error"})
+
+    table.failing = frozenset({"insert"})
+    answer = asgi_client(SessionMiddleware(app, Sessions(TableStore(table), key="sid")))(Request("GET"))
+
+    assert (answer.status, answer.body, answer.error) == (503, b"Service Unavailable", None)
+
+
+def test_an_error_of_the_system_in_a_watched_websocket_passes(table: FailingTable) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        raise FileNotFoundError
+
+    async def nothing(*message: Any) -> Any:
+        return {"type": "websocket.connect"}
+
+    middleware = SessionMiddleware(app, Sessions(TableStore(table), key="sid"), check_ended_every=30)
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(middleware({"type": "websocket", "path": "/", "headers": []}, nothing, nothing))

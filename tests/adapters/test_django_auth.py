@@ -1,0 +1,468 @@
+"""``contrib.auth`` with visitors who logged in through another framework, over one ``Sessions``."""
+
+from tests.django_project.visits import Configure, configure, environment, requested  # isort: skip
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.contrib import auth
+from django.contrib.auth.models import User
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.core.management import call_command
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.test import AsyncClient, Client, override_settings
+from django.urls import path
+
+import tests.django_project
+from holdall import ConfigurationError, MemoryTable, Session, Sessions, TableStore
+from holdall.testing import as_async
+from holdall_django import DjangoSession
+
+__all__ = ["configure", "environment"]
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+OURS = "holdall_django.auth.AuthenticationMiddleware"
+MIDDLEWARE = [
+    OURS if each == "django.contrib.auth.middleware.AuthenticationMiddleware" else each
+    for each in tests.django_project.settings.MIDDLEWARE
+]
+
+
+@pytest.fixture(params=["memory", "cookie"])
+def store(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def sessions(configure: Configure, store: str) -> Sessions:
+    if store == "cookie":
+        sessions = Sessions("cookie", key="sessionid", secret_key_base=SECRET)
+    else:
+        table: Any = MemoryTable()
+        sessions = Sessions(TableStore(table if store == "memory" else as_async(table)), key="sessionid")
+    configure(MIDDLEWARE=MIDDLEWARE, HOLDALL=sessions)
+    return sessions
+
+
+in_all = pytest.mark.parametrize("store", ["memory", "cookie", "awaited"])
+in_a_table = pytest.mark.parametrize("store", ["memory"])
+
+
+@pytest.fixture
+def ada() -> Iterator[User]:
+    user = User.objects.create_user("ada", password="analytical", is_staff=True, is_superuser=True)
+    yield user
+    User.objects.filter(username="ada").delete()
+
+
+def held(client: Client | AsyncClient) -> dict[str, str]:
+    """Return the client's cookies. A session in a cookie has several names for it, which take turns."""
+    return {name: each.value for name, each in client.cookies.items() if each.value}
+
+
+def elsewhere(sessions: Sessions, client: Client | AsyncClient, act: Callable[[Session], object]) -> Any:
+    """Let another framework's request do *act* with the session in the client's cookie, and return its result."""
+
+    async def request() -> Any:
+        session = await sessions.fetch_async("; ".join(map("=".join, held(client).items())))
+        result = act(session)
+        for each in (await sessions.commit_async(session)).cookies:
+            client.cookies.load(str(each))
+        return result
+
+    return asyncio.run(request())
+
+
+def principal(sessions: Sessions, client: Client | AsyncClient) -> Any:
+    return elsewhere(sessions, client, lambda session: session.principal)
+
+
+def logged_in(sessions: Sessions, user: Any, client: Client | None = None) -> Client:
+    """Return a client who has logged in elsewhere."""
+    client = client or Client()
+    elsewhere(sessions, client, lambda session: session.update(_user_id=str(user.pk), cart=["hat"]))
+    return client
+
+
+def who(client: Client, **extra: Any) -> str:
+    return str(requested(lambda request: request.user.username, client, **extra).json()["is"])
+
+
+def test_a_login_elsewhere_is_one_here(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    assert who(client) == "ada"
+
+    seen = elsewhere(sessions, client, dict)
+    assert seen.keys() >= {"_user_id", "_auth_user_id", "_auth_user_backend", "_auth_user_hash", "cart"}
+    assert who(client) == "ada"
+    assert elsewhere(sessions, client, dict) == seen
+
+
+async def _who(request: HttpRequest) -> HttpResponse:
+    assert await request.auser() is await request.auser()
+    return HttpResponse((await request.auser()).get_username())
+
+
+async def _change(request: HttpRequest) -> HttpResponse:
+    user = await request.auser()
+    user.set_password("another")
+    await user.asave()
+    if "keep" in request.GET:
+        await auth.aupdate_session_auth_hash(request, user)
+    return HttpResponse()
+
+
+ASYNC = (path("who", _who), path("change", _change))
+
+
+@in_all
+def test_a_login_elsewhere_is_one_in_an_async_view(sessions: Sessions, ada: User) -> None:
+    client = AsyncClient()
+    elsewhere(sessions, client, lambda session: session.login(ada.pk))
+
+    with override_settings(ROOT_URLCONF=ASYNC):
+        assert asyncio.run(client.get("/who")).content == b"ada"
+        assert asyncio.run(AsyncClient().get("/who")).content == b""
+
+
+@in_all
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_password_that_an_async_view_changes_ends_the_other_sessions(
+    sessions: Sessions, store: str, ada: User, keeps: bool
+) -> None:
+    client, other = AsyncClient(), AsyncClient()
+    for each in (client, other):
+        elsewhere(sessions, each, lambda session: session.login(ada.pk))
+
+    with override_settings(ROOT_URLCONF=ASYNC):
+        asyncio.run(client.get("/change?keep" if keeps else "/change"))
+        assert principal(sessions, client) == (str(ada.pk) if keeps else None)
+        assert asyncio.run(client.get("/who")).content == (b"ada" if keeps else b"")
+    if store != "cookie":
+        assert principal(sessions, other) is None
+
+
+def test_a_login_here_is_one_elsewhere_and_so_is_a_logout(sessions: Sessions, ada: User) -> None:
+    client = Client()
+    assert principal(sessions, client) is None
+    requested(lambda request: auth.login(request, ada), client)
+    assert principal(sessions, client) == str(ada.pk)
+    requested(auth.logout, client)
+    assert principal(sessions, client) is None
+
+
+def test_a_logout_here_ends_a_session_that_began_elsewhere(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    requested(auth.logout, client)
+    assert elsewhere(sessions, client, dict) == {}
+
+
+def test_a_logout_elsewhere_ends_the_login_here(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    assert who(client) == "ada"
+    elsewhere(sessions, client, lambda session: session.pop("_user_id"))
+    assert who(client) == ""
+
+
+def test_a_login_here_replaces_another_user_of_the_other_framework(sessions: Sessions, ada: User) -> None:
+    client = Client()
+    elsewhere(sessions, client, lambda session: session.update(_user_id="9999", cart=["hat"]))
+    requested(lambda request: auth.login(request, ada), client)
+
+    seen = elsewhere(sessions, client, dict)
+    assert seen["_auth_user_id"] == str(ada.pk)
+    assert not seen.keys() & {"_user_id", "cart"}
+
+
+def test_a_login_here_as_the_same_user_keeps_the_data_under_a_new_id(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    before = held(client)
+    requested(lambda request: auth.login(request, ada), client)
+
+    assert set(before.values()).isdisjoint(held(client).values())
+    assert elsewhere(sessions, client, lambda session: session["cart"]) == ["hat"]
+
+
+@pytest.mark.parametrize("given", ["9999", "nonsense", "", "07", " 7"])
+@in_a_table
+def test_a_principal_that_is_no_users_key_is_nobody(sessions: Sessions, given: str) -> None:
+    User.objects.create_user("grace", pk=7)
+    client = Client()
+    elsewhere(sessions, client, lambda session: session.update(_user_id=given))
+
+    assert who(client) == ""
+    assert elsewhere(sessions, client, dict) == {"_user_id": given}
+    User.objects.filter(pk=7).delete()
+
+
+@in_a_table
+def test_an_inactive_user_is_nobody_and_leaves_no_session(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    ada.is_active = False
+    ada.save()
+
+    assert principal(sessions, client) is None
+    assert who(logged_in(sessions, ada)) == ""
+
+
+@in_a_table
+def test_a_backend_that_knows_no_users_is_passed_over(configure: Configure, sessions: Sessions, ada: User) -> None:
+    backends = ["tests.adapters.test_django_auth.Knowing", "django.contrib.auth.backends.ModelBackend"]
+    configure(AUTHENTICATION_BACKENDS=backends)
+    client = logged_in(sessions, ada)
+
+    assert who(client) == "ada"
+    assert elsewhere(sessions, client, lambda session: session["_auth_user_backend"]) == backends[1]
+
+
+class Knowing:
+    """A backend that only authenticates."""
+
+    def authenticate(self, request: HttpRequest | None) -> None: ...
+
+
+@in_a_table
+def test_permissions_the_admin_and_a_required_login_work(configure: Configure, sessions: Sessions, ada: User) -> None:
+    configure(MIDDLEWARE=[*MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"])
+    client = logged_in(sessions, ada)
+
+    assert requested(lambda request: request.user.has_perm("auth.add_user"), client).json() == {"is": True}
+    assert client.get("/admin/").status_code == 200
+    assert Client().get("/admin/").status_code == 302
+    assert requested(lambda request: "shown", Client()).status_code == 302
+
+
+@in_a_table
+def test_a_login_elsewhere_gives_out_a_new_csrf_token(sessions: Sessions, ada: User) -> None:
+    client = Client()
+    requested(lambda request: HttpResponse(get_token(request)), client)
+    planted = client.cookies["csrftoken"].value
+
+    assert who(logged_in(sessions, ada, client)) == "ada"
+    assert client.cookies["csrftoken"].value != planted
+
+
+@in_a_table
+def test_a_form_that_is_being_sent_keeps_its_token(sessions: Sessions, ada: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    requested(lambda request: HttpResponse(get_token(request)), client)
+    planted = client.cookies["csrftoken"].value
+    logged_in(sessions, ada, client)
+
+    with override_settings(ROOT_URLCONF=(path("", lambda request: HttpResponse(request.user.username)),)):
+        answer = client.post("/", headers={"X-CSRFToken": planted})
+    assert answer.content == b"ada"
+    assert client.cookies["csrftoken"].value == planted
+
+
+# A changed password.
+
+
+def change(request: HttpRequest) -> None:
+    user: Any = User.objects.get(pk=request.user.pk)
+    user.set_password("another")
+    user.save()
+    if "keep" in request.GET:
+        auth.update_session_auth_hash(request, user)
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_changed_password_ends_the_sessions_wherever_they_began(
+    sessions: Sessions, store: str, ada: User, here: bool, keeps: bool
+) -> None:
+    client, other = Client(), Client()
+    for each in (client, other):
+        if here:
+            requested(lambda request: auth.login(request, ada), each)
+        else:
+            assert who(logged_in(sessions, ada, each)) == "ada"
+
+    requested(change, client, url="/?keep" if keeps else "/")
+
+    assert principal(sessions, client) == (str(ada.pk) if keeps else None)
+    assert who(client) == ("ada" if keeps else "")
+    if store != "cookie":
+        # In the other frameworks too, at once.
+        assert principal(sessions, other) is None
+    assert who(other) == ""
+    assert principal(sessions, other) is None
+
+
+@in_a_table
+def test_a_session_that_never_came_to_django_ends_too(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    stranger = Client()
+    elsewhere(sessions, stranger, lambda session: session.login(9999))
+    call_command("shell", command="from django.contrib.auth.models import User; u = User.objects.get(username='ada'); "
+                 "u.set_password('x'); u.save()", verbosity=0)  # fmt: skip
+
+    assert principal(sessions, client) is None
+    assert principal(sessions, stranger) == "9999"
+
+
+@in_all
+def test_a_command_ends_sessions_in_a_table_that_is_awaited(sessions: Sessions, store: str, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    ada.set_password("another")
+    ada.save()
+
+    assert principal(sessions, client) == (str(ada.pk) if store == "cookie" else None)
+
+
+@in_a_table
+@pytest.mark.parametrize("end", ["delete", "set_unusable_password"])
+def test_a_user_who_is_deleted_or_loses_the_password_has_no_session(sessions: Sessions, ada: User, end: str) -> None:
+    client = logged_in(sessions, ada)
+    if end == "delete":
+        ada.delete()
+    else:
+        ada.set_unusable_password()
+        ada.save()
+
+    assert principal(sessions, client) is None
+
+
+@in_a_table
+def test_the_user_who_is_deleted_in_a_request_is_logged_out(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    requested(lambda request: User.objects.get(pk=request.user.pk).delete(), client)
+
+    assert principal(sessions, client) is None
+
+
+@in_a_table
+def test_a_change_that_is_rolled_back_or_is_another_ends_nothing(sessions: Sessions, ada: User) -> None:
+    client = logged_in(sessions, ada)
+    ada.first_name = "Ada"
+    ada.save()
+    User(pk=987654, username="new").save()
+    User.objects.filter(username="new").delete()
+    with transaction.atomic():
+        ada.set_password("another")
+        ada.save()
+        transaction.set_rollback(True)
+
+    assert principal(sessions, client) == str(ada.pk)
+
+
+@in_a_table
+def test_another_model_is_none_of_its_business(sessions: Sessions, ada: User) -> None:
+    from django.contrib.auth.models import Group
+
+    client = logged_in(sessions, ada)
+    group = Group.objects.create(pk=ada.pk, name="staff")
+    group.save()
+    group.delete()
+
+    assert principal(sessions, client) == str(ada.pk)
+
+
+@in_a_table
+@pytest.mark.parametrize(("before", "expected"), [(-1, "ada"), (1, ""), (None, "ada")])
+def test_a_user_may_say_from_when_on_sessions_of_others_hold(
+    sessions: Sessions, ada: User, monkeypatch: pytest.MonkeyPatch, before: int | None, expected: str
+) -> None:
+    client = logged_in(sessions, ada)
+    since = None if before is None else datetime.now(UTC) + timedelta(hours=before)
+    monkeypatch.setattr(User, "sessions_valid_since", since, raising=False)
+
+    assert who(client) == expected
+    assert principal(sessions, client) == (str(ada.pk) if expected else None)
+
+
+@in_a_table
+def test_a_session_of_another_kind_is_left_to_django(sessions: Sessions, ada: User) -> None:
+    def view(request: HttpRequest) -> str:
+        request.session = {}  # type: ignore[assignment]  # as a test may do
+        ada.set_password("another")
+        ada.save()
+        return request.user.username
+
+    client = logged_in(sessions, ada)
+    assert requested(view, client).json() == {"is": ""}
+    assert principal(sessions, client) is None
+
+
+def replaced(request: HttpRequest) -> HttpResponse:
+    request.session = SessionStore()  # type: ignore[assignment]  # as above
+    return HttpResponse()
+
+
+async def _replaced(request: HttpRequest) -> HttpResponse:
+    await sync_to_async(replaced)(request)
+    return HttpResponse((await request.auser()).get_username())
+
+
+@in_a_table
+def test_a_session_of_another_kind_is_left_to_django_in_an_async_view(sessions: Sessions, ada: User) -> None:
+    client = AsyncClient()
+    elsewhere(sessions, client, lambda session: session.login(ada.pk))
+
+    with override_settings(ROOT_URLCONF=(path("who", _replaced),)):
+        assert asyncio.run(client.get("/who")).content == b""
+
+
+@pytest.mark.usefixtures("sessions")
+@in_a_table
+def test_commands_learn_of_changed_passwords_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("holdall_django.auth", "holdall_django.changed_users"):
+        monkeypatch.delitem(sys.modules, name)
+
+    apps.get_app_config("holdall_django").ready()
+
+    assert "holdall_django.changed_users" in sys.modules
+
+
+@in_a_table
+def test_a_password_that_an_admin_changes_ends_the_users_sessions_and_not_the_admins(
+    sessions: Sessions, ada: User
+) -> None:
+    grace = User.objects.create_user("grace", password="nanosecond")
+    client, hers = logged_in(sessions, ada), logged_in(sessions, grace)
+    form = {"password1": "another-one-9", "password2": "another-one-9", "usable_password": "true"}
+
+    assert client.post(f"/admin/auth/user/{grace.pk}/password/", form).status_code == 302
+
+    assert principal(sessions, hers) is None
+    assert principal(sessions, client) == str(ada.pk)
+    grace.delete()
+
+
+def test_sessions_that_do_not_know_djangos_login_are_refused(configure: Configure) -> None:
+    configure(MIDDLEWARE=MIDDLEWARE, HOLDALL=Sessions("memory://auth", key="sessionid", principal_key="user_id"))
+
+    with pytest.raises(ConfigurationError, match=r"principal_key lacks '_auth_user_id', which django\.contrib\.auth"):
+        Client().get("/")
+
+
+@in_a_table
+def test_a_users_session_as_django_knows_it_is_not_touched(sessions: Sessions, ada: User) -> None:
+    client = Client()
+    requested(lambda request: auth.login(request, ada), client)
+    seen: list[Any] = []
+
+    def view(request: HttpRequest) -> str:
+        assert isinstance(request.session, DjangoSession)
+        _ = request.user.username
+        seen.append(request.session.modified)
+        return request.user.username
+
+    assert requested(view, client).json() == {"is": "ada"}
+    assert seen == [False]
+
+
+def test_a_user_who_is_known_already_is_not_looked_for(sessions: Sessions, ada: User) -> None:
+    def view(request: HttpRequest) -> HttpResponse:
+        request._cached_user = ada
+        return HttpResponse(request.user.username)
+
+    assert requested(view, Client()).content == b"ada"

@@ -1,0 +1,228 @@
+"""Sessions that are bound to a device, in a Chromium that knows how (145 and later), with keys in software."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+from holdall import Event, MemoryTable, Sessions, TableStore
+from holdall.device_bound import DeviceBound
+from holdall_fastapi import SessionDep, SessionMiddleware
+from servers.tls import make_authority
+from servers.web import by_uvicorn
+from tests.browser.conftest import chromium_program
+
+HOST = "shop.example.com"
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-features=DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting",
+    f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
+]
+# Browsers limit how often they sign, so that a test cannot do with less.
+SECONDS = 10
+
+
+@dataclass
+class Shop:
+    """A shop that binds its sessions, and what it was asked."""
+
+    sessions: Sessions
+    events: list[Event]
+    asked: list[tuple[str, int]]
+    port: int
+
+    def address(self, path: str) -> str:
+        return f"https://{HOST}:{self.port}{path}"
+
+    @property
+    def refused(self) -> list[str]:
+        return [event.reason for event in self.events if event.name == "device_refused"]
+
+
+class Profile:
+    """A visitor's browser, with a profile of its own."""
+
+    def __init__(self, context: Any, shop: Shop) -> None:
+        self.context = context
+        self.page = context.new_page()
+        self.seen: list[dict[str, Any]] = []
+        self._shop = shop
+        tools = context.new_cdp_session(self.page)
+        tools.send("Network.enable")
+        tools.send("Network.enableDeviceBoundSessions", {"enable": True})
+        tools.on("Network.deviceBoundSessionEventOccurred", self._note)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self.seen.append(event)
+
+    def at(self, path: str) -> str:
+        """Visit *path*, and return what the page says."""
+        self.page.goto(self._shop.address(path))
+        text: str = self.page.inner_text("body")
+        return text
+
+    def waits_for(self, kind: str) -> dict[str, Any]:
+        """Return the first of the browser's events that is of this *kind*."""
+        for _ in range(100):
+            found = [event for event in self.seen if kind in event]
+            if found:
+                return found[0]
+            self.page.wait_for_timeout(100)
+        pytest.fail(f"no {kind}; seen were {self.seen}")
+
+
+Open = Callable[[], Profile]
+
+
+def application(sessions: Sessions, asked: list[tuple[str, int]]) -> Any:
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, sessions=sessions)
+
+    @app.get("/login")
+    async def login(session: SessionDep) -> HTMLResponse:
+        session["user_id"] = 7
+        return HTMLResponse("welcome")
+
+    @app.get("/logout")
+    async def logout(session: SessionDep) -> HTMLResponse:
+        session.logout()
+        return HTMLResponse("bye")
+
+    @app.get("/me")
+    async def me(session: SessionDep) -> HTMLResponse:
+        return HTMLResponse(f"{session.get('user_id')} {session.device_bound}")
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def note(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                asked.append((scope["path"], message["status"]))
+            await send(message)
+
+        await app(scope, receive, note)
+
+    return noting
+
+
+@pytest.fixture
+def enforce() -> str:
+    return "all"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a home directory in which Chromium trusts our certificate: otherwise it ignores the offer."""
+    if shutil.which("certutil") is None:
+        pytest.skip("no certutil is there: apt-get install libnss3-tools")
+    home = tmp_path_factory.mktemp("home")
+    authority = make_authority(home, HOST)
+    database = home / ".pki" / "nssdb"
+    database.mkdir(parents=True)
+    for arguments in (("-N", "--empty-password"), ("-A", "-t", "C,,", "-n", "holdall", "-i", str(authority))):
+        subprocess.run(["certutil", "-d", f"sql:{database}", *arguments], check=True)
+    return home
+
+
+@pytest.fixture
+def shop(home: Path, enforce: Any) -> Iterator[Shop]:
+    events: list[Event] = []
+    asked: list[tuple[str, int]] = []
+    options = DeviceBound(cookie_max_age=SECONDS, grace=0, enforce=enforce)
+    sessions = Sessions(TableStore(MemoryTable()), key="__Host-shop", device_bound=options, on_event=events.append)
+    certificate = home / "certificate.pem"
+    with by_uvicorn(application(sessions, asked), ssl_certfile=certificate, lifespan="off") as port:
+        yield Shop(sessions, events, asked, port)
+
+
+@pytest.fixture
+def opens(home: Path, shop: Shop, tmp_path: Path) -> Iterator[Open]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
+    with ExitStack() as stack:
+        driver = stack.enter_context(playwright.sync_playwright())
+        program = chromium_program(driver)
+
+        def opens() -> Profile:
+            context = driver.chromium.launch_persistent_context(
+                str(tmp_path / str(len(list(tmp_path.iterdir())))),
+                executable_path=program,
+                headless=False,
+                env={**os.environ, "HOME": str(home)},
+                args=ARGUMENTS,
+            )
+            stack.callback(context.close)
+            return Profile(context, shop)
+
+        yield opens
+
+
+@pytest.fixture
+def visitor(opens: Open) -> Profile:
+    visitor = opens()
+    assert visitor.at("/login") == "welcome"
+    created = visitor.waits_for("creationEventDetails")
+    if not created["succeeded"]:
+        pytest.fail(f"the browser did not take the answer to its registration: {created}")
+    return visitor
+
+
+def steal(visitor: Profile, thief: Profile) -> None:
+    """Copy the cookies, with what the browser knows of them, to another profile."""
+    thief.context.add_cookies(visitor.context.cookies())
+
+
+def test_a_login_is_bound_and_refreshed_and_ends_with_a_logout(visitor: Profile, shop: Shop) -> None:
+    assert visitor.at("/me") == "7 True"
+    before = next(each["value"] for each in visitor.context.cookies() if each["name"] == "__Host-shop-bound")
+
+    # By then the bound cookie is over, and a page is held back until the browser has another one.
+    visitor.page.wait_for_timeout((SECONDS + 2) * 1000)
+    shop.asked.clear()
+    assert visitor.at("/me") == "7 True"
+
+    assert ("/device-bound-session/refresh", 200) in shop.asked
+    now = next(each["value"] for each in visitor.context.cookies() if each["name"] == "__Host-shop-bound")
+    assert now != before
+    assert shop.refused == []
+    assert visitor.at("/logout") == "bye"
+    assert visitor.at("/me") == "None False"
+    ended = visitor.waits_for("terminationEventDetails")
+    assert ended["terminationEventDetails"]["deletionReason"] == "ServerRequested"
+
+
+def test_a_revocation_on_another_device_ends_it_in_the_browser(visitor: Profile, shop: Shop) -> None:
+    assert [info.device_bound for info in shop.sessions.list(7)] == [True]
+    assert shop.sessions.revoke(7) == 1
+
+    visitor.page.wait_for_timeout((SECONDS + 2) * 1000)
+
+    assert visitor.at("/me") == "None False"
+    visitor.waits_for("terminationEventDetails")
+    assert shop.refused == []
+
+
+@pytest.mark.parametrize(("enforce", "seen"), [("all", "None False"), ("report", "7 True")])
+def test_a_thief_has_the_cookies_for_seconds(visitor: Profile, opens: Open, shop: Shop, seen: str) -> None:
+    thief = opens()
+    steal(visitor, thief)
+    assert thief.at("/me") == "7 True"
+
+    # The browser keeps the bound cookie for so long, and the server half a minute more.
+    thief.page.wait_for_timeout((SECONDS + 2) * 1000)
+
+    assert thief.at("/me") == seen
+    assert set(shop.refused) == {"no bound cookie"}
+    assert visitor.at("/me") == "7 True"

@@ -1,0 +1,110 @@
+"""What a configuration says that it promises."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdall import MemoryTable, Sessions, TableStore
+from holdall.sources.starsessions import StarsessionsSource
+from holdall.tables.redis import AsyncRedisTable
+
+SECRET = "9c1f7b3ae5d80246-8e2d5f0a7c94b163-6b0e4d2f8a1c9375-f3a7e1d5c9b80264"
+
+AAL2 = {"key": "__Host-sid", "secure": True, "timeouts": "aal2", "record_login": True, "max_sessions": 3}
+
+
+def in_cookie(**options: Any) -> Sessions:
+    return Sessions("cookie", secret_key_base=SECRET, **{"key": "sid", **options})
+
+
+def in_table(**options: Any) -> Sessions:
+    return Sessions("table", table="memory://described", **{"key": "sid", **options})
+
+
+def value(sessions: Sessions, name: str) -> str:
+    return next(topic.value for topic in sessions.describe().topics if topic.name == name)
+
+
+def test_the_best_configuration_lacks_nothing_but_a_level_that_it_did_not_ask_for() -> None:
+    description = in_table(**AAL2).describe()
+
+    assert set(description.lacks) == {"NIST 2.3.3"}
+    assert set(in_table(**{**AAL2, "timeouts": "aal3"}).describe().lacks) == set()
+
+
+def test_no_line_is_both_met_and_not_met() -> None:
+    for sessions in (in_table(), in_cookie(), in_table(**AAL2), in_cookie(valid_since=str)):
+        description = sessions.describe()
+        assert description.meets.isdisjoint(description.lacks)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "lacks", "meets"),
+    [
+        (in_cookie(), {"ASVS 3.3.1", "ASVS 7.4.1", "ASVS 7.4.2", "ASVS 7.5.1", "NIST 2.2.3"}, {"ASVS 9.2.2"}),
+        (in_cookie(valid_since=str), {"ASVS 7.4.1"}, {"ASVS 7.4.2", "ASVS 7.4.5"}),
+        (in_cookie(format="flask"), {"ASVS 9.2.2"}, {"ASVS 9.1.1"}),
+        (in_cookie(key="__Secure-sid", secure=True), {"ASVS 3.3.3"}, {"ASVS 3.3.1"}),
+        (in_cookie(same_site=None, http_only=False), {"ASVS 3.3.2", "ASVS 3.3.4"}, {"ASVS 3.3.5"}),
+        (in_cookie(idle_timeout=None, absolute_timeout=None), {"ASVS 7.3.1", "ASVS 7.3.2", "NIST 2.1.3"}, set()),
+        (in_table(), {"ASVS 3.3.3", "ASVS 7.5.3"}, {"ASVS 7.3.1", "ASVS 7.4.1", "ASVS 7.5.2", "NIST 2.1.3"}),
+        (in_table(principal_key=None), {"ASVS 7.2.4", "ASVS 7.5.2"}, {"ASVS 7.4.1"}),
+    ],
+)
+def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets: set[str]) -> None:
+    description = sessions.describe()
+
+    assert lacks <= set(description.lacks)
+    assert meets <= description.meets
+
+
+@pytest.mark.parametrize(
+    ("sessions", "name", "words"),
+    [
+        (in_table(max_sessions=2), "sessions of a user", "at most 2; a further login ends the oldest"),
+        (in_table(max_sessions=2, when_full="refuse"), "sessions of a user", "at most 2; a further login is refused"),
+        (in_table(idle_timeout=5400), "idle timeout", "1:30:00"),
+        (in_cookie(domain="shop.example", max_age=3600), "cookie", "sid, path /, domain shop.example"),
+        (
+            in_cookie(max_age=3600, secure=False),
+            "attributes",
+            "not Secure, HttpOnly, SameSite=Lax; the browser keeps it for 1:00:00",
+        ),
+        (in_table(), "data", "in this process"),
+        (in_cookie(), "data", "in the browser"),
+        (Sessions(TableStore(MemoryTable(), encrypt=True), key="sid"), "data", "encrypted under the ID alone"),
+    ],
+)
+def test_its_words(sessions: Sessions, name: str, words: str) -> None:
+    assert value(sessions, name).startswith(words)
+
+
+def test_rows_that_leave_the_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'sessions.db'}"
+    moving = [StarsessionsSource("redis://127.0.0.1:1", prefix="s")]
+    for options in ({}, {"migrate_from": moving}):
+        with Sessions("table", table=url, key="sid", secret_key_base=SECRET, **options) as sessions:
+            assert value(sessions, "data").startswith("encrypted under the ID and the secret")
+    with Sessions("table", table=url, key="sid", encrypt=False) as sessions:
+        assert value(sessions, "data").startswith("in clear, in a table that others can read")
+
+
+def test_sessions_of_an_async_table_are_described_without_a_loop_or_a_server() -> None:
+    description = Sessions(TableStore(AsyncRedisTable("redis://127.0.0.1:1")), key="sid").describe()
+
+    assert description.store == "AsyncRedisTable"
+
+
+def test_it_is_text_and_data() -> None:
+    description = in_cookie(record_login=True).describe()
+
+    assert json.loads(json.dumps(description.as_dict()))["topics"][0]["lacks"]["ASVS 3.3.3"].startswith(
+        "name the cookie"
+    )
+    assert str(description).startswith(
+        "The sessions 'sid' are kept in cookies (native).\n\ncookie: sid, path /, this host"
+    )
+    assert "\n\nauthentication: recorded;" in str(description)
+    assert SECRET not in str(description)

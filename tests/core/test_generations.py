@@ -1,0 +1,389 @@
+"""Logins and logouts in cookies: whatever order responses arrive in, no late one wins over what came after it."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import combinations_with_replacement
+from typing import Any
+
+import pytest
+
+from holdall import ConfigurationError, CookieStore, Session, Sessions
+from holdall.adapters import SessionGroup
+from holdall.cookies import SUFFIXES
+from holdall.formats import FlaskFormat, NativeFormat
+from holdall.stores import generations
+from holdall.testing import Browser, FakeClock
+
+SECRET = secrets.token_hex(32)
+KEY = "__Host-sid"
+#: A slow visitor of a first page may take this long between the begin of a request and the next event.
+STEP = timedelta(seconds=7)
+
+
+def write(session: Session) -> None:
+    session["n"] = session.get("n", 0) + 1
+
+
+def read(session: Session) -> None:
+    session.get("n")
+
+
+def renew(session: Session) -> None:
+    session.configure(renew=True)
+
+
+def login(session: Session) -> None:
+    session.login(7)
+
+
+def logout(session: Session) -> None:
+    session.logout()
+
+
+def drop(session: Session) -> None:
+    session.configure(drop=True)
+
+
+def farewell(session: Session) -> None:
+    session.logout()
+    session["message"] = "Goodbye"
+
+
+def library_logout(session: Session) -> None:
+    session.pop("user_id", None)
+
+
+Act = Callable[[Session], None]
+LOGINS: tuple[Act, ...] = (login,)
+LOGOUTS: tuple[Act, ...] = (logout, drop, farewell, library_logout)
+ACTS: tuple[Act, ...] = (write, read, renew, *LOGINS, *LOGOUTS)
+
+
+def make(clock: FakeClock, store: Any = None, *, key: str = KEY, **options: Any) -> Sessions:
+    store = store or CookieStore(NativeFormat(SECRET), clock=clock)
+    return Sessions(store, key=key, clock=clock, principal_key="user_id", secure=True, **options)
+
+
+def answer(sessions: Sessions, header: str, act: Act) -> list[str]:
+    session = sessions.fetch(header, https=True)
+    act(session)
+    return [str(cookie) for cookie in sessions.commit(session).cookies]
+
+
+def visit(browser: Browser, sessions: Sessions, act: Act = read) -> dict[str, Any]:
+    """Let *act* change the session, and return what the browser has of it afterwards."""
+    browser.keep(answer(sessions, browser.header(https=True), act), https=True)
+    return dict(sessions.fetch(browser.header(https=True), https=True))
+
+
+def orders(count: int) -> Iterator[list[int]]:
+    """Return each order in which *count* requests can begin, and their responses arrive: a number comes twice."""
+
+    def rest(left: dict[int, int]) -> Iterator[list[int]]:
+        if not left:
+            yield []
+        for number in left:
+            fewer = {each: times - (each == number) for each, times in left.items()}
+            yield from ([number, *more] for more in rest({each: times for each, times in fewer.items() if times}))
+
+    return rest(dict.fromkeys(range(count), 2))
+
+
+def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, acts: tuple[Act, ...]) -> set[str]:
+    """Return what can go wrong if *acts* meet in every order, in a browser that has *start* behind it."""
+    found: set[str] = set()
+    for order in orders(len(acts)):
+        clock = FakeClock()
+        sessions, browser = make_sessions(clock), Browser(clock=clock)
+        if start is not None:
+            visit(browser, sessions, start)
+        began: dict[int, tuple[int, str]] = {}
+        arrived: dict[int, int] = {}
+        for step, number in enumerate(order):
+            clock.advance(STEP)
+            if number in began:
+                # The response was made at any time since; nothing on the server depends on when.
+                browser.keep(answer(sessions, began[number][1], acts[number]), https=True)
+                arrived[number] = step
+            else:
+                began[number] = (step, browser.header(https=True))
+        found |= _judged(acts, {each: step for each, (step, _) in began.items()}, arrived, browser, sessions, start)
+    return found
+
+
+def _judged(
+    acts: tuple[Act, ...],
+    began: dict[int, int],
+    arrived: dict[int, int],
+    browser: Browser,
+    sessions: Sessions,
+    start: Act | None,
+) -> set[str]:
+    found = set()
+    user = dict(sessions.fetch(browser.header(https=True), https=True)).get("user_id")
+    logins = [each for each, act in enumerate(acts) if act in LOGINS]
+    logouts = [each for each, act in enumerate(acts) if act in LOGOUTS]
+    if logouts and user is not None and all(arrived[i] < began[o] for i in logins for o in logouts):
+        found.add("login is back")
+    if logins and user is None and all(arrived[o] < began[i] for i in logins for o in logouts):
+        found.add("logged out")
+    if not logins and not logouts and start in LOGINS and user is None:
+        found.add("logged out")
+    if len(browser.jar) > len(acts):
+        found.add("too many cookies")
+    visit(browser, sessions)
+    # Without a cookie each request begins a line of its own.
+    if start is not None and len(browser.jar) > 1:
+        found.add("cookies are left")
+    return found
+
+
+STARTS = (None, write, login)
+
+
+@pytest.mark.parametrize("start", STARTS, ids=["nothing", "anonymous", "logged in"])
+def test_no_order_of_two_requests_brings_a_login_back_or_loses_one(start: Act | None) -> None:
+    for acts in combinations_with_replacement(ACTS, 2):
+        assert (acts, faults(make, start, acts)) == (acts, set())
+
+
+@pytest.mark.parametrize("start", STARTS, ids=["nothing", "anonymous", "logged in"])
+def test_no_order_of_three_requests_brings_a_login_back_or_loses_one(start: Act | None) -> None:
+    for acts in combinations_with_replacement((write, renew, login, logout), 3):
+        # Two logins that come from different generations are duplicates: see below.
+        if acts.count(login) < 2:
+            assert (acts, faults(make, start, acts)) == (acts, set())
+
+
+class Forgetful(NativeFormat):
+    """One that carries no generation, as before."""
+
+    keeps_generations = False
+
+
+def found_by(make_sessions: Callable[[FakeClock], Sessions], acts: Iterable[tuple[Act, ...]]) -> set[str]:
+    return {fault for each in acts for start in STARTS for fault in faults(make_sessions, start, each)}
+
+
+def test_the_orders_show_what_a_cookie_without_generations_loses() -> None:
+    def forgetful(clock: FakeClock) -> Sessions:
+        return make(clock, CookieStore(Forgetful(SECRET), clock=clock))
+
+    assert found_by(forgetful, [(write, login), (write, logout)]) == {"login is back", "logged out"}
+
+
+def test_the_orders_show_strides_that_are_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGIN", "LOGOUT"):
+        monkeypatch.setattr(f"holdall.stores.cookie.{name}", 1)
+
+    assert found_by(make, [(renew, login), (renew, logout)]) == {"login is back", "logged out"}
+
+
+def test_the_orders_show_that_two_names_are_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (
+        "cookies",
+        "cookie_header",
+        "lifecycle.actions",
+        "lifecycle.headers",
+        "sessions",
+        "stores.generations",
+    ):
+        monkeypatch.setattr(f"holdall.{place}.SUFFIXES", SUFFIXES[:2])
+
+    assert "logged out" in found_by(make, [(write, logout, login)])
+
+
+def test_the_orders_show_a_logout_that_leaves_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdall.lifecycle.actions.mark_of", lambda *args: ())
+
+    assert found_by(make, [(write, logout)]) == {"login is back"}
+
+
+def test_after_two_logins_of_which_neither_comes_from_the_other_the_next_one_counts() -> None:
+    clock = FakeClock()
+    sessions, browser = make(clock), Browser(clock=clock)
+    visit(browser, sessions, write)
+    before = browser.header(https=True)
+    visit(browser, sessions, renew)
+    visit(browser, sessions, login)
+
+    browser.keep(answer(sessions, before, login), https=True)
+
+    assert visit(browser, sessions) == {}
+    assert visit(browser, sessions, login)["user_id"] == 7
+    assert len(browser.jar) == 1
+
+
+def names(browser: Browser) -> list[str]:
+    return [kept.name.removeprefix(KEY) for kept in browser.jar]
+
+
+def test_the_names_take_turns_and_usually_one_is_there() -> None:
+    clock = FakeClock()
+    sessions, browser = make(clock), Browser(clock=clock)
+
+    seen = []
+    for act in (write, renew, login, write, logout, write, logout, login):
+        visit(browser, sessions, act)
+        seen += names(browser)
+
+    # 0, 1, 6, 6, the mark 9, 9, the mark 12, 17
+    assert seen == ["", ".a", ".f", ".f", ".i", ".i", "", ".e"]
+
+
+def test_a_read_sends_nothing_but_removes_what_a_late_response_brought() -> None:
+    clock = FakeClock()
+    sessions, browser = make(clock), Browser(clock=clock)
+    visit(browser, sessions, write)
+    late = answer(sessions, browser.header(https=True), write)
+    visit(browser, sessions, login)
+    browser.keep(late, https=True)
+    assert names(browser) == [".e", ""]
+
+    (removed,) = answer(sessions, browser.header(https=True), read)
+    browser.keep([removed], https=True)
+
+    assert removed.startswith(f"{KEY}=; path=/; expires=Thu, 01 Jan 1970")
+    assert answer(sessions, browser.header(https=True), read) == []
+
+
+def test_the_mark_of_a_logout_lives_as_long_as_a_late_cookie_could() -> None:
+    clock = FakeClock()
+    sessions, browser = make(clock, max_age=3600, idle_timeout=3600), Browser(clock=clock)
+    visit(browser, sessions, login)
+    header = browser.header(https=True)
+
+    *_, mark = answer(sessions, header, logout)
+
+    assert "Max-Age=7200" in mark
+    assert "expires" not in answer(make(clock), header, logout)[-1]
+
+
+def test_a_cookie_that_is_to_be_forgotten_at_once_leaves_no_mark() -> None:
+    clock = FakeClock()
+    sessions = make(clock)
+    session = sessions.fetch(answer(sessions, "", login)[-1].partition(";")[0], https=True)
+    session.logout()
+    state = session._state
+    state.lifetime_before = state.lifetime_before._replace(max_age=0)  # type: ignore[union-attr]
+
+    assert [cookie.value for cookie in sessions.commit(session).cookies] == [None]
+
+
+# What an attacker can plant.
+
+
+def planted(browser: Browser, sessions: Sessions, acts: Iterable[Act]) -> tuple[Browser, list[str]]:
+    """Return the attacker's browser after *acts*, and its cookies as a neighbouring host plants them."""
+    attacker = Browser(clock=browser._clock)
+    attacker.keep([f"{kept.name}={kept.value}; path=/; secure" for kept in browser.jar], https=True)
+    for act in acts:
+        visit(attacker, sessions, act)
+    return attacker, [f"{kept.name}={kept.value}; path=/; secure; domain={attacker.host}" for kept in attacker.jar]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["from a planted session", "from nothing"])
+@pytest.mark.parametrize("acts", [(login,), (login, logout, login), (renew,) * 9, (renew,) * 9 + (login,)])
+def test_a_planted_generation_that_is_higher_takes_no_login_over(known: bool, acts: tuple[Act, ...]) -> None:
+    clock = FakeClock()
+    sessions, victim = make(clock, key="sid"), Browser(clock=clock)
+    visit(victim, sessions, write)
+    _, cookies = planted(victim if known else Browser(clock=clock), sessions, [write, *acts, write])
+    session = sessions.fetch(victim.header(https=True), https=True)
+    session.login(8)
+    victim.keep([str(cookie) for cookie in sessions.commit(session).cookies], https=True)
+    clock.advance(timedelta(minutes=10))
+
+    victim.keep(cookies, https=True)
+
+    # Either the victim's own, or none, as with two cookies of one name.
+    assert dict(sessions.fetch(victim.header(https=True), https=True)).get("user_id") in (8, None)
+
+
+def test_a_planted_login_takes_no_anonymous_session_over() -> None:
+    clock = FakeClock()
+    sessions, victim = make(clock, key="sid"), Browser(clock=clock)
+    visit(victim, sessions, write)
+    clock.advance(timedelta(minutes=10))
+    _, cookies = planted(Browser(clock=clock), sessions, [login])
+
+    victim.keep(cookies, https=True)
+
+    assert visit(victim, sessions) == {}
+    # What begins then does not give way to it either.
+    assert visit(victim, sessions, write) == {}
+
+
+def test_the_orders_of_lines_matter_to_what_can_be_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_number(one: Any, other: Any, now: int) -> bool:
+        return bool(one.generation > other.generation)
+
+    monkeypatch.setattr(generations, "_outranks", by_number)
+
+    with pytest.raises(AssertionError):
+        test_a_planted_generation_that_is_higher_takes_no_login_over(known=False, acts=(login, logout, login))
+
+
+# Set-up.
+
+
+def test_sessions_whose_names_would_meet_are_refused() -> None:
+    clock = FakeClock()
+    one, other = make(clock), Sessions("cookie", key=f"{KEY}.c", secret_key_base=SECRET)
+
+    with pytest.raises(ConfigurationError, match=r"read the cookie '__Host-sid\.c'"):
+        SessionGroup(one, [other], form="sync")
+    with pytest.raises(ConfigurationError, match=r"old_keys differ by '\.a' to '\.k'"):
+        make(clock, old_keys=[f"{KEY}.a"])
+
+
+def test_a_format_without_generations_keeps_to_one_name() -> None:
+    clock = FakeClock()
+    sessions, browser = make(clock, CookieStore(FlaskFormat(SECRET))), Browser(clock=clock)
+    for act in (write, login, write, renew):
+        visit(browser, sessions, act)
+        assert names(browser) == [""]
+
+    visit(browser, sessions, logout)
+
+    assert browser.jar == []
+
+
+def test_a_cookie_can_be_kept_to_one_name() -> None:
+    clock = FakeClock()
+    browser = Browser(clock=clock)
+    visit(browser, make(clock), login)
+    sessions = Sessions("cookie", key=KEY, secret_key_base=SECRET, generations=False, clock=clock)
+
+    assert visit(browser, sessions, write) == {"user_id": 7, "n": 1}
+    assert names(browser) == [""]
+    visit(browser, sessions, logout)
+
+    assert browser.jar == []
+
+
+def test_who_leaves_generations_behind_is_read_once_more_under_each_name() -> None:
+    clock = FakeClock()
+    browser = Browser(clock=clock)
+    visit(browser, make(clock), login)
+    sessions = make(clock, CookieStore(FlaskFormat(SECRET), also_read=[NativeFormat(SECRET)]))
+
+    assert visit(browser, sessions, write) == {"user_id": 7, "n": 1}
+    assert names(browser) == [""]
+
+
+def test_an_old_name_goes_with_its_ending() -> None:
+    clock = FakeClock()
+    browser = Browser(clock=clock)
+    before = Sessions("cookie", key="__Host-old", secret_key_base=SECRET, clock=clock)
+    after = Sessions("cookie", key=KEY, old_keys=["__Host-old"], secret_key_base=SECRET, clock=clock)
+    visit(browser, before, login)
+
+    assert visit(browser, after, write) == {"user_id": 7, "n": 1}
+    assert names(browser) == [".e"]
+    visit(browser, after, logout)
+    browser.keep(answer(before, "", login), https=True)
+
+    # The mark under the present name outranks whatever comes under an old one.
+    assert visit(browser, after) == {}

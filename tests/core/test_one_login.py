@@ -1,0 +1,314 @@
+"""Several login libraries at one session: it has one principal, and the last login or logout holds for all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from core.begun import InterruptedTable
+from holdall import ConfigurationError, CookieStore, MemoryTable, Session, Sessions, TableStore
+from holdall.adapters import state_of
+from holdall.formats import NativeFormat
+from holdall.principals import principal_keys
+from holdall.typed import typed_session
+
+AUTO = principal_keys("auto")
+
+SECRET = "6d0a9be2c7f1483595-e4b81f7c20d93a6b"
+
+
+def django(session: Session, user: int) -> None:
+    """Log in as Django's own ``login`` does."""
+    session["_auth_user_id"] = str(user)
+    session["_auth_user_backend"] = "backend"
+    session["_auth_user_hash"] = f"hash of {user}"
+
+
+def flask(session: Session, user: int) -> None:
+    """Log in as Flask-Login does."""
+    session["_user_id"] = str(user)
+    session["_fresh"] = True
+    session["_id"] = "browser"
+
+
+def by_hand(session: Session, user: int) -> None:
+    session["user_id"] = user
+
+
+def ours(session: Session, user: int) -> None:
+    session.login(user)
+
+
+LOGINS = {"Django": django, "Flask-Login": flask, "by hand": by_hand, "session.login": ours}
+KEYS = {"Django": "_auth_user_id", "Flask-Login": "_user_id", "by hand": "user_id", "session.login": "user_id"}
+
+Login = Callable[[Session, int], None]
+
+each = pytest.mark.parametrize("name", LOGINS)
+another = pytest.mark.parametrize("other", LOGINS)
+
+
+@pytest.fixture
+def table() -> InterruptedTable:
+    return InterruptedTable()
+
+
+@pytest.fixture
+def sessions(table: InterruptedTable) -> Sessions:
+    return Sessions(TableStore(table), key="sid")
+
+
+def made(sessions: Sessions, cookie: str | None, *acts: Callable[[Session], object]) -> str | None:
+    """Return the cookie after a request that does all of *acts*."""
+    session = sessions.resume(cookie)
+    for act in acts:
+        act(session)
+    return sessions.commit(session).cookie
+
+
+def principal(sessions: Sessions, cookie: str | None) -> str | None:
+    return sessions.resume(cookie).principal
+
+
+@each
+@another
+def test_who_logs_in_last_is_the_principal(sessions: Sessions, name: str, other: str) -> None:
+    cookie = made(sessions, None, lambda s: s.put("cart", 1), lambda s: LOGINS[name](s, 7))
+
+    def switch(session: Session) -> None:
+        LOGINS[other](session, 8)
+        assert session.principal == "8"
+
+    switched = made(sessions, cookie, switch)
+
+    assert switched != cookie
+    assert principal(sessions, switched) == "8"
+    after = sessions.resume(switched)
+    assert {key for key in AUTO.keys if key in after} == {KEYS[other]}
+    assert "cart" not in after
+    assert len(sessions.list(7)) == 0
+
+
+@each
+@another
+def test_the_same_user_may_be_logged_in_by_several(sessions: Sessions, name: str, other: str) -> None:
+    cookie = made(sessions, None, lambda s: LOGINS[name](s, 7), lambda s: s.put("cart", 1))
+
+    again = made(sessions, cookie, lambda s: LOGINS[other](s, 7))
+
+    assert principal(sessions, again) == "7"
+    assert sessions.resume(again)["cart"] == 1
+    assert {KEYS[name], KEYS[other]} <= set(sessions.resume(again))
+
+
+@each
+@another
+@pytest.mark.parametrize(
+    "leave", [lambda s, key: s.pop(key), lambda s, key: s.delete(key), lambda s, key: s.put(key, None)]
+)
+def test_a_logout_by_one_is_a_logout_by_all(
+    sessions: Sessions, name: str, other: str, leave: Callable[[Session, str], object]
+) -> None:
+    cookie = made(sessions, None, lambda s: LOGINS[name](s, 7), lambda s: LOGINS[other](s, 7), lambda s: s.put("a", 1))
+
+    def leaves(session: Session) -> None:
+        leave(session, KEYS[name])
+        assert session.principal is None
+
+    left = made(sessions, cookie, leaves)
+
+    assert left != cookie
+    assert principal(sessions, cookie) is None
+    after = sessions.resume(left)
+    assert after.principal is None
+    assert after["a"] == 1
+    # What is left of a login is no secret's digest either.
+    assert "_auth_user_hash" not in after
+
+
+def test_within_a_request_nothing_of_another_login_is_left(sessions: Sessions) -> None:
+    session = sessions.fetch()
+    django(session, 7)
+    flask(session, 8)
+
+    assert dict(session) == {"_user_id": "8", "_fresh": True, "_id": "browser"}
+
+    django(session, 8)
+    del session["_user_id"]
+
+    assert dict(session) == {}
+
+
+def test_a_name_to_show_is_no_login_while_a_library_says_who_it_is(sessions: Sessions) -> None:
+    cookie = made(sessions, None, lambda s: flask(s, 7), lambda s: s.put("username", "Ada"))
+    assert principal(sessions, cookie) == "7"
+
+    shown = made(sessions, cookie, lambda s: s.put("username", "Grace"))
+    assert (principal(sessions, shown), shown) == ("7", cookie)
+    hidden = made(sessions, shown, lambda s: s.pop("username"))
+    assert (principal(sessions, hidden), hidden) == ("7", cookie)
+
+    made(sessions, cookie, lambda s: s.put("username", "Ada"))
+    left = made(sessions, cookie, lambda s: s.pop("_user_id"))
+    assert principal(sessions, left) is None
+
+
+def test_where_no_library_logs_in_a_name_is_the_login(sessions: Sessions) -> None:
+    cookie = made(sessions, None, lambda s: s.update(user="ada", username="Ada Lovelace"))
+    assert principal(sessions, cookie) == "ada"
+
+    kept = made(sessions, cookie, lambda s: s.pop("username"))
+    assert (principal(sessions, kept), kept) == ("ada", cookie)
+    made(sessions, cookie, lambda s: s.put("username", "Ada Lovelace"))
+    assert principal(sessions, made(sessions, cookie, lambda s: s.pop("user"))) is None
+
+
+def test_keys_of_ones_own_are_treated_like_those_of_libraries() -> None:
+    keys = principal_keys(["staff", "customer"])
+
+    assert keys.overruled("customer", 8, {"staff": 7}) == ["staff"]
+    assert keys.overruled("customer", "7", {"staff": 7}) == []
+    assert keys.overruled("customer", None, {"staff": 7, "customer": 7}) == ["staff"]
+    assert keys.overruled("customer", None, {"staff": 7}) == []
+
+
+@dataclass
+class Account:
+    user_id: int | None = None
+    theme: str = "light"
+
+
+@pytest.mark.parametrize("after", [8, None])
+def test_a_login_and_a_logout_by_a_typed_object_follow_the_same_rule(sessions: Sessions, after: int | None) -> None:
+    cookie = made(sessions, None, lambda s: by_hand(s, 7), lambda s: django(s, 7))
+    pytest.importorskip("msgspec", reason="typed sessions need pydantic 2 or msgspec")
+    session = sessions.resume(cookie)
+    account = typed_session(session, Account)
+    account.theme = "dark"
+    account.user_id = after
+
+    assert session.principal == (None if after is None else "8")
+    assert principal(sessions, sessions.commit(session).cookie) == (None if after is None else "8")
+
+
+def test_an_altered_key_that_is_no_login_changes_none(sessions: Sessions) -> None:
+    pytest.importorskip("msgspec", reason="typed sessions need pydantic 2 or msgspec")
+    session = sessions.resume(made(sessions, None, lambda s: django(s, 7)))
+    typed_session(session, Account).theme = "dark"
+
+    assert session.principal == "7"
+
+
+def test_a_library_that_comes_to_know_the_login_does_not_undo_a_logout(
+    sessions: Sessions, table: InterruptedTable
+) -> None:
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+    leaving, learning = sessions.resume(cookie), sessions.resume(cookie)
+    del leaving["_user_id"]
+    django(learning, 7)
+
+    # The other library's keys reach the row that is about to be renewed, after it was read.
+    sessions.commit(learning)
+    left = sessions.commit(leaving).cookie
+
+    assert [principal(sessions, each) for each in (cookie, left)] == [None, None]
+    assert "_auth_user_hash" not in sessions.resume(left)
+
+
+def test_what_a_library_writes_into_a_session_that_has_another_owner_by_then_is_lost(
+    sessions: Sessions, table: InterruptedTable
+) -> None:
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+    learning = sessions.resume(cookie)
+    django(learning, 7)
+    switched: list[Any] = []
+    table.before = lambda: switched.append(made(sessions, cookie, lambda s: ours(s, 8)))
+
+    sessions.commit(learning)
+
+    assert [principal(sessions, each) for each in (cookie, *switched)] == [None, "8"]
+    assert set(sessions.resume(switched[0])) == {"user_id"}
+
+
+def test_a_request_that_fails_logs_out_all_and_logs_in_none(sessions: Sessions) -> None:
+    cookie = made(sessions, None, lambda s: flask(s, 7), lambda s: django(s, 7))
+    leaving = sessions.resume(cookie)
+    del leaving["_auth_user_id"]
+    left = sessions.commit(leaving, status=500).cookie
+    assert principal(sessions, left) is None
+
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+    coming = sessions.resume(cookie)
+    django(coming, 8)
+    sessions.commit(coming, status=500)
+    assert principal(sessions, cookie) == "7"
+
+
+def test_a_key_that_is_not_the_sessions_own_is_not_asked() -> None:
+    sessions = Sessions("table", key="sid", table="memory://only", principal_key="account")
+    session = sessions.fetch()
+    django(session, 7)
+    session["account"] = 8
+    flask(session, 9)
+
+    assert session.principal == "8"
+    assert len(session) == 7
+    assert state_of(session).settings.principals.all == {"account"}
+
+
+# Cookies that would log the visitor in again.
+
+
+def headers(sessions: Sessions, cookie: str | None, act: Callable[[Session], object], **options: Any) -> list[str]:
+    session = sessions.resume(cookie)
+    act(session)
+    return [str(each) for each in sessions.commit(session, **options).cookies]
+
+
+@pytest.mark.parametrize("store", ["table", "cookie"])
+@pytest.mark.parametrize(
+    ("leave", "status"),
+    [
+        (lambda s: s.logout(), 200),
+        (lambda s: s.configure(drop=True), 200),
+        (lambda s: s.logout() or s.put("flash", "Bye"), 200),
+        (lambda s: s.pop("_user_id"), 200),
+        (lambda s: s.pop("_user_id"), 500),
+    ],
+    ids=["logout", "drop", "logout with a message", "a library's logout", "one in a request that fails"],
+)
+def test_a_logout_deletes_the_cookies_that_would_undo_it(
+    store: str, leave: Callable[[Session], object], status: int
+) -> None:
+    kept = TableStore(MemoryTable()) if store == "table" else CookieStore(NativeFormat(SECRET))
+    sessions = Sessions(kept, key="sid", delete_at_logout={"remember_token": {"domain": "shop.example", "path": "/a"}})
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+
+    sent = headers(sessions, cookie, leave, status=status)
+
+    (deleted,) = (line for line in sent if line.startswith("remember_token="))
+    assert deleted.startswith("remember_token=; ")
+    assert {"domain=shop.example", "path=/a", "Max-Age=0"} <= set(deleted.split("; "))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda s: s.put("cart", 1),
+        lambda s: s.configure(renew=True),
+        lambda s: s.login(8),
+        lambda s: s.logout() or s.login(8),
+    ],
+    ids=["write", "renew", "switch", "logout and login"],
+)
+def test_who_is_still_logged_in_keeps_them(act: Callable[[Session], object]) -> None:
+    sessions = Sessions("memory://kept", key="sid", delete_at_logout=["remember_token"])
+    cookie = made(sessions, None, lambda s: flask(s, 7))
+
+    assert "remember_token" not in str(headers(sessions, cookie, act))
+
+
+def test_one_name_in_the_place_of_a_list_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"delete_at_logout='remember_token' is one name: give a list of them"):
+        Sessions("memory://refused", key="sid", delete_at_logout="remember_token")

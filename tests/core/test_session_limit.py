@@ -1,0 +1,278 @@
+"""At most so many sessions of one user: one after another, in every order of two requests, and in real processes."""
+
+import multiprocessing
+from collections.abc import Callable, Generator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from holdall import ConfigurationError, MemoryTable, Session, Sessions, TooManySessionsError
+from holdall.adapters import Phase
+from holdall.lifecycle import commit, fetch
+from holdall.session import state_of
+from holdall.stores import CookieStore, TableStore
+from holdall.testing import FakeClock
+from sizes import sized
+
+SECRET = "2f8b6d0c4a917e53-7d1e9b5a3c80f264"
+MOST = 2
+SECOND = timedelta(seconds=1)
+
+
+def made(when_full: str, clock: FakeClock, most: int = MOST) -> Sessions:
+    table = MemoryTable(clock=clock)
+    return Sessions(
+        TableStore(table, random=Random(7).randbytes), key="sid", clock=clock, max_sessions=most, when_full=when_full
+    )
+
+
+def log_in(sessions: Sessions, cookie: str | None = None) -> str:
+    session = sessions.resume(cookie)
+    session.login(7)
+    sent = sessions.commit(session).cookie
+    assert sent
+    return sent
+
+
+def principal(sessions: Sessions, cookie: str) -> str | None:
+    return sessions.resume(cookie).principal
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def test_a_login_ends_the_oldest_session(clock: FakeClock) -> None:
+    sessions, cookies = made("end_oldest", clock), []
+    for _ in range(4):
+        cookies.append(log_in(sessions))
+        clock.advance(SECOND)
+
+    assert [principal(sessions, cookie) for cookie in cookies] == [None, None, "7", "7"]
+
+
+def test_a_visitor_who_logs_in_again_in_the_same_browser_takes_no_place(clock: FakeClock) -> None:
+    sessions = made("refuse", clock)
+    cookie = log_in(sessions)
+    other = log_in(sessions)
+    for _ in range(3):
+        clock.advance(SECOND)
+        cookie = log_in(sessions, cookie)
+
+    assert [principal(sessions, each) for each in (cookie, other)] == ["7", "7"]
+
+
+def test_another_user_and_visitors_without_a_name_are_not_counted(clock: FakeClock) -> None:
+    sessions = made("refuse", clock, most=1)
+    log_in(sessions)
+    for data in ({"theme": "dark"}, {"theme": "light"}, {"user_id": 8}):
+        session = sessions.fetch()
+        session.update(data)
+        assert sessions.commit(session).cookie
+
+
+def test_a_login_is_refused_and_leaves_the_visitors_session_as_it_was(clock: FakeClock) -> None:
+    sessions = made("refuse", clock)
+    cookies = [log_in(sessions) for _ in range(MOST)]
+    session = sessions.fetch()
+    session["cart"] = [1]
+    cookie = sessions.commit(session).cookie
+    session = sessions.resume(cookie)
+    session.login(7)
+    session["cart"].append(2)
+
+    with pytest.raises(TooManySessionsError, match="the user has 2 sessions"):
+        sessions.commit(session)
+
+    assert dict(session) == {}
+    # An adapter opens it again, and commits once more with the answer to the error.
+    state_of(session).phase = Phase.HEADERS_PENDING
+    session["flash"] = "refused"
+    assert sessions.commit(session, status=403).cookies == ()
+    assert dict(sessions.resume(cookie)) == {"cart": [1]}
+    assert [principal(sessions, each) for each in cookies] == ["7", "7"]
+
+
+def test_a_place_that_is_left_can_be_taken(clock: FakeClock) -> None:
+    sessions = made("refuse", clock)
+    first, _ = log_in(sessions), log_in(sessions)
+    session = sessions.resume(first)
+    session.logout()
+    sessions.commit(session)
+
+    assert principal(sessions, log_in(sessions)) == "7"
+
+
+@pytest.mark.parametrize("when_full", ["end_oldest", "refuse"])
+def test_a_librarys_logout_is_never_refused(clock: FakeClock, when_full: str) -> None:
+    sessions = made(when_full, clock, most=1)
+    session = sessions.resume(log_in(sessions))
+    del session["user_id"]
+    sessions.commit(session)
+
+    assert sessions.list(7) == []
+
+
+def test_a_lower_limit_takes_effect_with_the_next_login_or_renewal(clock: FakeClock) -> None:
+    many, cookies = made("refuse", clock, most=4), []
+    for _ in range(4):
+        cookies.append(log_in(many))
+        clock.advance(SECOND)
+    store = many.prepare("sync").store._store
+    few = Sessions(store, key="sid", clock=clock, max_sessions=2, when_full="refuse")
+    with pytest.raises(TooManySessionsError):
+        log_in(few)
+    session = few.resume(cookies[0])
+    session.configure(renew=True)
+    cookies[0] = few.commit(session).cookie or ""
+
+    # It renewed its own session, so that others have to go.
+    assert [principal(few, cookie) for cookie in cookies] == ["7", "7", None, None]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_sessions": 0}, "whole number from 1"),
+        ({"max_sessions": True}, "whole number from 1"),
+        ({"max_sessions": 1, "when_full": "end"}, "neither 'end_oldest' nor 'refuse'"),
+        ({"max_sessions": 1, "principal_key": None}, "leave out principal_key=None"),
+    ],
+)
+def test_what_cannot_be_a_limit_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Sessions("table", table="t", key="sid", **options)
+
+
+def test_sessions_in_cookies_cannot_be_counted() -> None:
+    sessions = Sessions("cookie", secret_key_base=SECRET, key="sid", max_sessions=1)
+
+    with pytest.raises(ConfigurationError, match="CookieStore keeps no rows"):
+        sessions.prepare("sync")
+    assert isinstance(Sessions("cookie", secret_key_base=SECRET, key="sid").prepare("sync").store, CookieStore)
+
+
+def test_sessions_are_not_counted_in_a_replica() -> None:
+    store = TableStore(MemoryTable(), list_from=MemoryTable())
+
+    with pytest.raises(ConfigurationError, match="list_from may not show yet"):
+        Sessions(store, key="sid", max_sessions=1).prepare("sync")
+
+
+# Every order of two requests.
+
+
+def request(
+    sessions: Sessions, now: int, cookie: str | None, act: Callable[[Session], Any]
+) -> Generator[Any, Any, Any]:
+    session = sessions.resume(cookie)
+    state = state_of(session)
+    state.take((yield from fetch(() if cookie is None else (cookie,), state.backend, now=now)))
+    act(session)
+    try:
+        return (yield from commit(state, now=now)).cookie
+    except TooManySessionsError:
+        return None
+
+
+def orders(begin: Callable[[], list[Generator[Any, Any, Any]]]) -> Iterator[list[Any]]:
+    """Take the steps of requests in every order, each time from the beginning, and yield what they return."""
+    todo: list[list[int]] = [[]]
+    # There are thousands of a login and a renewal: in small, some at random.
+    random, tries = Random(7), sized(500, 100_000)
+    while todo and tries:
+        tries -= 1
+        order = todo.pop(random.randrange(len(todo)))
+        requests, answers, results = dict(enumerate(begin())), {}, {}
+        taken: list[int] = []
+        while requests:
+            place = len(taken)
+            number = order[place] if place < len(order) else min(requests)
+            if place >= len(order):
+                todo.extend([*taken, other] for other in requests if other != number)
+            taken.append(number)
+            try:
+                answers[number] = requests[number].send(answers.get(number)).take()
+            except StopIteration as done:
+                results[number] = done.value
+                del requests[number]
+        yield [results[number] for number in sorted(results)]
+
+
+ACTS: dict[str, Callable[[Session], Any]] = {
+    "login": lambda session: session.login(7),
+    "renewal": lambda session: session.configure(renew=True),
+    "logout": lambda session: session.logout(),
+}
+
+
+@pytest.mark.parametrize(
+    ("when_full", "other", "most", "alive"),
+    [
+        # Of the three sessions the oldest has to go, and only that one.
+        ("end_oldest", "login", 2, {(True, True)}),
+        ("end_oldest", "renewal", 1, {(True, False)}),
+        ("end_oldest", "logout", 1, {(True, False)}),
+        # For the one place that is left both may be refused, but never let in.
+        ("refuse", "login", 2, {(True, False), (False, True), (False, False)}),
+        ("refuse", "renewal", 1, {(False, True)}),
+        ("refuse", "logout", 1, {(True, False), (False, False)}),
+    ],
+)
+def test_in_no_order_of_a_login_and_another_request_are_there_too_many(
+    when_full: str, other: str, most: int, alive: set[tuple[bool, ...]]
+) -> None:
+    sessions: Sessions
+
+    def begin() -> list[Generator[Any, Any, Any]]:
+        nonlocal sessions
+        clock = FakeClock()
+        sessions = made(when_full, clock, most)
+        first = log_in(sessions)
+        clock.advance(SECOND)
+        now, came = int(clock().timestamp()), None if other == "login" else first
+        return [request(sessions, now, None, ACTS["login"]), request(sessions, now, came, ACTS[other])]
+
+    seen = set()
+    for cookies in orders(begin):
+        seen.add(tuple(bool(cookie and principal(sessions, cookie)) for cookie in cookies))
+        assert len(sessions.list(7)) <= most
+
+    assert seen == alive
+
+
+# Real processes.
+
+
+def log_in_often(url: str, when_full: str, times: int) -> None:
+    with Sessions(
+        "table", table=url, key="sid", max_sessions=MOST, when_full=when_full, secret_key_base=SECRET
+    ) as these:
+        for _ in range(times):
+            session = these.fetch()
+            session.login(7)
+            try:
+                these.commit(session)
+            except TooManySessionsError:
+                assert when_full == "refuse"
+
+
+@pytest.mark.parametrize("when_full", ["end_oldest", "refuse"])
+def test_processes_that_log_in_at_once_leave_no_more_than_the_limit(when_full: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'sessions.db'}"
+    spawn = multiprocessing.get_context("spawn")
+    times = sized(15, 500)
+    processes = [spawn.Process(target=log_in_often, args=(url, when_full, times)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+    assert [process.exitcode for process in processes] == [0, 0]
+    with Sessions("table", table=url, key="sid", secret_key_base=SECRET) as sessions:
+        count = len(sessions.list(7))
+    assert count == MOST if when_full == "end_oldest" else count <= MOST

@@ -1,0 +1,568 @@
+"""Sessions bound to a device: their options, other stores and formats, and what stands around the endpoints."""
+
+import tests.django_project  # noqa: F401  # sets Django up
+
+# isort: split
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse
+from django.test import override_settings
+from django.urls import path as route
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from holdall import ConfigurationError, CookieStore, Event, MemoryTable, Sessions, StoreError, TableStore
+from holdall.adapters import EndpointRequest, SessionGroup
+from holdall.asgi import SessionMiddleware
+from holdall.device_bound import DeviceBound
+from holdall.formats import FlaskFormat, NativeFormat, PlugFormat
+from holdall.lifecycle.device import REFRESH_RULES, Found, Refresh, Shown
+from holdall.stores import MigratingStore
+from holdall.testing import Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
+from holdall.testing.device_browser import DeviceBrowser, DeviceSession
+from holdall.testing.device_keys import SoftwareKey
+from holdall_flask import Holdall
+from tests.adapters.mounts import django as django_mount
+from tests.adapters.mounts import fastapi as fastapi_mount
+from tests.adapters.mounts import flask as flask_mount
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+OLD = "d47c1f0b93e64a2f8b5d7e1c2a9f3068"
+PATH = "/device-bound-session"
+MAX_AGE, LONG = timedelta(minutes=10), timedelta(hours=2)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+def owner_of(client: Client, clock: FakeClock) -> tuple[Visitor, DeviceBrowser]:
+    """Return a visitor who has logged in with a browser that binds sessions."""
+    visitor = Visitor(client, clock, DeviceBrowser(client, clock=clock))
+    assert visitor.does(["login", 7], https=True).results == [None]
+    browser = visitor.browser
+    assert isinstance(browser, DeviceBrowser)
+    return visitor, browser
+
+
+def refused(events: list[Event]) -> list[str]:
+    return [event.reason for event in events if event.name == "device_refused"]
+
+
+def goes_on(visitor: Visitor, clock: FakeClock, *, rounds: int = 3) -> None:
+    """Refresh some times, and use the session in between."""
+    for number in range(rounds):
+        clock.advance(MAX_AGE)
+        done = visitor.does(["ask", "device_bound"], ["get", "user_id"], ["put", "n", number], https=True)
+        assert done.results == [True, 7, None]
+
+
+# Stores and formats.
+
+STORES: dict[str, Callable[[FakeClock], Any]] = {
+    "sealed rows": lambda clock: TableStore(MemoryTable(clock=clock), encrypt=True, secret_key_base=SECRET),
+    "migrating": lambda clock: MigratingStore(TableStore(MemoryTable(clock=clock)), [], clock=clock),
+    "plug": lambda clock: CookieStore(PlugFormat(SECRET * 2, signing_salt="Jk7pxAMf")),
+    "flask": lambda clock: CookieStore(FlaskFormat(SECRET, max_age=timedelta(days=31))),
+    "signed": lambda clock: CookieStore(NativeFormat(SECRET, encrypt=False)),
+}
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("absolute_timeout", [timedelta(days=30), None])
+def test_every_store_and_format_of_ours_binds(
+    store: str, absolute_timeout: timedelta | None, clock: FakeClock, events: list[Event]
+) -> None:
+    sessions = Sessions(
+        STORES[store](clock),
+        key="_shop",
+        clock=clock,
+        absolute_timeout=absolute_timeout,
+        device_bound=True,
+        on_event=events.append,
+    )
+    visitor, browser = owner_of(flask_mount.mount(sessions), clock)
+
+    goes_on(visitor, clock)
+
+    assert refused(events) == []
+    thief = browser.thief()
+    clock.advance(LONG)
+    body = json.dumps({"actions": [["all"]]}).encode()
+    stolen = thief.send(Request("POST", "/", [("Content-Type", "application/json")], body, https=True))
+    assert json.loads(stolen.body)["results"] == [{}]
+    assert refused(events) == ["no bound cookie"]
+
+
+def test_rows_of_a_file_are_bound_too(tmp_path: Path, clock: FakeClock) -> None:
+    url = f"sqlite:///{tmp_path / 'sessions.db'}"
+    with Sessions(url, key="sid", secret_key_base=SECRET, clock=clock, device_bound=True) as sessions:
+        visitor, _ = owner_of(flask_mount.mount(sessions), clock)
+        goes_on(visitor, clock)
+
+        assert [info.device_bound for info in sessions.list(7)] == [True]
+        visitor.does(["configure", "renew", True], https=True)
+        assert [info.device_bound for info in sessions.list(7)] == [True]
+        assert sessions.revoke(7) == 1
+        clock.advance(MAX_AGE)
+        assert visitor.does(["all"], https=True).results == [{}]
+
+
+@pytest.mark.parametrize("mount", [fastapi_mount.mount, django_mount.mount_asgi], ids=["fastapi", "django"])
+def test_a_table_that_is_awaited_raises_no_false_alarm(
+    mount: Callable[[Sessions], Client], clock: FakeClock, events: list[Event]
+) -> None:
+    table = as_async(MemoryTable(clock=clock))
+    sessions = Sessions(TableStore(table), key="_shop", clock=clock, device_bound=True, on_event=events.append)
+    visitor, browser = owner_of(mount(sessions), clock)
+
+    goes_on(visitor, clock)
+
+    assert refused(events) == []
+    assert [status for _, status in browser.trips] == [200, 403, 200, 200, 200]
+
+
+def test_a_cookie_of_an_old_secret_or_name_is_bound_and_stays_so(clock: FakeClock, events: list[Event]) -> None:
+    def sessions(key: str, secret: str, *old: str, **options: Any) -> Sessions:
+        store = CookieStore(NativeFormat(secret), also_read=[NativeFormat(each) for each in old])
+        return Sessions(store, key=key, clock=clock, device_bound=True, on_event=events.append, **options)
+
+    visitor, browser = owner_of(flask_mount.mount(sessions("_shop", OLD)), clock)
+    later = Visitor(flask_mount.mount(sessions("_shop", SECRET, OLD)), clock, browser)
+
+    assert later.does(["ask", "device_bound"], ["get", "user_id"], https=True).results == [True, 7]
+    goes_on(later, clock)
+    assert refused(events) == []
+    assert visitor.browser is browser
+
+
+def test_a_table_whose_cookie_gets_another_name_keeps_its_bindings(clock: FakeClock, events: list[Event]) -> None:
+    table = MemoryTable(clock=clock)
+    options: dict[str, Any] = {"clock": clock, "device_bound": True, "on_event": events.append}
+    _, browser = owner_of(flask_mount.mount(Sessions(TableStore(table), key="old", **options)), clock)
+    renamed = Sessions(TableStore(table), key="new", old_keys=["old"], **options)
+    later = Visitor(flask_mount.mount(renamed), clock, browser)
+
+    # The bound cookie has another name with it: the browser learns of it with the next refresh.
+    assert later.does(["put", "n", 1], ["ask", "device_bound"], https=True).results == [None, True]
+    goes_on(later, clock)
+
+
+def test_a_value_of_one_kind_does_not_pass_for_another(clock: FakeClock) -> None:
+    """A format without names of its own seals them all alike."""
+    sessions = Sessions(STORES["plug"](clock), key="_shop", clock=clock, device_bound=True)
+    _, browser = owner_of(flask_mount.mount(sessions), clock)
+
+    for name in ("_shop-bound", "_shop-device"):
+        assert dict(sessions.resume(browser[name])) == {}
+
+
+class ForgetfulFormat(NativeFormat):
+    """A format that seals every cookie alike, whatever its name."""
+
+    def seal(self, record: Any, *, key: str) -> str:
+        return super().seal(record, key="")
+
+    def open(self, cookie: str, *, key: str) -> Any:
+        return super().open(cookie, key="")
+
+
+def test_not_even_in_a_format_that_breaks_its_contract(clock: FakeClock) -> None:
+    sessions = Sessions(CookieStore(ForgetfulFormat(SECRET)), key="_shop", clock=clock, device_bound=True)
+    _, browser = owner_of(flask_mount.mount(sessions), clock)
+
+    for name in ("_shop-bound", "_shop-device"):
+        assert dict(sessions.resume(browser[name])) == {}
+
+
+class NotingTable(MemoryTable):
+    """A table that notes which rows were inserted."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.inserted: list[bytes] = []
+
+    def insert(self, digest: bytes, row: Any) -> bool:
+        self.inserted.append(digest)
+        return super().insert(digest, row)
+
+
+def test_the_device_must_be_known(clock: FakeClock) -> None:
+    """Without the cookie that holds its key, or its row, the binding is over, and the session too in a while."""
+    table = NotingTable(clock=clock)
+    for store in (CookieStore(NativeFormat(SECRET)), TableStore(table)):
+        sessions = Sessions(store, key="_shop", clock=clock, device_bound=True)
+        visitor, browser = owner_of(flask_mount.mount(sessions), clock)
+        visitor.does(["put", "n", 1], https=True)
+        browser.keep(["_shop-device=x; path=/; secure"], https=True)
+        if isinstance(store, TableStore):
+            # The session's own, the device's, and the note for the list.
+            assert len(table.inserted) == 3
+            table.remove(table.inserted[1])
+        clock.advance(MAX_AGE + timedelta(minutes=1))
+
+        assert visitor.does(["all"], https=True).results == [{}]
+        assert browser.sessions == []
+
+
+def test_an_update_of_a_value_keeps_the_binding(clock: FakeClock) -> None:
+    sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="_shop", clock=clock, device_bound=True)
+    visitor, _ = owner_of(flask_mount.mount(sessions), clock)
+
+    assert visitor.does(["count", "n"], ["ask", "device_bound"], https=True).results == [1, True]
+    goes_on(visitor, clock)
+
+
+def test_what_a_session_of_nobody_has_left_is_not_bound(clock: FakeClock) -> None:
+    """A library logs a visitor out by removing its key."""
+    for store in (CookieStore(NativeFormat(SECRET)), TableStore(MemoryTable(clock=clock))):
+        sessions = Sessions(store, key="_shop", clock=clock, device_bound=True)
+        visitor, _ = owner_of(flask_mount.mount(sessions), clock)
+        visitor.does(["put", "n", 1], https=True)
+        visitor.does(["delete", "user_id"], https=True)
+        clock.advance(LONG)
+
+        assert visitor.does(["ask", "device_bound"], ["get", "n"], https=True).results == [False, 1]
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"path": "device"}, "is no path"),
+        ({"path": "/device/"}, "is no path"),
+        ({"path": '/de"vice'}, "is no path"),
+        ({"cookie_max_age": 0}, "neither a timedelta nor seconds"),
+        ({"cookie_max_age": "600"}, "neither a timedelta nor seconds"),
+        ({"grace": timedelta(seconds=-1)}, "neither a timedelta nor seconds"),
+        ({"enforce": "none"}, "neither 'all' nor 'report'"),
+        ({"exclude": "/static/"}, "give a list"),
+        ({"exclude": ["static"]}, "is no path"),
+        ({"origin": "http://shop.example"}, "is no origin"),
+        ({"origin": "shop.example"}, "is no origin"),
+        ({"include_site": True}, "needs origin="),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        DeviceBound(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"device_bound": 1}, "none of True, False"),
+        ({"partitioned": True, "secure": True}, "partitioned"),
+        ({"secure": False}, "needs HTTPS"),
+        ({"cookie_options": lambda request: {}}, "leave cookie_options= out"),
+        ({"domain": "shop.example"}, "domain= out"),
+        ({"device_bound": DeviceBound(include_site=True, origin="https://shop.example")}, "give domain="),
+        ({"principal_key": None}, "principal_key=None"),
+        ({"store": object()}, "is no store"),
+    ],
+)
+def test_sessions_that_cannot_be_bound_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Sessions(**{"store": "table", "key": "sid", "table": "x", "device_bound": True, **options}).prepare("sync")
+
+
+def test_a_store_of_somebody_else_is_refused() -> None:
+    class Store:
+        def get(self, cookie: str, *, key: str) -> None: ...
+
+        put = delete = get
+
+    sessions = Sessions(Store(), key="sid", device_bound=True)  # type: ignore[arg-type]  # it is not complete
+    with pytest.raises(ConfigurationError, match="and not a Store"):
+        sessions.prepare("sync")
+
+
+def test_a_site_with_subdomains_is_bound_as_a_whole(clock: FakeClock) -> None:
+    site = DeviceBound(include_site=True, origin="https://shop.example", exclude=["/static/"])
+    sessions = Sessions("table", key="sid", table="site", clock=clock, domain="shop.example", device_bound=site)
+    client = flask_mount.mount(sessions)
+    browser = DeviceBrowser(client, clock=clock, host="shop.example")
+    browser.send(
+        Request("POST", "/", [("Content-Type", "application/json")], b'{"actions": [["login", 7]]}', https=True)
+    )
+
+    (session,) = browser.sessions
+    assert session.instructions["scope"] == {
+        "origin": "https://shop.example",
+        "include_site": True,
+        "scope_specification": [{"type": "exclude", "domain": "shop.example", "path": "/static/"}],
+    }
+    assert "domain=shop.example" in session.instructions["credentials"][0]["attributes"]
+
+
+# Several sessions.
+
+
+def test_several_sessions_are_bound_each_by_itself(clock: FakeClock) -> None:
+    shop = Sessions("table", key="shop", table="several-shop", clock=clock, device_bound=True)
+    staff = Sessions("table", key="staff", table="several", clock=clock, device_bound=DeviceBound(path="/staff/device"))
+    client = flask_mount.mount(shop, also=[staff])
+    visitor = Visitor(client, clock, DeviceBrowser(client, clock=clock))
+    browser = visitor.browser
+    assert isinstance(browser, DeviceBrowser)
+    visitor.does(["login", 7], https=True)
+    body = b'{"actions": [["also", "staff", "login", 1]]}'
+    browser.send(Request("POST", "/x/", [("Content-Type", "application/json")], body, https=True, root="/x"))
+
+    assert browser.trips == [(f"{PATH}/register", 200), ("/x/staff/device/register", 200)]
+    assert {session.cookie for session in browser.sessions} == {"shop-bound", "staff-bound"}
+
+
+def test_two_of_them_cannot_have_the_same_path(clock: FakeClock) -> None:
+    shop, staff = (Sessions("table", key=key, table=f"same-{key}", device_bound=True) for key in ("shop", "staff"))
+
+    with pytest.raises(ConfigurationError, match="two Sessions of one application have"):
+        SessionGroup(shop, [staff], form="sync")
+
+
+# What stands around the endpoints.
+
+
+def test_a_check_for_csrf_and_a_wall_for_strangers_stand_behind_the_endpoints(clock: FakeClock) -> None:
+    csrf = pytest.importorskip("flask_wtf.csrf")
+    app = flask.Flask(__name__)
+    app.secret_key = "8f7d02c6e1b94a35-5c30e97bd1f2a864"
+    csrf.CSRFProtect(app)
+    app.before_request(lambda: None if flask.request.method == "GET" else flask.abort(401))
+    sessions = Sessions("table", key="sid", table="csrf", clock=clock, device_bound=True)
+    Holdall(app, sessions)
+
+    @app.get("/login")
+    def login() -> str:
+        flask.session["user_id"] = 7
+        return ""
+
+    browser = DeviceBrowser(wsgi_client(app), clock=clock)
+    browser.send(Request("GET", "/login", https=True))
+    clock.advance(MAX_AGE)
+    browser.send(Request("GET", "/login", https=True))
+
+    assert [status for _, status in browser.trips] == [200, 403, 200]
+    assert len(browser.sessions) == 1
+
+
+def _login(request: HttpRequest) -> HttpResponse:
+    request.session["user_id"] = 7
+    return HttpResponse()
+
+
+urlpatterns = [route("login", _login)]
+
+
+def test_djangos_check_for_csrf_stands_behind_them_too(clock: FakeClock) -> None:
+    settings: dict[str, Any] = {
+        "ROOT_URLCONF": __name__,
+        "MIDDLEWARE": ["holdall_django.SessionMiddleware", "django.middleware.csrf.CsrfViewMiddleware"],
+        "HOLDALL": {"store": "table", "table": "django-csrf", "clock": clock, "device_bound": True},
+        "ALLOWED_HOSTS": ["*"],
+    }
+    with override_settings(**settings):
+        browser = DeviceBrowser(wsgi_client(WSGIHandler()), clock=clock)
+        browser.send(Request("GET", "/login", https=True))
+        clock.advance(MAX_AGE)
+        browser.send(Request("GET", "/login", https=True))
+
+    assert [status for _, status in browser.trips] == [200, 403, 200]
+
+
+def test_a_proxy_that_ends_tls_is_believed_where_the_framework_does(clock: FakeClock) -> None:
+    sessions = Sessions("table", key="__Host-shop", table="proxy", clock=clock, device_bound=True)
+    app = flask.Flask(__name__)
+    Holdall(app, sessions)
+
+    @app.get("/login")
+    def login() -> str:
+        flask.session["user_id"] = 7
+        return ""
+
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_prefix=1)  # type: ignore[method-assign]  # as Flask's docs say
+    inner = wsgi_client(app)
+
+    def by_proxy(request: Request) -> Response:
+        headers = [*request.headers, ("X-Forwarded-Proto", "https"), ("X-Forwarded-Prefix", "/shop")]
+        return inner(replace(request, https=False, headers=headers, path=request.path.removeprefix("/shop")))
+
+    browser = DeviceBrowser(by_proxy, clock=clock)
+    browser.send(Request("GET", "/shop/login", https=True))
+    clock.advance(MAX_AGE)
+    browser.send(Request("GET", "/shop/login", https=True))
+
+    assert browser.trips == [
+        ("/shop/device-bound-session/register", 200),
+        ("/shop/device-bound-session/refresh", 403),
+        ("/shop/device-bound-session/refresh", 200),
+    ]
+
+
+def test_the_options_of_holdall_are_enough(clock: FakeClock) -> None:
+    app = flask.Flask(__name__)
+    app.secret_key = SECRET
+    Holdall(app, device_bound=True, clock=clock)
+
+    @app.get("/")
+    def login() -> str:
+        flask.session["user_id"] = 7
+        return ""
+
+    browser = DeviceBrowser(wsgi_client(app), clock=clock)
+    browser.send(Request("GET", "/", https=True))
+
+    assert [status for _, status in browser.trips] == [200]
+
+
+def _flask_within(sessions: Sessions) -> Any:
+    app = flask.Flask("within")
+    Holdall(app, sessions)
+
+    @app.get("/login")
+    def login() -> str:
+        flask.session["user_id"] = 7
+        return ""
+
+    return app
+
+
+@pytest.mark.parametrize("within", ["flask", "django"])
+def test_the_outer_of_two_adapters_answers(within: str, clock: FakeClock) -> None:
+    sessions = Sessions("table", key="sid", table=f"nested-{within}", clock=clock, device_bound=True)
+    with override_settings(HOLDALL={"sessions": sessions}, ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"]):
+        inner = _flask_within(sessions) if within == "flask" else WSGIHandler()
+        outer = flask.Flask(__name__)
+        Holdall(outer, sessions)
+
+        @outer.get("/login")
+        def pass_on() -> flask.Response:
+            return flask.Response.from_app(inner, flask.request.environ)
+
+        browser = DeviceBrowser(wsgi_client(outer), clock=clock)
+        browser.send(Request("GET", "/login", https=True))
+        clock.advance(MAX_AGE)
+        browser.send(Request("GET", "/login", https=True))
+
+    assert [status for _, status in browser.trips] == [200, 403, 200]
+
+
+def test_an_asgi_middleware_within_another_leaves_it_to_that(clock: FakeClock) -> None:
+    sessions = Sessions("table", key="sid", table="nested-asgi", clock=clock, device_bound=True)
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+        if scope["type"] == "http":
+            scope["session"]["user_id"] = 7
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    both = SessionMiddleware(SessionMiddleware(app, sessions), sessions)
+    browser = DeviceBrowser(asgi_client(both), clock=clock)
+    browser.send(Request("GET", "/", https=True))
+    asyncio.run(both({"type": "lifespan"}, None, None))
+
+    assert [status for _, status in browser.trips] == [200]
+    assert seen == ["http", "lifespan"]
+
+
+class EmptyHandedTable(MemoryTable):
+    """A table from which another request has removed each row a moment before."""
+
+    def remove(self, digest: bytes, *, tombstone: Any = None) -> Any:
+        super().remove(digest, tombstone=tombstone)
+
+
+def test_an_alarm_that_comes_after_the_session_s_end_ends_nothing(clock: FakeClock, events: list[Event]) -> None:
+    table = EmptyHandedTable(clock=clock)
+    sessions = Sessions(TableStore(table), key="_shop", clock=clock, device_bound=True, on_event=events.append)
+    _, browser = owner_of(flask_mount.mount(sessions), clock)
+    proof = SoftwareKey().proof("x", brings_key=False)
+    headers = [("Sec-Secure-Session-Id", browser.sessions[0].id), ("Secure-Session-Response", proof)]
+
+    assert browser.post(f"{PATH}/refresh", headers).status == 200
+    assert refused(events) == ["a wrong signature"]
+    assert "ended" not in [event.name for event in events]
+
+
+def test_the_browser_gives_up_where_each_proof_is_answered_with_another_challenge(clock: FakeClock) -> None:
+    challenges = iter(range(100))
+
+    def client(request: Request) -> Response:
+        headers = [("Secure-Session-Challenge", f'"{next(challenges)}";id="{name}"') for name in ("mine", "another")]
+        return Response(403, headers)
+
+    browser = DeviceBrowser(client, clock=clock)
+    session = DeviceSession("mine", {"refresh_url": "/refresh"}, SoftwareKey())
+    browser._device.sessions["mine"] = session
+
+    assert browser.refresh(session) is False
+    assert len(browser.trips) == 3
+
+
+class AwayTable(MemoryTable):
+    is_away = False
+
+    def read(self, digest: bytes) -> Any:
+        if self.is_away:
+            raise StoreError
+        return super().read(digest)
+
+
+@pytest.mark.parametrize("mount", [flask_mount.mount, fastapi_mount.mount], ids=["flask", "fastapi"])
+def test_a_table_that_is_away_ends_nothing(
+    mount: Callable[[Sessions], Client], clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = AwayTable(clock=clock)
+    visitor, browser = owner_of(mount(Sessions(TableStore(table), key="_shop", clock=clock, device_bound=True)), clock)
+    table.is_away = True
+    (session,) = browser.sessions
+
+    assert browser.refresh(session) is False
+    assert browser.trips[-1][1] == 503
+    assert "the answer to the browser's refresh is 503" in caplog.text
+    table.is_away = False
+    goes_on(visitor, clock)
+
+
+def test_nothing_of_it_is_shown_in_a_repr() -> None:
+    request = EndpointRequest("POST", "/", "", "host", True, {"Cookie": "secret"}.get)
+
+    assert repr(request) == "<EndpointRequest>"
+
+
+def test_every_rule_of_a_refresh_decides_something() -> None:
+    situations = [Refresh(found, bound, shown) for found in Found for bound in (True, False) for shown in Shown]
+    first = {next(rule.name for rule in REFRESH_RULES if rule.applies(each)) for each in situations}
+
+    assert first == {rule.name for rule in REFRESH_RULES}
+
+
+def test_a_session_in_a_cookie_that_was_never_bound_ends(clock: FakeClock) -> None:
+    sessions = Sessions("cookie", key="_shop", secret_key_base=SECRET, clock=clock, device_bound=True)
+    session = sessions.fetch()
+    session["n"] = 1
+    cookie = sessions.commit(session).cookie
+
+    session = sessions.resume(cookie)
+    session.configure(drop=True)
+
+    assert [each.value for each in sessions.commit(session).cookies][:1] == [None]

@@ -1,0 +1,52 @@
+"""The examples of ``docs/any-framework.md`` run as they stand there, and share one session."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.blocks import python_blocks
+from holdall.testing import Browser, Client, Request, asgi_client, wsgi_client
+
+PAGE = "docs/any-framework.md"
+BLOCKS = {source.partition("\n")[0].removeprefix("# "): source for _, source in python_blocks(PAGE)}
+
+#: What each of them needs, and the protocol it speaks.
+NEEDED = {
+    "litestar_app.py": ("litestar", asgi_client),
+    "quart_app.py": ("quart", asgi_client),
+    "falcon_app.py": ("falcon", asgi_client),
+    "bottle_app.py": ("bottle", wsgi_client),
+    "pyramid_app.py": ("pyramid", wsgi_client),
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.cgi. is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SHOP_SECRET", "c7f0e3a94b1d5826-0e9b7d42f6a8c135")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, source in BLOCKS.items():
+        (tmp_path / name).write_text(source, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)
+    return tmp_path
+
+
+def test_every_example_is_run() -> None:
+    assert BLOCKS.keys() == {"sessions.py", *NEEDED}
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_session_serves_them_all() -> None:
+    clients: list[Client] = []
+    for name, (package, client) in NEEDED.items():
+        pytest.importorskip(package)
+        clients.append(client(importlib.import_module(name.removesuffix(".py")).app))
+    browser = Browser(clients[0])
+
+    counts = [json.loads(browser.at(client).send(Request("GET")).body) for client in (*clients, *clients)]
+
+    assert counts == [{"n": n} for n in range(1, 2 * len(clients) + 1)]

@@ -1,0 +1,698 @@
+"""The table over SQLAlchemy: the contract on real databases, and what belongs to engines, pools and migrations."""
+
+import tables.needs_sqlalchemy  # noqa: F401  # skips all of these where they cannot run
+
+# isort: split
+
+import asyncio
+import importlib
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy import MetaData, NullPool, create_engine, event, inspect, text
+from sqlalchemy.dialects import mssql, oracle
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from docs.blocks import python_blocks
+from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableStore
+from holdall.clock import utc_now
+from holdall.tables import Replacement, Row, table_opener
+from holdall.tables._sqlalchemy_engines import LIMITS, limit_answers
+from holdall.tables._sqlalchemy_schema import Schema
+from holdall.tables.columns import SWEPT_AT_ONCE
+from holdall.tables.sqlalchemy import AsyncSQLAlchemyTable, SQLAlchemyTable, session_table
+from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+from servers.mariadb import MariaDBServer, running_mariadb
+from servers.postgres import PostgresServer
+from servers.processes import free_port, wait_until
+from sizes import FULL
+from tables.forms import FORMS, opened
+from tables.rows import DAY, DIGEST, new_row
+from tables.stolen import traces
+
+SECOND = timedelta(seconds=1)
+_DONE = Replacement.REPLACED
+_KINDS = SQLAlchemyTable, AsyncSQLAlchemyTable
+# A driver of MariaDB for each form.
+_DRIVERS = {"sync": "pymysql", "async": "asyncmy"}
+
+
+@pytest.fixture(params=FORMS)
+def form(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def url(mariadb: MariaDBServer, form: str) -> str:
+    """Name an empty database, with a driver of that form."""
+    return mariadb.new_url(_DRIVERS[form])
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_table(form: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[Open]:
+    """Open a table of that form, to be awaited."""
+    with ExitStack() as tables:
+        yield lambda url, **options: tables.enter_context(opened(_KINDS, form, url, clock, runner, **options))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """Name an SQLite file."""
+    return f"sqlite+pysqlite:///{tmp_path / 'sessions.db'}"
+
+
+@pytest.fixture(scope="module")
+def emptied(mariadb: MariaDBServer) -> Callable[[str], str]:
+    """Return the URL of a database whose table is empty: it is made once for all tests."""
+    url = mariadb.new_url()
+    made = SQLAlchemyTable(url)
+    made.create_schema()
+    made.close()
+    name = url.rpartition("/")[2]
+
+    def empty(driver: str) -> str:
+        mariadb.ask(f"DELETE FROM {name}.holdall_session")
+        return url.replace("pymysql", driver)
+
+    return empty
+
+
+class TestOnMariaDB(TableConformance):
+    @pytest.fixture
+    def table(self, emptied: Callable[[str], str], clock: FakeClock) -> Iterator[AsyncTable]:
+        table = SQLAlchemyTable(emptied("pymysql"), clock=clock)
+        yield as_async(table)
+        table.close()
+
+
+class TestAsyncOnMariaDB(TableConformance):
+    @pytest.fixture
+    def table(self, emptied: Callable[[str], str], clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        table = AsyncSQLAlchemyTable(emptied("asyncmy"), clock=clock)
+        yield table
+        runner.run(table.aclose())
+
+
+def _in_a_hurry(engine: Any) -> Any:
+    """Let an engine of SQLite not wait for the disk: nothing need outlive the machine's power."""
+
+    def connected(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA synchronous = off").close()
+
+    event.listen(getattr(engine, "sync_engine", engine), "connect", connected)
+    return engine
+
+
+class TestOnSQLite(TableConformance):
+    @pytest.fixture
+    def table(self, file: str, clock: FakeClock) -> Iterator[AsyncTable]:
+        engine = _in_a_hurry(create_engine(file))
+        yield as_async(SQLAlchemyTable(engine, clock=clock))
+        engine.dispose()
+
+
+class TestOnAnAsyncEngine(TableConformance):
+    loops = False  # the engine belongs to one event loop
+    forks = False  # the forked process begins an event loop of its own
+
+    @pytest.fixture
+    def table(self, file: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        engine = _in_a_hurry(create_async_engine(file.replace("pysqlite", "aiosqlite")))
+        yield AsyncSQLAlchemyTable(engine, clock=clock)
+        runner.run(engine.dispose())
+
+
+class TestOnAnEngineOfPostgreSQL(TableConformance):
+    @pytest.fixture
+    def table(self, postgres: PostgresServer, clock: FakeClock) -> Iterator[AsyncTable]:
+        engine = create_engine(postgres.new_url().replace("://", "+psycopg://"), isolation_level="SERIALIZABLE")
+        yield as_async(SQLAlchemyTable(engine, clock=clock))
+        engine.dispose()
+
+
+class TestInterleavings(InterleavingConformance):
+    triples = FULL
+
+    @pytest.fixture
+    def make_table(self, emptied: Callable[[str], str]) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+        # As an application has it, with transactions that begin by themselves.
+        engine = create_engine(emptied("pymysql"))
+        yield lambda clock: as_async(SQLAlchemyTable(engine, create=False, clock=clock))
+        engine.dispose()
+
+
+# What it is opened with.
+
+
+def test_a_url_with_a_driver_opens_the_form_that_the_driver_has(file: str) -> None:
+    def kind(url: str, form: Any) -> type:
+        return type(table_opener(url, clock=utc_now)(form))
+
+    awaited = file.replace("pysqlite", "aiosqlite") + "?table=shop_session"
+    assert kind(file, "sync") is SQLAlchemyTable
+    assert kind(file, "async") is SQLAlchemyTable
+    assert kind(awaited, "async") is AsyncSQLAlchemyTable
+    assert kind("mysql+pymysql://localhost/shop", "sync") is SQLAlchemyTable
+    with pytest.raises(ConfigurationError, match=r"sqlite\+aiosqlite:// is not for a table that is sync"):
+        kind(awaited, "sync")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("mysql+pymysql://shop:hunter2@[::1/shop", "the URL cannot be read"),
+        ("mysql+pymysql://shop:hunter2@localhost:http/shop", "the URL cannot be read"),
+        ("mysql+nodriver://shop:hunter2@localhost/shop", "the driver of this table's URL is not there"),
+        ("mssql://shop:hunter2@localhost/shop", "No module named 'pyodbc'"),
+        ("sqlite+pysqlite://", "memory://"),
+        ("sqlite+pysqlite:///:memory:", "memory://"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as refusal:
+        table_opener(url, clock=utc_now)("async")
+
+    assert "hunter2" not in "".join(traceback.format_exception(refusal.value))
+
+
+def test_the_engine_of_the_other_form_is_refused(file: str) -> None:
+    with pytest.raises(ConfigurationError, match="Engine is not for this table: give it an AsyncEngine or a URL"):
+        AsyncSQLAlchemyTable(create_engine(file))  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_two_applications_share_a_database_by_the_table_in_their_urls(file: str, clock: FakeClock) -> None:
+    ours, theirs = (SQLAlchemyTable(f"{file}?table={name}_session", clock=clock) for name in ("shop", "blog"))
+    assert ours.insert(DIGEST, new_row(clock))
+
+    assert theirs.read(DIGEST) is None
+    assert theirs.insert(DIGEST, new_row(clock, b"theirs"))
+    assert ours.read(DIGEST) == new_row(clock)
+    for each in (ours, theirs, ours):
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("driver", "name", "value"), [("pyodbc", "timeout", 2), ("oracledb", "call_timeout", 1500), ("pymysql", "", 0)]
+)
+def test_a_driver_that_takes_its_limit_as_an_attribute_is_told(driver: str, name: str, value: int) -> None:
+    connection = SimpleNamespace()
+
+    limit_answers(connection, driver, 1.5)
+
+    assert vars(connection) == ({name: value} if name else {})
+
+
+@pytest.mark.parametrize(
+    ("driver", "limits"),
+    [
+        ("pysqlite", {"timeout": 2.5}),
+        ("pymysql", {"connect_timeout": 2, "read_timeout": 3, "write_timeout": 3}),
+        ("psycopg", {"connect_timeout": 2}),
+        ("psycopg2", {"connect_timeout": 2, "options": "-c statement_timeout=2500"}),
+        ("pyodbc", {"timeout": 2}),
+        ("pymssql", {"login_timeout": 2, "timeout": 3}),
+        ("oracledb", {"tcp_connect_timeout": 1.5}),
+    ],
+)
+def test_a_driver_is_told_its_limits_in_its_own_words(driver: str, limits: dict[str, Any]) -> None:
+    assert limits.items() <= LIMITS[driver](1.5, 2.5).items()
+
+
+def test_the_engine_of_an_application_serves_as_the_docs_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = (source for _, source in python_blocks("docs/tables.md") if "create_engine(" in source)
+    names: dict[str, Any] = {"SECRET": "a secret of these tests, which nobody else has"}
+    exec(example, names)
+
+    session = names["sessions"].fetch()
+    session["n"] = 1
+    cookie = names["sessions"].commit(session).cookie
+    assert dict(names["sessions"].resume(cookie)) == {"n": 1}
+    names["engine"].dispose()
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "install"),
+    [
+        ("holdall.tables.sqlalchemy", "sqlalchemy", r"pip install 'holdall\[sqlalchemy\]'"),
+        ("holdall.tables.alembic", "alembic.operations", "pip install alembic"),
+    ],
+)
+def test_without_the_library_the_error_says_what_to_install(
+    module: str, missing: str, install: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(ModuleNotFoundError, match=install):
+        importlib.import_module(module)
+
+
+# The schema.
+
+
+def test_an_engine_that_is_handed_in_stays_open(file: str, clock: FakeClock) -> None:
+    engine = create_engine(file)
+    table = SQLAlchemyTable(engine, clock=clock)
+    table.insert(DIGEST, new_row(clock))
+
+    table.close()
+
+    assert engine.pool.checkedin() == 1
+    engine.dispose()
+
+
+def test_who_migrates_by_hand_has_nothing_made(open_table: Open, url: str, runner: asyncio.Runner) -> None:
+    table = open_table(url, create=False)
+    with pytest.raises(ConfigurationError, match=r"no table holdall_session: call create_schema\(\)"):
+        runner.run(table.read(DIGEST))
+
+    for _ in range(2):
+        created = getattr(table, "sync", table).create_schema()
+        if created is not None:
+            runner.run(created)
+
+    assert runner.run(table.read(DIGEST)) is None
+
+
+def test_many_may_make_the_schema_at_once(mariadb: MariaDBServer) -> None:
+    url = mariadb.new_url()
+    tables = [SQLAlchemyTable(url) for _ in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(lambda table: table.read(DIGEST), tables)) == [None] * 6
+    for table in tables:
+        table.close()
+
+    indexes = mariadb.ask(f"SHOW INDEX FROM {url.rpartition('/')[2]}.holdall_session")
+    assert {index[2] for index in indexes} == {"PRIMARY", "holdall_session_due", "holdall_session_principal"}
+
+
+def test_a_table_that_another_process_makes_meanwhile_is_used(file: str, clock: FakeClock) -> None:
+    with closing(SQLAlchemyTable(file, clock=clock)) as table, closing(SQLAlchemyTable(file, clock=clock)) as other:
+        # Between the look whether it is there and the statement that makes it.
+        event.listen(table._schema._table, "before_create", lambda *_, **__: other.create_schema())
+
+        assert table.insert(DIGEST, new_row(clock))
+        assert other.read(DIGEST) == new_row(clock)
+
+
+def test_who_may_not_make_an_index_gets_a_store_error(mariadb: MariaDBServer, clock: FakeClock) -> None:
+    url = mariadb.new_url()
+    name = url.rpartition("/")[2]
+    with closing(SQLAlchemyTable(url, clock=clock)) as table:
+        table.create_schema()
+    mariadb.ask(f"DROP INDEX holdall_session_due ON {name}.holdall_session")
+    mariadb.ask(f"CREATE USER '{name}'")
+    mariadb.ask(f"GRANT SELECT, INSERT ON {name}.* TO '{name}'")
+
+    unprivileged = SQLAlchemyTable(url.replace("root", name), clock=clock)
+    with closing(unprivileged), pytest.raises(StoreError, match="error 1142"):
+        unprivileged.create_schema()
+
+
+def test_an_index_that_a_process_did_not_come_to_make_is_made(file: str, clock: FakeClock) -> None:
+    with closing(SQLAlchemyTable(file, clock=clock)) as table:
+        table.create_schema()
+    engine = create_engine(file)
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX holdall_session_principal"))
+
+    with closing(SQLAlchemyTable(file, clock=clock)) as table:
+        table.read(DIGEST)
+
+    names = {index["name"] for index in inspect(engine).get_indexes("holdall_session")}
+    engine.dispose()
+    assert names == {"holdall_session_due", "holdall_session_principal"}
+
+
+def test_another_programs_table_is_refused_and_left_alone(file: str, clock: FakeClock) -> None:
+    engine = create_engine(file)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE holdall_session (digest BLOB, due BIGINT, principal_digest BLOB)"))
+    table = SQLAlchemyTable(engine, clock=clock)
+
+    with pytest.raises(ConfigurationError, match="the table holdall_session has other columns"):
+        table.insert(DIGEST, new_row(clock))
+
+    engine.dispose()
+
+
+def test_who_may_not_make_the_table_gets_a_store_error(mariadb: MariaDBServer, clock: FakeClock) -> None:
+    url = mariadb.new_url()
+    name = url.rpartition("/")[2]
+    mariadb.ask(f"CREATE USER '{name}' IDENTIFIED BY 'hunter2'")
+    mariadb.ask(f"GRANT SELECT ON {name}.* TO '{name}'")
+    with (
+        closing(SQLAlchemyTable(url.replace("root", f"{name}:hunter2"), clock=clock)) as table,
+        pytest.raises(StoreError, match=r"^mysql at 127\.0\.0\.1:.* failed: .*error 1142\.$") as failure,
+    ):
+        table.read(DIGEST)
+
+    assert "hunter2" not in "".join(traceback.format_exception(failure.value))
+
+
+def test_a_table_that_was_dropped_is_made_again_after_one_error(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(url)
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+    mariadb.ask(f"DROP TABLE {url.rpartition('/')[2]}.holdall_session")
+
+    with pytest.raises(StoreError, match=r"ProgrammingError|OperationalError"):
+        runner.run(table.read(DIGEST))
+
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+
+@pytest.mark.parametrize("dialect", [mssql.dialect(), oracle.dialect()], ids=lambda dialect: dialect.name)
+def test_what_other_databases_are_sent_needs_no_quotes_and_has_an_index(dialect: Any) -> None:
+    table = session_table(MetaData())
+    made = [str(CreateTable(table).compile(dialect=dialect))]
+    made += [str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes]
+    statements = [str(each.compile(dialect=dialect)) for each in Schema("shop", create=True)._statements.values()]
+
+    assert '"' not in "".join(made)
+    assert "(32)" in made[0]
+    assert len(made) == 3
+    assert all(" shop" in each for each in statements)
+
+
+def test_alembic_makes_and_drops_the_table_and_finds_no_difference(mariadb: MariaDBServer) -> None:
+    pytest.importorskip("alembic")
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    from holdall.tables.alembic import CreateSessionTable, DropSessionTable
+
+    (migration,) = (source for _, source in python_blocks("docs/tables.md") if source.startswith("# in a migration"))
+    steps: dict[str, Any] = {}
+    exec(migration, steps)
+    metadata = MetaData()
+    session_table(metadata)
+    url = mariadb.new_url()
+    engine = create_engine(url)
+    with engine.begin() as connection, closing(SQLAlchemyTable(url, create=False)) as table:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            steps["upgrade"]()
+            assert compare_metadata(context, metadata) == []
+            assert table.read(DIGEST) is None
+            table.close()
+
+            steps["downgrade"]()
+        assert not inspect(connection).has_table("holdall_session")
+    engine.dispose()
+    assert isinstance(CreateSessionTable("shop_session").reverse(), DropSessionTable)
+    assert isinstance(DropSessionTable("shop_session").reverse(), CreateSessionTable)
+
+
+# By itself.
+
+
+def test_a_read_is_one_statement_and_so_is_a_write(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(url, max_size=1)
+    runner.run(table.insert(DIGEST, new_row(clock)))
+    mariadb.ask("SET GLOBAL general_log_file = 'statements'")
+    mariadb.ask("SET GLOBAL general_log = 1")
+    try:
+        runner.run(table.read(DIGEST))
+        assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
+    finally:
+        mariadb.ask("SET GLOBAL general_log = 0")
+
+    log = mariadb.folder / "data" / "statements"
+    sent = re.findall(r"\bQuery\t(\w+)", log.read_text(encoding="utf-8", errors="replace"))
+    log.unlink()
+    # The others are those of the test itself.
+    assert [word for word in sent if word != "SET"] == ["SELECT", "UPDATE"]
+
+
+def test_what_has_expired_goes_by_itself_with_later_writes(file: str, clock: FakeClock) -> None:
+    engine = _in_a_hurry(create_engine(file))
+    table = SQLAlchemyTable(engine, clock=clock)
+    for number in range(600):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+    clock.advance(2 * DAY)
+    for number in range(600, 600 + 64):
+        table.insert(number.to_bytes(32, "big"), new_row(clock))
+
+    # What is more than one statement takes is removed in portions.
+    assert 600 - table.sweep() == SWEPT_AT_ONCE
+    assert table.clear(clock()) == 64
+    engine.dispose()
+
+
+def test_a_dump_of_the_database_shows_neither_ids_nor_data(mariadb: MariaDBServer, clock: FakeClock) -> None:
+    url = mariadb.new_url()
+    with closing(SQLAlchemyTable(url, clock=clock)) as table:
+        found = traces(
+            Sessions(
+                TableStore(table, secret_key_base="a secret of these tests, which nobody else has"),
+                key="sid",
+                clock=clock,
+            )
+        )
+
+        ((*columns,),) = mariadb.ask(f"SELECT * FROM {url.rpartition('/')[2]}.holdall_session")
+
+    dump = b"|".join(each if isinstance(each, bytes) else str(each).encode() for each in columns)
+    assert len(dump) > 100
+    assert [trace for trace in found if trace in dump] == []
+
+
+def test_a_row_as_large_as_a_session_can_be_is_kept_whole(
+    open_table: Open, url: str, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    row = new_row(clock, bytes(range(256)) * 512, principal="p" * 1024)._replace(client="c" * 8192)
+    table = open_table(url)
+
+    assert runner.run(table.insert(DIGEST, row))
+    assert runner.run(table.read(DIGEST)) == row
+
+
+# What fails.
+
+
+def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    name = url.rpartition("/")[2]
+    digests = [bytes([number]) * 32 for number in range(1, 9)]
+    table = open_table(url)
+    for digest in digests:
+        assert runner.run(table.insert(digest, new_row(clock)))
+    with ThreadPoolExecutor(1) as threads:
+        with (
+            pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", database=name) as writer,
+            writer.cursor() as cursor,
+        ):
+            # The server undoes the transaction that has changed less.
+            for digest in digests[1:]:
+                cursor.execute("UPDATE holdall_session SET version = 7 WHERE digest = %s", [digest])
+            # It locks the first, and waits for the second.
+            clearing = threads.submit(runner.run, table.clear(clock()))
+            waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+            wait_until("the clearing waits", lambda: mariadb.ask(waiting))
+            cursor.execute("UPDATE holdall_session SET version = 7 WHERE digest = %s", digests[:1])
+            writer.commit()
+
+        assert clearing.result() == 8
+
+
+def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(url, statement_timeout=1)
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+    name = url.rpartition("/")[2]
+    with (
+        pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", database=name) as other,
+        other.cursor() as cursor,
+    ):
+        cursor.execute("SELECT * FROM holdall_session FOR UPDATE")
+        began = time.monotonic()
+        with pytest.raises(StoreError, match=f"at 127.0.0.1:{mariadb.port}/{name}"):
+            runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
+        assert time.monotonic() - began < 4
+        waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        wait_until("nobody waits", lambda: not mariadb.ask(waiting))
+
+    assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
+
+
+def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(url, timeout=1, statement_timeout=1)
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+    mariadb.freeze()
+    try:
+        for _ in range(2):
+            began = time.monotonic()
+            with pytest.raises(StoreError):
+                runner.run(table.read(DIGEST))
+            assert time.monotonic() - began < 5
+    finally:
+        mariadb.thaw()
+
+    assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> None:
+    engine = create_engine(file, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    table = SQLAlchemyTable(engine, clock=clock)
+
+    with engine.connect(), pytest.raises(StoreError, match="sqlite gave no connection in time: the pool ran dry"):
+        table.read(DIGEST)
+
+    engine.dispose()
+
+
+def test_a_server_that_is_not_there_is_a_store_error_without_the_password(
+    form: str, open_table: Open, runner: asyncio.Runner
+) -> None:
+    port = free_port()
+    table = open_table(f"mysql+{_DRIVERS[form]}://shop:hunter2@127.0.0.1:{port}/shop")
+
+    with pytest.raises(StoreError, match=f"^mysql at 127.0.0.1:{port}/shop failed: OperationalError") as failure:
+        runner.run(table.read(DIGEST))
+
+    assert "hunter2" not in "".join(traceback.format_exception(failure.value))
+
+
+@pytest.mark.parametrize("given", ["url", "engine"])
+def test_a_demoted_server_is_asked_once_more_and_written_to_when_it_may(
+    given: str, form: str, open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    name = url.rpartition("/")[2]
+    user = f"'{name}'@'127.0.0.1'"
+    mariadb.ask(f"CREATE USER {user}")
+    mariadb.ask(f"GRANT ALL ON {name}.* TO {user}")
+    url = url.replace("root@", f"{name}@")
+    make: Any = create_engine if form == "sync" else create_async_engine
+    engine = make(url) if given == "engine" else None
+    table = open_table(engine or url)
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+    mariadb.ask("SET GLOBAL read_only = 1")
+    try:
+        with pytest.raises(StoreError, match="error 1290"):
+            runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
+        assert runner.run(table.read(DIGEST)) == new_row(clock)
+    finally:
+        mariadb.ask("SET GLOBAL read_only = 0")
+
+    assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
+    if engine is not None:
+        disposed = engine.dispose()
+        if disposed is not None:
+            runner.run(disposed)
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_replaced(
+    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    table = open_table(url)
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+    name = url.rpartition("/")[2]
+    ours = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
+    for (number,) in mariadb.ask(ours):
+        mariadb.ask(f"KILL {number}")
+    wait_until("it is closed", lambda: not mariadb.ask(ours))
+
+    assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+def test_closing_closes_the_connections_and_the_next_call_opens_others(
+    form: str, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    ours = f"SELECT id FROM information_schema.processlist WHERE db = '{url.rpartition('/')[2]}'"
+    for _ in range(2):
+        with opened(_KINDS, form, url, clock, runner) as table:
+            runner.run(table.read(DIGEST))
+            assert mariadb.ask(ours)
+        wait_until("none is open", lambda: not mariadb.ask(ours))
+
+
+def test_every_acknowledged_write_outlives_a_server_that_is_killed(
+    form: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    acknowledged: dict[bytes, int] = {}
+
+    async def write_for_ever(table: AsyncTable, killer: Thread) -> None:
+        for number in count():
+            if number == 30:
+                killer.start()
+            digest = number.to_bytes(32, "big")
+            assert await table.insert(digest, new_row(clock, b"1"))
+            acknowledged[digest] = 1
+            assert await table.replace(digest, new_row(clock, b"2", 2), version=1) is _DONE
+            acknowledged[digest] = 2
+
+    async def check(table: AsyncTable) -> None:
+        for digest, version in acknowledged.items():
+            row = await table.read(digest)
+            assert row is not None
+            # The last one may have been done, though its answer was lost.
+            assert version <= row.version <= version + 1
+            assert row.data == b"%d" % row.version
+
+    with running_mariadb() as server:
+        table = open_table(server.new_url(_DRIVERS[form]))
+        killer = Thread(target=server.kill)
+        with pytest.raises(StoreError):
+            runner.run(write_for_ever(table, killer))
+        killer.join()
+        server.start()
+        runner.run(check(table))
+    assert len(acknowledged) >= 30
+
+
+# Event loops.
+
+
+def test_an_engine_in_another_event_loop_is_refused_until_it_is_disposed_of(file: str, clock: FakeClock) -> None:
+    engine = create_async_engine(file.replace("pysqlite", "aiosqlite"))
+    table = AsyncSQLAlchemyTable(engine, clock=clock)
+
+    async def read(*, dispose: bool) -> Row | None:
+        found = await table.read(DIGEST)
+        if dispose:
+            await engine.dispose()
+        return found
+
+    with asyncio.Runner() as other:
+        assert asyncio.run(read(dispose=True)) is None
+        assert other.run(read(dispose=False)) is None
+        with pytest.raises(ConfigurationError, match="this engine belongs to another event loop"):
+            asyncio.run(read(dispose=False))
+        other.run(engine.dispose())
+
+
+def test_an_engine_that_keeps_no_connection_serves_every_event_loop(file: str, clock: FakeClock) -> None:
+    table = AsyncSQLAlchemyTable(
+        create_async_engine(file.replace("pysqlite", "aiosqlite"), poolclass=NullPool), clock=clock
+    )
+
+    assert [asyncio.run(table.read(DIGEST)) for _ in range(2)] == [None, None]
