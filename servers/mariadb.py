@@ -83,7 +83,8 @@ def _program(name: str) -> str:
 @contextmanager
 def running_mariadb() -> Iterator[MariaDBServer]:
     """Start a server, and end it after its use."""
-    _program("mariadbd")
+    for name in ("mariadbd", "mariadb-install-db", "my_print_defaults"):
+        _program(name)
     # Not pytest's folder, which nobody but its owner can enter.
     folder = Path(tempfile.mkdtemp(prefix="holdall-"))
     try:

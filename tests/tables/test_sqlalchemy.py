@@ -115,7 +115,9 @@ def _in_a_hurry(engine: Any) -> Any:
     """Let an engine of SQLite not wait for the disk: nothing need outlive the machine's power."""
 
     def connected(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous = off").close()
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA synchronous = off")
+        cursor.close()
 
     event.listen(getattr(engine, "sync_engine", engine), "connect", connected)
     return engine

@@ -55,6 +55,8 @@ class CookieStore:
         self.keeps_generations = generations and bool(getattr(format, "keeps_generations", False))
         #: Whether it may have done so before.
         self.reads_generations = any(getattr(each, "keeps_generations", False) for each in (format, *self.also_read))
+        # What the format reads where none was written.
+        self._only_generation = 0 if getattr(format, "keeps_generations", False) else None
         if self.keeps_generations:
             self.renew, self.bury = self._renew, self._bury
         self._rewrite_on_read = rewrite_on == "read"
@@ -67,25 +69,25 @@ class CookieStore:
             return _UNREADABLE
         record = self.format.open(cookie, key=key)
         if record is not None:
-            return _stored(cookie, record)
+            return _opened(cookie, record)
         if not self.also_read or self._clock() >= self._read_old_until:
             return _UNREADABLE
         for format in self.also_read:
             record = format.open(cookie, key=key)
             if record is not None:
-                return ForeignSession(_stored(cookie, record), _name(format), rewrite=self._rewrite_on_read)
+                return ForeignSession(_opened(cookie, record), _name(format), rewrite=self._rewrite_on_read)
         return _UNREADABLE
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> StoredSession:
         if stored is None or stored.ended:
             stored = _begun(stored, logs_in=write.principal is not None)
         created, expires = datetime.fromtimestamp(write.created, UTC), datetime.fromtimestamp(write.expires, UTC)
-        generation, lines = stored.generation or 0, stored.lines or lines_of(stored)
-        if not self.keeps_generations:
-            cookie = self.format.seal(Record(write.data, created, expires, stored.log_id), key=key)
-            return StoredSession(cookie, write.data, write.created, write.expires, stored.log_id)
-        record = Record(write.data, created, expires, stored.log_id, generation, lines)
-        return SealedSession(self.format.seal(record, key=key), record, write.created, write.expires)
+        if self.keeps_generations:
+            generation, lines = stored.generation or 0, stored.lines or lines_of(stored)
+            record = Record(write.data, created, expires, stored.log_id, generation, lines)
+        else:
+            record = Record(write.data, created, expires, stored.log_id, self._only_generation)
+        return _stored(self.format.seal(record, key=key), record, write.created, write.expires)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
         """Return *stored*: nothing is kept here that could be deleted."""
@@ -144,8 +146,11 @@ def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSe
     return SealedSession("", Record({}, NEVER, NEVER, os.urandom(8).hex(), generation, lines), 0, 0)
 
 
-def _stored(cookie: str, record: Record) -> StoredSession:
-    created, expires = int(record.created.timestamp()), int(record.expires.timestamp())
+def _opened(cookie: str, record: Record) -> StoredSession:
+    return _stored(cookie, record, int(record.created.timestamp()), int(record.expires.timestamp()))
+
+
+def _stored(cookie: str, record: Record, created: int, expires: int) -> StoredSession:
     if record.generation is not None:
         return SealedSession(cookie, record, created, expires)
     return StoredSession(cookie, record.data, created, expires, record.log_id)
