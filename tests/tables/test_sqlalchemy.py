@@ -150,6 +150,17 @@ class TestOnAnEngineOfPostgreSQL(TableConformance):
         engine.dispose()
 
 
+class TestOnAnAsyncEngineOfPostgreSQL(TableConformance):
+    loops = False  # the engine belongs to one event loop
+    forks = False  # the forked process begins an event loop of its own
+
+    @pytest.fixture
+    def table(self, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        engine = create_async_engine(postgres.new_url().replace("://", "+psycopg://"))
+        yield AsyncSQLAlchemyTable(engine, clock=clock)
+        runner.run(engine.dispose())
+
+
 class TestInterleavings(InterleavingConformance):
     triples = FULL
 

@@ -125,6 +125,10 @@ class Schema:
     def _lay_out(self, connection: Connection) -> None:
         if not self._is_laid_out:
             (self.create if self._create else self._check)(connection)
+            if connection.dialect.name == "sqlite":
+                # A refused insert would keep the file locked until SQLAlchemy 2.0 lets its cursor go.
+                insert = f"{STATEMENTS['insert']} ON CONFLICT DO NOTHING"
+                self._statements["insert"] = _typed(insert.format(table=self._table.name))
             self._is_laid_out = True
 
     def _check(self, connection: Connection) -> None:
