@@ -1,0 +1,69 @@
+"""What a response is told of its session, and what is answered if the session cannot be had or saved."""
+
+from flask import Flask, Response, current_app, has_request_context, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import Conflict, HTTPException, default_exceptions
+
+from holdall import AnsweredError, LostWriteError, ResponseHeaders, SessionError, StoreError
+from holdall.adapters import SessionGroup, cache_headers, merged_vary, warn_if_exposed, warn_of_public_cookie
+from holdall_flask.session import FlaskSession
+
+__all__ = ["answer", "answer_instead", "tell"]
+
+
+def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
+    """Add what is *told* of the session to *response*."""
+    headers = response.headers
+    vary = merged_vary(headers.getlist("Vary"))
+    if vary is not None:
+        headers["Vary"] = vary
+    for cookie in told.cookies:
+        headers.add("Set-Cookie", str(cookie))
+        for name, value in cookie.extra:
+            headers.add(name, value)
+    for name, value in told.extra:
+        headers.add(name, value)
+    if told.cookies and has_request_context():
+        warn_if_exposed(told.cookies, request.environ.get("HTTP_HOST"))
+    caches = cache_headers(headers.items(), sets_cookie=bool(told.cookies), allow_public=group.allow_public)
+    if caches.cache_control is not None:
+        headers["Cache-Control"] = caches.cache_control
+    for name in caches.removed:
+        headers.remove(name)
+    if caches.was_public:
+        warn_of_public_cookie(str(request.url_rule or request.path))
+
+
+def answer_instead(app: Flask, session: FlaskSession, response: Response, error: Exception) -> None:
+    """Make *response* the answer that the application's handlers give to *error*, as if a view had raised it."""
+    if response.status_code >= 500:
+        app.logger.error("The session could not be saved, and this response says so already.", exc_info=error)
+        return
+    if session.failed:
+        # A handler's answer to this very error meets it again: that is no answer.
+        raise error
+    session.failed = True
+    # A handler may use all of the request's sessions: they are committed once more, with its answer.
+    session.exchange.reopen()
+    made = app.process_response(app.make_response(app.handle_user_exception(error)))
+    close = getattr(response.response, "close", None)
+    if close is not None:
+        response.call_on_close(close)
+    response.status, response.headers = made.status, made.headers
+    response.direct_passthrough = made.direct_passthrough
+    response.response, made.response = made.response, ()
+    response.call_on_close(made.close)
+
+
+def answer(error: SessionError) -> ResponseReturnValue:
+    """Answer an error that has an answer; the rest are the application's own mistakes."""
+    if not isinstance(error, AnsweredError):
+        raise error
+    page: HTTPException = default_exceptions[error.status]()
+    match error:
+        case StoreError():
+            current_app.logger.error("The store of the sessions failed.", exc_info=error)
+        case LostWriteError():
+            page = Conflict("Another request changed or ended the session while this one did. Please try again.")
+    # The application may have a page of its own for either status.
+    return current_app.handle_http_exception(page)

@@ -1,0 +1,127 @@
+"""
+Flask's session interface, in terms of ``Sessions``.
+
+Flask opens a session when a request arrives and saves it when the response has passed all ``after_request`` functions.
+Changes made while the body is sent are saved at its end.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from flask import Flask, Request, Response, current_app, has_request_context
+from flask.sessions import SessionInterface, SessionMixin
+
+from holdall import SessionError, StoreError
+from holdall.adapters import Exchange, Phase, SessionGroup, environ_header, state_of
+from holdall.nested import KEY, exchange_of, in_environ, outer_session
+from holdall_flask.answers import answer_instead, tell
+from holdall_flask.bodies import end_with, send_body
+from holdall_flask.session import BorrowedSession, FlaskSession, current_context
+
+__all__ = ["Interface"]
+
+# The attribute of a request's context that holds the session opened for it, until the request ends.
+_OPENED = "_holdall_session"
+
+
+class Interface(SessionInterface):
+    """Opens and saves a request's session when Flask asks for it, and ends it with the request."""
+
+    def __init__(self, group_of: Callable[[Flask], SessionGroup | None]) -> None:
+        self.group_of = group_of
+
+    def open_session(self, app: Flask, request: Request) -> FlaskSession | BorrowedSession | None:
+        group = self.group_of(app)
+        if group is None:
+            return None
+        context = current_context() if has_request_context() else None
+        # Flask's session_transaction opens another one in the context of a request that has its own.
+        is_the_requests = context is not None and not hasattr(context, _OPENED)
+        environ = request.environ
+        outer = in_environ(environ) if is_the_requests else None
+        if is_the_requests:
+            setattr(context, _OPENED, None)
+            borrowed = outer_session(outer, group)
+            if borrowed is not None:
+                # The outer adapter may be async; this thread reads the session when it is touched.
+                state_of(borrowed).is_fetched = True
+                return BorrowedSession(borrowed, exchange_of(cast("Exchange", outer), borrowed))
+        exchange = Exchange(
+            group,
+            partial(environ_header, environ),
+            https=request.is_secure,
+            client=partial(_client, request),
+            session_type=FlaskSession,
+        )
+        session = cast("FlaskSession", exchange.session)
+        session.exchange = exchange
+        if is_the_requests:
+            # Only for this context: copies of it share the session, and may end earlier or later.
+            setattr(context, _OPENED, session)
+            exchange.outer = outer
+            environ[KEY] = exchange
+            if "werkzeug.debug.preserve_context" in environ:
+                session.keep_for_test(context)
+        return session
+
+    def is_null_session(self, obj: object) -> bool:
+        # Flask saves a session even if none could be opened.
+        return obj is None or isinstance(obj, self.null_session_class)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if isinstance(session, BorrowedSession):
+            return
+        opened = cast("FlaskSession", session)
+        exchange = opened.exchange
+        opened.was_modified = opened.modified
+        try:
+            opened.streams = response.is_streamed and not response.direct_passthrough
+            headers = exchange.headers(response.status_code, streams=opened.streams)
+        except (SessionError, TypeError) as exc:
+            answer_instead(app, opened, response, exc)
+            # The cookies of the error response come after those of what was saved before it.
+            latest = response.headers.getlist("Set-Cookie")
+            response.headers.remove("Set-Cookie")
+            tell(exchange.unsent(), response, exchange.group)
+            response.headers.extend(("Set-Cookie", line) for line in latest)
+            return
+        if headers.vary:
+            tell(headers, response, exchange.group)
+        if opened.streams:
+            send_body(response, opened)
+        elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
+            # No teardown will end it.
+            end_with(opened)
+
+    def end(self, error: BaseException | None) -> None:
+        """End a request: its response is made, or its exception propagates to the server or to a test."""
+        context = current_context()
+        session: FlaskSession | None = getattr(context, _OPENED, None)
+        if session is None:
+            return
+        setattr(context, _OPENED, None)
+        # The session may refer to the request, and so to its environ, which only the garbage collector could free.
+        opened = context.request.environ.pop(KEY, None)
+        if opened is not None and opened.outer is not None:
+            context.request.environ[KEY] = opened.outer
+        phase = state_of(session).phase
+        if session.streams and phase is not Phase.HEADERS_PENDING:
+            session.is_at_work = False
+            return
+        try:
+            if phase is Phase.HEADERS_PENDING:
+                session.exchange.failed()
+            else:
+                session.exchange.body_sent()
+        except StoreError:
+            # The failure that came first is the one to report, and a response that is made is sent.
+            current_app.logger.exception("A session could not be ended after its request had failed.")
+        finally:
+            session.close()
+            session.is_at_work = False
+
+
+def _client(request: Request) -> tuple[str | None, str | None]:
+    """Return the user agent and the address that *request* came with."""
+    return request.user_agent.string, request.remote_addr
