@@ -39,6 +39,29 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert victim.does(["ask", "principal"]).results == ["7"]
         assert attacker.does(["all"]).results == [{}]
 
+    @pytest.mark.parametrize("key", ["member", "customer_id", "logged_in"])
+    def test_a_login_under_an_unknown_key_is_refused_until_it_is_named(self, visit_table: Visit, key: str) -> None:
+        attacker = visit_table()
+        attacker.does(["put", "n", 1])
+        planted = attacker.browser[KEY]
+
+        victim = attacker.another()
+        victim.browser.keep([f"{KEY}={planted}; path=/"])
+        answer = victim.does(["put", key, 7])
+
+        assert (answer.status, answer.cookies) == (500, [])
+        assert attacker.does(["put", key, False], ["all"]).results[-1] == {"n": 1, key: False}
+
+        named = visit_table(principal_key=key)
+        named.browser.keep([f"{KEY}={planted}; path=/"])
+        assert named.does(["put", key, 7]).cookie.value != planted
+        assert attacker.does(["all"]).results == [{}]
+
+    def test_a_login_under_an_unknown_key_is_taken_beside_one_that_is_known(self, visit_table: Visit) -> None:
+        visitor = visit_table()
+
+        assert visitor.does(["put", "logged_in", True], ["put", "username", "ada"], ["ask", "principal"]).results[-1]
+
     def test_a_csrf_token_from_before_the_login_is_not_valid_after_it(self, visit: Visit) -> None:
         visitor = visit()
         visitor.does(["put", "cart", [1]], ["put", "_csrf_token", "planted"], ["put", "csrf_token", "planted"])
