@@ -135,7 +135,7 @@ def test_a_row_is_written_to_the_letter(vector: dict[str, Any]) -> None:
         app_name=app,
         random=drawing(vector["sid"], vector["nonce"]),
     )
-    whose = principal and principal.removeprefix(f"{app}\x1f")
+    whose = principal and principal.removeprefix(f"{app}\x1f{vector['cookie_name']}\x1f")
     write = Write(data, Changes(data), created, ends, created, whose, vector["client"], ends=ends)
 
     stored = run(store.put(None, write, key=vector["cookie_name"]))

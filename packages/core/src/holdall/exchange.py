@@ -78,8 +78,8 @@ class SessionGroup:
         for one, other in combinations((main, *self.also), 2):
             if one.shares_rows_with(other, form):
                 msg = (
-                    f"the sessions {one.key!r} and {other.key!r} are in one table, where the cookie of either opens "
-                    "the other's rows: give each a table of its own."
+                    f"the sessions {one.key!r} and {other.key!r} are in one table, where revoke_all() of either ends "
+                    "the other's too: give each a table of its own."
                 )
                 raise ConfigurationError(msg)
 

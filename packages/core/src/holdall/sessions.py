@@ -183,11 +183,10 @@ class Sessions(RequestsByHand, Closing):
             suffixed = ""
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
-        keys = dict.fromkeys((key, *(each.key for each in old)))
         #: What their names may end with.
         self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
         #: All names that a cookie of these sessions may come under.
-        self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
+        self.names = tuple(each + suffix for each in self.settings.keys for suffix in self.suffixes)
         if len(set(self.names)) < len(self.names):
             msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
             raise ConfigurationError(msg)
@@ -239,7 +238,7 @@ class Sessions(RequestsByHand, Closing):
 
                 store, commit = bindable(store, self.device_bound, self.settings, self._now, self._random)
             if self._limit is not None:
-                store = self._limit(store)
+                store = self._limit(store, self.settings.keys)
             backend = (SyncBackend if form == "sync" else AsyncBackend)(self.settings, store, self._now)
             if form == "sync" and backend.is_async:
                 name = type(getattr(store, "table", store)).__name__

@@ -8,7 +8,7 @@ cookie is a MAC under the secret, which the session brings along: it is compared
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -134,8 +134,8 @@ class BoundTableStore(BindingStore):
         written = yield from self.store.update(stored, make_marked, key=key)
         return None if written is None else _opened(written)
 
-    def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
-        rows: _Rows = yield from self.store.list(principal, current=current)
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
+        rows: _Rows = yield from self.store.list(principal, keys=keys, current=current)
         shown = []
         for row in rows:
             noted = yield Read(self.table, _note_of(row.handle))

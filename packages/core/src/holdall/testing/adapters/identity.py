@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from holdall.events import Event
+from holdall.stores.principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 
@@ -26,7 +27,7 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert answer.cookie.value != before
         assert visitor.does(["all"], ["ask", "principal"]).results == [{"cart": [1], "user_id": 7}, "7"]
-        assert len(table.find("7")) == 1
+        assert len(table.find(owner("7", "", KEY))) == 1
 
     def test_an_id_planted_before_the_login_is_worth_nothing_after_it(self, visit_table: Visit) -> None:
         attacker = visit_table(principal_key="user_id")
@@ -111,8 +112,8 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert answer.results[-1] == "8"
         assert answer.cookie.value != before
         assert visitor.does(["all"]).results == [{key: "8"}]
-        assert [len(table.find(user)) for user in "78"] == [1, 1]
-        assert [each.is_tombstone for each in table.find("7")] == [True]
+        assert [len(table.find(owner(user, "", KEY))) for user in "78"] == [1, 1]
+        assert [each.is_tombstone for each in table.find(owner("7", "", KEY))] == [True]
 
     @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id"])
     def test_a_logout_by_one_library_is_a_logout_by_all(self, visit: Visit, key: str) -> None:

@@ -10,6 +10,7 @@ from holdall.events import Event
 from holdall.formats import NativeFormat
 from holdall.sessions import Sessions
 from holdall.stores import CookieStore, Store, TableStore
+from holdall.stores.principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.failures import FailingTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount, cookie_store
@@ -301,11 +302,11 @@ class SeveralTests(AdapterSuite, sealed=True):
     def test_an_exception_after_a_logout_ends_the_row_of_that_one(self, visit_both: VisitBoth, stores: Both) -> None:
         visitor = visit_both()
         visitor.does(["put", "n", 1], in_cart("login", 7))
-        assert len(stores.tables[CART].find("7")) == 1
+        assert len(stores.tables[CART].find(owner("7", "", CART))) == 1
 
         visitor.does(["get", "n"], in_cart("logout"), fails=True)
 
-        assert stores.tables[CART].find("7") == []
+        assert stores.tables[CART].find(owner("7", "", CART)) == []
 
     # While a body is sent.
 
