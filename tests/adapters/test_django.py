@@ -818,7 +818,7 @@ def test_a_session_outside_of_requests_can_update_a_key_atomically(
     configure: Configure, table: MemoryTable, is_awaited: bool
 ) -> None:
     configure(HOLDALL={"store": TableStore(as_async(table)) if is_awaited else TableStore(table)})
-    cookie = init_test_session(Sessions(TableStore(table), key="sid"), {"n": 1})
+    cookie = init_test_session(Sessions(TableStore(table), key=KEY), {"n": 1})
     key = cookie.partition("=")[2]
 
     async def count() -> None:
@@ -829,7 +829,7 @@ def test_a_session_outside_of_requests_can_update_a_key_atomically(
     if is_awaited:
         asyncio.run(count())
     assert SessionStore(key).atomic_update("n", lambda n: n + 1) == 2 + is_awaited
-    assert Sessions(TableStore(table), key="sid").resume(key)["n"] == 2 + is_awaited
+    assert Sessions(TableStore(table), key=KEY).resume(key)["n"] == 2 + is_awaited
 
 
 def test_a_session_can_be_fetched_by_hand(table: MemoryTable) -> None:
@@ -961,8 +961,8 @@ class SlowTable(Awaited):
 
 def test_a_renewal_is_finished_though_the_visitor_has_left(table: MemoryTable) -> None:
     slow = SlowTable(table)
-    sessions = Sessions(TableStore(slow), key="sid", principal_key="user_id")
-    cookie = init_test_session(Sessions(TableStore(table), key="sid", principal_key="user_id"), {"user_id": 7})
+    sessions = Sessions(TableStore(slow), key=KEY, principal_key="user_id")
+    cookie = init_test_session(Sessions(TableStore(table), key=KEY, principal_key="user_id"), {"user_id": 7})
 
     async def view(request: HttpRequest) -> HttpResponse:
         request.session.cycle_key()
