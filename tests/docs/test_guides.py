@@ -43,7 +43,7 @@ def page(request: pytest.FixtureRequest) -> str:
 def environment(folder: Path) -> dict[str, str]:
     """Return what the guides want to have set, with databases in *folder*."""
     return {
-        "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+        "SHOP_SECRET": "9a4d17c0e8b35f62-d07c41e95ab8263f",
         "SHOP_SESSIONS": f"sqlite:///{folder / 'sessions.db'}",
         "SHOP_DATABASE": str(folder / "shop.db"),
         "DJANGO_SETTINGS_MODULE": "shop.settings",

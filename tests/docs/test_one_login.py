@@ -28,7 +28,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("shop")
     environment = {
         "SECRET_KEY": "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl",
-        "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+        "SHOP_SECRET": "9a4d17c0e8b35f62-d07c41e95ab8263f",
         "SHOP_DATABASE": str(folder / "shop.db"),
         "SHOP_SESSIONS": f"sqlite:///{folder / 'sessions.db'}",
     }

@@ -1,5 +1,6 @@
 """Several sessions in one application, and an application under another's path: they are independent of each other."""
 
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +22,7 @@ from holdall.testing.clock import FakeClock
 __all__ = ["MountedTests", "SeveralTests"]
 
 CART = "_cart"
-OTHER_SECRET = "5d3e81f0a7c96b24-91b7e4d05fa8362c"  # noqa: S105  # of no application
+OTHER_SECRET = secrets.token_hex(32)
 
 #: Where the main session and the other one are kept. In these two each is once in a cookie and once in a table.
 KINDS = ["cookie, table", "table, cookie"]
