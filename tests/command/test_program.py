@@ -158,9 +158,6 @@ def test_a_file_that_is_none_of_ours_is_an_error_of_one_line(command: list[str],
     ],
 )
 def test_a_server_that_is_not_there_is_an_error_of_one_line_without_its_password(command: list[str], url: str) -> None:
-    if command == ["sweep"] and "{port}" in url:
-        pytest.skip("Redis is asked nothing: it sweeps by itself")
-
     failed = run(*command, env={"HOLDALL_TABLE": url.format(port=free_port())})
 
     assert (failed.returncode, failed.stdout) == (1, "")

@@ -203,6 +203,12 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "cookie", "secret_key_base": SECRET, "same_site": "None"}, "set secure=True"),
         ({"store": "table"}, "needs a table"),
         ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Known are: .*memory://"),
+        (
+            {"store": "table", "table": "rdis://x"},
+            r"known for rdis://: did you mean redis://\? Known are: ",
+        ),
+        ({"store": "postgrsql://u@h/d"}, r"did you mean postgresql://\?"),
+        ({"store": "tabel"}, 'Write store="table"'),
         ({"store": "table", "table": "sessions.db"}, "looks like a path .*: write a path as sqlite:///path"),
         ({"store": "table", "table": "/var/sessions"}, "looks like a path"),
         ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),

@@ -12,8 +12,8 @@ from holdall.keys import check_secret
 #: What we publish, besides the pages beside the code: all but what only our own tests and measurements run.
 FOLDERS = ("docs", "demo", "examples", "packages")
 
-#: What may be a secret in a line that speaks of one: long enough for a format to take it, in quotes or as code, and with
-#: a digit, which names rarely have.
+#: What may be a secret in a line that speaks of one: long enough for a format, in quotes or as code, and with a digit,
+#: which names rarely have.
 LITERAL = re.compile(r"[\"'`](?=[^0-9\"'`]*[0-9])([A-Za-z0-9+/=_-]{16,})[\"'`]")
 SPEAKS_OF_ONE = re.compile(r"secret|Format\(", re.IGNORECASE)
 

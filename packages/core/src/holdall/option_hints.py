@@ -42,8 +42,8 @@ _STORES: Mapping[str, str] = {
 
 def store_hint(store: str) -> str:
     """Return how the *store* that is probably meant is spelt, as a sentence; nothing if it is not known."""
-    spelling = _STORES.get(store.lower().strip())
-    return "" if spelling is None else f" Write {spelling}."
+    meant = difflib.get_close_matches(store.lower().strip(), _STORES, n=1)
+    return f" Write {_STORES[meant[0]]}." if meant else ""
 
 
 def meant_by(name: str, known: Collection[str]) -> tuple[str, ...]:
