@@ -223,7 +223,12 @@ def principal_text(value: Any, key: str | None = None) -> str | None:
         return None
     if isinstance(value, Mapping):
         value = _named_in(value)
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError as exc:
+        # A number with more digits than Python writes.
+        msg = f"{_place(key)} cannot say whose the session is: it cannot be written as text."
+        raise TypeError(msg) from exc
     if text.isascii():
         size = len(text)
     else:
