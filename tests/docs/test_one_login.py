@@ -1,8 +1,11 @@
 """The recipe "One login for three frameworks", on real servers, in every direction."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from sys import stdlib_module_names
 from typing import Any
 from urllib.parse import urlencode
 
@@ -69,6 +72,23 @@ class Visitor:
     def is_seen(self) -> set[str | None]:
         """Return whom each framework sees."""
         return {self.gets(f"/{framework}/who")["user"] for framework in FRAMEWORKS}
+
+
+def test_the_page_says_what_to_install() -> None:
+    page = stages("one-login.md")
+    files, commands = page["The applications"].files, page["The applications"].commands
+    said = {word for line in page["What to install"].commands for word in line.partition("#")[0].split()[2:]}
+    # In a project's settings a package is named by text.
+    used = set(re.findall(r'^(?:from|import) (\w+)|"(holdall_\w+)', "\n".join(files.values()), re.MULTILINE))
+    modules = {module or named for module, named in used} - stdlib_module_names - {Path(name).stem for name in files}
+    programs = {command.split()[0].removesuffix("-serve") for command in commands if ".py " not in command}
+    # The adapters bring these.
+    assert {module.replace("_", "-") for module in modules} - {
+        "holdall",
+        "django",
+        "flask",
+        "fastapi",
+    } | programs == said
 
 
 @pytest.fixture
