@@ -141,7 +141,7 @@ class Sessions(RequestsByHand, Closing):
         # A table that was opened here is closed here.
         self._opens_table = store == "table"
         self._table = given.get("table")
-        taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
+        taken = ("store", "key", *(Sessions.__init__.__kwdefaults__ or ()))
         self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
         raises = on_lost_write == "raise"
         check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)

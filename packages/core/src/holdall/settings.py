@@ -143,7 +143,7 @@ def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:
         msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
         raise ConfigurationError(msg)
     if seconds < 1:
-        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
+        msg = f"{name} is {seconds:g} seconds, so no session would live: use a second or more, or None for no limit."
         raise ConfigurationError(msg)
     if seconds > _CENTURY.total_seconds():
         msg = f"{name} is {value}, which is over a hundred years: use None for no limit."

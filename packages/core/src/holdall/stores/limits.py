@@ -28,6 +28,9 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any], LimitedS
         msg = f"when_full={when_full!r} is neither 'end_oldest' nor 'refuse'."
         raise ConfigurationError(msg)
     if most is None:
+        if when_full != "end_oldest":
+            msg = f"when_full={when_full!r} says what a login beyond max_sessions does: give max_sessions=5 too."
+            raise ConfigurationError(msg)
         return None
     if type(most) is not int or most < 1:
         msg = f"max_sessions={most!r} is not a whole number from 1."
