@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message
 
 from holdall import AsyncTable, Session, Sessions, Table, TableStore
 from holdall.serializers import TaggedJSON
+from holdall.stores.principals import owner
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall_django.table import DjangoTable
@@ -147,9 +148,9 @@ def acting(act: Act, *, late: bool, sessions: Sessions) -> ASGIApp:
 
 def data_in(table: Table) -> list[dict[str, Any]]:
     """Return the data of all sessions that there are in a *table* of unsealed rows."""
-    found = [listed for user in ("7", "8") for listed in table.find(user) if not listed.is_tombstone]
+    found = [listed for user in ("7", "8") for listed in table.find(owner(user, "", "sid")) if not listed.is_tombstone]
     rows = (table.read(listed.digest) for listed in found)
-    return [TaggedJSON().loads(row.data) for row in rows if row]
+    return [TaggedJSON().loads(row.data.removeprefix(b"sid\0\0")) for row in rows if row]
 
 
 def check(act: Act, states: list[list[dict[str, Any]]]) -> None:

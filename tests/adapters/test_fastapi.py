@@ -35,6 +35,7 @@ from holdall import (
     TableStore,
 )
 from holdall.nested import KEY
+from holdall.stores.principals import owner
 from holdall.tables import Listed, Replacement, Row, Tombstone
 from holdall.testing import METHODS, AdapterConformance, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount as MountApplication
@@ -775,7 +776,7 @@ class TestCancellation:
             await request(app, cookie)
 
         assert scope.cancelled_caught
-        assert [each.is_tombstone for each in rows.table.find("7")].count(False) == 1
+        assert [each.is_tombstone for each in rows.table.find(owner("7", "", "sid"))].count(False) == 1
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     @pytest.mark.parametrize("step", ["read", "remove", "insert"])
@@ -793,7 +794,7 @@ class TestCancellation:
             await task
 
         assert task.cancelled()
-        assert [each.is_tombstone for each in rows.table.find("7")].count(False) == 1
+        assert [each.is_tombstone for each in rows.table.find(owner("7", "", "sid"))].count(False) == 1
 
     @pytest.mark.parametrize("started", [False, True], ids=["before the headers", "while the body goes"])
     async def test_cancelled_after_a_logout_the_session_has_ended(self, rows: AwaitedTable, started: bool) -> None:
@@ -819,7 +820,7 @@ class TestCancellation:
             await request(app, cookie)
 
         assert scope.cancelled_caught
-        assert len(rows.table.find("7")) == 0
+        assert len(rows.table.find(owner("7", "", "sid"))) == 0
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     async def test_cancelled_as_a_task_after_a_logout_the_session_has_ended(self, rows: AwaitedTable) -> None:
@@ -843,7 +844,7 @@ class TestCancellation:
             await task
 
         assert task.cancelled()
-        assert len(rows.table.find("7")) == 0
+        assert len(rows.table.find(owner("7", "", "sid"))) == 0
 
     async def test_a_plain_write_is_forgotten_then(self, in_table: Sessions) -> None:
         async def handler(request: Request) -> Response:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from holdall import ConfigurationError, Sessions
+from holdall import ConfigurationError, Sessions, TableStore
 from holdall.testing import Request as Asked
 from holdall.testing import asgi_client
 from holdall_fastapi import SessionMiddleware
@@ -109,6 +109,17 @@ def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[st
 
     with pytest.raises(ConfigurationError, match=f"give {next(iter(arguments))} to that"):
         SessionMiddleware(Starlette(), sessions, **arguments)
+
+
+@pytest.mark.parametrize("given", ["shop", TableStore])
+def test_what_is_no_sessions_is_named(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^sessions= takes a Sessions\(…\), and was given (a str|TableStore)"):
+        SessionMiddleware(Starlette(), given)
+
+
+def test_a_max_age_that_is_no_time_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"^max_age='week' is neither"):
+        SessionMiddleware(Starlette(), secret_key=SECRET, max_age="week")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def test_options_of_ours_come_before_starlettes_arguments() -> None:

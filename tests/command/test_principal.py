@@ -49,7 +49,7 @@ def is_alive(sessions: Sessions, sid: str) -> bool:
 
 
 def handles(url: str, principal: str) -> list[str]:
-    listed = call("list", url, "--principal", principal, "--json")
+    listed = call("list", url, "--key", "sid", "--principal", principal, "--json")
     assert (listed.returncode, listed.stderr) == (0, "")
     return [each["handle"] for each in json.loads(listed.stdout)]
 
@@ -57,7 +57,7 @@ def handles(url: str, principal: str) -> list[str]:
 def test_sessions_are_listed_with_a_handle_and_their_times(sessions: Sessions, url: str) -> None:
     sids = [log_in(sessions, 7), log_in(sessions, 7), log_in(sessions, "seven")]
 
-    listed = call("list", url, "--principal", "7")
+    listed = call("list", url, "--key", "sid", "--principal", "7")
 
     assert (listed.returncode, listed.stderr) == (0, "")
     head, *rows = listed.stdout.splitlines()
@@ -72,7 +72,7 @@ def test_sessions_are_listed_with_a_handle_and_their_times(sessions: Sessions, u
 def test_machines_get_json(sessions: Sessions, url: str) -> None:
     log_in(sessions, 7)
 
-    (listed,) = json.loads(call("list", url, "--principal", "7", "--json").stdout)
+    (listed,) = json.loads(call("list", url, "--key", "sid", "--principal", "7", "--json").stdout)
 
     assert listed.keys() == {"handle", "began", "seen", "ends", "address", "user_agent"}
     assert (listed["seen"], listed["address"], listed["user_agent"]) == (listed["began"], None, None)
@@ -86,7 +86,7 @@ def test_a_session_is_listed_with_what_it_was_begun_with(url: str) -> None:
     noting.commit(session)
     noting.close()
 
-    head, row = call("list", url, "--principal", "7").stdout.splitlines()
+    head, row = call("list", url, "--key", "sid", "--principal", "7").stdout.splitlines()
 
     assert row[head.index("ADDRESS") :] == "192.0.2.1  Browser[31m/1.0"
 
@@ -97,13 +97,14 @@ def test_the_sessions_of_one_application_are_listed_and_ended_among_those_of_sev
     )
     bought, wrote = log_in(shop, 7), log_in(blog, 7)
 
-    (listed,) = json.loads(call("list", url, "--app-name", "shop", "--principal", "7", "--json").stdout)
-    one = ["--app-name", "shop", "--principal", "7", "--handle", listed["handle"]]
+    (listed,) = json.loads(call("list", url, "--app-name", "shop", "--key", "sid", "--principal", "7", "--json").stdout)
+    one = ["--app-name", "shop", "--key", "sid", "--principal", "7", "--handle", listed["handle"]]
 
-    assert call("list", url, "--principal", "7").stdout == "No sessions.\n"
+    assert call("list", url, "--key", "sid", "--principal", "7").stdout == "No sessions.\n"
     assert call("revoke", url, *one).stdout == "Ended 1 session.\n"
     assert (is_alive(shop, bought), is_alive(blog, wrote)) == (False, True)
-    assert call("revoke", url, "--app-name", "blog", "--principal", "7", "--all").stdout == "Ended 1 session.\n"
+    blogs = call("revoke", url, "--app-name", "blog", "--key", "sid", "--principal", "7", "--all")
+    assert blogs.stdout == "Ended 1 session.\n"
     assert not is_alive(blog, wrote)
     shop.close()
     blog.close()
@@ -119,9 +120,9 @@ def test_a_session_that_was_renewed_is_listed_once_and_can_be_ended_by_its_old_h
     assert renewed is not None
 
     assert len(handles(url, "7")) == 1
-    assert call("revoke", url, "--principal", "7", "--all-but", old).stdout == "Ended 0 sessions.\n"
+    assert call("revoke", url, "--key", "sid", "--principal", "7", "--all-but", old).stdout == "Ended 0 sessions.\n"
     assert is_alive(sessions, renewed)
-    assert call("revoke", url, "--principal", "7", "--handle", old).stdout == "Ended 1 session.\n"
+    assert call("revoke", url, "--key", "sid", "--principal", "7", "--handle", old).stdout == "Ended 1 session.\n"
     assert not is_alive(sessions, renewed)
 
 
@@ -152,25 +153,25 @@ def test_of_everybodys_sessions_none_can_be_chosen(choice: list[str]) -> None:
 def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:
     log_in(sessions, 7)
 
-    assert call("list", url, "--principal", "8").stdout == "No sessions.\n"
-    assert call("list", url, "--principal", "8", "--json").stdout == "[]\n"
+    assert call("list", url, "--key", "sid", "--principal", "8").stdout == "No sessions.\n"
+    assert call("list", url, "--key", "sid", "--principal", "8", "--json").stdout == "[]\n"
 
 
 def test_all_sessions_of_a_principal_are_ended_and_no_others(sessions: Sessions, url: str) -> None:
     mine, other = [log_in(sessions, 7) for _ in range(3)], log_in(sessions, 8)
 
-    revoked = call("revoke", url, "--principal", "7", "--all")
+    revoked = call("revoke", url, "--key", "sid", "--principal", "7", "--all")
 
     assert (revoked.returncode, revoked.stdout, revoked.stderr) == (0, "Ended 3 sessions.\n", "")
     assert not any(is_alive(sessions, sid) for sid in mine)
     assert is_alive(sessions, other)
-    assert call("revoke", url, "--principal", "7", "--all").stdout == "Ended 0 sessions.\n"
+    assert call("revoke", url, "--key", "sid", "--principal", "7", "--all").stdout == "Ended 0 sessions.\n"
 
 
 def test_which_of_a_principals_sessions_are_to_end_has_to_be_said(sessions: Sessions, url: str) -> None:
     sid = log_in(sessions, 7)
 
-    refused = call("revoke", url, "--principal", "7")
+    refused = call("revoke", url, "--key", "sid", "--principal", "7")
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "which of the principal's sessions? Name one with --handle" in refused.stderr
@@ -181,7 +182,7 @@ def test_one_session_is_ended_by_its_handle(sessions: Sessions, url: str) -> Non
     sids = [log_in(sessions, 7) for _ in range(3)]
     chosen, *others = handles(url, "7")
 
-    assert call("revoke", url, "--principal", "7", "--handle", chosen).stdout == "Ended 1 session.\n"
+    assert call("revoke", url, "--key", "sid", "--principal", "7", "--handle", chosen).stdout == "Ended 1 session.\n"
     assert sum(is_alive(sessions, sid) for sid in sids) == 2
     assert handles(url, "7") == others
 
@@ -190,7 +191,7 @@ def test_all_but_one_are_ended(sessions: Sessions, url: str) -> None:
     sids = [log_in(sessions, 7) for _ in range(3)]
     _, spared, _ = handles(url, "7")
 
-    assert call("revoke", url, "--principal", "7", "--all-but", spared).stdout == "Ended 2 sessions.\n"
+    assert call("revoke", url, "--key", "sid", "--principal", "7", "--all-but", spared).stdout == "Ended 2 sessions.\n"
     assert sum(is_alive(sessions, sid) for sid in sids) == 1
     assert handles(url, "7") == [spared]
 
@@ -200,7 +201,7 @@ def test_all_but_one_are_ended(sessions: Sessions, url: str) -> None:
 def test_a_handle_that_is_not_there_ends_nothing(sessions: Sessions, url: str, choice: str, handle: str) -> None:
     sid = log_in(sessions, 7)
 
-    refused = call("revoke", url, "--principal", "7", choice, handle)
+    refused = call("revoke", url, "--key", "sid", "--principal", "7", choice, handle)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"holdall: this principal has no session with the handle {handle!r}: nothing was ended.\n"
@@ -212,7 +213,7 @@ def test_a_handle_of_another_principal_ends_nothing(sessions: Sessions, url: str
     sid = log_in(sessions, 8)
     (handle,) = handles(url, "8")
 
-    assert call("revoke", url, "--principal", "7", "--handle", handle).returncode == 1
+    assert call("revoke", url, "--key", "sid", "--principal", "7", "--handle", handle).returncode == 1
     assert is_alive(sessions, sid)
 
 
@@ -227,7 +228,7 @@ def test_a_handle_stays_while_the_session_is_written(sessions: Sessions, url: st
 
 
 def test_handle_and_all_but_exclude_each_other() -> None:
-    refused = call("revoke", "sqlite:///x", "--principal", "7", "--handle", "a", "--all-but", "b")
+    refused = call("revoke", "sqlite:///x", "--key", "sid", "--principal", "7", "--handle", "a", "--all-but", "b")
 
     assert refused.returncode == 2
     assert "not allowed with argument" in refused.stderr
@@ -237,13 +238,13 @@ def test_handle_and_all_but_exclude_each_other() -> None:
 def test_a_principal_is_any_text(sessions: Sessions, url: str, principal: str) -> None:
     log_in(sessions, principal)
 
-    assert call("revoke", url, f"--principal={principal}", "--all").stdout == "Ended 1 session.\n"
+    assert call("revoke", url, "--key", "sid", f"--principal={principal}", "--all").stdout == "Ended 1 session.\n"
 
 
 @pytest.mark.parametrize("principal", ["\udcff", ""])
 @pytest.mark.parametrize("command", [["list"], ["revoke", "--all"]], ids=str)
 def test_a_principal_that_is_no_text_is_refused(command: list[str], principal: str) -> None:
-    refused = call(*command, "sqlite:///x", "--principal", principal)
+    refused = call(*command, "sqlite:///x", "--key", "sid", "--principal", principal)
 
     assert refused.returncode == 2
     assert "argument --principal: " in refused.stderr

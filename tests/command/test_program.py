@@ -66,7 +66,11 @@ def test_what_should_not_have_been_an_argument_is_not_repeated(arguments: list[s
     assert "hunter2" not in refused.stdout + refused.stderr
 
 
-TABLE_COMMANDS = (["sweep"], ["list", "--principal", "7"], ["revoke", "--principal", "7", "--all"])
+TABLE_COMMANDS = (
+    ["sweep"],
+    ["list", "--key", "sid", "--principal", "7"],
+    ["revoke", "--key", "sid", "--principal", "7", "--all"],
+)
 every_table_command = pytest.mark.parametrize("command", TABLE_COMMANDS, ids=lambda command: command[0])
 
 
@@ -154,9 +158,6 @@ def test_a_file_that_is_none_of_ours_is_an_error_of_one_line(command: list[str],
     ],
 )
 def test_a_server_that_is_not_there_is_an_error_of_one_line_without_its_password(command: list[str], url: str) -> None:
-    if command == ["sweep"] and "{port}" in url:
-        pytest.skip("Redis is asked nothing: it sweeps by itself")
-
     failed = run(*command, env={"HOLDALL_TABLE": url.format(port=free_port())})
 
     assert (failed.returncode, failed.stdout) == (1, "")
@@ -180,7 +181,7 @@ def test_a_postgresql_that_is_not_there_is_an_error_of_one_line() -> None:
 def test_a_redis_that_is_not_there_is_named_with_its_host_port_and_database() -> None:
     port = free_port()
 
-    failed = run("list", f"redis://shop:hunt%65r2@127.0.0.1:{port}/3", "--principal", "7")
+    failed = run("list", f"redis://shop:hunt%65r2@127.0.0.1:{port}/3", "--key", "sid", "--principal", "7")
 
     assert failed.returncode == 1
     assert f"127.0.0.1:{port}/3" in failed.stderr

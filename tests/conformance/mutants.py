@@ -7,7 +7,7 @@ Not collected with the rest: ``test_suites.py`` runs this file and sees to it th
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -465,18 +465,18 @@ class WritesWhenItTouches(TableStore):
 
 
 class SparesNobody(TableStore):
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Any:
-        return super().revoke(principal, keep=None, handle=handle)
+    def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Any:
+        return super().revoke(principal, keys=keys, keep=None, handle=handle)
 
 
 class EndsNobody(TableStore):
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Any:
-        return len((yield from self.list(principal, current=None)))
+    def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Any:
+        return len((yield from self.list(principal, keys=keys, current=None)))
 
 
 class KnowsNoHandles(TableStore):
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Any:
-        return super().revoke(principal, keep=keep, handle=None)
+    def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Any:
+        return super().revoke(principal, keys=keys, keep=keep, handle=None)
 
 
 class BeginsAnew(TableStore):

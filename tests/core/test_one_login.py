@@ -1,5 +1,6 @@
 """Several login libraries at one session: it has one principal, and the last login or logout holds for all of them."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -312,3 +313,74 @@ def test_who_is_still_logged_in_keeps_them(act: Callable[[Session], object]) -> 
 def test_one_name_in_the_place_of_a_list_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"delete_at_logout='remember_token' is one name: give a list of them"):
         Sessions("memory://refused", key="sid", delete_at_logout="remember_token")
+
+
+# Keys that nobody has named.
+
+
+def put(key: str, value: object = 7, *, store: str = "table", **options: Any) -> Callable[[], object]:
+    """Return what puts *value* under *key* into an anonymous session, and ends the request."""
+    given: dict[str, Any] = {"table": "memory://unnamed"} if store == "table" else {"secret_key_base": SECRET}
+    sessions = Sessions(store, key="sid", **given, **options)
+    session = sessions.fetch()
+    session[key] = value
+    return lambda: sessions.commit(session)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("member", "member_id", "memberId", "current_user", "currentUser", "account", "customer.id", "logged_in"),
+        *("loggedin", "is_admin", "admin", "user_email", "email", "token", "google_oauth_token", "identity.id", "sub"),
+    ],
+)
+def test_a_key_that_looks_like_a_login_is_refused_in_a_table_until_it_is_named(key: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"principal_key='{key}'"):
+        put(key)()
+
+    put(key, principal_key=key)()
+    put(key, principal_key=None)()
+    put(key, store="cookie")()
+    put(key, None)()
+    put(key, False)()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("cart", "n", "csrf_token", "_csrf_token", "user_agent", "account_login", "account_verified_email", "members"),
+        *("login_attempts", "next", "_state_google_abc", "oidc_auth_state", "partial_pipeline_token", "_messages"),
+        *("subtotal", "admin_theme", "authors", "flow", "id", "name", "_flashes", "email_sent"),
+    ],
+)
+def test_other_keys_of_an_anonymous_session_are_taken(key: str) -> None:
+    put(key)()
+
+
+def test_what_is_written_while_a_request_goes_on_is_refused_too() -> None:
+    sessions = Sessions("table", key="sid", table="memory://unnamed")
+    begun = sessions.fetch()
+    begun["n"] = 1
+    session = sessions.resume(sessions.commit(begun).cookie)
+    session["member"] = 7
+
+    with pytest.raises(ConfigurationError, match="principal_key"):
+        session.save()
+
+    # A request that fails saves nothing.
+    assert sessions.commit(session, status=500).cookie is not None
+
+
+def test_the_refused_value_is_in_no_frame() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        put("member", "5e4f-of-ada")()
+
+    frames = traceback.walk_tb(refused.value.__traceback__)
+    shown = [
+        repr(value)
+        for frame, _ in frames
+        if "/holdall/" in frame.f_code.co_filename
+        for value in frame.f_locals.values()
+    ]
+    assert shown
+    assert not [each for each in shown if "5e4f-of-ada" in each]

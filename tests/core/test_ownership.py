@@ -15,6 +15,7 @@ import pytest
 from holdall import ConfigurationError, Event, MemoryTable, Sessions, TableStore
 from holdall.clients import client_text, info_of
 from holdall.stores import SessionRow
+from holdall.stores.principals import owner
 from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Row, Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async
@@ -221,7 +222,7 @@ def test_a_renewal_that_was_broken_off_is_over_for_all_who_end_it(
     sessions: Sessions, table: MemoryTable, clock: FakeClock
 ) -> None:
     log_in(sessions, 7)
-    (row,) = table.find("7")
+    (row,) = table.find(owner("7", "", "sid"))
     table.remove(row.digest, tombstone=Tombstone(clock() + timedelta(minutes=1), b""))
 
     assert sessions.list(7) == []
@@ -311,7 +312,7 @@ def test_an_end_from_outside_is_told_of_once(sessions: Sessions, events: list[Ev
 def test_what_is_listed_shows_neither_id_nor_digest_nor_facts(table: MemoryTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", principal_key="user", clock=clock, record_client=True)
     cookie = log_in(sessions, 7, FIREFOX)
-    (row,) = table.find("7")
+    (row,) = table.find(owner("7", "", "sid"))
 
     (listed,) = sessions.list(7)
 
@@ -339,7 +340,7 @@ def test_nothing_is_noted_and_nobody_is_asked_unless_it_is_switched_on(sessions:
     sessions.commit(session)
 
     assert facts(sessions) == [(None, None)]
-    assert [each.client for each in table.find("7")] == [None]
+    assert [each.client for each in table.find(owner("7", "", "sid"))] == [None]
 
 
 def test_a_session_is_known_by_what_it_was_begun_with(noting: Sessions) -> None:

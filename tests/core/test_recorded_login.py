@@ -153,6 +153,19 @@ def test_the_same_user_who_logs_in_again_has_a_new_absolute_timeout(clock: FakeC
     assert visitor.does(lambda session: session.created) == clock()
 
 
+def test_the_same_user_who_logs_in_again_is_fresh_and_keeps_the_data(table: Visitor, clock: FakeClock) -> None:
+    table.does(lambda session: session.login(7, level=2))
+    table.does(lambda session: session.put("cart", ["hat"]))
+    old = table.cookie
+    clock.advance(2 * HOUR)
+    table.does(lambda session: session.login(7))
+
+    assert table.does(lambda session: (session.authenticated_at, session.level)) == (clock(), 1)
+    assert table.does(lambda session: (session.created, session["cart"])) == (clock(), ["hat"])
+    table.cookie = old
+    assert table.does(known) == (None, 0, {})
+
+
 def test_each_change_of_the_level_renews_the_id_and_is_no_authentication(table: Visitor, clock: FakeClock) -> None:
     table.does(lambda session: session.login(7))
     came, cookies = clock(), []

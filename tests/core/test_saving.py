@@ -12,6 +12,7 @@ from core.begun import InterruptedTable, begin
 from holdall import (
     Event,
     LostWriteError,
+    MemoryTable,
     ResponseStartedError,
     Session,
     SessionError,
@@ -365,6 +366,59 @@ def test_a_failing_request_fails_as_it_is_in_spite_of_a_call_that_was_not_awaite
 
     asyncio.run(visit())
     assert sessions.resume(sid)["n"] == 1
+
+
+@pytest.mark.parametrize("of_other", [False, True])
+def test_a_call_that_was_not_awaited_is_told_of_among_several_sessions(sessions: Sessions, of_other: bool) -> None:
+    other = Sessions(TableStore(MemoryTable()), key="other")
+    exchange = SessionGroup(sessions, also=[other], form="async").begin("")
+
+    async def visit() -> None:
+        main, second = exchange.session, exchange.session_of(other)
+        main["n"] = second["n"] = 1
+        call = (second if of_other else main).atomic_update("m", len)
+        with pytest.raises(SessionError, match=r"^session\.atomic_update\(\) was called without await"):
+            await exchange.headers_async()
+        with pytest.raises(RuntimeError, match="cannot reuse"):
+            await call
+
+    asyncio.run(visit())
+
+
+def test_a_call_that_was_not_awaited_is_told_of_if_nothing_else_touches_the_session(sessions: Sessions) -> None:
+    exchange = SessionGroup(sessions, form="async").begin("")
+
+    async def visit() -> None:
+        exchange.session.atomic_update("n", len)
+        with pytest.raises(SessionError, match="was called without await"):
+            await exchange.headers_async()
+
+    asyncio.run(visit())
+
+
+def test_a_call_that_was_not_awaited_is_told_of_by_hand(sessions: Sessions) -> None:
+    async def visit() -> None:
+        session = await sessions.fetch_async()
+        session["n"] = 1
+        await sessions.commit_async(session)
+        session.save()
+        with pytest.raises(SessionError, match="was called without await"):
+            await sessions.finish_async(session, last=True)
+
+    asyncio.run(visit())
+
+
+def test_a_response_to_a_failure_is_sent_in_spite_of_a_call_that_was_not_awaited(sessions: Sessions) -> None:
+    exchange = SessionGroup(sessions, form="async").begin(f"sid={begin(sessions, n=1)}")
+
+    async def visit() -> None:
+        exchange.session["n"] = 2
+        call = exchange.session.save()
+        assert not (await exchange.headers_async(500)).cookies
+        await exchange.body_sent_async(last=True)
+        call.close()  # type: ignore[attr-defined]  # or Python would warn of it
+
+    asyncio.run(visit())
 
 
 def test_reload_shows_what_others_wrote_below_what_is_unsaved(sessions: Sessions, is_open: bool) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
@@ -25,16 +25,17 @@ class Shelf:
         self._clock = clock
         self._lock = threading.Lock()
         self._rows: dict[str, StoredSession] = {}
-        self._owners: dict[str, str | None] = {}
+        self._owners: dict[str, tuple[str, str | None]] = {}
 
     def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
         self._note("get")
-        return _copy(self._rows[cookie]) if cookie in self._rows else NotFound("unknown")
+        is_theirs = cookie in self._rows and self._owners[cookie][0] == key
+        return _copy(self._rows[cookie]) if is_theirs else NotFound("unknown")
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> StoredSession | None:
         self._note("put")
         with self._lock:
-            return self._put(stored, write)
+            return self._put(stored, write, key)
 
     def update(
         self, stored: StoredSession, make_write: Callable[[StoredSession], Write], *, key: str
@@ -42,7 +43,7 @@ class Shelf:
         self._note("update")
         with self._lock:
             last = self._rows.get(stored.cookie)
-            return None if last is None else self._put(last, make_write(_copy(last)))
+            return None if last is None else self._put(last, make_write(_copy(last)), key)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession | None:
         self._note("delete")
@@ -53,7 +54,7 @@ class Shelf:
         now = self._clock().timestamp()
         return self._end([cookie for cookie, row in self._rows.items() if row.expires <= now][:limit])
 
-    def list(self, principal: str, *, current: StoredSession | None) -> list[SessionRow]:
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> list[SessionRow]:
         self._note("list")
         return [
             SessionRow(
@@ -65,15 +66,15 @@ class Shelf:
                 is_current=current is not None and cookie == current.cookie,
             )
             for cookie, row in self._rows.items()
-            if self._owners[cookie] == principal
+            if self._owners[cookie] in [(key, principal) for key in keys]
         ]
 
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> int:
+    def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> int:
         self._note("revoke")
         return self._end(
             cookie
             for cookie, row in self._rows.items()
-            if self._owners[cookie] == principal
+            if self._owners[cookie] in [(key, principal) for key in keys]
             and handle in (None, row.log_id)
             and (keep is None or cookie != keep.cookie)
         )
@@ -90,7 +91,7 @@ class Shelf:
     def _note(self, verb: str) -> None:
         self.ran[verb] = threading.current_thread() is threading.main_thread()
 
-    def _put(self, stored: StoredSession | None, write: Write) -> StoredSession | None:
+    def _put(self, stored: StoredSession | None, write: Write, key: str) -> StoredSession | None:
         if stored is None:
             cookie = secrets.token_hex(16)
             row = StoredSession(cookie, write.data, write.created, write.expires, secrets.token_hex(4), 1)
@@ -102,7 +103,7 @@ class Shelf:
         else:
             return None
         self._rows[row.cookie] = _copy(row)
-        self._owners[row.cookie] = write.principal
+        self._owners[row.cookie] = key, write.principal
         return _copy(row)
 
     def _end(self, cookies: Any) -> int:

@@ -15,6 +15,7 @@ import pytest
 from holdall import Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.steps import run
 from holdall.stores import Changes, NotFound, Write
+from holdall.stores.principals import owner
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock
 
@@ -130,7 +131,7 @@ def test_in_memory_rows_are_not_sealed_unless_told() -> None:
     row = table.read(digest(sid))
 
     assert row is not None
-    assert row.data == b'{"cart":1}'
+    assert row.data == b'sid\0\0{"cart":1}'
 
 
 @pytest.mark.parametrize(
@@ -413,7 +414,7 @@ def test_the_principal_is_kept_beside_the_row(sessions: Sessions, table: Watched
     begin(sessions, cart=1)
     sid = begin(sessions, user_id=7)
 
-    assert [listed.digest for listed in table.find("7")] == [digest(sid)]
+    assert [listed.digest for listed in table.find(owner("7", "", "sid"))] == [digest(sid)]
 
 
 def test_laravel_42782_a_large_session_comes_back_whole(sessions: Sessions) -> None:
@@ -467,3 +468,37 @@ def test_threads_that_count_in_keys_of_their_own_lose_nothing(clock: FakeClock) 
     asyncio.run(all_at_once())
 
     assert sessions.resume(sid) == {"total": 0} | {f"thread {number}": 100 for number in range(8)}
+
+
+# Several applications in one table.
+
+
+@pytest.mark.parametrize("encrypt", [True, False])
+@pytest.mark.parametrize(("app", "key"), [("", "admin"), ("admin", "sid"), ("admin", "admin")])
+def test_nothing_of_another_application_is_read_listed_or_ended(encrypt: bool, app: str, key: str) -> None:
+    table = MemoryTable()
+    shop = Sessions(TableStore(table, encrypt=encrypt), key="sid")
+    admin = Sessions(TableStore(table, encrypt=encrypt, app_name=app), key=key)
+    sid = begin(shop, user_id=1)
+
+    assert admin.resume(sid) == {}
+    assert admin.list(1) == []
+    assert admin.revoke(1) == 0
+    assert (shop.resume(sid), len(shop.list(1))) == ({"user_id": 1}, 1)
+
+
+@pytest.mark.parametrize("encrypt", [True, False])
+def test_sessions_under_an_old_name_are_listed_counted_and_ended_too(encrypt: bool, clock: FakeClock) -> None:
+    table = MemoryTable(clock=clock)
+    store = TableStore(table, encrypt=encrypt)
+    before = Sessions(store, key="old", clock=clock)
+    for _ in range(3):
+        begin(before, user_id=1)
+        clock.advance(timedelta(seconds=1))
+    after = Sessions(store, key="sid", old_keys=["old"], clock=clock, max_sessions=3)
+    begin(after, user_id=1)
+
+    began = [info.created for info in after.list(1)]
+    assert (len(began), began) == (3, sorted(began))
+    assert after.revoke(1) == 3
+    assert before.list(1) == []

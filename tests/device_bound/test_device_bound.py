@@ -151,11 +151,14 @@ def test_a_cookie_of_an_old_secret_or_name_is_bound_and_stays_so(clock: FakeCloc
     assert visitor.browser is browser
 
 
-def test_a_table_whose_cookie_gets_another_name_keeps_its_bindings(clock: FakeClock, events: list[Event]) -> None:
-    table = MemoryTable(clock=clock)
+@pytest.mark.parametrize("encrypt", [True, False])
+def test_a_table_whose_cookie_gets_another_name_keeps_its_bindings(
+    clock: FakeClock, events: list[Event], encrypt: bool
+) -> None:
+    store = TableStore(MemoryTable(clock=clock), encrypt=encrypt)
     options: dict[str, Any] = {"clock": clock, "device_bound": True, "on_event": events.append}
-    _, browser = owner_of(flask_mount.mount(Sessions(TableStore(table), key="old", **options)), clock)
-    renamed = Sessions(TableStore(table), key="new", old_keys=["old"], **options)
+    _, browser = owner_of(flask_mount.mount(Sessions(store, key="old", **options)), clock)
+    renamed = Sessions(store, key="new", old_keys=["old"], **options)
     later = Visitor(flask_mount.mount(renamed), clock, browser)
 
     # The bound cookie has another name with it: the browser learns of it with the next refresh.

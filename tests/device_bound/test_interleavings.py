@@ -189,7 +189,7 @@ class DeviceRun(Run):
         ):  # pragma: no cover  # a promise is broken
             return f"a tab could not go on: {statuses}"
         # A browser that was bound goes on, also when the grace is over and the bound cookie of this moment has gone.
-        listed = await run_async(store.list("7", current=None))
+        listed = await run_async(store.list("7", keys=[KEY], current=None))
         if [each.device_bound for each in listed] != [True]:  # pragma: no cover  # a promise is broken
             return "the list does not show that it is bound"
         if self.is_bound:

@@ -13,7 +13,7 @@ from docs.projects import pasted
 from docs.recipes import write
 from holdall.testing import Browser, Request, asgi_client, wsgi_client
 
-SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 
 SESSION_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 
@@ -47,6 +47,7 @@ def block_called(title: str) -> str:
 @pytest.fixture(autouse=True)
 def secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_SECRET", SECRET)
+    monkeypatch.setenv("OLD_SECRET", "3f81ab07d9e24c65-8be0547c12d6f93a")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,7 +15,7 @@ from docs.recipes import write
 
 pytest.importorskip("django")
 
-SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 
 
 def runs(folder: Path, *arguments: str, **environment: str) -> str:

@@ -1,8 +1,11 @@
 """The recipe "One login for three frameworks", on real servers, in every direction."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from sys import stdlib_module_names
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("shop")
     environment = {
         "SECRET_KEY": "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl",
-        "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+        "SHOP_SECRET": "9a4d17c0e8b35f62-d07c41e95ab8263f",
         "SHOP_DATABASE": str(folder / "shop.db"),
         "SHOP_SESSIONS": f"sqlite:///{folder / 'sessions.db'}",
     }
@@ -69,6 +72,23 @@ class Visitor:
     def is_seen(self) -> set[str | None]:
         """Return whom each framework sees."""
         return {self.gets(f"/{framework}/who")["user"] for framework in FRAMEWORKS}
+
+
+def test_the_page_says_what_to_install() -> None:
+    page = stages("one-login.md")
+    files, commands = page["The applications"].files, page["The applications"].commands
+    said = {word for line in page["What to install"].commands for word in line.partition("#")[0].split()[2:]}
+    # In a project's settings a package is named by text.
+    used = set(re.findall(r'^(?:from|import) (\w+)|"(holdall_\w+)', "\n".join(files.values()), re.MULTILINE))
+    modules = {module or named for module, named in used} - stdlib_module_names - {Path(name).stem for name in files}
+    programs = {command.split()[0].removesuffix("-serve") for command in commands if ".py " not in command}
+    # The adapters bring these.
+    assert {module.replace("_", "-") for module in modules} - {
+        "holdall",
+        "django",
+        "flask",
+        "fastapi",
+    } | programs == said
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ PHOENIX = next(vector for vector in VECTORS if vector["id"] == "pub-encrypted-ph
 
 ENVIRONMENT = {
     "SECRET_KEY": "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl",
-    "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+    "SHOP_SECRET": "9a4d17c0e8b35f62-d07c41e95ab8263f",
     "OLD_SECRET": "3f81ab07d9e24c65-8be0547c12d6f93a",
     "SECRET_KEY_BASE": PHOENIX["secret_key_base"],
 }

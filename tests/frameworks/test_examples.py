@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.cgi. is deprecated:DeprecationW
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SHOP_SECRET", "c7f0e3a94b1d5826-0e9b7d42f6a8c135")
+    monkeypatch.setenv("SHOP_SECRET", "9a4d17c0e8b35f62-d07c41e95ab8263f")
     monkeypatch.syspath_prepend(tmp_path)
     for name, source in BLOCKS.items():
         (tmp_path / name).write_text(source, encoding="utf-8")

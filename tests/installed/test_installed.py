@@ -18,7 +18,7 @@ from holdall.testing import Browser, Request, TableConformance, as_async, asgi_c
 from holdall_fastapi import SessionDep, SessionMiddleware
 from holdall_flask import Holdall
 
-SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 PACKAGES = {
     "holdall": "holdall",
     "holdall_flask": "holdall-flask",

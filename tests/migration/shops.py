@@ -23,7 +23,7 @@ from holdall.tables.sqlite import SQLiteTable
 from servers.web import SECONDS, Server, serve, uvicorn, waitress
 
 THEIRS = "5Hx2kQ0vY8mJr1Wc7ZtB4pLs9NfDa3GeUi6ToRXbVqMyKwEjCnPhSgAzFdIuOl+="
-OURS = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+OURS = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 #: The cookie's name.
 KEY = "session"
 

@@ -26,7 +26,7 @@ from servers.processes import free_port, wait_until
 from servers.redis import RedisServer
 from sizes import EXAMPLES
 
-SECRET = "c7f0e3a94b1d5826-0e9b7d42f6a8c135"
+SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 DATA = {"user_id": 7, "cart": ["apples", {"pears": 2}], "note": "é", "seen": True, "none": None}
 
 

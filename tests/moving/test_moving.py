@@ -23,6 +23,7 @@ from holdall.sources import Entry, Refused
 from holdall.steps import run, run_async
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 from holdall.stores.migration import MigratingStore
+from holdall.stores.principals import owner
 from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 from moving.kept import OLD_COOKIE, AsyncKept, Kept
@@ -136,7 +137,7 @@ def test_it_is_in_the_index_of_its_principal(sessions: Sessions, visitor: Any, t
 
     visitor.look()
 
-    (listed,) = table.find("7")
+    (listed,) = table.find(owner("7", "", "sid"))
     assert listed.digest == hashlib.sha256(visitor.browser["sid"].encode()).digest()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from holdall import Event, Sessions
 from holdall.sources.flask_session import FlaskSessionSource
+from holdall.stores.principals import owner
 from holdall.tables.redis import RedisTable
 from servers.redis import RedisServer
 
@@ -51,7 +52,7 @@ def is_as_it_should_be(server: RedisServer, sessions: Sessions, number: int, coo
     assert len(set(cookies)) == 1
     written = {f"by {request}": request for request in range(REQUESTS)}
     assert sessions.resume(cookies[0]) == {"user_id": number, "_permanent": True, **written}
-    assert len(RedisTable(f"{server.url.removesuffix('0')}1").find(str(number))) == 1
+    assert len(RedisTable(f"{server.url.removesuffix('0')}1").find(owner(str(number), "", "session"))) == 1
     assert server.client.keys() == []
 
 

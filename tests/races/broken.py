@@ -105,7 +105,7 @@ class GivesNothing(MemoryTable):
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         row = super().remove(digest, tombstone=tombstone)
-        return None if row is None else row._replace(data=b"{}")
+        return None if row is None else row._replace(data=row.data[: row.data.rindex(b"\0") + 1] + b"{}")
 
 
 class TouchRevives(Rewritable):

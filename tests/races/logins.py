@@ -5,7 +5,8 @@ from typing import Any
 
 from holdall.principals import principal_keys
 from holdall.session import Session
-from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, Act, Run
+from holdall.stores.principals import owner
+from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, Act, Run
 
 __all__ = ["LOGINS", "LOGIN_ACTS", "LOGOUTS", "LoginRun"]
 
@@ -64,7 +65,8 @@ class LoginRun(Run):
         logs_in, logs_out = names & LOGINS.keys(), names & LOGOUTS.keys()
         if (logs_in or logs_out) and old is not None:
             return "the cookie from before opens a session"
-        if (logs_in or logs_out) and [row for row in await self._table.find("7") if not row.is_tombstone]:
+        theirs = await self._table.find(owner("7", "", KEY))
+        if (logs_in or logs_out) and not all(row.is_tombstone for row in theirs):
             return "a session of the user who left is there"
         said = {str(now[key]) for key in _KEYS.keys if key in now} if now else set()
         if len(said) > 1:

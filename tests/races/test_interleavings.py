@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -260,18 +260,18 @@ def _ends_what_it_leads_to(table: Any, digest: bytes, passed: set[bytes]) -> Ste
     return bool(row and row.data) and (yield verbs.Remove(table, row.data)) is not None
 
 
-def _ends_two(table: Any, principal: str, *, keep: bytes | None = None, handle: str | None = None) -> Steps[int]:
+def _ends_two(table: Any, owners: Sequence[str], *, keep: bytes | None = None, handle: str | None = None) -> Steps[int]:
     ended = 0
-    for each in (yield verbs.Find(table, principal))[:2]:
+    for each in (yield verbs.Find(table, owners[0]))[:2]:
         ended += yield from renewal.end(table, each.digest)
     return ended
 
 
 def _ends_until_none_is_left(
-    table: Any, principal: str, *, keep: bytes | None = None, handle: str | None = None
+    table: Any, owners: Sequence[str], *, keep: bytes | None = None, handle: str | None = None
 ) -> Steps[int]:
     ended = 0
-    while found := [each for each in (yield verbs.Find(table, principal)) if not each.is_tombstone]:
+    while found := [each for each in (yield verbs.Find(table, owners[0])) if not each.is_tombstone]:
         for each in found:
             ended += yield from renewal.end(table, each.digest)
     return ended

@@ -7,7 +7,7 @@ handed in rarely.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import FastAPI, Request
 
@@ -26,6 +26,9 @@ from holdall_fastapi import (
     flash,
     get_flashed_messages,
 )
+
+if TYPE_CHECKING:
+    from holdall_django import DjangoSession
 
 
 def parts(told: list[Event]) -> None:
@@ -80,6 +83,14 @@ async def awaited(session: SessionDep, plain: Session) -> None:
     session.atomic_update("n", len)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     # In a framework that is not async there is nothing to await.
     plain.save()
+
+
+async def awaited_in_django(session: "DjangoSession") -> None:
+    await session.asave()
+    session.asave()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.aset("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.asetdefault("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    session.save()
 
 
 basket = Sessions("table", key="_basket", table="baskets")

@@ -178,6 +178,8 @@ class SessionState:
     clears: frozenset[str] = frozenset()
     #: Store it even if it is empty.
     must_create = False
+    #: The calls that an async handler has made and not awaited so far, by the coroutine.
+    unawaited: Mapping[Any, str] = _NO_OPTIONS
     #: Says whether a change that nothing can store is accepted and forgotten, as a framework's tests expect it.
     takes_forgotten_changes: Callable[[], bool] | None = None
     marked_unread = False
@@ -392,8 +394,6 @@ class SessionState:
         tracked.views = {}
 
     def _note_owner_and_lifetime(self, data: Mapping[str, Any]) -> None:
-        settings = self.settings
-        self.principal_before = settings.principals.of(data)
-        self.lifetime_before = (
-            settings.lifetime if self.lifetime_of is None else self.lifetime_of(data, settings.lifetime)
-        )
+        self.principal_before = self.settings.principals.of(data)
+        usual = self.settings.lifetime
+        self.lifetime_before = usual if self.lifetime_of is None else self.lifetime_of(data, usual)

@@ -25,6 +25,7 @@ from holdall.option_hints import meant_by
 from holdall.session import AsyncSession, state_of
 from holdall.setting_names import naming
 from holdall.settings import Lifetime
+from holdall.unawaited import to_be_awaited
 
 __all__ = [
     "CACHING_NAMES",
@@ -61,6 +62,7 @@ __all__ = [
     "several_workers",
     "state_of",
     "take_flashes",
+    "to_be_awaited",
     "warn_if_exposed",
     "warn_of_public_cookie",
     "with_session_headers",

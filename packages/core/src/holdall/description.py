@@ -180,7 +180,8 @@ def _login(settings: Settings) -> Topic:
     if not settings.principals:
         return Topic("login", "users are not known", lacks={"ASVS 7.2.4": "leave out principal_key=None"})
     keys = ", ".join(settings.principals.keys)
-    return Topic("login", f"a new ID when the user changes; the user is in {keys}", ("ASVS 7.2.4",))
+    unnamed = "; give principal_key for another key" if settings.principals.guessed else ""
+    return Topic("login", f"a new ID when the user changes; the user is in {keys}{unnamed}", ("ASVS 7.2.4",))
 
 
 def _ends(settings: Settings, backend: SyncBackend) -> Topic:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import late_changes
-from holdall._state import Phase
+from holdall._state import Phase, SessionState
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
 from holdall.errors import AnsweredError, ConfigurationError
@@ -24,6 +24,7 @@ from holdall.sessions import Sessions
 from holdall.steps import Steps, run
 from holdall.stores.contract import ClientInfo
 from holdall.tables import Form
+from holdall.unawaited import refuse_unawaited
 
 __all__ = ["Exchange", "Failure", "SessionGroup"]
 
@@ -78,8 +79,8 @@ class SessionGroup:
         for one, other in combinations((main, *self.also), 2):
             if one.shares_rows_with(other, form):
                 msg = (
-                    f"the sessions {one.key!r} and {other.key!r} are in one table, where the cookie of either opens "
-                    "the other's rows: give each a table of its own."
+                    f"the sessions {one.key!r} and {other.key!r} are in one table, where revoke_all() of either ends "
+                    "the other's too: give each a table of its own."
                 )
                 raise ConfigurationError(msg)
 
@@ -199,6 +200,8 @@ class Exchange:
         if self._others:
             return None
         state = self.session._state
+        if state.unawaited:
+            refuse_unawaited(state, status)
         if state.tracked is None and not state.marked_unread:
             self._phase = Phase.BODY
             return commit_unused(state, streams=streams)
@@ -219,7 +222,8 @@ class Exchange:
             last: The request has ended: from here on every change is an error.
         """
         state = self.session._state
-        if self._others or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored):
+        is_used = state.unawaited or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored)
+        if self._others or is_used:
             self.group.backend.run(self._finish())
         elif last:
             # Nothing was handed out that could be altered later.
@@ -253,7 +257,8 @@ class Exchange:
     async def body_sent_async(self, *, last: bool = False) -> None:
         """Do what ``body_sent`` does."""
         state = self.session._state
-        if self._others or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored):
+        is_used = state.unawaited or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored)
+        if self._others or is_used:
             await self.group.backend.finish(self._finish(), self.group.waits)
         elif last:
             # Nothing was handed out that could be altered later.
@@ -331,6 +336,8 @@ class Exchange:
             told = _FAILED if failure else status
             try:
                 state = state_of(session)
+                if state.unawaited:
+                    refuse_unawaited(state, told)
                 answer = yield from state.backend.commit(state, now=now, status=told, streams=streams)
             except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
                 failure = failure or exc
@@ -347,7 +354,12 @@ class Exchange:
         return ResponseHeaders(cookies, vary=vary, cookie=kept_under)
 
     def _finish(self) -> Steps[None]:
-        yield from self._each(lambda state: finish(state, now=self.group.backend.now()))
+        def end(state: SessionState) -> Steps[None]:
+            if state.unawaited:
+                refuse_unawaited(state)
+            return finish(state, now=self.group.backend.now())
+
+        yield from self._each(end)
 
     def _abandon(self, status: int) -> Steps[None]:
         self._phase = Phase.DONE

@@ -107,7 +107,7 @@ def store_opener(
             if not isinstance(options.get("list_from", ""), str):
                 msg = "list_from= takes a URL: give a table as Sessions(TableStore(table, list_from=replica), …)."
                 raise ConfigurationError(msg)
-            sources = tuple(options.pop("migrate_from", ()))
+            sources = _several(options, "migrate_from", "sources, such as FlaskSessionSource(…)", "name")
             return _table_store_opener(table, options, sources, clock, random), _suffixed(*sources)
         case str():
             hint = store_hint(store)
@@ -118,6 +118,15 @@ def store_opener(
         raise ConfigurationError(msg)
     _check(options, None, "a store given as an object", own)
     return (lambda form: store), _suffixed(store, *getattr(store, "sources", ()))
+
+
+def _several(options: dict[str, Any], option: str, what: str, attribute: str) -> tuple[Any, ...]:
+    """Take the objects that are given as *option*, each of which must have this *attribute*."""
+    objects = tuple(options.pop(option, ()))
+    if not all(hasattr(each, attribute) for each in objects):
+        msg = f"{option}= takes a list of {what}."
+        raise ConfigurationError(msg)
+    return objects
 
 
 def _suffixed(*keeping: Any) -> Suffixed:
@@ -134,7 +143,7 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
         raise ConfigurationError(msg)
     make_format = _FORMATS[name]()
     fallbacks = several_secrets(options.pop("fallbacks", ()))
-    also_read = tuple(options.pop("also_read", ()))
+    also_read = _several(options, "also_read", "formats, such as FlaskFormat(…)", "open")
     reading = {name: options.pop(name) for name in ("rewrite_on", "read_old_until", "generations") if name in options}
     secret = options.pop("secret_key_base", None)
     parameters = inspect.signature(make_format).parameters

@@ -31,10 +31,14 @@ def check_keys(all_of_them: Iterable[Sessions]) -> None:
     Refuse sessions that the Cookie header of a request could not tell apart.
 
     Raises:
-        ConfigurationError: Two of them read one cookie.
+        ConfigurationError: Two of them read one cookie, or one is something else.
     """
     owners: dict[str, str] = {}
     for each in all_of_them:
+        if not isinstance(each, Sessions):
+            shown = each.__qualname__ if isinstance(each, type) else f"a {type(each).__qualname__}"
+            msg = f"sessions= takes a Sessions(…), and was given {shown}."
+            raise ConfigurationError(msg)
         for key in each.names:
             if key in owners:
                 # Nor by another path or domain: a request's Cookie header says nothing of those.

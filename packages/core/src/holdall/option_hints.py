@@ -42,15 +42,18 @@ _STORES: Mapping[str, str] = {
 
 def store_hint(store: str) -> str:
     """Return how the *store* that is probably meant is spelt, as a sentence; nothing if it is not known."""
-    spelling = _STORES.get(store.lower().strip())
-    return "" if spelling is None else f" Write {spelling}."
+    meant = difflib.get_close_matches(store.lower().strip(), _STORES, n=1)
+    return f" Write {_STORES[meant[0]]}." if meant else ""
 
 
 def meant_by(name: str, known: Collection[str]) -> tuple[str, ...]:
     """Return those of the *known* options that *name* probably stands for, the nearest first."""
+    others = {other: tuple(each for each in meant if each in known) for other, meant in _OTHER_NAMES.items()}
+    names = {other: meant for other, meant in others.items() if meant} | {each: (each,) for each in known}
     plain = name.lower().removeprefix("holdall_")
-    meant = tuple(each for each in _OTHER_NAMES.get(plain, ()) if each in known)
-    return meant or tuple(difflib.get_close_matches(plain, sorted(known), n=1))
+    # A name that is known otherwise may be misspelt too.
+    nearest = [plain] if plain in names else difflib.get_close_matches(plain, sorted(names), n=1)
+    return names[nearest[0]] if nearest else ()
 
 
 def check_known(

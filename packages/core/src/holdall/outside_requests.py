@@ -194,7 +194,7 @@ class OutsideRequests(ABC):
         text = principal_text(principal)
         if text is None:
             return []
-        rows: _Rows = yield from asked(backend.store.list(text, current=current))
+        rows: _Rows = yield from asked(backend.store.list(text, keys=self.settings.keys, current=current))
         return rows
 
     def _revocation(self, backend: SyncBackend, principal: Any, keep: StoredSession | None, handle: Any) -> Steps[int]:
@@ -208,7 +208,8 @@ class OutsideRequests(ABC):
         if text is None:
             return 0
         one = None if handle is ... else handle
-        return self._revoked((yield from asked(backend.store.revoke(text, keep=keep, handle=one))))
+        revoking = backend.store.revoke(text, keys=self.settings.keys, keep=keep, handle=one)
+        return self._revoked((yield from asked(revoking)))
 
     def _revocation_of_all(self, backend: SyncBackend) -> Steps[int]:
         return self._revoked((yield from asked(backend.store.revoke_all(backend.now()))))

@@ -6,11 +6,16 @@ it is what a table looks for, so that ``7`` and ``"7"`` are the same user whiche
 
 Several libraries may each keep the login under a key of their own. The session still has one principal: a login under
 one key removes the other keys if they name somebody else, and a logout under one key removes all of them.
+
+Where nobody said which keys these are, a login under another key would leave the session nobody's, under an ID that an
+attacker may have planted. So a key that looks like a login is refused there until ``principal_key`` is given.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from holdall.errors import ConfigurationError
@@ -42,6 +47,25 @@ _KEPT_BESIDES = {
 #: Where CSRF protection keeps its token: Django, Flask-WTF, Plug, and the usual name.
 CSRF_KEYS = frozenset({"_csrftoken", "csrf_token", "_csrf_token", "csrf", "_csrf", "csrftoken"})
 
+# What looks like a login too, in lower case. That is all that can be known of a key whose meaning nobody said: it is
+# better to ask once too often at development than to let a planted session be logged in.
+_LOGIN_LIKE = re.compile(
+    r"""
+    [_.-]*
+    (?:
+        (?: (?:current|active|auth|authenticated|session|login|logged_?in) [_.-]? )?
+        (?: user|member|account|customer|subscriber|employee|student|teacher|patient|player|seller|vendor
+          | admin|administrator|superuser|principal|identity )
+        (?: [_.-]? (?:id|pk|uid|uuid|guid|no|nr|number|name|key|email|info) )?
+      | (?: is [_.-]? )?
+        (?: (?:logged|signed) [_.-]? (?:in|on) | login | auth | authenticated | authorized | admin )
+      | (?: (?:access|auth|bearer|id|session|\w+_oauth) [_.-]? )? token
+      | email | userid | jwt | subject | sub
+    )
+    """,
+    re.VERBOSE,
+)
+
 # Of a longer number the text may be too long.
 _WORD = 2**63
 
@@ -57,13 +81,20 @@ class PrincipalKeys:
         keys: The keys in that order.
         all: The same as a set.
         written: The key that ``session.login`` writes; ``None`` if there is none.
+        guessed: Nobody said which keys these are, so that others may be meant to be.
     """
 
-    __slots__ = ("_deciding", "all", "keys", "written")
+    __slots__ = ("_deciding", "all", "guessed", "keys", "written")
 
     def __init__(
-        self, keys: Iterable[str], written: str | None = None, *, deciding: Iterable[str] | None = None
+        self,
+        keys: Iterable[str],
+        written: str | None = None,
+        *,
+        deciding: Iterable[str] | None = None,
+        guessed: bool = False,
     ) -> None:
+        self.guessed = guessed
         self.keys = tuple(keys)
         self.written = written or next(iter(self.keys), None)
         self.all = frozenset(self.keys)
@@ -114,6 +145,26 @@ class PrincipalKeys:
         theirs = [name for name in others if name in self._deciding and principal_text(data[name], name) != text]
         return _with_rest(theirs, data, key)
 
+    def refuse_unknown_login(self, put: Mapping[str, Any]) -> None:
+        """
+        Refuse a login under a key that nobody named, in what is *put* into a session that is still nobody's.
+
+        Raises:
+            ConfigurationError: It looks like one.
+        """
+        if not self.guessed:
+            return
+        found = next((key for key, value in put.items() if value and _looks_like_login(key)), None)
+        # Error reports show the local variables of every call that failed.
+        del put
+        if found is not None:
+            msg = (
+                f"session[{found!r}] looks like a login under a key that is not known for one: the session would keep "
+                f"its ID, which an attacker may have planted. Give principal_key={found!r}, or the key that says who "
+                "the user is, such as 'user_id'; or None, if nobody logs in."
+            )
+            raise ConfigurationError(msg)
+
     def without_login(self, data: Mapping[str, Any], kept: Container[str] = ()) -> dict[str, Any]:
         """Return *data* without all that says or said whose it is, except the keys in *kept*."""
         gone = set(_with_rest((name for name in self.keys if name in data), data, ""))
@@ -124,9 +175,12 @@ class PrincipalKeys:
 NO_PRINCIPAL = PrincipalKeys(())
 
 
-def principal_keys(given: str | Iterable[str] | None) -> PrincipalKeys:
+def principal_keys(given: str | Iterable[str] | None, *, in_rows: bool = False) -> PrincipalKeys:
     """
     Return what the option ``principal_key`` says: a key, several, ``"auto"`` for the known ones, ``None`` for none.
+
+    Args:
+        in_rows: The sessions' IDs lead to rows, so that a planted one would be logged in with its visitor.
 
     Raises:
         ConfigurationError: It is something else.
@@ -134,7 +188,7 @@ def principal_keys(given: str | Iterable[str] | None) -> PrincipalKeys:
     if given is None:
         return NO_PRINCIPAL
     if given == "auto":
-        return PrincipalKeys(KNOWN_KEYS, "user_id", deciding=_LOGIN_KEYS)
+        return PrincipalKeys(KNOWN_KEYS, "user_id", deciding=_LOGIN_KEYS, guessed=in_rows)
     keys = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
     if not keys or not all(isinstance(key, str) and key for key in keys):
         msg = f"principal_key={given!r} is neither a key of the session, nor a list of keys, nor 'auto', nor None."
@@ -169,7 +223,12 @@ def principal_text(value: Any, key: str | None = None) -> str | None:
         return None
     if isinstance(value, Mapping):
         value = _named_in(value)
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError as exc:
+        # A number with more digits than Python writes.
+        msg = f"{_place(key)} cannot say whose the session is: it cannot be written as text."
+        raise TypeError(msg) from exc
     if text.isascii():
         size = len(text)
     else:
@@ -185,6 +244,11 @@ def principal_text(value: Any, key: str | None = None) -> str | None:
         )
         raise TypeError(msg)
     return text
+
+
+@lru_cache(maxsize=256)
+def _looks_like_login(key: str) -> bool:
+    return _LOGIN_LIKE.fullmatch(key.lower()) is not None
 
 
 def _place(key: str | None) -> str:

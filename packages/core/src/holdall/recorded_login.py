@@ -35,6 +35,9 @@ class RecordedLogin:
         """
         Make this the session of *principal*, under a new ID. The absolute timeout begins anew.
 
+        For the user whose session it is already, this is a re-authentication: the data stay, and ``authenticated_at``
+        is now. So call it only when the user has just been authenticated.
+
         Args:
             level: How strongly the user was authenticated, from 1; more than 1 needs ``record_login=True``.
 

@@ -17,6 +17,7 @@ from holdall.session import Session, state_of
 from holdall.steps import Steps
 from holdall.stores.contract import ClientInfo
 from holdall.tables import Form
+from holdall.unawaited import refuse_unawaited
 
 __all__ = ["RequestsByHand"]
 
@@ -141,6 +142,8 @@ class RequestsByHand(OutsideRequests):
     async def finish_async(self, session: Session, *, last: bool = False) -> None:
         """Do what ``finish`` does."""
         state = state_of(session)
+        if last and state.unawaited:
+            refuse_unawaited(state)
         if not state.is_as_stored:
             await self._finish_async(finish(state, now=self._now()))
         if last:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 from holdall._as_dict import FILLED, AsDict
 from holdall._iterative_json import key_text
 from holdall._redacted import without_frames
+from holdall._snapshots import IMMUTABLE
 from holdall._state import Intent, Phase, SessionState
 from holdall.cookies import OPTION_NAMES
 from holdall.errors import ConfigurationError
 from holdall.recorded_login import RecordedLogin
 from holdall.settings import LifetimeOf
-from holdall.tracking import IMMUTABLE, Tracked
+from holdall.tracking import Tracked
 
 __all__ = ["AsyncSession", "Session", "state_of"]
 
@@ -346,4 +347,8 @@ def _text(key: object) -> str:
     if key is not None and not isinstance(key, (str, int, float)):
         msg = f"a session's keys are strings, not {type(key).__qualname__}: use session[str(key)]."
         raise TypeError(msg)
-    return key_text(key)
+    try:
+        return key_text(key)
+    except ValueError as exc:
+        msg = "a session's keys are strings, and this number has more digits than Python writes."
+        raise TypeError(msg) from exc

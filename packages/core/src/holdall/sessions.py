@@ -54,9 +54,10 @@ class Sessions(RequestsByHand, Closing):
             30 days, 1 and 24 hours, 15 minutes and 12 hours. Either may be given as well, if it is shorter.
         principal_key: The session key that identifies the user, or several: a login or a logout under one of them holds
             for all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
-            Flask-Login, and ``user_id``; where none of these is set, other common names. With ``None`` the ID does not
-            change at login, so that an attacker can plant a session before it: use it only in applications without
-            logins.
+            Flask-Login, and ``user_id``; where none of these is set, other common names. In a table any other key that
+            looks like a login, such as ``member_id``, raises ``ConfigurationError`` then, until this option says which
+            key it is. With ``None`` the ID does not change at login, so that an attacker can plant a session before
+            it: use it only in applications without logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
         delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
             visitor in again, such as ``remember_token`` of Flask-Login. A mapping gives the options, such as
@@ -119,11 +120,6 @@ class Sessions(RequestsByHand, Closing):
         if on_lost_write not in ("report", "raise"):
             msg = f"on_lost_write={on_lost_write!r} is neither 'report' nor 'raise'."
             raise ConfigurationError(msg)
-        principals = principal_keys(principal_key)
-        self._limit = session_limit(max_sessions, when_full)
-        if not principals and (record_login or max_sessions is not None or valid_since is not None):
-            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
-            raise ConfigurationError(msg)
         idle, absolute = limits(timeouts, idle_timeout, absolute_timeout)
         given = cast("dict[str, Any]", options)
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}
@@ -132,6 +128,11 @@ class Sessions(RequestsByHand, Closing):
                 msg = "store= is a table's URL already: leave out table=, or write store='table'."
                 raise ConfigurationError(msg)
             store, given["table"] = "table", store
+        principals = principal_keys(principal_key, in_rows=store == "table" or hasattr(store, "revoke"))
+        self._limit = session_limit(max_sessions, when_full)
+        if not principals and (record_login or max_sessions is not None or valid_since is not None):
+            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
+            raise ConfigurationError(msg)
         # A store that is given as an object has its own end.
         is_named = isinstance(store, str)
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
@@ -141,7 +142,7 @@ class Sessions(RequestsByHand, Closing):
         # A table that was opened here is closed here.
         self._opens_table = store == "table"
         self._table = given.get("table")
-        taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
+        taken = ("store", "key", *(Sessions.__init__.__kwdefaults__ or ()))
         self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
         raises = on_lost_write == "raise"
         check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
@@ -182,11 +183,10 @@ class Sessions(RequestsByHand, Closing):
             suffixed = ""
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
-        keys = dict.fromkeys((key, *(each.key for each in old)))
         #: What their names may end with.
         self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
         #: All names that a cookie of these sessions may come under.
-        self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
+        self.names = tuple(each + suffix for each in self.settings.keys for suffix in self.suffixes)
         if len(set(self.names)) < len(self.names):
             msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
             raise ConfigurationError(msg)
@@ -238,7 +238,7 @@ class Sessions(RequestsByHand, Closing):
 
                 store, commit = bindable(store, self.device_bound, self.settings, self._now, self._random)
             if self._limit is not None:
-                store = self._limit(store)
+                store = self._limit(store, self.settings.keys)
             backend = (SyncBackend if form == "sync" else AsyncBackend)(self.settings, store, self._now)
             if form == "sync" and backend.is_async:
                 name = type(getattr(store, "table", store)).__name__

@@ -67,6 +67,7 @@ class Settings:
         allow_public: Let the application mark a response that sets the cookie for shared caches.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
         key: The cookie's name.
+        keys: This, and the names that it had.
         lifetime: The usual one.
     """
 
@@ -88,13 +89,16 @@ class Settings:
     allow_public: bool = False
     check: Callable[[str, Any], None] = lambda key, value: None
     key: str = field(init=False)
+    keys: tuple[str, ...] = field(init=False)
     lifetime: Lifetime = field(init=False)
 
     def __post_init__(self) -> None:
         max_age = self.attributes.seconds
         # A browser told to forget the cookie at once has no session: a copy of the cookie opens nothing either.
         idle = 0 if max_age is not None and max_age <= 0 else self.idle_timeout
+        keys = dict.fromkeys((self.attributes.key, *(each.key for each in self.old_cookies)))
         object.__setattr__(self, "key", self.attributes.key)
+        object.__setattr__(self, "keys", tuple(keys))
         object.__setattr__(self, "lifetime", Lifetime(idle, max_age))
 
     def ends(self, created: int) -> int:
@@ -143,7 +147,7 @@ def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:
         msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
         raise ConfigurationError(msg)
     if seconds < 1:
-        msg = f"{name} is {value}, so that no session would live: use a second or more, or None for no limit."
+        msg = f"{name} is {seconds:g} seconds, so no session would live: use a second or more, or None for no limit."
         raise ConfigurationError(msg)
     if seconds > _CENTURY.total_seconds():
         msg = f"{name} is {value}, which is over a hundred years: use None for no limit."

@@ -7,18 +7,13 @@ asked for.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
 
+from holdall._snapshots import IMMUTABLE, snapshot
 from holdall.stores.contract import Changes
 
-__all__ = ["IMMUTABLE", "NO_CHANGES", "Tracked"]
-
-#: Types whose values cannot change after they were handed out, so that no snapshot is needed.
-IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
+__all__ = ["NO_CHANGES", "Tracked"]
 
 NO_CHANGES = Changes({})
 
@@ -42,7 +37,7 @@ class Tracked:
     marked = False
     views: Mapping[Any, Any] = _NOTHING
     _changes: Mapping[str, Any] = _NOTHING
-    _snapshots: Mapping[str, str] = _NOTHING
+    _snapshots: Mapping[str, object] = _NOTHING
     _deleted: frozenset[str] = _NONE
     _cleared = False
 
@@ -56,7 +51,7 @@ class Tracked:
         if key not in self._changes and key not in self._snapshots:
             if self._snapshots is _NOTHING:
                 self._snapshots = {}
-            self._snapshots[key] = repr(value)  # type: ignore[index]  # a dict from here on
+            self._snapshots[key] = snapshot(value)  # type: ignore[index]  # a dict from here on
             self.is_touched = True
 
     def put(self, key: str, value: Any) -> None:
@@ -88,7 +83,7 @@ class Tracked:
             return NO_CHANGES
         put = {**self._changes}
         for key, before in self._snapshots.items():
-            if key in data and key not in self._changes and (self.marked or repr(data[key]) != before):
+            if key in data and key not in self._changes and (self.marked or snapshot(data[key]) != before):
                 put[key] = data[key]
         return Changes(put, self._deleted, self._cleared)
 
@@ -129,7 +124,7 @@ class Tracked:
         before = self.data
         # Where a value is as before, the request keeps the object it already holds.
         self.data = data = {
-            key: before[key] if key in before and repr(before[key]) == repr(value) else value
+            key: before[key] if key in before and snapshot(before[key]) == snapshot(value) else value
             for key, value in changes.over(stored).items()
         }
         self._snapshots = {key: old for key, old in self._snapshots.items() if _is_kept(key, before, data)}
@@ -144,7 +139,7 @@ class Tracked:
         self._deleted -= {key}
         self._snapshots = {name: each for name, each in self._snapshots.items() if name != key}
         if type(value) not in IMMUTABLE:
-            self._snapshots = {**self._snapshots, key: repr(value)}
+            self._snapshots = {**self._snapshots, key: snapshot(value)}
             self.is_touched = True
         if self.views:
             self._set_views_aside(lambda name: name not in (None, key))

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as Doubt
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from holdall import ConfigurationError, Sessions
@@ -60,7 +61,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     """Return the risks of the session settings in production."""
     try:
         return list(_risks())
-    except (ConfigurationError, ImportError):
+    except (ConfigurationError, ImproperlyConfigured, ImportError):
         # check_settings reports it.
         return []
 
@@ -140,7 +141,7 @@ def _options() -> Iterator[CheckMessage]:
             yield Error(f"HOLDALL has an option {name!r}, which is unknown.", hint=hint, id="holdall_django.E006")
         if not unknown:
             yield from _meant()
-    except (ConfigurationError, ImportError, TypeError) as exc:
+    except (ConfigurationError, ImproperlyConfigured, ImportError, TypeError) as exc:
         hint = " ".join(getattr(exc, "__notes__", ()))
         yield Error(f"HOLDALL cannot be used: {exc}", hint=hint or None, id="holdall_django.E007")
 

@@ -177,7 +177,11 @@ def _given(options: HiddenOptions) -> Sessions:
 def _found(sessions: object, option: str) -> Sessions:
     # A URL is shown neither by our message nor by import_string's: it may have a password in it.
     path = sessions if isinstance(sessions, str) and sessions.replace(".", "").isidentifier() else None
-    found = sessions if path is None else import_string(path)
+    try:
+        found = sessions if path is None else import_string(path)
+    except ImportError as exc:
+        msg = f"HOLDALL[{option!r}] has {path!r}, which cannot be imported: {exc}."
+        raise ConfigurationError(msg) from exc
     if not isinstance(found, Sessions):
         shown = f"a {type(sessions).__qualname__}" if path is None else repr(path)
         msg = f"HOLDALL[{option!r}] has {shown}, which is neither a Sessions nor the dotted path of one."
@@ -207,7 +211,8 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     options.setdefault("http_only", settings.SESSION_COOKIE_HTTPONLY)
     # Django's False leaves the attribute out.
     options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
-    idle_timeout = options.get("idle_timeout", timedelta(seconds=settings.SESSION_COOKIE_AGE))
+    age = settings.SESSION_COOKIE_AGE
+    idle_timeout = options.get("idle_timeout", timedelta(seconds=age) if isinstance(age, float) else age)
     if "timeouts" not in options:
         # A preset outranks Django's default.
         options["idle_timeout"] = idle_timeout
@@ -219,7 +224,7 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     try:
         return _made(options, names)
     except ConfigurationError as exc:
-        exc.add_note("Set in Django's settings: HOLDALL, and where it is silent SECRET_KEY… and SESSION_COOKIE_….")
+        exc.add_note("The options come from HOLDALL, and from SECRET_KEY… and SESSION_COOKIE_… where it lacks them.")
         raise
 
 

@@ -16,6 +16,7 @@ from holdall import LostWriteError, ResponseHeaders, Session, Sessions, SetCooki
 from holdall.adapters import NOT_STORED, SUPERSEDED, Intent, Phase, SessionState, check_savable
 from holdall.stores import Changes
 from holdall_django import test_client
+from holdall_django.awaited import report_unawaited
 from holdall_django.configuration import configuration, configured_sessions
 from holdall_django.loading import afind, find
 from holdall_django.lookups import DjangoLookups
@@ -58,6 +59,7 @@ class DjangoSession(DjangoLookups):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        report_unawaited(cls)
         guard(cls)
 
     def _take_given(self, sessions: Sessions, cookies: Sequence[str]) -> None:
@@ -186,4 +188,5 @@ class DjangoSession(DjangoLookups):
             raise SessionEndedError(msg)
 
 
+report_unawaited(DjangoSession)
 guard(DjangoSession)

@@ -65,6 +65,9 @@ def sessions_by_arguments(
     """
     if isinstance(max_age, timedelta):
         max_age = int(max_age.total_seconds())
+    if not isinstance(max_age, int | None):
+        msg = f"max_age={max_age!r} is neither whole seconds, nor a timedelta, nor None."
+        raise ConfigurationError(msg)
     idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
     # A preset of timeouts outranks Starlette's default.
     limits: dict[str, Any] = {}

@@ -5,7 +5,7 @@ An application may change its settings while it runs, as its tests do: each requ
 the ``Sessions`` are made anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 
-from holdall import Sessions, formats
+from holdall import ConfigurationError, Sessions, formats
 from holdall.adapters import SessionGroup, absolute_timeout, naming, reading_framework_cookies
 
 __all__ = ["Configuration"]
@@ -37,7 +37,7 @@ _NAMES = {
 
 class _Settings(NamedTuple):
     secret: str | bytes | None
-    fallbacks: tuple[str | bytes, ...]
+    fallbacks: Iterable[str | bytes]
     weak_secrets: bool
     lifetime: timedelta
     refresh: bool
@@ -46,11 +46,18 @@ class _Settings(NamedTuple):
     @classmethod
     def of(cls, app: Flask) -> "_Settings":
         config = app.config
+        fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
+        try:
+            lifetime = app.permanent_session_lifetime
+        except TypeError as exc:
+            given = config["PERMANENT_SESSION_LIFETIME"]
+            msg = f"PERMANENT_SESSION_LIFETIME={given!r} is neither a timedelta nor seconds."
+            raise ConfigurationError(msg) from exc
         return cls(
             app.secret_key,
-            tuple(config.get("SECRET_KEY_FALLBACKS") or ()),
+            fallbacks if isinstance(fallbacks, str) else tuple(fallbacks),
             app.debug or app.testing,
-            app.permanent_session_lifetime,
+            lifetime,
             config["SESSION_REFRESH_EACH_REQUEST"],
             {
                 "key": _settings_of.get_cookie_name(app),

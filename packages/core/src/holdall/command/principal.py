@@ -38,6 +38,7 @@ def add(commands: Any) -> None:
         _list,
     )
     _add_principal(listing, required=True)
+    _add_key(listing, required=True)
     listing.add_argument("--json", action="store_true", help="for machines")
     revoking = _add_one(
         commands,
@@ -48,6 +49,7 @@ def add(commands: Any) -> None:
     )
     whose = revoking.add_mutually_exclusive_group(required=True)
     _add_principal(whose)
+    _add_key(revoking)
     whose.add_argument("--everybody", action="store_true", help="end all sessions in the table")
     some = revoking.add_mutually_exclusive_group()
     some.add_argument("--handle", metavar="H", help="end this one")
@@ -71,9 +73,19 @@ def _add_principal(parser: Any, **options: Any) -> None:
     )
 
 
+def _add_key(parser: Any, **options: Any) -> None:
+    parser.add_argument(
+        "--key", action="append", metavar="K", help="the cookie's name; again for each name that it had", **options
+    )
+
+
+def _owners(options: argparse.Namespace) -> list[str]:
+    return [principals.owner(options.principal, options.app_name, key) for key in options.key]
+
+
 def _list(options: argparse.Namespace) -> int:
     with opened(options.url) as table:
-        found = run(principals.list_rows(table, principals.owner(options.principal, options.app_name)))
+        found = run(principals.list_rows(table, _owners(options)))
     rows = [{name: value(info_of(row)) for name, value in _COLUMNS.items()} for row in found]
     if options.json:
         text = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
@@ -98,6 +110,9 @@ def _revoke(options: argparse.Namespace) -> int:
     if options.everybody and (handle is not None or options.all):
         msg = "--everybody ends all sessions: leave out --handle, --all-but and --all, or name a --principal."
         raise ConfigurationError(msg)
+    if not options.everybody and options.key is None:
+        msg = "whose sessions? Give the name of their cookie too, with --key."
+        raise ConfigurationError(msg)
     if not options.everybody and handle is None and not options.all:
         # A script that forgets an option must not end everything.
         msg = "which of the principal's sessions? Name one with --handle, keep one with --all-but, or say --all."
@@ -111,16 +126,16 @@ def _revoke(options: argparse.Namespace) -> int:
 
 
 def _end(table: Table, handle: str | None, options: argparse.Namespace) -> int:
-    owner = principals.owner(options.principal, options.app_name)
+    owners = _owners(options)
     spared = None
     if handle is not None:
-        digests = [each.digest for each in table.find(owner) if each.handle == handle]
+        digests = [each.digest for owner in owners for each in table.find(owner) if each.handle == handle]
         if not digests:
             # With --all-but, a mistyped handle would end them all.
             msg = f"this principal has no session with the handle {handle!r}: nothing was ended."
             raise ConfigurationError(msg)
         spared = digests[0] if options.handle is None else None
-    return run(principals.revoke(table, owner, keep=spared, handle=options.handle))
+    return run(principals.revoke(table, owners, keep=spared, handle=options.handle))
 
 
 def _count(number: int, what: str) -> str:

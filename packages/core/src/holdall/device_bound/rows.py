@@ -8,7 +8,7 @@ cookie is a MAC under the secret, which the session brings along: it is compared
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -68,7 +68,9 @@ class BoundTableStore(BindingStore):
         super().__init__(store, options, settings, now, random)
         self.table = store.table
         self._rows: TableStore = store if isinstance(store, TableStore) else store.store
-        self._key = f"{settings.key} device"
+        # A device's row is bound to the name that the session's cookie had then.
+        self._keys = tuple(f"{key} device" for key in settings.keys)
+        self._key = self._keys[0]
 
     # What every store does.
 
@@ -134,8 +136,8 @@ class BoundTableStore(BindingStore):
         written = yield from self.store.update(stored, make_marked, key=key)
         return None if written is None else _opened(written)
 
-    def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
-        rows: _Rows = yield from self.store.list(principal, current=current)
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
+        rows: _Rows = yield from self.store.list(principal, keys=keys, current=current)
         shown = []
         for row in rows:
             noted = yield Read(self.table, _note_of(row.handle))
@@ -175,7 +177,7 @@ class BoundTableStore(BindingStore):
         if not is_theirs or not _BINDING_ID.fullmatch(binding_id):
             return None
         row = yield Read(self.table, digest_of(_name(binding_id)))
-        found = None if row is None else self._rows._session(_name(binding_id), row, self._key)
+        found = None if row is None else self._rows._session(_name(binding_id), row, *self._keys)
         if found is None:
             return None
         data = found.data

@@ -74,6 +74,8 @@ class End:
         changes, keys = self.changes, state.settings.principals.all
         is_same = not changes.cleared and keys.isdisjoint(changes.put) and keys.isdisjoint(changes.deleted)
         self.principal: str | None = state.principal_before if is_same else state.principal
+        if self.principal is None and changes.put and not self.failed:
+            state.settings.principals.refuse_unknown_login(changes.put)
         stored = state.fetched.stored
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
         self.is_due = stored is not None and is_due(stored, self.expires, self.lifetime)

@@ -161,10 +161,19 @@ def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) ->
         CookieOverflowError: It names the largest keys of *data*.
     """
     state.settings.emit("cookie_too_large", f"{size} bytes", "")
-    sizes = sorted(((len(repr(value)), key) for key, value in data.items()), reverse=True)
+    sizes = sorted(((_size(value), key) for key, value in data.items()), reverse=True)
     largest = ", ".join(f"{key!r} (about {size} bytes)" for size, key in sizes[:3])
     msg = (
         f"the session's cookie would have {size} bytes, and browsers keep {MAX_COOKIE_BYTES}. "
         f"The largest of its keys: {largest}. Store less, or keep sessions in a table (store='table')."
     )
     raise CookieOverflowError(msg)
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes a *value* takes."""
+    try:
+        return len(repr(value))
+    except ValueError:
+        # It holds a number with more digits than Python writes.
+        return MAX_COOKIE_BYTES

@@ -1,6 +1,6 @@
 """What every store keeps to, and the values that pass between a store and the lifecycle."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -318,13 +318,14 @@ class Revocable(Protocol):
     What a store keeps to that knows its sessions' owners.
 
     Every session that was there when a call began has ended when it returns, including one that is being renewed.
+    *keys* are the names that the cookie has and had: sessions under another name are another application's.
     """
 
-    def list(self, principal: str, *, current: StoredSession | None) -> Answer:
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Answer:
         """Answer the sessions of *principal* as a list of ``SessionRow``, oldest first, and mark the *current* one."""
         ...
 
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Answer:
+    def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Answer:
         """
         End the sessions of *principal* and answer how many, except *keep* and what that was renewed to.
 

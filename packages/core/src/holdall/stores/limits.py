@@ -6,7 +6,7 @@ request that counts last sees every row, and removes what is too many. All reque
 they agree about which those are. A renewal counts as well, because for a moment its row is not there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import isgeneratorfunction
 from typing import Any
 
@@ -17,7 +17,7 @@ from holdall.stores.contract import RenewalFailure, SessionRow, StoredSession, W
 __all__ = ["LimitedStore", "session_limit"]
 
 
-def session_limit(most: int | None, when_full: str) -> "Callable[[Any], LimitedStore] | None":
+def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[str]], LimitedStore] | None":
     """
     Return what puts the limit around a store; ``None`` for no limit.
 
@@ -28,12 +28,15 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any], LimitedS
         msg = f"when_full={when_full!r} is neither 'end_oldest' nor 'refuse'."
         raise ConfigurationError(msg)
     if most is None:
+        if when_full != "end_oldest":
+            msg = f"when_full={when_full!r} says what a login beyond max_sessions does: give max_sessions=5 too."
+            raise ConfigurationError(msg)
         return None
     if type(most) is not int or most < 1:
         msg = f"max_sessions={most!r} is not a whole number from 1."
         raise ConfigurationError(msg)
 
-    def limited(store: Any) -> LimitedStore:
+    def limited(store: Any, keys: Sequence[str]) -> LimitedStore:
         if not (hasattr(store, "revoke") and isgeneratorfunction(getattr(store, "renew", None))):
             msg = f"max_sessions needs sessions in a table; {type(store).__name__} keeps no rows to count."
             raise ConfigurationError(msg)
@@ -42,7 +45,7 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any], LimitedS
         if getattr(kept, "list_from", None) not in (None, getattr(kept, "table", None)):
             msg = "max_sessions counts a user's sessions, which list_from may not show yet: leave one of them out."
             raise ConfigurationError(msg)
-        return LimitedStore(store, most, refuses=when_full == "refuse")
+        return LimitedStore(store, most, keys, refuses=when_full == "refuse")
 
     return limited
 
@@ -57,11 +60,13 @@ class LimitedStore:
 
     Args:
         store: One that knows its sessions' owners (``Revocable``) and renews them in one go (``Renewing``).
+        keys: The names that the cookie has and had.
     """
 
-    def __init__(self, store: Any, most: int, *, refuses: bool) -> None:
+    def __init__(self, store: Any, most: int, keys: Sequence[str], *, refuses: bool) -> None:
         self._store = store
         self.most = most
+        self._keys = keys
         self.refuses = refuses
 
     def __getattr__(self, name: str) -> Any:
@@ -124,10 +129,10 @@ class LimitedStore:
             raise _too_many(self.most)
         others = [row for row in reversed(rows) if not row.is_current] if self.refuses else rows
         for row in others[:too_many]:
-            yield from asked(self._store.revoke(principal, keep=None, handle=row.handle))
+            yield from asked(self._store.revoke(principal, keys=self._keys, keep=None, handle=row.handle))
 
     def _rows(self, principal: str, own: StoredSession | None) -> Steps[list[SessionRow]]:
-        rows: list[SessionRow] = yield from asked(self._store.list(principal, current=own))
+        rows: list[SessionRow] = yield from asked(self._store.list(principal, keys=self._keys, current=own))
         # Times are whole seconds. Rows of one second must come in the same order for every request.
         return sorted(rows, key=lambda row: (row.created, row.handle))
 

@@ -7,6 +7,7 @@ rows were listed; a login that comes later is a new session.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from holdall.errors import ConfigurationError
@@ -18,8 +19,8 @@ from holdall.tables.contract import MAX_PRINCIPAL_BYTES, Listed
 
 __all__ = ["check_app", "list_rows", "owner", "revoke", "revoke_all"]
 
-# Stand between an application's name and a principal, or the digest of a principal that leaves no room for the name.
-# A name holds neither, so that nothing can pass for something else.
+# Stand between an application's name, a cookie's and a principal, or before a digest of all three if they are too long.
+# The names hold neither, so that nothing can pass for something else.
 _UNIT_SEPARATOR = "\x1f"
 _RECORD_SEPARATOR = "\x1e"
 
@@ -33,19 +34,17 @@ def check_app(app: str) -> None:
         raise ConfigurationError(msg)
 
 
-def owner(principal: str, app: str) -> str:
-    """Return what a table calls the *principal* of an application, or of the only one if *app* is empty."""
-    if not app and _UNIT_SEPARATOR not in principal and _RECORD_SEPARATOR not in principal:
-        return principal
-    name = f"{app}{_UNIT_SEPARATOR}{principal}"
+def owner(principal: str, app: str, key: str) -> str:
+    """Return what a table calls the *principal* of the application *app*, in sessions whose cookie is named *key*."""
+    name = f"{app}{_UNIT_SEPARATOR}{key}{_UNIT_SEPARATOR}{principal}"
     if len(name.encode()) <= MAX_PRINCIPAL_BYTES:
         return name
-    return f"{app}{_RECORD_SEPARATOR}{hashlib.sha256(principal.encode()).hexdigest()}"
+    return f"{app}{_RECORD_SEPARATOR}{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-def list_rows(table: Any, principal: str, *, current: bytes | None = None) -> Steps[list[SessionRow]]:
-    """Return a principal's sessions, oldest first. *current* is the digest of the request's own."""
-    found: list[Listed] = yield Find(table, principal)
+def list_rows(table: Any, owners: Iterable[str], *, current: bytes | None = None) -> Steps[list[SessionRow]]:
+    """Return the sessions of *owners*, oldest first. *current* is the digest of the request's own."""
+    found = yield from _found(table, owners)
     return [
         SessionRow(
             row.handle,
@@ -60,15 +59,15 @@ def list_rows(table: Any, principal: str, *, current: bytes | None = None) -> St
     ]
 
 
-def revoke(table: Any, principal: str, *, keep: bytes | None = None, handle: str | None = None) -> Steps[int]:
+def revoke(table: Any, owners: Iterable[str], *, keep: bytes | None = None, handle: str | None = None) -> Steps[int]:
     """
-    End a principal's sessions, and return how many this ended.
+    End the sessions of *owners*, and return how many this ended.
 
     Args:
         keep: The digest of one that lives on, along with all that it was renewed to.
         handle: End this one alone.
     """
-    found: list[Listed] = yield Find(table, principal)
+    found = yield from _found(table, owners)
     # Read after the list, so that a row which is listed and belongs to this line is known to. It may have been renewed
     # a moment ago: what its tombstone leads to is not ended either.
     passed = set() if keep is None else (yield from line_of(table, keep))
@@ -78,6 +77,14 @@ def revoke(table: Any, principal: str, *, keep: bytes | None = None, handle: str
         if handle in (None, row.handle):
             ended += yield from end(table, row.digest, passed)
     return ended
+
+
+def _found(table: Any, owners: Iterable[str]) -> Steps[list[Listed]]:
+    found: list[Listed] = []
+    owners = tuple(owners)
+    for each in owners:
+        found += yield Find(table, each)
+    return sorted(found, key=lambda row: row.created) if len(owners) > 1 else found
 
 
 def revoke_all(table: Any, began_by: Any) -> Steps[int]:

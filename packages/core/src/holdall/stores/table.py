@@ -142,7 +142,7 @@ class TableStore:
         if stored is None:
             return (yield from self._insert(write, key))
         sid, digest = stored.cookie, digest_of(stored.cookie)
-        owner = stored.owner if isinstance(stored, SessionInRow) else self._owner(write)
+        owner = stored.owner if isinstance(stored, SessionInRow) else self._owner(write, key)
         # A row that is bound to an old name must be written, because its cookie gets the present one.
         if not write.changes and _key_of(stored, key) == key:
             if not (yield Touch(self.table, digest, _time(write.expires), _time(write.seen))):
@@ -199,7 +199,7 @@ class TableStore:
         if last is None:
             return RenewalFailure.GONE
         write = make_write(last)
-        owner = self._owner(write)
+        owner = self._owner(write, key)
         row = self._row(sid, new, write.data, 1, write.expires, write, key, owner)
         came = (yield from succeed(self.table, old, new, row)) if followed else (yield Insert(self.table, new, row))
         if not came and not followed:
@@ -242,11 +242,13 @@ class TableStore:
 
     # What a store does that knows its sessions' owners.
 
-    def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
-        return principals.list_rows(self.list_from, principals.owner(principal, self._app), current=_digest(current))
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
+        return principals.list_rows(self.list_from, self._owners(principal, keys), current=_digest(current))
 
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Steps[int]:
-        return principals.revoke(self.table, principals.owner(principal, self._app), keep=_digest(keep), handle=handle)
+    def revoke(
+        self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None
+    ) -> Steps[int]:
+        return principals.revoke(self.table, self._owners(principal, keys), keep=_digest(keep), handle=handle)
 
     def revoke_all(self, began_by: int) -> Steps[int]:
         return principals.revoke_all(self.table, _time(began_by))
@@ -272,7 +274,7 @@ class TableStore:
 
     def _insert(self, write: Write, key: str) -> Steps[SessionInRow]:
         # 240 random bits do not meet twice; a table that says so twice is broken.
-        owner = self._owner(write)
+        owner = self._owner(write, key)
         for _ in range(2):
             sid = to_text(self._random(_SID_BYTES))
             digest = digest_of(sid)
@@ -281,9 +283,16 @@ class TableStore:
                 return SessionInRow(sid, write.data, write.created, write.expires, 1, key, owner)
         raise StoreError(_REFUSED)
 
-    def _owner(self, write: Write) -> str | None:
+    def _owner(self, write: Write, key: str) -> str | None:
         """Return what a new row calls its principal."""
-        return None if write.principal is None else principals.owner(write.principal, self._app)
+        return None if write.principal is None else principals.owner(write.principal, self._app, key)
+
+    def _owners(self, principal: str, keys: Iterable[str]) -> Iterable[str]:
+        return [principals.owner(principal, self._app, key) for key in keys]
+
+    def _place(self, key: str) -> bytes:
+        """Return what binds a row that is not sealed to the application and the cookie's name."""
+        return f"{key}\0{self._app}\0".encode()
 
     def _row(
         self,
@@ -297,7 +306,9 @@ class TableStore:
         owner: str | None,
     ) -> Row:
         payload = self._serializer.dumps(data)
-        if self._sealer is not None:
+        if self._sealer is None:
+            payload = self._place(key) + payload
+        else:
             labels = Labels(digest, key, version, write.created, owner)
             payload = self._sealer.seal(sid, payload, write.ends, labels)
         return Row(payload, version, _time(expires), _time(write.created), owner, write.client, _time(write.seen))
@@ -305,18 +316,18 @@ class TableStore:
     def _session(self, sid: str, row: Row, *keys: str) -> SessionInRow | None:
         """Return the session of a *row* that is bound to one of *keys*, names that the cookie has or had."""
         payload, created, expires = row.data, int(row.created.timestamp()), int(row.expires.timestamp())
-        key = keys[0]
-        if self._sealer is not None:
-            opened = None
-            for key in dict.fromkeys(keys):
+        for key in keys:
+            if self._sealer is not None:
                 labels = Labels(digest_of(sid), key, row.version, created, row.principal)
                 opened = self._sealer.open(sid, payload, labels)
                 if opened is not None:
+                    payload, expires = opened[0], min(expires, opened[1])
                     break
-            if opened is None:
-                return None
-            payload, ends = opened
-            expires = min(expires, ends)
+            elif payload.startswith(place := self._place(key)):
+                payload = payload[len(place) :]
+                break
+        else:
+            return None
         try:
             data = self._serializer.loads(payload)
         except ValueError:

@@ -6,6 +6,7 @@ that can be named by an entry point of the group ``holdall.tables``: its name is
 the URL, the form and the clock.
 """
 
+import difflib
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -84,7 +85,9 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
     if ours is not None:
         return lambda form: ours(url, form, clock, create)
     known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
-    msg = f"no table is known for {scheme}://. Known are: {known}."
+    meant = difflib.get_close_matches(scheme, (*_OPENERS, *_others()), n=1)
+    hint = f": did you mean {meant[0]}://?" if meant else "."
+    msg = f"no table is known for {scheme}://{hint} Known are: {known}."
     raise ConfigurationError(msg)
 
 

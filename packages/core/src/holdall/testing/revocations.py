@@ -14,6 +14,7 @@ from typing import Any
 from holdall.session import Session
 from holdall.steps import Steps
 from holdall.stores import principals
+from holdall.stores.principals import owner
 from holdall.stores.table import digest_of
 from holdall.testing.browser import Browser
 from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, PRINCIPAL_KEY, Act, Run
@@ -92,7 +93,7 @@ class RevocationRun(Run):
     def _request(self, number: int) -> Steps[tuple[str, ...]]:
         match self._acts[number]:
             case OwnersAct(ends_sessions=Ends.THEIRS):
-                yield from principals.revoke(self._table, self._principal)
+                yield from principals.revoke(self._table, [owner(self._principal, "", KEY)])
                 return ()
             case OwnersAct(ends_sessions=Ends.ALL):
                 yield from principals.revoke_all(self._table, self._clock())
@@ -112,7 +113,8 @@ class RevocationRun(Run):
                 # Who is not logged in any more is not shown the page.
                 if session.principal == self._principal:
                     self._others_end = True
-                    yield from principals.revoke(self._table, self._principal, keep=digest_of(self._cookie))
+                    owners, spared = [owner(self._principal, "", KEY)], digest_of(self._cookie)
+                    yield from principals.revoke(self._table, owners, keep=spared)
             case OwnersAct(logs_in_another=True):
                 session.login(self._another)
             case OwnersAct():

@@ -78,6 +78,17 @@ class SerializerConformance(Suite, sealed=True):
 
         assert "Rosebud" not in str(caught.value)
 
+    @pytest.mark.parametrize("wrap", WRAPS)
+    def test_a_number_with_more_digits_than_python_writes_is_kept_or_a_type_error(
+        self, serializer: Serializer, wrap: str
+    ) -> None:
+        data = {"k": WRAPS[wrap](10**5000)}
+        try:
+            payload = serializer.dumps(data)
+        except TypeError:
+            return
+        assert serializer.loads(payload) == data
+
     @pytest.mark.parametrize(
         ("value", "path"),
         [

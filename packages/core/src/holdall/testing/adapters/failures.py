@@ -7,6 +7,7 @@ import pytest
 from holdall.errors import StoreError
 from holdall.events import Event
 from holdall.stores import TableStore
+from holdall.stores.principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit, VisitStore
 from holdall.testing.clock import FakeClock
@@ -109,7 +110,7 @@ class FailureTests(AdapterSuite, sealed=True):
         visitor.does(["logout"], fails=True)
 
         assert visitor.does(["ask", "principal"]).results == [None]
-        assert table.find("7") == []
+        assert table.find(owner("7", "", KEY)) == []
 
     def test_an_exception_after_a_logout_ends_the_cookie(self, visit: Visit) -> None:
         if not self.answers_failures:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from holdall.events import Event
+from holdall.stores.principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 
@@ -26,7 +27,7 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert answer.cookie.value != before
         assert visitor.does(["all"], ["ask", "principal"]).results == [{"cart": [1], "user_id": 7}, "7"]
-        assert len(table.find("7")) == 1
+        assert len(table.find(owner("7", "", KEY))) == 1
 
     def test_an_id_planted_before_the_login_is_worth_nothing_after_it(self, visit_table: Visit) -> None:
         attacker = visit_table(principal_key="user_id")
@@ -38,6 +39,29 @@ class IdentityTests(AdapterSuite, sealed=True):
 
         assert victim.does(["ask", "principal"]).results == ["7"]
         assert attacker.does(["all"]).results == [{}]
+
+    @pytest.mark.parametrize("key", ["member", "customer_id", "logged_in"])
+    def test_a_login_under_an_unknown_key_is_refused_until_it_is_named(self, visit_table: Visit, key: str) -> None:
+        attacker = visit_table()
+        attacker.does(["put", "n", 1])
+        planted = attacker.browser[KEY]
+
+        victim = attacker.another()
+        victim.browser.keep([f"{KEY}={planted}; path=/"])
+        answer = victim.does(["put", key, 7])
+
+        assert (answer.status, answer.cookies) == (500, [])
+        assert attacker.does(["put", key, False], ["all"]).results[-1] == {"n": 1, key: False}
+
+        named = visit_table(principal_key=key)
+        named.browser.keep([f"{KEY}={planted}; path=/"])
+        assert named.does(["put", key, 7]).cookie.value != planted
+        assert attacker.does(["all"]).results == [{}]
+
+    def test_a_login_under_an_unknown_key_is_taken_beside_one_that_is_known(self, visit_table: Visit) -> None:
+        visitor = visit_table()
+
+        assert visitor.does(["put", "logged_in", True], ["put", "username", "ada"], ["ask", "principal"]).results[-1]
 
     def test_a_csrf_token_from_before_the_login_is_not_valid_after_it(self, visit: Visit) -> None:
         visitor = visit()
@@ -88,8 +112,8 @@ class IdentityTests(AdapterSuite, sealed=True):
         assert answer.results[-1] == "8"
         assert answer.cookie.value != before
         assert visitor.does(["all"]).results == [{key: "8"}]
-        assert [len(table.find(user)) for user in "78"] == [1, 1]
-        assert [each.is_tombstone for each in table.find("7")] == [True]
+        assert [len(table.find(owner(user, "", KEY))) for user in "78"] == [1, 1]
+        assert [each.is_tombstone for each in table.find(owner("7", "", KEY))] == [True]
 
     @pytest.mark.parametrize("key", ["_auth_user_id", "_user_id"])
     def test_a_logout_by_one_library_is_a_logout_by_all(self, visit: Visit, key: str) -> None:

@@ -1,5 +1,6 @@
 """What the tests of an adapter share: stores, and a visitor of the application that a third party mounts."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -17,7 +18,8 @@ from holdall.testing.suite import Suite
 
 __all__ = ["KEY", "AdapterSuite", "Mount", "Visit", "VisitStore", "cookie_store"]
 
-SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"  # noqa: S105  # of no application
+# What is written here, everybody knows.
+SECRET = secrets.token_hex(32)
 KEY = "_shop"
 
 

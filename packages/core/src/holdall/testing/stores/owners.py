@@ -29,7 +29,7 @@ class OwnerTests(StoreSuite, sealed=True):
             clock.advance(timedelta(seconds=1))
         await begin(revocable_store, clock, {"n": 1}, new_principal())
 
-        listed = await revocable_store.list(principal, current=stored[1])
+        listed = await revocable_store.list(principal, keys=[KEY], current=stored[1])
 
         assert [each.created for each in listed] == [each.created for each in stored]
         assert [each.is_current for each in listed] == [False, True, False]
@@ -42,21 +42,32 @@ class OwnerTests(StoreSuite, sealed=True):
         stored = await begin(revocable_store, clock, {"n": 1}, principal)
         other = await begin(revocable_store, clock, {"n": 2}, new_principal())
 
-        assert await revocable_store.revoke(principal, keep=None, handle=None) == 1
+        assert await revocable_store.revoke(principal, keys=[KEY], keep=None, handle=None) == 1
 
         assert await change(revocable_store, stored, {"n": 3}) is None
         assert isinstance(await revocable_store.get(stored.cookie, key=KEY), NotFound)
         assert (await read(revocable_store, other)).data == {"n": 2}
-        assert await revocable_store.list(principal, current=None) == []
+        assert await revocable_store.list(principal, keys=[KEY], current=None) == []
+
+    async def test_sessions_under_another_name_are_anothers(self, revocable_store: Any, clock: FakeClock) -> None:
+        principal = new_principal()
+        mine = await begin(revocable_store, clock, {"n": 1}, principal)
+
+        assert await revocable_store.list(principal, keys=["another"], current=None) == []
+        assert await revocable_store.revoke(principal, keys=["another"], keep=None, handle=None) == 0
+        assert isinstance(await revocable_store.get(mine.cookie, key="another"), NotFound)
+
+        assert (await read(revocable_store, mine)).data == {"n": 1}
+        assert len(await revocable_store.list(principal, keys=["another", KEY], current=None)) == 1
 
     async def test_a_handle_chooses_one(self, revocable_store: Any, clock: FakeClock) -> None:
         principal = new_principal()
         kept, ended = [await begin(revocable_store, clock, {"n": n}, principal) for n in range(2)]
-        listed = await revocable_store.list(principal, current=ended)
+        listed = await revocable_store.list(principal, keys=[KEY], current=ended)
         (handle,) = (each.handle for each in listed if each.is_current)
 
-        assert await revocable_store.revoke(new_principal(), keep=None, handle=handle) == 0
-        assert await revocable_store.revoke(principal, keep=None, handle=handle) == 1
+        assert await revocable_store.revoke(new_principal(), keys=[KEY], keep=None, handle=handle) == 0
+        assert await revocable_store.revoke(principal, keys=[KEY], keep=None, handle=handle) == 1
 
         assert isinstance(await revocable_store.get(ended.cookie, key=KEY), NotFound)
         assert (await read(revocable_store, kept)).data == {"n": 0}
@@ -69,7 +80,7 @@ class OwnerTests(StoreSuite, sealed=True):
         old = await begin(revocable_store, clock, {"n": 1}, principal)
         new = await renew(revocable_store, clock, old, principal)
 
-        ended = await revocable_store.revoke(principal, keep=old if spared else None, handle=None)
+        ended = await revocable_store.revoke(principal, keys=[KEY], keep=old if spared else None, handle=None)
 
         assert ended == (0 if spared else 1)
         assert isinstance(await revocable_store.get(new.cookie, key=KEY), StoredSession) is spared
@@ -85,7 +96,7 @@ class OwnerTests(StoreSuite, sealed=True):
         place = await revocable_store.follow(began)
 
         assert place == await revocable_store.follow(latest)
-        assert await revocable_store.revoke(principal, keep=None, handle=None) == 1
+        assert await revocable_store.revoke(principal, keys=[KEY], keep=None, handle=None) == 1
         assert await revocable_store.follow(place) is None
 
     async def test_an_anonymous_session_is_not_followed_beyond_its_login(
