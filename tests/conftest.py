@@ -1,5 +1,6 @@
 """What the tests share: a clock that stands still, and visitors who need no framework."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ def pytest_configure() -> None:
     """Let Ctrl-C reach the programs that are tested, though a shell's ``&`` has it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests out of what the garbage collector looks at: some tests wait for it, many times."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
