@@ -138,7 +138,7 @@ class TestOnAnAsyncEngine(TableConformance):
     @pytest.fixture
     def table(self, file: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
         engine = _in_a_hurry(create_async_engine(file.replace("pysqlite", "aiosqlite")))
-        yield AsyncSQLAlchemyTable(engine, clock=clock)
+        yield AsyncSQLAlchemyTable(engine, timeout=60, statement_timeout=60, clock=clock)
         runner.run(engine.dispose())
 
 
@@ -157,7 +157,7 @@ class TestOnAnAsyncEngineOfPostgreSQL(TableConformance):
     @pytest.fixture
     def table(self, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
         engine = create_async_engine(postgres.new_url().replace("://", "+psycopg://"))
-        yield AsyncSQLAlchemyTable(engine, clock=clock)
+        yield AsyncSQLAlchemyTable(engine, timeout=60, statement_timeout=60, clock=clock)
         runner.run(engine.dispose())
 
 
