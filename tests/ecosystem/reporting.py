@@ -66,11 +66,15 @@ def renew(basket: Any) -> None:
     basket["card"]["renewed"] = CARD
 
 
+def log_in_unnamed(basket: Any) -> None:
+    basket["member"] = CARD
+
+
 def log_in(basket: Any) -> None:
     basket.login("7")
 
 
-ACTIONS = {act.__name__: act for act in (keep, read, crash, refuse, hide, grow, renew, log_in)}
+ACTIONS = {act.__name__: act for act in (keep, read, crash, refuse, hide, grow, renew, log_in, log_in_unnamed)}
 
 
 def flask_client(sessions: Sessions) -> Any:
@@ -189,7 +193,7 @@ def main(framework: str, store: str) -> None:
             failed += 1
         cookies.update(kept.value for kept in browser.jar)
 
-    for action in ("keep", "crash", "refuse", "hide", "late", "grow"):
+    for action in ("keep", "crash", "refuse", "hide", "late", "grow", "log_in_unnamed"):
         does(action)
     if store == "table":
         sessions.close()
