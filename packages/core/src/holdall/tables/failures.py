@@ -1,5 +1,6 @@
 """Decide what to do after a database's error, and name its cause and address without showing a value."""
 
+import os
 import random
 import re
 from typing import Any
@@ -45,6 +46,9 @@ _KNOWN_CAUSES = re.compile(
     re.IGNORECASE,
 )
 
+# What Python writes before the words of the operating system.
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
+
 
 def conflict_pause(conflicts: int) -> float:
     """Return how long to wait after so many *conflicts*, in seconds."""
@@ -85,4 +89,7 @@ def cause_of(exc: BaseException) -> str:
         words.append(known[0].lower() if known[0] != "SSL" else "SSL")
     elif type(number) is int:
         words.append(f"error {number}")
+    elif system := _ERRNO.search(f"{exc.__cause__ or exc.__context__}"):
+        # asyncio says the number, and the address instead of its meaning.
+        words.append(os.strerror(int(system[1])).lower())
     return ", ".join(words)
