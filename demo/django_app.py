@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.views.decorators.http import require_POST
 
-from demo import page, shop
+from demo import page, shop, thief
 from demo.settings import behind_proxy, keeps_rows, secret, session_key, session_options
 from holdall import Event, Sessions
 from holdall_django import DjangoSession
@@ -48,6 +48,12 @@ def user_name(request: Request) -> str | None:
 def home(request: Request) -> HttpResponse:
     cookie = request.COOKIES.get(session_key())
     return HttpResponse(page.home("Django", user_name(request), request.session, cookie, request.scheme or ""))
+
+
+def replay(request: Request) -> HttpResponse:
+    cookie, taken_for = request.COOKIES.get(session_key()), thief.replay("Django", request.COOKIES)
+    shown = page.home("Django", user_name(request), request.session, cookie, request.scheme or "", thief=taken_for)
+    return HttpResponse(shown)
 
 
 def seen(request: Request) -> HttpResponse:
@@ -106,6 +112,7 @@ class SeeOther(HttpResponseRedirect):
 
 urlpatterns = [
     path("", home),
+    path("replay", replay),
     path("seen", seen),
     path("devices", devices),
     path("devices/end", end_device),

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from demo import page, shop
+from demo import page, shop, thief
 from demo.settings import keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
@@ -25,6 +25,13 @@ Field = Annotated[str, Form()]
 @app.get("/", response_class=HTMLResponse)
 async def home(request: Request, user: CurrentPrincipal, session: SessionDep) -> str:
     return page.home("FastAPI", user, session, request.cookies.get(session_key()), request.url.scheme)
+
+
+# Without async, so that FastAPI waits for the thief in a thread.
+@app.get("/replay", response_class=HTMLResponse)
+def replay(request: Request, user: CurrentPrincipal, session: SessionDep) -> str:
+    cookie, taken_for = request.cookies.get(session_key()), thief.replay("FastAPI", request.cookies)
+    return page.home("FastAPI", user, session, cookie, request.url.scheme, thief=taken_for)
 
 
 @app.get("/seen", response_class=HTMLResponse)

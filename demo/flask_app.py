@@ -9,7 +9,7 @@ from flask import Flask, redirect, request
 from werkzeug import Response
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from demo import page, shop
+from demo import page, shop, thief
 from demo.settings import behind_proxy, keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_flask import FlaskSession, Holdall
@@ -47,6 +47,12 @@ def user_name() -> str | None:
 @app.get("/")
 def home() -> str:
     return page.home("Flask", user_name(), session, request.cookies.get(session_key()), request.scheme)
+
+
+@app.get("/replay")
+def replay() -> str:
+    cookie, taken_for = request.cookies.get(session_key()), thief.replay("Flask", request.cookies)
+    return page.home("Flask", user_name(), session, cookie, request.scheme, thief=taken_for)
 
 
 @app.get("/seen")

@@ -19,7 +19,15 @@ __all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
 EVENTS_SHOWN = 5
 
 
-def home(framework: str, user: str | None, session: Session, cookie: str | None, scheme: str) -> str:
+def home(
+    framework: str,
+    user: str | None,
+    session: Session,
+    cookie: str | None,
+    scheme: str,
+    *,
+    thief: str | None = None,
+) -> str:
     """
     Return the home page of *framework*.
 
@@ -27,6 +35,7 @@ def home(framework: str, user: str | None, session: Session, cookie: str | None,
         user: Whom the framework's own login library sees.
         cookie: It came with the request.
         scheme: ``http`` or ``https``.
+        thief: Whom *framework* has taken a thief for; ``None`` if none has tried.
     """
     return _templates.get_template("page.html").render(
         framework=framework,
@@ -36,6 +45,7 @@ def home(framework: str, user: str | None, session: Session, cookie: str | None,
         key=settings.session_key(),
         cookie_bytes=None if cookie is None else len(f"{settings.session_key()}={cookie}"),
         scheme=scheme,
+        thief=thief,
         session=session,
         goods=shop.GOODS,
         cart_limit=shop.CART_LIMIT,

@@ -95,7 +95,7 @@ def running(hosts: Sequence[Host], *, port: int = 0, certificate: Path | None = 
                             url = f"https://localhost:{proxies.enter_context(proxy)}"
                     listeners[framework] = listener
                     servers.urls[framework] = url
-                starting = [ours.enter_context(_start(host, listeners, servers)) for host in hosts]
+                starting = [ours.enter_context(_start(host, listeners, servers, certificate)) for host in hosts]
                 _wait_for(starting, servers)
             yield servers
     finally:
@@ -111,10 +111,11 @@ def _in_use_is_told(port: int) -> Iterator[None]:
         raise ServerError(msg) from exc
 
 
-def _start(host: Host, listeners: dict[str, socket], servers: Servers) -> _PipeEnd:
+def _start(host: Host, listeners: dict[str, socket], servers: Servers, certificate: Path | None) -> _PipeEnd:
     """Start the process of *host*, add it to *servers*, and return the pipe on which it reports that it is ready."""
     served = {framework: listeners[framework] for framework in host.frameworks}
-    environment = {**host.environment, "DEMO_URLS": " ".join(servers.urls.values())}
+    urls = " ".join(servers.urls.values())
+    environment = {**host.environment, "DEMO_URLS": urls, "DEMO_CERTIFICATE": str(certificate or "")}
     ready, tell_ready = _spawn.Pipe(duplex=False)
     process = _spawn.Process(target=_serve, args=(served, environment, tell_ready), name=" and ".join(served))
     with tell_ready, _interrupts_ignored():

@@ -2,13 +2,17 @@
 
 import os
 import secrets
+from datetime import timedelta
 from typing import Any, NamedTuple
+
+from holdall.device_bound import DeviceBound
 
 __all__ = [
     "FRAMEWORKS",
     "STORES",
     "Host",
     "behind_proxy",
+    "certificate",
     "hosts",
     "keeps_rows",
     "key_at",
@@ -20,6 +24,10 @@ __all__ = [
 ]
 
 FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
+
+# Browsers know a binding by its origin, with the port: pages at the other two ports do not wait for a new bound cookie,
+# so that it lasts for longer here than in a shop of one origin. The grace is short, for the sake of the demo's thief.
+_DEVICE_BOUND = DeviceBound(cookie_max_age=timedelta(days=1), grace=2)
 
 #: The choices of ``--store``: the cookie itself, or a table by its URL.
 STORES = {
@@ -70,7 +78,8 @@ def session_options() -> dict[str, Any]:
     """Return the options of each application's ``Sessions``."""
     store = os.environ["DEMO_STORE"]
     place = {"store": "cookie"} if store == "cookie" else {"store": "table", "table": store, "record_client": True}
-    return {"key": session_key(), "secret_key_base": secret(), **place}
+    binding = {"device_bound": _DEVICE_BOUND} if behind_proxy() else {}
+    return {"key": session_key(), "secret_key_base": secret(), **place, **binding}
 
 
 def secret() -> str:
@@ -86,6 +95,11 @@ def session_key() -> str:
 def behind_proxy() -> bool:
     """Return whether a proxy in front of each framework ends TLS, and says so in X-Forwarded-Proto."""
     return os.environ["DEMO_URLS"].startswith("https:")
+
+
+def certificate() -> str:
+    """Return the file of the proxies' certificate."""
+    return os.environ["DEMO_CERTIFICATE"]
 
 
 def keeps_rows() -> bool:

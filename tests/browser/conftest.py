@@ -62,8 +62,15 @@ def chromium_program(driver: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def driver() -> Iterator[Any]:
+    """Start Playwright, which can run only once in a thread."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
+    with playwright.sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def chromium(driver: Any) -> Iterator[Any]:
     arguments = [
         "--no-sandbox",
         "--host-resolver-rules=MAP * 127.0.0.1",
@@ -71,11 +78,9 @@ def chromium() -> Iterator[Any]:
         "--disable-background-networking",
         "--disable-component-update",
     ]
-    with playwright.sync_playwright() as driver:
-        program = chromium_program(driver)
-        browser = driver.chromium.launch(executable_path=program, args=arguments)
-        yield browser
-        browser.close()
+    browser = driver.chromium.launch(executable_path=chromium_program(driver), args=arguments)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

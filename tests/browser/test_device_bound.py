@@ -13,10 +13,12 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from demo.servers import running
+from demo.settings import hosts
 from holdall import Event, MemoryTable, Sessions, TableStore
 from holdall.device_bound import DeviceBound
 from holdall_fastapi import SessionDep, SessionMiddleware
-from servers.tls import make_authority
+from servers.tls import make_authority, make_certificate
 from servers.web import by_uvicorn
 from tests.browser.conftest import chromium_program
 
@@ -132,7 +134,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority = make_authority(home, HOST)
     database = home / ".pki" / "nssdb"
     database.mkdir(parents=True)
-    for arguments in (("-N", "--empty-password"), ("-A", "-t", "C,,", "-n", "holdall", "-i", str(authority))):
+    # make_certificate() would write over the file that make_authority() has written.
+    (home / "localhost").mkdir()
+    trusted = {"shop": authority, "demo": make_certificate(home / "localhost")}
+    added = (("-A", "-t", "C,,", "-n", name, "-i", str(file)) for name, file in trusted.items())
+    for arguments in (("-N", "--empty-password"), *added):
         subprocess.run(["certutil", "-d", f"sql:{database}", *arguments], check=True)
     return home
 
@@ -149,13 +155,12 @@ def shop(home: Path, enforce: Any) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def opens(home: Path, shop: Shop, tmp_path: Path) -> Iterator[Open]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not there: pip install playwright")
+def launch(driver: Any, home: Path, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    """Open a browser with a new profile, as Playwright's context."""
     with ExitStack() as stack:
-        driver = stack.enter_context(playwright.sync_playwright())
         program = chromium_program(driver)
 
-        def opens() -> Profile:
+        def launch() -> Any:
             context = driver.chromium.launch_persistent_context(
                 str(tmp_path / str(len(list(tmp_path.iterdir())))),
                 executable_path=program,
@@ -164,9 +169,15 @@ def opens(home: Path, shop: Shop, tmp_path: Path) -> Iterator[Open]:
                 args=ARGUMENTS,
             )
             stack.callback(context.close)
-            return Profile(context, shop)
+            return context
 
-        yield opens
+        yield launch
+
+
+@pytest.fixture
+def opens(shop: Shop, launch: Callable[[], Any]) -> Open:
+    # In this order, so that the browsers are closed before the shop, which waits for their connections.
+    return lambda: Profile(launch(), shop)
 
 
 @pytest.fixture
@@ -226,3 +237,33 @@ def test_a_thief_has_the_cookies_for_seconds(visitor: Profile, opens: Open, shop
     assert thief.at("/me") == seen
     assert set(shop.refused) == {"no bound cookie"}
     assert visitor.at("/me") == "7 True"
+
+
+def test_the_demo_shows_that_a_session_is_bound_and_its_cookies_are_refused(
+    launch: Callable[[], Any], home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "demo").mkdir()
+    with running(
+        hosts("sqlite", str(tmp_path / "demo")), certificate=home / "localhost" / "certificate.pem"
+    ) as servers:
+        page = launch().new_page()
+        page.goto(servers.urls["Flask"])
+        page.get_by_label("Name").fill("Ada")
+        page.get_by_role("button", name="Log in").click()
+        for url in servers.urls.values():
+            page.goto(url)
+            until(page, "bound", "bound to this device")
+            page.get_by_role("button", name="Replay").click()
+            until(page, "thief", "Refused: the cookies alone log nobody in.")
+            assert page.locator("[itemprop=user]").all_inner_texts() == ["Ada"]
+
+
+def until(page: Any, what: str, text: str) -> None:
+    """Load the page again until it says so."""
+    for _ in range(50):
+        page.wait_for_load_state()
+        if page.locator(f"[itemprop={what}]").all_inner_texts() == [text]:
+            return
+        page.wait_for_timeout(100)
+        page.reload()
+    pytest.fail(f"the page does not say: {text}")
