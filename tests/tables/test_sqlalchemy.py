@@ -533,6 +533,47 @@ def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
         assert clearing.result() == 8
 
 
+@pytest.mark.parametrize(("name", "kind"), [("pysqlite", "sync"), ("aiosqlite", "async")])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_was_removed_or_replaced_logs_everybody_out(
+    name: str, kind: str, is_replaced: bool, tmp_path: Path, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    path, other = tmp_path / "sessions.db", tmp_path / "other.db"
+    with opened(_KINDS, kind, f"sqlite+{name}:///{path}", clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+        path.unlink()
+        if is_replaced:
+            with closing(SQLAlchemyTable(f"sqlite+pysqlite:///{other}")) as another:
+                another.create_schema()
+            other.replace(path)
+
+        assert runner.run(table.read(DIGEST)) is None
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+    with closing(SQLAlchemyTable(f"sqlite+pysqlite:///{path}", clock=clock)) as another:
+        assert another.read(DIGEST) is not None
+
+
+def test_a_program_that_changes_its_folder_keeps_its_file(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with closing(SQLAlchemyTable("sqlite+pysqlite:///sessions.db", clock=clock)) as table:
+        monkeypatch.chdir("elsewhere")
+        assert table.insert(DIGEST, new_row(clock))
+
+    assert (tmp_path / "sessions.db").exists()
+    assert not any(Path.cwd().iterdir())
+
+
+def test_a_file_that_is_named_by_a_uri_is_used(tmp_path: Path, clock: FakeClock) -> None:
+    with closing(SQLAlchemyTable(f"sqlite+pysqlite:///file:{tmp_path / 'x.db'}?uri=true", clock=clock)) as table:
+        assert table.insert(DIGEST, new_row(clock))
+
+    assert (tmp_path / "x.db").exists()
+
+
 def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
     open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
