@@ -228,7 +228,7 @@ def test_two_applications_share_a_database_by_the_table_in_their_urls(file: str,
 def test_a_driver_that_takes_its_limit_as_an_attribute_is_told(driver: str, name: str, value: int) -> None:
     connection = SimpleNamespace()
 
-    limit_answers(connection, driver, 1.5)
+    limit_answers(connection, driver, timedelta(seconds=1.5))
 
     assert vars(connection) == ({name: value} if name else {})
 
@@ -612,6 +612,27 @@ def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
         mariadb.thaw()
 
     assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+def test_a_frozen_postgresql_is_a_store_error_while_it_is_asked_whether_it_is_there(
+    postgres: PostgresServer, clock: FakeClock
+) -> None:
+    url = postgres.new_url().replace("://", "+psycopg://")
+    with (
+        closing(SQLAlchemyTable(url, clock=clock, timeout=1, statement_timeout=1)) as table,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        assert table.insert(DIGEST, new_row(clock))
+
+        postgres.freeze()
+        try:
+            for _ in range(2):
+                with pytest.raises(StoreError):
+                    threads.submit(table.read, DIGEST).result(timeout=10)
+        finally:
+            postgres.thaw()
+
+        assert table.read(DIGEST) == new_row(clock)
 
 
 def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> None:

@@ -121,11 +121,11 @@ class Own:
 
     def __init__(self, url: URL, options: Options, forget: Callable[[], None]) -> None:
         settings = _settings(url, options)
-        seconds = options.statement_timeout.total_seconds()
+        limit = options.statement_timeout
 
         def make() -> Engine:
             engine = create_engine(url, **settings, poolclass=QueuePool)
-            event.listen(engine, "connect", lambda connection, _: limit_answers(connection, engine.driver, seconds))
+            event.listen(engine, "connect", lambda connection, _: limit_answers(connection, engine.driver, limit))
             _leave_removed_file(engine, forget)
             return engine
 
@@ -219,20 +219,24 @@ class Given:
         return engine
 
 
-def limit_of(connection: Connection, limit: timedelta) -> AbstractContextManager[None]:
+def limit_of(connection: Connection, limit: timedelta | None) -> AbstractContextManager[None]:
     """Limit each wait for an answer on a *connection*, if its driver is psycopg 3; others do it by themselves."""
-    if connection.dialect.driver == "psycopg":
+    if limit is not None and connection.dialect.driver == "psycopg":
         from holdall.tables.psycopg import limited
 
         return limited(connection.connection.driver_connection, limit)
     return nullcontext()
 
 
-def limit_answers(connection: Any, driver: str, seconds: float) -> None:
-    """Set how long a *connection* waits for an answer, if its *driver* takes that as an attribute."""
+def limit_answers(connection: Any, driver: str, limit: timedelta) -> None:
+    """Set how long a *connection* waits for an answer, a ping's too, if its *driver* is not told when it opens one."""
+    if driver == "psycopg":
+        from holdall.tables.psycopg import limit_waits
+
+        limit_waits(connection, limit)
     if driver in _ATTRIBUTES:
         name, per_second = _ATTRIBUTES[driver]
-        setattr(connection, name, math.ceil(seconds * per_second))
+        setattr(connection, name, math.ceil(limit.total_seconds() * per_second))
 
 
 class Attempts:

@@ -109,7 +109,8 @@ class SQLAlchemyTable(_InEngine, SQLTable):
             Own(given, options, self._schema.forget) if isinstance(given, URL) else Given(given, Engine)
         )
         self._url: URL = given if isinstance(given, URL) else given.url
-        self._limit = options.statement_timeout
+        # The connections of an engine of our own have it already.
+        self._limit = None if isinstance(given, URL) else options.statement_timeout
 
     def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
