@@ -228,7 +228,7 @@ def test_two_applications_share_a_database_by_the_table_in_their_urls(file: str,
 def test_a_driver_that_takes_its_limit_as_an_attribute_is_told(driver: str, name: str, value: int) -> None:
     connection = SimpleNamespace()
 
-    limit_answers(connection, driver, 1.5)
+    limit_answers(connection, driver, timedelta(seconds=1.5))
 
     assert vars(connection) == ({name: value} if name else {})
 
@@ -533,6 +533,47 @@ def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
         assert clearing.result() == 8
 
 
+@pytest.mark.parametrize(("name", "kind"), [("pysqlite", "sync"), ("aiosqlite", "async")])
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_was_removed_or_replaced_logs_everybody_out(
+    name: str, kind: str, is_replaced: bool, tmp_path: Path, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    path, other = tmp_path / "sessions.db", tmp_path / "other.db"
+    with opened(_KINDS, kind, f"sqlite+{name}:///{path}", clock, runner) as table:
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+        path.unlink()
+        if is_replaced:
+            with closing(SQLAlchemyTable(f"sqlite+pysqlite:///{other}")) as another:
+                another.create_schema()
+            other.replace(path)
+
+        assert runner.run(table.read(DIGEST)) is None
+        assert runner.run(table.insert(DIGEST, new_row(clock)))
+    with closing(SQLAlchemyTable(f"sqlite+pysqlite:///{path}", clock=clock)) as another:
+        assert another.read(DIGEST) is not None
+
+
+def test_a_program_that_changes_its_folder_keeps_its_file(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with closing(SQLAlchemyTable("sqlite+pysqlite:///sessions.db", clock=clock)) as table:
+        monkeypatch.chdir("elsewhere")
+        assert table.insert(DIGEST, new_row(clock))
+
+    assert (tmp_path / "sessions.db").exists()
+    assert not any(Path.cwd().iterdir())
+
+
+def test_a_file_that_is_named_by_a_uri_is_used(tmp_path: Path, clock: FakeClock) -> None:
+    with closing(SQLAlchemyTable(f"sqlite+pysqlite:///file:{tmp_path / 'x.db'}?uri=true", clock=clock)) as table:
+        assert table.insert(DIGEST, new_row(clock))
+
+    assert (tmp_path / "x.db").exists()
+
+
 def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
     open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
@@ -571,6 +612,27 @@ def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
         mariadb.thaw()
 
     assert runner.run(table.read(DIGEST)) == new_row(clock)
+
+
+def test_a_frozen_postgresql_is_a_store_error_while_it_is_asked_whether_it_is_there(
+    postgres: PostgresServer, clock: FakeClock
+) -> None:
+    url = postgres.new_url().replace("://", "+psycopg://")
+    with (
+        closing(SQLAlchemyTable(url, clock=clock, timeout=1, statement_timeout=1)) as table,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        assert table.insert(DIGEST, new_row(clock))
+
+        postgres.freeze()
+        try:
+            for _ in range(2):
+                with pytest.raises(StoreError):
+                    threads.submit(table.read, DIGEST).result(timeout=10)
+        finally:
+            postgres.thaw()
+
+        assert table.read(DIGEST) == new_row(clock)
 
 
 def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> None:

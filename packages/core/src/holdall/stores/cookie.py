@@ -87,10 +87,7 @@ class CookieStore:
             record = Record(write.data, created, expires, stored.log_id, generation, lines)
         else:
             record = Record(write.data, created, expires, stored.log_id, self._only_generation)
-        cookie = self.format.seal(record, key=key)
-        if record.generation is None:
-            return StoredSession(cookie, write.data, write.created, write.expires, stored.log_id)
-        return SealedSession(cookie, record, write.created, write.expires)
+        return SealedSession(self.format.seal(record, key=key), record, write.created, write.expires)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
         """Return *stored*: nothing is kept here that could be deleted."""
@@ -119,7 +116,7 @@ class CookieStore:
 
 
 class SealedSession(StoredSession):
-    """A session whose cookie takes turns among several names."""
+    """A session as its cookie holds it, which takes turns among several names if its format carries generations."""
 
     __slots__ = ("ended", "generation", "lines")
 
@@ -150,10 +147,7 @@ def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSe
 
 
 def _opened(cookie: str, record: Record) -> StoredSession:
-    created, expires = int(record.created.timestamp()), int(record.expires.timestamp())
-    if record.generation is not None:
-        return SealedSession(cookie, record, created, expires)
-    return StoredSession(cookie, record.data, created, expires, record.log_id)
+    return SealedSession(cookie, record, int(record.created.timestamp()), int(record.expires.timestamp()))
 
 
 def _name(format: Format) -> str:

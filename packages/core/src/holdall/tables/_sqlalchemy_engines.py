@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from holdall._connections import PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
+from holdall.tables._sqlite_files import identity
 from holdall.tables.failures import (
     CONFLICTS,
     ELSEWHERE,
@@ -71,7 +72,34 @@ def read_url(text: str) -> URL:
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         msg = "each connection would have a database of its own in memory: name a file, or use memory://."
         raise ConfigurationError(msg)
-    return url
+    return url if _file_of(url) is None else url.set(database=_file_of(url))
+
+
+def _file_of(url: URL) -> str | None:
+    """Return the file that an SQLite *url* names by its path."""
+    named = url.database or ""
+    # Absolute, or a program that changes its folder would begin a second file.
+    is_path = url.get_backend_name() == "sqlite" and not named.startswith("file:")
+    return os.path.abspath(named) if is_path else None  # noqa: PTH100  # it is text that SQLAlchemy takes
+
+
+def _leave_removed_file(engine: Engine, forget: Callable[[], None]) -> None:
+    """Let an *engine* of SQLite open the file that stands at its path now, and call *forget* where that is another."""
+    path = _file_of(engine.url)
+    if path is None:
+        return
+
+    def opened(_: object, record: Any) -> None:
+        record.info["file"] = identity(path)
+
+    def taken(_: object, record: Any, __: object) -> None:
+        if record.info["file"] != identity(path):
+            forget()
+            # The pool opens another in its place.
+            raise DisconnectionError
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "checkout", taken)
 
 
 def serves(url: URL, form: str) -> bool:
@@ -81,18 +109,24 @@ def serves(url: URL, form: str) -> bool:
 
 
 class Own:
-    """An engine of the table's own, in each process."""
+    """
+    An engine of the table's own, in each process.
+
+    Args:
+        forget: Called where an SQLite file was removed or replaced, so that its table is not there.
+    """
 
     # Each statement is a transaction of its own as it is.
     needs_commit = False
 
-    def __init__(self, url: URL, options: Options) -> None:
+    def __init__(self, url: URL, options: Options, forget: Callable[[], None]) -> None:
         settings = _settings(url, options)
-        seconds = options.statement_timeout.total_seconds()
+        limit = options.statement_timeout
 
         def make() -> Engine:
             engine = create_engine(url, **settings, poolclass=QueuePool)
-            event.listen(engine, "connect", lambda connection, _: limit_answers(connection, engine.driver, seconds))
+            event.listen(engine, "connect", lambda connection, _: limit_answers(connection, engine.driver, limit))
+            _leave_removed_file(engine, forget)
             return engine
 
         self._engines = PerProcess(make)
@@ -110,9 +144,15 @@ class OwnOfLoop:
 
     needs_commit = False
 
-    def __init__(self, url: URL, options: Options) -> None:
+    def __init__(self, url: URL, options: Options, forget: Callable[[], None]) -> None:
         settings = _settings(url, options)
-        self._engines = PerLoop(lambda: create_async_engine(url, **settings), AsyncEngine.dispose)
+
+        def make() -> AsyncEngine:
+            engine = create_async_engine(url, **settings)
+            _leave_removed_file(engine.sync_engine, forget)
+            return engine
+
+        self._engines = PerLoop(make, AsyncEngine.dispose)
 
     async def get(self) -> AsyncEngine:
         return await self._engines.get()
@@ -179,20 +219,24 @@ class Given:
         return engine
 
 
-def limit_of(connection: Connection, limit: timedelta) -> AbstractContextManager[None]:
+def limit_of(connection: Connection, limit: timedelta | None) -> AbstractContextManager[None]:
     """Limit each wait for an answer on a *connection*, if its driver is psycopg 3; others do it by themselves."""
-    if connection.dialect.driver == "psycopg":
+    if limit is not None and connection.dialect.driver == "psycopg":
         from holdall.tables.psycopg import limited
 
         return limited(connection.connection.driver_connection, limit)
     return nullcontext()
 
 
-def limit_answers(connection: Any, driver: str, seconds: float) -> None:
-    """Set how long a *connection* waits for an answer, if its *driver* takes that as an attribute."""
+def limit_answers(connection: Any, driver: str, limit: timedelta) -> None:
+    """Set how long a *connection* waits for an answer, a ping's too, if its *driver* is not told when it opens one."""
+    if driver == "psycopg":
+        from holdall.tables.psycopg import limit_waits
+
+        limit_waits(connection, limit)
     if driver in _ATTRIBUTES:
         name, per_second = _ATTRIBUTES[driver]
-        setattr(connection, name, math.ceil(seconds * per_second))
+        setattr(connection, name, math.ceil(limit.total_seconds() * per_second))
 
 
 class Attempts:

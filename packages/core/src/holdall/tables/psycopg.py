@@ -11,7 +11,7 @@ import psycopg
 
 from holdall.tables._steps import is_awaited
 
-__all__ = ["AnswerTimeout", "Selector", "hang_up", "limited"]
+__all__ = ["AnswerTimeout", "Selector", "hang_up", "limit_waits", "limited"]
 
 # How long a server may take to accept that a statement is cancelled.
 _CANCEL_SECONDS = 1
@@ -32,13 +32,24 @@ class AnswerTimeout(psycopg.OperationalError):
 @contextmanager
 def limited(connection: Any, limit: timedelta) -> Iterator[None]:
     """
-    Limit each wait for an answer on a *connection* of psycopg, sync or async.
-
-    The driver waits for an answer for ever, and a frozen server does not keep to its own ``statement_timeout``. When
-    the limit has passed, the statement is cancelled as far as the server listens, and the connection is closed.
+    Limit each wait for an answer on a *connection* of psycopg, sync or async, while a statement is executed.
 
     Raises:
         AnswerTimeout: The limit has passed.
+    """
+    limit_waits(connection, limit)
+    try:
+        yield
+    finally:
+        del connection.wait
+
+
+def limit_waits(connection: Any, limit: timedelta) -> None:
+    """
+    Limit each wait for an answer on a *connection* from now on, with an ``AnswerTimeout``.
+
+    The driver waits for an answer for ever, and a frozen server does not keep to its own ``statement_timeout``. When
+    the limit has passed, the statement is cancelled as far as the server listens, and the connection is closed.
     """
     wait = type(connection).wait
 
@@ -69,10 +80,6 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
 
     # Each use of the connection waits through this method, and only this thread or task uses the connection now.
     connection.wait = wait_less_async if is_awaited(wait) else wait_less
-    try:
-        yield
-    finally:
-        del connection.wait
 
 
 def _waited(steps: Generator[Any, Any, Any], fileno: int, deadline: float) -> Any:

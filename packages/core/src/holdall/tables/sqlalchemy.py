@@ -73,6 +73,9 @@ class SQLAlchemyTable(_InEngine, SQLTable):
     down, the pool's idle connections are replaced and it is sent once more. A connection that breaks under a statement
     is a ``StoreError``, and the statement is not sent again: the server may have executed it.
 
+    With a URL of SQLite, the next call opens another file if its own was removed or replaced, and a relative path
+    starts from the folder that is current when the table is made.
+
     Args:
         engine: A URL (``mysql+pymysql://``), or an ``Engine``, which stays the application's to close.
         table: The table's name, so that several applications can share a database; ``?table=`` in the URL.
@@ -101,10 +104,13 @@ class SQLAlchemyTable(_InEngine, SQLTable):
     ) -> None:
         super().__init__(clock)
         given, options = _read(engine, "sync", table, max_size, timeout, statement_timeout)
-        self._engines: Own | Given = Own(given, options) if isinstance(given, URL) else Given(given, Engine)
-        self._url: URL = given if isinstance(given, URL) else given.url
-        self._limit = options.statement_timeout
         self._schema = Schema(options.table, create=create)
+        self._engines: Own | Given = (
+            Own(given, options, self._schema.forget) if isinstance(given, URL) else Given(given, Engine)
+        )
+        self._url: URL = given if isinstance(given, URL) else given.url
+        # The connections of an engine of our own have it already.
+        self._limit = None if isinstance(given, URL) else options.statement_timeout
 
     def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
@@ -169,13 +175,13 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
     ) -> None:
         super().__init__(clock)
         given, options = _read(engine, "async", table, max_size, timeout, statement_timeout)
+        self._schema = Schema(options.table, create=create)
         self._engines: OwnOfLoop | Given = (
-            OwnOfLoop(given, options) if isinstance(given, URL) else Given(given, AsyncEngine)
+            OwnOfLoop(given, options, self._schema.forget) if isinstance(given, URL) else Given(given, AsyncEngine)
         )
         self._url: URL = given if isinstance(given, URL) else given.url
         self._seconds = options.timeout.total_seconds()
         self._limit = options.statement_timeout.total_seconds()
-        self._schema = Schema(options.table, create=create)
 
     async def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
