@@ -2,6 +2,8 @@
 
 import tests.django_project  # sets Django up
 
+from tests.django_project.visits import environment  # isort: skip
+
 # isort: split
 
 from collections.abc import Iterator
@@ -9,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
 from django.test import Client, override_settings
@@ -18,6 +19,8 @@ from django.urls import path
 from holdall_django import configured_sessions
 
 pytest.importorskip("rest_framework")
+
+__all__ = ["environment"]
 
 
 def view(request: HttpRequest) -> HttpResponse:
@@ -41,10 +44,9 @@ def client(stored: dict[str, str]) -> Iterator[Client]:
     urls = (path("", view), path("token", lambda request: HttpResponse(get_token(request))))
     installed = [*tests.django_project.settings.INSTALLED_APPS, "rest_framework"]
     with override_settings(HOLDALL={**stored, "key": "sid"}, ROOT_URLCONF=urls, INSTALLED_APPS=installed):
-        call_command("migrate", verbosity=0)
-        User.objects.filter(username="ada").delete()
-        User.objects.create_user("ada", password="analytical")
+        user = User.objects.create_user("ada", password="analytical")
         yield Client(enforce_csrf_checks=True)
+        user.delete()
 
 
 def test_a_user_of_the_session_is_let_in(client: Client) -> None:
