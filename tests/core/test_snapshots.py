@@ -44,6 +44,10 @@ class Slotted:
         return "Slotted"
 
 
+class Referable(Slotted):
+    __slots__ = ("__weakref__", "more")
+
+
 class OneSlot:
     __slots__ = "value"  # noqa: PLC0205  # as some write it
 
@@ -79,6 +83,7 @@ ALTERED: list[tuple[Any, Callable[[Any], object]]] = [
     (Quiet(a=1), lambda value: setattr(value, "level", 1)),
     (Slotted(1), lambda value: setattr(value, "value", 2)),
     (Slotted(1), lambda value: value.raise_level()),
+    (Referable(1), lambda value: setattr(value, "more", 2)),
     (one_slot(1), lambda value: setattr(value, "value", 2)),
     ((Profile("ada"), {1, 2}), lambda value: value[1].add(3)),
     (bytearray(b"a"), lambda value: value.append(1)),

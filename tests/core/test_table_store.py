@@ -157,6 +157,18 @@ def test_spring_session_529_a_damaged_row_is_an_empty_session(
     assert events[-1] == Event("rejected", "sid", "unreadable")
 
 
+@pytest.mark.parametrize("data", [b"", b"sid", b'{"cart":1}', b'sid\0\0{"cart":', b"sid\0\0", b'\0sid\0{"cart":1}'])
+def test_what_is_no_row_of_ours_is_an_empty_session_in_memory_too(data: bytes) -> None:
+    table = MemoryTable()
+    sessions = Sessions(TableStore(table), key="sid")
+    sid = begin(sessions, cart=1)
+    row = table.read(digest(sid))
+    assert row is not None
+    table.replace(digest(sid), row._replace(data=data, version=2), version=1)
+
+    assert sessions.resume(sid) == {}
+
+
 def test_a_row_of_one_session_does_not_open_as_anothers(sessions: Sessions, table: Watched) -> None:
     one, other = begin(sessions, cart=1), begin(sessions, cart=2)
     row = table.read(digest(one))

@@ -20,8 +20,8 @@ from holdall.lifecycle.headers import (
     outdated,
     refuse_too_large,
 )
+from holdall.lifecycle.login import carried_over, removals
 from holdall.lifecycle.rules import Action, Place
-from holdall.principals import CSRF_KEYS
 from holdall.settings import Lifetime
 from holdall.steps import Steps, asked
 from holdall.stores.contract import Changes, NotFound, RenewalFailure, StoredSession, Write
@@ -163,7 +163,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     assert stored is not None  # noqa: S101  # by the rule
     changes = end.changes
     if end.failed:
-        changes = _removals(end) if end.logs_out else NO_CHANGES
+        changes = removals(changes, state.settings) if end.logs_out else NO_CHANGES
     if end.failed and stored.version is None:
         # The data that was read is the request's own copy; what it put there in vain must not be written.
         stored = yield from asked(
@@ -188,7 +188,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
             # Another request may have written a login library's key while this one logged the visitor out.
             return end.new(principals.without_login(changes.over(last.data), changes.put), changes, last.created)
         # A login restarts the absolute timeout, and begins with what this request brings and a new owner may have.
-        carried = {} if before is not None else _carried(end, last.data)
+        carried = {} if before is not None else carried_over(end.changes, last.data, state.settings)
         return end.new({**carried, **changes.put}, changes, end.now)
 
     renewed = yield from _renew(state, stored, make_write, until=end.now + _GRACE, followed=is_same)
@@ -340,23 +340,6 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
     state.principal_before, state.lifetime_before = end.principal, end.lifetime
     return ResponseHeaders(cookies, vary=True, cookie=written.cookie)
-
-
-def _carried(end: End, data: dict[str, Any]) -> dict[str, Any]:
-    """Return what a login carries over from the anonymous session that held *data*."""
-    changes, settings = end.changes, end.state.settings
-    kept, carry = settings.principals.without_login(changes.over(data), changes.put), settings.carry
-    if carry is not None:
-        return {key: value for key, value in kept.items() if key in carry}
-    # A token that an attacker may have planted must not be valid for the visitor who logged in.
-    return {key: value for key, value in kept.items() if key not in CSRF_KEYS}
-
-
-def _removals(end: End) -> Changes:
-    """Return what a logout by a login library removed, which is saved even if the request failed."""
-    changes, principals = end.changes, end.state.settings.principals
-    emptied = {key: value for key, value in changes.put.items() if key in principals}
-    return Changes(emptied, changes.deleted, changes.cleared)
 
 
 def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:

@@ -1,0 +1,25 @@
+"""What a login takes over from the session before it, and what of a logout is kept if its request fails."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdall.principals import CSRF_KEYS
+from holdall.settings import Settings
+from holdall.stores.contract import Changes
+
+__all__ = ["carried_over", "removals"]
+
+
+def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return what a login with these *changes* carries over from the anonymous session that held *data*."""
+    kept, carry = settings.principals.without_login(changes.over(data), changes.put), settings.carry
+    if carry is not None:
+        return {key: value for key, value in kept.items() if key in carry}
+    # A token that an attacker may have planted must not be valid for the visitor who logged in.
+    return {key: value for key, value in kept.items() if key not in CSRF_KEYS}
+
+
+def removals(changes: Changes, settings: Settings) -> Changes:
+    """Return what a logout by a login library removed, which is saved even if the request failed."""
+    emptied = {key: value for key, value in changes.put.items() if key in settings.principals}
+    return Changes(emptied, changes.deleted, changes.cleared)
