@@ -140,6 +140,8 @@ class PrincipalKeys:
             counted = key in names and (key in self._deciding or key == names[0])
             return _with_rest(names if counted else (), data, key)
         if not others or key not in self._deciding:
+            # It may be what counts from now on.
+            self.of({**data, key: value})
             return []
         text = principal_text(value, key)
         theirs = [name for name in others if name in self._deciding and principal_text(data[name], name) != text]

@@ -173,7 +173,15 @@ class FailureTests(AdapterSuite, sealed=True):
         assert visitor.does(["all"]).results == [{"n": 1}]
 
     @pytest.mark.parametrize(
-        "actions", [["put_object", "list"], ["hide_object", "list"]], ids=lambda actions: actions[0]
+        "actions",
+        [
+            ["put_object", "list"],
+            ["hide_object", "list"],
+            ["put", "user_id", "7" * 3000],
+            ["put", "user_id", "\ud800"],
+            ["login", "\ud800"],
+        ],
+        ids=lambda actions: actions[0],
     )
     def test_a_value_that_cannot_be_stored_is_an_error_before_anything_is_sent(
         self, visit: Visit, actions: list[Any]
