@@ -816,14 +816,13 @@ class StopsAtTheFirst(Adapter):
     def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
         used = [(self.main, exchange.session), *exchange._others.items()]
         told = [sessions.commit(each, status=status, streams=streams) for sessions, each in used]
-        return ResponseHeaders(
-            tuple(cookie for each in told for cookie in each.cookies), vary=any(each.vary for each in told)
-        )
+        vary = ", ".join(dict.fromkeys(each.vary for each in told))
+        return ResponseHeaders(tuple(cookie for each in told for cookie in each.cookies), vary=vary)
 
 
 class SendsNoCookieWithAFailure(Adapter):
     def unsent(self, failure: Failure) -> ResponseHeaders:
-        return ResponseHeaders(vary=True)
+        return ResponseHeaders(vary="Cookie")
 
 
 class RenewsAll(Adapter):
@@ -927,6 +926,25 @@ class AddsNothingFurther(Adapter):
         return [*headers, *(("Set-Cookie", str(each)) for each in told.cookies)]
 
 
+class KnowsCookiesOnly(Adapter):
+    """It sends everything as a cookie."""
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", str(each)) for each in told.cookies), *told.extra]
+
+
+class VariesByCookiesOnly(Adapter):
+    def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return super().vary(headers, told.changed(vary="Cookie") if told.vary else told)
+
+
+class HandsOnCookiesOnly(Adapter):
+    """It gives the core none of the request's other headers."""
+
+    def answer(self, *request: Any) -> Any:
+        return super().answer(*request[:-1])
+
+
 class LetsEverybodyIn(Adapter):
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
@@ -994,6 +1012,9 @@ ADAPTERS = [
     TellsTheClientToOneOnly,
     SetsAllCookiesForTheRoot,
     AddsNothingFurther,
+    KnowsCookiesOnly,
+    VariesByCookiesOnly,
+    HandsOnCookiesOnly,
     LetsEverybodyIn,
     HidesABrokenBackend,
     ForgetsRedirects,

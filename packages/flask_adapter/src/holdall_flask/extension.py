@@ -15,6 +15,7 @@ import flask
 from flask import Flask, Request, Response, current_app, has_request_context, request
 from flask.sessions import SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Conflict, HTTPException, default_exceptions
 from werkzeug.wsgi import ClosingIterator
 
@@ -175,10 +176,14 @@ class _Interface(SessionInterface):
         except (SessionError, TypeError) as exc:
             _answer_instead(app, opened, response, exc)
             # The cookies of the error response come after those of what was saved before it.
-            latest = response.headers.getlist("Set-Cookie")
-            response.headers.remove("Set-Cookie")
-            _add(exchange.unsent(), response, exchange.group)
-            response.headers.extend(("Set-Cookie", line) for line in latest)
+            unsent = exchange.unsent()
+            names = {cookie.header for cookie in unsent.cookies}
+            latest = [(name, line) for name in names for line in response.headers.getlist(name)]
+            for name in names:
+                response.headers.remove(name)
+            _add(unsent, response, exchange.group)
+            for name, line in latest:
+                _set(response.headers, name, line)
             return
         if headers.vary:
             _add(headers, response, exchange.group)
@@ -251,11 +256,11 @@ def _for_templates() -> dict[str, Any]:
 def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
     """Add what is *told* of the session to *response*."""
     headers = response.headers
-    vary = merged_vary(headers.getlist("Vary"))
+    vary = merged_vary(headers.getlist("Vary"), told.vary)
     if vary is not None:
         headers["Vary"] = vary
     for cookie in told.cookies:
-        headers.add("Set-Cookie", str(cookie))
+        _set(headers, cookie.header, cookie.line)
         for name, value in cookie.extra:
             headers.add(name, value)
     for name, value in told.extra:
@@ -269,6 +274,11 @@ def _add(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
         headers.remove(name)
     if caches.was_public:
         warn_of_public_cookie(str(request.url_rule or request.path))
+
+
+def _set(headers: Headers, name: str, line: str) -> None:
+    """Set a cookie, or what carries a session instead: of that a client keeps one value."""
+    (headers.add if name == "Set-Cookie" else headers.set)(name, line)
 
 
 def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) -> Iterator[bytes]:
