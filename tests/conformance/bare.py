@@ -12,6 +12,7 @@ from holdall.adapters import (
     SessionGroup,
     cache_headers,
     environ_header,
+    merged_vary,
     warn_if_exposed,
     warn_of_public_cookie,
 )
@@ -86,14 +87,15 @@ class Adapter:
         return self.set_cookies(self.cache_control(self.vary(headers, told), told), told)
 
     def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        return [*headers, *(("Set-Cookie", str(cookie)) for cookie in told.cookies), *told.extra]
+        return [*headers, *((cookie.header, cookie.line) for cookie in told.cookies), *told.extra]
 
     def warn(self, told: ResponseHeaders, host: str | None) -> None:
         warn_if_exposed(told.cookies, host)
 
     def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
-        named = ",".join(value for name, value in headers if name.lower() == "vary").lower()
-        return [*headers, ("Vary", "Cookie")] if told.vary and "cookie" not in named else headers
+        vary = merged_vary((value for name, value in headers if name.lower() == "vary"), told.vary)
+        kept = [each for each in headers if each[0].lower() != "vary"]
+        return [*kept, ("Vary", vary)] if told.vary and vary is not None else headers
 
     def cache_control(self, headers: Headers, told: ResponseHeaders) -> Headers:
         allow = self.group.allow_public
@@ -157,7 +159,7 @@ def mount_asgi(adapter: Adapter) -> Client:
             lambda: client,
             names[b"host"].decode("latin-1"),
             scope["method"],
-            lambda name: names.get(name.encode(), b"").decode("latin-1"),
+            lambda name: ",".join(value.decode("latin-1") for each, value in scope["headers"] if each == name.encode()),
         )
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -21,6 +21,7 @@ from holdall.adapters import Exchange, Failure, Intent, state_of
 from holdall.cache_headers import merged_cache_control
 from holdall.clients import note_client
 from holdall.clock import NEVER
+from holdall.formats import Format, NativeFormat, Record
 from holdall.serializers import TaggedJSON
 from holdall.stores import Changes, StoredSession, Write
 from holdall.stores.contract import ClientInfo
@@ -29,6 +30,7 @@ from holdall.testing import (
     AdapterConformance,
     CookieConformance,
     FakeClock,
+    FormatConformance,
     SerializerConformance,
     StoreConformance,
     TableConformance,
@@ -616,6 +618,139 @@ for serializer in SERIALIZERS:
     test = f"Test{serializer.__name__}"
     globals()[test] = type(test, (OfSerializer,), {"kind": serializer, "__test__": True})
 
+# Formats
+
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
+OTHER = "e05c1f7a92b84d63-7d1be04938fa26c5"
+
+
+class OpensUnderAnyName(NativeFormat):
+    def seal(self, record: Record, *, key: str) -> str:
+        return super().seal(record, key="")
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        return super().open(cookie, key="")
+
+
+class KnowsOneSecret(NativeFormat):
+    def __init__(self, secret: str) -> None:
+        super().__init__(SECRET)
+
+
+class RaisesAtRubbish(NativeFormat):
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        cookie.encode("ascii")
+        return super().open(cookie, key=key)
+
+
+class LosesGenerations(NativeFormat):
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        found = super().open(cookie, key=key)
+        return found and found._replace(generation=0, lines=b"")
+
+
+class LosesMarks(NativeFormat):
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        found = super().open(cookie, key=key)
+        return found and found._replace(ended=False)
+
+
+class LosesTimes(NativeFormat):
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        found = super().open(cookie, key=key)
+        return found and found._replace(expires=NEVER)
+
+
+class LosesLogIds(NativeFormat):
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        found = super().open(cookie, key=key)
+        return found and found._replace(log_id="0" * 16)
+
+
+class OpensTheSameAgain(NativeFormat):
+    """Whoever alters what was opened alters what the next request opens."""
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        found = super().open(cookie, key=key)
+        known: dict[str, Any] = self.__dict__.setdefault("known", {})
+        return found and found._replace(data=known.setdefault(cookie, found.data))
+
+
+class LeavesSpace(NativeFormat):
+    """No cookie can hold what it makes."""
+
+    def seal(self, record: Record, *, key: str) -> str:
+        return f" {super().seal(record, key=key)}"
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        return super().open(cookie[1:], key=key) if cookie[:1] == " " else None
+
+
+class OnlySigns(NativeFormat):
+    def __init__(self, secret: str) -> None:
+        super().__init__(secret, encrypt=False)
+
+
+class ShowsItsSecret(NativeFormat):
+    def __repr__(self) -> str:
+        return f"ShowsItsSecret({SECRET!r})"
+
+
+class TakesWhatFollows(NativeFormat):
+    """It looks at no more of a cookie than it has made."""
+
+    def seal(self, record: Record, *, key: str) -> str:
+        cookie = super().seal(record, key=key)
+        return f"{len(cookie)}.{cookie}"
+
+    def open(self, cookie: str, *, key: str) -> Record | None:
+        size, _, rest = cookie.partition(".")
+        return super().open(rest[: int(size)], key=key) if size.isascii() and size.isdecimal() else None
+
+
+class StoresWhatItCan(NativeFormat):
+    """It leaves out what it cannot store."""
+
+    def seal(self, record: Record, *, key: str) -> str:
+        try:
+            return super().seal(record, key=key)
+        except TypeError:
+            return super().seal(record._replace(data={}), key=key)
+
+
+class OfFormat(FormatConformance):
+    __test__ = False
+    kind: ClassVar[Any]
+
+    @pytest.fixture
+    def format(self) -> Format:
+        made: Format = self.kind(SECRET)
+        return made
+
+    @pytest.fixture
+    def other_format(self) -> Format:
+        made: Format = self.kind(OTHER)
+        return made
+
+
+FORMATS = [
+    OpensUnderAnyName,
+    KnowsOneSecret,
+    RaisesAtRubbish,
+    LosesGenerations,
+    LosesMarks,
+    LosesTimes,
+    LosesLogIds,
+    OpensTheSameAgain,
+    LeavesSpace,
+    OnlySigns,
+    ShowsItsSecret,
+    TakesWhatFollows,
+    StoresWhatItCan,
+]
+for kind in FORMATS:
+    globals()[f"Test{kind.__name__}"] = type(f"Test{kind.__name__}", (OfFormat,), {"kind": kind, "__test__": True})
+
 # Adapters
 
 
@@ -816,14 +951,13 @@ class StopsAtTheFirst(Adapter):
     def commit(self, exchange: Exchange, status: int, *, streams: bool) -> ResponseHeaders:
         used = [(self.main, exchange.session), *exchange._others.items()]
         told = [sessions.commit(each, status=status, streams=streams) for sessions, each in used]
-        return ResponseHeaders(
-            tuple(cookie for each in told for cookie in each.cookies), vary=any(each.vary for each in told)
-        )
+        vary = ", ".join(dict.fromkeys(each.vary for each in told))
+        return ResponseHeaders(tuple(cookie for each in told for cookie in each.cookies), vary=vary)
 
 
 class SendsNoCookieWithAFailure(Adapter):
     def unsent(self, failure: Failure) -> ResponseHeaders:
-        return ResponseHeaders(vary=True)
+        return ResponseHeaders(vary="Cookie")
 
 
 class RenewsAll(Adapter):
@@ -927,6 +1061,25 @@ class AddsNothingFurther(Adapter):
         return [*headers, *(("Set-Cookie", str(each)) for each in told.cookies)]
 
 
+class KnowsCookiesOnly(Adapter):
+    """It sends everything as a cookie."""
+
+    def set_cookies(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return [*headers, *(("Set-Cookie", str(each)) for each in told.cookies), *told.extra]
+
+
+class VariesByCookiesOnly(Adapter):
+    def vary(self, headers: Headers, told: ResponseHeaders) -> Headers:
+        return super().vary(headers, told.changed(vary="Cookie") if told.vary else told)
+
+
+class HandsOnCookiesOnly(Adapter):
+    """It gives the core none of the request's other headers."""
+
+    def answer(self, *request: Any) -> Any:
+        return super().answer(*request[:-1])
+
+
 class LetsEverybodyIn(Adapter):
     def answer(self, *request: Any) -> Any:
         status, headers, chunks = super().answer(*request)
@@ -994,6 +1147,9 @@ ADAPTERS = [
     TellsTheClientToOneOnly,
     SetsAllCookiesForTheRoot,
     AddsNothingFurther,
+    KnowsCookiesOnly,
+    VariesByCookiesOnly,
+    HandsOnCookiesOnly,
     LetsEverybodyIn,
     HidesABrokenBackend,
     ForgetsRedirects,

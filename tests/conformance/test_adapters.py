@@ -9,6 +9,7 @@ from holdall import Sessions
 from holdall.testing import AdapterConformance, Client, CookieConformance
 from holdall.testing.adapters.several import SeveralTests
 from holdall.testing.adapters.suite import Mount
+from holdall.testing.adapters.transports import HeaderTests
 
 
 class TestBareWSGI(AdapterConformance):
@@ -47,3 +48,13 @@ class TestBareWithOneSession(SeveralTests):
     @pytest.fixture
     def mount(self) -> Callable[[Sessions], Client]:
         return lambda sessions: mount_wsgi(Adapter(sessions))
+
+
+class TestBareWithCookiesOnly(HeaderTests):
+    """One that knows cookies only says so, and all of these are skipped."""
+
+    carries_headers = False
+
+    @pytest.fixture
+    def mount(self) -> Mount:
+        return lambda sessions, also=(): mount_wsgi(Adapter(sessions, also))

@@ -15,6 +15,7 @@ from holdall import MemoryTable
 from holdall.testing import (
     AdapterConformance,
     FakeClock,
+    FormatConformance,
     SerializerConformance,
     StoreConformance,
     Suite,
@@ -45,7 +46,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 @pytest.mark.parametrize(
     "mutant",
-    [*mutants.TABLES, *mutants.STORES, *mutants.SERIALIZERS, *mutants.ADAPTERS, *mutants.PARSERS],
+    [*mutants.TABLES, *mutants.STORES, *mutants.FORMATS, *mutants.SERIALIZERS, *mutants.ADAPTERS, *mutants.PARSERS],
     ids=lambda each: each.__name__,
 )
 def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:
@@ -67,6 +68,7 @@ def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
     [
         (TableConformance, "test_replace_never_creates"),
         (StoreConformance, "test_nothing_brings_it_back"),
+        (FormatConformance, "test_no_part_of_a_cookie_opens"),
         (SerializerConformance, "test_the_limit_does_not_depend_on_the_stack"),
         (AdapterConformance, "test_drop_ends_the_session_and_its_cookie"),
     ],
@@ -108,6 +110,8 @@ def test_each_suite_says_which_fixture_it_needs() -> None:
     for suite, fixture in (
         (TableConformance, "table"),
         (StoreConformance, "store"),
+        (FormatConformance, "format"),
+        (FormatConformance, "other_format"),
         (SerializerConformance, "serializer"),
         (AdapterConformance, "mount"),
     ):

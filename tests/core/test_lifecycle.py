@@ -284,7 +284,7 @@ def test_a_session_nobody_touched_takes_no_step(told: Told) -> None:
 
     answer = end(commit(session, told.settings(), now=NOON))
 
-    assert (answer.cookies, answer.vary, answer.no_store) == ((), False, False)
+    assert (answer.cookies, answer.vary, answer.no_store) == ((), "", False)
 
 
 def test_a_session_only_read_takes_no_step_and_varies_by_cookie(told: Told) -> None:
@@ -293,7 +293,7 @@ def test_a_session_only_read_takes_no_step_and_varies_by_cookie(told: Told) -> N
 
     answer = end(commit(session, told.settings(), now=NOON))
 
-    assert (answer.cookies, answer.vary, answer.no_store, answer.cookie) == ((), True, False, "old")
+    assert (answer.cookies, answer.vary, answer.no_store, answer.cookie) == ((), "Cookie", False, "old")
 
 
 def test_a_new_session_is_put_and_its_cookie_sent(told: Told) -> None:
@@ -307,7 +307,7 @@ def test_a_new_session_is_put_and_its_cookie_sent(told: Told) -> None:
 
     assert (step.draft.created, step.draft.expires) == (NOON, NOON + 7 * DAY)
     assert [str(cookie) for cookie in answer.cookies] == ["_shop=new; path=/; HttpOnly; SameSite=Lax"]
-    assert (answer.vary, answer.no_store, answer.cookie) == (True, True, "new")
+    assert (answer.vary, answer.no_store, answer.cookie) == ("Cookie", True, "new")
     assert told == [("created", "", "log id of new")]
     assert not session.is_new
 
@@ -376,7 +376,7 @@ def test_a_write_to_a_session_that_has_ended_is_dropped_and_said(told: Told) -> 
 
     answer = end(steps, None)
 
-    assert (answer.cookies, answer.cookie, answer.vary) == ((), None, True)
+    assert (answer.cookies, answer.cookie, answer.vary) == ((), None, "Cookie")
     assert told == [("lost_write", "ended", "log id of old")]
 
 

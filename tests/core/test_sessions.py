@@ -484,7 +484,7 @@ def test_an_unfetched_session_that_nobody_touched_ends_in_silence(clock: FakeClo
 
     answer = asyncio.run(sessions.commit_async(session))
 
-    assert (answer.cookies, answer.vary) == ((), False)
+    assert (answer.cookies, answer.vary) == ((), "")
 
 
 # Errors.

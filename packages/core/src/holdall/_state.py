@@ -185,6 +185,8 @@ class SessionState:
     marked_unread = False
     looked_at = False
     mounted_at = ""
+    #: The request's header that the session came with, as Vary names it.
+    vary = "Cookie"
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from holdall.cookies import warn_if_exposed
 from holdall.device_bound.messages import EndpointRequest, EndpointResponse
 from holdall.exchange import Exchange, Failure, SessionGroup
 from holdall.flashes import Flash, add_flash, take_flashes
-from holdall.framework_defaults import absolute_timeout, permanent_max_age
+from holdall.framework_defaults import absolute_timeout, permanent_max_age, with_cookie_settings
 from holdall.group_checks import check_keys, checked_list
 from holdall.header_lists import environ_header, for_caches, with_session_headers
 from holdall.lifecycle import ResponseHeaders
@@ -65,5 +65,6 @@ __all__ = [
     "to_be_awaited",
     "warn_if_exposed",
     "warn_of_public_cookie",
+    "with_cookie_settings",
     "with_session_headers",
 ]

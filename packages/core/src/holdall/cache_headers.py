@@ -120,11 +120,20 @@ def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public
     return ", ".join(name if argument is None else f"{name}={argument}" for name, argument in kept.items())
 
 
-def merged_vary(present: Iterable[str]) -> str | None:
-    """Return the Vary header of a response that depends on the cookie; ``None`` leaves what is *present*."""
+def merged_vary(present: Iterable[str], vary: str) -> str | None:
+    """
+    Return the Vary header of a response; ``None`` leaves what is *present*.
+
+    Args:
+        vary: The headers that its sessions came with (``ResponseHeaders.vary``).
+    """
     lines = list(present)
     names = {name.strip().lower() for name in ",".join(lines).split(",")}
-    return None if not names.isdisjoint(("cookie", "*")) else ", ".join((*lines, "Cookie"))
+    if "*" in names or vary.lower() in names:
+        return None
+    if "," in vary:
+        vary = ", ".join(name for name in vary.split(", ") if name.lower() not in names)
+    return ", ".join((*lines, vary)) if vary else None
 
 
 def warn_of_public_cookie(route: str) -> None:

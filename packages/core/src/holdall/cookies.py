@@ -80,6 +80,9 @@ class CookieAttributes:
         ConfigurationError: A browser would refuse the combination.
     """
 
+    #: Says what is wrong with a session that does not fit.
+    overflow = "the session's cookie would have {size} bytes, and browsers keep {most}."
+
     key: str
     path: str = "/"
     domain: str | None = None
@@ -180,7 +183,7 @@ _PREFIXES = {
 OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
 
 
-_logger = logging.getLogger("holdall")
+logger = logging.getLogger("holdall")
 
 
 # Named here, for strftime would say them in the language of the machine.
@@ -206,13 +209,15 @@ class SetCookie:
         max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
         expires: The same as a time.
         is_exposed: It stands for a logged-in user, and goes out without Secure: others on the network can read it.
-        line: The value of the Set-Cookie header.
+        line: The value of the header.
         size: How many characters that has.
         extra: Names and values of headers that go with it, one way or the other.
     """
 
     # Of the class, because few cookies have any.
     extra: tuple[tuple[str, str], ...] = ()
+    #: The header that sets it.
+    header = "Set-Cookie"
 
     __slots__ = ("attributes", "expires", "https", "is_exposed", "line", "max_age", "secure", "size", "value")
 
@@ -254,11 +259,15 @@ class SetCookie:
     def __repr__(self) -> str:
         return f"<SetCookie {self.attributes.key}>"
 
+    def warn(self) -> None:
+        """Tell the log that it is exposed."""
+        _warn_of_no_secure(self.attributes.key)
+
 
 @lru_cache(maxsize=64)
 def _doubt_that_it_is_kept(key: str) -> None:
     """Tell the log, once in a process, what makes a login seem to do nothing."""
-    _logger.warning(
+    logger.warning(
         "the cookie %s is Secure, and its request came by http as far as the framework can tell: by http a browser "
         "drops such a cookie without a word. If a proxy ends TLS in front of the application, let the framework "
         "believe its X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in "
@@ -271,7 +280,7 @@ def warn_if_exposed(cookies: Iterable[SetCookie], host: str | None) -> None:
     """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
     for cookie in cookies:
         if cookie.is_exposed and host and not _is_this_machine(host):
-            _warn_of_no_secure(cookie.attributes.key)
+            cookie.warn()
 
 
 def _is_this_machine(host: str) -> bool:
@@ -292,7 +301,7 @@ def _is_this_machine(host: str) -> bool:
 @lru_cache(maxsize=64)
 def _warn_of_no_secure(key: str) -> None:
     """Tell the log, once in a process, of a login that can be stolen on its way."""
-    _logger.warning(
+    logger.warning(
         "the cookie %s of somebody who is logged in went out without Secure, so anybody on the network can read and "
         "use it. Serve the application by HTTPS; if a proxy does, let the framework believe its X-Forwarded-Proto: "
         "ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django. secure=True, or a name that "

@@ -79,8 +79,7 @@ class Description:
 def described(settings: Settings, backend: SyncBackend) -> Description:
     """Return what sessions with these *settings*, in the store of *backend*, promise."""
     topics = (
-        _name(settings),
-        _flags(settings),
+        *_cookie(settings),
         _token(backend),
         _kept(backend),
         _inactivity(settings),
@@ -91,6 +90,14 @@ def described(settings: Settings, backend: SyncBackend) -> Description:
         _freshness(settings),
     )
     return Description(settings.key, _place(backend), topics)
+
+
+def _cookie(settings: Settings) -> tuple[Topic, ...]:
+    header: str | None = getattr(settings.attributes, "header", None)
+    if header is None:
+        return _name(settings), _flags(settings)
+    value = f"the header {header}, which no browser sends by itself, so that no other site can use it; no cookie"
+    return (Topic("transport", value),)
 
 
 def _name(settings: Settings) -> Topic:

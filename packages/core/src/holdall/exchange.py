@@ -66,6 +66,10 @@ class SessionGroup:
         self.backend: Any = main.prepare(form)
         self.waits = self.backend.waits
         self.waits_to_read = self.backend.waits_to_read
+        #: The request's headers that sessions come in, in lower case.
+        self.request_headers = frozenset(
+            "cookie" if each.transport is None else each.transport.name.lower() for each in (main, *self.also)
+        )
         self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
         for each in self.also:
             self.waits = each.prepare(form).waits or self.waits
@@ -310,7 +314,7 @@ class Exchange:
 
     def unsent(self) -> ResponseHeaders:
         """Return the cookies of what was stored before ``headers`` failed: whatever answers the error sends them."""
-        return ResponseHeaders(self._unsent, vary=True)
+        return ResponseHeaders(self._unsent, vary=_listed(state_of(session).vary for _, session in self._used))
 
     @property
     def _used(self) -> list[tuple[Sessions, Session]]:
@@ -348,7 +352,7 @@ class Exchange:
         if failure is not None:
             self._unsent = cookies
             raise failure
-        vary, extra = any(headers.vary for headers in said), [each for headers in said for each in headers.extra]
+        vary, extra = _listed(headers.vary for headers in said), [each for headers in said for each in headers.extra]
         if extra:
             return ExtraHeaders(cookies, vary=vary, cookie=kept_under, extra=extra)
         return ResponseHeaders(cookies, vary=vary, cookie=kept_under)
@@ -374,3 +378,8 @@ class Exchange:
                 failure = failure or exc
         if failure is not None:
             raise failure
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return *names* as Vary has them, each once."""
+    return ", ".join(dict.fromkeys(filter(None, names)))

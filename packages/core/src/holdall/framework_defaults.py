@@ -1,8 +1,10 @@
-"""How long a session lives by the settings of a framework, which know one limit only: how long it lives unused."""
+"""A framework's own settings as options of ``Sessions``: how long a session lives, and how its cookie is set."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
-__all__ = ["absolute_timeout", "permanent_max_age"]
+__all__ = ["absolute_timeout", "permanent_max_age", "with_cookie_settings"]
 
 _MONTH = timedelta(days=30)
 
@@ -23,3 +25,14 @@ def absolute_timeout(idle_timeout: timedelta | int | None) -> timedelta:
 def permanent_max_age(idle_timeout: int | None) -> int:
     """Return the seconds that a browser keeps the cookie of a session that outlives its closing."""
     return min(_LONGEST, idle_timeout) if isinstance(idle_timeout, int) else _LONGEST
+
+
+def with_cookie_settings(options: Mapping[str, Any], cookie: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return *options* of ``Sessions``, and what they leave out as a framework's settings of its *cookie* say.
+
+    Sessions in another header (``transport=``) have no cookie to be set so.
+    """
+    if options.get("transport", "cookie") != "cookie":
+        cookie = {name: value for name, value in cookie.items() if name == "key"}
+    return {**cookie, **options}

@@ -28,10 +28,10 @@ def checked_list(also: Iterable[Sessions]) -> tuple[Sessions, ...]:
 
 def check_keys(all_of_them: Iterable[Sessions]) -> None:
     """
-    Refuse sessions that the Cookie header of a request could not tell apart.
+    Refuse sessions that a request's headers could not tell apart.
 
     Raises:
-        ConfigurationError: Two of them read one cookie, or one is something else.
+        ConfigurationError: Two of them read one cookie or one header, or one is something else.
     """
     owners: dict[str, str] = {}
     for each in all_of_them:
@@ -41,6 +41,9 @@ def check_keys(all_of_them: Iterable[Sessions]) -> None:
             raise ConfigurationError(msg)
         for key in each.names:
             if key in owners:
+                if each.transport is not None:
+                    msg = f"two Sessions of one application read the header {each.transport.name}: give each its own."
+                    raise ConfigurationError(msg)
                 # Nor by another path or domain: a request's Cookie header says nothing of those.
                 msg = (
                     f"two Sessions of one application read the cookie {key!r}, {owners[key]!r} and {each.key!r}: give "

@@ -49,7 +49,7 @@ def with_session_headers(
         return list(headers)
     result = for_caches(headers, told, group, route=route)
     for cookie in told.cookies:
-        result += [("Set-Cookie", cookie.line), *cookie.extra]
+        result += [(cookie.header, cookie.line), *cookie.extra]
     result += told.extra
     warn_if_exposed(told.cookies, host)
     return result
@@ -58,9 +58,9 @@ def with_session_headers(
 def for_caches(
     headers: Iterable[tuple[str, str]], told: ResponseHeaders, group: SessionGroup, *, route: str
 ) -> list[tuple[str, str]]:
-    """Return *headers* with ``Vary: Cookie``, and if a cookie is set in a form that no shared cache stores."""
+    """Return *headers* with Vary, and if a cookie is set in a form that no shared cache stores."""
     result = list(headers)
-    vary = merged_vary(value for name, value in result if name.lower() == "vary")
+    vary = merged_vary((value for name, value in result if name.lower() == "vary"), told.vary)
     if vary is not None:
         result = [each for each in result if each[0].lower() != "vary"]
         result.append(("Vary", vary))

@@ -18,9 +18,12 @@ def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dic
     Old secrets that we would refuse are left out: the framework took them, but no cookie of ours was made with one.
 
     Raises:
-        ConfigurationError: The sessions are kept in cookies of another format than ours.
+        ConfigurationError: The sessions are kept in cookies of another format than ours, or come in another header.
     """
     store = options["store"]
+    if options.get("transport", "cookie") != "cookie":
+        msg = "read_framework_cookies=True reads cookies, and transport= uses none: leave one of them out."
+        raise ConfigurationError(msg)
     if isinstance(store, str) and store != "cookie":
         return {**options, "migrate_from": (*options.get("migrate_from", ()), CookieSource(format, key=options["key"]))}
     if store != "cookie" or options.get("format", "native") != "native":

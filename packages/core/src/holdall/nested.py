@@ -17,6 +17,7 @@ from typing import Any
 from holdall._state import Phase
 from holdall.errors import ConfigurationError
 from holdall.exchange import Exchange, SessionGroup
+from holdall.header_lists import environ_header
 from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 
@@ -103,15 +104,21 @@ def _places(sessions: Sessions) -> set[tuple[str | None, ...]]:
 
 def _is_same(scope: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:
     """Return whether *environ* was made from *scope*, and not for another request that a handler makes in process."""
-    cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-    came = environ.get("HTTP_COOKIE", "")
-    if came:
+    exchange: Exchange = scope[KEY]
+    found = False
+    for header in exchange.group.request_headers:
+        values = [value.decode("latin-1") for name, value in scope["headers"] if name == header.encode()]
+        came = environ_header(environ, header)
         # Bridges differ in how they join several headers.
-        return came in {sign.join(cookies) for sign in ("; ", ",", ", ", ";")}
+        if came and came in {sign.join(values) for sign in ("; ", ",", ", ", ";")}:
+            found = True
+        elif came or values:
+            return False
+    if found:
+        return True
     path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
     return (
-        not cookies
-        and scope.get("method") == environ["REQUEST_METHOD"]
+        scope.get("method") == environ["REQUEST_METHOD"]
         and path in (scope["path"], scope.get("root_path", "") + scope["path"])
         and scope.get("query_string", b"").decode("latin-1") == environ.get("QUERY_STRING", "")
     )

@@ -26,6 +26,7 @@ from holdall.stores.contract import Store
 from holdall.stores.limits import session_limit
 from holdall.tables import Form
 from holdall.timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
+from holdall.transport import header_transport
 from holdall.validity import check_valid_since
 
 __all__ = ["Sessions"]
@@ -78,6 +79,9 @@ class Sessions(RequestsByHand, Closing):
         on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
             otherwise it is sent as ``private``.
+        transport: ``"cookie"``, or the header that carries the session both ways in place of a cookie, for clients that
+            are no browsers: ``"Authorization"`` in the form ``Authorization: Session …``, any other name with the value
+            alone.
         cookie_options: A function that returns options of the cookie for a request, asked where its session is
             touched: ``lambda request: {"domain": request.host}``. It must return the same ones whenever the same
             browser comes to the same host, so that a cookie is expired as it was set.
@@ -111,6 +115,7 @@ class Sessions(RequestsByHand, Closing):
         save_on_error: bool = False,
         on_lost_write: Literal["report", "raise"] = "report",
         allow_public: bool = False,
+        transport: str = "cookie",
         cookie_options: OptionsOf | None = None,
         on_event: Listener | None = None,
         clock: Clock = utc_now,
@@ -133,6 +138,17 @@ class Sessions(RequestsByHand, Closing):
         if not principals and (record_login or max_sessions is not None or valid_since is not None):
             msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
             raise ConfigurationError(msg)
+        #: The header that carries a session instead of a cookie; ``None`` for cookies.
+        self.transport = header_transport(
+            transport,
+            key,
+            cookie,
+            old_keys=old_keys,
+            delete_at_logout=delete_at_logout,
+            device_bound=device_bound,
+            cookie_options=cookie_options,
+            migrate_from=given.get("migrate_from") or getattr(store, "sources", ()),
+        )
         # A store that is given as an object has its own end.
         is_named = isinstance(store, str)
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
@@ -149,7 +165,7 @@ class Sessions(RequestsByHand, Closing):
         self._backends: dict[Form, Any] = {}
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
-        attributes = CookieAttributes(key, **cookie)
+        attributes = CookieAttributes(key, **cookie) if self.transport is None else self.transport.attributes
         if not isinstance(old_keys, str | Mapping):
             old_keys = tuple(old_keys)
         old = old_cookies(attributes, old_keys, has_end=end is not None)
@@ -183,10 +199,15 @@ class Sessions(RequestsByHand, Closing):
             suffixed = ""
         #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
+        keys = self.settings.keys
+        if self.transport is not None:
+            self.find_cookies = self.transport.finder(numbered=bool(suffixed))
+            self.new_state = self.state_type = self.transport.state_type(kind)
+            keys, suffixed = (self.transport.place,), ""
         #: What their names may end with.
         self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
-        #: All names that a cookie of these sessions may come under.
-        self.names = tuple(each + suffix for each in self.settings.keys for suffix in self.suffixes)
+        #: All names that a cookie of these sessions may come under; of a header, its name with a colon.
+        self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
         if len(set(self.names)) < len(self.names):
             msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
             raise ConfigurationError(msg)
@@ -202,6 +223,10 @@ class Sessions(RequestsByHand, Closing):
 
     def __repr__(self) -> str:
         return f"<Sessions {self.key}>"
+
+    def header_value(self, cookie: str) -> str:
+        """Return the header by which a request brings the session that *cookie* opens: Cookie, or ``transport``'s."""
+        return f"{self.key}={cookie}" if self.transport is None else self.transport.text(cookie)
 
     # Setup.
 
@@ -232,7 +257,7 @@ class Sessions(RequestsByHand, Closing):
                 return self._backends[form]
             check_valid_since(self.settings, form)
             store = self._open_store(form)
-            commit = SyncBackend.commit
+            commit: Any = SyncBackend.commit if self.transport is None else self.transport.commit
             if self.device_bound is not None:
                 from holdall.device_bound.setup import bindable
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, cached_property
+from typing import Any
 
 from django.conf import global_settings, settings
 from django.core.signals import setting_changed
@@ -23,6 +24,7 @@ from holdall.adapters import (
     permanent_max_age,
     reading_framework_cookies,
     state_of,
+    with_cookie_settings,
 )
 from holdall_django.cookie_name import is_named, name_the_cookie
 from holdall_django.options import HiddenOptions, hide_options
@@ -203,14 +205,14 @@ def _by_settings(options: HiddenOptions) -> Sessions:
         # Django's test client looks for the cookie under SESSION_COOKIE_NAME alone.
         options.setdefault("generations", False)
     options.setdefault("key", settings.SESSION_COOKIE_NAME if is_named() else global_settings.SESSION_COOKIE_NAME)
-    options.setdefault("path", settings.SESSION_COOKIE_PATH)
-    options.setdefault("domain", settings.SESSION_COOKIE_DOMAIN)
-    options.setdefault(
-        "secure", settings.SESSION_COOKIE_SECURE if settings.is_overridden("SESSION_COOKIE_SECURE") else "auto"
-    )
-    options.setdefault("http_only", settings.SESSION_COOKIE_HTTPONLY)
-    # Django's False leaves the attribute out.
-    options.setdefault("same_site", settings.SESSION_COOKIE_SAMESITE or None)
+    cookie: dict[str, Any] = {
+        "path": settings.SESSION_COOKIE_PATH,
+        "domain": settings.SESSION_COOKIE_DOMAIN,
+        "secure": settings.SESSION_COOKIE_SECURE if settings.is_overridden("SESSION_COOKIE_SECURE") else "auto",
+        "http_only": settings.SESSION_COOKIE_HTTPONLY,
+        # Django's False leaves the attribute out.
+        "same_site": settings.SESSION_COOKIE_SAMESITE or None,
+    }
     age = settings.SESSION_COOKIE_AGE
     idle_timeout = options.get("idle_timeout", timedelta(seconds=age) if isinstance(age, float) else age)
     if "timeouts" not in options:
@@ -220,9 +222,9 @@ def _by_settings(options: HiddenOptions) -> Sessions:
     if isinstance(idle_timeout, timedelta):
         idle_timeout = int(idle_timeout.total_seconds())
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
-        options.setdefault("max_age", permanent_max_age(idle_timeout))
+        cookie["max_age"] = permanent_max_age(idle_timeout)
     try:
-        return _made(options, names)
+        return _made(HiddenOptions(with_cookie_settings(options, cookie)), names)
     except ConfigurationError as exc:
         exc.add_note("The options come from HOLDALL, and from SECRET_KEY… and SESSION_COOKIE_… where it lacks them.")
         raise

@@ -59,6 +59,10 @@ _http_date = lru_cache(maxsize=64)(http_date)
 def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> None:
     """Set *cookies* on *response*. Of several for the same name, domain and path, the last one counts."""
     places = {cookie.attributes.place: cookie for cookie in cookies}
+    for place in [place for place, cookie in places.items() if cookie.header != "Set-Cookie"]:
+        # Not in a cookie: it is a header of its own.
+        carried = places.pop(place)
+        response.headers[carried.header] = carried.line
     # Django finds a cookie by its name. If one name is set for several paths or domains, the last one is the new
     # cookie.
     named = {cookie.attributes.key: cookie for cookie in places.values()}

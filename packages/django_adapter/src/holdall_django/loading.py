@@ -56,4 +56,4 @@ async def afind(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
 
 def _headers(sessions: Sessions, cookies: Iterable[str]) -> list[str]:
     found = (test_client.latest(cookie) for cookie in cookies)
-    return [f"{sessions.key}={cookie}" for cookie in found if cookie is not None]
+    return [sessions.header_value(cookie) for cookie in found if cookie is not None]

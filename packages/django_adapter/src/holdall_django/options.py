@@ -21,6 +21,7 @@ _SHOWN = (
     "principal_key",
     "format",
     "fetch",
+    "transport",
     "on_lost_write",
     "timeouts",
 )

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import patch_vary_headers
 
 from holdall import AnsweredError, ResponseHeaders, StoreError
-from holdall.adapters import Exchange, cache_headers, warn_if_exposed, warn_of_public_cookie
+from holdall.adapters import Exchange, cache_headers, state_of, warn_if_exposed, warn_of_public_cookie
 from holdall_django.configuration import configuration
 from holdall_django.cookies import add_cookies
 from holdall_django.requests import Opened
@@ -29,9 +29,9 @@ def with_headers(
     """Return *response* with what *headers* say, and with the cookies of what was saved before it."""
     if headers.vary:
         if response.has_header("Vary"):
-            patch_vary_headers(response, ("Cookie",))
+            patch_vary_headers(response, headers.vary.split(", "))
         else:
-            response.headers["Vary"] = "Cookie"
+            response.headers["Vary"] = headers.vary
     cookies = opened.session._unsent
     for other in opened.exchange.others:
         # Those of another framework's adapter are of its own type.
@@ -134,7 +134,7 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
 def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
     """Return the answer where a session could not be read or written, with the cookies of what was saved before."""
     if opened.is_shared:
-        return with_headers(request, answer(error), opened, ResponseHeaders(vary=True))
+        return with_headers(request, answer(error), opened, ResponseHeaders(vary=state_of(opened.session).vary))
     response = with_headers(request, answer(error), opened, opened.exchange.unsent())
     return finished_with_body(response, opened.exchange)
 

@@ -7,7 +7,13 @@ from typing import Any, Literal
 from starlette.datastructures import Secret
 
 from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
-from holdall.adapters import absolute_timeout, naming, permanent_max_age, reading_framework_cookies
+from holdall.adapters import (
+    absolute_timeout,
+    naming,
+    permanent_max_age,
+    reading_framework_cookies,
+    with_cookie_settings,
+)
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
 from holdall.device_bound import DeviceBound
@@ -34,6 +40,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     principal_key: str | Iterable[str] | None
     carry: Iterable[str] | None
     delete_at_logout: Iterable[str] | Mapping[str, CookieOptions]
+    transport: str
     record_client: bool
     record_login: bool
     max_sessions: int | None
@@ -74,15 +81,12 @@ def sessions_by_arguments(
     if "timeouts" not in options:
         limits["idle_timeout"] = idle_timeout
         limits["absolute_timeout"] = absolute_timeout(options.get("idle_timeout", idle_timeout))
-    given = {
-        "store": "cookie",
-        "key": session_cookie,
-        **limits,
+    cookie = {
         "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(max_age),
         # False is Starlette's default and no choice: then Secure follows the request.
         "secure": https_only or "auto",
-        **options,
     }
+    given = with_cookie_settings({"store": "cookie", "key": session_cookie, **limits, **options}, cookie)
     if secret_key is not None or given["store"] == "cookie":
         # It seals cookies, and the rows of a table that leaves the process.
         given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))

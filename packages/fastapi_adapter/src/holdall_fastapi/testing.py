@@ -22,17 +22,22 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
             session["cart"] = ["hat"]
 
     Args:
-        client: A ``TestClient``, or an ``httpx.Client`` of either kind; it keeps the cookie.
+        client: A ``TestClient``, or an ``httpx.Client`` of either kind; it keeps the cookie, or sends the header
+            of ``transport=`` from then on.
 
     Raises:
         ConfigurationError: The sessions are in a table that was given as an object and is async. Give the tests one
             by its URL, or begin them with ``holdall.testing.init_test_session_async``.
     """
     request = client.build_request("GET", "/")
-    session = sessions.fetch(request.headers.get("cookie", ""), https=request.url.scheme == "https")
+    name = "cookie" if sessions.transport is None else sessions.transport.name
+    session = sessions.fetch(request.headers.get(name, ""), https=request.url.scheme == "https")
     yield session
-    cookies = [("set-cookie", str(cookie)) for cookie in sessions.commit(session).cookies]
+    cookies = [(cookie.header.lower(), cookie.line) for cookie in sessions.commit(session).cookies]
     state_of(session).end()
+    if sessions.transport is not None:
+        client.headers.update(cookies)
+        return
     # As if they had come with a response, for a jar has its own view of hosts without a dot.
     library = sys.modules[type(request).__module__.partition(".")[0]]
     client.cookies.extract_cookies(library.Response(200, headers=cookies, request=request))

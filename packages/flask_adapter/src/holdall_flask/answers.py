@@ -2,23 +2,24 @@
 
 from flask import Flask, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import Conflict, HTTPException, default_exceptions
 
 from holdall import AnsweredError, LostWriteError, ResponseHeaders, SessionError, StoreError
 from holdall.adapters import SessionGroup, cache_headers, merged_vary, warn_if_exposed, warn_of_public_cookie
 from holdall_flask.session import FlaskSession
 
-__all__ = ["answer", "answer_instead", "tell"]
+__all__ = ["add", "answer", "answer_instead", "tell"]
 
 
 def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
     """Add what is *told* of the session to *response*."""
     headers = response.headers
-    vary = merged_vary(headers.getlist("Vary"))
+    vary = merged_vary(headers.getlist("Vary"), told.vary)
     if vary is not None:
         headers["Vary"] = vary
     for cookie in told.cookies:
-        headers.add("Set-Cookie", str(cookie))
+        add(headers, cookie.header, cookie.line)
         for name, value in cookie.extra:
             headers.add(name, value)
     for name, value in told.extra:
@@ -32,6 +33,11 @@ def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
         headers.remove(name)
     if caches.was_public:
         warn_of_public_cookie(str(request.url_rule or request.path))
+
+
+def add(headers: Headers, name: str, line: str) -> None:
+    """Set a cookie, or what carries a session instead: of that a client keeps one value."""
+    (headers.add if name == "Set-Cookie" else headers.set)(name, line)
 
 
 def answer_instead(app: Flask, session: FlaskSession, response: Response, error: Exception) -> None:

@@ -14,7 +14,13 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 
 from holdall import ConfigurationError, Sessions, formats
-from holdall.adapters import SessionGroup, absolute_timeout, naming, reading_framework_cookies
+from holdall.adapters import (
+    SessionGroup,
+    absolute_timeout,
+    naming,
+    reading_framework_cookies,
+    with_cookie_settings,
+)
 
 __all__ = ["Configuration"]
 
@@ -128,7 +134,7 @@ class Configuration:
     def _make(self, settings: _Settings) -> Sessions:
         given = self._options
         idle_timeout = given.get("idle_timeout", settings.lifetime)
-        options = {**settings.cookie}
+        options: dict[str, Any] = {}
         if "timeouts" not in given:
             # A preset outranks Flask's default.
             options["idle_timeout"] = idle_timeout
@@ -138,7 +144,7 @@ class Configuration:
                 # It encrypts cookies, and the rows of a table that leave the process.
                 options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
             options["weak_secrets"] = settings.weak_secrets
-        options |= given
+        options = with_cookie_settings({**options, **given}, settings.cookie)
         with naming({option: name for option, name in _NAMES.items() if option not in given}):
             if self._framework is not None:
                 options = reading_framework_cookies(options, _framework_format(self._framework, settings))

@@ -15,7 +15,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from holdall import SessionError, StoreError
 from holdall.adapters import Exchange, Phase, SessionGroup, environ_header, state_of
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
-from holdall_flask.answers import answer_instead, tell
+from holdall_flask.answers import add, answer_instead, tell
 from holdall_flask.bodies import end_with, send_body
 from holdall_flask.session import BorrowedSession, FlaskSession, current_context
 
@@ -81,10 +81,14 @@ class Interface(SessionInterface):
         except (SessionError, TypeError) as exc:
             answer_instead(app, opened, response, exc)
             # The cookies of the error response come after those of what was saved before it.
-            latest = response.headers.getlist("Set-Cookie")
-            response.headers.remove("Set-Cookie")
-            tell(exchange.unsent(), response, exchange.group)
-            response.headers.extend(("Set-Cookie", line) for line in latest)
+            unsent = exchange.unsent()
+            names = {cookie.header for cookie in unsent.cookies}
+            latest = [(name, line) for name in names for line in response.headers.getlist(name)]
+            for name in names:
+                response.headers.remove(name)
+            tell(unsent, response, exchange.group)
+            for name, line in latest:
+                add(response.headers, name, line)
             return
         if headers.vary:
             tell(headers, response, exchange.group)

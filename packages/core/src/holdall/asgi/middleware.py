@@ -72,6 +72,7 @@ class SessionMiddleware:
         self._auto_close: AutoClose | None = None
         if check_ended_every is not None or sessions.is_followed("async"):
             self._auto_close = AutoClose(sessions, every=check_ended_every, code=close_code)
+        self._hidden = frozenset(name.encode() for name in self._group.request_headers)
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"
@@ -91,10 +92,11 @@ class SessionMiddleware:
             headers = scope["headers"]
             if type(headers) is not list:
                 headers = scope["headers"] = list(headers)
+            hidden = self._hidden
             for place in range(len(headers)):
-                if headers[place][0] == b"cookie":
+                if headers[place][0] in hidden:
                     # Error reports show local variables. Every layer has the scope, and this one has no other.
-                    headers[place] = (b"cookie", HiddenBytes(headers[place][1]))
+                    headers[place] = (headers[place][0], HiddenBytes(headers[place][1]))
             exchange = Exchange(
                 self._group,
                 partial(_values, headers),

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from functools import cache
 from operator import itemgetter
 
 from holdall.adapters import (
@@ -24,7 +25,8 @@ _logger = logging.getLogger("holdall")
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _CACHING_NAMES = re.compile(CACHING_NAMES.pattern.encode(), re.IGNORECASE)
 _name = itemgetter(0)
-_VARY = (b"vary", b"Cookie")
+# There are as many as an application has ways to keep sessions.
+_vary = cache(lambda vary: (b"vary", vary.encode()))
 # What the rules say of a response that sets a cookie and says nothing to caches itself.
 _PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
 _NO_STORE = (b"cache-control", _PLAIN.encode())
@@ -214,11 +216,11 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
             headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in merged]
         else:
             # The usual response says nothing to caches itself.
-            headers.append(_VARY)
+            headers.append(_vary(told.vary))
             if told.cookies:
                 headers.append(_NO_STORE)
     for cookie in told.cookies:
-        headers.append((b"set-cookie", cookie.line.encode("latin-1")))
+        headers.append((cookie.header.lower().encode(), cookie.line.encode("latin-1")))
         for name, value in cookie.extra:
             headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
         if cookie.is_exposed:

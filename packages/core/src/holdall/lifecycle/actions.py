@@ -104,14 +104,14 @@ def leave(end: End) -> Steps[ResponseHeaders]:
     state, stored = end.state, end.state.fetched.stored
     if end.place is Place.HEADERS:
         state.phase = state.phase_after_headers
-    return ResponseHeaders(outdated(state, end.now), vary=True, cookie=None if stored is None else stored.cookie)
+    return ResponseHeaders(outdated(state, end.now), vary="Cookie", cookie=None if stored is None else stored.cookie)
 
 
 def forget(end: End) -> Steps[ResponseHeaders]:
     yield from ()
     stored, cookies = end.state.fetched.stored, outdated(end.state, end.now)
     end.state.mark_saved(stored, Phase.DONE)
-    return ResponseHeaders(cookies, vary=True, cookie=None if stored is None else stored.cookie)
+    return ResponseHeaders(cookies, vary="Cookie", cookie=None if stored is None else stored.cookie)
 
 
 def drop(end: End) -> Steps[ResponseHeaders]:
@@ -122,7 +122,7 @@ def drop(end: End) -> Steps[ResponseHeaders]:
     if last is None:
         # There was no session, or it has ended in the meantime. What the browser holds by now may be the cookie of a
         # new login, which a deletion would remove.
-        return ResponseHeaders(late, vary=True) if late else LOOKED_AT
+        return ResponseHeaders(late, vary="Cookie") if late else LOOKED_AT
     settings.emit("ended", "", last.log_id)
     old += settings.delete_at_logout
     places = [
@@ -134,7 +134,7 @@ def drop(end: End) -> Steps[ResponseHeaders]:
         names = other_names(state, last, suffix_of(buried))
         mark = mark_of(buried, places[-1], state, end.lifetime, end.now)
         places = [each.ending[suffix] for each in places for suffix in names]
-    headers = ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary=True)
+    headers = ResponseHeaders((*(expired(each, state, end.now) for each in (*old, *places)), *mark), vary="Cookie")
     return cleared(headers, state.clears) if state.clears else headers
 
 
@@ -339,7 +339,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
     state.principal_before, state.lifetime_before = end.principal, end.lifetime
-    return ResponseHeaders(cookies, vary=True, cookie=written.cookie)
+    return ResponseHeaders(cookies, vary="Cookie", cookie=written.cookie)
 
 
 def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:

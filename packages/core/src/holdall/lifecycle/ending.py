@@ -4,7 +4,7 @@ from holdall._state import Phase, SessionState
 from holdall.errors import TooManySessionsError
 from holdall.lifecycle.actions import ACTIONS, End, let_go
 from holdall.lifecycle.expiry import expiry, is_due
-from holdall.lifecycle.headers import LOOKED_AT, UNTOUCHED, ResponseHeaders
+from holdall.lifecycle.headers import UNTOUCHED, ResponseHeaders, looked_at
 from holdall.lifecycle.rules import Owner, Place, Situation, decide
 from holdall.steps import Steps
 
@@ -16,7 +16,7 @@ def commit_unused(state: SessionState, *, streams: bool = False) -> ResponseHead
     # Touched only later, it is read then; what is changed then needs a row.
     if state.phase is Phase.HEADERS_PENDING:
         state.phase = Phase.BODY
-    return LOOKED_AT if streams or state.looked_at else UNTOUCHED
+    return looked_at(state.vary) if streams or state.looked_at else UNTOUCHED
 
 
 def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None:
@@ -32,7 +32,7 @@ def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None
     ):
         return None
     state.phase = Phase.DONE if stored.version is None else Phase.BODY
-    return ResponseHeaders(vary=True, cookie=stored.cookie)
+    return ResponseHeaders(vary=state.vary, cookie=stored.cookie)
 
 
 def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = False) -> Steps[ResponseHeaders]:

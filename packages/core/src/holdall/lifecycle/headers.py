@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NoReturn
 
 from holdall._redacted import Redacted
@@ -20,6 +21,7 @@ __all__ = [
     "ResponseHeaders",
     "cleared",
     "expired",
+    "looked_at",
     "mark_of",
     "old_places",
     "other_names",
@@ -37,7 +39,7 @@ class ResponseHeaders(Redacted):
 
     Attributes:
         cookies: A Set-Cookie header each.
-        vary: The response depends on the cookie: it needs ``Vary: Cookie``.
+        vary: The request's headers that the response depends on, as Vary names them: ``"Cookie"``, or ``""`` for none.
         cookie: The cookie's value that now stands for the session; ``None`` where there is no session.
     """
 
@@ -46,7 +48,7 @@ class ResponseHeaders(Redacted):
     #: Further headers, by name and value, of a response that sets cookies.
     extra: Sequence[tuple[str, str]] = ()
 
-    def __init__(self, cookies: tuple[SetCookie, ...] = (), *, vary: bool = False, cookie: str | None = None) -> None:
+    def __init__(self, cookies: tuple[SetCookie, ...] = (), *, vary: str = "", cookie: str | None = None) -> None:
         self.cookies = cookies
         self.vary = vary
         self.cookie = cookie
@@ -63,14 +65,20 @@ class ExtraHeaders(ResponseHeaders):
     __slots__ = ("extra",)
 
     def __init__(
-        self, cookies: tuple[SetCookie, ...], *, vary: bool, cookie: str | None, extra: Sequence[tuple[str, str]]
+        self, cookies: tuple[SetCookie, ...], *, vary: str, cookie: str | None, extra: Sequence[tuple[str, str]]
     ) -> None:
         super().__init__(cookies, vary=vary, cookie=cookie)
         self.extra = extra
 
 
 UNTOUCHED = ResponseHeaders()
-LOOKED_AT = ResponseHeaders(vary=True)
+LOOKED_AT = ResponseHeaders(vary="Cookie")
+
+
+@cache
+def looked_at(vary: str) -> ResponseHeaders:
+    """Return what a response says whose session was looked at."""
+    return ResponseHeaders(vary=vary)
 
 
 def old_places(state: SessionState) -> list[CookieAttributes]:
@@ -164,7 +172,7 @@ def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) ->
     sizes = sorted(((_size(value), key) for key, value in data.items()), reverse=True)
     largest = ", ".join(f"{key!r} (about {size} bytes)" for size, key in sizes[:3])
     msg = (
-        f"the session's cookie would have {size} bytes, and browsers keep {MAX_COOKIE_BYTES}. "
+        f"{state.settings.attributes.overflow.format(size=size, most=MAX_COOKIE_BYTES)} "
         f"The largest of its keys: {largest}. Store less, or keep sessions in a table (store='table')."
     )
     raise CookieOverflowError(msg)

@@ -1,8 +1,8 @@
 """
-What tests need: conformance suites for stores, tables, serializers and adapters, a browser, a clock that can be moved.
+What tests need: conformance suites, a browser, a clock that can be moved.
 
-Subclass ``StoreConformance``, ``TableConformance``, ``SerializerConformance`` or ``AdapterConformance``, give it the
-one fixture it asks for, and pytest runs the contract against what you have made.
+Subclass ``StoreConformance``, ``TableConformance``, ``FormatConformance``, ``SerializerConformance`` or
+``AdapterConformance``, give it the fixture that it asks for, and pytest runs the contract against what you have made.
 """
 
 from holdall.testing import _asserts  # noqa: F401  # first of all
@@ -12,6 +12,7 @@ from holdall.testing.awaited import as_async
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response, asgi_client, wsgi_client
 from holdall.testing.clock import FakeClock
+from holdall.testing.formats import FormatConformance
 from holdall.testing.init import init_test_session, init_test_session_async
 from holdall.testing.interleavings import ACTS, ATOMIC_ACTS, Act, Explored, explore
 from holdall.testing.scripts import METHODS, ScriptedError, perform, perform_async, stream, stream_async
@@ -33,6 +34,7 @@ __all__ = [
     "CookieConformance",
     "Explored",
     "FakeClock",
+    "FormatConformance",
     "InterleavingConformance",
     "Request",
     "Response",

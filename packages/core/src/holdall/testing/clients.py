@@ -138,8 +138,10 @@ def _environ(request: Request) -> dict[str, Any]:
         variable = name.upper().replace("-", "_")
         if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             variable = f"HTTP_{variable}"
-        # Cookie is the one header whose values are joined with a semicolon (RFC 9113, section 8.2.3).
-        before = f"{environ[variable]}; " if variable == "HTTP_COOKIE" and variable in environ else ""
+        # Cookie is the one header whose values are joined with a semicolon (RFC 9113, section 8.2.3). A request has one
+        # host.
+        sign = "; " if variable == "HTTP_COOKIE" else ","
+        before = f"{environ[variable]}{sign}" if variable in environ and variable != "HTTP_HOST" else ""
         environ[variable] = before + value
     return environ
 

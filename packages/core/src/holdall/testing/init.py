@@ -13,7 +13,8 @@ def init_test_session(sessions: Sessions, data: Mapping[str, Any], cookie_header
     Return the Cookie header of a visitor whose session holds *data*, for the requests of a test.
 
     It is stored as any other; without data there is none, and the header is ``""``. A session that *cookie_header*
-    already stands for is written to: what it holds stays, and *data* wins over it.
+    already stands for is written to: what it holds stays, and *data* wins over it. Of sessions with ``transport=`` both
+    are the value of that header.
     """
     session = sessions.fetch(cookie_header)
     session.update(data)
@@ -28,4 +29,4 @@ async def init_test_session_async(sessions: Sessions, data: Mapping[str, Any], c
 
 
 def _header(sessions: Sessions, said: ResponseHeaders) -> str:
-    return "" if said.cookie is None else f"{sessions.key}={said.cookie}"
+    return "" if said.cookie is None else sessions.header_value(said.cookie)

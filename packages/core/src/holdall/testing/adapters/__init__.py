@@ -16,6 +16,7 @@ from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.responses import ResponseTests
 from holdall.testing.adapters.several import MountedTests, SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
+from holdall.testing.adapters.transports import HeaderTests
 
 __all__ = ["AdapterConformance", "CookieConformance"]
 
@@ -33,6 +34,7 @@ class AdapterConformance(
     EndedTests,
     CacheTests,
     DeviceTests,
+    HeaderTests,
     SeveralTests,
     MountedTests,
 ):
@@ -82,6 +84,8 @@ class AdapterConformance(
         passes_control_characters: The client of ``mount`` gets headers with control characters through to the
             application; many servers refuse such a request themselves.
         keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
+        carries_headers: It sends a session in another header than Set-Cookie where ``transport=`` says so, and finds it
+            there.
         binds_devices: It answers the requests of a browser that binds sessions to its device.
     """
 

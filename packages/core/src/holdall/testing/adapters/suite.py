@@ -53,6 +53,7 @@ class AdapterSuite(Suite):
     answers_failures = True
     keeps_several = True
     binds_devices = True
+    carries_headers = True
     passes_control_characters = True
     in_process = True
 

@@ -1,0 +1,224 @@
+"""
+Sessions without cookies: in a header of the request and of the response, for mobile and command-line clients.
+
+The lifecycle works as ever, with the cookie that it would set. What this module puts in place of the usual parts,
+once, finds the value in the request's header and turns the cookie into the response's.
+
+A client keeps one value where a browser keeps cookies of several names. So a sealed session's value begins with the
+number of its generation (``stores.generations``): of two responses that overtake each other, a client keeps the one
+with the higher number.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from holdall._state import Fetched, SessionState
+from holdall.cookie_header import FindHeader, SentCookie
+from holdall.cookies import CookieAttributes, SetCookie, logger
+from holdall.errors import ConfigurationError
+from holdall.lifecycle import ResponseHeaders, commit
+from holdall.steps import Steps
+from holdall.stores.generations import LOGOUT
+
+__all__ = ["HeaderTransport", "SessionHeader", "header_transport", "warn_of_http"]
+
+_SCHEME = "Session"
+
+# Underscores are lost on the way to a WSGI application, and many servers drop such headers.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
+
+# Those with another meaning that a session would break, and the answer that somebody may guess.
+_TAKEN = frozenset(
+    {
+        "cache-control",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "header",
+        "host",
+        "location",
+        "proxy-authorization",
+        "set-cookie",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+        "www-authenticate",
+    }
+)
+
+# Parts between commas, of which those in a quoted text are no separators.
+_PART = re.compile(r'(?:"[^"]*"|[^,])+')
+
+_NUMBER = re.compile(r"[0-9]{1,9}\.")
+
+# What may stand around a value (RFC 9110, section 5.6.3).
+_SPACE = " \t"
+
+
+class HeaderAttributes(CookieAttributes):
+    """What stands where the attributes of a cookie are: the session is sent in the header called *header*."""
+
+    header = "Authorization"
+    overflow = "the session's header would have {size} bytes, and ours end at {most}, because servers refuse long ones."
+
+    @property
+    def place(self) -> tuple[str | None, ...]:
+        """What tells one header from others, and from every cookie."""
+        return (header_place(self.header),)
+
+    def changed(self, options: Any) -> "HeaderAttributes":
+        """Refuse *options* of a cookie."""
+        if options:
+            msg = f"{', '.join(sorted(options))}: options of a cookie, and these sessions set none ({self.header})."
+            raise ConfigurationError(msg)
+        return self
+
+
+class SessionHeader(SetCookie):
+    """The header of a response that gives the client a value to keep, or without a value, to forget the one it has."""
+
+    __slots__ = ("header",)
+
+    def __init__(self, cookie: SetCookie, header: str, line: str) -> None:
+        for name in SetCookie.__slots__:
+            setattr(self, name, getattr(cookie, name))
+        self.header = header
+        self.line = line
+        self.size = len(line)
+
+    def warn(self) -> None:
+        warn_of_http(self.header)
+
+
+class HeaderTransport:
+    """
+    The header that carries a session.
+
+    Attributes:
+        name: The header's name.
+        place: What tells it from others, and from every cookie.
+        attributes: What stands where the attributes of the cookie are.
+    """
+
+    def __init__(self, name: str, key: str) -> None:
+        self.name = name
+        self.place = header_place(name)
+        self._scheme = _SCHEME if name.lower() == "authorization" else ""
+        kind = type("HeaderAttributes", (HeaderAttributes,), {"header": name})
+        self.attributes: CookieAttributes = kind(key)
+
+    def text(self, value: str) -> str:
+        """Return the header's value that stands for a session's cookie."""
+        return f"{self._scheme} {value}".strip(_SPACE)
+
+    def finder(self, *, numbered: bool) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
+        """
+        Return a function from a request's headers to the session's values.
+
+        Of several headers, and of several credentials in one that a server has joined with commas, those of another
+        scheme are left alone. Each value comes once, in the order sent.
+
+        Args:
+            numbered: They may begin with the number of a generation.
+        """
+        name, scheme = self.name.lower(), self._scheme.lower()
+
+        def find(headers: FindHeader | str | Iterable[str]) -> list[SentCookie]:
+            given = headers(name) if callable(headers) else headers
+            found: dict[SentCookie, None] = {}
+            for line in (given,) if isinstance(given, str) else given:
+                for part in _PART.findall(line):
+                    value = part.strip(_SPACE)
+                    if scheme:
+                        said, _, value = value.partition(" ")
+                        value = value.strip(_SPACE) if said.lower() == scheme else ""
+                    if numbered:
+                        value = _NUMBER.sub("", value, count=1) if _NUMBER.match(value) else value
+                    if value:
+                        found[value] = None
+            return list(found)
+
+        return find
+
+    def state_type(self, base: Any) -> Any:
+        """Return the type of state, like *base*, of a session that comes in this header."""
+        return type(base.__name__, (base,), {"__module__": base.__module__, "vary": self.name})
+
+    def commit(
+        self, state: SessionState, *, now: int, status: int = 200, streams: bool = False
+    ) -> Steps[ResponseHeaders]:
+        """Do what ``holdall.lifecycle.commit`` does, with the header instead of cookies."""
+        if state.marked_unread:
+            # As the commit would do it, or it is not known what came.
+            state.loaded()
+        came = state.fetched
+        headers = yield from commit(state, now=now, status=status, streams=streams)
+        if not headers.vary:
+            return headers
+        sent = self._sent(headers, came, state)
+        changed: ResponseHeaders = headers.changed(cookies=sent, vary=self.name)
+        return changed
+
+    def _sent(self, headers: ResponseHeaders, came: Fetched, state: SessionState) -> tuple[SetCookie, ...]:
+        # What was outdated when it came is not what the client keeps.
+        late = {state.settings.attributes.ending[suffix].key for suffix in came.outdated}
+        told = [each for each in headers.cookies if each.value is not None or each.attributes.key not in late]
+        if not told:
+            return ()
+        last = next((each for each in told if each.value is not None), told[-1])
+        value = last.value or ""
+        if value:
+            # Without a session it is the mark of one that has ended.
+            stored, ended = state.stored, came.stored or came.renewed
+            before = None if ended is None else (ended.generation or 0) + LOGOUT
+            generation = before if stored is None else stored.generation
+            value = value if generation is None else f"{generation}.{value}"
+        return (SessionHeader(last, self.name, self.text(value)),)
+
+
+def header_place(name: str) -> str:
+    """Return what tells a header from others, and from every cookie."""
+    return f"{name.lower()}:"
+
+
+def header_transport(transport: str, key: str, cookie: Iterable[str], **others: object) -> HeaderTransport | None:
+    """
+    Return what the option *transport* says; ``None`` for cookies.
+
+    Args:
+        cookie: The options of a cookie that were given.
+        others: Further options that are about cookies.
+
+    Raises:
+        ConfigurationError: It is no header that could carry a session, or options would have no effect.
+    """
+    if transport == "cookie":
+        return None
+    if not isinstance(transport, str) or not _NAME.fullmatch(transport) or transport.lower() in _TAKEN:
+        msg = (
+            f"transport={transport!r} is neither 'cookie' nor the name of a header that can carry a session, such as "
+            "'Authorization' or 'X-Session'."
+        )
+        raise ConfigurationError(msg)
+    useless = [*sorted(cookie), *(name for name, value in others.items() if value)]
+    if useless:
+        msg = (
+            f"transport={transport!r} sends no cookie, so that {', '.join(useless)} would have no effect: leave it out."
+        )
+        raise ConfigurationError(msg)
+    return HeaderTransport(transport, key)
+
+
+@lru_cache(maxsize=64)
+def warn_of_http(name: str) -> None:
+    """Tell the log, once in a process, of a login that can be stolen on its way."""
+    logger.warning(
+        "the header %s with the session of somebody who is logged in went out by http, so anybody on the network can "
+        "read and use it. Serve the application by HTTPS; if a proxy does, let the framework believe its "
+        "X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django.",
+        name,
+    )
