@@ -29,7 +29,10 @@ PAGES = [
 
 def names_of(page: str) -> dict[str, Any]:
     """Run the blocks of *page* in their order, and return what they define."""
-    names: dict[str, Any] = {"__name__": "__main__", "SECRET": SECRET}
+    names: dict[str, Any] = {"__name__": "__main__"}
+    if not page.endswith("README.md"):
+        # What a README shows is pasted as it is; the other pages leave to the reader where the secret comes from.
+        names["SECRET"] = SECRET
     for line, source in python_blocks(page):
         if source.startswith("# settings.py\n"):
             # It goes to the end of a new project's.
@@ -137,3 +140,21 @@ def test_the_suite_of_the_readme_passes_from_five_lines(tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stdout
     assert "passed" in ran.stdout
+
+
+def test_the_feed_of_fastapis_readme_is_for_our_own_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi")
+    from starlette.testclient import TestClient
+    from starlette.websockets import WebSocketDisconnect
+
+    monkeypatch.chdir(tmp_path)
+    names = names_of("packages/fastapi_adapter/README.md")
+    client = TestClient(names["app"])
+
+    with client.websocket_connect("/feed", headers={"Origin": "http://testserver"}) as feed:
+        feed.close()
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/feed", headers={"Origin": "https://elsewhere.example"}),
+    ):
+        pass

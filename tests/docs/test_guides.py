@@ -119,8 +119,7 @@ def test_the_shop_of_a_guide_serves_its_visitors(opened: Shop) -> None:
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 409]
 
     # What a body changes while it is sent is there for the next, for a new visitor too.
-    method = "POST" if opened.page == "django.md" else "GET"
-    reports = [phone.sends(method, "/report").body for _ in range(2)]
+    reports = [phone.posts("/report").body for _ in range(2)]
     assert reports == [b"bought\nreport 1\n", b"bought\nreport 2\n"]
 
     # A device is signed out from another, then all others are, then all of them from outside.

@@ -129,7 +129,10 @@ def test_erlang_reads_what_phoenix_is_given(open_shop: Any, erlang: Callable[[by
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_python_block_is_a_file_of_an_application_or_runs_by_itself(page: str) -> None:
+def test_every_python_block_is_a_file_of_an_application_or_runs_by_itself(
+    page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_SECRET", ENVIRONMENT["SHOP_SECRET"])
     for line, source in python_blocks(f"docs/recipes/{page}"):
         code = compiled(f"docs/recipes/{page}", line, source)
         if not source.startswith("# "):

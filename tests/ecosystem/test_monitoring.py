@@ -23,8 +23,10 @@ PAGE = "docs/monitoring.md"
 def names() -> dict[str, Any]:
     """What the page's blocks define. A counter can be registered once in a process."""
     defined: dict[str, Any] = {}
-    for line, source in python_blocks(PAGE):
-        exec(compiled(PAGE, line, source), defined)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SHOP_SECRET", "9a4d17c0e8b35f62-d07c41e95ab8263f")
+        for line, source in python_blocks(PAGE):
+            exec(compiled(PAGE, line, source), defined)
     return defined
 
 
@@ -41,8 +43,8 @@ def test_prometheus_counts_the_events(names: dict[str, Any]) -> None:
     log_in(names["counted"])
 
     text = prometheus.generate_latest().decode()
-    assert 'session_events_total{cookie="sid",event="created"} 1.0' in text
-    assert 'session_events_total{cookie="sid",event="rejected"} 1.0' in text
+    assert 'session_events_total{cookie="_shop",event="created"} 1.0' in text
+    assert 'session_events_total{cookie="_shop",event="rejected"} 1.0' in text
 
 
 def test_opentelemetry_notes_the_events_with_the_requests_span(names: dict[str, Any]) -> None:
