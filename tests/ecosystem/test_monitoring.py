@@ -66,8 +66,8 @@ def test_opentelemetry_notes_the_events_with_the_requests_span(names: dict[str, 
 
     sync_span, async_span = exporter.get_finished_spans()
     assert [(each.name, dict(each.attributes)) for each in sync_span.events] == [
-        ("session.created", {"session.cookie": "sid", "session.reason": "", "session.log_id": log_id}),
-        ("session.rejected", {"session.cookie": "sid", "session.reason": "malformed", "session.log_id": ""}),
+        ("session.created", {"session.cookie": "_shop", "session.reason": "", "session.log_id": log_id}),
+        ("session.rejected", {"session.cookie": "_shop", "session.reason": "unreadable", "session.log_id": ""}),
     ]
     assert [each.name for each in async_span.events] == ["session.created"]
 
@@ -77,6 +77,6 @@ def test_a_formatter_finds_the_parts_of_an_event(names: dict[str, Any], caplog: 
 
     (record,) = (each for each in caplog.records if each.levelno == logging.WARNING)
     assert names["Fields"]().format(record) == (
-        "WARNING {'session_event': 'rejected', 'session_cookie': 'sid', 'session_reason': 'malformed', "
+        "WARNING {'session_event': 'rejected', 'session_cookie': '_shop', 'session_reason': 'unreadable', "
         "'session_log_id': ''}"
     )
