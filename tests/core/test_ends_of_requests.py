@@ -32,6 +32,9 @@ class Table(MemoryTable):
         return "insert" not in self.failing and super().insert(digest, row)
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
+        if "update" in self.failing:
+            reason = "the table is away"
+            raise StoreError(reason)
         return Replacement.CONFLICT if "replace" in self.failing else super().replace(digest, row, version=version)
 
     def read(self, digest: bytes) -> Row | None:
@@ -92,6 +95,17 @@ def test_where_only_the_expiry_cannot_be_moved_the_request_has_its_answer(
     assert session["user_id"] == 7
     assert sessions.commit(session).cookie == cookie
     assert names(events)[-1] == ("touch_failed", "StoreError")
+
+    # A refused WebSocket has no headers.
+    refused = sessions.resume(cookie)
+    assert refused["user_id"] == 7
+    sessions.abandon(refused, status=403)
+    assert names(events)[-2:] == [("touch_failed", "StoreError")] * 2
+    refused = sessions.resume(cookie)
+    refused["n"] = 1
+    table.failing = {"update"}
+    with pytest.raises(StoreError):
+        sessions.abandon(refused, status=403)
 
     # The next request tries again.
     table.failing = set()

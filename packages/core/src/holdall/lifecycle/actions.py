@@ -226,8 +226,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
     except StoreError as exc:
         if end.changes or changes_lifetime or stored.rewrite:
             raise
-        # Only the expiry was to be moved: the next request tries again, and this one has its answer.
-        state.settings.emit("touch_failed", type(exc).__name__, stored.log_id)
+        _note_failed_touch(end, exc)
         return (yield from leave(end))
     if written is None:
         return lose(end, "ended")
@@ -236,14 +235,26 @@ def write(end: End) -> Steps[ResponseHeaders]:
 
 
 def write_late(end: End) -> Steps[ResponseHeaders]:
-    """Write changes into a row after the headers have been sent."""
-    written = yield from write_row(end)
+    """Write changes into a row where no headers can be sent any more."""
+    try:
+        written = yield from write_row(end)
+    except StoreError as exc:
+        if end.changes:
+            raise
+        _note_failed_touch(end, exc)
+        return LOOKED_AT
     if written is None:
         # No error page can be sent any more, whatever is configured.
         let_go(end, "ended", wrote=True)
     else:
         end.state.mark_saved(written, end.state.phase_after_headers)
     return LOOKED_AT
+
+
+def _note_failed_touch(end: End, exc: StoreError) -> None:
+    # Only the expiry was to be moved: the next request tries again, and this one has its answer.
+    stored = end.state.fetched.stored
+    end.state.settings.emit("touch_failed", type(exc).__name__, "" if stored is None else stored.log_id)
 
 
 def write_row(end: End) -> Steps[StoredSession | None]:

@@ -1,5 +1,6 @@
 """When something fails: the handler, the backend, the size of the cookie, a value that cannot be stored."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -171,6 +172,24 @@ class FailureTests(AdapterSuite, sealed=True):
         assert answer.cookies == []
         assert "cookie_too_large" in [event.name for event in events]
         assert visitor.does(["all"]).results == [{"n": 1}]
+
+    def test_a_session_whose_expiry_cannot_be_moved_is_read_all_the_same(
+        self, visit_failing: Visit, failing: FailingTable, clock: FakeClock, events: list[Event]
+    ) -> None:
+        visitor = visit_failing(idle_timeout=100)
+        visitor.does(["put", "n", 1])
+        clock.advance(timedelta(seconds=60))
+        failing.failing = frozenset({"touch"})
+
+        for _ in range(2):
+            answer = visitor.does(["get", "n"])
+            assert (answer.status, answer.results) == (200, [1])
+        assert events[-1].name == "touch_failed"
+
+        failing.failing = frozenset()
+        visitor.does(["get", "n"])
+        clock.advance(timedelta(seconds=60))
+        assert visitor.does(["get", "n"]).results == [1]
 
     @pytest.mark.parametrize(
         "actions",
