@@ -1,7 +1,9 @@
 """What is altered inside a session's values when its request has ended: no call of ours could refuse it."""
 
 import gc
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -240,3 +242,48 @@ def test_what_needs_the_store_raises_or_does_nothing(sessions: Sessions, cookie:
     with pytest.raises(ResponseStartedError):
         session["n"] = 7
     assert dict(sessions.resume(cookie)) == DATA
+
+
+def test_requests_that_end_in_many_threads_do_not_disturb_each_other(sessions: Sessions, cookie: str) -> None:
+    def visit() -> None:
+        held = []
+        for _ in range(300):
+            session = sessions.resume(cookie)
+            held.append((session, session["list"]))
+            end(sessions, session)
+            # What is handed out after the end is watched as well.
+            held.append((session, session["nested"]))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for visits in [threads.submit(visit) for _ in range(8)]:
+                visits.result()
+    finally:
+        sys.setswitchinterval(before)
+
+
+class Busy(dict[str, Any]):
+    """A dict that another thread extends whenever somebody looks into it."""
+
+    def values(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")  # noqa: EM101, TRY003  # as Python says it
+
+
+def test_a_dict_that_a_thread_extends_while_it_is_looked_into_fails_no_request(
+    sessions: Sessions, cookie: str, events: list[Event]
+) -> None:
+    session = sessions.resume(cookie)
+    inner = [1]
+    session["busy"] = Busy(inner=inner)
+    end(sessions, session)
+    del session
+    gc.collect()
+
+    use(sessions, cookie)
+    assert lost(events) == []
+    inner.append(2)
+    use(sessions, cookie)
+
+    assert lost(events) == ["request ended"]

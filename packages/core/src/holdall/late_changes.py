@@ -41,7 +41,8 @@ watched: deque[_Watched] = deque(maxlen=_MOST)
 def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
     """Call *report* if a value in *copy* is altered from now on; *session* hands the values out."""
     look()
-    if not any(each.copy is copy for each in watched):
+    # A copy, because requests that end in other threads put theirs in meanwhile.
+    if not any(each.copy is copy for each in watched.copy()):
         watched.append(_Watched(ref(session), copy, report))
 
 
@@ -77,7 +78,11 @@ def _is_held(each: _Watched) -> bool:
     # A view refers to its session, which therefore does not end while we hold the view.
     if not views and each.session() is not None:
         return True
-    return _is_shared(each.copy.data.values(), _ALONE) or any(_references(view.value) > _VIEWED for view in views)
+    try:
+        return _is_shared(each.copy.data.values(), _ALONE) or any(_references(view.value) > _VIEWED for view in views)
+    except RuntimeError:
+        # A thread alters a dict while we look into it.
+        return True
 
 
 def _is_shared(values: Iterable[Any], alone: int) -> bool:
