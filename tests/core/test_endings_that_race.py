@@ -206,7 +206,11 @@ def test_a_principal_that_is_no_text_is_refused_before_the_old_id_is_gone() -> N
     cookie = sessions.commit(session).cookie
 
     login = sessions.resume(cookie)
-    login.login("\ud800")
+    with pytest.raises(TypeError, match="'user'"):
+        login.login("\ud800")
+    # Altered in place it is found out only now.
+    login["user"] = names = ["ada"]
+    names[0] = "7" * 3000
     with pytest.raises(TypeError, match="'user'"):
         sessions.commit(login)
 

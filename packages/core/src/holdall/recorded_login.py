@@ -52,7 +52,10 @@ class RecordedLogin:
         self[key] = principal  # type: ignore[index]  # the session's own method
         if state.settings.record_login or level != 1:
             _note(state, state.backend.now(), level)
-        state.intent, state.restarts = Intent.RENEW, True
+        state.restarts = True
+        # After logout() it begins a new session as it is, and the old one ends even if the request fails.
+        if state.intent is not Intent.LOGOUT:
+            state.intent = Intent.RENEW
 
     def confirm_login(self, *, level: int | None = None) -> None:
         """

@@ -105,6 +105,20 @@ class FailureTests(AdapterSuite, sealed=True):
         assert answer.cookie.value not in ("", before)
         assert visitor.does(["get", "n"]).results == [1]
 
+    @pytest.mark.parametrize("then", [["login", 8], ["put", "user_id", 8], ["put", "n", 1]], ids=lambda then: then[0])
+    def test_a_logout_is_carried_out_then_whatever_came_after_it(self, visit: Visit, then: list[Any]) -> None:
+        visitor = visit(principal_key="user_id")
+        visitor.does(["login", 7], ["put", "cart", 1])
+
+        visitor.does(["logout"], then, status=500)
+        assert visitor.does(["all"], ["ask", "principal"]).results == [{}, None]
+
+        visitor.does(["login", 7], ["put", "cart", 1])
+        before = visitor.browser.header()
+        visitor.does(["logout"], then)
+        assert visitor.does(["all"]).results == [{then[1]: then[2]} if then[0] == "put" else {"user_id": 8}]
+        assert visitor.browser.header() != before
+
     def test_an_exception_after_a_logout_ends_the_row(self, visit_table: Visit, table: MemoryTable) -> None:
         visitor = visit_table(principal_key="user_id")
         visitor.does(["login", 7])
