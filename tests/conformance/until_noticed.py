@@ -32,7 +32,7 @@ _KNOWN = {
     "TouchesUnseen": "test_a_touched_row_is_read_and_found_and_its_times_never_go_back",
     "TouchesByRemoving": "test_a_touched_row_is_read_and_found_and_its_times_never_go_back",
     "KeepsTheExpired": "test_a_row_that_takes_the_place_of_an_expired_one_is_never_found_under_the_old_principal",
-    "InsertsEmptyAtFirst": "test_a_row_that_takes_the_place_of_an_expired_one_is_never_found_under_the_old_principal",
+    "InsertsEmptyAtFirst": "test_an_inserted_row_is_read_whole_and_found_from_then_on",
     "BuriesNobody": "test_remove_of_nothing_leaves_no_tombstone",
     "BuriesWithTheClient": "test_remove_leaves_a_tombstone_until_then",
     "FindsOnlyTimes": "test_the_longest_principal_and_client_are_kept",
