@@ -74,6 +74,9 @@ class BindingStore(ABC):
 
     # Of a registration.
 
+    #: Whether of several registrations of one session at once only one succeeds.
+    guards_registrations: bool
+
     @abstractmethod
     def offer(self, stored: StoredSession, now: int) -> str:
         """Return the challenge with which *stored* is offered a binding."""

@@ -144,6 +144,8 @@ class BoundTableStore(BindingStore):
 
     # Of a registration.
 
+    guards_registrations = True
+
     def offer(self, stored: StoredSession, now: int) -> str:
         return self._token(stored.cookie, "offer", now + self._challenge_seconds)
 

@@ -113,6 +113,8 @@ class BoundCookieStore(BindingStore):
 
     # Of a registration.
 
+    guards_registrations = False
+
     def offer(self, stored: StoredSession, now: int) -> str:
         return self._seal("o", "", stored.log_id, now, now + self._challenge_seconds)
 

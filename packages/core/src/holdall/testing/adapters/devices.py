@@ -169,6 +169,18 @@ class DeviceTests(AdapterSuite, sealed=True):
         assert stolen.does(["all"]) == [{}]
         assert owner.does(["get", "n"]) == [1]
 
+    def test_what_follows_the_login_offers_nothing_more(
+        self, visit: Visit, clock: FakeClock, events: list[Event]
+    ) -> None:
+        """A browser would register a second key at the same time, and in a cookie nothing could refuse it."""
+        owner = Owner(visit(device_bound=True), clock, events)
+        owner.browser.registers = False
+        assert len(owner.answer_to(["login", 7]).all("Secure-Session-Registration")) == 1
+
+        assert owner.answer_to(["put", "n", 1]).all("Secure-Session-Registration") == []
+        # A new ID makes the offer void.
+        assert len(owner.answer_to(["configure", "renew", True]).all("Secure-Session-Registration")) == 1
+
     @pytest.mark.parametrize("change", [["delete", "_holdall_device"], ["put", "_holdall_device", "s.x.0"]])
     def test_the_application_cannot_undo_it(self, owner: Owner, change: list[Any]) -> None:
         owner.does(change)
