@@ -118,6 +118,10 @@ class BindingStore(ABC):
         """Take a *challenge* that the device has signed, and return the next one; ``None`` if it is not valid."""
 
     @abstractmethod
+    def is_latest(self, device: Device, challenge: str) -> bool:
+        """Return whether *challenge* is the one that the device was given last, even if it is no longer valid."""
+
+    @abstractmethod
     def bound_cookie(self, binding: Binding, now: int) -> str:
         """Return a new value of the bound cookie."""
 

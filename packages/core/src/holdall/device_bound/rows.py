@@ -211,6 +211,10 @@ class BoundTableStore(BindingStore):
             yield Touch(self.table, _note_of(_handle(stored)), until, datetime.fromtimestamp(now, UTC))
         return found
 
+    def is_latest(self, device: Device, challenge: str) -> bool:
+        latest: str = device.place.data["challenge"][0]
+        return challenge == latest
+
     def bound_cookie(self, binding: Binding, now: int) -> str:
         return self._token(binding.secret, "bound", now + self.options.seconds + OVERLAP)
 
