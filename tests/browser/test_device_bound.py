@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.responses import HTMLResponse
 
 from demo.servers import running
 from demo.settings import hosts
-from holdall import Event, MemoryTable, Sessions, TableStore
+from holdall import CookieStore, Event, MemoryTable, Sessions, TableStore
 from holdall.device_bound import DeviceBound
+from holdall.formats import NativeFormat
 from holdall_fastapi import SessionDep, SessionMiddleware
 from servers.tls import make_authority, make_certificate
 from servers.web import by_uvicorn
@@ -35,6 +36,7 @@ ARGUMENTS = [
     "--enable-features=DeviceBoundSessions,EnableBoundSessionCredentialsSoftwareKeysForManualTesting",
     f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
 ]
+SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 # Browsers limit how often they sign, so that a test cannot do with less.
 SECONDS = 10
 
@@ -100,6 +102,15 @@ def application(sessions: Sessions, asked: list[tuple[str, int]]) -> Any:
         session["user_id"] = 7
         return HTMLResponse("welcome")
 
+    @app.get("/busy")
+    async def busy(session: SessionDep) -> HTMLResponse:
+        return HTMLResponse("".join(f'<img src="/image?number={number}">' for number in range(6)))
+
+    @app.get("/image")
+    async def image(session: SessionDep, number: int) -> Response:
+        session["seen"] = number
+        return Response()
+
     @app.get("/logout")
     async def logout(session: SessionDep) -> HTMLResponse:
         session.logout()
@@ -125,6 +136,11 @@ def enforce() -> str:
     return "all"
 
 
+@pytest.fixture
+def store() -> CookieStore | TableStore:
+    return TableStore(MemoryTable())
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a home directory in which Chromium trusts our certificate: otherwise it ignores the offer."""
@@ -144,11 +160,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(home: Path, enforce: Any) -> Iterator[Shop]:
+def shop(home: Path, enforce: Any, store: CookieStore | TableStore) -> Iterator[Shop]:
     events: list[Event] = []
     asked: list[tuple[str, int]] = []
     options = DeviceBound(cookie_max_age=SECONDS, grace=0, enforce=enforce)
-    sessions = Sessions(TableStore(MemoryTable()), key="__Host-shop", device_bound=options, on_event=events.append)
+    sessions = Sessions(store, key="__Host-shop", device_bound=options, on_event=events.append)
     certificate = home / "certificate.pem"
     with by_uvicorn(application(sessions, asked), ssl_certfile=certificate, lifespan="off") as port:
         yield Shop(sessions, events, asked, port)
@@ -237,6 +253,22 @@ def test_a_thief_has_the_cookies_for_seconds(visitor: Profile, opens: Open, shop
     assert thief.at("/me") == seen
     assert set(shop.refused) == {"no bound cookie"}
     assert visitor.at("/me") == "7 True"
+
+
+@pytest.mark.parametrize(
+    "store", [CookieStore(NativeFormat(SECRET)), TableStore(MemoryTable())], ids=["cookie", "table"]
+)
+def test_pages_that_write_while_the_browser_registers_bind_nothing_twice(opens: Open, shop: Shop) -> None:
+    visitor = opens()
+    visitor.at("/login")
+    visitor.at("/busy")
+    visitor.waits_for("creationEventDetails")
+    visitor.at("/busy")
+    # By then each page needs the bound cookie, and the browser gets a new one.
+    visitor.page.wait_for_timeout((SECONDS + 2) * 1000)
+
+    assert visitor.at("/me") == "7 True"
+    assert [event.name for event in shop.events if event.name.startswith("device")] == ["device_bound"]
 
 
 def test_the_demo_shows_that_a_session_is_bound_and_its_cookies_are_refused(

@@ -30,6 +30,7 @@ from holdall.stores import MigratingStore
 from holdall.testing import Client, FakeClock, Request, Response, Visitor, as_async, asgi_client, wsgi_client
 from holdall.testing.device_browser import DeviceBrowser, DeviceSession
 from holdall.testing.device_keys import SoftwareKey
+from holdall_django.engine import SessionStore
 from holdall_flask import Holdall
 from tests.adapters.mounts import django as django_mount
 from tests.adapters.mounts import fastapi as fastapi_mount
@@ -388,6 +389,52 @@ def test_djangos_check_for_csrf_stands_behind_them_too(clock: FakeClock) -> None
         browser.send(Request("GET", "/login", https=True))
 
     assert [status for _, status in browser.trips] == [200, 403, 200]
+
+
+@pytest.mark.parametrize("store", ["sealed rows", "signed"])
+def test_django_finds_a_bound_session_by_its_key_and_a_websocket_does_not(
+    store: str, clock: FakeClock, events: list[Event]
+) -> None:
+    """Code on the server that has a session's key is no thief. One who opens a WebSocket by Channels may be."""
+    sessions = Sessions(STORES[store](clock), key="_shop", clock=clock, device_bound=True, on_event=events.append)
+    visitor, browser = owner_of(django_mount.mount(sessions), clock)
+    visitor.does(["put", "n", 1], https=True)
+    clock.advance(timedelta(minutes=2))
+    cookie = browser["_shop"]
+
+    async def find() -> tuple[bool, Any]:
+        found = SessionStore(session_key=cookie)
+        return await found.aexists(cookie), await found.aget("n")
+
+    async def pass_on() -> tuple[Any, Any]:
+        # As Channels makes it, which gives it no other cookie. One is read by awaiting, the other is not.
+        return await SessionStore(cookie).aget("n"), SessionStore(cookie).get("n")
+
+    with override_settings(HOLDALL={"sessions": sessions}):
+        assert SessionStore(session_key=cookie).load() == {"user_id": 7, "n": 1}
+        assert SessionStore().exists(cookie)
+        assert asyncio.run(find()) == (True, 1)
+        assert refused(events) == []
+        assert asyncio.run(pass_on()) == (None, None)
+        assert refused(events) == ["no bound cookie"] * 2
+
+
+def test_django_ends_a_bound_session_by_its_key(clock: FakeClock, events: list[Event]) -> None:
+    store = TableStore(MemoryTable(clock=clock))
+    sessions = Sessions(store, key="_shop", clock=clock, device_bound=True, on_event=events.append)
+    ends: list[Callable[[str], Any]] = [
+        lambda cookie: SessionStore().delete(cookie),
+        lambda cookie: asyncio.run(SessionStore().adelete(cookie)),
+    ]
+    for end in ends:
+        visitor, browser = owner_of(django_mount.mount(sessions), clock)
+        clock.advance(timedelta(minutes=2))
+
+        with override_settings(HOLDALL={"sessions": sessions}):
+            end(browser["_shop"])
+
+        assert visitor.does(["all"], https=True).results == [{}]
+    assert refused(events) == []
 
 
 def test_a_proxy_that_ends_tls_is_believed_where_the_framework_does(clock: FakeClock) -> None:

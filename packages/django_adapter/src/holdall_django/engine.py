@@ -32,8 +32,9 @@ class SessionStore(DjangoSession):
         sessions = configured_sessions()
         if cookie and is_in_event_loop() and not rollback.are_noted():
             # In an event loop and outside of Django's requests, the caller may be an ASGI middleware that passes on
-            # what came as a cookie, as Channels does. There a name must not open the session.
-            self._take_given(sessions, (cookie,))
+            # what came as a cookie, as Channels does. There a name must not open the session, and a session that is
+            # bound to a device lacks its bound cookie.
+            self._take_given(sessions, sessions.find_cookies(f"{sessions.key}={cookie}"))
         else:
             self._take_given(sessions, cookies_of(self._given_key, sessions.key))
 
@@ -49,7 +50,7 @@ class SessionStore(DjangoSession):
 
     async def _aget_session(self, no_load: bool = False) -> "SessionStore":
         if self._state.tracked is None:
-            self._state.take(await afind(self._sessions, [str(cookie) for cookie in self._state.cookies]))
+            self._state.take(await afind(self._sessions, self._state.cookies))
         return self
 
     def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above

@@ -1,10 +1,11 @@
 """How a session reads its store, in a request and outside of requests."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from holdall import Session, Sessions
 from holdall.adapters import Fetched, state_of
+from holdall.cookie_header import SentCookie
 from holdall_django import test_client
 from holdall_django.configuration import configuration
 
@@ -30,30 +31,33 @@ def is_in_event_loop() -> bool:
     return True
 
 
-def opened(sessions: Sessions, cookies: Iterable[str]) -> Session:
+def opened(sessions: Sessions, cookies: Sequence[SentCookie]) -> Session:
     """Return the session that one of *cookies* opens, to be read when it is first touched."""
-    return sessions.fetch(_headers(sessions, cookies))
+    return _given(sessions.fetch(), cookies)
 
 
-async def aopened(sessions: Sessions, cookies: Iterable[str]) -> Session:
+async def aopened(sessions: Sessions, cookies: Sequence[SentCookie]) -> Session:
     """Return what ``opened`` does, read by now."""
-    return await sessions.fetch_async(_headers(sessions, cookies))
+    session = _given(sessions.unfetched(), cookies)
+    await sessions.load_async(session)
+    return session
 
 
-def find(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
+def find(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
     """Return what is stored for one of *cookies*."""
     session = opened(sessions, cookies)
     state_of(session).loaded()
     return state_of(session).fetched
 
 
-async def afind(sessions: Sessions, cookies: Iterable[str]) -> Fetched:
+async def afind(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
     """Do what ``find`` does."""
     session = await aopened(sessions, cookies)
     state_of(session).loaded()
     return state_of(session).fetched
 
 
-def _headers(sessions: Sessions, cookies: Iterable[str]) -> list[str]:
-    found = (test_client.latest(cookie) for cookie in cookies)
-    return [sessions.header_value(cookie) for cookie in found if cookie is not None]
+def _given(session: Session, cookies: Sequence[SentCookie]) -> Session:
+    # Not as the headers of a request, which would lack the bound cookie of a session that is bound to a device.
+    state_of(session).cookies = test_client.latest_of(cookies)
+    return session

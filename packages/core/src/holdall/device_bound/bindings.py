@@ -74,6 +74,9 @@ class BindingStore(ABC):
 
     # Of a registration.
 
+    #: Whether of several registrations of one session at once only one succeeds.
+    guards_registrations: bool
+
     @abstractmethod
     def offer(self, stored: StoredSession, now: int) -> str:
         """Return the challenge with which *stored* is offered a binding."""
@@ -113,6 +116,10 @@ class BindingStore(ABC):
     @abstractmethod
     def accept(self, device: Device, challenge: str, stored: StoredSession | None, now: int) -> Steps[str | None]:
         """Take a *challenge* that the device has signed, and return the next one; ``None`` if it is not valid."""
+
+    @abstractmethod
+    def is_latest(self, device: Device, challenge: str) -> bool:
+        """Return whether *challenge* is the one that the device was given last, even if it is no longer valid."""
 
     @abstractmethod
     def bound_cookie(self, binding: Binding, now: int) -> str:

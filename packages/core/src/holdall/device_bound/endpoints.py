@@ -147,8 +147,9 @@ class DeviceEndpoints:
     ) -> Steps[EndpointResponse]:
         challenge = yield from self._store.accept(device, proof.challenge, stored, now)
         if challenge is None:
-            # Most often another tab was faster: that is no alarm.
-            self._settings.emit("device_refused", "an old challenge", "" if stored is None else stored.log_id)
+            # A browser that has slept brings the challenge that it was given last, which is over: that is no alarm.
+            if not self._store.is_latest(device, proof.challenge):
+                self._settings.emit("device_refused", "an old challenge", "" if stored is None else stored.log_id)
             anew = yield from self._store.challenge(device, now)
             return _challenged(device, anew)
         cookies = [self._bound_cookie(device.binding, now)]

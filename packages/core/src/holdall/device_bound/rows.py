@@ -146,6 +146,8 @@ class BoundTableStore(BindingStore):
 
     # Of a registration.
 
+    guards_registrations = True
+
     def offer(self, stored: StoredSession, now: int) -> str:
         return self._token(stored.cookie, "offer", now + self._challenge_seconds)
 
@@ -210,6 +212,10 @@ class BoundTableStore(BindingStore):
             until = datetime.fromtimestamp(lasts, UTC)
             yield Touch(self.table, _note_of(_handle(stored)), until, datetime.fromtimestamp(now, UTC))
         return found
+
+    def is_latest(self, device: Device, challenge: str) -> bool:
+        latest: str = device.place.data["challenge"][0]
+        return challenge == latest
 
     def bound_cookie(self, binding: Binding, now: int) -> str:
         return self._token(binding.secret, "bound", now + self.options.seconds + OVERLAP)

@@ -113,6 +113,8 @@ class BoundCookieStore(BindingStore):
 
     # Of a registration.
 
+    guards_registrations = False
+
     def offer(self, stored: StoredSession, now: int) -> str:
         return self._seal("o", "", stored.log_id, now, now + self._challenge_seconds)
 
@@ -151,6 +153,11 @@ class BoundCookieStore(BindingStore):
             return (yield from self.challenge(device, now))
         return None
 
+    def is_latest(self, device: Device, challenge: str) -> bool:
+        # Which one was the last is written nowhere: any of this device's.
+        opened = self._opened([challenge], now=0)
+        return any(kind == "c" and secret == device.binding.secret for kind, (secret, *_), _ in opened)
+
     def bound_cookie(self, binding: Binding, now: int) -> str:
         return self._seal("b", binding.secret, _NO_LOG_ID, now, now + self.options.seconds + OVERLAP)
 
@@ -165,9 +172,14 @@ class BoundCookieStore(BindingStore):
         created, expires = (datetime.fromtimestamp(min(time, FOREVER - 1), UTC) for time in (now, until))
         return self._format.seal(Record({MARK: text}, created, expires, log_id), key=self._key)
 
-    def _opened(self, values: Any) -> Iterator[tuple[str, list[str], str]]:
-        """Yield what was sealed here and has not expired: of which kind, its parts, and the session's ``log_id``."""
-        now = self._now()
+    def _opened(self, values: Any, now: int | None = None) -> Iterator[tuple[str, list[str], str]]:
+        """
+        Yield what was sealed here: of which kind, its parts, and the session's ``log_id``.
+
+        Args:
+            now: What expired before then is left out; by default, before the present.
+        """
+        now = self._now() if now is None else now
         for value in values:
             records = (each.open(value, key=self._key) for each in self._formats)
             record = next((record for record in records if record is not None), None)

@@ -34,19 +34,23 @@ class Committing:
     def __call__(
         self, state: SessionState, *, now: int, status: int = 200, streams: bool = False
     ) -> Steps[ResponseHeaders]:
-        was_bound = binding_of(state.stored) is not None
+        before = state.stored
         headers = yield from commit(state, now=now, status=status, streams=streams)
         if not headers.cookies:
             return headers
-        cookies = tuple(self._offering(cookie, state, now) for cookie in headers.cookies)
-        if was_bound and state.stored is None:
+        begins = before is None or state.stored is None or before.log_id != state.stored.log_id
+        cookies = tuple(self._offering(cookie, state, now, begins=begins) for cookie in headers.cookies)
+        if binding_of(before) is not None and state.stored is None:
             # The browser asks for a new bound cookie before its next request then, and is told that it is over.
             cookies = (*cookies, *removed_cookies(self._store, now))
         return ExtraHeaders(cookies, vary=headers.vary, cookie=headers.cookie, extra=headers.extra)
 
-    def _offering(self, cookie: SetCookie, state: SessionState, now: int) -> SetCookie:
-        stored, options = state.stored, self._store.options
-        if stored is None or not is_offered(cookie, stored, principal=state.principal_before, https=state.https):
+    def _offering(self, cookie: SetCookie, state: SessionState, now: int, *, begins: bool) -> SetCookie:
+        stored, options, principal = state.stored, self._store.options, state.principal_before
+        guarded = self._store.guards_registrations
+        if stored is None or not is_offered(
+            cookie, stored, principal=principal, https=state.https, begins=begins, guarded=guarded
+        ):
             return cookie
         path, challenge = f"{state.mounted_at}{options.path}/register", self._store.offer(stored, now)
         offer = f'({" ".join(ALGORITHMS)});path="{path}";challenge="{challenge}"'

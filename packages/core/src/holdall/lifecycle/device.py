@@ -69,14 +69,22 @@ def admits(binding: Binding, *, is_shown: bool, now: int, grace: int) -> bool:
     return is_shown or now < binding.since + grace
 
 
-def is_offered(cookie: SetCookie, stored: StoredSession | None, *, principal: str | None, https: bool) -> bool:
+def is_offered(
+    cookie: SetCookie, stored: StoredSession | None, *, principal: str | None, https: bool, begins: bool, guarded: bool
+) -> bool:
     """
     Return whether a response that sends the session's *cookie* offers to bind it.
 
     An anonymous session is not worth a device's key, and gets another ID at login. A browser that does not know of the
     offer ignores it, and its session goes on as ever.
+
+    Args:
+        begins: The response gives the session its ID, as after a login.
+        guarded: The store takes one registration alone, of several at once. Where it cannot, nothing may be offered
+            again: the browser would register two keys, and keep a cookie of each.
     """
-    return https and cookie.value is not None and principal is not None and binding_of(stored) is None
+    is_theirs = https and cookie.value is not None and principal is not None
+    return is_theirs and binding_of(stored) is None and (begins or guarded)
 
 
 def is_carried(*, same_principal: bool, principal: str | None) -> bool:
