@@ -411,6 +411,71 @@ TABLES = [
     OverwritesAndRepairs,
     SweepsAndRepairs,
 ]
+
+
+class LetsErrorsOut(MemoryTable):
+    """What its driver raises comes out of it."""
+
+    def _ask(self, digest: bytes = b"") -> Any:
+        raise ConnectionRefusedError
+
+    def read(self, digest: bytes) -> Any:
+        return self._ask(digest)
+
+    def insert(self, digest: bytes, row: Row) -> Any:
+        return self._ask(digest)
+
+    def replace(self, digest: bytes, row: Row, *, version: int) -> Any:
+        return self._ask(digest)
+
+    def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> Any:
+        return self._ask(digest)
+
+    def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Any:
+        return self._ask(digest)
+
+    def find(self, principal: str) -> Any:
+        return self._ask()
+
+    def clear(self, began_by: datetime, limit: int = 1000) -> Any:
+        return self._ask()
+
+    def sweep(self, limit: int = 1000) -> Any:
+        return self._ask()
+
+
+class AnswersWithoutADatabase(LetsErrorsOut):
+    """It takes a database that is away for one with nothing in it."""
+
+    def _ask(self, digest: bytes = b"") -> Any:
+        return None
+
+
+class ShowsWhatItAsked(LetsErrorsOut):
+    """Its error has the statement and its parameters."""
+
+    def _ask(self, digest: bytes = b"") -> Any:
+        msg = f"failed: ... WHERE digest = '{digest.hex()}'"
+        raise StoreError(msg)
+
+
+class OfBrokenTable(TableConformance):
+    __test__ = False
+    kind: ClassVar[type[MemoryTable]]
+
+    @pytest.fixture
+    def table(self, clock: FakeClock) -> AsyncTable:
+        return as_async(MemoryTable(clock=clock))
+
+    @pytest.fixture
+    def broken_table(self, clock: FakeClock) -> AsyncTable:
+        return as_async(self.kind(clock=clock))
+
+
+BROKEN = [LetsErrorsOut, AnswersWithoutADatabase, ShowsWhatItAsked]
+for table in BROKEN:
+    test = f"Test{table.__name__}"
+    globals()[test] = type(test, (OfBrokenTable,), {"kind": table, "__test__": True})
 for table in TABLES:
     globals()[f"Test{table.__name__}"] = type(f"Test{table.__name__}", (OfTable,), {"kind": table, "__test__": True})
 

@@ -46,7 +46,15 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 @pytest.mark.parametrize(
     "mutant",
-    [*mutants.TABLES, *mutants.STORES, *mutants.FORMATS, *mutants.SERIALIZERS, *mutants.ADAPTERS, *mutants.PARSERS],
+    [
+        *mutants.TABLES,
+        *mutants.BROKEN,
+        *mutants.STORES,
+        *mutants.FORMATS,
+        *mutants.SERIALIZERS,
+        *mutants.ADAPTERS,
+        *mutants.PARSERS,
+    ],
     ids=lambda each: each.__name__,
 )
 def test_what_is_broken_fails(failed: set[str], mutant: type) -> None:
@@ -58,7 +66,10 @@ def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
     clock = FakeClock()
 
     # Where it cannot find the same again in a table that others have used by then, it says so, and of what.
-    with asyncio.Runner() as runner, pytest.raises((AssertionError, FlakyFailure)):
+    with (
+        asyncio.Runner() as runner,
+        pytest.raises((AssertionError, FlakyFailure), match=r"after step|Flaky|unreliable"),
+    ):
         # That it finds something is what is asked, not the shortest way there.
         try_sequences(as_async(mutant(clock=clock)), clock, runner, phases=[Phase.generate])
 
@@ -77,6 +88,61 @@ def test_a_test_of_a_suite_cannot_be_overridden(suite: type[Suite], test: str) -
     for override in (lambda self: None, None):
         with pytest.raises(TypeError, match=test):
             type("TestMine", (suite,), {test: override})
+
+
+def test_a_capability_that_is_misspelt_is_explained() -> None:
+    with pytest.raises(TypeError, match=r"TestMine\.sweep = False declares nothing.* Did you mean sweeps\?"):
+        type("TestMine", (TableConformance,), {"sweep": False})
+    with pytest.raises(TypeError, match=r"It has .*streams"):
+        type("TestMine", (AdapterConformance,), {"colourful": True})
+
+
+def _failures_of(suite: str, tmp_path: Path) -> str:
+    """Return what pytest says of a test file that a third party has written."""
+    file = tmp_path / "test_theirs.py"
+    file.write_text(f"import pytest\nfrom holdall import *\nfrom holdall.testing import *\n\n{suite}")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", str(file)]
+    return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("returned", "explained"),
+    [
+        ("MemoryTable(clock=clock)", "this one is sync: let table return as_async(…) of it"),
+        ("{}", "gave a dict, which is no table"),
+    ],
+)
+def test_a_table_that_cannot_be_awaited_is_explained(returned: str, explained: str, tmp_path: Path) -> None:
+    suite = (
+        "class TestMine(TableConformance):\n"
+        f"    @pytest.fixture\n    def table(self, clock):\n        return {returned}\n"
+    )
+
+    assert explained in _failures_of(suite, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("client", "streams", "explained"),
+    [
+        ("1 / 0", True, "mount(sessions) failed: ZeroDivisionError"),
+        ("None", True, "gave a NoneType, which is no client"),
+        ("lambda request: None", True, "the client gave a NoneType, and not a holdall.testing.Response"),
+        ("lambda request: 1 / 0", True, "the client raised ZeroDivisionError"),
+        ("wsgi_client(None)", True, "because the application raised TypeError"),
+        ("lambda request: Response(200, body=b'hello')", True, "the answer is 200 with b'hello'"),
+        ("lambda request: Response(404 if request.path != '/' else 200, body=GOOD)", True, "GET /any/path with"),
+        ("lambda request: Response(404 if request.path == '/stream' else 200, body=GOOD)", True, "POST /stream with"),
+        ("lambda request: Response(200, body=GOOD)", False, "assert"),
+    ],
+)
+def test_a_mount_that_is_broken_is_explained(client: str, streams: bool, explained: str, tmp_path: Path) -> None:
+    suite = (
+        "GOOD = b'{\"results\": [null, 1]}'\n\n\nclass TestMine(AdapterConformance):\n"
+        f"    streams = {streams}\n\n"
+        f"    @pytest.fixture\n    def mount(self):\n        return lambda sessions, also=(): {client}\n"
+    )
+
+    assert explained in _failures_of(suite, tmp_path)
 
 
 def test_a_test_of_a_suite_cannot_be_overridden_from_aside() -> None:

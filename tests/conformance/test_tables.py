@@ -1,12 +1,16 @@
 """Our tables keep the contract of tables."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
+from hypothesis import Phase
 
 from holdall import AsyncTable, MemoryTable
+from holdall.tables import Replacement
 from holdall.testing import FakeClock, TableConformance, as_async
+from holdall.testing.tables import machine
 
 
 class Waiting:
@@ -56,3 +60,47 @@ class TestMemoryTable(TableConformance):
     @pytest.fixture
     def table(self, clock: FakeClock) -> AsyncTable:
         return as_async(MemoryTable(clock=clock))
+
+
+def test_the_model_tries_less_where_a_table_is_slow(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_SECONDS", 0)
+    table = as_async(MemoryTable(clock=clock))
+    tried: list[int] = []
+    machine_of = machine.run_state_machine_as_test
+    monkeypatch.setattr(
+        machine,
+        "run_state_machine_as_test",
+        lambda made, settings: (tried.append(settings.max_examples), machine_of(made, settings=settings)),
+    )
+
+    with asyncio.Runner() as runner:
+        machine.try_sequences(table, clock, runner)
+
+    assert tried == [machine._LEAST_SEQUENCES]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "verb"),
+    [
+        ({"insert": True}, "insert"),
+        ({"replace": Replacement.GONE}, "replace"),
+        ({"touch": True}, "touch"),
+        ({"remove": None}, "remove"),
+        ({"clear": 7}, "clear"),
+        ({"sweep": 7}, "sweep"),
+        ({"read": None}, "read"),
+        ({"find": []}, "find"),
+    ],
+    ids=str,
+)
+def test_the_model_names_the_step_that_fails(clock: FakeClock, wrong: dict[str, Any], verb: str) -> None:
+    table = as_async(MemoryTable(clock=clock))
+
+    async def answer(*_: Any, **__: Any) -> Any:
+        return wrong[verb]
+
+    setattr(table, verb, answer)
+    with asyncio.Runner() as runner, pytest.raises(AssertionError) as failure:
+        machine.try_sequences(table, clock, runner, phases=[Phase.generate])
+
+    assert re.search(rf"after step \d+, .*\b{verb}\(", str(failure.value)), failure.value

@@ -71,11 +71,23 @@ class TestPostgresTable(TableConformance):
         yield as_async(table)
         table.close()
 
+    @pytest.fixture
+    def broken_table(self, clock: FakeClock) -> Iterator[AsyncTable]:
+        table = PostgresTable(f"postgresql://somebody@127.0.0.1:{free_port()}/x", timeout=MOMENT, clock=clock)
+        yield as_async(table)
+        table.close()
+
 
 class TestAsyncPostgresTable(TableConformance):
     @pytest.fixture
     def table(self, url: str, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
         table = AsyncPostgresTable(url, clock=clock)
+        yield table
+        runner.run(table.aclose())
+
+    @pytest.fixture
+    def broken_table(self, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        table = AsyncPostgresTable(f"postgresql://somebody@127.0.0.1:{free_port()}/x", timeout=MOMENT, clock=clock)
         yield table
         runner.run(table.aclose())
 

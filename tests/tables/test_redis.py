@@ -121,9 +121,19 @@ class OnOldRedis:
 class TestOnValkey(OnValkey, OnServer):
     """As most use it."""
 
+    @pytest.fixture
+    def broken_table(self, clock: FakeClock) -> AsyncTable:
+        return as_async(RedisTable(f"redis://127.0.0.1:{free_port()}/0", timeout=1, clock=clock))
+
 
 class TestOnValkeyAsync(OnValkey, OnServerAsync):
     """As most use it."""
+
+    @pytest.fixture
+    def broken_table(self, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        table = AsyncRedisTable(f"redis://127.0.0.1:{free_port()}/0", timeout=1, clock=clock)
+        yield table
+        runner.run(table.aclose())
 
 
 class TestOnOldRedis(OnOldRedis, OnServer):

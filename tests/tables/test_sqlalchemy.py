@@ -130,6 +130,12 @@ class TestOnSQLite(TableConformance):
         yield as_async(SQLAlchemyTable(engine, clock=clock))
         engine.dispose()
 
+    @pytest.fixture
+    def broken_table(self, clock: FakeClock, tmp_path: Path) -> Iterator[AsyncTable]:
+        engine = create_engine(f"sqlite+pysqlite:///{tmp_path}/nowhere/sessions.db")
+        yield as_async(SQLAlchemyTable(engine, clock=clock))
+        engine.dispose()
+
 
 class TestOnAnAsyncEngine(TableConformance):
     loops = False  # the engine belongs to one event loop

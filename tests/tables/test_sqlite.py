@@ -49,6 +49,11 @@ class TestSQLiteTable(TableConformance):
     def table(self, sqlite: SQLiteTable) -> AsyncTable:
         return as_async(sqlite)
 
+    @pytest.fixture
+    def broken_table(self, path: Path, clock: FakeClock) -> AsyncTable:
+        path.write_bytes(b"This is no database, whatever its name says. " * 100)
+        return as_async(SQLiteTable(path, clock=clock))
+
 
 class TestInterleavings(InterleavingConformance):
     triples = FULL

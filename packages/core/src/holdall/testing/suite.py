@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from holdall.option_hints import meant_by
 from holdall.testing.clock import FakeClock
 
 __all__ = ["Suite"]
@@ -27,6 +28,8 @@ class Suite:
         if sealed:
             _let_async_tests_run(cls)
         cls._sealed = sealed
+        if not sealed:
+            _check_attributes(cls)
         for suite in (base for base in cls.__mro__ if vars(base).get("_sealed")):
             for name, test in vars(suite).items():
                 if name.startswith("test_") and inspect.getattr_static(cls, name) is not test:
@@ -48,6 +51,18 @@ class Suite:
         """Hold the event loop that a test's ``async`` parts run in; a fixture may use it to open and close."""
         with asyncio.Runner() as runner:
             yield runner
+
+
+def _check_attributes(suite: type) -> None:
+    """Refuse a capability that no suite has: it is misspelt, and would declare nothing."""
+    bases = [base for base in suite.__mro__ if base is not suite and issubclass(base, Suite)]
+    known = {name for base in bases for name, value in vars(base).items() if isinstance(value, bool) and name[0] != "_"}
+    for name, value in vars(suite).items():
+        if isinstance(value, bool) and name[0] != "_" and name not in known and known:
+            meant = meant_by(name, known)
+            hint = f"Did you mean {' or '.join(meant)}?" if meant else f"It has {', '.join(sorted(known))}."
+            msg = f"{suite.__qualname__}.{name} = {value} declares nothing, because the suite knows no {name}. {hint}"
+            raise TypeError(msg)
 
 
 def _let_async_tests_run(suite: type) -> None:

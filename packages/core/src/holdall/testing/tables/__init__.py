@@ -1,6 +1,7 @@
 """What every table must do (``holdall.tables.contract``)."""
 
 from holdall.testing.tables.connections import ConnectionTests
+from holdall.testing.tables.failures import FailureTests
 from holdall.testing.tables.model import ModelTests
 from holdall.testing.tables.races import RaceTests
 from holdall.testing.tables.readers import ReaderTests
@@ -9,7 +10,7 @@ from holdall.testing.tables.verbs import VerbTests
 __all__ = ["TableConformance"]
 
 
-class TableConformance(VerbTests, RaceTests, ReaderTests, ConnectionTests, ModelTests):
+class TableConformance(VerbTests, RaceTests, ReaderTests, ConnectionTests, FailureTests, ModelTests):
     """
     The suite for tables.
 
@@ -22,6 +23,9 @@ class TableConformance(VerbTests, RaceTests, ReaderTests, ConnectionTests, Model
 
     A table that is awaited by nature is given as it is; its connections can be closed in the tests' event loop,
     ``runner.run(table.aclose())``.
+
+    A table that has a database gives ``broken_table`` as well, one whose database does not answer: the errors of its
+    driver must not come out of it.
 
     Attributes:
         sweeps: Expired rows are removed by the table. ``False`` where a server does it by itself, uncounted.

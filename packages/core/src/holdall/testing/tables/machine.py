@@ -1,21 +1,29 @@
 """The state machine behind ``ModelTests``; importing it needs hypothesis."""
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
 from holdall.testing.clock import FakeClock
-from holdall.testing.tables.rows import new_digest, new_principal
+from holdall.testing.tables.rows import new_digest, new_principal, new_row
 
 __all__ = ["try_sequences"]
 
 R = TypeVar("R")
+
+# Of the minute, the time that sequences may take. The rest is for one that is slower, and for its report.
+_SECONDS = 20
+_LEAST_SEQUENCES = 5
+_STEPS = 30
+# Each step is a verb and what shows that both agree.
+_VERBS_OF_A_SEQUENCE = _STEPS * 6
 
 _SLOTS = st.integers(0, 2)
 _DATA = st.binary(max_size=4)
@@ -30,14 +38,21 @@ def try_sequences(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner, *
     """
     Do sequences of verbs to *table* and to a model of it, and compare them after each step.
 
-    The loaded profile of Hypothesis says how many, and *options* are further settings of it.
+    The loaded profile of Hypothesis says how many, and *options* are further settings of it. A table that answers
+    slowly gets fewer, so that this takes less than a minute on any; and there the first sequence that fails is shown as
+    it was found, because looking for a shorter one takes minutes.
     """
+    slowness = _slowness(table, clock, runner)
+    most = max(_LEAST_SEQUENCES, int(_SECONDS / (slowness * _VERBS_OF_A_SEQUENCE)))
+    options.setdefault("max_examples", min(settings().max_examples, most))
+    if most < settings().max_examples:
+        options.setdefault("phases", [Phase.generate])
 
     def machine() -> RuleBasedStateMachine:
         return _Machine(table, clock, runner)
 
     limits = settings(
-        stateful_step_count=30,
+        stateful_step_count=_STEPS,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]  # by its type it holds no checks
@@ -57,6 +72,7 @@ class _Machine(RuleBasedStateMachine):
         self._digests = [new_digest() for _ in range(3)]
         self._principals = [new_principal() for _ in range(2)]
         self._model: dict[bytes, Row] = {}
+        self._steps: list[str] = []
 
     # Most sequences would find no row to change, if none was there from the beginning.
     @initialize(lives=st.tuples(_LIVES, _LIVES))
@@ -87,7 +103,7 @@ class _Machine(RuleBasedStateMachine):
         expected = self._present(digest) is None
         if expected:
             self._model[digest] = row
-        assert self._does(self._table.insert(digest, row)) is expected
+        self._answers(f"insert({slot})", self._table.insert(digest, row), expected)
 
     @rule(slot=_SLOTS, data=_DATA, lives=_LIVES, version=_VERSIONS, known=st.booleans())
     def replace(self, slot: int, data: bytes, lives: timedelta, version: int, known: bool) -> None:
@@ -101,7 +117,9 @@ class _Machine(RuleBasedStateMachine):
             expected = Replacement.REPLACED if live.version == version else Replacement.CONFLICT
         if live is not None and expected is Replacement.REPLACED:
             self._model[digest] = row._replace(created=live.created, principal=live.principal, client=live.client)
-        assert self._does(self._table.replace(digest, row, version=version)) is expected
+        self._answers(
+            f"replace({slot}, version={version})", self._table.replace(digest, row, version=version), expected
+        )
 
     @rule(slot=_SLOTS, lives=_LIVES, since=_SINCE)
     def touch(self, slot: int, lives: timedelta, since: timedelta) -> None:
@@ -111,7 +129,7 @@ class _Machine(RuleBasedStateMachine):
         if live is not None:
             latest = seen if live.seen is None else max(live.seen, seen)
             self._model[digest] = live._replace(expires=max(live.expires, now + lives), seen=latest)
-        assert self._does(self._table.touch(digest, now + lives, seen=seen)) is (live is not None)
+        self._answers(f"touch({slot})", self._table.touch(digest, now + lives, seen=seen), live is not None)
 
     @rule(slot=_SLOTS, lives=st.none() | _LIVES, successor=_DATA)
     def remove(self, slot: int, lives: timedelta | None, successor: bytes) -> None:
@@ -122,32 +140,53 @@ class _Machine(RuleBasedStateMachine):
             del self._model[digest]
             if tombstone is not None:
                 self._model[digest] = Row(successor, 0, tombstone.until, live.created, live.principal)
-        assert self._does(self._table.remove(digest, tombstone=tombstone)) == live
+        name = f"remove({slot})" if tombstone is None else f"remove({slot}, with a tombstone)"
+        self._answers(name, self._table.remove(digest, tombstone=tombstone), live)
 
     @rule(seconds=st.sampled_from([1, 59, 60, 61, 200]))
     def wait(self, seconds: int) -> None:
         self._clock.advance(timedelta(seconds=seconds))
+        self._steps.append(f"{seconds} seconds pass")
 
     @rule(since=_SINCE, limit=st.integers(1, 5))
     def clear(self, since: timedelta, limit: int) -> None:
         began_by = self._clock() - since
         self._model = {digest: row for digest, row in self._model.items() if row.created > began_by}
+        self._steps.append(f"clear(what began {since} ago, {limit} at a time)")
         while cleared := self._does(self._table.clear(began_by, limit)):
-            assert cleared <= limit
+            assert cleared <= limit, self._said(f"it says that it has removed {cleared}, and may remove {limit}")
 
     @rule(limit=st.integers(1, 5))
     def sweep(self, limit: int) -> None:
-        assert 0 <= self._does(self._table.sweep(limit)) <= limit
+        self._steps.append(f"sweep({limit})")
+        swept = self._does(self._table.sweep(limit))
+        assert 0 <= swept <= limit, self._said(f"it says that it has removed {swept}, and may remove {limit}")
 
     @invariant()
     def they_agree(self) -> None:
-        for digest in self._digests:
-            assert self._does(self._table.read(digest)) == self._present(digest)
-        for principal in self._principals:
-            found = [each for each in self._does(self._table.find(principal)) if each.digest in self._digests]
-            created = [each.created for each in found]
-            assert created == sorted(created)
-            assert sorted(found) == sorted(self._listed(principal))
+        for slot, digest in enumerate(self._digests):
+            found, expected = self._does(self._table.read(digest)), self._present(digest)
+            assert found == expected, self._said(f"read({slot}) gives {found}, and should give {expected}")
+        for number, principal in enumerate(self._principals):
+            listed = [each for each in self._does(self._table.find(principal)) if each.digest in self._digests]
+            created = [each.created for each in listed]
+            assert created == sorted(created), self._said(f"find(principal {number}) is not sorted by created")
+            wanted = sorted(self._listed(principal))
+            assert sorted(listed) == wanted, self._said(
+                f"find(principal {number}) gives {sorted(listed)}, and should give {wanted}"
+            )
+
+    def _answers(self, step: str, verb: Awaitable[Any], expected: Any) -> None:
+        """Take a step, and compare its answer."""
+        self._steps.append(step)
+        answer = self._does(verb)
+        assert answer == expected, self._said(f"it answered {answer}, and should have answered {expected}")
+
+    def _said(self, fault: str) -> str:
+        """Return what is wrong after the last step, with what came before."""
+        *before, last = self._steps or ["the beginning"]
+        came = f" It came after: {'; '.join(before)}." if before else ""
+        return f"after step {len(self._steps)}, {last}: {fault}.{came}"
 
     def _does(self, verb: Awaitable[R]) -> R:
         async def awaited() -> R:
@@ -170,3 +209,22 @@ class _Machine(RuleBasedStateMachine):
             for digest, row in present.items()
             if row.principal == principal
         ]
+
+
+def _slowness(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> float:
+    """Return how many seconds a verb takes, of a few that read and write."""
+    digest, row = new_digest(), new_row(clock, principal=new_principal())
+
+    async def use() -> None:
+        for _ in range(3):
+            await table.insert(digest, row)
+            await table.read(digest)
+            await table.find(row.principal or "")
+            await table.touch(digest, row.expires, seen=row.created)
+            await table.remove(digest)
+
+    # The first use connects, and makes the table.
+    runner.run(use())
+    began = time.perf_counter()
+    runner.run(use())
+    return (time.perf_counter() - began) / 15

@@ -1,6 +1,8 @@
 """What the tests of a table share."""
 
+import inspect
 import os
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,16 @@ class TableSuite(Suite):
     sweeps = True
     forks = True
     loops = True
+
+    @pytest.fixture(autouse=True)
+    def _is_awaited(self, request: pytest.FixtureRequest) -> None:
+        """Explain what every test would fail with."""
+        for name in {"table", "broken_table"} & set(request.fixturenames):
+            table: Any = request.getfixturevalue(name)
+            if not hasattr(table, "read"):
+                pytest.fail(f"the fixture {name} gave a {type(table).__name__}, which is no table: it has no read().")
+            if not inspect.iscoroutinefunction(table.read):
+                pytest.fail(f"the suite awaits the table, and this one is sync: let {name} return as_async(…) of it.")
 
     def needs_sweeping(self) -> None:
         if not self.sweeps:

@@ -1,0 +1,60 @@
+"""Whether what a third party mounts is an application of the suite at all: said once, in words, before its tests."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from holdall.sessions import Sessions
+from holdall.testing.clients import Request, Response
+
+__all__ = ["fault_of"]
+
+_ACTIONS = [["put", "n", 1], ["get", "n"]]
+_RESULTS = [None, 1]
+
+
+def fault_of(mount: Any, sessions: Sessions, *, streams: bool) -> str | None:
+    """
+    Return what is wrong with a *mount*; ``None`` if its application does what a script says.
+
+    Args:
+        streams: It says that it can send a body piece by piece.
+    """
+    try:
+        client = mount(sessions)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
+        return f"mount(sessions) failed: {error!r}"
+    if not callable(client):
+        return (
+            f"mount(sessions) gave a {type(client).__name__}, which is no client: return wsgi_client(app), for example."
+        )
+    for method, path in (("POST", "/"), ("GET", "/any/path")):
+        fault = _fault_at(client, method, path, lambda body: body["results"] == _RESULTS)
+        if fault is not None:
+            return fault
+    if streams:
+        return _fault_at(client, "POST", "/stream", lambda body: body["results"] == _RESULTS, later=[["get", "n"]])
+    return None
+
+
+def _fault_at(
+    client: Callable[[Request], Any], method: str, path: str, is_right: Callable[[Any], bool], **script: Any
+) -> str | None:
+    body = json.dumps({"actions": _ACTIONS, **script}).encode()
+    what = f"{method} {path} with the script {body.decode()}"
+    try:
+        response = client(Request(method, path, [("Content-Type", "application/json")], body))
+    except Exception as error:  # noqa: BLE001  # as above
+        return f"{what}: the client raised {error!r}. A client answers whatever the application does."
+    if not isinstance(response, Response):
+        return f"{what}: the client gave a {type(response).__name__}, and not a holdall.testing.Response."
+    told = f"the answer is {response.status} with {response.body[:200]!r}"
+    if response.error is not None:
+        told += f", because the application raised {response.error!r}"
+    try:
+        if response.status == 200 and is_right(json.loads(response.body.splitlines()[0])):
+            return None
+    except (ValueError, LookupError, TypeError):
+        pass
+    hint = "with what stream(session, script) gives" if path == "/stream" else "with perform(session, script) as JSON"
+    return f"{what}: {told}. Answer every method and path {hint}."
