@@ -121,8 +121,12 @@ class Sessions(RequestsByHand, Closing):
             raise ConfigurationError(msg)
         principals = principal_keys(principal_key)
         self._limit = session_limit(max_sessions, when_full)
-        if not principals and (record_login or max_sessions is not None or valid_since is not None):
-            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
+        needs_users = record_login or max_sessions is not None or valid_since is not None or "revocable" in options
+        if needs_users and not principals:
+            msg = (
+                "record_login, max_sessions, valid_since and revocable need to know the user: leave out "
+                "principal_key=None."
+            )
             raise ConfigurationError(msg)
         idle, absolute = limits(timeouts, idle_timeout, absolute_timeout)
         given = cast("dict[str, Any]", options)
@@ -139,12 +143,15 @@ class Sessions(RequestsByHand, Closing):
         self._now = seconds_of(clock)
         self._random = random
         # A table that was opened here is closed here.
-        self._opens_table = store == "table"
-        self._table = given.get("table")
+        self._table = given.get("table", given.get("revocable"))
+        self._opens_table = isinstance(self._table, str)
         taken = ("key", *(Sessions.__init__.__kwdefaults__ or ()))
         self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
         raises = on_lost_write == "raise"
-        check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
+        has_rows = store == "table" or self._table is not None or hasattr(store, "revoke")
+        check_effect(
+            store, principals, carry=carry, record_client=record_client, has_rows=has_rows, raises_lost_write=raises
+        )
         self._backends: dict[Form, Any] = {}
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
@@ -231,7 +238,7 @@ class Sessions(RequestsByHand, Closing):
             if form in self._backends:
                 return self._backends[form]
             check_valid_since(self.settings, form)
-            store = self._open_store(form)
+            store = self._open_store(form, self.settings)
             commit = SyncBackend.commit
             if self.device_bound is not None:
                 from holdall.device_bound.setup import bindable
