@@ -41,6 +41,7 @@ class CookieStoreOptions(TypedDict, total=False):
     key_length: int
     key_digest: str
     serializer: Serializer | SerializerName
+    compress: bool
     otp: Literal[25, 26]
     salt: str | bytes
     key_derivation: Derivation
