@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdall import CookieStore, MemoryTable, TableStore
+from holdall import CookieStore, MemoryTable, Sessions, TableStore
 from holdall.formats import NativeFormat
 from holdall.formats._json import PlainJSON
 from holdall.testing import FakeClock, StoreConformance, as_async
@@ -70,3 +70,12 @@ class TestRowsOfATableThatIsAwaited(StoreConformance):
     @pytest.fixture
     def store(self, clock: FakeClock) -> Any:
         return as_async(TableStore(as_async(MemoryTable(clock=clock)), encrypt=True))
+
+
+class TestCookiesThatCanBeRevoked(StoreConformance):
+    keeps_rows = revokes_anonymous = asks_at_writes = False
+
+    @pytest.fixture(params=[True, False], ids=["of several names", "of one name"])
+    def store(self, request: pytest.FixtureRequest, clock: FakeClock) -> Any:
+        options: Any = {"generations": request.param, "revocable": MemoryTable(clock=clock), "clock": clock}
+        return as_async(Sessions("cookie", key="_shop", secret_key_base=SECRET, **options).prepare("sync").store)

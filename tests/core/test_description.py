@@ -45,6 +45,7 @@ def test_no_line_is_both_met_and_not_met() -> None:
     [
         (in_cookie(), {"ASVS 3.3.1", "ASVS 7.4.1", "ASVS 7.4.2", "ASVS 7.5.1", "NIST 2.2.3"}, {"ASVS 9.2.2"}),
         (in_cookie(valid_since=str), {"ASVS 7.4.1"}, {"ASVS 7.4.2", "ASVS 7.4.5"}),
+        (in_cookie(revocable="session"), {"ASVS 7.5.1"}, {"ASVS 7.4.1", "ASVS 7.4.2", "ASVS 7.5.2", "ASVS 9.2.2"}),
         (in_cookie(format="flask"), {"ASVS 9.2.2"}, {"ASVS 9.1.1"}),
         (in_cookie(key="__Secure-sid", secure=True), {"ASVS 3.3.3"}, {"ASVS 3.3.1"}),
         (in_cookie(same_site=None, http_only=False), {"ASVS 3.3.2", "ASVS 3.3.4"}, {"ASVS 3.3.5"}),
@@ -74,6 +75,11 @@ def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets:
         ),
         (in_table(), "data", "in this process"),
         (in_cookie(), "data", "in the browser"),
+        (
+            in_cookie(revocable="session", max_sessions=2),
+            "data",
+            "in the browser; a row for each session of a user, without its data",
+        ),
         (Sessions(TableStore(MemoryTable(), encrypt=True), key="sid"), "data", "encrypted under the ID alone"),
     ],
 )

@@ -79,6 +79,7 @@ def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
         ("WARNING", "session rejected (why): _shop 0123456789abcdef"),
         ("WARNING", "session lost_write (why): _shop 0123456789abcdef"),
         ("WARNING", "session touch_failed (why): _shop 0123456789abcdef"),
+        ("ERROR", "session unchecked (why): _shop 0123456789abcdef"),
         ("INFO", "session revoked (why): _shop 0123456789abcdef"),
         ("WARNING", "session evicted (why): _shop 0123456789abcdef"),
         ("ERROR", "session cookie_too_large (why): _shop 0123456789abcdef"),

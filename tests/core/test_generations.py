@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from holdall import ConfigurationError, CookieStore, Session, Sessions
+from holdall import ConfigurationError, CookieStore, MemoryTable, Session, Sessions
 from holdall.adapters import SessionGroup
 from holdall.cookies import SUFFIXES
 from holdall.formats import FlaskFormat, NativeFormat
@@ -139,21 +139,38 @@ def _judged(
     return found
 
 
+def make_revocable(clock: FakeClock) -> Sessions:
+    given: Any = {"secret_key_base": SECRET, "revocable": MemoryTable(clock=clock), "secure": True}
+    return Sessions("cookie", key=KEY, principal_key="user_id", clock=clock, **given)
+
+
 STARTS = (None, write, login)
 
 
 @pytest.mark.parametrize("start", STARTS, ids=["nothing", "anonymous", "logged in"])
-def test_no_order_of_two_requests_brings_a_login_back_or_loses_one(start: Act | None) -> None:
+@pytest.mark.parametrize("make_sessions", [make, make_revocable], ids=["plain", "revocable"])
+def test_no_order_of_two_requests_brings_a_login_back_or_loses_one(
+    make_sessions: Callable[[FakeClock], Sessions], start: Act | None
+) -> None:
     for acts in combinations_with_replacement(ACTS, 2):
-        assert (acts, faults(make, start, acts)) == (acts, set())
+        # As in a table, a request whose cookie was renewed before it was read sees an empty session, in which a library
+        # finds no login that it could remove.
+        sees_nothing = make_sessions is make_revocable and library_logout in acts and renew in acts
+        assert (acts, faults(make_sessions, start, acts) - ({"login is back"} if sees_nothing else set())) == (
+            acts,
+            set(),
+        )
 
 
 @pytest.mark.parametrize("start", STARTS, ids=["nothing", "anonymous", "logged in"])
-def test_no_order_of_three_requests_brings_a_login_back_or_loses_one(start: Act | None) -> None:
+@pytest.mark.parametrize("make_sessions", [make, make_revocable], ids=["plain", "revocable"])
+def test_no_order_of_three_requests_brings_a_login_back_or_loses_one(
+    make_sessions: Callable[[FakeClock], Sessions], start: Act | None
+) -> None:
     for acts in combinations_with_replacement((write, renew, login, logout), 3):
         # Two logins that come from different generations are duplicates: see below.
         if acts.count(login) < 2:
-            assert (acts, faults(make, start, acts)) == (acts, set())
+            assert (acts, faults(make_sessions, start, acts)) == (acts, set())
 
 
 class Forgetful(NativeFormat):

@@ -1043,7 +1043,7 @@ def test_changes_are_true_if_there_are_any() -> None:
     "value",
     [
         Write({"secret": 1}, Changes({}), NOON, NOON, NOON),
-        NotFound("unknown", cookie="secret"),
+        NotFound("unknown", stored=StoredSession("secret", {}, 0, 0)),
         Fetched(stored("secret")),
         stored("secret"),
         Changes({"secret": 1}),

@@ -11,7 +11,7 @@ import pytest
 from holdall import ConfigurationError, CookieStore, Event, EventCounts, MemoryTable, Session, Sessions, StoreError
 from holdall.formats import NativeFormat
 from holdall.stores import TableStore
-from holdall.testing import FakeClock
+from holdall.testing import Browser, FakeClock
 
 SECRET = "9c1f7b3ae5d80246-8e2d5f0a7c94b163"
 HOUR = timedelta(hours=1)
@@ -87,6 +87,27 @@ def test_it_is_asked_once_for_a_logged_in_session_that_is_read(sessions: Session
     assert since.asked == ["7"]
     assert sessions.resume("no session of ours").principal is None
     assert since.asked == ["7"]
+
+
+def test_a_late_write_of_an_outdated_session_does_not_replace_a_new_login(clock: FakeClock, since: Since) -> None:
+    store = CookieStore(NativeFormat(SECRET), clock=clock)
+    sessions, browser = Sessions(store, key="sid", clock=clock, valid_since=since), Browser(clock=clock)
+
+    def visit(act: Callable[[Session], Any]) -> None:
+        session = sessions.fetch(browser.header())
+        act(session)
+        browser.keep([str(cookie) for cookie in sessions.commit(session).cookies])
+
+    visit(lambda session: session.login(7))
+    slow = sessions.fetch(browser.header())
+    slow["n"] = 1
+    since.times["7"] = clock() + HOUR
+    clock.advance(HOUR)
+    visit(lambda session: session.login(7))
+
+    browser.keep([str(cookie) for cookie in sessions.commit(slow).cookies])
+
+    assert dict(sessions.fetch(browser.header())) == {"user_id": 7}
 
 
 def test_an_outdated_session_is_reported_and_can_be_counted(

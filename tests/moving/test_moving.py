@@ -507,9 +507,10 @@ def test_nothing_of_it_shows(
     found = run(store.get(cookie, key="sid"))
     steps = [*_all_steps(store, cookie)]
     entries = [*kept.entries.values()]
+    session = StoredSession(cookie, {}, 0, 0)
     _moved(Sessions(store, key="sid", clock=clock), cookie)
 
-    shown = repr((found, steps, entries, NotFound("renewed", superseded=True, cookie=cookie))) + caplog.text
+    shown = repr((found, steps, entries, NotFound("renewed", superseded=True, stored=session))) + caplog.text
     assert "private" not in shown
     assert cookie not in shown
 

@@ -2,17 +2,23 @@
 
 import zlib
 
-__all__ = ["inflate"]
+__all__ = ["RAW", "inflate"]
+
+#: zlib's word for deflate alone (RFC 1951), without zlib's own header and checksum.
+RAW = -15
 
 
-def inflate(packed: bytes, *, at_most: int) -> bytes:
+def inflate(packed: bytes, *, at_most: int, wbits: int = zlib.MAX_WBITS) -> bytes:
     """
     Return what zlib compressed to *packed*.
+
+    Args:
+        wbits: ``RAW`` for deflate alone.
 
     Raises:
         ValueError: It is not zlib's work, is not complete, or is longer than *at_most* bytes.
     """
-    unpacker = zlib.decompressobj()
+    unpacker = zlib.decompressobj(wbits)
     try:
         data = unpacker.decompress(packed, at_most + 1)
     except zlib.error as exc:

@@ -133,7 +133,7 @@ def _flags(settings: Settings) -> Topic:
 
 def _token(backend: SyncBackend) -> Topic:
     meets = ["ASVS 7.2.1", "ASVS 7.2.2"]
-    if backend.can_revoke:
+    if not _is_in_cookie(backend):
         meets += ["ASVS 7.2.3", "ASVS 11.5.1", "NIST 5.1"]
         return Topic("token", "an ID of 240 random bits, made here alone", tuple(meets))
     meets += ["ASVS 9.1.1", "ASVS 9.1.2", "ASVS 9.1.3"]
@@ -145,8 +145,9 @@ def _token(backend: SyncBackend) -> Topic:
 
 
 def _kept(backend: SyncBackend) -> Topic:
-    if not backend.can_revoke:
-        return Topic("data", "in the browser")
+    if _is_in_cookie(backend):
+        noted = "; a row for each session of a user, without its data" if backend.can_revoke else ""
+        return Topic("data", f"in the browser{noted}")
     # A store that moves sessions from elsewhere has the one that keeps them.
     sealer = getattr(getattr(backend.store, "store", backend.store), "_sealer", None)
     if sealer is None:
@@ -224,11 +225,18 @@ def _freshness(settings: Settings) -> Topic:
 
 
 def _place(backend: SyncBackend) -> str:
-    return type(backend.table).__name__ if backend.table is not None else f"cookies ({_format(backend)})"
+    table = type(backend.table).__name__
+    if not _is_in_cookie(backend):
+        return table
+    return f"cookies ({_format(backend)})" + (f", revocable by {table}" if backend.can_revoke else "")
+
+
+def _is_in_cookie(backend: SyncBackend) -> bool:
+    return not backend.can_revoke or hasattr(backend.store, "rows")
 
 
 def _format(backend: SyncBackend) -> str:
-    format = getattr(backend.store, "format", None)
+    format = getattr(getattr(backend.store, "store", backend.store), "format", None)
     return str(getattr(format, "name", type(format).__name__))
 
 

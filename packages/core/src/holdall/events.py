@@ -23,6 +23,7 @@ EventName = Literal[
     "rejected",
     "lost_write",
     "touch_failed",
+    "unchecked",
     "revoked",
     "evicted",
     "cookie_too_large",
@@ -44,6 +45,8 @@ _LEVELS: dict[EventName, int] = {
     "rejected": logging.WARNING,
     "lost_write": logging.WARNING,
     "touch_failed": logging.WARNING,
+    # The table fails, and the application has chosen to let the session count.
+    "unchecked": logging.ERROR,
     "revoked": logging.INFO,
     "evicted": logging.WARNING,
     "cookie_too_large": logging.ERROR,

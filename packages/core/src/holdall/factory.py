@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, TypedDict
 
 from holdall import formats, stores
@@ -14,9 +15,10 @@ from holdall.keys import several_secrets
 from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
 from holdall.setting_names import naming, setting_name, setting_names
+from holdall.settings import Settings
 from holdall.sources.contract import AnySource
 from holdall.stores import Store
-from holdall.tables import Form, table_opener
+from holdall.tables import AsyncTable, Form, Table, table_opener
 
 __all__ = ["Options", "TableStoreOptions", "store_opener"]
 
@@ -39,6 +41,7 @@ class CookieStoreOptions(TypedDict, total=False):
     key_length: int
     key_digest: str
     serializer: Serializer | SerializerName
+    compress: bool
     otp: Literal[25, 26]
     salt: str | bytes
     key_derivation: Derivation
@@ -48,6 +51,8 @@ class CookieStoreOptions(TypedDict, total=False):
     rewrite_on: Literal["write", "read"]
     read_old_until: datetime
     generations: bool
+    revocable: str | Table | AsyncTable
+    when_unreachable: Literal["refuse", "trust"]
 
 
 class TableStoreOptions(TypedDict, total=False):
@@ -76,9 +81,11 @@ def store_opener(
     random: Callable[[int], bytes],
     *,
     taken: Iterable[str],
-) -> tuple[Callable[[Form], Any], Suffixed]:
+) -> tuple[Callable[[Form, Settings], Any], Suffixed]:
     """
     Return what opens the store, having checked all that can be checked before, and which names have suffixes.
+
+    What opens it takes the form that the adapter needs, and the settings of the ``Sessions``.
 
     Args:
         taken: The options that ``Sessions`` takes itself, for messages.
@@ -93,8 +100,11 @@ def store_opener(
     match store:
         case "cookie":
             _check(options, CookieStoreOptions, 'store="cookie"', own)
+            open_rows = _rows_opener(options, clock, random)
             cookie_store = _cookie_store(options, clock, random, own)
-            return (lambda form: cookie_store), _suffixed(cookie_store)
+            if open_rows is not None:
+                return partial(open_rows, cookie_store), _suffixed(cookie_store)
+            return (lambda form, settings: cookie_store), _suffixed(cookie_store)
         case "table":
             _check(options, TableStoreOptions, 'store="table"', own)
             if "table" not in options:
@@ -117,7 +127,7 @@ def store_opener(
         msg = f"a {type(store).__name__} is no store: give a table as Sessions(TableStore(table), …)."
         raise ConfigurationError(msg)
     _check(options, None, "a store given as an object", own)
-    return (lambda form: store), _suffixed(store, *getattr(store, "sources", ()))
+    return (lambda form, settings: store), _suffixed(store, *getattr(store, "sources", ()))
 
 
 def _several(options: dict[str, Any], option: str, what: str, attribute: str) -> tuple[Any, ...]:
@@ -136,7 +146,9 @@ def _suffixed(*keeping: Any) -> Suffixed:
     return "old" if any(getattr(each, "reads_generations", False) for each in keeping) else ""
 
 
-def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int], bytes], own: Collection[str]) -> Store:
+def _cookie_store(
+    options: dict[str, Any], clock: Clock, random: Callable[[int], bytes], own: Collection[str]
+) -> stores.CookieStore:
     name = options.pop("format", "native")
     if name not in _FORMATS:
         msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
@@ -157,9 +169,46 @@ def _cookie_store(options: dict[str, Any], clock: Clock, random: Callable[[int],
     return stores.CookieStore(latest, also_read=(*old, *also_read), clock=clock, **reading)
 
 
+def _rows_opener(
+    options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
+) -> Callable[[stores.CookieStore, Form, Settings], Any] | None:
+    """Return what puts the rows of ``revocable=`` around a cookie store; ``None`` if there are to be none."""
+    table, failing = options.pop("revocable", None), options.pop("when_unreachable", None)
+    if table is None:
+        if failing is not None:
+            msg = "when_unreachable= says what happens when the table of revocable= fails: give that too."
+            raise ConfigurationError(msg)
+        return None
+    if failing not in (None, "refuse", "trust"):
+        msg = f"when_unreachable={failing!r} is neither 'refuse' nor 'trust'."
+        raise ConfigurationError(msg)
+    open_table = table_opener(table, clock=clock) if isinstance(table, str) else lambda form: table
+    options["fallbacks"] = several_secrets(options.get("fallbacks", ()))
+    shared = ("secret_key_base", "fallbacks", "app_name", "weak_secrets")
+    given = {name: options[name] for name in shared if name in options}
+    read_old_until, names = options.get("read_old_until"), setting_names()
+
+    def open_store(store: stores.CookieStore, form: Form, settings: Settings) -> Any:
+        from holdall.stores.revocable import RevocableCookieStore
+
+        with naming(names):
+            rows = stores.TableStore(open_table(form), random=random, **given)
+        return RevocableCookieStore(
+            store,
+            rows,
+            settings,
+            trusts=failing == "trust",
+            read_old_until=read_old_until,
+            clock=clock,
+            random=random,
+        )
+
+    return open_store
+
+
 def _table_store_opener(
     name: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
-) -> Callable[[Form], Any]:
+) -> Callable[[Form, Settings], Any]:
     open_table = table_opener(name, clock=clock)
     # It is only read, so that there is nothing to make in it.
     list_from = options.pop("list_from", None)
@@ -167,7 +216,7 @@ def _table_store_opener(
     read_old_until = options.pop("read_old_until", None)
     names = setting_names()
 
-    def open_store(form: Form) -> Any:
+    def open_store(form: Form, settings: Settings) -> Any:
         lists = None if open_lists is None else open_lists(form)
         table = open_table(form)
         # The store looks at the secret only now, when the adapter that named the options may be done.

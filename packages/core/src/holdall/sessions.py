@@ -133,10 +133,15 @@ class Sessions(RequestsByHand, Closing):
                 msg = "store= is a table's URL already: leave out table=, or write store='table'."
                 raise ConfigurationError(msg)
             store, given["table"] = "table", store
-        principals = principal_keys(principal_key, in_rows=store == "table" or hasattr(store, "revoke"))
+        has_rows = store == "table" or "revocable" in given or hasattr(store, "revoke")
+        principals = principal_keys(principal_key, in_rows=has_rows)
         self._limit = session_limit(max_sessions, when_full)
-        if not principals and (record_login or max_sessions is not None or valid_since is not None):
-            msg = "record_login, max_sessions and valid_since need to know the user: leave out principal_key=None."
+        needs_users = record_login or max_sessions is not None or valid_since is not None or "revocable" in given
+        if needs_users and not principals:
+            msg = (
+                "record_login, max_sessions, valid_since and revocable need to know the user: leave out "
+                "principal_key=None."
+            )
             raise ConfigurationError(msg)
         #: The header that carries a session instead of a cookie; ``None`` for cookies.
         self.transport = header_transport(
@@ -156,12 +161,14 @@ class Sessions(RequestsByHand, Closing):
         self._now = seconds_of(clock)
         self._random = random
         # A table that was opened here is closed here.
-        self._opens_table = store == "table"
-        self._table = given.get("table")
+        self._table = given.get("table", given.get("revocable"))
+        self._opens_table = isinstance(self._table, str)
         taken = ("store", "key", *(Sessions.__init__.__kwdefaults__ or ()))
         self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)
         raises = on_lost_write == "raise"
-        check_effect(store, principals, carry=carry, record_client=record_client, raises_lost_write=raises)
+        check_effect(
+            store, principals, carry=carry, record_client=record_client, has_rows=has_rows, raises_lost_write=raises
+        )
         self._backends: dict[Form, Any] = {}
         # Two first requests at once must share one pool of connections.
         self._opening = threading.Lock()
@@ -256,7 +263,7 @@ class Sessions(RequestsByHand, Closing):
             if form in self._backends:
                 return self._backends[form]
             check_valid_since(self.settings, form)
-            store = self._open_store(form)
+            store = self._open_store(form, self.settings)
             commit: Any = SyncBackend.commit if self.transport is None else self.transport.commit
             if self.device_bound is not None:
                 from holdall.device_bound.setup import bindable

@@ -107,10 +107,19 @@ class Settings:
 
 
 def check_effect(
-    store: object, principals: PrincipalKeys, *, carry: object, record_client: bool, raises_lost_write: bool
+    store: object,
+    principals: PrincipalKeys,
+    *,
+    carry: object,
+    record_client: bool,
+    has_rows: bool,
+    raises_lost_write: bool,
 ) -> None:
     """
     Refuse options that would have no effect.
+
+    Args:
+        has_rows: The sessions of those who are logged in have rows in a table.
 
     Raises:
         ConfigurationError: It names the option, and another that prevents its effect.
@@ -124,12 +133,14 @@ def check_effect(
             "of them out."
         )
         raise ConfigurationError(msg)
-    if record_client and store != "table" and not hasattr(store, "revoke"):
+    if record_client and not has_rows:
         name = "a cookie" if store == "cookie" else type(store).__name__
         msg = f"record_client=True needs sessions in a table; {name} keeps no rows to note it in."
         raise ConfigurationError(msg)
     if raises_lost_write and store == "cookie":
-        msg = 'on_lost_write="raise" needs sessions in a table: no other request can end one that is in its cookie.'
+        msg = (
+            'on_lost_write="raise" needs sessions in a table: one in its cookie is written without asking if it ended.'
+        )
         raise ConfigurationError(msg)
 
 

@@ -17,8 +17,6 @@ from holdall.tables import Form
 
 __all__ = ["CheckedReads", "check_valid_since"]
 
-_OUTDATED = NotFound("outdated")
-
 
 def check_valid_since(settings: Settings, form: Form) -> None:
     """
@@ -67,7 +65,9 @@ class CheckedReads:
             return found
         since: datetime | None = yield _AskSince(self, principal)
         # Sessions begin at whole seconds.
-        return _OUTDATED if since is not None and found.created < int(since.timestamp()) else found
+        if since is None or found.created >= int(since.timestamp()):
+            return found
+        return NotFound("outdated", stored=found)
 
 
 class _AskSince(Step):

@@ -19,6 +19,7 @@ from holdall.cookies import OldKeys
 from holdall.device_bound import DeviceBound
 from holdall.factory import TableStoreOptions
 from holdall.settings import ValidSince
+from holdall.tables import AsyncTable, Table
 from holdall.timeouts import PresetName
 
 __all__ = ["Arguments", "sessions_by_arguments"]
@@ -46,6 +47,8 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     max_sessions: int | None
     when_full: Literal["end_oldest", "refuse"]
     valid_since: ValidSince | None
+    revocable: str | Table | AsyncTable
+    when_unreachable: Literal["refuse", "trust"]
     device_bound: DeviceBound | bool
     allow_public: bool
     save_on_error: bool

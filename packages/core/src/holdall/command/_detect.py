@@ -61,8 +61,10 @@ def _pattern(text: str) -> re.Pattern[str]:
 # Ours begin with the version and the key ID: in base64url the second character has the version's last bits. The last
 # three have a time in six characters: four bytes of seconds since 1970, or such a number to the base of 62.
 _KINDS = (
-    CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-f][\w-]{82,}"), _ENCRYPTED),
-    CookieKind("native", "holdall, signed and readable", NativeFormat, _pattern(r"A[g-v][\w-]{72,}"), _SIGNED),
+    CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-fw-z0-9_-][\w-]{82,}"), _ENCRYPTED),
+    CookieKind(
+        "native", "holdall, signed and readable", NativeFormat, _pattern(r"(?:A[g-v]|B[A-P])[\w-]{72,}"), _SIGNED
+    ),
     CookieKind("plug", "Plug, encrypted", PlugFormat, _pattern(r"XCP\.[\w-]{54,}"), needs=_SALTS),
     CookieKind(
         "plug",

@@ -7,17 +7,21 @@ Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 where 
     signed      02 | key id (4) | body | HMAC-SHA256 (32)
     body        created (4) | expires (4) | log id (8) | generation (4) | lines (1, then 4 each) | the serialized data
 
+03 and 04 stand for the same with the data compressed.
+
 Version and key id are in clear so that exactly one key is tried. They are authenticated along with the application,
 the purpose and the cookie's name.
 """
 
 import hmac
 import os
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from struct import Struct
 
 from holdall._base64url import from_text, to_text
+from holdall._inflate import RAW, inflate
 from holdall.errors import ConfigurationError
 from holdall.formats._xaes import XAES256GCM
 from holdall.formats.contract import Record
@@ -31,6 +35,7 @@ SECRET_BYTES = 32
 
 _ENCRYPTED = b"\x01"
 _SIGNED = b"\x02"
+_COMPRESSED = {_ENCRYPTED: b"\x03", _SIGNED: b"\x04"}
 _KEY_ID_BYTES = 4
 _HEADER_BYTES = 1 + _KEY_ID_BYTES
 _MAC_BYTES = 32
@@ -40,6 +45,13 @@ _LINE_BYTES = 4
 _MOST_GENERATIONS = 2**32 - 1
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = 24 * 60 * 60
+
+# Measured (docs/performance.md): below this size it saves few characters or none. Window and memory are as small as
+# such data is, because zlib takes longer to set up its usual 256 KB than to compress. Higher levels save nothing more.
+_WORTH_COMPRESSING = 100
+_LEVEL, _WINDOW, _MEMORY = 6, -12, 5
+# Nothing larger is compressed, and nothing that grows beyond it is read: a cookie can hold three megabytes of nothing.
+_MOST_EXPANDED = 2**16
 
 
 class NativeFormat(HoldsSecret):
@@ -51,6 +63,8 @@ class NativeFormat(HoldsSecret):
         app_name: Names the application where several share a secret; a cookie of one does not open in another.
         signing_salt: Separates keys for one purpose from another's. Not a secret.
         encryption_salt: The same.
+        compress: Compress the data where that makes the cookie shorter. Whoever sees how long the cookie is, and can
+            put text of his own into the session, can then guess what else is in it (``docs/security.md``).
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
         random: Source of secret random bytes.
 
@@ -70,6 +84,7 @@ class NativeFormat(HoldsSecret):
         signing_salt: str = "",
         encryption_salt: str = "",
         serializer: Serializer | None = None,
+        compress: bool = False,
         weak_secrets: bool = False,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
@@ -80,8 +95,13 @@ class NativeFormat(HoldsSecret):
         version = _ENCRYPTED if encrypt else _SIGNED
         use = "\0".join(("holdall 1", "encrypt" if encrypt else "sign", signing_salt, encryption_salt))
         self._header = version + derive_key(secret, use + "\0key id", length=_KEY_ID_BYTES)
-        self._start = to_text(self._header)[: _HEADER_BYTES * 8 // 6]
-        self._associated = self._header + b"holdall\0session\0" + app_name.encode() + b"\0"
+        self._compressed_header = _COMPRESSED[version] + self._header[1:]
+        headers = (self._header, self._compressed_header)
+        # Which of them are read does not depend on what is written.
+        self._starts = tuple(to_text(header)[: _HEADER_BYTES * 8 // 6] for header in headers)
+        place = b"holdall\0session\0" + app_name.encode() + b"\0"
+        self._associated, self._compressed_associated = (header + place for header in headers)
+        self._compresses = compress
         key = derive_key(secret, use + "\0key")
         self._box = XAES256GCM(key, random) if encrypt else _Signing(key)
         self._serializer = serializer or TaggedJSON()
@@ -101,15 +121,25 @@ class NativeFormat(HoldsSecret):
             len(lines) // _LINE_BYTES,
         )
         # The mark of an ended session has no data, where even an empty session has some.
-        body = head + lines + (b"" if ended else self._serializer.dumps(data))
-        return to_text(self._header + self._box.seal(body, self._associated + key.encode()))
+        payload = b"" if ended else self._serializer.dumps(data)
+        if self._compresses and _WORTH_COMPRESSING <= len(payload) <= _MOST_EXPANDED:
+            packed = _deflated(payload)
+            if len(packed) < len(payload):
+                associated = self._compressed_associated + key.encode()
+                return to_text(self._compressed_header + self._box.seal(head + lines + packed, associated))
+        return to_text(self._header + self._box.seal(head + lines + payload, self._associated + key.encode()))
 
     def open(self, cookie: str, *, key: str) -> Record | None:
         # The text shows most of the header, so that what another key made is passed over at once.
-        token = self._from_text(cookie) if cookie.startswith(self._start) else None
-        if token is None or token[:_HEADER_BYTES] != self._header:
+        token = self._from_text(cookie) if cookie.startswith(self._starts) else None
+        if token is None:
             return None
-        body = self._box.open(token[_HEADER_BYTES:], self._associated + key.encode())
+        associated, is_compressed = self._associated, False
+        if token[:_HEADER_BYTES] != self._header:
+            if token[:_HEADER_BYTES] != self._compressed_header:
+                return None
+            associated, is_compressed = self._compressed_associated, True
+        body = self._box.open(token[_HEADER_BYTES:], associated + key.encode())
         if body is None or len(body) < _HEAD_BYTES:
             return None
         created, expires, log_id, generation, count = _HEAD.unpack_from(body)
@@ -118,12 +148,20 @@ class NativeFormat(HoldsSecret):
             return None
         sealed = body[start:]
         try:
-            data = self._serializer.loads(sealed) if sealed else {}
+            if is_compressed:
+                data = self._serializer.loads(inflate(sealed, at_most=_MOST_EXPANDED, wbits=RAW))
+            else:
+                data = self._serializer.loads(sealed) if sealed else {}
         except ValueError:
             # Authentic, so one of our own: the serializer has been changed since.
             return None
         began, ends = datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC)
         return Record(data, began, ends, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed)
+
+
+def _deflated(payload: bytes) -> bytes:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY)
+    return packer.compress(payload) + packer.flush()
 
 
 class _Signing(HoldsSecret):

@@ -54,6 +54,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     if old and now >= settings.read_old_until:
         old, cookies = (), [sent for sent in cookies if not isinstance(sent, OldCookie)]
     found: list[StoredSession] = []
+    gone: list[StoredSession] = []
     reason = "duplicate"
     renewed: StoredSession | None = None
     old_key: str | None = None
@@ -72,7 +73,9 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
             if isinstance(answer, NotFound):
                 reason = answer.reason
                 if answer.superseded:
-                    renewed = StoredSession(answer.cookie or cookie, {}, now, now)
+                    renewed = answer.stored or StoredSession(cookie, {}, now, now)
+                if answer.stored is not None:
+                    gone.append(answer.stored)
             elif not answer.ended and has_ended(answer, settings, now):
                 reason = "expired"
             else:
@@ -81,7 +84,8 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
             break
     if len(cookies) == len(found) == 1 and not found[0].ended:
         return _with_origin(found[0], cookies, settings, old_key=old_key, copies=False)
-    current = latest(found, now)
+    standing = latest([*found, *gone], now)
+    current = [each for each in standing if not any(each is one for one in gone)]
     ended = current[0] if len(current) == 1 and current[0].ended else None
     places = _places(old_key or settings.key, settings, old)
     if ended is not None or not cookies:
@@ -92,16 +96,18 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
         copies = len(current) > 1 or places > 1
         fetched = _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
     else:
-        reason = "duplicate" if found else reason
+        reason = "duplicate" if current else reason
         settings.emit("expired" if reason == "expired" else "rejected", reason, "")
-        fetched = NOT_STORED if found else Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
-        if found:
-            ended = Apart()
-    return _of_several(fetched, ended, found, current) if backend.can_bury and cookies else fetched
+        fetched = NOT_STORED if current else Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
+        if standing:
+            ended = Apart() if current or len(standing) > 1 else Apart(standing[0])
+    # Without another that counts, it may be the name by now that a new one has.
+    others = (*found, *gone) if current else ()
+    return _of_several(fetched, ended, others, current) if backend.can_bury and cookies else fetched
 
 
 def _of_several(
-    fetched: Fetched, ended: StoredSession | None, found: list[StoredSession], current: list[StoredSession]
+    fetched: Fetched, ended: StoredSession | None, found: Sequence[StoredSession], current: list[StoredSession]
 ) -> Fetched:
     """Return what was *fetched*, with what is to be known of the other cookies that came."""
     kept = {suffix_of(each) for each in current}

@@ -110,15 +110,16 @@ class NotFound(Redacted):
     Attributes:
         reason: For the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
         superseded: The session has got another ID a moment ago; the browser sent the old one before it had the new.
-        cookie: What the store knows the old ID by, where that is not the cookie that came.
+        stored: What the store knows of the session that has ended or was renewed, if it knows more than the cookie. A
+            new one begins after it.
     """
 
-    __slots__ = ("cookie", "reason", "superseded")
+    __slots__ = ("reason", "stored", "superseded")
 
-    def __init__(self, reason: str, *, superseded: bool = False, cookie: str | None = None) -> None:
+    def __init__(self, reason: str, *, superseded: bool = False, stored: StoredSession | None = None) -> None:
         self.reason = reason
         self.superseded = superseded
-        self.cookie = cookie
+        self.stored = stored
 
 
 class Changes(Redacted):

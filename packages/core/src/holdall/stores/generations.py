@@ -70,15 +70,21 @@ def _outranks(one: StoredSession, other: StoredSession, now: int) -> bool:
 
 
 class Apart(StoredSession):
-    """Where a session begins whose browser sent cookies that did not count: in a line that came from something."""
+    """
+    Where a session begins whose browser sent cookies that did not count: in a line that came from something.
 
-    __slots__ = ("lines",)
-    generation = 0
+    Args:
+        last: The session that the cookies stood for, which has ended.
+    """
+
+    __slots__ = ("generation", "lines")
     ended = True
 
-    def __init__(self) -> None:
+    def __init__(self, last: StoredSession | None = None) -> None:
         super().__init__("", {}, 0, 0)
-        self.lines = os.urandom(2 * LINE_BYTES)
+        # As after a logout: a late response of the one that has ended must not take the new one's name.
+        self.generation = 0 if last is None else (last.generation or 0) + LOGOUT
+        self.lines = os.urandom(2 * LINE_BYTES) if last is None else lines_of(last)
 
 
 def _split(lines: bytes) -> list[bytes]:

@@ -77,10 +77,11 @@ class LimitedStore:
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[Any]:
         principal = write.principal
-        if stored is not None or principal is None:
+        begins = stored is None or stored.ended
+        if not begins or principal is None:
             return (yield from asked(self._store.put(stored, write, key=key)))
         yield from self._refuse_if_full(principal)
-        written = yield from asked(self._store.put(None, write, key=key))
+        written = yield from asked(self._store.put(stored, write, key=key))
         yield from self._counted(principal, written, key)
         return written
 

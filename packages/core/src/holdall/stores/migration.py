@@ -176,7 +176,9 @@ class MigratingStore:
         found = yield from self.store.get(sid, key=key)
         if not isinstance(found, NotFound):
             return MigratedSession(found, "moved")
-        return NotFound(found.reason, superseded=True, cookie=sid) if found.superseded else found
+        return (
+            NotFound(found.reason, superseded=True, stored=StoredSession(sid, {}, 0, 0)) if found.superseded else found
+        )
 
     def _sources_of(self, cookie: str) -> list[Any]:
         return [source for source in self.sources if cookie.isascii() and source.matches(cookie)]

@@ -8,7 +8,7 @@ import pytest
 from holdall.sessions import Sessions
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
-from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount
+from holdall.testing.adapters.suite import KEY, SECRET, AdapterSuite, Mount
 from holdall.testing.adapters.visitor import Visitor
 from holdall.testing.clients import Request, Response
 from holdall.testing.clock import FakeClock
@@ -21,14 +21,18 @@ Owned = tuple[Visitor, Sessions]
 class ListingTests(AdapterSuite, sealed=True):
     """Sessions that are listed and revoked by their principal."""
 
-    @pytest.fixture
-    def owned(self, mount: Mount, table: MemoryTable, clock: FakeClock) -> Callable[..., Owned]:
+    @pytest.fixture(params=["table", "cookie"])
+    def owned(
+        self, request: pytest.FixtureRequest, mount: Mount, table: MemoryTable, clock: FakeClock
+    ) -> Callable[..., Owned]:
         """Return a visitor and the sessions that the application keeps."""
 
         def owned(user_agent: str | None = None, **options: Any) -> Owned:
-            sessions = Sessions(
-                TableStore(table, encrypt=True), key=KEY, clock=clock, principal_key="user_id", **options
-            )
+            store: Any = TableStore(table, encrypt=True)
+            if request.param == "cookie":
+                store = "cookie"
+                options |= {"secret_key_base": SECRET, "revocable": table}
+            sessions = Sessions(store, key=KEY, clock=clock, principal_key="user_id", **options)
             client = mount(sessions)
 
             def with_user_agent(request: Request) -> Response:
@@ -70,6 +74,19 @@ class ListingTests(AdapterSuite, sealed=True):
 
         assert visitor.does(["ask", "principal"]).results == [None]
         assert other.does(["ask", "principal"]).results == ["8"]
+
+    def test_a_logout_ends_a_copy_of_the_cookie_too(self, owned: Callable[..., Owned]) -> None:
+        visitor, sessions = owned()
+        visitor.does(["login", 7])
+        thief = visitor.another()
+        for kept in visitor.browser.jar:
+            thief.browser.keep([f"{kept.name}={kept.value}; path=/"])
+        assert thief.does(["ask", "principal"]).results == ["7"]
+
+        visitor.does(["logout"])
+
+        assert thief.does(["ask", "principal"]).results == [None]
+        assert sessions.list(7) == []
 
 
 def _named(request: Request, user_agent: str) -> Request:

@@ -27,5 +27,7 @@ class StoreConformance(RoundTripTests, WriterTests, EndingTests, RenewalTests, U
         keeps_rows: What was written last is known to the store, so that two requests' changes are merged. ``False``
             where all there is of a session is in its cookie.
         revocable: A session that was deleted has ended, whoever still has its cookie.
+        revokes_anonymous: So has one that is nobody's.
+        asks_at_writes: A write to a session that has ended says so. ``False`` where it writes what opens nothing.
         beyond_json: Dates, decimals, bytes, tuples and their like come back as they were.
     """

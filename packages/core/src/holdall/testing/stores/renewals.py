@@ -42,14 +42,16 @@ class RenewalTests(StoreSuite, sealed=True):
 
         assert (await read(renewing_store, new)).data == {"n": 1}
 
-    async def test_what_has_ended_is_not_renewed(self, renewing_store: Any, clock: FakeClock) -> None:
+    async def test_what_has_ended_is_not_renewed(
+        self, renewing_store: Any, clock: FakeClock, owner: str | None
+    ) -> None:
         self.needs_revocation()
-        stored = await begin(renewing_store, clock, {"n": 1})
+        stored = await begin(renewing_store, clock, {"n": 1}, owner)
         await renewing_store.delete(stored, key=KEY)
 
         answer = await renewing_store.renew(
             stored,
-            lambda last: new_write(clock, last.data),
+            lambda last: new_write(clock, last.data, owner),
             key=KEY,
             until=seconds(clock) + GRACE,
             followed=True,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from holdall.clock import Clock
-from holdall.stores import Changes, StoredSession, Write
+from holdall.stores import Changes, NotFound, StoredSession, Write
 from holdall.testing.suite import Suite
+from holdall.testing.tables.rows import new_principal
 
 __all__ = ["GRACE", "HOUR", "KEY", "SECONDS", "StoreSuite", "begin", "change", "new_write", "read", "renew", "seconds"]
 
@@ -23,6 +24,8 @@ class StoreSuite(Suite):
 
     keeps_rows = True
     revocable = True
+    revokes_anonymous = True
+    asks_at_writes = True
     beyond_json = True
 
     def needs_rows(self) -> None:
@@ -32,6 +35,24 @@ class StoreSuite(Suite):
     def needs_revocation(self) -> None:
         if not self.revocable:
             pytest.skip("a cookie stays valid until it expires, wherever it was copied to")
+
+    @pytest.fixture(params=["nobody's", "somebody's"])
+    def owner(self, request: pytest.FixtureRequest) -> str | None:
+        """Say whose a session is that is to end."""
+        if request.param == "somebody's":
+            return new_principal()
+        self.needs_all_revocable()
+        return None
+
+    def needs_all_revocable(self) -> None:
+        if not self.revokes_anonymous:
+            pytest.skip("an anonymous session stays valid until it expires")
+
+    async def is_lost(self, store: Any, written: StoredSession | None) -> bool:
+        """Return whether what was written to a session that has ended is lost: nothing, or nothing that opens."""
+        if written is None or self.asks_at_writes:
+            return written is None
+        return isinstance(await store.get(written.cookie, key=KEY), NotFound)
 
 
 async def begin(store: Any, clock: Clock, data: Mapping[str, Any], principal: str | None = None) -> StoredSession:

@@ -1,0 +1,272 @@
+"""
+Sessions in cookies that can be listed and ended from outside: the cookie holds the session, a table says if it counts.
+
+The session of somebody who is logged in has a row without data, under the digest of an ID that is sealed in the cookie
+along with the session. The row is read once for each request that touches such a session, and written where the session
+begins, is renewed or ends, and once in a while to move its expiry; a plain write asks nothing of it, because a cookie
+whose row is gone opens nothing. The rows are those of a table store, with all that it does about races. A session of
+nobody has none.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from holdall.clock import Clock, time_limit
+from holdall.errors import StoreError
+from holdall.events import Listener
+from holdall.settings import Settings
+from holdall.steps import Steps
+from holdall.stores.contract import (
+    Changes,
+    ForeignSession,
+    NotFound,
+    RenewalFailure,
+    RowRef,
+    SessionRow,
+    StoredSession,
+    Write,
+)
+from holdall.stores.cookie import CookieStore
+from holdall.stores.migration import MigratingStore
+from holdall.stores.table import TableStore, digest_of
+
+__all__ = ["RevocableCookieStore"]
+
+#: The key of a session's data that holds its row's ID, which the application does not see.
+MARK = "_holdall_row"
+
+# What the rows are bound to in place of a cookie's name. The ID is sealed in a cookie that is bound to its own.
+_KEY = "cookie"
+
+# As ``lifecycle.expiry`` has it.
+_TOUCHES_PER_LIFE = 10
+
+_NO_CHANGES = Changes({})
+_ANEW = Changes({}, cleared=True)
+
+# Named here, because in the class ``list`` is its method.
+_Rows = list[SessionRow]
+
+
+class RevocableInCookie(ForeignSession):
+    """
+    A session in its cookie that has a row.
+
+    Attributes:
+        row: What the table holds of it, or its ID alone.
+    """
+
+    __slots__ = ("row",)
+
+    def __init__(self, found: StoredSession, row: StoredSession, origin: str = "") -> None:
+        super().__init__(found, origin or found.origin, rewrite=found.rewrite or bool(origin))
+        if MARK in found.data:
+            self.data = {key: value for key, value in found.data.items() if key != MARK}
+        # Either ends it.
+        self.expires = min(found.expires, row.expires)
+        self.row = row
+
+
+class InCookie(RowRef):
+    """Where a session is that has no row: nothing can be seen of it."""
+
+    __slots__ = ()
+
+
+class RevocableCookieStore:
+    """
+    A cookie store whose logged-in sessions are listed in a table, and end there.
+
+    A session from before, or of another library, gets its row at its first use, once: whichever of its copies comes
+    later is the same session.
+
+    Args:
+        store: Keeps the sessions.
+        rows: Keeps a row for each that is somebody's.
+        settings: Those of the ``Sessions``.
+        trusts: Let sessions count that cannot be looked up, because the table fails.
+        read_old_until: From then on a session without a row is none.
+    """
+
+    def __init__(
+        self,
+        store: CookieStore,
+        rows: TableStore,
+        settings: Settings,
+        *,
+        trusts: bool,
+        read_old_until: datetime | None,
+        clock: Clock,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.store = store
+        self.rows = rows
+        self.table = rows.table
+        self.check = store.check
+        self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
+        if store.keeps_generations:
+            self.bury = store.bury
+        self.sweep = rows.sweep
+        self.revoke_all = rows.revoke_all
+        self.listen: Callable[[Listener], None] = rows.listen
+        self._settings = settings
+        self._trusts = trusts
+        self._moving = MigratingStore(rows, (), clock=clock, random=random)
+        self._read_old_until = time_limit("read_old_until", read_old_until)
+        self._clock = clock
+
+    def get(self, cookie: str, *, key: str) -> Steps[StoredSession | NotFound]:
+        found = self.store.get(cookie, key=key)
+        if isinstance(found, NotFound) or found.ended:
+            return found
+        sid = found.data.get(MARK)
+        if sid is None:
+            return (yield from self._unlisted(found)) if self._is_somebodys(found) else found
+        row: StoredSession | NotFound
+        try:
+            row = yield from self.rows.get(str(sid), key=_KEY)
+        except StoreError as exc:
+            if not self._trusts:
+                raise
+            self._settings.emit("unchecked", type(exc).__name__, found.log_id)
+            row = _named(found)
+        return _with(found, row)
+
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[StoredSession | None]:
+        row = None if stored is None or stored.ended else _row_of(stored)
+        if row is None:
+            if write.principal is None:
+                return self.store.put(stored, write, key=key)
+            row = yield from self.rows.put(None, _of_row(write), key=_KEY)
+        elif write.sets_lifetime or (write.expires - row.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen:
+            row = yield from self._moved(row, write)
+        if row is None:
+            return None
+        return RevocableInCookie(self.store.put(stored, _marked(write, row), key=key), row)
+
+    def delete(
+        self, stored: StoredSession, *, key: str, superseded_until: int | None = None
+    ) -> Steps[StoredSession | None]:
+        row = _row_of(stored)
+        if row is None:
+            return self.store.delete(stored, key=key, superseded_until=superseded_until)
+        last = yield from self.rows.delete(row, key=_KEY, superseded_until=superseded_until)
+        return None if last is None else stored
+
+    def renew(
+        self,
+        stored: StoredSession,
+        make_write: Callable[[StoredSession], Write],
+        *,
+        key: str,
+        until: int,
+        followed: bool,
+    ) -> Steps[StoredSession | RenewalFailure]:
+        write, row = make_write(stored), _row_of(stored)
+        after: StoredSession | None = None
+        if row is not None and write.principal is not None and followed:
+            place = yield from self.rows.renew(row, lambda last: _of_row(write), key=_KEY, until=until, followed=True)
+            if isinstance(place, RenewalFailure):
+                return place
+            after = place
+        else:
+            # The row goes first: an ID that somebody else may have must not outlive a failure in between.
+            if row is not None and not (yield from self._end(row, until)) and write.principal is None:
+                return RenewalFailure.GONE
+            if write.principal is not None:
+                after = yield from self.rows.put(None, _of_row(write), key=_KEY)
+        if after is not None:
+            write = _marked(write, after)
+        if self.keeps_generations:
+            renewed = self.store.renew(stored, lambda last: write, key=key, until=until, followed=followed)
+        else:
+            renewed = self.store.put(None, write, key=key)
+        return renewed if after is None else RevocableInCookie(renewed, after)
+
+    # What a store does that knows its sessions' owners.
+
+    def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
+        return self.rows.list(principal, current=_row_of(current))
+
+    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Steps[int]:
+        return self.rows.revoke(principal, keep=_row_of(keep), handle=handle)
+
+    def follow(self, place: StoredSession | RowRef) -> Steps[RowRef | None]:
+        if isinstance(place, StoredSession):
+            place = _row_of(place) or InCookie(digest_of(place.cookie))
+        return place if isinstance(place, InCookie) else (yield from self.rows.follow(place))
+
+    # How all of it is done.
+
+    def _is_somebodys(self, found: StoredSession) -> bool:
+        try:
+            return self._settings.principals.of(found.data) is not None
+        except TypeError:
+            # Another library's, which is refused where it is read.
+            return False
+
+    def _unlisted(self, found: StoredSession) -> Steps[StoredSession | NotFound]:
+        """Return a session whose cookie names no row: its row, if it has got one since, or how it gets one."""
+        if self._clock() >= self._read_old_until:
+            return NotFound("unlisted", stored=found)
+        row = yield from self._moving._pointed(found.log_id, _KEY)
+        if row is not None:
+            return _with(found, row, origin=_origin(found))
+        return ForeignSession(found, _origin(found), rewrite=True, move=partial(self._adopt, found))
+
+    def _adopt(self, found: StoredSession, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
+        # The pointer to its row must outlive every copy of its cookie.
+        before = StoredSession(found.log_id, {}, found.created, write.ends)
+        row = yield from self._moving._move(before, "", _of_row(write), key=_KEY)
+        return _with(found, row, origin=_origin(found))
+
+    def _moved(self, row: StoredSession, write: Write) -> Steps[StoredSession | None]:
+        """Move a row's expiry, and return the row; ``None`` if the session has ended."""
+        try:
+            return (
+                yield from self.rows.put(row, _of_row(write, _ANEW if write.sets_lifetime else _NO_CHANGES), key=_KEY)
+            )
+        except StoreError:
+            if not self._trusts:
+                raise
+            return row
+
+    def _end(self, row: StoredSession, until: int) -> Steps[bool]:
+        """End the session of a row, wherever another request has renewed it to, and return whether this ended it."""
+        last = yield from self.rows.delete(row, key=_KEY, superseded_until=until)
+        return last is not None or (yield from self.rows.delete(row, key=_KEY)) is not None
+
+
+def _row_of(stored: StoredSession | None) -> StoredSession | None:
+    row: StoredSession | None = getattr(stored, "row", None)
+    return row
+
+
+def _origin(found: StoredSession) -> str:
+    """Return what is told of a session whose cookie names no row."""
+    return found.origin or "unlisted"
+
+
+def _with(found: StoredSession, row: StoredSession | NotFound, *, origin: str = "") -> StoredSession | NotFound:
+    """Return what was *found*, with its *row*; what has none any more is still known by its ID."""
+    if isinstance(row, NotFound):
+        known = RevocableInCookie(found, row.stored or _named(found))
+        return NotFound(row.reason, superseded=row.superseded, stored=known)
+    return RevocableInCookie(found, row, origin)
+
+
+def _named(found: StoredSession) -> StoredSession:
+    """Return the row of a session as far as its cookie names it."""
+    return StoredSession(str(found.data.get(MARK)), {}, found.created, found.expires)
+
+
+def _of_row(write: Write, changes: Changes = _NO_CHANGES) -> Write:
+    """Return *write* as that of a row, which holds no data."""
+    row: Write = write.changed(data={}, changes=changes)
+    return row
+
+
+def _marked(write: Write, row: StoredSession) -> Write:
+    marked: Write = write.changed(data={**write.data, MARK: row.cookie})
+    return marked
