@@ -331,7 +331,7 @@ def put(key: str, value: object = 7, *, store: str = "table", **options: Any) ->
     "key",
     [
         *("member", "member_id", "memberId", "current_user", "currentUser", "account", "customer.id", "logged_in"),
-        *("loggedin", "is_admin", "admin", "user_email", "email", "token", "google_oauth_token", "identity.id", "sub"),
+        *("loggedin", "is_admin", "admin", "user_email", "access_token", "identity.id", "jwt"),
     ],
 )
 def test_a_key_that_looks_like_a_login_is_refused_in_a_table_until_it_is_named(key: str) -> None:

@@ -16,6 +16,7 @@ from holdall.connections import Follower
 from holdall.formats import FlaskFormat
 from holdall.lifecycle import commit, fetch
 from holdall.session import state_of
+from holdall.stores.principals import owner
 from holdall.testing import Browser, FakeClock, as_async
 
 SECRET = secrets.token_hex(32)
@@ -172,10 +173,10 @@ def test_the_row_has_no_data_and_the_application_sees_no_id(table: Watched, cloc
     visitor.does(write)
 
     assert visitor.does(dict) == {"user_id": 7, "n": 1}
-    (listed,) = table.table.find("7")
+    (listed,) = table.table.find(owner("7", "", KEY))
     row = table.table.read(listed.digest)
     assert row is not None
-    assert (row.data, row.principal) == (b"{}", "7")
+    assert (row.data, row.principal) == (f"{KEY}\0\0{{}}".encode(), owner("7", "", KEY))
 
 
 def test_the_expiry_of_the_row_is_moved_once_in_a_tenth_of_the_idle_timeout(table: Watched, clock: FakeClock) -> None:
@@ -450,7 +451,7 @@ class Meeting:
 
     def _revoke(self) -> Steps:
         yield None
-        yield from self.sessions.prepare("sync").store.revoke("7", keep=None, handle=None)
+        yield from self.sessions.prepare("sync").store.revoke("7", keys=[KEY], keep=None, handle=None)
 
     def _visit(self, act: Act) -> Steps:
         yield None
@@ -690,7 +691,7 @@ def test_a_table_is_named_by_its_url_and_closed(tmp_path: Path, clock: FakeClock
         visitor = Visitor(sessions, clock)
         visitor.does(login)
         assert len(sessions.list(7)) == 1
-        (listed,) = sessions.prepare("sync").table.find("7")
+        (listed,) = sessions.prepare("sync").table.find(owner("7", "", KEY))
         row = sessions.prepare("sync").table.read(listed.digest)
         # Sealed by the secret of the cookies.
         assert b"{}" not in row.data

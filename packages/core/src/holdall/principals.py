@@ -59,8 +59,8 @@ _LOGIN_LIKE = re.compile(
         (?: [_.-]? (?:id|pk|uid|uuid|guid|no|nr|number|name|key|email|info) )?
       | (?: is [_.-]? )?
         (?: (?:logged|signed) [_.-]? (?:in|on) | login | auth | authenticated | authorized | admin )
-      | (?: (?:access|auth|bearer|id|session|\w+_oauth) [_.-]? )? token
-      | email | userid | jwt | subject | sub
+      | (?:access|auth|bearer|id|session) [_.-]? token
+      | userid | jwt
     )
     """,
     re.VERBOSE,

@@ -8,7 +8,7 @@ whose row is gone opens nothing. The rows are those of a table store, with all t
 nobody has none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
@@ -35,9 +35,6 @@ __all__ = ["RevocableCookieStore"]
 
 #: The key of a session's data that holds its row's ID, which the application does not see.
 MARK = "_holdall_row"
-
-# What the rows are bound to in place of a cookie's name. The ID is sealed in a cookie that is bound to its own.
-_KEY = "cookie"
 
 # As ``lifecycle.expiry`` has it.
 _TOUCHES_PER_LIFE = 10
@@ -122,10 +119,10 @@ class RevocableCookieStore:
             return found
         sid = found.data.get(MARK)
         if sid is None:
-            return (yield from self._unlisted(found)) if self._is_somebodys(found) else found
+            return (yield from self._unlisted(found, key)) if self._is_somebodys(found) else found
         row: StoredSession | NotFound
         try:
-            row = yield from self.rows.get(str(sid), key=_KEY)
+            row = yield from self.rows.get(str(sid), key=key)
         except StoreError as exc:
             if not self._trusts:
                 raise
@@ -138,9 +135,14 @@ class RevocableCookieStore:
         if row is None:
             if write.principal is None:
                 return self.store.put(stored, write, key=key)
-            row = yield from self.rows.put(None, _of_row(write), key=_KEY)
-        elif write.sets_lifetime or (write.expires - row.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen:
-            row = yield from self._moved(row, write)
+            row = yield from self.rows.put(None, _of_row(write), key=key)
+        elif (
+            write.sets_lifetime
+            # A row that is bound to an old name of the cookie.
+            or getattr(row, "key", key) != key
+            or (write.expires - row.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
+        ):
+            row = yield from self._moved(row, write, key)
         if row is None:
             return None
         return RevocableInCookie(self.store.put(stored, _marked(write, row), key=key), row)
@@ -151,7 +153,7 @@ class RevocableCookieStore:
         row = _row_of(stored)
         if row is None:
             return self.store.delete(stored, key=key, superseded_until=superseded_until)
-        last = yield from self.rows.delete(row, key=_KEY, superseded_until=superseded_until)
+        last = yield from self.rows.delete(row, key=key, superseded_until=superseded_until)
         return None if last is None else stored
 
     def renew(
@@ -166,16 +168,16 @@ class RevocableCookieStore:
         write, row = make_write(stored), _row_of(stored)
         after: StoredSession | None = None
         if row is not None and write.principal is not None and followed:
-            place = yield from self.rows.renew(row, lambda last: _of_row(write), key=_KEY, until=until, followed=True)
+            place = yield from self.rows.renew(row, lambda last: _of_row(write), key=key, until=until, followed=True)
             if isinstance(place, RenewalFailure):
                 return place
             after = place
         else:
             # The row goes first: an ID that somebody else may have must not outlive a failure in between.
-            if row is not None and not (yield from self._end(row, until)) and write.principal is None:
+            if row is not None and not (yield from self._end(row, until, key)) and write.principal is None:
                 return RenewalFailure.GONE
             if write.principal is not None:
-                after = yield from self.rows.put(None, _of_row(write), key=_KEY)
+                after = yield from self.rows.put(None, _of_row(write), key=key)
         if after is not None:
             write = _marked(write, after)
         if self.keeps_generations:
@@ -186,11 +188,13 @@ class RevocableCookieStore:
 
     # What a store does that knows its sessions' owners.
 
-    def list(self, principal: str, *, current: StoredSession | None) -> Steps[_Rows]:
-        return self.rows.list(principal, current=_row_of(current))
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
+        return self.rows.list(principal, keys=keys, current=_row_of(current))
 
-    def revoke(self, principal: str, *, keep: StoredSession | None, handle: str | None) -> Steps[int]:
-        return self.rows.revoke(principal, keep=_row_of(keep), handle=handle)
+    def revoke(
+        self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None
+    ) -> Steps[int]:
+        return self.rows.revoke(principal, keys=keys, keep=_row_of(keep), handle=handle)
 
     def follow(self, place: StoredSession | RowRef) -> Steps[RowRef | None]:
         if isinstance(place, StoredSession):
@@ -206,11 +210,11 @@ class RevocableCookieStore:
             # Another library's, which is refused where it is read.
             return False
 
-    def _unlisted(self, found: StoredSession) -> Steps[StoredSession | NotFound]:
+    def _unlisted(self, found: StoredSession, key: str) -> Steps[StoredSession | NotFound]:
         """Return a session whose cookie names no row: its row, if it has got one since, or how it gets one."""
         if self._clock() >= self._read_old_until:
             return NotFound("unlisted", stored=found)
-        row = yield from self._moving._pointed(found.log_id, _KEY)
+        row = yield from self._moving._pointed(found.log_id, key)
         if row is not None:
             return _with(found, row, origin=_origin(found))
         return ForeignSession(found, _origin(found), rewrite=True, move=partial(self._adopt, found))
@@ -218,24 +222,24 @@ class RevocableCookieStore:
     def _adopt(self, found: StoredSession, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
         # The pointer to its row must outlive every copy of its cookie.
         before = StoredSession(found.log_id, {}, found.created, write.ends)
-        row = yield from self._moving._move(before, "", _of_row(write), key=_KEY)
+        row = yield from self._moving._move(before, "", _of_row(write), key=key)
         return _with(found, row, origin=_origin(found))
 
-    def _moved(self, row: StoredSession, write: Write) -> Steps[StoredSession | None]:
+    def _moved(self, row: StoredSession, write: Write, key: str) -> Steps[StoredSession | None]:
         """Move a row's expiry, and return the row; ``None`` if the session has ended."""
         try:
             return (
-                yield from self.rows.put(row, _of_row(write, _ANEW if write.sets_lifetime else _NO_CHANGES), key=_KEY)
+                yield from self.rows.put(row, _of_row(write, _ANEW if write.sets_lifetime else _NO_CHANGES), key=key)
             )
         except StoreError:
             if not self._trusts:
                 raise
             return row
 
-    def _end(self, row: StoredSession, until: int) -> Steps[bool]:
+    def _end(self, row: StoredSession, until: int, key: str) -> Steps[bool]:
         """End the session of a row, wherever another request has renewed it to, and return whether this ended it."""
-        last = yield from self.rows.delete(row, key=_KEY, superseded_until=until)
-        return last is not None or (yield from self.rows.delete(row, key=_KEY)) is not None
+        last = yield from self.rows.delete(row, key=key, superseded_until=until)
+        return last is not None or (yield from self.rows.delete(row, key=key)) is not None
 
 
 def _row_of(stored: StoredSession | None) -> StoredSession | None:
