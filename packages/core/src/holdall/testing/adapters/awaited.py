@@ -1,6 +1,8 @@
 """Adapters of event loops: requests that are cancelled at any wait, calls that were not awaited, WebSockets."""
 
 import json
+from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
@@ -13,13 +15,11 @@ from holdall.tables import MemoryTable
 from holdall.testing.adapters.failures import FailingTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount, Visit, VisitStore
 from holdall.testing.adapters.visitor import Visitor
+from holdall.testing.awaited import Awaited
 from holdall.testing.clients import Moments, Request
 from holdall.testing.clock import FakeClock
 
 __all__ = ["AwaitedTable", "AwaitingTests", "WebSocketTests"]
-
-# More than any request here has.
-_MOST = 100
 
 _OLD = {"user_id": 7, "n": 1}
 
@@ -35,44 +35,25 @@ _ACTS: dict[str, tuple[list[list[Any]], list[list[Any]], list[dict[str, Any]]]] 
 }
 
 
-class AwaitedTable:
+class AwaitedTable(Awaited):
     """A table in memory that is awaited: before each verb and after it, others run, and a request may be cancelled."""
 
-    leaves_process = False
-
     def __init__(self, table: MemoryTable, moments: Moments) -> None:
-        self._table = table
+        super().__init__(table)
         self._moments = moments
 
-    async def _do(self, verb: str, *args: Any, **options: Any) -> Any:
-        await self._moments.wait()
-        answer = getattr(self._table, verb)(*args, **options)
-        await self._moments.wait()
-        return answer
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        return self._waiting(found) if iscoroutinefunction(found) else found
 
-    async def read(self, *args: Any) -> Any:
-        return await self._do("read", *args)
+    def _waiting(self, verb: Callable[..., Any]) -> Callable[..., Any]:
+        async def wait(*args: Any, **options: Any) -> Any:
+            await self._moments.wait()
+            answer = await verb(*args, **options)
+            await self._moments.wait()
+            return answer
 
-    async def insert(self, *args: Any) -> Any:
-        return await self._do("insert", *args)
-
-    async def replace(self, *args: Any, **options: Any) -> Any:
-        return await self._do("replace", *args, **options)
-
-    async def touch(self, *args: Any, **options: Any) -> Any:
-        return await self._do("touch", *args, **options)
-
-    async def remove(self, *args: Any, **options: Any) -> Any:
-        return await self._do("remove", *args, **options)
-
-    async def find(self, *args: Any) -> Any:
-        return await self._do("find", *args)
-
-    async def clear(self, *args: Any) -> Any:
-        return await self._do("clear", *args)
-
-    async def sweep(self, *args: Any) -> Any:
-        return await self._do("sweep", *args)
+        return wait
 
 
 class AwaitingTests(AdapterSuite, sealed=True):
@@ -95,8 +76,9 @@ class AwaitingTests(AdapterSuite, sealed=True):
         actions, later, new = _ACTS[act]
         if later and not self.streams:
             pytest.skip("the framework does not stream")
-        states = []
-        for moment in range(_MOST):
+        states: list[list[dict[str, Any]]] = []
+        was_cancelled = True
+        while was_cancelled:
             rows, moments = MemoryTable(clock=clock), Moments()
             sessions = Sessions(TableStore(AwaitedTable(rows, moments)), key=KEY, clock=clock, principal_key="user_id")
             client: Any = mount(sessions)
@@ -105,11 +87,9 @@ class AwaitingTests(AdapterSuite, sealed=True):
             headers = [("Content-Type", "application/json"), ("Cookie", visitor.browser.header())]
             body = json.dumps({"actions": actions, "later": later}).encode()
             was_cancelled = client.cancelled(
-                Request("POST", "/stream" if later else "/", headers, body), moments, moment, library
+                Request("POST", "/stream" if later else "/", headers, body), moments, len(states), library
             )
             states.append(_stored_in(rows))
-            if not was_cancelled:
-                break
 
         assert len(states) > 2, "the request waited for nothing"
         for moment, state in enumerate(states):
