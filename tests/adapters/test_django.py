@@ -65,6 +65,9 @@ class TestDjango(AdapterConformance):
 
 
 class TestDjangoAsync(AdapterConformance):
+    awaits_tables = True
+    runs_in_trio = False
+
     @pytest.fixture
     def mount(self):
         return mount_asgi

@@ -56,6 +56,8 @@ SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 
 class TestFastAPI(AdapterConformance):
     answers_failures = False
+    awaits_tables = True
+    websockets = True
 
     @pytest.fixture
     def mount(self) -> MountApplication:

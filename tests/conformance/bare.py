@@ -16,8 +16,9 @@ from holdall.adapters import (
     warn_if_exposed,
     warn_of_public_cookie,
 )
+from holdall.asgi import SessionMiddleware, fetch_session
 from holdall.stores.contract import ClientInfo
-from holdall.testing import Client, asgi_client, perform, stream, wsgi_client
+from holdall.testing import Client, asgi_client, perform, perform_async, stream, stream_async, wsgi_client
 
 Headers = list[tuple[str, str]]
 
@@ -168,3 +169,52 @@ def mount_asgi(adapter: Adapter) -> Client:
         await send({"type": "http.response.body", "body": b""})
 
     return asgi_client(app)
+
+
+def others(scope: Any, also: Sequence[Sessions]) -> Any:
+    """Return what finds one of the other sessions by its key, awaited."""
+    named = {each.key: each for each in also}
+    return lambda key: fetch_session(scope, named[key])
+
+
+async def streamed(scope: Any, also: Sequence[Sessions], script: Any) -> Any:
+    """Return the chunks of a streamed body, to be awaited."""
+    return await stream_async(await fetch_session(scope), script, others(scope, also))
+
+
+async def talk(scope: Any, receive: Any, send: Any) -> None:
+    """Perform the script of a handshake, and then those that come as texts."""
+    session = await fetch_session(scope)
+    await receive()
+    await perform_async(session, json.loads(dict(scope["headers"])[b"x-script"]))
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        result, _ = await perform_async(session, json.loads(message["text"]))
+        await send({"type": "websocket.send", "text": json.dumps(result)})
+
+
+def mount_middleware(
+    sessions: Sessions, also: Sequence[Sessions] = (), middleware: type[SessionMiddleware] = SessionMiddleware
+) -> Client:
+    """Return a client of an ASGI application without a framework, in the *middleware*."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await talk(scope, receive, send)
+            return
+        script = json.loads((await receive())["body"])
+        if scope["path"] == "/stream":
+            chunks = await streamed(scope, also, script)
+            await send({"type": "http.response.start", "status": 200})
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body"})
+            return
+        result, status = await perform_async(scope["session"], script, others(scope, also))
+        body = json.dumps(result).encode()
+        headers = [(name.lower().encode(), value.encode()) for name, value in script.get("headers", {}).items()]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return asgi_client(middleware(app, sessions, also=also))

@@ -7,7 +7,8 @@ Not collected with the rest: ``test_suites.py`` runs this file and sees to it th
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,14 +16,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from conformance.bare import Adapter, Headers, mount_asgi, mount_wsgi
-from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, Sessions, StoreError, TableStore
+from conformance.bare import Adapter, Headers, mount_asgi, mount_middleware, mount_wsgi
+from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, SessionError, Sessions, StoreError, TableStore
 from holdall.adapters import Exchange, Failure, Intent, state_of
+from holdall.asgi import SessionMiddleware, middleware
 from holdall.cache_headers import merged_cache_control
 from holdall.clients import note_client
 from holdall.clock import NEVER
 from holdall.formats import Format, NativeFormat, Record
 from holdall.serializers import TaggedJSON
+from holdall.steps import run_async
 from holdall.stores import Changes, StoredSession, Write
 from holdall.stores.contract import ClientInfo
 from holdall.tables import Listed, Replacement, Row, Tombstone
@@ -1165,6 +1168,99 @@ class Mutated:
         # Only ASGI hands on more Cookie headers than one.
         mount = mount_asgi if self.kind is ReadsOneHeader else mount_wsgi
         return lambda sessions, also=(): mount(self.kind(sessions, also))
+
+
+# Adapters of event loops: the middleware of ASGI with an exchange that is wrong.
+
+
+class CutsCommitsInTwo(Exchange):
+    """A request that is cancelled is cancelled within its commit too."""
+
+    async def remaining_headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
+        headers: ResponseHeaders = await run_async(self._commit(status, streams))
+        return headers
+
+
+class HidesForgottenSaves(Exchange):
+    """A call that was not awaited is nothing to it."""
+
+    async def body_sent_async(self, *, last: bool = False) -> None:
+        with _forgotten():
+            await super().body_sent_async(last=last)
+
+
+class HidesForgottenSavesOfHandlers(Exchange):
+    def headers_at_once(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders | None:
+        with _forgotten():
+            return super().headers_at_once(status, streams=streams)
+        return super().headers_at_once(status, streams=streams)
+
+
+@contextmanager
+def _forgotten() -> Iterator[None]:
+    try:
+        yield
+    except SessionError as error:
+        if type(error) is not SessionError:
+            raise
+
+
+class ForgetsHandshakes(Exchange):
+    """It stores what a WebSocket changes, and sends no cookie."""
+
+    def headers_at_once(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders | None:
+        return None
+
+    async def remaining_headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
+        headers = await super().remaining_headers_async(status, streams=streams)
+        return headers if self.is_http else ResponseHeaders(vary=headers.vary)
+
+    is_http = True
+
+
+class ForgetsMessages(Exchange):
+    """It stores nothing of what a WebSocket's messages change."""
+
+    is_http = True
+
+    async def body_sent_async(self, *, last: bool = False) -> None:
+        if self.is_http:
+            await super().body_sent_async(last=last)
+
+
+class OfExchange(AdapterConformance):
+    answers_failures = False
+    binds_devices = False
+    awaits_tables = True
+    websockets = True
+
+    __test__ = False
+    kind: ClassVar[type[Exchange]]
+
+    @pytest.fixture
+    def mount(self) -> Mount:
+        kind = self.kind
+
+        class Wrong(SessionMiddleware):
+            async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+                exchange = type(kind.__name__, (kind,), {"is_http": scope["type"] == "http"})
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(middleware, "Exchange", exchange)
+                    await super().__call__(scope, receive, send)
+
+        return lambda sessions, also=(): mount_middleware(sessions, also, Wrong)
+
+
+EXCHANGES = [
+    CutsCommitsInTwo,
+    HidesForgottenSaves,
+    HidesForgottenSavesOfHandlers,
+    ForgetsHandshakes,
+    ForgetsMessages,
+]
+for exchange in EXCHANGES:
+    test = f"Test{exchange.__name__}"
+    globals()[test] = type(test, (OfExchange,), {"kind": exchange, "__test__": True})
 
 
 class OfAdapter(Mutated, AdapterConformance):

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -11,18 +12,24 @@ from hypothesis import Phase
 from hypothesis.errors import FlakyFailure
 
 from conformance import mutants
-from holdall import MemoryTable
+from holdall import MemoryTable, Sessions
 from holdall.testing import (
     AdapterConformance,
     FakeClock,
     FormatConformance,
+    Request,
+    Response,
     SerializerConformance,
     StoreConformance,
     Suite,
     TableConformance,
     as_async,
+    wsgi_client,
 )
+from holdall.testing.adapters.mounted import check_mount
+from holdall.testing.tables.failures import FailureTests
 from holdall.testing.tables.machine import try_sequences
+from holdall.testing.tables.suite import check_awaited
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +60,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         *mutants.FORMATS,
         *mutants.SERIALIZERS,
         *mutants.ADAPTERS,
+        *mutants.EXCHANGES,
         *mutants.PARSERS,
     ],
     ids=lambda each: each.__name__,
@@ -97,52 +105,70 @@ def test_a_capability_that_is_misspelt_is_explained() -> None:
         type("TestMine", (AdapterConformance,), {"colourful": True})
 
 
-def _failures_of(suite: str, tmp_path: Path) -> str:
-    """Return what pytest says of a test file that a third party has written."""
-    file = tmp_path / "test_theirs.py"
-    file.write_text(f"import pytest\nfrom holdall import *\nfrom holdall.testing import *\n\n{suite}")
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", str(file)]
-    return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True).stdout
+@pytest.mark.parametrize(
+    ("table", "explained"),
+    [
+        (MemoryTable(), r"this one is sync: let table return as_async\(…\) of it"),
+        ({}, "the fixture table gave a dict, which is no table"),
+    ],
+    ids=["sync", "none"],
+)
+def test_a_table_that_cannot_be_awaited_is_explained(table: Any, explained: str) -> None:
+    with pytest.raises(pytest.fail.Exception, match=explained):
+        check_awaited("table", table)
+    check_awaited("table", as_async(MemoryTable()))
+
+
+_GOOD = b'{"results": [null, 1]}'
+
+
+def _divide(request: Request | Sessions) -> Any:
+    raise ZeroDivisionError
 
 
 @pytest.mark.parametrize(
-    ("returned", "explained"),
+    ("mount", "explained"),
     [
-        ("MemoryTable(clock=clock)", "this one is sync: let table return as_async(…) of it"),
-        ("{}", "gave a dict, which is no table"),
+        (_divide, r"mount\(sessions\) failed: ZeroDivisionError"),
+        (lambda sessions: None, "gave a NoneType, which is no client"),
+        (lambda sessions: lambda request: None, r"the client gave a NoneType, and not a holdall\.testing\.Response"),
+        (lambda sessions: _divide, "the client raised ZeroDivisionError"),
+        (lambda sessions: wsgi_client(_divide), "because the application raised TypeError"),
+        (lambda sessions: lambda request: Response(200, body=b"hello"), "the answer is 200 with b'hello'"),
+        (lambda sessions: lambda request: Response(200, body=b""), "the answer is 200 with b''"),
+        (lambda sessions: lambda request: Response(200 if request.path == "/" else 404, body=_GOOD), "GET /any/path"),
+        (
+            lambda sessions: lambda request: Response(404 if request.path == "/stream" else 200, body=_GOOD),
+            "POST /stream with .* Answer every method and path with what stream",
+        ),
     ],
 )
-def test_a_table_that_cannot_be_awaited_is_explained(returned: str, explained: str, tmp_path: Path) -> None:
-    suite = (
-        "class TestMine(TableConformance):\n"
-        f"    @pytest.fixture\n    def table(self, clock):\n        return {returned}\n"
-    )
+def test_a_mount_that_is_broken_is_explained_to_each_test(mount: Any, explained: str) -> None:
+    suite = type("TestMine", (), {})
 
-    assert explained in _failures_of(suite, tmp_path)
+    for _ in range(2):
+        with pytest.raises(pytest.fail.Exception, match=f"the mount of TestMine does not .*{explained}"):
+            check_mount(suite, mount, Sessions("table", key="_shop", table="mounted"), streams=True)
+
+
+def test_a_mount_without_streams_is_not_asked_for_them() -> None:
+    good: Any = lambda sessions: lambda request: Response(404 if request.path == "/stream" else 200, body=_GOOD)  # noqa: E731
+
+    check_mount(type("TestMine", (), {}), good, Sessions("table", key="_shop", table="mounted"), streams=False)
 
 
 @pytest.mark.parametrize(
-    ("client", "streams", "explained"),
+    ("table", "explained"),
     [
-        ("1 / 0", True, "mount(sessions) failed: ZeroDivisionError"),
-        ("None", True, "gave a NoneType, which is no client"),
-        ("lambda request: None", True, "the client gave a NoneType, and not a holdall.testing.Response"),
-        ("lambda request: 1 / 0", True, "the client raised ZeroDivisionError"),
-        ("wsgi_client(None)", True, "because the application raised TypeError"),
-        ("lambda request: Response(200, body=b'hello')", True, "the answer is 200 with b'hello'"),
-        ("lambda request: Response(404 if request.path != '/' else 200, body=GOOD)", True, "GET /any/path with"),
-        ("lambda request: Response(404 if request.path == '/stream' else 200, body=GOOD)", True, "POST /stream with"),
-        ("lambda request: Response(200, body=GOOD)", False, "assert"),
+        (mutants.LetsErrorsOut, "read let ConnectionRefusedError of the driver out"),
+        (mutants.AnswersWithoutADatabase, "read answered None, as if"),
     ],
 )
-def test_a_mount_that_is_broken_is_explained(client: str, streams: bool, explained: str, tmp_path: Path) -> None:
-    suite = (
-        "GOOD = b'{\"results\": [null, 1]}'\n\n\nclass TestMine(AdapterConformance):\n"
-        f"    streams = {streams}\n\n"
-        f"    @pytest.fixture\n    def mount(self):\n        return lambda sessions, also=(): {client}\n"
-    )
+def test_errors_of_a_driver_are_explained(table: type[MemoryTable], explained: str) -> None:
+    test: Any = FailureTests().test_a_database_that_is_away_is_a_store_error_that_tells_nothing
 
-    assert explained in _failures_of(suite, tmp_path)
+    with asyncio.Runner() as runner, pytest.raises(pytest.fail.Exception, match=explained):
+        test(runner, broken_table=as_async(table()), clock=FakeClock(), verb="read")
 
 
 def test_a_test_of_a_suite_cannot_be_overridden_from_aside() -> None:

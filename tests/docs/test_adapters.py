@@ -20,6 +20,7 @@ TestOfThePage = NAMES["TestAdapter"]
 
 class TestAsyncAdapter(AdapterConformance):
     streams = False
+    awaits_tables = True
     keeps_several = False
     answers_failures = False
     binds_devices = False

@@ -1,13 +1,13 @@
 """``holdall.asgi`` in frameworks that have no adapter of ours, and without any."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from conformance.bare import mount_middleware, others, streamed
 from holdall import AnsweredError, Sessions
-from holdall.asgi import SessionMiddleware, fetch_session
+from holdall.asgi import SessionMiddleware
 from holdall.testing import (
     METHODS,
     AdapterConformance,
@@ -16,52 +16,20 @@ from holdall.testing import (
     Request,
     asgi_client,
     perform_async,
-    stream_async,
 )
 from holdall.testing.adapters.suite import Mount
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def others(scope: Any, also: Sequence[Sessions]) -> Any:
-    """Return what finds one of the other sessions by its key, awaited."""
-    named = {each.key: each for each in also}
-    return lambda key: fetch_session(scope, named[key])
-
-
-async def streamed(scope: Any, also: Sequence[Sessions], script: Any) -> Any:
-    """Return the chunks of a streamed body, to be awaited."""
-    return await stream_async(await fetch_session(scope), script, others(scope, also))
-
-
-def plain(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:
-    """Mount an application without a framework."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        script = json.loads((await receive())["body"])
-        if scope["path"] == "/stream":
-            chunks = await streamed(scope, also, script)
-            await send({"type": "http.response.start", "status": 200})
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body"})
-            return
-        result, status = await perform_async(scope["session"], script, others(scope, also))
-        body = json.dumps(result).encode()
-        headers = [(name.lower().encode(), value.encode()) for name, value in script.get("headers", {}).items()]
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    return asgi_client(SessionMiddleware(app, sessions, also=also))
-
-
 class TestWithoutAFramework(AdapterConformance):
     answers_failures = False
+    awaits_tables = True
+    websockets = True
 
     @pytest.fixture
     def mount(self) -> Mount:
-        return plain
+        return mount_middleware
 
 
 def litestar(sessions: Sessions, also: Sequence[Sessions] = ()) -> Client:

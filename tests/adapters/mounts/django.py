@@ -38,4 +38,11 @@ def _with_settings(settings: dict[str, Any], client: Client) -> Client:
         with override_settings(**settings):
             return client(request)
 
+    def cancelled(*args: Any) -> bool:
+        asgi: Any = client
+        with override_settings(**settings):
+            was_cancelled: bool = asgi.cancelled(*args)
+        return was_cancelled
+
+    send.cancelled = cancelled  # type: ignore[attr-defined]  # what asgi_client has
     return send

@@ -1,10 +1,11 @@
 """The conformance suite's application in FastAPI."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from anyio import from_thread
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from holdall import Sessions
@@ -23,6 +24,13 @@ def mount(sessions: Sessions, also: Sequence[Sessions] = (), *, fetch: Literal["
         return StreamingResponse(
             stream(session, script, lambda key: from_thread.run(fetch_session, request, named[key]))
         )
+
+    @app.websocket("/ws")
+    async def talk(websocket: WebSocket, session: SessionDep) -> None:
+        await perform_async(session, json.loads(websocket.headers["x-script"]))
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_json((await perform_async(session, json.loads(text)))[0])
 
     @app.api_route("/{path:path}", methods=[*METHODS])
     async def act(request: Request, script: dict[str, Any], session: SessionDep) -> JSONResponse:

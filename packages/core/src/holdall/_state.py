@@ -185,8 +185,7 @@ class SessionState:
     marked_unread = False
     looked_at = False
     mounted_at = ""
-    #: The request's header that the session came with, as Vary names it.
-    vary = "Cookie"
+    vary = "Cookie"  # the request's header that it comes with
 
     def __init__(
         self,

@@ -11,9 +11,9 @@ from holdall._redacted import HiddenBytes
 from holdall._state import NOT_STORED, SUPERSEDED, Fetched, Intent, Phase, SessionState
 from holdall._workers import several_workers
 from holdall.cache_headers import CACHING_NAMES, CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
-from holdall.cookies import warn_if_exposed
 from holdall.device_bound.messages import EndpointRequest, EndpointResponse
 from holdall.exchange import Exchange, Failure, SessionGroup
+from holdall.exposed import warn_if_exposed
 from holdall.flashes import Flash, add_flash, take_flashes
 from holdall.framework_defaults import absolute_timeout, permanent_max_age, with_cookie_settings
 from holdall.group_checks import check_keys, checked_list

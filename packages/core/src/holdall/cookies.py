@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from typing import Any, Literal, TypedDict
 
 from holdall.errors import ConfigurationError
+from holdall.exposed import warn_of_no_secure
 
 __all__ = [
     "MAX_COOKIE_BYTES",
@@ -26,7 +27,6 @@ __all__ = [
     "cookies_of",
     "old_cookies",
     "prefix_of",
-    "warn_if_exposed",
 ]
 
 # Browsers should keep 4096 bytes per cookie, name and attributes included (RFC 6265, section 6.1).
@@ -261,7 +261,7 @@ class SetCookie:
 
     def warn(self) -> None:
         """Tell the log that it is exposed."""
-        _warn_of_no_secure(self.attributes.key)
+        warn_of_no_secure(self.attributes.key)
 
 
 @lru_cache(maxsize=64)
@@ -272,40 +272,6 @@ def _doubt_that_it_is_kept(key: str) -> None:
         "drops such a cookie without a word. If a proxy ends TLS in front of the application, let the framework "
         "believe its X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in "
         "Django. To develop without HTTPS, give the cookie a name without a prefix and leave secure out.",
-        key,
-    )
-
-
-def warn_if_exposed(cookies: Iterable[SetCookie], host: str | None) -> None:
-    """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
-    for cookie in cookies:
-        if cookie.is_exposed and host and not _is_this_machine(host):
-            cookie.warn()
-
-
-def _is_this_machine(host: str) -> bool:
-    """Say whether a browser reaches *host* without a network."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    name = name.lower().removesuffix(".")
-    # The last is what the test clients of Starlette and Django call it.
-    if name in ("localhost", "testserver") or name.endswith(".localhost"):
-        return True
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-@lru_cache(maxsize=64)
-def _warn_of_no_secure(key: str) -> None:
-    """Tell the log, once in a process, of a login that can be stolen on its way."""
-    logger.warning(
-        "the cookie %s of somebody who is logged in went out without Secure, so anybody on the network can read and "
-        "use it. Serve the application by HTTPS; if a proxy does, let the framework believe its X-Forwarded-Proto: "
-        "ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django. secure=True, or a name that "
-        "begins with __Host-, keeps the cookie from ever going by http.",
         key,
     )
 

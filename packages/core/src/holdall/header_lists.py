@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdall.cache_headers import cache_headers, merged_vary, warn_of_public_cookie
-from holdall.cookies import warn_if_exposed
 from holdall.exchange import SessionGroup
+from holdall.exposed import warn_if_exposed
 from holdall.lifecycle import ResponseHeaders
 
 __all__ = ["environ_header", "for_caches", "with_session_headers"]

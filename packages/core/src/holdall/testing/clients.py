@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-__all__ = ["Client", "Request", "Response", "asgi_client", "wsgi_client"]
+from holdall._async_tasks import new_event, sleep
+
+__all__ = ["Client", "Moments", "Request", "Response", "asgi_client", "wsgi_client"]
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,30 @@ def asgi_client(app: Callable[[dict[str, Any], Any, Any], Awaitable[None]]) -> C
     return _AsgiClient(app)
 
 
+class Moments:
+    """The waits of a request, at one of which it is cancelled."""
+
+    _left: int | None = None
+    _cancel: Callable[[], object]
+
+    def start(self, moment: int, cancel: Callable[[], object]) -> None:
+        """Count from here, and *cancel* at this *moment*."""
+        self._left, self._cancel = moment, cancel
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there was such a moment."""
+        return self._left is not None and self._left < 0
+
+    async def wait(self) -> None:
+        """Let others run."""
+        if self._left is not None:
+            if self._left == 0:
+                self._cancel()
+            self._left -= 1
+        await sleep(0)
+
+
 class _AsgiClient:
     def __init__(self, app: Callable[[dict[str, Any], Any, Any], Awaitable[None]]) -> None:
         self._app = app
@@ -169,10 +195,51 @@ class _AsgiClient:
     def __call__(self, request: Request) -> Response:
         return self._loop.run_until_complete(self._send(request))
 
+    def cancelled(self, request: Request, moments: Moments, moment: int, library: str) -> bool:
+        """Send *request*, cancel it at a *moment*, and return whether it had so many."""
+        if library == "trio":
+            import trio
+
+            async def send() -> None:
+                with trio.CancelScope() as scope:
+                    moments.start(moment, scope.cancel)
+                    await self._send(request)
+
+            trio.run(send)
+        else:
+
+            async def send_and_wait() -> None:
+                task = asyncio.ensure_future(self._send(request))
+                moments.start(moment, task.cancel)
+                await asyncio.wait([task])
+
+            self._loop.run_until_complete(send_and_wait())
+        return moments.is_over
+
+    def talk(self, request: Request, texts: Iterable[str]) -> list[Mapping[str, Any]]:
+        """Open a WebSocket, send *texts*, leave, and return the application's messages."""
+        coming: list[_Message] = [
+            {"type": "websocket.connect"},
+            *({"type": "websocket.receive", "text": text} for text in texts),
+            {"type": "websocket.disconnect", "code": 1000},
+        ]
+        sent: list[Mapping[str, Any]] = []
+
+        async def receive() -> _Message:
+            return coming.pop(0)
+
+        async def send(message: _Message) -> None:
+            sent.append(message)
+
+        scheme = "wss" if request.https else "ws"
+        scope = {**_scope(request), "type": "websocket", "scheme": scheme, "subprotocols": []}
+        self._loop.run_until_complete(self._app(scope, receive, send))
+        return sent
+
     async def _send(self, request: Request) -> Response:
         unread = [request.body]
         sent: list[Mapping[str, Any]] = []
-        over = asyncio.Event()
+        over = new_event()
 
         async def receive() -> _Message:
             if unread:

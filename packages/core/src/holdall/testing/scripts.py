@@ -17,7 +17,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from holdall.errors import SessionError
@@ -185,5 +185,6 @@ _VERBS: Mapping[str, Callable[..., Any]] = {
     "logout": lambda session, *kinds: session.logout(clear_site_data=kinds),
     "keep": _keep,  # hold on to it when the request has ended
     "save": lambda session: session.save(),  # ahead of the request's end
+    "forget_to_await_save": lambda session: iscoroutine(session.save()),  # which then does nothing
     "count": _count,  # by session.atomic_update
 }

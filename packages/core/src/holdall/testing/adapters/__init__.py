@@ -2,6 +2,7 @@
 
 from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
+from holdall.testing.adapters.awaited import AwaitingTests, WebSocketTests
 from holdall.testing.adapters.caches import CacheTests
 from holdall.testing.adapters.cookies import CookieTests
 from holdall.testing.adapters.devices import DeviceTests
@@ -35,6 +36,8 @@ class AdapterConformance(
     CacheTests,
     DeviceTests,
     HeaderTests,
+    AwaitingTests,
+    WebSocketTests,
     SeveralTests,
     MountedTests,
 ):
@@ -72,6 +75,8 @@ class AdapterConformance(
     session, and answers with the result as JSON, the status, and the script's headers; with 204 and 304, no body is
     looked at. An async handler awaits ``perform_async``. At ``/stream`` it
     answers with what ``stream`` gives.
+    A mount that declares ``websockets`` has a WebSocket at ``/ws`` too: before it accepts, the application performs the
+    script in the header ``X-Script``, and then that in each text that comes, and sends the result of each as JSON.
     Each of these is given a function that returns the session of one of *also* by its key.
     The application has no handler of errors, and its framework's debug mode is off.
 
@@ -86,6 +91,10 @@ class AdapterConformance(
         keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
         carries_headers: It sends a session in another header than Set-Cookie where ``transport=`` says so, and finds it
             there.
+        awaits_tables: It can use a table that is awaited, and the client of ``mount`` is ``asgi_client``: then requests
+            are cancelled at every wait, in asyncio and in trio.
+        runs_in_trio: So can its framework.
+        websockets: ``mount`` has a WebSocket, and its client is ``asgi_client``.
         binds_devices: It answers the requests of a browser that binds sessions to its device.
     """
 

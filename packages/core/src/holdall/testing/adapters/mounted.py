@@ -4,22 +4,37 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from holdall.sessions import Sessions
 from holdall.testing.clients import Request, Response
 
-__all__ = ["fault_of"]
+__all__ = ["check_mount"]
 
 _ACTIONS = [["put", "n", 1], ["get", "n"]]
 _RESULTS = [None, 1]
 
 
-def fault_of(mount: Any, sessions: Sessions, *, streams: bool) -> str | None:
+# By the class whose mount was tried.
+_faults: dict[type, str | None] = {}
+
+
+def check_mount(suite: type, mount: Any, sessions: Sessions, *, streams: bool) -> None:
     """
-    Return what is wrong with a *mount*; ``None`` if its application does what a script says.
+    Fail with an explanation if the *mount* of a *suite* cannot be tested. It is tried once for each.
 
     Args:
         streams: It says that it can send a body piece by piece.
     """
+    if suite not in _faults:
+        _faults[suite] = _fault_of(mount, sessions, streams=streams)
+    fault = _faults[suite]
+    if fault is not None:
+        pytest.fail(f"the mount of {suite.__name__} does not do what the suite asks for. {fault}")
+
+
+def _fault_of(mount: Any, sessions: Sessions, *, streams: bool) -> str | None:
+    """Return what is wrong with a *mount*; ``None`` if its application does what a script says."""
     try:
         client = mount(sessions)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is shown

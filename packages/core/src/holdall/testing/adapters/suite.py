@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -11,7 +11,7 @@ from holdall.formats import NativeFormat
 from holdall.sessions import Sessions
 from holdall.stores import CookieStore, Store, TableStore
 from holdall.tables import MemoryTable
-from holdall.testing.adapters.mounted import fault_of
+from holdall.testing.adapters.mounted import check_mount
 from holdall.testing.adapters.visitor import Visitor
 from holdall.testing.clients import Client
 from holdall.testing.clock import FakeClock
@@ -55,20 +55,16 @@ class AdapterSuite(Suite):
     keeps_several = True
     binds_devices = True
     carries_headers = True
+    awaits_tables = False
+    runs_in_trio = True
+    websockets = False
     passes_control_characters = True
     in_process = True
 
     @pytest.fixture(autouse=True)
     def _works(self, mount: Mount) -> None:
         """Explain what every test would fail with; asked once for each class."""
-        faults: dict[type, str | None] = AdapterSuite._faults
-        if type(self) not in faults:
-            faults[type(self)] = fault_of(mount, Sessions(cookie_store(), key=KEY), streams=self.streams)
-        fault = faults[type(self)]
-        if fault is not None:
-            pytest.fail(f"the mount of {type(self).__name__} does not do what the suite asks for. {fault}")
-
-    _faults: ClassVar[dict[type, str | None]] = {}
+        check_mount(type(self), mount, Sessions(cookie_store(), key=KEY), streams=self.streams)
 
     @pytest.fixture
     def events(self) -> list[Event]:

@@ -9,7 +9,7 @@ from holdall.cookies import SUFFIXES
 from holdall.testing.browser import Browser
 from holdall.testing.clients import Client, Request, Response
 
-__all__ = ["Answer", "Line", "Visitor"]
+__all__ = ["Answer", "Line", "Talk", "Visitor"]
 
 
 class Line(NamedTuple):
@@ -75,6 +75,26 @@ class Answer:
         return _listed(self.response.all("Cache-Control"))
 
 
+@dataclass(frozen=True)
+class Talk:
+    """
+    What a visitor sees of a WebSocket.
+
+    Attributes:
+        accepted: The headers of the handshake; ``None`` if it was refused.
+        results: What each script's actions returned.
+        code: What the application closed it with.
+    """
+
+    accepted: list[tuple[str, str]] | None
+    results: list[list[Any]]
+    code: int | None
+
+    def all(self, name: str) -> list[str]:
+        """Return the values of each header of the handshake called *name*."""
+        return [value for found, value in self.accepted or () if found.lower() == name.lower()]
+
+
 class Visitor:
     """
     A visitor with a browser.
@@ -98,9 +118,28 @@ class Visitor:
         """Send *actions* and the rest of the *script*, with the browser's cookies."""
         return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script}, method)))
 
+    def talks(self, *scripts: list[list[Any]], before: list[list[Any]] | None = None) -> Talk:
+        """Open the WebSocket, send these lists of actions one after another, and leave; *before* it is accepted."""
+        cookie = self.browser.header("/ws")
+        headers = [("X-Script", json.dumps({"actions": before or []})), *([("Cookie", cookie)] if cookie else [])]
+        client: Any = self.client
+        messages = client.talk(Request("GET", "/ws", headers), [json.dumps({"actions": each}) for each in scripts])
+        accepted = next((each.get("headers", ()) for each in messages if each["type"] == "websocket.accept"), None)
+        code = next((each.get("code", 1000) for each in messages if each["type"] == "websocket.close"), None)
+        texts = [each["text"] for each in messages if each["type"] == "websocket.send"]
+        decoded = None if accepted is None else [(name.decode(), value.decode("latin-1")) for name, value in accepted]
+        talk = Talk(decoded, [_results(text) for text in texts], code)
+        self.browser.keep(talk.all("Set-Cookie"), "/ws")
+        return talk
+
     def sends(self, *cookie_headers: str, actions: list[list[Any]], **script: Any) -> Answer:
         """Send *actions* with these Cookie headers and none of the browser's, by HTTP to ``/``."""
         return Answer(self.client(_request("/", False, cookie_headers, {"actions": actions, **script})))
+
+
+def _results(text: str) -> list[Any]:
+    results: list[Any] = json.loads(text)["results"]
+    return results
 
 
 def _request(

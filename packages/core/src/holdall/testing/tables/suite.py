@@ -8,7 +8,15 @@ import pytest
 
 from holdall.testing.suite import Suite
 
-__all__ = ["TableSuite"]
+__all__ = ["TableSuite", "check_awaited"]
+
+
+def check_awaited(name: str, table: Any) -> None:
+    """Fail with an explanation if what the fixture *name* gave is no table that can be awaited."""
+    if not hasattr(table, "read"):
+        pytest.fail(f"the fixture {name} gave a {type(table).__name__}, which is no table: it has no read().")
+    if not inspect.iscoroutinefunction(table.read):
+        pytest.fail(f"the suite awaits the table, and this one is sync: let {name} return as_async(…) of it.")
 
 
 class TableSuite(Suite):
@@ -22,11 +30,7 @@ class TableSuite(Suite):
     def _is_awaited(self, request: pytest.FixtureRequest) -> None:
         """Explain what every test would fail with."""
         for name in {"table", "broken_table"} & set(request.fixturenames):
-            table: Any = request.getfixturevalue(name)
-            if not hasattr(table, "read"):
-                pytest.fail(f"the fixture {name} gave a {type(table).__name__}, which is no table: it has no read().")
-            if not inspect.iscoroutinefunction(table.read):
-                pytest.fail(f"the suite awaits the table, and this one is sync: let {name} return as_async(…) of it.")
+            check_awaited(name, request.getfixturevalue(name))
 
     def needs_sweeping(self) -> None:
         if not self.sweeps:

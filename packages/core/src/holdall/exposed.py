@@ -1,0 +1,44 @@
+"""Warn of a login that others on the network can steal, because nothing keeps its cookie from going by http."""
+
+import logging
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["warn_if_exposed", "warn_of_no_secure"]
+
+_logger = logging.getLogger("holdall")
+
+
+def warn_if_exposed(cookies: Iterable[Any], host: str | None) -> None:
+    """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
+    for cookie in cookies:
+        if cookie.is_exposed and host and not _is_this_machine(host):
+            cookie.warn()
+
+
+def _is_this_machine(host: str) -> bool:
+    """Say whether a browser reaches *host* without a network."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    name = name.lower().removesuffix(".")
+    # The last is what the test clients of Starlette and Django call it.
+    if name in ("localhost", "testserver") or name.endswith(".localhost"):
+        return True
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def warn_of_no_secure(key: str) -> None:
+    """Tell the log, once in a process, of a login that can be stolen on its way."""
+    _logger.warning(
+        "the cookie %s of somebody who is logged in went out without Secure, so anybody on the network can read and "
+        "use it. Serve the application by HTTPS; if a proxy does, let the framework believe its X-Forwarded-Proto: "
+        "ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django. secure=True, or a name that "
+        "begins with __Host-, keeps the cookie from ever going by http.",
+        key,
+    )
