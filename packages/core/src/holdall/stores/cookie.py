@@ -85,9 +85,9 @@ class CookieStore:
         if self.keeps_generations:
             generation, lines = stored.generation or 0, stored.lines or lines_of(stored)
             record = Record(write.data, created, expires, stored.log_id, generation, lines)
-        else:
-            record = Record(write.data, created, expires, stored.log_id, self._only_generation)
-        return _stored(self.format.seal(record, key=key), record, write.created, write.expires)
+            return SealedSession(self.format.seal(record, key=key), record, write.created, write.expires)
+        record = Record(write.data, created, expires, stored.log_id, self._only_generation)
+        return _opened(self.format.seal(record, key=key), record)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
         """Return *stored*: nothing is kept here that could be deleted."""
@@ -147,10 +147,7 @@ def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSe
 
 
 def _opened(cookie: str, record: Record) -> StoredSession:
-    return _stored(cookie, record, int(record.created.timestamp()), int(record.expires.timestamp()))
-
-
-def _stored(cookie: str, record: Record, created: int, expires: int) -> StoredSession:
+    created, expires = int(record.created.timestamp()), int(record.expires.timestamp())
     if record.generation is not None:
         return SealedSession(cookie, record, created, expires)
     return StoredSession(cookie, record.data, created, expires, record.log_id)
