@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from holdall import ConfigurationError, Event, MemoryTable, Session, Sessions, StoreError, TooManySessionsError
+from holdall import (
+    ConfigurationError,
+    CookieOverflowError,
+    Event,
+    MemoryTable,
+    Session,
+    Sessions,
+    StoreError,
+    TooManySessionsError,
+)
 from holdall.connections import Follower
 from holdall.formats import FlaskFormat
 from holdall.lifecycle import commit, fetch
@@ -390,6 +399,35 @@ def test_a_failed_request_renews_what_the_browser_had(table: Watched, clock: Fak
     visitor.does(lambda session: (renew(session), write(session)), status=500)
 
     assert visitor.does(dict) == {"user_id": 7}
+
+
+@pytest.mark.parametrize("act", [login, renew, switch])
+def test_a_session_that_does_not_fit_changes_no_row(table: Watched, clock: FakeClock, act: Act) -> None:
+    sessions = make(table, clock)
+    visitor = Visitor(sessions, clock)
+    if act is not login:
+        visitor.does(login)
+    before, asked = sessions.list(7), dict(table.asked)
+
+    with pytest.raises(CookieOverflowError):
+        visitor.does(lambda session: (act(session), session.put("cart", "a" * 4000)))
+
+    assert sessions.list(7) == before
+    assert sum(table.asked.values()) - sum(asked.values()) <= 2
+    assert visitor.does(dict) == ({} if act is login else {"user_id": 7})
+
+
+def test_a_login_that_cannot_be_stored_leaves_no_row(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+
+    def act(session: Session) -> None:
+        session["list"] = []
+        session.login(7)
+        session["list"].append(object())
+
+    with pytest.raises(TypeError):
+        visitor.does(act)
+    assert visitor.sessions.list(7) == []
 
 
 def test_logins_are_limited(table: Watched, clock: FakeClock) -> None:

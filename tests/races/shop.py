@@ -21,6 +21,8 @@ KEY = "sid"
 
 #: Named instead of a table where sessions are in their cookies, in our own format and in one without generations.
 COOKIE, FORGETFUL = "cookie", "forgetful"
+#: Before the URL of a table that has rows for sessions in their cookies.
+REVOCABLE = "revocable "
 
 _SECRET = "5d0c1f7a94b2e8361c7f0a9d4e5b2863"
 
@@ -78,6 +80,9 @@ def _serve_frameworks(table: str, listeners: dict[str, socket]) -> None:
             sessions = Sessions("cookie", secret_key_base=_SECRET, key=KEY, principal_key="user")
         case "forgetful":
             sessions = Sessions("cookie", format="flask", secret_key_base=_SECRET, key=KEY, principal_key="user")
+        case _ if table.startswith(REVOCABLE):
+            rows = table.removeprefix(REVOCABLE)
+            sessions = Sessions("cookie", revocable=rows, secret_key_base=_SECRET, key=KEY, principal_key="user")
         case _:
             sessions = Sessions("table", table=table, key=KEY, principal_key="user")
     serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})

@@ -1,7 +1,8 @@
 """
 Requests at once over HTTP where sessions are in their cookies: no late response undoes a login or a logout.
 
-Plain writes are not merged there, and a cookie that was copied before the logout opens until it expires.
+Plain writes are not merged there, and a cookie that was copied before the logout opens until it expires, unless the
+sessions are revocable.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from threading import Barrier
 
 import pytest
 
-from races.shop import COOKIE, FORGETFUL, FRAMEWORKS, Served, serving
+from races.shop import COOKIE, FORGETFUL, FRAMEWORKS, REVOCABLE, Served, serving
 from races.test_http import PROCESSES, WRITERS, new_visitor, often
 from races.visitors import Gate, at_once
 from servers.web import SECONDS
@@ -22,9 +23,12 @@ Record = Callable[[str, object], None]
 ROUNDS = sized(5, 300)
 
 
-@pytest.fixture(scope="module")
-def frameworks() -> Iterator[dict[str, Served]]:
-    with serving(COOKIE, processes=PROCESSES) as served:
+@pytest.fixture(scope="module", params=[COOKIE, REVOCABLE], ids=["cookie", "revocable"])
+def frameworks(request: pytest.FixtureRequest) -> Iterator[dict[str, Served]]:
+    kind = request.param
+    if kind == REVOCABLE:
+        kind += request.getfixturevalue("valkey").url
+    with serving(kind, processes=PROCESSES) as served:
         yield served
 
 
@@ -82,6 +86,19 @@ def test_no_late_response_undoes_a_login_or_a_logout(
 ) -> None:
     assert often(lambda served: scenario(served, what), served, ROUNDS) == {}
     record_property(f"{what} amid writes to cookies, after which it held", ROUNDS)
+
+
+def test_a_copy_of_the_cookie_ends_with_the_logout_if_it_is_revocable(
+    served: Served, request: pytest.FixtureRequest
+) -> None:
+    visitor = new_visitor(served)
+    visitor.ask("login/ada")
+    thief = visitor.copied()
+    assert thief.look()["user"] == "ada"
+
+    visitor.ask("logout/now")
+
+    assert ("user" in thief.look()) is (request.node.callspec.params["frameworks"] == COOKIE)
 
 
 def test_cookies_without_generations_lose_what_these_tests_look_for() -> None:

@@ -74,6 +74,12 @@ class Visitor:
         if cookie is not None:
             self._browser.keep([f"{KEY}={cookie}; path=/"])
 
+    def copied(self) -> "Visitor":
+        """Return another browser that has copies of this one's cookies."""
+        thief = Visitor(self._served)
+        thief._browser.keep([f"{kept.name}={kept.value}; path=/" for kept in self._browser.jar])
+        return thief
+
     @property
     def cookie(self) -> str | None:
         """The value that stands for the session now."""

@@ -54,6 +54,8 @@ def what_is_accepted(secret: str, async_table: AsyncTable) -> None:
     options: CookieOptions = {"path": "/", "same_site": "Lax", "secure": True}
     Sessions(cookie_store, key="_shop", **options)
     Sessions("table", key="sid", table="session")
+    Sessions("cookie", key="sid", secret_key_base=secret, revocable=table, when_unreachable="trust", compress=True)
+    Sessions("cookie", key="sid", secret_key_base=secret, revocable="redis://localhost")
 
 
 def what_is_refused(secret: str) -> None:
@@ -64,3 +66,4 @@ def what_is_refused(secret: str) -> None:
     Sessions(CookieStore(NativeFormat(secret)))  # type: ignore[call-arg]
     Sessions("cookie", key="_shop", secret_key_base=secret, same_site="lax")  # type: ignore[arg-type]
     Sessions("cookie", key="_shop", secret_key_bass=secret)  # type: ignore[call-arg]
+    Sessions("cookie", key="_shop", secret_key_base=secret, revocable=secret, when_unreachable="wait")  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """
 The sessions of a principal, and of everybody, from outside of them: to list, to end, to sweep and to follow.
 
-``Sessions`` inherits this. All of it needs a table.
+``Sessions`` inherits this. All of it needs a table, of sessions or of rows beside their cookies.
 """
 
 from abc import ABC, abstractmethod
@@ -97,6 +97,8 @@ class OutsideRequests(ABC):
     def revoke_all(self) -> int:
         """
         End everybody's sessions, logged in or not, and return how many rows that were.
+
+        Of sessions in cookies only those of logged-in users have rows.
 
         Each that began until now, by this machine's clock, has ended when this returns, and so has everything else
         that applications keep in the same table.
@@ -236,7 +238,7 @@ class OutsideRequests(ABC):
         if not backend.can_revoke:
             msg = (
                 f"{backend.name} keeps no rows, so that sessions can be neither listed nor ended from here: "
-                "keep them in a table (store='table')."
+                "keep them in a table (store='table'), or give a cookie a table besides (revocable='redis://…')."
             )
             raise ConfigurationError(msg)
         return backend

@@ -65,14 +65,14 @@ class Sessions(RequestsByHand, Closing):
             ``domain``, that they are set with.
         record_login: Note with each session when its user was authenticated, and how strongly, for
             ``session.authenticated_at``, ``require_fresh``, ``level`` and ``require_level``.
-        max_sessions: The most sessions of one user; it needs a table.
+        max_sessions: The most sessions of one user; it needs a table, of sessions or by ``revocable``.
         when_full: ``"end_oldest"`` ends the user's oldest session at a login beyond that, ``"refuse"`` refuses the
             login with ``TooManySessionsError``.
         valid_since: Called with the user of a session, as text, when it is read, and returns the earliest time from
             which that user's sessions count, or ``None``: a session that began before, or whose login did, is none. It
             may be async in an async adapter; there a plain one runs in a thread.
-        record_client: Note with each session in a table what client it began with, the browser's name for itself and
-            its address, for ``list`` to show.
+        record_client: Note with each session that has a row what client it began with, the browser's name for itself
+            and its address, for ``list`` to show.
         device_bound: Bind sessions to the visitor's device after a login by HTTPS, in browsers that can do so, so that
             a copy of the cookies is worth minutes; ``DeviceBound(…)`` has the options.
         save_on_error: Save what a request changed even if it fails (5xx).

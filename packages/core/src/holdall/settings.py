@@ -135,7 +135,7 @@ def check_effect(
         raise ConfigurationError(msg)
     if record_client and not has_rows:
         name = "a cookie" if store == "cookie" else type(store).__name__
-        msg = f"record_client=True needs sessions in a table; {name} keeps no rows to note it in."
+        msg = f"record_client=True needs sessions in a table, or revocable=; {name} keeps no rows to note it in."
         raise ConfigurationError(msg)
     if raises_lost_write and store == "cookie":
         msg = (

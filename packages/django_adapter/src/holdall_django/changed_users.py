@@ -77,7 +77,7 @@ def ended_or_kept(request: HttpRequest, account: Account) -> DjangoSession | Non
 
 
 def revoke(principal: str, *, keep: DjangoSession | None = None) -> None:
-    """End the user's sessions, if they are in a table; a cookie cannot be revoked."""
+    """End the user's sessions, if they have rows; a cookie that has none cannot be revoked."""
     sessions = configured_sessions()
     if sessions in configuration().awaited:
         async_to_sync(revoke_async)(principal, keep=keep)

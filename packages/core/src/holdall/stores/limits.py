@@ -38,7 +38,9 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[
 
     def limited(store: Any, keys: Sequence[str]) -> LimitedStore:
         if not (hasattr(store, "revoke") and isgeneratorfunction(getattr(store, "renew", None))):
-            msg = f"max_sessions needs sessions in a table; {type(store).__name__} keeps no rows to count."
+            msg = (
+                f"max_sessions needs sessions in a table, or revocable=; {type(store).__name__} keeps no rows to count."
+            )
             raise ConfigurationError(msg)
         # A store that moves sessions from elsewhere has the one that keeps them.
         kept = getattr(store, "store", store)

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 
 from holdall.clock import Clock, time_limit
+from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.errors import StoreError
 from holdall.events import Listener
 from holdall.settings import Settings
@@ -38,6 +39,9 @@ MARK = "_holdall_row"
 
 # As ``lifecycle.expiry`` has it.
 _TOUCHES_PER_LIFE = 10
+
+# As long as a row's ID.
+_NO_ROW = StoredSession("-" * 40, {}, 0, 0)
 
 _NO_CHANGES = Changes({})
 _ANEW = Changes({}, cleared=True)
@@ -135,6 +139,9 @@ class RevocableCookieStore:
         if row is None:
             if write.principal is None:
                 return self.store.put(stored, write, key=key)
+            oversized = self._oversized(stored, write, key)
+            if oversized is not None:
+                return oversized
             row = yield from self.rows.put(None, _of_row(write), key=key)
         elif (
             write.sets_lifetime
@@ -166,6 +173,9 @@ class RevocableCookieStore:
         followed: bool,
     ) -> Steps[StoredSession | RenewalFailure]:
         write, row = make_write(stored), _row_of(stored)
+        oversized = self._oversized(stored, write, key)
+        if oversized is not None:
+            return oversized
         after: StoredSession | None = None
         if row is not None and write.principal is not None and followed:
             place = yield from self.rows.renew(row, lambda last: _of_row(write), key=key, until=until, followed=True)
@@ -209,6 +219,16 @@ class RevocableCookieStore:
         except TypeError:
             # Another library's, which is refused where it is read.
             return False
+
+    def _oversized(self, stored: StoredSession | None, write: Write, key: str) -> StoredSession | None:
+        """
+        Return the session, without a row, if its cookie is larger than any that is sent: who is to send it refuses it.
+
+        A login that fails for it leaves no row, and a renewal the one that it was about to replace. A value that cannot
+        be stored raises its error here, as early as that.
+        """
+        sealed = self.store.put(stored, _marked(write, _NO_ROW), key=key)
+        return sealed if len(key) + len(sealed.cookie) >= MAX_COOKIE_BYTES else None
 
     def _unlisted(self, found: StoredSession, key: str) -> Steps[StoredSession | NotFound]:
         """Return a session whose cookie names no row: its row, if it has got one since, or how it gets one."""

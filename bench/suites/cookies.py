@@ -1,0 +1,120 @@
+"""Sessions in cookies: what their generations, their rows and their compression cost, each against doing without it."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bench.measuring import Effort, figure, ratio, rotate
+from bench.reporting import Cell, Table
+from bench.samples import SECRET, SMALL
+from holdall import MemoryTable, Session, Sessions
+from holdall.formats import NativeFormat, Record
+from holdall.tables.sqlite import SQLiteTable
+
+__all__ = ["tables"]
+
+_PLAIN = "one name (generations=False)"
+_USES: dict[str, Callable[[Session], Any]] = {
+    "read": lambda session: session.get("user_id"),
+    "write": lambda session: session.put("n", session.get("n", 0) + 1),
+}
+
+
+def tables(effort: Effort) -> Iterator[Table]:
+    """Measure both."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _requests(effort, Path(folder))
+    yield from _compression(effort)
+
+
+def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
+    in_file = SQLiteTable(str(folder / "logins.db"))
+    kinds: dict[str, dict[str, Any]] = {
+        _PLAIN: {"generations": False},
+        "generations, the default": {},
+        "revocable, a table in memory": {"revocable": MemoryTable()},
+        "revocable, SQLite": {"revocable": in_file},
+    }
+    acts = {
+        (f"{name}{whose}", use): _act(options, act, logs_in=not whose)
+        for name, options in kinds.items()
+        for whose in ("", ", anonymous")
+        for use, act in _USES.items()
+    }
+    taken = rotate(acts, effort, waits=lambda key: "SQLite" in key[0])
+    names = dict.fromkeys(name for name, _ in acts)
+    costs = {name: {use: figure(taken[name, use], scale=1e6) for use in _USES} for name in names}
+    yield Table(
+        "A request with a session in a cookie, by itself",
+        dict.fromkeys(_USES, "µs"),
+        costs,
+        "Without a framework: the header is parsed, the session opened, read or written, and the answer's header made. "
+        "A revocable session of somebody reads one row besides; an anonymous one asks no table.",
+    )
+    ratios: dict[str, dict[str, Cell]] = {
+        name: {
+            use: ratio(taken[name, use], taken[_PLAIN + (", anonymous" if "anonymous" in name else ""), use])
+            for use in _USES
+        }
+        for name in names
+        if not name.startswith(_PLAIN)
+    }
+    yield Table("The same, against one name", dict.fromkeys(_USES, "x"), ratios)
+    in_file.close()
+
+
+def _act(options: dict[str, Any], act: Callable[[Session], Any], *, logs_in: bool) -> Callable[[], object]:
+    sessions = Sessions("cookie", key="__Host-sid", secure=True, secret_key_base=SECRET, **options)
+    session = sessions.fetch(https=True)
+    session.update({name: value for name, value in SMALL.items() if logs_in or name != "user_id"})
+    (cookie,) = sessions.commit(session).cookies
+    header = f"{cookie.attributes.key}={cookie.value}"
+
+    def request() -> object:
+        session = sessions.fetch(header, https=True)
+        act(session)
+        return sessions.commit(session)
+
+    return request
+
+
+def _compression(effort: Effort) -> Iterator[Table]:
+    now = datetime.now(UTC).replace(microsecond=0)
+    formats = {"plain": NativeFormat(SECRET), "compress=True": NativeFormat(SECRET, compress=True)}
+    records = {
+        f"a cart of {count}" if count else "a small session": Record(
+            SMALL | {"cart": _cart(count)}, now, now + timedelta(days=7), "0123456789abcdef", 5, b"line"
+        )
+        for count in (0, 5, 20, 100)
+    }
+    acts = {
+        (name, kind): _round_trip(format, record)
+        for name, record in records.items()
+        for kind, format in formats.items()
+    }
+    taken = rotate(acts, effort)
+    columns = {f"{what}, {kind}": unit for kind in formats for what, unit in (("length", "B"), ("round trip", "µs"))}
+    rows: dict[str, dict[str, Cell]] = {
+        name: {
+            f"{what}, {kind}": figure([len(format.seal(record, key="sid"))])
+            if what == "length"
+            else figure(taken[name, kind], scale=1e6)
+            for kind, format in formats.items()
+            for what in ("length", "round trip")
+        }
+        for name, record in records.items()
+    }
+    yield Table("Compression, by size", columns, rows, "Browsers keep 4096 bytes, name and attributes included.")
+
+
+def _cart(lines: int) -> list[dict[str, Any]]:
+    return [
+        {"sku": f"A-{1000 + number * 7919 % 9000}", "title": f"Thing no. {number}", "count": number % 3 + 1}
+        for number in range(lines)
+    ]
+
+
+def _round_trip(format: NativeFormat, record: Record) -> Callable[[], object]:
+    return lambda: format.open(format.seal(record, key="sid"), key="sid")
