@@ -150,6 +150,13 @@ def test_of_everybodys_sessions_none_can_be_chosen(choice: list[str]) -> None:
     assert "--everybody ends all" in refused.stderr
 
 
+def test_whose_sessions_end_takes_the_name_of_their_cookie() -> None:
+    refused = call("revoke", "sqlite:///x", "--principal", "7", "--all")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Give the name of their cookie too, with --key." in refused.stderr
+
+
 def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:
     log_in(sessions, 7)
 

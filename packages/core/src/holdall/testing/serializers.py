@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -83,11 +84,9 @@ class SerializerConformance(Suite, sealed=True):
         self, serializer: Serializer, wrap: str
     ) -> None:
         data = {"k": WRAPS[wrap](10**5000)}
-        try:
-            payload = serializer.dumps(data)
-        except TypeError:
-            return
-        assert serializer.loads(payload) == data
+
+        with suppress(TypeError):
+            assert serializer.loads(serializer.dumps(data)) == data
 
     @pytest.mark.parametrize(
         ("value", "path"),
