@@ -25,7 +25,7 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
     api = next(source for source in fenced(TEXT, "python") if source.startswith("# api.py"))
     (command,) = "".join(fenced(TEXT, "sh")).splitlines()
     environment = {
-        "SHOP_SECRET": "c7f0e3a94b1d5826-0e9b7d42f6a8c135",
+        "SHOP_SECRET": "9a4d17c0e8b35f62-d07c41e95ab8263f",
         "SHOP_SESSIONS": f"sqlite:///{tmp_path / 'sessions.db'}" if request.param == "sqlite" else "cookie",
     }
     with started(Stage({"api.py": api}, [command], {}), tmp_path / "files", environment) as ports:
