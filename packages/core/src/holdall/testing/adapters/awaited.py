@@ -11,6 +11,7 @@ from holdall.events import Event
 from holdall.serializers import TaggedJSON
 from holdall.sessions import Sessions
 from holdall.stores import TableStore
+from holdall.stores.principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.failures import FailingTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount, Visit, VisitStore
@@ -176,6 +177,7 @@ class WebSocketTests(AdapterSuite, sealed=True):
 
 def _stored_in(rows: MemoryTable) -> list[dict[str, Any]]:
     """Return the data of all sessions that somebody has."""
-    listed = [each for user in ("7", "8") for each in rows.find(user) if not each.is_tombstone]
+    listed = [each for user in ("7", "8") for each in rows.find(owner(user, "", KEY)) if not each.is_tombstone]
     found = (rows.read(each.digest) for each in listed)
-    return [TaggedJSON().loads(row.data) for row in found if row is not None]
+    # Before its data a row names the cookie and the application that it belongs to.
+    return [TaggedJSON().loads(row.data.rpartition(b"\0")[2]) for row in found if row is not None]
