@@ -14,16 +14,13 @@ from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from holdall import AnsweredError, ResponseHeaders, StoreError
-from holdall.adapters import Exchange, Phase, state_of
-from holdall.nested import exchange_of, outer_session
 from holdall_django import rollback
-from holdall_django.adopted import AdoptedSession
 from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
-from holdall_django.requests import Opened, client_of, headers_of, opened_for, outer_exchange, share, unshare
+from holdall_django.opening import begin, prepare_to_commit, settle
+from holdall_django.requests import Opened, opened_for
 from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
-from holdall_django.session import DjangoSession
 
 __all__ = ["SessionMiddleware"]
 
@@ -71,12 +68,12 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        opened = _begin(request, is_async=True)
+        opened = begin(request, is_async=True)
         if configuration().fetches:
             try:
                 await load(opened.session)
             except StoreError as exc:
-                _settle(request, opened)
+                settle(request, opened)
                 return answer_instead(request, exc, opened)
         rollback.begin()
         try:
@@ -86,30 +83,30 @@ class SessionMiddleware(middleware.SessionMiddleware):
             await _abandon_async(request)
             raise
         noted = rollback.take()
-        if not _settle(request, opened):
+        if not settle(request, opened):
             return response
         try:
             await _repeat_endings(noted)
             if opened.is_shared:
                 return with_headers(request, response, opened, ResponseHeaders())
-            _prepare_to_commit(opened)
+            prepare_to_commit(opened)
             headers = await opened.exchange.headers_async(response.status_code, streams=streams(response))
         except AnsweredError as exc:
             return answer_instead(request, exc, opened)
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_request(self, request: HttpRequest) -> None:
-        _begin(request, is_async=False)
+        begin(request, is_async=False)
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
         opened, noted = cast("Opened", opened_for(request)), rollback.take()
-        if not _settle(request, opened):
+        if not settle(request, opened):
             return response
         try:
             rollback.repeat(noted)
             if opened.is_shared:
                 return with_headers(request, response, opened, ResponseHeaders())
-            _prepare_to_commit(opened)
+            prepare_to_commit(opened)
             headers = opened.exchange.headers(response.status_code, streams=streams(response))
         except AnsweredError as exc:
             return answer_instead(request, exc, opened)
@@ -120,67 +117,9 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return answer(exception) if isinstance(exception, AnsweredError) else None
 
 
-def _begin(request: HttpRequest, *, is_async: bool) -> Opened:
-    """Give *request* its session: that of an adapter around this one, or one of its own."""
-    group = configuration().async_group if is_async else configuration().sync_group
-    outer = outer_exchange(request)
-    theirs = outer_session(outer, group)
-    # An empty session is false.
-    if theirs is not None:
-        session: DjangoSession = AdoptedSession(theirs)
-        exchange = exchange_of(cast("Exchange", outer), theirs)
-        if not is_async:
-            # The outer adapter may be async; this thread reads the session when it is touched.
-            state_of(theirs).is_fetched = True
-    else:
-        exchange = Exchange(
-            group,
-            headers_of(request),
-            https=request.is_secure(),
-            client=client_of(request),
-            session_type=DjangoSession,
-            fetched=not is_async,
-        )
-        exchange.outer = outer
-        session = cast("DjangoSession", exchange.session)
-        share(request, exchange)
-    request.session = session
-    return Opened(request, exchange, session, is_shared=theirs is not None)
-
-
-def _settle(request: HttpRequest, opened: Opened) -> bool:
-    """
-    Accept no further middleware of ours, and return whether ``request.session`` is still one of ours.
-
-    An application may have put another session there, to be saved instead, or a test something else altogether.
-    """
-    opened.is_open = False
-    if not opened.is_shared:
-        unshare(request)
-    session: object = request.session
-    came = opened.session
-    if session is came:
-        return True
-    if not isinstance(session, DjangoSession):
-        state_of(came).phase = Phase.DONE
-        return False
-    session._unsent = (*came._unsent, *session._unsent)
-    opened.session = session
-    opened.exchange.replace(configuration().sessions_of(came), session)
-    return True
-
-
-def _prepare_to_commit(opened: Opened) -> None:
-    opened.session._forget_what_is_unmodified()
-    state = state_of(opened.session)
-    if configuration().uses_always and state.cookies and state.is_fetched:
-        # Every request counts as a use, so a session that no code has read is read now.
-        state.loaded()
-
-
 def _abandon(request: HttpRequest) -> None:
     opened, noted = cast("Opened", opened_for(request)), rollback.take()
-    _settle(request, opened)
+    settle(request, opened)
     with _failure_logged():
         rollback.repeat(noted)
         if not opened.is_shared:
@@ -190,7 +129,7 @@ def _abandon(request: HttpRequest) -> None:
 
 async def _abandon_async(request: HttpRequest) -> None:
     opened, noted = cast("Opened", opened_for(request)), rollback.take()
-    _settle(request, opened)
+    settle(request, opened)
     with _failure_logged():
         await _repeat_endings(noted)
         if not opened.is_shared:

@@ -1,0 +1,73 @@
+"""How a request gets its session, and what of it is committed in the end."""
+
+from typing import cast
+
+from django.http import HttpRequest
+
+from holdall.adapters import Exchange, Phase, state_of
+from holdall.nested import exchange_of, outer_session
+from holdall_django.adopted import AdoptedSession
+from holdall_django.configuration import configuration
+from holdall_django.requests import Opened, client_of, headers_of, outer_exchange, share, unshare
+from holdall_django.session import DjangoSession
+
+__all__ = ["begin", "prepare_to_commit", "settle"]
+
+
+def begin(request: HttpRequest, *, is_async: bool) -> Opened:
+    """Give *request* its session: that of an adapter around this one, or one of its own."""
+    group = configuration().async_group if is_async else configuration().sync_group
+    outer = outer_exchange(request)
+    theirs = outer_session(outer, group)
+    # An empty session is false.
+    if theirs is not None:
+        session: DjangoSession = AdoptedSession(theirs)
+        exchange = exchange_of(cast("Exchange", outer), theirs)
+        if not is_async:
+            # The outer adapter may be async; this thread reads the session when it is touched.
+            state_of(theirs).is_fetched = True
+    else:
+        exchange = Exchange(
+            group,
+            headers_of(request),
+            https=request.is_secure(),
+            client=client_of(request),
+            session_type=DjangoSession,
+            fetched=not is_async,
+        )
+        exchange.outer = outer
+        session = cast("DjangoSession", exchange.session)
+        share(request, exchange)
+    request.session = session
+    return Opened(request, exchange, session, is_shared=theirs is not None)
+
+
+def settle(request: HttpRequest, opened: Opened) -> bool:
+    """
+    Accept no further middleware of ours, and return whether ``request.session`` is still one of ours.
+
+    An application may have put another session there, to be saved instead, or a test something else altogether.
+    """
+    opened.is_open = False
+    if not opened.is_shared:
+        unshare(request)
+    session: object = request.session
+    came = opened.session
+    if session is came:
+        return True
+    if not isinstance(session, DjangoSession):
+        state_of(came).phase = Phase.DONE
+        return False
+    session._unsent = (*came._unsent, *session._unsent)
+    opened.session = session
+    opened.exchange.replace(configuration().sessions_of(came), session)
+    return True
+
+
+def prepare_to_commit(opened: Opened) -> None:
+    """Leave out what the request did not change, and read a session whose every request counts as a use."""
+    opened.session._forget_what_is_unmodified()
+    state = state_of(opened.session)
+    if configuration().uses_always and state.cookies and state.is_fetched:
+        # Every request counts as a use, so a session that no code has read is read now.
+        state.loaded()
