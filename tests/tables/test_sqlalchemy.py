@@ -20,9 +20,8 @@ from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
-import pymysql
 import pytest
-from sqlalchemy import MetaData, NullPool, create_engine, event, inspect, text
+from sqlalchemy import MetaData, NullPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import mssql, oracle
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -36,10 +35,11 @@ from holdall.tables._sqlalchemy_schema import Schema
 from holdall.tables.columns import SWEPT_AT_ONCE
 from holdall.tables.sqlalchemy import AsyncSQLAlchemyTable, SQLAlchemyTable, session_table
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
-from servers.mariadb import MariaDBServer, running_mariadb
-from servers.postgres import PostgresServer
+from servers.mariadb import MariaDBServer
+from servers.postgres import PostgresServer, driver
 from servers.processes import free_port, wait_until
 from sizes import FULL
+from tables.databases import KINDS, Database
 from tables.forms import FORMS, opened
 from tables.rows import DAY, DIGEST, new_row
 from tables.stolen import traces
@@ -47,8 +47,12 @@ from tables.stolen import traces
 SECOND = timedelta(seconds=1)
 _DONE = Replacement.REPLACED
 _KINDS = SQLAlchemyTable, AsyncSQLAlchemyTable
-# A driver of MariaDB for each form.
-_DRIVERS = {"sync": "pymysql", "async": "asyncmy"}
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest) -> Database:
+    """Make an empty database, on each of the servers."""
+    return Database(KINDS[request.param], request.getfixturevalue(request.param))
 
 
 @pytest.fixture(params=FORMS)
@@ -58,9 +62,9 @@ def form(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def url(mariadb: MariaDBServer, form: str) -> str:
+def url(database: Database, form: str) -> str:
     """Name an empty database, with a driver of that form."""
-    return mariadb.new_url(_DRIVERS[form])
+    return database.url(form)
 
 
 Open = Callable[..., Any]
@@ -79,34 +83,44 @@ def file(tmp_path: Path) -> str:
     return f"sqlite+pysqlite:///{tmp_path / 'sessions.db'}"
 
 
-@pytest.fixture(scope="module")
-def emptied(mariadb: MariaDBServer) -> Callable[[str], str]:
-    """Return the URL of a database whose table is empty: it is made once for all tests."""
-    url = mariadb.new_url()
-    made = SQLAlchemyTable(url)
-    made.create_schema()
-    made.close()
-    name = url.rpartition("/")[2]
+Empty = Callable[[str], str]
 
-    def empty(driver: str) -> str:
-        mariadb.ask(f"DELETE FROM {name}.holdall_session")
-        return url.replace("pymysql", driver)
+
+def _emptied(kind: str, server: Any) -> Empty:
+    """Make a database once for all tests; what returns its URL for a form empties the table first."""
+    database = Database(KINDS[kind], server)
+    with closing(SQLAlchemyTable(database.url())) as table:
+        table.create_schema()
+
+    def empty(form: str) -> str:
+        database.ask("DELETE FROM holdall_session")
+        return database.url(form)
 
     return empty
 
 
+@pytest.fixture(scope="module")
+def emptied_mariadb(mariadb: MariaDBServer) -> Empty:
+    return _emptied("mariadb", mariadb)
+
+
+@pytest.fixture(scope="module")
+def emptied_postgres(postgres: PostgresServer) -> Empty:
+    return _emptied("postgres", postgres)
+
+
 class TestOnMariaDB(TableConformance):
     @pytest.fixture
-    def table(self, emptied: Callable[[str], str], clock: FakeClock) -> Iterator[AsyncTable]:
-        table = SQLAlchemyTable(emptied("pymysql"), clock=clock)
+    def table(self, emptied_mariadb: Empty, clock: FakeClock) -> Iterator[AsyncTable]:
+        table = SQLAlchemyTable(emptied_mariadb("sync"), clock=clock)
         yield as_async(table)
         table.close()
 
 
 class TestAsyncOnMariaDB(TableConformance):
     @pytest.fixture
-    def table(self, emptied: Callable[[str], str], clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
-        table = AsyncSQLAlchemyTable(emptied("asyncmy"), clock=clock)
+    def table(self, emptied_mariadb: Empty, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        table = AsyncSQLAlchemyTable(emptied_mariadb("async"), clock=clock)
         yield table
         runner.run(table.aclose())
 
@@ -150,8 +164,8 @@ class TestOnAnAsyncEngine(TableConformance):
 
 class TestOnAnEngineOfPostgreSQL(TableConformance):
     @pytest.fixture
-    def table(self, postgres: PostgresServer, clock: FakeClock) -> Iterator[AsyncTable]:
-        engine = create_engine(postgres.new_url().replace("://", "+psycopg://"), isolation_level="SERIALIZABLE")
+    def table(self, emptied_postgres: Empty, clock: FakeClock) -> Iterator[AsyncTable]:
+        engine = create_engine(emptied_postgres("sync"), isolation_level="SERIALIZABLE")
         yield as_async(SQLAlchemyTable(engine, clock=clock))
         engine.dispose()
 
@@ -161,8 +175,8 @@ class TestOnAnAsyncEngineOfPostgreSQL(TableConformance):
     forks = False  # the forked process begins an event loop of its own
 
     @pytest.fixture
-    def table(self, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
-        engine = create_async_engine(postgres.new_url().replace("://", "+psycopg://"))
+    def table(self, emptied_postgres: Empty, clock: FakeClock, runner: asyncio.Runner) -> Iterator[AsyncTable]:
+        engine = create_async_engine(emptied_postgres("async"))
         yield AsyncSQLAlchemyTable(engine, timeout=60, statement_timeout=60, clock=clock)
         runner.run(engine.dispose())
 
@@ -171,9 +185,9 @@ class TestInterleavings(InterleavingConformance):
     triples = FULL
 
     @pytest.fixture
-    def make_table(self, emptied: Callable[[str], str]) -> Iterator[Callable[[FakeClock], AsyncTable]]:
+    def make_table(self, emptied_mariadb: Empty) -> Iterator[Callable[[FakeClock], AsyncTable]]:
         # As an application has it, with transactions that begin by themselves.
-        engine = create_engine(emptied("pymysql"))
+        engine = create_engine(emptied_mariadb("sync"))
         yield lambda clock: as_async(SQLAlchemyTable(engine, create=False, clock=clock))
         engine.dispose()
 
@@ -312,16 +326,17 @@ def test_who_migrates_by_hand_has_nothing_made(open_table: Open, url: str, runne
     assert runner.run(table.read(DIGEST)) is None
 
 
-def test_many_may_make_the_schema_at_once(mariadb: MariaDBServer) -> None:
-    url = mariadb.new_url()
-    tables = [SQLAlchemyTable(url) for _ in range(6)]
+def test_many_may_make_the_schema_at_once(database: Database) -> None:
+    tables = [SQLAlchemyTable(database.url()) for _ in range(6)]
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(lambda table: table.read(DIGEST), tables)) == [None] * 6
     for table in tables:
         table.close()
 
-    indexes = mariadb.ask(f"SHOW INDEX FROM {url.rpartition('/')[2]}.holdall_session")
-    assert {index[2] for index in indexes} == {"PRIMARY", "holdall_session_due", "holdall_session_principal"}
+    engine = create_engine(database.url())
+    indexes = inspect(engine).get_indexes("holdall_session")
+    engine.dispose()
+    assert {index["name"] for index in indexes} == {"holdall_session_due", "holdall_session_principal"}
 
 
 def test_a_table_that_another_process_makes_meanwhile_is_used(file: str, clock: FakeClock) -> None:
@@ -333,17 +348,16 @@ def test_a_table_that_another_process_makes_meanwhile_is_used(file: str, clock: 
         assert other.read(DIGEST) == new_row(clock)
 
 
-def test_who_may_not_make_an_index_gets_a_store_error(mariadb: MariaDBServer, clock: FakeClock) -> None:
-    url = mariadb.new_url()
-    name = url.rpartition("/")[2]
-    with closing(SQLAlchemyTable(url, clock=clock)) as table:
-        table.create_schema()
-    mariadb.ask(f"DROP INDEX holdall_session_due ON {name}.holdall_session")
-    mariadb.ask(f"CREATE USER '{name}'")
-    mariadb.ask(f"GRANT SELECT, INSERT ON {name}.* TO '{name}'")
+def test_who_may_not_make_an_index_gets_a_store_error(database: Database, clock: FakeClock) -> None:
+    engine = create_engine(database.url())
+    session_table(made := MetaData())
+    made.create_all(engine)
+    (due,) = (each for table in made.sorted_tables for each in table.indexes if each.name == "holdall_session_due")
+    due.drop(engine)
+    engine.dispose()
 
-    unprivileged = SQLAlchemyTable(url.replace("root", name), clock=clock)
-    with closing(unprivileged), pytest.raises(StoreError, match="error 1142"):
+    unprivileged = SQLAlchemyTable(database.url(**database.new_user("SELECT, INSERT")), clock=clock)
+    with closing(unprivileged), pytest.raises(StoreError, match=database.kind.forbidden):
         unprivileged.create_schema()
 
 
@@ -374,14 +388,10 @@ def test_another_programs_table_is_refused_and_left_alone(file: str, clock: Fake
     engine.dispose()
 
 
-def test_who_may_not_make_the_table_gets_a_store_error(mariadb: MariaDBServer, clock: FakeClock) -> None:
-    url = mariadb.new_url()
-    name = url.rpartition("/")[2]
-    mariadb.ask(f"CREATE USER '{name}' IDENTIFIED BY 'hunter2'")
-    mariadb.ask(f"GRANT SELECT ON {name}.* TO '{name}'")
+def test_who_may_not_make_the_table_gets_a_store_error(database: Database, clock: FakeClock) -> None:
     with (
-        closing(SQLAlchemyTable(url.replace("root", f"{name}:hunter2"), clock=clock)) as table,
-        pytest.raises(StoreError, match=r"^mysql at 127\.0\.0\.1:.* failed: .*error 1142\.$") as failure,
+        closing(SQLAlchemyTable(database.url(**database.new_user("SELECT")), clock=clock)) as table,
+        pytest.raises(StoreError, match=rf" at 127\.0\.0\.1:.* failed: .*{database.kind.forbidden}\.$") as failure,
     ):
         table.read(DIGEST)
 
@@ -389,13 +399,13 @@ def test_who_may_not_make_the_table_gets_a_store_error(mariadb: MariaDBServer, c
 
 
 def test_a_table_that_was_dropped_is_made_again_after_one_error(
-    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url)
     assert runner.run(table.insert(DIGEST, new_row(clock)))
-    mariadb.ask(f"DROP TABLE {url.rpartition('/')[2]}.holdall_session")
+    database.ask("DROP TABLE holdall_session")
 
-    with pytest.raises(StoreError, match=r"ProgrammingError|OperationalError"):
+    with pytest.raises(StoreError, match=r"ProgrammingError|OperationalError|UndefinedTable"):
         runner.run(table.read(DIGEST))
 
     assert runner.run(table.insert(DIGEST, new_row(clock)))
@@ -414,7 +424,10 @@ def test_what_other_databases_are_sent_needs_no_quotes_and_has_an_index(dialect:
     assert all(" shop" in each for each in statements)
 
 
-def test_alembic_makes_and_drops_the_table_and_finds_no_difference(mariadb: MariaDBServer) -> None:
+@pytest.mark.parametrize("where", ["file", *KINDS])
+def test_alembic_makes_and_drops_the_table_and_finds_no_difference(
+    where: str, file: str, request: pytest.FixtureRequest
+) -> None:
     pytest.importorskip("alembic")
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
@@ -427,9 +440,10 @@ def test_alembic_makes_and_drops_the_table_and_finds_no_difference(mariadb: Mari
     exec(migration, steps)
     metadata = MetaData()
     session_table(metadata)
-    url = mariadb.new_url()
-    engine = create_engine(url)
-    with engine.begin() as connection, closing(SQLAlchemyTable(url, create=False)) as table:
+    url = file if where == "file" else Database(KINDS[where], request.getfixturevalue(where)).url()
+    # Another connection sees what is made here.
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection, closing(SQLAlchemyTable(url, create=False)) as table:
         context = MigrationContext.configure(connection)
         with Operations.context(context):
             steps["upgrade"]()
@@ -448,9 +462,9 @@ def test_alembic_makes_and_drops_the_table_and_finds_no_difference(mariadb: Mari
 
 
 def test_a_read_is_one_statement_and_so_is_a_write(
-    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    form: str, open_table: Open, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    table = open_table(url, max_size=1)
+    table = open_table(Database(KINDS["mariadb"], mariadb).url(form), max_size=1)
     runner.run(table.insert(DIGEST, new_row(clock)))
     mariadb.ask("SET GLOBAL general_log_file = 'statements'")
     mariadb.ask("SET GLOBAL general_log = 1")
@@ -482,9 +496,8 @@ def test_what_has_expired_goes_by_itself_with_later_writes(file: str, clock: Fak
     engine.dispose()
 
 
-def test_a_dump_of_the_database_shows_neither_ids_nor_data(mariadb: MariaDBServer, clock: FakeClock) -> None:
-    url = mariadb.new_url()
-    with closing(SQLAlchemyTable(url, clock=clock)) as table:
+def test_a_dump_of_the_database_shows_neither_ids_nor_data(database: Database, clock: FakeClock) -> None:
+    with closing(SQLAlchemyTable(database.url(), clock=clock)) as table:
         found = traces(
             Sessions(
                 TableStore(table, secret_key_base="a secret of these tests, which nobody else has"),
@@ -493,7 +506,7 @@ def test_a_dump_of_the_database_shows_neither_ids_nor_data(mariadb: MariaDBServe
             )
         )
 
-        ((*columns,),) = mariadb.ask(f"SELECT * FROM {url.rpartition('/')[2]}.holdall_session")
+        ((*columns,),) = database.ask("SELECT * FROM holdall_session")
 
     dump = b"|".join(each if isinstance(each, bytes) else str(each).encode() for each in columns)
     assert len(dump) > 100
@@ -514,29 +527,44 @@ def test_a_row_as_large_as_a_session_can_be_is_kept_whole(
 
 
 def test_a_statement_that_a_deadlock_has_undone_is_sent_again(
-    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    name = url.rpartition("/")[2]
     digests = [bytes([number]) * 32 for number in range(1, 9)]
     table = open_table(url)
     for digest in digests:
         assert runner.run(table.insert(digest, new_row(clock)))
+    lock = text("UPDATE holdall_session SET version = 7 WHERE digest = :digest")
     with ThreadPoolExecutor(1) as threads:
-        with (
-            pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", database=name) as writer,
-            writer.cursor() as cursor,
-        ):
-            # The server undoes the transaction that has changed less.
+        engine = create_engine(database.url(), poolclass=NullPool)
+        with engine.connect() as writer:
+            writer.execute(text(database.kind.wait_long))
+            # One server undoes the transaction that has changed less, another the first to look for a deadlock.
             for digest in digests[1:]:
-                cursor.execute("UPDATE holdall_session SET version = 7 WHERE digest = %s", [digest])
+                writer.execute(lock, {"digest": digest})
             # It locks the first, and waits for the second.
             clearing = threads.submit(runner.run, table.clear(clock()))
-            waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-            wait_until("the clearing waits", lambda: mariadb.ask(waiting))
-            cursor.execute("UPDATE holdall_session SET version = 7 WHERE digest = %s", digests[:1])
+            wait_until("the clearing waits", database.waiting)
+            writer.execute(lock, {"digest": digests[0]})
             writer.commit()
 
         assert clearing.result() == 8
+
+
+def test_a_statement_that_a_concurrent_one_has_undone_is_sent_again(
+    form: str, open_table: Open, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    database = Database(KINDS["postgres"], postgres)
+    make: Any = create_engine if form == "sync" else create_async_engine
+    table = open_table(make(database.url(form), isolation_level="SERIALIZABLE", poolclass=NullPool))
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+    with ThreadPoolExecutor(1) as threads, create_engine(database.url(), poolclass=NullPool).connect() as writer:
+        writer.execute(text("UPDATE holdall_session SET seen = 1"))
+        replacing = threads.submit(runner.run, table.replace(DIGEST, new_row(clock, version=2), version=1))
+        wait_until("the replacement waits", database.waiting)
+        writer.commit()
+
+        assert replacing.result() is _DONE
+    assert runner.run(table.read(DIGEST)) == new_row(clock, version=2)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("pysqlite", "sync"), ("aiosqlite", "async")])
@@ -581,64 +609,40 @@ def test_a_file_that_is_named_by_a_uri_is_used(tmp_path: Path, clock: FakeClock)
 
 
 def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
-    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url, statement_timeout=1)
     assert runner.run(table.insert(DIGEST, new_row(clock)))
-    name = url.rpartition("/")[2]
-    with (
-        pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", database=name) as other,
-        other.cursor() as cursor,
-    ):
-        cursor.execute("SELECT * FROM holdall_session FOR UPDATE")
+    address = make_url(url)
+    with create_engine(database.url(), poolclass=NullPool).connect() as other:
+        other.execute(text("SELECT * FROM holdall_session FOR UPDATE"))
         began = time.monotonic()
-        with pytest.raises(StoreError, match=f"at 127.0.0.1:{mariadb.port}/{name}"):
+        with pytest.raises(StoreError, match=f"at 127.0.0.1:{address.port}/{address.database}"):
             runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
         assert time.monotonic() - began < 4
-        waiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
-        wait_until("nobody waits", lambda: not mariadb.ask(waiting))
+        wait_until("nobody waits", lambda: not database.waiting())
 
     assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
 
 
 def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
-    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url, timeout=1, statement_timeout=1)
     assert runner.run(table.insert(DIGEST, new_row(clock)))
 
-    mariadb.freeze()
+    database.server.freeze()
     try:
+        # The first is asked on a connection that is there, the second on a new one.
         for _ in range(2):
             began = time.monotonic()
             with pytest.raises(StoreError):
                 runner.run(table.read(DIGEST))
             assert time.monotonic() - began < 5
     finally:
-        mariadb.thaw()
+        database.server.thaw()
 
     assert runner.run(table.read(DIGEST)) == new_row(clock)
-
-
-def test_a_frozen_postgresql_is_a_store_error_while_it_is_asked_whether_it_is_there(
-    postgres: PostgresServer, clock: FakeClock
-) -> None:
-    url = postgres.new_url().replace("://", "+psycopg://")
-    with (
-        closing(SQLAlchemyTable(url, clock=clock, timeout=1, statement_timeout=1)) as table,
-        ThreadPoolExecutor(1) as threads,
-    ):
-        assert table.insert(DIGEST, new_row(clock))
-
-        postgres.freeze()
-        try:
-            for _ in range(2):
-                with pytest.raises(StoreError):
-                    threads.submit(table.read, DIGEST).result(timeout=10)
-        finally:
-            postgres.thaw()
-
-        assert table.read(DIGEST) == new_row(clock)
 
 
 def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> None:
@@ -651,13 +655,16 @@ def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> N
     engine.dispose()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_is_not_there_is_a_store_error_without_the_password(
-    form: str, open_table: Open, runner: asyncio.Runner
+    kind: str, form: str, open_table: Open, runner: asyncio.Runner
 ) -> None:
-    port = free_port()
-    table = open_table(f"mysql+{_DRIVERS[form]}://shop:hunter2@127.0.0.1:{port}/shop")
+    if kind == "postgres":
+        driver()
+    where = f"127.0.0.1:{free_port()}/shop"
+    table = open_table(f"{KINDS[kind].drivers[form]}://shop:hunter2@{where}")
 
-    with pytest.raises(StoreError, match=f"^mysql at 127.0.0.1:{port}/shop failed: OperationalError") as failure:
+    with pytest.raises(StoreError, match=f"^(mysql|postgresql) at {where} failed: OperationalError") as failure:
         runner.run(table.read(DIGEST))
 
     assert "hunter2" not in "".join(traceback.format_exception(failure.value))
@@ -665,24 +672,18 @@ def test_a_server_that_is_not_there_is_a_store_error_without_the_password(
 
 @pytest.mark.parametrize("given", ["url", "engine"])
 def test_a_demoted_server_is_asked_once_more_and_written_to_when_it_may(
-    given: str, form: str, open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    given: str, form: str, open_table: Open, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    name = url.rpartition("/")[2]
-    user = f"'{name}'@'127.0.0.1'"
-    mariadb.ask(f"CREATE USER {user}")
-    mariadb.ask(f"GRANT ALL ON {name}.* TO {user}")
-    url = url.replace("root@", f"{name}@")
+    with closing(SQLAlchemyTable(database.url(), clock=clock)) as made:
+        assert made.insert(DIGEST, new_row(clock))
+    url = database.url(form, **database.new_user("ALL"))
     make: Any = create_engine if form == "sync" else create_async_engine
     engine = make(url) if given == "engine" else None
     table = open_table(engine or url)
-    assert runner.run(table.insert(DIGEST, new_row(clock)))
-    mariadb.ask("SET GLOBAL read_only = 1")
-    try:
-        with pytest.raises(StoreError, match="error 1290"):
+    with database.demoted():
+        with pytest.raises(StoreError, match=database.kind.only_reads):
             runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1))
         assert runner.run(table.read(DIGEST)) == new_row(clock)
-    finally:
-        mariadb.ask("SET GLOBAL read_only = 0")
 
     assert runner.run(table.replace(DIGEST, new_row(clock, version=2), version=1)) is _DONE
     if engine is not None:
@@ -692,32 +693,32 @@ def test_a_demoted_server_is_asked_once_more_and_written_to_when_it_may(
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_replaced(
-    open_table: Open, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     table = open_table(url)
     assert runner.run(table.insert(DIGEST, new_row(clock)))
-    name = url.rpartition("/")[2]
-    ours = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
-    for (number,) in mariadb.ask(ours):
-        mariadb.ask(f"KILL {number}")
-    wait_until("it is closed", lambda: not mariadb.ask(ours))
+    ours = database.connections()
+    assert ours
+    for each in ours:
+        database.end(each)
+    wait_until("it is closed", lambda: not database.connections())
 
     assert runner.run(table.read(DIGEST)) == new_row(clock)
 
 
 def test_closing_closes_the_connections_and_the_next_call_opens_others(
-    form: str, url: str, mariadb: MariaDBServer, clock: FakeClock, runner: asyncio.Runner
+    form: str, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    ours = f"SELECT id FROM information_schema.processlist WHERE db = '{url.rpartition('/')[2]}'"
     for _ in range(2):
         with opened(_KINDS, form, url, clock, runner) as table:
             runner.run(table.read(DIGEST))
-            assert mariadb.ask(ours)
-        wait_until("none is open", lambda: not mariadb.ask(ours))
+            assert database.connections()
+        wait_until("none is open", lambda: not database.connections())
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_acknowledged_write_outlives_a_server_that_is_killed(
-    form: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner
+    kind: str, form: str, open_table: Open, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     acknowledged: dict[bytes, int] = {}
 
@@ -739,8 +740,8 @@ def test_every_acknowledged_write_outlives_a_server_that_is_killed(
             assert version <= row.version <= version + 1
             assert row.data == b"%d" % row.version
 
-    with running_mariadb() as server:
-        table = open_table(server.new_url(_DRIVERS[form]))
+    with KINDS[kind].running() as server:
+        table = open_table(Database(KINDS[kind], server).url(form))
         killer = Thread(target=server.kill)
         with pytest.raises(StoreError):
             runner.run(write_for_ever(table, killer))
