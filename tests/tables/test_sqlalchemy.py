@@ -626,10 +626,8 @@ def test_a_locked_row_is_a_store_error_within_the_limit_and_nobody_waits_on(
 
 
 def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
-    form: str, open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
+    open_table: Open, url: str, database: Database, clock: FakeClock, runner: asyncio.Runner
 ) -> None:
-    if (form, database.kind) == ("async", KINDS["postgres"]):
-        pytest.skip("psycopg takes ten seconds more to cancel what a frozen server was asked by an async engine")
     table = open_table(url, timeout=1, statement_timeout=SECOND / 5)
     assert runner.run(table.insert(DIGEST, new_row(clock)))
 

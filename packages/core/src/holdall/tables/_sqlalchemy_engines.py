@@ -146,9 +146,16 @@ class OwnOfLoop:
 
     def __init__(self, url: URL, options: Options, forget: Callable[[], None]) -> None:
         settings = _settings(url, options)
+        limit = options.statement_timeout
 
         def make() -> AsyncEngine:
             engine = create_async_engine(url, **settings)
+            # Who cancels a wait, as a limit from outside does, must not wait long for that in turn.
+            event.listen(
+                engine.sync_engine,
+                "connect",
+                lambda connection, _: limit_answers(connection.driver_connection, engine.driver, limit),
+            )
             _leave_removed_file(engine.sync_engine, forget)
             return engine
 
