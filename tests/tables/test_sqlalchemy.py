@@ -643,6 +643,28 @@ def test_a_frozen_server_is_a_store_error_within_the_limits_and_is_found_again(
     assert runner.run(table.read(DIGEST)) == new_row(clock)
 
 
+def test_a_frozen_postgresql_is_a_store_error_within_the_limits_over_an_engine_that_was_given(
+    form: str, open_table: Open, postgres: PostgresServer, clock: FakeClock, runner: asyncio.Runner
+) -> None:
+    make: Any = create_engine if form == "sync" else create_async_engine
+    engine = make(Database(KINDS["postgres"], postgres).url(form))
+    table = open_table(engine, statement_timeout=SECOND / 5)
+    assert runner.run(table.insert(DIGEST, new_row(clock)))
+
+    with ThreadPoolExecutor(1) as threads:
+        postgres.freeze()
+        try:
+            with pytest.raises(StoreError):
+                threads.submit(runner.run, table.read(DIGEST)).result(timeout=5)
+        finally:
+            postgres.thaw()
+
+    assert runner.run(table.read(DIGEST)) == new_row(clock)
+    disposed = engine.dispose()
+    if disposed is not None:
+        runner.run(disposed)
+
+
 def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> None:
     engine = create_engine(file, pool_size=1, max_overflow=0, pool_timeout=0.05)
     table = SQLAlchemyTable(engine, clock=clock)
