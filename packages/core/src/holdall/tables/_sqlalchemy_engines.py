@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import URL, Connection, Engine, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -146,9 +146,16 @@ class OwnOfLoop:
 
     def __init__(self, url: URL, options: Options, forget: Callable[[], None]) -> None:
         settings = _settings(url, options)
+        limit = options.statement_timeout
 
         def make() -> AsyncEngine:
             engine = create_async_engine(url, **settings)
+            # Who cancels a wait, as a limit from outside does, must not wait long for that in turn.
+            event.listen(
+                engine.sync_engine,
+                "connect",
+                lambda connection, _: limit_answers(connection.driver_connection, engine.driver, limit),
+            )
             _leave_removed_file(engine.sync_engine, forget)
             return engine
 
@@ -219,7 +226,7 @@ class Given:
         return engine
 
 
-def limit_of(connection: Connection, limit: timedelta | None) -> AbstractContextManager[None]:
+def limit_of(connection: Any, limit: timedelta | None) -> AbstractContextManager[None]:
     """Limit each wait for an answer on a *connection*, if its driver is psycopg 3; others do it by themselves."""
     if limit is not None and connection.dialect.driver == "psycopg":
         from holdall.tables.psycopg import limited

@@ -41,7 +41,7 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
     try:
         yield
     finally:
-        del connection.wait
+        del connection.wait, connection.cancel_safe
 
 
 def limit_waits(connection: Any, limit: timedelta) -> None:
@@ -51,7 +51,7 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
     The driver waits for an answer for ever, and a frozen server does not keep to its own ``statement_timeout``. When
     the limit has passed, the statement is cancelled as far as the server listens, and the connection is closed.
     """
-    wait = type(connection).wait
+    wait, cancel = type(connection).wait, type(connection).cancel_safe
 
     def wait_less(generator: Any, *_: Any, **__: Any) -> Any:
         try:
@@ -60,7 +60,7 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
         except AnswerTimeout:
             if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
                 with suppress(psycopg.Error):
-                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                    connection.cancel_safe()
             hang_up(connection)
             raise
         except KeyboardInterrupt:
@@ -74,10 +74,12 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
         except AnswerTimeout:
             if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
                 with suppress(psycopg.Error):
-                    await connection.cancel_safe(timeout=_CANCEL_SECONDS)
+                    await connection.cancel_safe()
             hang_up(connection)
             raise
 
+    # The driver cancels too, when a task that waits is cancelled, and would wait longer for that.
+    connection.cancel_safe = lambda **_: cancel(connection, timeout=_CANCEL_SECONDS)
     # Each use of the connection waits through this method, and only this thread or task uses the connection now.
     connection.wait = wait_less_async if is_awaited(wait) else wait_less
 

@@ -181,7 +181,8 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
         )
         self._url: URL = given if isinstance(given, URL) else given.url
         self._seconds = options.timeout.total_seconds()
-        self._limit = options.statement_timeout.total_seconds()
+        self._answer_seconds = options.statement_timeout.total_seconds()
+        self._limit = None if isinstance(given, URL) else options.statement_timeout
 
     async def create_schema(self) -> None:
         """Make the table and its indexes, where they are not there."""
@@ -205,12 +206,13 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
             is_commit = False
             try:
                 async with asyncio.timeout(self._seconds) as limit, engine.connect() as connection:
-                    limit.reschedule(loop.time() + self._limit)
-                    answer = await connection.run_sync(work, *values)
-                    if self._engines.needs_commit:
-                        is_commit = True
-                        await connection.commit()
-                    return answer
+                    limit.reschedule(loop.time() + self._answer_seconds)
+                    with limit_of(connection.sync_connection, self._limit):
+                        answer = await connection.run_sync(work, *values)
+                        if self._engines.needs_commit:
+                            is_commit = True
+                            await connection.commit()
+                        return answer
             except IntegrityError:
                 raise
             except (SQLAlchemyError, OSError) as exc:
