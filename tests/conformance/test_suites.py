@@ -79,7 +79,7 @@ def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
         pytest.raises((AssertionError, FlakyFailure), match=r"after step|Flaky|unreliable"),
     ):
         # That it finds something is what is asked, not the shortest way there.
-        try_sequences(as_async(mutant(clock=clock)), clock, runner, phases=[Phase.generate])
+        try_sequences(as_async(mutant(clock=clock)), clock, runner, phases=[Phase.generate], max_examples=1000)
 
 
 @pytest.mark.parametrize(
