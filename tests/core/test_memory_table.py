@@ -206,6 +206,21 @@ def test_a_table_that_may_evict_nothing_refuses_new_rows_and_lets_sessions_end(c
     assert table.insert(digest(3), row(clock)) is True
 
 
+@pytest.mark.parametrize("principal", [None, "7"])
+def test_a_row_that_grows_beyond_the_table_is_not_evicted_for_itself(clock: FakeClock, principal: str | None) -> None:
+    table = MemoryTable(max_bytes=11_000, name="small", clock=clock)
+    table.insert(digest(0), row(clock, principal=principal))
+    for number in range(1, 10):
+        table.insert(digest(number), row(clock))
+        table.remove(digest(number), tombstone=Tombstone(clock() + HOUR, bytes(33)))
+
+    grown = big(clock, 8, principal)._replace(version=2)
+    with pytest.raises(StoreError, match="no other row in it may be evicted"):
+        table.replace(digest(0), grown, version=1)
+
+    assert table.read(digest(0)) == row(clock, principal=principal)
+
+
 def big(clock: FakeClock, kilobytes: int, principal: str | None = None) -> Row:
     return row(clock, principal=principal)._replace(data=bytes(kilobytes * 1000))
 
