@@ -61,14 +61,14 @@ WITHOUT_WHEELS = {
 
 @nox.session(python=RUNNING)
 def tests(session: nox.Session) -> None:
-    """Run every kind of test, in small, on the Python that runs nox: 3 to 4 minutes."""
+    """Run every kind of test, in small, on the Python that runs nox: 9 minutes."""
     install(session, "tests", "ecosystem")
     session.run("pytest", *(session.posargs or PARALLEL))
 
 
 @nox.session(python=MEASURED, tags=["ci"])
 def coverage(session: nox.Session) -> None:
-    """Run the same tests and demand that they cover every branch: 4 to 8 minutes."""
+    """Run the same tests and demand that they cover every branch: 10 minutes."""
     install(session, "tests", "ecosystem")
     session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
     session.run("coverage", "combine", "--quiet")
@@ -77,7 +77,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, tags=["ci"])
 def matrix(session: nox.Session) -> None:
-    """Run on each Python what depends on it: 2 minutes each; one that is not there is skipped."""
+    """Run on each Python what depends on it: 4 minutes each; one that is not there is skipped."""
     install(session, "tests", "ecosystem")
     free_threaded = str(session.python).endswith("t")
     # A module that was not built for it would switch the lock on again.
@@ -108,7 +108,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(python=PROMISED[0], tags=["ci"])
 def lowest(session: nox.Session) -> None:
-    """Run what a version can change with the oldest of everything that a package asks for: 2 minutes."""
+    """Run what a version can change with the oldest of everything that a package asks for: 4 minutes."""
     install_oldest(session, PACKAGES)
     session.run("pytest", *(session.posargs or [*ELSEWHERE, *PARALLEL]), env=FEWER)
 
