@@ -22,7 +22,7 @@ NEEDED = {
     "pyramid_app.py": ("pyramid", wsgi_client),
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore:.cgi. is deprecated:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.cgi. is deprecated:DeprecationWarning", "ignore:.*pkg_resources")
 
 
 @pytest.fixture

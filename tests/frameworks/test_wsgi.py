@@ -13,8 +13,10 @@ from holdall.testing import METHODS, AdapterConformance, Client, Request, perfor
 from holdall.testing.adapters.suite import Mount
 from holdall.wsgi import SessionMiddleware, fetch_session
 
-# WebOb, on which Pyramid stands, imports a module that Python has deprecated.
-pytestmark = pytest.mark.filterwarnings("error", "ignore:.cgi. is deprecated:DeprecationWarning")
+# Pyramid, and WebOb on which it stands, import what setuptools and Python have deprecated.
+pytestmark = pytest.mark.filterwarnings(
+    "error", "ignore:.cgi. is deprecated:DeprecationWarning", "ignore:.*pkg_resources"
+)
 
 
 def others(environ: Any, also: Sequence[Sessions]) -> Any:
