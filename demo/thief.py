@@ -14,10 +14,10 @@ _SECONDS = 5
 
 def replay(framework: str, cookies: Mapping[str, str]) -> str:
     """
-    Return whom *framework* takes a thief for who sends these *cookies* by HTTPS; ``""`` for nobody.
+    Send *cookies* to *framework* over HTTPS as a thief would; return the user it logs in, or ``""`` if it refuses.
 
-    The bound cookie is not among them, as if it had expired. The visitor's browser would sign for another one, and the
-    thief cannot.
+    The request leaves out the bound cookie, as if it had expired. The visitor's browser could sign for a new one, but
+    the thief cannot.
     """
     stolen = {name: value for name, value in cookies.items() if name != f"{session_key()}-bound"}
     tls = create_default_context(cafile=certificate())

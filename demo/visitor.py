@@ -41,7 +41,7 @@ class Page(NamedTuple):
     status: int = 200
 
     def __str__(self) -> str:
-        who = f"{self.user} is logged in" if self.user else "nobody is logged in"
+        who = f"{self.user} is logged in" if self.user else "not logged in"
         return f"{self.status}, {who}, in the cart: {', '.join(self.cart) or 'nothing'}"
 
 

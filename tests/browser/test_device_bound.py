@@ -286,7 +286,7 @@ def test_the_demo_shows_that_a_session_is_bound_and_its_cookies_are_refused(
             page.goto(url)
             until(page, "bound", "bound to this device")
             page.get_by_role("button", name="Replay").click()
-            until(page, "thief", "Refused: the cookies alone log nobody in.")
+            until(page, "thief", "Refused: a copy of the cookies is not a login.")
             assert page.locator("[itemprop=user]").all_inner_texts() == ["Ada"]
 
 

@@ -396,7 +396,7 @@ def test_of_a_login_without_secure_the_log_tells_once(
 
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert f"the cookie {key} of somebody who is logged in went out without Secure" in record.getMessage()
+    assert f"the cookie {key} of a logged-in user was sent without Secure" in record.getMessage()
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
 
 def test_curl_does_what_the_page_shows(port: int, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")  # pragma: no cover
+        pytest.skip("curl is not installed")
     (shown,) = fenced(TEXT, "console")
     steps = re.findall(r"^\$ (.+)\n((?:[^$].*\n)?)", shown, re.MULTILINE)
     assert len(steps) == shown.count("$ ")

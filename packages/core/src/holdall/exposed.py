@@ -36,7 +36,7 @@ def _is_this_machine(host: str) -> bool:
 def warn_of_no_secure(key: str) -> None:
     """Tell the log, once in a process, of a login that can be stolen on its way."""
     _logger.warning(
-        "the cookie %s of somebody who is logged in went out without Secure, so anybody on the network can read and "
+        "the cookie %s of a logged-in user was sent without Secure, so anyone on the network can read and "
         "use it. Serve the application by HTTPS; if a proxy does, let the framework believe its X-Forwarded-Proto: "
         "ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django. secure=True, or a name that "
         "begins with __Host-, keeps the cookie from ever going by http.",

@@ -20,7 +20,7 @@ __all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login"]
 
 LOGIN_KEY = "_holdall_login"
 
-# Flask-Login sets it to False where its "remember me" cookie logged the visitor in, and nobody has typed a password.
+# Flask-Login sets it to False if its "remember me" cookie logged the visitor in without a password.
 _FRESH_KEY = "_fresh"
 
 
@@ -79,7 +79,7 @@ class RecordedLogin:
         """
         When its user was last authenticated, in UTC: by ``login``, a login library, or ``confirm_login``.
 
-        ``None`` if nobody is logged in, or the login was not seen here: it came from another library's cookie, or from
+        ``None`` if no user is logged in, or the login was not seen here: it came from another library's cookie, or from
         Flask-Login's "remember me".
 
         Raises:
@@ -91,13 +91,13 @@ class RecordedLogin:
     @property
     def level(self) -> int:
         """
-        How strongly its user was authenticated: 0 if nobody is logged in, 1 after a login, more by ``login(level=…)``.
+        How strongly its user was authenticated: 0 if no user is logged in, 1 after a login, more by ``login(level=…)``.
 
         Set it to raise or lower it, which gives the session a new ID.
 
         Raises:
             ConfigurationError: ``Sessions`` was set up without ``record_login=True``.
-            LoginRequiredError: It is set where nobody is logged in.
+            LoginRequiredError: It is set while no user is logged in.
         """
         return _noted(self._state)[1]
 
@@ -143,7 +143,7 @@ class RecordingState(SessionState):
 
 
 def note_login(end: Any, write: Write) -> None:
-    """Note the login that a new session begins with, unless ``login`` has, and none where nobody is logged in."""
+    """Record the login that a new session begins with, unless ``login`` has recorded it or no user is logged in."""
     data = write.data
     if write.principal is None or data.get(_FRESH_KEY) is False:
         data.pop(LOGIN_KEY, None)
@@ -153,7 +153,7 @@ def note_login(end: Any, write: Write) -> None:
 
 def _require(state: SessionState) -> None:
     if state.principal is None:
-        msg = "nobody is logged in: let the user log in first."
+        msg = "no user is logged in: let the user log in first."
         raise LoginRequiredError(msg)
 
 

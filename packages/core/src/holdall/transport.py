@@ -217,7 +217,7 @@ def header_transport(transport: str, key: str, cookie: Iterable[str], **others: 
 def warn_of_http(name: str) -> None:
     """Tell the log, once in a process, of a login that can be stolen on its way."""
     logger.warning(
-        "the header %s with the session of somebody who is logged in went out by http, so anybody on the network can "
+        "the header %s with the session of a logged-in user was sent over http, so anyone on the network can "
         "read and use it. Serve the application by HTTPS; if a proxy does, let the framework believe its "
         "X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django.",
         name,

@@ -46,7 +46,7 @@ class End:
         data: All of it, as the request sees it.
         wrote: It changed something, or asked for it to be written.
         lifetime: How long the session lives from now on.
-        principal: The user ID of the session as it ends; ``None`` if nobody is logged in.
+        principal: The user ID of the session as it ends; ``None`` if no user is logged in.
         expires: When the stored session ends that is used now, in Unix seconds.
         is_due: Its expiry must be moved.
     """

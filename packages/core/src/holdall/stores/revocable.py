@@ -1,7 +1,7 @@
 """
 Sessions in cookies that can be listed and ended from outside: the cookie holds the session, a table says if it counts.
 
-The session of somebody who is logged in has a row without data, under the digest of an ID that is sealed in the cookie
+The session of a logged-in user has a row without data, under the digest of an ID that is sealed in the cookie
 along with the session. The row is read once for each request that touches such a session, and written where the session
 begins, is renewed or ends, and once in a while to move its expiry; a plain write asks nothing of it, because a cookie
 whose row is gone opens nothing. The rows are those of a table store, with all that it does about races. A session of

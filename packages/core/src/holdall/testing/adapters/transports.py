@@ -349,10 +349,10 @@ class HeaderTests(AdapterSuite, sealed=True):
             for https in (True, False, False):
                 carried.sends(actions=[["login", 7]], https=https)
 
-        assert [each for each in caplog.messages if "went out by http" in each] == [
+        assert [each for each in caplog.messages if "was sent over http" in each] == [
             each for each in caplog.messages if carried.name in each
         ]
-        assert len([each for each in caplog.messages if "went out by http" in each]) == 1
+        assert len([each for each in caplog.messages if "was sent over http" in each]) == 1
 
     def test_a_session_in_a_header_stands_beside_one_in_a_cookie(
         self, mount: Mount, table: MemoryTable, clock: FakeClock
