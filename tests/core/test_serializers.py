@@ -22,6 +22,7 @@ from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import MAX_DEPTH, TaggedJSON
 from holdall.testing.serializers import near_the_stacks_end
 from holdall.testing.values import REFUSED, WRAPS, name, nested
+from strategies import recursive
 
 both = pytest.mark.parametrize("serializer", [TaggedJSON(), FastTaggedJSON()], ids=["default", "fast"])
 
@@ -46,8 +47,8 @@ HASHABLE = (
     | st.binary()
 )
 KEYS = st.sampled_from(["$tuple", "$dict", "$", "$datetime", "a"]) | TEXT
-MEMBERS = st.recursive(HASHABLE, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=2), max_leaves=3)
-VALUES = st.recursive(
+MEMBERS = recursive(HASHABLE, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=2), max_leaves=3)
+VALUES = recursive(
     HASHABLE | st.sets(MEMBERS, max_size=3) | st.frozensets(MEMBERS, max_size=3),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -77,7 +78,7 @@ TAGS = st.sampled_from(
         "$none",
     ]
 )
-JSON = st.recursive(
+JSON = recursive(
     st.sampled_from(['""', '"a"', "0", "-1e999", "5", "1.5", "null", "true", "NaN", '"2026"', '"AA="', "1" * 5000]),
     lambda inner: (
         st.lists(inner, max_size=9).map(lambda items: f"[{','.join(items)}]")

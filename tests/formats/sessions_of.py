@@ -6,6 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from strategies import recursive
+
 JSON_SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 
 # Dicts of one key that begins with a space are what Flask has to escape.
@@ -30,7 +32,7 @@ def flask_sessions() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def _sessions(scalars: Any, names: Any, sequences: Any) -> st.SearchStrategy[dict[str, Any]]:
-    values = st.recursive(
+    values = recursive(
         scalars,
         lambda values: sequences(values) | st.dictionaries(names, values) | st.dictionaries(names, values, max_size=1),
         max_leaves=15,

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall.etf import MAX_BYTES, Atom, AtomKey, BitString, ImproperList, MapKey, Opaque, dumps, loads
 from sizes import EXAMPLES, FUZZED
+from strategies import recursive
 
 NODE = b"w\x0dnonode@nohost"
 
@@ -413,7 +414,7 @@ def with_their_texts(term: dict[Any, Any]) -> Any:
 
 
 def terms_of(scalars: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.recursive(
+    return recursive(
         scalars,
         lambda terms: (
             st.lists(terms)
@@ -563,7 +564,7 @@ def test_what_plug_takes_for_a_session_is_read_and_nothing_else(erlang: Callable
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
-    term=st.recursive(
+    term=recursive(
         SCALARS,
         lambda terms: st.lists(terms) | st.dictionaries(TEXTS, terms, max_size=32) | st.lists(terms).map(tuple),
         max_leaves=20,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdall.sources import _msgpack
 from sizes import EXAMPLES
+from strategies import recursive
 
 SCALARS = (
     st.none()
@@ -21,7 +22,7 @@ SCALARS = (
     | st.binary()
     | st.datetimes(datetime(1900, 1, 1), datetime(2400, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # with a zone
 )
-VALUES = st.recursive(
+VALUES = recursive(
     SCALARS, lambda values: st.lists(values) | st.dictionaries(st.text(), values) | st.lists(values, min_size=16)
 )
 

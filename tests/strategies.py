@@ -1,0 +1,28 @@
+"""Values within values, for Hypothesis to draw."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+__all__ = ["recursive"]
+
+Strategy = st.SearchStrategy[Any]
+
+
+def recursive(scalars: Strategy, containers: Callable[[Strategy], Strategy], *, max_leaves: int = 100) -> Strategy:
+    """
+    Return ``st.recursive`` of these, with a short name.
+
+    When Hypothesis draws a key of a dict a second time, it writes out the whole strategy with all levels of it. That
+    takes megabytes and is a warning, which fails the test.
+    """
+
+    def named(inner: Strategy) -> Strategy:
+        @st.composite
+        def value(draw: st.DrawFn) -> Any:
+            return draw(inner)
+
+        return containers(value())
+
+    return st.recursive(scalars, named, max_leaves=max_leaves)
