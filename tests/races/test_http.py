@@ -38,7 +38,8 @@ PLACES = [
     for framework in (*FRAMEWORKS, "all")
     if FULL or (engine == "memory") is (framework != "all")
 ]
-everywhere = pytest.mark.parametrize(("frameworks", "served"), PLACES, indirect=True)
+# Of the scope of the servers, so that the tests are sorted by them, and each is started once.
+everywhere = pytest.mark.parametrize(("frameworks", "served"), PLACES, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
