@@ -1,10 +1,16 @@
-"""A plugin of pytest that runs the tests of each class until one fails: by then the suite has noticed what is wrong."""
+"""
+A plugin of pytest that runs the tests of each class until one fails: by then the suite has noticed what is wrong.
+
+Of a suite that is set before a mutant, only the test that is known to notice it is collected: to collect the suites in
+full, 48,000 tests of which 300 are run, took most of the time.
+"""
 
 from typing import Any
 
 import pytest
 
-# By mutant the test that is known to notice it, which is tried before all others of its suite.
+# By mutant the test that is known to notice it, in place of all of its suite. Where one is not named here the whole
+# suite is run, and says which.
 _KNOWN = {
     "Upserts": "test_replace_never_creates",
     "IgnoresVersions": "test_a_verb_that_is_refused_is_not_seen",
@@ -21,7 +27,7 @@ _KNOWN = {
     "GivesStaleRows": "test_remove_gives_the_last_state_once",
     "SweepsTheLiving": "test_a_touched_row_outlives_its_first_expiry",
     "ForgetsTheClient": "test_read_gives_back_what_was_inserted",
-    "CutsAtNUL": "test_read_gives_back_what_was_inserted",
+    "CutsAtNUL": "test_data_comes_back_byte_by_byte",
     "ReplacesCreatedAndPrincipal": "test_a_replaced_row_is_read_whole_and_found",
     "ReplacesByRemoving": "test_a_replaced_row_is_read_whole_and_found",
     "ReplacesTheDataFirst": "test_a_replaced_row_is_read_whole_and_found",
@@ -143,8 +149,9 @@ _KNOWN = {
 _noticed: set[type] = set()
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    items.sort(key=lambda item: _KNOWN.get(item.cls.__name__.removeprefix("Test")) != item.originalname)
+def pytest_pycollect_makeitem(collector: Any, name: str) -> list[Any] | None:
+    known = _KNOWN.get(collector.name.removeprefix("Test"), name)
+    return [] if name.startswith("test_") and name != known else None
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool:
