@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from commuting import commute
 from holdall import (
     ConfigurationError,
     CookieOverflowError,
@@ -474,7 +475,12 @@ Steps = Generator[Any, Any, Any]
 
 
 class Meeting:
-    """Two requests of one browser, or of one and of somebody who ends its sessions."""
+    """
+    Two requests of one browser, or of one and of somebody who ends its sessions.
+
+    Attributes:
+        is_repeated: It was left before its end, because another order comes to the same.
+    """
 
     def __init__(self, sessions: Sessions, clock: FakeClock, acts: tuple[Act | str, ...]) -> None:
         self.clock, self.sessions = clock, sessions
@@ -485,16 +491,18 @@ class Meeting:
         self.visitor.does(login)
         self.seen = {self.visitor.header}
         self.removes_nothing = False
+        self.is_repeated = False
         self.requests = [self._revoke() if act == "revoke" else self._visit(act) for act in acts]  # type: ignore[arg-type]
 
     def _revoke(self) -> Steps:
-        yield None
         yield from self.sessions.prepare("sync").store.revoke("7", keys=[KEY], keep=None, handle=None)
+        yield "told"
 
     def _visit(self, act: Act) -> Steps:
-        yield None
+        header = self.visitor.header
+        yield "sent"
         now = int(self.clock().timestamp())
-        session = self.sessions.fetch(self.visitor.header, https=True)
+        session = self.sessions.fetch(header, https=True)
         state = state_of(session)
         state.take((yield from fetch(state.cookies, state.backend, now=now)))
         # To a request whose cookie was renewed before it was read the session is empty, as in a table: a library that
@@ -503,22 +511,38 @@ class Meeting:
         act(session)
         headers = yield from commit(state, now=now)
         self.seen |= {f"{each.attributes.key}={each.value}" for each in headers.cookies if each.value}
-        yield None
+        yield "answered"
         self.visitor.browser.keep([str(each) for each in headers.cookies], https=True)
+        yield "kept"
 
     def run(self, order: list[int]) -> Iterator[list[int]]:
         """Take the steps in this *order* and then as they come, and yield the orders that differ later."""
         going, answers, taken = dict(enumerate(self.requests)), dict.fromkeys(range(len(self.requests))), []
+        before: tuple[int, Any] = (0, None)
         while going:
             number = order[len(taken)] if len(taken) < len(order) else min(going)
             if len(taken) >= len(order):
                 yield from ([*taken, other] for other in going if other != number)
             taken.append(number)
-            try:
-                step = going[number].send(answers[number])
-                answers[number] = None if step is None else step.take()
-            except StopIteration:
-                del going[number]
+            step = going[number].send(answers[number])
+            self.is_repeated = number < before[0] and change_places(before[1], step)
+            if self.is_repeated:
+                return
+            before = (number, step)
+            if isinstance(step, str):
+                answers[number] = None
+                if step in {"kept", "told"}:
+                    del going[number]
+            else:
+                answers[number] = step.take()
+
+
+def change_places(one: Any, other: Any) -> bool:
+    """Return whether two steps come to the same, whichever of them is first."""
+    if isinstance(one, str) and isinstance(other, str):
+        # What a browser sends depends on what it has kept, and that on what it has kept before.
+        return "kept" not in (one, other) or not {one, other} <= {"kept", "sent"}
+    return isinstance(one, str) or isinstance(other, str) or commute(one, other)
 
 
 def meetings(*acts: Act | str) -> Iterator[Meeting]:
@@ -528,7 +552,8 @@ def meetings(*acts: Act | str) -> Iterator[Meeting]:
     while todo:
         meeting = Meeting(sessions, clock, acts)
         todo.extend(meeting.run(todo.pop()))
-        yield meeting
+        if not meeting.is_repeated:
+            yield meeting
 
 
 ENDS: tuple[Act | str, ...] = (logout, drop, farewell, library_logout, "revoke")
@@ -548,7 +573,7 @@ def test_in_no_order_does_a_session_or_a_copy_of_it_outlive_its_end(act: Act, en
         meeting.visitor.does(login)
         assert meeting.visitor.does(dict)["user_id"] == 7
         assert len(meeting.visitor.browser.jar) == 1
-    assert count > 20
+    assert count > 1
 
 
 @pytest.mark.parametrize("act", [write, renew, "revoke"])
