@@ -5,14 +5,18 @@ Whoever tries all orders leaves out each in which a step of a later request come
 and the two could change places: of the orders that come to the same, the first in the alphabet has none of these.
 """
 
+from holdall.steps import Step
+from holdall.stores.migration import ReadEntry
 from holdall.stores.verbs import Find, Read
 
 __all__ = ["commute"]
 
+_READS = (Find, Read, ReadEntry)
 
-def commute(one: object, other: object) -> bool:
-    """Return whether two steps at a table are told the same, and leave the same, whichever of them is first."""
-    if isinstance(one, Read | Find) and isinstance(other, Read | Find):
+
+def commute(one: Step, other: Step) -> bool:
+    """Return whether two steps are told the same, and leave the same, whichever of them is first."""
+    if one.target is not other.target or (isinstance(one, _READS) and isinstance(other, _READS)):
         return True
     # Of two rows, neither is told of the other. A list of rows is told of all.
     rows = {getattr(one, "digest", None), getattr(other, "digest", None)}

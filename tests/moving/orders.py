@@ -2,7 +2,8 @@
 Every order in which requests can meet that bring the old cookie of one session, while that is moved.
 
 A request is a generator of the steps that the table and the source take. ``orders`` begins several, takes one step of
-one of them at a time, and does so again from the beginning for each order there is.
+one of them at a time, and does so again from the beginning for each order there is, but for those which differ from
+another only in steps that can change places.
 """
 
 import random
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from commuting import commute
 from holdall import MemoryTable, Session, TableStore
 from holdall._state import SessionState
 from holdall.backends import SyncBackend
@@ -103,6 +105,8 @@ def orders(names: Sequence[str], *, at_most: int | None = None) -> Iterator[Outc
         prefix = todo.pop(-1 if at_most is None else chance.randrange(len(todo)))
         run = _Run([ACTS[name] for name in names])
         todo += run.follow(prefix)
+        if run.is_repeated:
+            continue
         done += 1
         yield run.outcome()
 
@@ -122,6 +126,8 @@ class _Run:
         self._trace: list[str] = []
         self._inserted: list[bytes] = []
         self._successors: set[bytes] = set()
+        #: It was left before its end, because another order comes to the same.
+        self.is_repeated = False
 
     def follow(self, prefix: tuple[int, ...]) -> list[tuple[int, ...]]:
         """Take steps in the order of *prefix*, then those of the first request; return what parts after *prefix*."""
@@ -129,19 +135,28 @@ class _Run:
         waiting = {number: next(request) for number, request in enumerate(requests)}
         chosen: list[int] = []
         others: list[tuple[int, ...]] = []
+        before: tuple[int, Any] = (0, None)
         while waiting:
             first, *rest = waiting
             if len(chosen) < len(prefix):
                 first = prefix[len(chosen)]
             else:
                 others += [(*chosen, other) for other in rest]
+            step = waiting[first]
+            # Who has been answered before another can have been heard of before.
+            if first < before[0] and before[0] in waiting and commute(before[1], step):
+                self.is_repeated = True
+                return others
+            before = (first, step)
             chosen.append(first)
             hidden: set[bytes] = set()
             while first in waiting:
                 self._take(first, requests, waiting, hidden)
                 # What nobody else can see needs no order among the others' steps.
-                step = waiting.get(first)
-                if not (self._inserts_hidden(step) or (isinstance(step, Remove) and step.digest in hidden)):
+                following = waiting.get(first)
+                if not (
+                    self._inserts_hidden(following) or (isinstance(following, Remove) and following.digest in hidden)
+                ):
                     break
         return others
 
