@@ -26,7 +26,7 @@ _CORE = tomllib.loads((DOCS.parent / "packages" / "core" / "pyproject.toml").rea
 VERSION: str = _CORE["version"]
 
 #: What a class inherits from these needs no line on its page.
-_WELL_KNOWN = "dict MutableMapping Mapping Exception ValueError tuple Enum str object Protocol Thread"
+_WELL_KNOWN = "dict, MutableMapping, Mapping, Exception, BaseException, tuple, Enum, str, object"
 _LINK_OUTSIDE = re.compile(r"\]\(((?:\.\./)+)((?!guides/|recipes/)[\w./-]+)(#[\w-]+)?\)")
 
 
