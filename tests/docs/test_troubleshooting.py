@@ -62,9 +62,7 @@ def test_the_table_has_both() -> None:
 
 def test_the_pages_lines_turn_the_log_on() -> None:
     (lines,) = fenced(PAGE, "python")
-    program = (
-        f"{lines}\nfrom holdall import Sessions\nSessions('table', key='sid', table='one').fetch('sid=x').get('a')"
-    )
+    visit = "from holdall import Sessions; Sessions('table', key='sid', table='one').fetch('sid=x').get('a')"
 
     ran = subprocess.run([sys.executable, "-c", lines + visit], capture_output=True, text=True, check=True)
 
