@@ -15,10 +15,20 @@ from holdall.testing import Browser, Request, asgi_client, wsgi_client
 
 SECRET = "9a4d17c0e8b35f62-d07c41e95ab8263f"
 
+VIEWS = """
+from django.http import JsonResponse
+
+
+def cart(request):
+    return JsonResponse({"user": request.session.get("user_id"), "cart": request.session.get("cart", [])})
+"""
+
 SESSION_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 
 PAGES = [
     "README.md",
+    "docs/tour.md",
+    "docs/comparison.md",
     "docs/reference.md",
     "docs/moving.md",
     "docs/peers.md",
@@ -41,9 +51,9 @@ def names_of(page: str) -> dict[str, Any]:
     return names
 
 
-def block_called(title: str) -> str:
-    """Return the README's block that begins with the comment *title*."""
-    (found,) = (source for _, source in python_blocks("README.md") if source.startswith(f"# {title}\n"))
+def block_called(title: str, page: str = "README.md") -> str:
+    """Return the block of *page* that begins with the comment *title*."""
+    (found,) = (source for _, source in python_blocks(page) if source.startswith(f"# {title}\n"))
     return found
 
 
@@ -57,6 +67,16 @@ def secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_examples_of_a_page_run(page: str) -> None:
     assert python_blocks(page)
     names_of(page)
+
+
+@pytest.mark.parametrize(("title", "name"), [("shop.py", "app"), ("api.py", "api")])
+def test_a_block_of_the_readme_is_a_whole_file(title: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / title).write_text(block_called(title), encoding="utf-8")
+    run = [sys.executable, "-c", f"import {title.removesuffix('.py')} as made; print(type(made.{name}).__name__)"]
+
+    ran = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ran.stdout, ran.stderr) == ({"app": "Flask\n", "api": "FastAPI\n"}[name], "")
 
 
 def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -> None:
@@ -75,7 +95,7 @@ def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -
     blocks = {
         "shop/settings.py": f"{block_called('settings.py')}\nALLOWED_HOSTS = ['*']\n",
         "shop/urls.py": "import views\nurlpatterns += [path('cart', views.cart)]\n",
-        "views.py": block_called("views.py"),
+        "views.py": VIEWS,
     }
     write(pasted(blocks), tmp_path)
     (tmp_path / "ask.py").write_text(
@@ -94,8 +114,8 @@ def test_one_session_serves_all_three_frameworks_of_the_readme(tmp_path: Path) -
     assert json.loads(in_django.stdout) == expected
 
 
-def test_the_session_of_the_readme_can_be_renewed_and_left() -> None:
-    names = names_of("README.md")
+def test_the_session_of_the_tour_can_be_renewed_and_left() -> None:
+    names = names_of("docs/tour.md")
     sessions = names["sessions"]
     browser = Browser()
 
@@ -117,8 +137,8 @@ def test_the_session_of_the_readme_can_be_renewed_and_left() -> None:
     assert left == {}
 
 
-def test_the_listener_of_the_readme_hears_of_a_session() -> None:
-    names = names_of("README.md")
+def test_the_listener_of_the_tour_hears_of_a_session() -> None:
+    names = names_of("docs/tour.md")
     session = names["watched"].fetch()
     session["a"] = 1
 
@@ -127,8 +147,8 @@ def test_the_listener_of_the_readme_hears_of_a_session() -> None:
     assert names["seen"] == {"created": 1}
 
 
-def test_the_suite_of_the_readme_passes_from_five_lines(tmp_path: Path) -> None:
-    (tmp_path / "test_my_table.py").write_text(block_called("test_my_table.py"), encoding="utf-8")
+def test_the_suite_of_the_tour_passes_from_five_lines(tmp_path: Path) -> None:
+    (tmp_path / "test_my_table.py").write_text(block_called("test_my_table.py", "docs/tour.md"), encoding="utf-8")
 
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],

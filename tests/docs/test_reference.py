@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from importlib import import_module
 
 import pytest
@@ -18,51 +19,8 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 #: What the page shows as code.
 NAMED = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", REFERENCE))))
 
-#: Modules that users import from, and what each needs.
-MODULES = {
-    "holdall": (),
-    "holdall.adapters": (),
-    "holdall.asgi": (),
-    "holdall.connections": (),
-    "holdall.device_bound": (),
-    "holdall.etf": (),
-    "holdall.msgspec_json": ("msgspec",),
-    "holdall.formats": (),
-    "holdall.serializers": (),
-    "holdall.nested": (),
-    "holdall.sources": (),
-    "holdall.sources.cookie": (),
-    "holdall.sources.django": (),
-    "holdall.sources.flask_session": ("redis",),
-    "holdall.sources.starsessions": ("redis",),
-    "holdall.steps": (),
-    "holdall.stores": (),
-    "holdall.tables": (),
-    "holdall.tables.columns": (),
-    "holdall.tables.failures": (),
-    "holdall.tables.postgres": ("psycopg_pool",),
-    "holdall.tables.psycopg": ("psycopg",),
-    "holdall.tables.redis": ("redis",),
-    "holdall.tables.sql": (),
-    "holdall.tables.sqlalchemy": ("sqlalchemy",),
-    "holdall.tables.alembic": ("alembic",),
-    "holdall.tables.sqlite": (),
-    "holdall.tables.urls": (),
-    "holdall.testing": (),
-    "holdall.typed": (),
-    "holdall.wsgi": (),
-    "holdall_django": ("django",),
-    "holdall_django.auth": ("django", "tests.django_project"),
-    "holdall_django.engine": ("django",),
-    "holdall_django.sources": ("django",),
-    "holdall_django.table": ("django",),
-    "holdall_fastapi": ("fastapi",),
-    "holdall_fastapi.login": ("fastapi",),
-    "holdall_fastapi.testing": ("fastapi",),
-    "holdall_flask": ("flask",),
-    "holdall_flask.login": ("flask_login",),
-    "holdall_flask.testing": ("flask",),
-}
+#: Modules that users import from, and what each needs; the site shows the same.
+MODULES = tomllib.loads((ROOT / "docs" / "public.toml").read_text(encoding="utf-8"))["modules"]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -26,8 +26,12 @@ from holdall_fastapi import (
     flash,
     get_flashed_messages,
 )
+from holdall_flask import FlaskSession
+from holdall_flask import fetch_session as in_flasks_request
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
+
     from holdall_django import DjangoSession
 
 
@@ -48,6 +52,9 @@ def application(session: Session, cookie: CookieOptions) -> None:
     session.level = session.level + 1
     session.logout(clear_site_data=["cache", "storage"])
     _hits: int = session.atomic_update("hits", lambda hits: hits + 1, default=0)
+    session.configure(http_onyl=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    session.configure(secure="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Sessions("cookie", key="_shop", idle_timeuot=60)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     session[7] = "seven"  # type: ignore[index]  # pyright: ignore[reportArgumentType]
 
 
@@ -83,6 +90,26 @@ async def awaited(session: SessionDep, plain: Session) -> None:
     session.atomic_update("n", len)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     # In a framework that is not async there is nothing to await.
     plain.save()
+
+
+def in_flask() -> None:
+    # flask.session is typed as any session of Flask's; this is the same one, with the type of ours.
+    session: FlaskSession = in_flasks_request()
+    session.logout()
+    session.login(7, level=2)
+    session.permanent = True
+    session.configure(renew=True)
+    session.logout(clear="cookies")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def in_django(request: "HttpRequest") -> None:
+    from holdall_django import fetch_session
+
+    # As for Flask.
+    session: DjangoSession = fetch_session(request)
+    session.logout()
+    session.set_expiry(60)
+    session.logout(clear="cookies")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 async def awaited_in_django(session: "DjangoSession") -> None:

@@ -19,6 +19,7 @@ from holdall.exposed import warn_of_no_secure
 __all__ = [
     "MAX_COOKIE_BYTES",
     "SUFFIXES",
+    "ConfigureOptions",
     "CookieAttributes",
     "CookieOptions",
     "OldKeys",
@@ -58,6 +59,15 @@ class CookieOptions(TypedDict, total=False):
     max_age: int | timedelta | None
     partitioned: bool
     extra: str
+
+
+class ConfigureOptions(CookieOptions, total=False):
+    """All that ``session.configure(…)`` takes: what becomes of the session, and options of its cookie."""
+
+    key: str
+    renew: bool
+    drop: bool
+    ignore: bool
 
 
 #: Names the cookie had before, or for each name how the cookie differed then: options, or a list of them.

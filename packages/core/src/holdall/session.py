@@ -7,14 +7,14 @@ request ends.
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from holdall._as_dict import FILLED, AsDict
 from holdall._iterative_json import key_text
 from holdall._redacted import without_frames
 from holdall._snapshots import IMMUTABLE
 from holdall._state import Intent, Phase, SessionState
-from holdall.cookies import OPTION_NAMES
+from holdall.cookies import OPTION_NAMES, ConfigureOptions
 from holdall.errors import ConfigurationError
 from holdall.recorded_login import RecordedLogin
 from holdall.settings import LifetimeOf
@@ -126,7 +126,7 @@ class Session(RecordedLogin, AsDict):
 
     # What becomes of it.
 
-    def configure(self, option: str | None = None, value: Any = True, /, **options: Any) -> None:
+    def configure(self, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]) -> None:
         """
         Say what becomes of the session, or how its cookie is set by this response.
 
@@ -141,9 +141,10 @@ class Session(RecordedLogin, AsDict):
         Raises:
             ConfigurationError: An option is unknown, or a browser would refuse the cookie.
         """
+        given: dict[str, Any] = {**options}
         if option is not None:
-            options[option] = value
-        cookie = {name: given for name, given in options.items() if name not in _INTENTS}
+            given[option] = value
+        cookie = {name: given[name] for name in given if name not in _INTENTS}
         unknown = cookie.keys() - OPTION_NAMES
         if unknown:
             msg = (
@@ -151,7 +152,7 @@ class Session(RecordedLogin, AsDict):
                 f"It takes {', '.join((*_INTENTS, *sorted(OPTION_NAMES)))}."
             )
             raise ConfigurationError(msg)
-        intent = next((intent for name, intent in _INTENTS.items() if options.get(name)), None)
+        intent = next((intent for name, intent in _INTENTS.items() if given.get(name)), None)
         # A row can be dropped after the headers; a new ID or another cookie cannot reach the browser then.
         state = self._state
         state.changeable(row_suffices=intent is Intent.DROP and not cookie)

@@ -39,6 +39,7 @@ class Step(Redacted, ABC):
         """Ask, and return the answer, or an awaitable of it where *target* is async."""
 
 
+#: Work on a table as a generator: it yields a ``Step``, is sent the table's answer, and returns its result.
 Steps = Generator[Step, Any, R]
 
 

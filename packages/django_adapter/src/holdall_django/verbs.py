@@ -4,13 +4,14 @@ Plug's verbs, with the request first.
 Each does what the method of the same name does on ``request.session``.
 """
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 
 from holdall import ConfigurationError, Sessions
 from holdall.adapters import state_of
+from holdall.cookies import ConfigureOptions
 from holdall_django.loading import is_in_event_loop, load, load_at_once
 from holdall_django.requests import opened_for
 from holdall_django.session import DjangoSession
@@ -83,6 +84,8 @@ def clear_session(request: HttpRequest) -> None:
     _session_of(request).clear()
 
 
-def configure_session(request: HttpRequest, option: str | None = None, value: Any = True, /, **options: Any) -> None:
+def configure_session(
+    request: HttpRequest, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]
+) -> None:
     """Say what becomes of the session, or how its cookie is set by this response; see ``Session.configure``."""
     _session_of(request).configure(option, value, **options)

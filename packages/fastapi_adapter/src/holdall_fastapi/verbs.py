@@ -5,13 +5,14 @@ Each takes the connection first. They are those of ``Session`` under longer name
 """
 
 from inspect import Parameter, Signature
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Unpack, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from holdall import ConfigurationError, Session, Sessions, asgi
 from holdall.adapters import AsyncSession
+from holdall.cookies import ConfigureOptions
 from holdall.session_view import SessionView
 
 __all__ = [
@@ -88,7 +89,7 @@ def clear_session(connection: HTTPConnection) -> None:
 
 
 def configure_session(
-    connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Any
+    connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]
 ) -> None:
     """Say what becomes of the session, or how its cookie is set: ``renew``, ``drop``, ``ignore``, any cookie option."""
     session_of(connection).configure(option, value, **options)

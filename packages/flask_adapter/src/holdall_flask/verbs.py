@@ -4,7 +4,7 @@ Plug's verbs, for the session of the current request.
 Each does what the method of the same name does on ``flask.session``.
 """
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import flask
 from flask.sessions import SessionMixin
@@ -12,6 +12,7 @@ from werkzeug.local import LocalProxy
 
 from holdall import Sessions
 from holdall.adapters import state_of
+from holdall.cookies import ConfigureOptions
 from holdall_flask.session import BorrowedSession, FlaskSession
 
 __all__ = [
@@ -72,6 +73,6 @@ def clear_session() -> None:
     fetch_session().clear()
 
 
-def configure_session(option: str | None = None, value: Any = True, /, **options: Any) -> None:
+def configure_session(option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]) -> None:
     """Say what becomes of the session, or how its cookie is set by this response; see ``Session.configure``."""
     fetch_session().configure(option, value, **options)

@@ -86,4 +86,5 @@ class TwoFormedSource(Protocol):
         ...
 
 
+#: What ``migrate_from`` accepts: a source that is sync, async, or both.
 AnySource = Source | AsyncSource | TwoFormedSource

@@ -23,6 +23,7 @@ __all__ = [
 _GRID_SECONDS = 3600
 # Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
 _WRITES_PER_SWEEP = 64
+#: The most expired rows that one sweep of a table removes.
 SWEPT_AT_ONCE = 256
 
 

@@ -68,6 +68,7 @@ class Response:
         return [value for found, value in self.headers if found.lower() == name.lower()]
 
 
+#: Sends a request to an application, and returns the response.
 Client = Callable[[Request], Response]
 
 #: Called when an application has announced the end of a body, for tests of what is there by then.
