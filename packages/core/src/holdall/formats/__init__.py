@@ -7,7 +7,7 @@ cookies.
 
 from typing import TYPE_CHECKING
 
-from holdall._lazily import lazily
+from holdall._lazy_import import lazy_import
 from holdall.formats.contract import Format, Record
 from holdall.keys import Derivation, Salt
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdall.formats.plug import PlugFormat
     from holdall.formats.starlette import StarletteFormat
 else:
-    __getattr__, __dir__ = lazily(
+    __getattr__, __dir__ = lazy_import(
         __name__,
         {
             "DjangoFormat": "holdall.formats.django",

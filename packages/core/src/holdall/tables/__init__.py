@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from holdall._lazily import lazily
+from holdall._lazy_import import lazy_import
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
 from holdall.tables.contract import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from holdall.tables.memory import MemoryTable
 else:
-    __getattr__, __dir__ = lazily(__name__, {"MemoryTable": "holdall.tables.memory"})
+    __getattr__, __dir__ = lazy_import(__name__, {"MemoryTable": "holdall.tables.memory"})
 
 __all__ = [
     "MAX_CLIENT_BYTES",
