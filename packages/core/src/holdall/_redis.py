@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from holdall._connections import Generations, PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
-from holdall.tables._steps import is_awaited
+from holdall.tables._steps import is_async
 from holdall.tables.failures import cause_of, shown_address
 
 try:
@@ -241,7 +241,7 @@ class _AsyncGiven:
 
 def answers_later(given: Any) -> bool:
     """Say whether a client or a pool of redis-py's is one of ``redis.asyncio``."""
-    return is_awaited(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
+    return is_async(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
 
 
 def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tuple[Any, Callable[[], Any]]:
