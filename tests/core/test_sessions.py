@@ -22,7 +22,7 @@ from holdall import (
     tables,
 )
 from holdall.formats import NativeFormat, Record
-from holdall.tables import Listed, Replacement, Row, Tombstone
+from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import FakeClock, as_async
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -57,7 +57,7 @@ class AsyncMemoryTable:
         await asyncio.sleep(0)
         return self._table.remove(digest, tombstone=tombstone)
 
-    async def find(self, principal: str) -> Sequence[Listed]:
+    async def find(self, principal: str) -> Sequence[RowInfo]:
         await asyncio.sleep(0)
         return self._table.find(principal)
 

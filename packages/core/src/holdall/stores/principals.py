@@ -15,7 +15,7 @@ from holdall.steps import Steps
 from holdall.stores.contract import SessionRow
 from holdall.stores.renewal import end, line_of
 from holdall.stores.verbs import Clear, Find
-from holdall.tables.contract import MAX_PRINCIPAL_BYTES, Listed
+from holdall.tables.contract import MAX_PRINCIPAL_BYTES, RowInfo
 
 __all__ = ["check_app", "list_rows", "owner", "revoke", "revoke_all"]
 
@@ -79,8 +79,8 @@ def revoke(table: Any, owners: Iterable[str], *, keep: bytes | None = None, hand
     return ended
 
 
-def _found(table: Any, owners: Iterable[str]) -> Steps[list[Listed]]:
-    found: list[Listed] = []
+def _found(table: Any, owners: Iterable[str]) -> Steps[list[RowInfo]]:
+    found: list[RowInfo] = []
     owners = tuple(owners)
     for each in owners:
         found += yield Find(table, each)
