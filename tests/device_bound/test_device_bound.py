@@ -257,7 +257,7 @@ def test_what_a_session_of_nobody_has_left_is_not_bound(clock: FakeClock) -> Non
         ({"cookie_max_age": "600"}, "neither a timedelta nor seconds"),
         ({"grace": timedelta(seconds=-1)}, "neither a timedelta nor seconds"),
         ({"enforce": "none"}, "neither 'all' nor 'report'"),
-        ({"exclude": "/static/"}, "give a list"),
+        ({"exclude": "/static/"}, "pass a list"),
         ({"exclude": ["static"]}, "is no path"),
         ({"origin": "http://shop.example"}, "is no origin"),
         ({"origin": "shop.example"}, "is no origin"),

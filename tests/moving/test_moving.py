@@ -572,7 +572,7 @@ def test_a_sync_source_serves_an_async_table(kept: Kept, table: MemoryTable, clo
 
 
 def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
-    with pytest.raises(ConfigurationError, match="is not a time with its time zone"):
+    with pytest.raises(ConfigurationError, match="is not a datetime with a time zone"):
         MigratingStore(TableStore(table), [kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
 
 

@@ -41,7 +41,7 @@ else:
             "CookieStore": "holdall.stores",
             "MemoryTable": "holdall.tables",
             "TableStore": "holdall.stores",
-            # Reading the metadata takes longer than all else that is imported here.
+            # Reading the metadata takes longer than all the other imports together.
             "__version__": "holdall._version",
         },
     )

@@ -1,4 +1,4 @@
-"""Packages that load a module when a name in it is first asked for (PEP 562): few use all that there is."""
+"""Import a package's modules when their names are first used (PEP 562), because few applications use them all."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ def lazy_import(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str
     Return the ``__getattr__`` and the ``__dir__`` of *package*.
 
     Args:
-        modules: By public name, the module that has it.
+        modules: Maps each public name to the module that defines it.
     """
 
     def get(name: str) -> Any:
@@ -21,7 +21,7 @@ def lazy_import(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg, name=name, obj=sys.modules[package])
         value = getattr(import_module(modules[name]), name)
-        # From now on it is found without us.
+        # The next lookup finds the name without calling this function.
         setattr(sys.modules[package], name, value)
         return value
 

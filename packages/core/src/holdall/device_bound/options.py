@@ -59,7 +59,7 @@ class DeviceBound:
         if self.enforce not in ("all", "report"):
             _refuse(f"enforce={self.enforce!r} is neither 'all' nor 'report'.")
         if isinstance(self.exclude, str):
-            _refuse(f"exclude={self.exclude!r} is one path: give a list of them, [{self.exclude!r}].")
+            _refuse(f"exclude={self.exclude!r} is one path: pass a list of them, [{self.exclude!r}].")
         object.__setattr__(self, "exclude", tuple(self.exclude))
         for each in self.exclude:
             if not each.startswith("/") or not _is_plain(each):
