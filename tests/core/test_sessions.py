@@ -512,7 +512,7 @@ def test_a_lost_write_can_be_an_error(clock: FakeClock) -> None:
     other.configure(drop=True)
     sessions.commit(other)
 
-    with pytest.raises(LostWriteError, match="let the visitor retry"):
+    with pytest.raises(LostWriteError, match="the client should retry"):
         sessions.commit(session)
 
 
