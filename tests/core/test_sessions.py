@@ -252,8 +252,8 @@ def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], mes
     ("value", "message"),
     [
         ("7 days", "not a timedelta, a number of whole seconds, or None"),
-        (1.5, "neither a timedelta"),
-        (True, "neither a timedelta"),
+        (1.5, "not a timedelta"),
+        (True, "not a timedelta"),
         (0, "use at least a second"),
         (-1, "use at least a second"),
         (timedelta(milliseconds=999), "use at least a second"),

@@ -277,7 +277,7 @@ def test_an_option_that_cannot_be_used_is_refused(options: dict[str, Any], words
         ({"secure": False}, "needs HTTPS"),
         ({"cookie_options": lambda request: {}}, "leave cookie_options= out"),
         ({"domain": "shop.example"}, "domain= out"),
-        ({"device_bound": DeviceBound(include_site=True, origin="https://shop.example")}, "give domain="),
+        ({"device_bound": DeviceBound(include_site=True, origin="https://shop.example")}, "set domain="),
         ({"principal_key": None}, "principal_key=None"),
         ({"store": object()}, "is no store"),
     ],
