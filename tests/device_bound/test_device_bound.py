@@ -294,7 +294,7 @@ def test_a_store_of_somebody_else_is_refused() -> None:
         put = delete = get
 
     sessions = Sessions(Store(), key="sid", device_bound=True)  # type: ignore[arg-type]  # it is not complete
-    with pytest.raises(ConfigurationError, match="and not a Store"):
+    with pytest.raises(ConfigurationError, match="not a Store"):
         sessions.prepare("sync")
 
 

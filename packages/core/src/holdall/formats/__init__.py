@@ -1,8 +1,8 @@
 """
 How a session is sealed into a cookie's value, and opened again.
 
-A format does no I/O and knows no rule about sessions. ``NativeFormat`` is ours; the others speak other libraries'
-cookies.
+A format does no I/O and has no rules about sessions. ``NativeFormat`` is ours; the others read and write other
+libraries' cookies.
 """
 
 from typing import TYPE_CHECKING
