@@ -558,7 +558,7 @@ def test_after_a_move_the_cookie_can_get_another_name_too(table: MemoryTable, ke
 
 
 def test_an_async_source_needs_an_async_table(kept: Kept, table: MemoryTable) -> None:
-    with pytest.raises(ConfigurationError, match="'kept' is async and its table is not: give it a URL, or take"):
+    with pytest.raises(ConfigurationError, match="'kept' is async but its table is not: pass its URL, or use"):
         MigratingStore(TableStore(table), [AsyncKept(kept)])
 
 

@@ -1,7 +1,7 @@
 """
 The cookies of Dynamo, the predecessor of Phoenix: an Erlang keyword list in base64, signed with HMAC-SHA1.
 
-base64(term) -- HMAC as an upper-case hexadecimal number, hence without leading zeros
+base64(term) -- HMAC under the secret itself, as an upper-case hexadecimal number, hence without leading zeros
 """
 
 import hmac

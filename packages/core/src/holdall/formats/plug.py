@@ -199,7 +199,7 @@ class _Encrypting(HoldsSecret):
         return decrypt(self._key, token[:NONCE_BYTES], message + tag, _ASSOCIATED)
 
     def _open_v1(self, cookie: str) -> bytes | None:
-        """Open a cookie from plug_crypto 1, which encrypts with a separate key for each message and wraps it with ours."""
+        """Open a cookie from plug_crypto 1, which encrypts each message with its own key, wrapped by ours."""
         match [from_text(part) for part in cookie.split(".", 5)]:
             case [header, bytes(wrapped), bytes(nonce), bytes(message), bytes(tag)]:
                 if header != _ENCRYPTED_V1 or len(wrapped) not in _WRAPPED_BYTES:

@@ -1,7 +1,7 @@
 """
 Where sessions live between requests.
 
-A store turns a cookie's value into a session's data and back. ``CookieStore`` seals the data into the cookie itself;
+A store converts a cookie's value to a session's data and back. ``CookieStore`` seals the data into the cookie itself;
 ``TableStore`` keeps rows in a table and gives the browser a secret ID.
 """
 
