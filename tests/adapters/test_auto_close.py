@@ -407,7 +407,7 @@ class TestProtocol:
             group.start_soon(line.run)
             await line.accepted.wait()
             table.is_away = True
-            while "could not be looked at" not in caplog.text:
+            while "could not be checked" not in caplog.text:
                 await anyio.sleep(0.01)
             assert line.closed == []
             table.is_away = False

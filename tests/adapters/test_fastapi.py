@@ -36,7 +36,7 @@ from holdall import (
 )
 from holdall.nested import KEY
 from holdall.stores.principals import owner
-from holdall.tables import Listed, Replacement, Row, Tombstone
+from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import METHODS, AdapterConformance, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount as MountApplication
 from holdall_fastapi import (
@@ -242,7 +242,7 @@ class AwaitedTable:
     async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return await self._do("remove", digest, tombstone=tombstone)
 
-    async def find(self, principal: str) -> list[Listed]:
+    async def find(self, principal: str) -> list[RowInfo]:
         return await self._do("find", principal)
 
     async def sweep(self, limit: int = 1000) -> int:

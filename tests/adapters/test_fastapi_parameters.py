@@ -145,7 +145,7 @@ class TestTyped:
         assert [get(browser, "/add"), get(browser, "/add")] == [1, 2]
 
     def test_a_type_without_a_default_is_refused_when_the_handler_is_declared(self, app: FastAPI) -> None:
-        with pytest.raises(ConfigurationError, match="give a default"):
+        with pytest.raises(ConfigurationError, match="pass a default"):
 
             @app.get("/n")
             async def count(n: Annotated[int, FromSession("n")]) -> None: ...

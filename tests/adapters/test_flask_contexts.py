@@ -460,7 +460,7 @@ def test_a_table_that_is_away_ends_no_stream(table: Table, streaming: Any, caplo
     table.is_away = True
 
     assert [next(streaming) for _ in range(3)] == [b"7"] * 3
-    assert "could not be looked at" in caplog.text
+    assert "could not be checked" in caplog.text
 
 
 @pytest.mark.parametrize("sessions", ["cookie"], indirect=True)

@@ -209,7 +209,7 @@ def test_added_twice_with_a_secret_it_says_what_to_do(client_of: ClientOf) -> No
     app = starlette_app(secret_key=SECRET)
     app.add_middleware(SessionMiddleware, secret_key=SECRET)
 
-    with pytest.raises(ConfigurationError, match="'session': give both the same Sessions object"):
+    with pytest.raises(ConfigurationError, match="'session': pass both the same Sessions object"):
         client_of(app).get("/put/n/1")
 
 
@@ -350,7 +350,7 @@ def test_sessions_that_only_the_inner_one_keeps_too_are_refused(
     if framework == "flask":
         assert client.get("/inner/").status_code == 500
     else:
-        with pytest.raises(ConfigurationError, match="all that the inner one keeps with it"):
+        with pytest.raises(ConfigurationError, match="all sessions that the inner one keeps"):
             client.get("/inner/")
 
 

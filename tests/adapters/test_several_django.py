@@ -81,7 +81,7 @@ def test_each_is_named_or_given(named: Any, given: dict[str, Any]) -> None:
 def test_one_that_is_not_in_a_list_is_refused(wrong: Any) -> None:
     with (
         override_settings(HOLDALL={"sessions": main, "also": wrong}),
-        pytest.raises(ConfigurationError, match="give a list of Sessions or of their dotted paths"),
+        pytest.raises(ConfigurationError, match="pass a list of Sessions or of their dotted paths"),
     ):
         configured_sessions()
 

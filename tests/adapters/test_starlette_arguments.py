@@ -113,7 +113,7 @@ def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[st
 
 @pytest.mark.parametrize("given", ["shop", TableStore])
 def test_what_is_no_sessions_is_named(given: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"^sessions= takes a Sessions\(…\), and was given (a str|TableStore)"):
+    with pytest.raises(ConfigurationError, match=r"^sessions= takes a Sessions\(…\), not (a str|TableStore)"):
         SessionMiddleware(Starlette(), given)
 
 

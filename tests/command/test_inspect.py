@@ -276,7 +276,7 @@ def test_a_cookie_that_a_terminal_would_cut_off_is_refused() -> None:
     code, seen = run_on_terminal("inspect", keys="a" * 5000 + "\n")
 
     assert code == 1
-    assert "a terminal cuts lines off at 4095 characters" in seen
+    assert "a terminal cuts off lines at 4095 characters" in seen
 
 
 def test_on_a_terminal_one_can_go_on_without_a_secret() -> None:
@@ -298,14 +298,14 @@ def test_a_secret_needs_the_name_of_the_cookie() -> None:
     done = run("inspect", cookie_of("native"), env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "holdall: a cookie opens only under its own name: give it with --key, or write name=value.\n"
+    assert done.stderr == "holdall: a cookie opens only under its own name: pass it with --key, or write name=value.\n"
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("plug", [], "this cookie needs --signing-salt: the application knows it."),
-        ("plug", ["--signing-salt", "salt"], "this cookie needs --encryption-salt: the application knows it."),
+        ("plug", [], "this cookie needs --signing-salt, as set in the application."),
+        ("plug", ["--signing-salt", "salt"], "this cookie needs --encryption-salt, as set in the application."),
         ("native", ["--salt", "a"], "--salt is not an option of this cookie's format."),
         ("plug, signed", [*PLUG_SALTS, "--key-digest", "md5"], "key_digest='md5' is not known. Known are: sha, "),
     ],

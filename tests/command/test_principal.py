@@ -154,7 +154,7 @@ def test_whose_sessions_end_takes_the_name_of_their_cookie() -> None:
     refused = call("revoke", "sqlite:///x", "--principal", "7", "--all")
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Give the name of their cookie too, with --key." in refused.stderr
+    assert "Pass the name of their cookie too, with --key." in refused.stderr
 
 
 def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:

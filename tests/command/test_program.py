@@ -81,7 +81,7 @@ def test_a_table_in_memory_is_refused(command: list[str], url: str) -> None:
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "holdall: a table in memory belongs to its own process: name another table, such as sqlite:///sessions.db.\n"
+        "holdall: a table in memory belongs to its own process: use another table, such as sqlite:///sessions.db.\n"
     )
 
 
@@ -100,7 +100,7 @@ def test_no_table_is_refused(command: list[str]) -> None:
     refused = run(*command)
 
     assert refused.returncode == 1
-    assert refused.stderr == "holdall: which table? Give its URL, or put it into the variable HOLDALL_TABLE.\n"
+    assert refused.stderr == "holdall: which table? Pass its URL, or set the variable HOLDALL_TABLE.\n"
 
 
 @every_table_command

@@ -28,7 +28,7 @@ from holdall.serializers import TaggedJSON
 from holdall.steps import run_async
 from holdall.stores import Changes, StoredSession, Write
 from holdall.stores.contract import ClientInfo
-from holdall.tables import Listed, Replacement, Row, Tombstone
+from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import (
     AdapterConformance,
     CookieConformance,
@@ -169,22 +169,22 @@ class BuriesTheData(MemoryTable):
 
 
 class FindsNoTombstones(MemoryTable):
-    def find(self, principal: str) -> list[Listed]:
+    def find(self, principal: str) -> list[RowInfo]:
         return [each for each in super().find(principal) if not each.is_tombstone]
 
 
 class FindsOnlyTimes(MemoryTable):
-    def find(self, principal: str) -> list[Listed]:
+    def find(self, principal: str) -> list[RowInfo]:
         return [each._replace(client=None, seen=None) for each in super().find(principal)]
 
 
 class FindsInAnyOrder(MemoryTable):
-    def find(self, principal: str) -> list[Listed]:
+    def find(self, principal: str) -> list[RowInfo]:
         return sorted(super().find(principal), key=lambda each: each.digest)
 
 
 class FindsTheDead(MemoryTable):
-    def find(self, principal: str) -> list[Listed]:
+    def find(self, principal: str) -> list[RowInfo]:
         known = self.__dict__.setdefault("known", {}).setdefault(principal, {})
         known |= {each.digest: each for each in super().find(principal)}
         return sorted(known.values(), key=lambda each: each.created)
@@ -305,7 +305,7 @@ class InsertsBeforeItIndexes(MemoryTable):
         hidden.discard(digest)
         return inserted
 
-    def find(self, principal: str) -> list[Listed]:
+    def find(self, principal: str) -> list[RowInfo]:
         hidden = self.__dict__.setdefault("hidden", set())
         return [each for each in super().find(principal) if each.digest not in hidden]
 
@@ -324,12 +324,12 @@ class RemovesBeforeItUnlists(MemoryTable):
         present = self.read(digest)
         going = self.__dict__.setdefault("going", {})
         if present is not None and tombstone is None:
-            going[digest] = Listed(digest, present.created, present.expires)
+            going[digest] = RowInfo(digest, present.created, present.expires)
         row = super().remove(digest, tombstone=tombstone)
         going.pop(digest, None)
         return row
 
-    def find(self, principal: str) -> list[Listed]:
+    def find(self, principal: str) -> list[RowInfo]:
         found = {each.digest: each for each in super().find(principal)}
         return sorted((self.__dict__.get("going", {}) | found).values(), key=lambda each: each.created)
 

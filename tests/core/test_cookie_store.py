@@ -134,7 +134,7 @@ def test_a_former_secret_is_read_until_a_set_time_too(visit: Callable[[Sessions]
 @pytest.mark.parametrize("until", [datetime(2027, 1, 31), "2027-01-31", 1801353600])  # noqa: DTZ001  # on purpose
 def test_a_time_without_its_zone_is_no_end(until: Any) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"read_old_until=.* is not a time with its time zone, such as datetime"
+        ConfigurationError, match=r"read_old_until=.* is not a datetime with a time zone, such as datetime"
     ):
         CookieStore(NEW, also_read=[OLD], read_old_until=until)
 

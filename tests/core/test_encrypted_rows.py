@@ -173,7 +173,7 @@ def test_rows_that_stay_in_the_process_need_no_secret(clock: FakeClock) -> None:
 
 
 def test_one_fallback_is_given_in_a_list(clock: FakeClock) -> None:
-    with pytest.raises(ConfigurationError, match="fallbacks is one secret: give a list"):
+    with pytest.raises(ConfigurationError, match="fallbacks is one secret: pass a list"):
         made(MemoryTable(clock=clock), clock, fallbacks=ANOTHER)
 
 

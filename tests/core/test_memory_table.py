@@ -399,7 +399,7 @@ def test_rows_and_what_is_listed_of_them_do_not_show_themselves(clock: FakeClock
     table.insert(digest(0), row(clock, principal="7"))
 
     assert repr(table.read(digest(0))) == "<Row>"
-    assert repr(table.find("7")) == "[<Listed>]"
+    assert repr(table.find("7")) == "[<RowInfo>]"
 
 
 def test_a_principals_other_rows_stay_listed_when_one_goes(table: MemoryTable, clock: FakeClock) -> None:

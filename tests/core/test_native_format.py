@@ -113,7 +113,7 @@ def test_the_app_does_not_run_into_the_cookies_name(encrypt: bool) -> None:
 
 @pytest.mark.parametrize("option", ["app_name", "signing_salt", "encryption_salt"])
 def test_a_salt_holds_no_nul(option: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot hold a NUL"):
+    with pytest.raises(ConfigurationError, match="cannot contain a NUL"):
         NativeFormat(SECRET, **{option: "a\0b"})
 
 

@@ -297,7 +297,7 @@ FAR = datetime(2027, 1, 31, tzinfo=UTC)
         ({"key": "__Host-Http-shop", "old_keys": ["__Host-shop"]}, "promises less than '__Host-Http-shop'"),
         ({"key": "__Http-shop", "old_keys": ["__Host-shop"]}, "promises less than '__Http-shop'"),
         ({"key": "__Secure-shop", "old_keys": ["_shop"]}, "promises less than '__Secure-shop'"),
-        ({"old_keys": ["_old"], "read_old_until": "2027-01-31"}, "read_old_until='2027-01-31' is not a time"),
+        ({"old_keys": ["_old"], "read_old_until": "2027-01-31"}, "read_old_until='2027-01-31' is not a datetime"),
         ({"read_old_until": FAR}, "a store given as an object does not take read_old_until"),
     ],
 )

@@ -311,7 +311,7 @@ def test_who_is_still_logged_in_keeps_them(act: Callable[[Session], object]) -> 
 
 
 def test_one_name_in_the_place_of_a_list_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"delete_at_logout='remember_token' is one name: give a list of them"):
+    with pytest.raises(ConfigurationError, match=r"delete_at_logout='remember_token' is one name: pass a list of them"):
         Sessions("memory://refused", key="sid", delete_at_logout="remember_token")
 
 

@@ -150,7 +150,7 @@ def test_a_handle_that_a_form_lacks_ends_nothing(both: tuple[Sessions, Call], ha
     _, call = both
     mine = enter(call, 7)
 
-    with pytest.raises(TypeError, match=f"handle= takes a text, not {type(handle).__name__}: a form lacks its field"):
+    with pytest.raises(TypeError, match=f"handle= takes a text, not {type(handle).__name__}. Is a form field missing"):
         call("revoke", 7, handle=handle)
 
     assert alive(call, mine) == [True]
@@ -407,7 +407,7 @@ def test_a_cookie_store_says_that_it_cannot(call: str) -> None:
 def test_a_principal_that_cannot_be_one_is_called_by_its_name(table: MemoryTable, call: str) -> None:
     sessions = Sessions(TableStore(table), key="sid")
 
-    with pytest.raises(TypeError, match=r"^the principal cannot say .* as text it has 2,000 bytes"):
+    with pytest.raises(TypeError, match=r"^the principal cannot identify .* as text it has 2,000 bytes"):
         getattr(sessions, call)("x" * 2000)
 
 
@@ -485,7 +485,7 @@ def test_a_principal_that_no_index_could_hold_is_refused_whatever_the_table(sess
     assert sessions.revoke(longest) == 1
 
     session = sessions.fetch()
-    with pytest.raises(TypeError, match=r"1,025 bytes, and tables keep at most 1,024"):
+    with pytest.raises(TypeError, match=r"1,025 bytes, and tables store at most 1,024"):
         session["user"] = longest + "x"
     assert sessions.commit(session).cookie is None
     for call in (sessions.list, sessions.revoke):

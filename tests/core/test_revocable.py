@@ -690,7 +690,7 @@ def test_what_is_nobodys_by_an_invalid_name_is_left_to_who_reads_it(table: Watch
     visitor.does(lambda session: session.put("user_id", "x" * 2000))
     visitor.sessions = make(table, clock)
 
-    with pytest.raises(TypeError, match="cannot say whose the session is"):
+    with pytest.raises(TypeError, match="cannot identify the user"):
         visitor.does(dict)
     assert table.asked == {}
 
@@ -790,7 +790,7 @@ def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
         ({"revocable": None, "when_unreachable": "trust"}, "give that too"),
         ({"principal_key": None}, "leave out principal_key=None"),
         ({"device_bound": True}, "not a RevocableCookieStore"),
-        ({"on_lost_write": "raise"}, "written without asking if it ended"),
+        ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], words: str) -> None:

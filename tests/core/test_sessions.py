@@ -22,7 +22,7 @@ from holdall import (
     tables,
 )
 from holdall.formats import NativeFormat, Record
-from holdall.tables import Listed, Replacement, Row, Tombstone
+from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import FakeClock, as_async
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
@@ -57,7 +57,7 @@ class AsyncMemoryTable:
         await asyncio.sleep(0)
         return self._table.remove(digest, tombstone=tombstone)
 
-    async def find(self, principal: str) -> Sequence[Listed]:
+    async def find(self, principal: str) -> Sequence[RowInfo]:
         await asyncio.sleep(0)
         return self._table.find(principal)
 
@@ -201,7 +201,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": ""}, "the table has no name"),
         ({"store": "memory://"}, "the table has no name"),
         ({"store": "table", "table": "a", "carry": ["cart"], "principal_key": None}, "carry= .* principal_key=None"),
-        ({"store": "table", "table": "a", "record_client": True, "principal_key": None}, "principal_key=None knows no"),
+        ({"store": "table", "table": "a", "record_client": True, "principal_key": None}, "principal_key=None means no"),
         ({"store": "cookie", "secret_key_base": SECRET, "record_client": True}, "a cookie keeps no rows"),
         ({"store": CookieStore(NativeFormat(SECRET)), "record_client": True}, "CookieStore keeps no rows"),
         ({"store": "cookie", "secret_key_base": SECRET, "on_lost_write": "raise"}, "needs sessions in a table"),
@@ -217,7 +217,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "sessions.db"}, "looks like a path .*: write a path as sqlite:///path"),
         ({"store": "table", "table": "/var/sessions"}, "looks like a path"),
         ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),
-        ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: give a list"),
+        ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: pass a list"),
         ({"store": "table", "table": "session", "carry": "cart"}, r"carry='cart' is one key: .* \['cart'\]"),
         ({"store": MemoryTable()}, r"a MemoryTable is no store: give a table as Sessions\(TableStore\(table\), …\)"),
         ({"store": "table", "table": "session", "encrypted": True}, 'store="table" does not take encrypted'),
@@ -227,7 +227,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "session", "on_lost_write": "ignore"}, "neither 'report' nor 'raise'"),
         (
             {"store": "table", "table": "session", "old_keys": "_old"},
-            r"is one name: give a list of them, \['_old'\]",
+            r"is one name: pass a list of them, \['_old'\]",
         ),
         ({"store": "table", "table": "session", "old_keys": ["_shop"]}, "has the present key='_shop'"),
         ({"store": "table", "table": "session", "old_keys": ["a b"]}, "key='a b' cannot be a cookie's name"),
@@ -236,7 +236,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
             "a cookie in old_keys does not take samesite. It takes .*same_site",
         ),
         *(
-            ({"store": "table", "table": "session", "principal_key": key}, "neither a key of the session, nor a list")
+            ({"store": "table", "table": "session", "principal_key": key}, "not a session key, a list of keys")
             for key in (7, "", b"user", [], [""], ["user", 7], True)
         ),
         ({"store": "memory://session", "table": "session"}, "store= is a table's URL already: leave out table="),
@@ -251,14 +251,14 @@ def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], mes
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("7 days", "neither a timedelta, nor whole seconds, nor None"),
-        (1.5, "neither a timedelta"),
-        (True, "neither a timedelta"),
-        (0, "use a second or more"),
-        (-1, "use a second or more"),
-        (timedelta(milliseconds=999), "use a second or more"),
+        ("7 days", "not a timedelta, a number of whole seconds, or None"),
+        (1.5, "not a timedelta"),
+        (True, "not a timedelta"),
+        (0, "use at least a second"),
+        (-1, "use at least a second"),
+        (timedelta(milliseconds=999), "use at least a second"),
         (10**30, "use None for no limit"),
-        (-(10**30), "use a second or more"),
+        (-(10**30), "use at least a second"),
         (timedelta.max, "use None for no limit"),
     ],
 )
@@ -512,7 +512,7 @@ def test_a_lost_write_can_be_an_error(clock: FakeClock) -> None:
     other.configure(drop=True)
     sessions.commit(other)
 
-    with pytest.raises(LostWriteError, match="let the visitor retry"):
+    with pytest.raises(LostWriteError, match="the client should retry"):
         sessions.commit(session)
 
 

@@ -159,5 +159,5 @@ def test_a_cookie_that_holds_such_a_number_says_that_it_is_too_large() -> None:
         sessions.commit(session)
 
     whose = sessions.fetch()
-    with pytest.raises(TypeError, match="cannot say whose the session is"):
+    with pytest.raises(TypeError, match="cannot identify the user"):
         whose["user_id"] = HUGE

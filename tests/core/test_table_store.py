@@ -462,7 +462,9 @@ def test_what_holds_a_session_is_neither_pickled_nor_copied(way: Callable[[Any],
     stored = run(store.put(None, write, key="sid"))
 
     for each in (write, write.changes, stored, next(store.get(stored.cookie, key="sid"))):
-        with pytest.raises(TypeError, match=f"a {type(each).__name__} holds what must not be pickled"):
+        with pytest.raises(
+            TypeError, match=f"a {type(each).__name__} contains secrets or session data and must not be pickled"
+        ):
             way(each)
 
 

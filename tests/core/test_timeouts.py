@@ -37,7 +37,7 @@ def test_a_preset_sets_what_is_not_given(options: dict[str, Any], seconds: tuple
         ({"timeouts": "aal4"}, "Known are: aal1, aal2, aal3"),
         ({"timeouts": "aal2", "idle_timeout": timedelta(days=7)}, "idle_timeout=.* is longer than timeouts='aal2'"),
         ({"timeouts": "aal3", "absolute_timeout": None}, "absolute_timeout=None is longer than timeouts='aal3'"),
-        ({"timeouts": "aal1", "idle_timeout": "an hour"}, "neither a timedelta"),
+        ({"timeouts": "aal1", "idle_timeout": "an hour"}, "not a timedelta"),
     ],
 )
 def test_what_a_preset_does_not_allow_is_refused(options: dict[str, Any], words: str) -> None:

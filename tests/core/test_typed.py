@@ -274,7 +274,7 @@ class Line:
 
 @pytest.mark.parametrize("model", [int, Line, tuple[int, int]])
 def test_a_type_that_cannot_be_made_of_nothing_needs_a_default(model: Any) -> None:
-    with pytest.raises(ConfigurationError, match="give a default"):
+    with pytest.raises(ConfigurationError, match="pass a default"):
         check_model(model)
 
 

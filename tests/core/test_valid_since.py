@@ -209,7 +209,7 @@ def test_another_librarys_session_whose_user_has_no_valid_name_is_left_to_the_mo
     outside = Sessions(CookieStore(NativeFormat(SECRET)), key="sid", clock=clock, principal_key=None)
     cookie = begin(outside, lambda session: session.put("user_id", "x" * 2000))
 
-    with pytest.raises(TypeError, match="cannot say whose the session is"):
+    with pytest.raises(TypeError, match="cannot identify the user"):
         sessions.resume(cookie).get("user_id")
     assert since.asked == []
 
@@ -222,7 +222,7 @@ async def never(principal: str) -> None:
     ("options", "words"),
     [
         ({"valid_since": never}, "which this adapter cannot await"),
-        ({"valid_since": Since(), "idle_timeout": None, "absolute_timeout": None}, "give sessions an absolute_timeout"),
+        ({"valid_since": Since(), "idle_timeout": None, "absolute_timeout": None}, "set an absolute_timeout"),
         ({"valid_since": Since(), "principal_key": None}, "leave out principal_key=None"),
     ],
 )

@@ -250,17 +250,17 @@ def test_what_a_session_of_nobody_has_left_is_not_bound(clock: FakeClock) -> Non
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"path": "device"}, "is no path"),
-        ({"path": "/device/"}, "is no path"),
-        ({"path": '/de"vice'}, "is no path"),
-        ({"cookie_max_age": 0}, "neither a timedelta nor seconds"),
-        ({"cookie_max_age": "600"}, "neither a timedelta nor seconds"),
-        ({"grace": timedelta(seconds=-1)}, "neither a timedelta nor seconds"),
+        ({"path": "device"}, "is not a path"),
+        ({"path": "/device/"}, "is not a path"),
+        ({"path": '/de"vice'}, "is not a path"),
+        ({"cookie_max_age": 0}, "not a timedelta or a number of seconds"),
+        ({"cookie_max_age": "600"}, "not a timedelta or a number of seconds"),
+        ({"grace": timedelta(seconds=-1)}, "not a timedelta or a number of seconds"),
         ({"enforce": "none"}, "neither 'all' nor 'report'"),
-        ({"exclude": "/static/"}, "give a list"),
-        ({"exclude": ["static"]}, "is no path"),
-        ({"origin": "http://shop.example"}, "is no origin"),
-        ({"origin": "shop.example"}, "is no origin"),
+        ({"exclude": "/static/"}, "pass a list"),
+        ({"exclude": ["static"]}, "is not a path"),
+        ({"origin": "http://shop.example"}, "is not an origin"),
+        ({"origin": "shop.example"}, "is not an origin"),
         ({"include_site": True}, "needs origin="),
     ],
 )
@@ -272,12 +272,12 @@ def test_an_option_that_cannot_be_used_is_refused(options: dict[str, Any], words
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"device_bound": 1}, "none of True, False"),
+        ({"device_bound": 1}, "not True, False"),
         ({"partitioned": True, "secure": True}, "partitioned"),
         ({"secure": False}, "needs HTTPS"),
         ({"cookie_options": lambda request: {}}, "leave cookie_options= out"),
         ({"domain": "shop.example"}, "domain= out"),
-        ({"device_bound": DeviceBound(include_site=True, origin="https://shop.example")}, "give domain="),
+        ({"device_bound": DeviceBound(include_site=True, origin="https://shop.example")}, "set domain="),
         ({"principal_key": None}, "principal_key=None"),
         ({"store": object()}, "is no store"),
     ],
@@ -294,7 +294,7 @@ def test_a_store_of_somebody_else_is_refused() -> None:
         put = delete = get
 
     sessions = Sessions(Store(), key="sid", device_bound=True)  # type: ignore[arg-type]  # it is not complete
-    with pytest.raises(ConfigurationError, match="and not a Store"):
+    with pytest.raises(ConfigurationError, match="not a Store"):
         sessions.prepare("sync")
 
 
@@ -337,7 +337,7 @@ def test_several_sessions_are_bound_each_by_itself(clock: FakeClock) -> None:
 def test_two_of_them_cannot_have_the_same_path(clock: FakeClock) -> None:
     shop, staff = (Sessions("table", key=key, table=f"same-{key}", device_bound=True) for key in ("shop", "staff"))
 
-    with pytest.raises(ConfigurationError, match="two Sessions of one application have"):
+    with pytest.raises(ConfigurationError, match="two Sessions of one application use"):
         SessionGroup(shop, [staff], form="sync")
 
 
@@ -588,7 +588,7 @@ def test_a_table_that_is_away_ends_nothing(
 
     assert browser.refresh(session) is False
     assert browser.trips[-1][1] == 503
-    assert "the answer to the browser's refresh is 503" in caplog.text
+    assert "responding with 503 to the browser's refresh" in caplog.text
     table.is_away = False
     goes_on(visitor, clock)
 

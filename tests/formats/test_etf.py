@@ -294,7 +294,7 @@ class Html(str):
         ({"a": math.nan}, r"session\['a'\] cannot be stored: it is not a number"),
         ({"a": math.inf}, r"session\['a'\] cannot be stored: it is not a number, or infinite"),
         ({"a": b"text"}, r"session\['a'\] cannot be stored: these bytes are UTF-8 .* store the str"),
-        ({"a": "\ud800"}, r"session\['a'\] cannot be stored: the text holds half of a surrogate pair"),
+        ({"a": "\ud800"}, r"session\['a'\] cannot be stored: the text contains half of a surrogate pair"),
         ({"a": Html("<b>")}, r"session\['a'\] cannot be stored: it is text marked as safe HTML"),
         ({"a": ImproperList((1,), {2})}, r"session\['a'\] cannot be stored: it is of type set"),
         ({1, 2}, r"session cannot be stored: it is of type set"),

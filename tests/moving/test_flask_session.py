@@ -208,7 +208,7 @@ def async_client(server: RedisServer) -> Any:
 def test_an_async_client_serves_async_adapters_only(server: RedisServer, async_client: Any) -> None:
     cookie = cookie_of(old_application(server, DATA))
 
-    with pytest.raises(ConfigurationError, match="'flask-session' is async and its table is not"):
+    with pytest.raises(ConfigurationError, match="'flask-session' is async but its table is not"):
         MigratingStore(TableStore(MemoryTable()), [FlaskSessionSource(async_client)])
 
     async def look() -> Any:

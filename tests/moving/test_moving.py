@@ -558,7 +558,7 @@ def test_after_a_move_the_cookie_can_get_another_name_too(table: MemoryTable, ke
 
 
 def test_an_async_source_needs_an_async_table(kept: Kept, table: MemoryTable) -> None:
-    with pytest.raises(ConfigurationError, match="'kept' is async and its table is not: give it a URL, or take"):
+    with pytest.raises(ConfigurationError, match="'kept' is async but its table is not: pass its URL, or use"):
         MigratingStore(TableStore(table), [AsyncKept(kept)])
 
 
@@ -572,7 +572,7 @@ def test_a_sync_source_serves_an_async_table(kept: Kept, table: MemoryTable, clo
 
 
 def test_a_time_without_its_zone_is_no_end(kept: Kept, table: MemoryTable) -> None:
-    with pytest.raises(ConfigurationError, match="is not a time with its time zone"):
+    with pytest.raises(ConfigurationError, match="is not a datetime with a time zone"):
         MigratingStore(TableStore(table), [kept], read_old_until=datetime(2027, 1, 31))  # noqa: DTZ001  # on purpose
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from holdall import MemoryTable
-from holdall.tables import Listed, Replacement, Row, Tombstone
+from holdall.tables import Replacement, Row, RowInfo, Tombstone
 
 
 class Rewritable(MemoryTable):
@@ -46,7 +46,7 @@ class Rewritable(MemoryTable):
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return super().remove(self._stands_in.get(digest, digest), tombstone=tombstone)
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         found = [(each, self._stands_for.get(each.digest, each.digest)) for each in super().find(principal)]
         # Not a tombstone that another row was put over.
         return [
@@ -155,14 +155,14 @@ class SweepsTheLiving(Rewritable):
 class HidesTombstones(MemoryTable):
     """Its ``find`` lists the living alone."""
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         return [each for each in super().find(principal) if not each.is_tombstone]
 
 
 class FindsNothing(MemoryTable):
     """Its ``find`` knows of no principal."""
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         return []
 
 
@@ -173,7 +173,7 @@ class FindsEverybody(MemoryTable):
         self.__dict__.setdefault("principals", set()).add(row.principal)
         return super().insert(digest, row)
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         find = super().find
         found = [each for one in self.__dict__["principals"] - {None} for each in find(one)]
         return sorted(found, key=lambda each: each.created)

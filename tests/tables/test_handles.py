@@ -2,15 +2,15 @@
 
 import hashlib
 
-from holdall.tables import Listed
+from holdall.tables import RowInfo
 from holdall.testing import FakeClock
 
 
 def test_a_handle_names_a_row_always_alike_and_shows_nothing_of_its_digest(clock: FakeClock) -> None:
     digests = [hashlib.sha256(bytes([number])).digest() for number in range(100)]
-    handles = [Listed(digest, clock(), clock()).handle for digest in digests]
+    handles = [RowInfo(digest, clock(), clock()).handle for digest in digests]
 
-    assert handles == [Listed(digest, clock(), clock()).handle for digest in digests]
+    assert handles == [RowInfo(digest, clock(), clock()).handle for digest in digests]
     assert len(set(handles)) == 100
     assert all(len(bytes.fromhex(handle)) == 8 for handle in handles)
     assert not any(handle in digest.hex() for handle, digest in zip(handles, digests, strict=True))

@@ -7,7 +7,7 @@ Sessions for Python web applications.
 
 from typing import TYPE_CHECKING
 
-from holdall._lazily import lazily
+from holdall._lazy_import import lazy_import
 from holdall.clients import SessionInfo
 from holdall.cookies import CookieOptions, SetCookie
 from holdall.errors import (
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from holdall.stores import CookieStore, TableStore
     from holdall.tables import MemoryTable
 else:
-    __getattr__, __dir__ = lazily(
+    __getattr__, __dir__ = lazy_import(
         __name__,
         {
             "CookieStore": "holdall.stores",
             "MemoryTable": "holdall.tables",
             "TableStore": "holdall.stores",
-            # Reading the metadata takes longer than all else that is imported here.
+            # Reading the metadata takes longer than all the other imports together.
             "__version__": "holdall._version",
         },
     )

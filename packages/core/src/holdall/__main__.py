@@ -1,4 +1,4 @@
-"""The command, where its script is not on the path: ``python -m holdall``."""
+"""Run the command as ``python -m holdall``, for when its script is not on the path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A mapping that counts as a ``dict`` where code insists on one, as JSON encoders do. Its items are elsewhere."""
+"""A mapping that passes for a ``dict`` where code requires one, as JSON encoders do; its items are elsewhere."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["FILLED", "AsDict"]
 
-#: What the dict itself is given, so that it does not look empty: an encoder written in C takes an empty dict for empty
-#: without another question, and calls items() of one that is filled, because this is not a plain dict.
+#: The dict's own item, so that it does not look empty: an encoder written in C skips an empty dict, but calls items()
+#: of a filled one because this is not a plain dict.
 FILLED: Mapping[Any, None] = {object(): None}
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     class AsDict(MutableMapping, dict):
-        """The base of a mapping that defines the five methods of a mapping, and is a dict too, made with ``FILLED``."""
+        """The base of a mapping that defines a mapping's five methods and is also a dict, created with ``FILLED``."""
 
         __slots__ = ()
 
@@ -39,7 +39,7 @@ else:
             msg = f"a {type(self).__name__} belongs to its request and cannot be pickled: pickle dict(session)."
             raise TypeError(msg)
 
-        # What a dict can do and a mapping cannot, or does in another order.
+        # Operations that a dict has and a mapping lacks, or performs in another order.
 
         def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
             return dict(self) | dict(other)

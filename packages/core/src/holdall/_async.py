@@ -1,7 +1,7 @@
 """
-What the library that runs the event loop offers, asyncio or trio: a thread, a shield, a way in from another thread.
+What the async library in use, asyncio or trio, provides: a worker thread, a shield, a way in from another thread.
 
-Each library is looked for only where it runs: a program in its event loop has imported it, and importing asyncio takes
+Neither library is imported here: a program in an event loop has already imported its own, and importing asyncio takes
 as long as importing all of this package.
 """
 
@@ -18,7 +18,7 @@ Loop = Any
 
 
 def current_loop() -> Loop | None:
-    """Return the event loop that the caller is in, or ``None``."""
+    """Return the running event loop, or ``None``."""
     if "asyncio" in sys.modules:
         import asyncio
 
@@ -37,9 +37,9 @@ def current_loop() -> Loop | None:
 
 
 async def to_thread(call: Callable[[], R]) -> R:
-    """Call a function in a thread of the library that runs."""
+    """Call a function in a thread of the running library."""
     if "anyio" in sys.modules:
-        # Applications set its limit of threads, which is higher than asyncio's.
+        # Applications set anyio's limit of threads, which is higher than asyncio's.
         from anyio.to_thread import run_sync
 
         return await run_sync(call)
@@ -53,7 +53,7 @@ async def to_thread(call: Callable[[], R]) -> R:
 
 
 def call_in(loop: Loop | None, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Run a coroutine function in *loop* from another thread and wait for it; in a loop of its own for ``None``."""
+    """Run a coroutine function in *loop* from another thread and wait for it; ``None`` starts a loop of its own."""
     if is_trios(loop):
         import trio
 
@@ -67,16 +67,16 @@ def call_in(loop: Loop | None, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
 
 async def shielded(work: Coroutine[Any, Any, R]) -> R:
     """
-    Finish *work* even if the request is cancelled meanwhile, and let the cancellation go on afterwards.
+    Finish *work* even if the request is cancelled, and deliver the cancellation afterwards.
 
-    A renewal removes one row and inserts another: interrupted between the two, it would leave the visitor with neither.
+    A renewal removes one row and inserts another: if interrupted in between, it would leave the visitor with neither.
     """
     if is_trios(current_loop()):
         import trio
 
         with trio.CancelScope(shield=True):
             answer = await work
-        # Not returned inside the block, which by its type may swallow an exception; this one does not.
+        # Not returned inside the block: its type says that it may swallow exceptions, although this one does not.
         return answer  # noqa: RET504
     import asyncio
 
@@ -86,18 +86,18 @@ async def shielded(work: Coroutine[Any, Any, R]) -> R:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await finished(task)
-        # A failure of the work outranks the cancellation, because somebody must report it.
+        # A failure of the work takes precedence over the cancellation, because it must be reported.
         task.result()
         raise
 
 
 async def finished(task: Any) -> None:
-    """Wait until a task of asyncio's has ended, however often the caller is cancelled meanwhile."""
+    """Wait until an asyncio task has ended, however often the caller is cancelled while waiting."""
     import asyncio
 
     anyio = sys.modules.get("anyio")
     if anyio is not None:
-        # A cancelled scope of anyio's cancels its task again at every turn of the loop.
+        # A cancelled anyio scope cancels its task again in every iteration of the loop.
         with anyio.CancelScope(shield=True):
             await asyncio.wait([task])
     while not task.done():

@@ -1,7 +1,7 @@
 """
-Work beside other work, in asyncio and in trio: what a connection needs that is closed while its handler goes on.
+Run concurrent tasks in asyncio and in trio, for connections that are closed while their handler runs.
 
-It is loaded only where such a connection is, and needs no library besides the one that runs the event loop.
+Loaded only for such connections. Needs no library except the one that runs the event loop.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -18,17 +18,17 @@ Work = Callable[[], Coroutine[Any, Any, R]]
 
 
 def new_event() -> Any:
-    """Return an event of the library that runs."""
+    """Return an event of the running library."""
     return _library().Event()
 
 
 def new_lock() -> Any:
-    """Return a lock of the library that runs."""
+    """Return a lock of the running library."""
     return _library().Lock()
 
 
 async def sleep(seconds: float) -> None:
-    """Let others run for so long."""
+    """Sleep for that long while other tasks run."""
     await _library().sleep(seconds)
 
 
@@ -40,7 +40,7 @@ def current_time() -> float:
 
 
 async def run_beside(work: Callable[[], Awaitable[None]], beside: Work[None]) -> None:
-    """Do *work*, and *beside* it something that ends when the work does."""
+    """Run *work*, with *beside* as a background task that ends when the work does."""
     if is_trios(current_loop()):
         import trio
 
@@ -50,7 +50,7 @@ async def run_beside(work: Callable[[], Awaitable[None]], beside: Work[None]) ->
             try:
                 await work()
             except Exception as exc:  # noqa: BLE001  # it is raised further on
-                # Not let through, because a nursery wraps what is raised in it.
+                # Stopped here, because a nursery wraps the exceptions raised in it.
                 failure = exc
             nursery.cancel_scope.cancel()
         if failure is not None:
@@ -69,7 +69,7 @@ async def run_beside(work: Callable[[], Awaitable[None]], beside: Work[None]) ->
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Do *work*, unless it takes longer."""
+    """Run *work*, but cancel it after so many seconds."""
     if is_trios(current_loop()):
         import trio
 
@@ -89,7 +89,7 @@ class Interruptible:
         self._cancel: Callable[[], object] = bool
 
     async def run(self, work: Coroutine[Any, Any, R]) -> R | None:
-        """Return what *work* does; ``None`` if it was interrupted."""
+        """Return the result of *work*, or ``None`` if it was interrupted."""
         if is_trios(current_loop()):
             import trio
 
@@ -108,7 +108,7 @@ class Interruptible:
         return None if task.cancelled() else task.result()
 
     def interrupt(self) -> None:
-        """Stop it, if it goes on."""
+        """Stop the work if it is still running."""
         self._cancel()
 
 

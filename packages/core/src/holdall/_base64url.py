@@ -1,17 +1,17 @@
-"""Bytes as text that any cookie can hold: base64url without padding (RFC 4648, section 5), one text for each value."""
+"""Encode bytes for cookies: base64url without padding (RFC 4648, section 5), with exactly one text for each value."""
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 
 __all__ = ["from_text", "to_text"]
 
-# Two replacements look quicker with the same bytes over and over; with ever new ones they are not.
+# Two replace() calls look faster on the same bytes over and over; on changing bytes they are not.
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-# What plain base64 has and ours has not becomes a character that is refused, and so does what means more than itself
-# where base64 stands in JSON.
+# Characters that plain base64 has and ours lacks are mapped to one that is refused, and so are characters that have a
+# special meaning where base64 stands in JSON.
 _FROM_URL = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
 _PADDING = (b"", b"", b"==", b"=")
-# The unused bits of the last character must be 0, or several texts would say the same.
+# The unused bits of the last character must be 0. Otherwise several texts would decode to the same bytes.
 _LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 
@@ -22,10 +22,10 @@ def to_text(token: bytes) -> str:
 
 def from_text(text: str, decode: Callable[..., bytes] = a2b_base64) -> bytes | None:
     """
-    Return what ``to_text`` was given, or ``None`` if *text* is not its work to the letter.
+    Return the bytes that ``to_text`` encoded, or ``None`` unless *text* is exactly what it would return.
 
     Args:
-        decode: Reads base64 in bytes as ``binascii.a2b_base64`` does in its strict mode, with a ``ValueError`` too.
+        decode: Decodes base64 as ``binascii.a2b_base64`` does in strict mode, and also raises ``ValueError``.
     """
     left = len(text) % 4
     if left == 1 or not text or (left and text[-1] not in _LAST[left]):

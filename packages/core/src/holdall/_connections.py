@@ -1,7 +1,7 @@
 """
-Connections belong to one process, and awaited ones to one event loop. Another process or loop gets its own.
+Keep a connection for each process, and for each event loop if it is async.
 
-A forked process shares its parent's sockets, and would read answers to its parent's questions. Python can be forked
+A forked process shares its parent's sockets, so it could read the answers to its parent's queries. Python can be forked
 without running its fork hooks (uWSGI does so by default), so each use compares the process ID instead.
 """
 
@@ -21,17 +21,17 @@ class PerProcess(Generic[T]):
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         # A forked process keeps its parent's entry, because ending it could disturb the parent.
-        # No lock: one that another thread held during a fork would stay locked in the forked process for ever.
+        # No lock: if another thread held it during a fork, it would stay locked in the forked process for ever.
         self._made: dict[int, T] = {}
 
     def get(self) -> T:
-        """Return the one of this process."""
+        """Return the value of this process."""
         pid = os.getpid()
         made = self._made.get(pid)
         return self._made.setdefault(pid, self._make()) if made is None else made
 
     def take_out(self) -> T | None:
-        """Return the one of this process, if there is one, for the caller to close."""
+        """Return the value of this process, if there is one, for the caller to close."""
         return self._made.pop(os.getpid(), None)
 
 
@@ -51,7 +51,7 @@ class Generations:
         self._known[connection] = self._present
 
     def is_current(self, connection: Any) -> bool:
-        """Say whether *connection* is current. One that is seen for the first time is."""
+        """Return whether *connection* is current. A connection seen for the first time is."""
         return self._known.setdefault(connection, self._present) == self._present
 
 
@@ -62,10 +62,10 @@ class _Held(NamedTuple):
 
 class PerLoop(Generic[T]):
     """
-    Make one value for each event loop of asyncio, on first use, and close it when the loop ends.
+    Make one value for each asyncio event loop, on first use, and close it when the loop ends.
 
-    An event loop that ends with ``shutdown_asyncgens``, as after ``asyncio.run``, finishes its asynchronous generators.
-    So a generator closes what was made for the loop.
+    An event loop that ends with ``shutdown_asyncgens``, as ``asyncio.run`` does, finishes its asynchronous generators.
+    A generator therefore closes what was made for the loop.
     """
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
@@ -74,13 +74,13 @@ class PerLoop(Generic[T]):
         self._loops: PerProcess[dict[Any, _Held]] = PerProcess(dict)
 
     async def get(self) -> T:
-        """Return the one of the running loop."""
+        """Return the value of the running loop."""
         import asyncio
 
         loops, loop = self._loops.get(), asyncio.get_running_loop()
         held = loops.get(loop)
         if held is None:
-            # Loops of other threads come and go at any time.
+            # Loops in other threads start and end at any time.
             for other in [each for each in list(loops) if each.is_closed()]:
                 loops.pop(other, None)
             value = self._make()
@@ -90,7 +90,7 @@ class PerLoop(Generic[T]):
         return made
 
     async def close(self) -> None:
-        """Close the one of the running loop, if there is one. Those of other loops are closed when these end."""
+        """Close the value of the running loop, if there is one. Those of other loops are closed when they end."""
         import asyncio
 
         held = self._loops.get().get(asyncio.get_running_loop())

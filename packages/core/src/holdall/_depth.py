@@ -2,7 +2,7 @@
 
 __all__ = ["MAX_DEPTH"]
 
-#: How many containers may stand in one another, the session itself counted. It is the same for everything that writes
-#: and reads sessions, so that a session can move from one to another. Python has a limit of its own where values are
-#: compared, shown or copied: twice as deep, repr() would fail below a web framework's stack.
+#: The maximum nesting of containers, counting the session itself. All formats and stores use the same limit, so that a
+#: session can move from one to another. Python itself limits how deep values can be compared, shown or copied: at twice
+#: this depth, repr() would fail below a web framework's stack.
 MAX_DEPTH = 512

@@ -1,22 +1,22 @@
-"""Compressed bytes as they were, and no more of them than a caller can bear."""
+"""Decompress bytes, up to a limit."""
 
 import zlib
 
 __all__ = ["RAW", "inflate"]
 
-#: zlib's word for deflate alone (RFC 1951), without zlib's own header and checksum.
+#: The zlib setting for raw deflate (RFC 1951), without zlib's header and checksum.
 RAW = -15
 
 
 def inflate(packed: bytes, *, at_most: int, wbits: int = zlib.MAX_WBITS) -> bytes:
     """
-    Return what zlib compressed to *packed*.
+    Return the decompressed bytes.
 
     Args:
-        wbits: ``RAW`` for deflate alone.
+        wbits: ``RAW`` for raw deflate.
 
     Raises:
-        ValueError: It is not zlib's work, is not complete, or is longer than *at_most* bytes.
+        ValueError: *packed* is not zlib's output, is incomplete, or expands to more than *at_most* bytes.
     """
     unpacker = zlib.decompressobj(wbits)
     try:

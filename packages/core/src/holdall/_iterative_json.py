@@ -1,9 +1,9 @@
 """
-JSON written and read in loops instead of recursion, with one limit to how deep it may be nested.
+Write and read JSON in loops instead of recursion, with one limit on the nesting depth.
 
-``json`` in C is several times faster and does the usual work, but it recurses. How deep it gets depends on how much of
-the stack is in use already, so a session written near the top of the stack could be unreadable further down. Where it
-gives up, or refuses a value, these functions take over. They also know the path of the value at fault.
+The C ``json`` module is several times faster and does the usual work, but it recurses. How deep it gets depends on how
+much of the stack is already in use, so a session written near the top of the stack could be unreadable further down.
+These functions take over where it gives up or refuses a value. They also report the path of an invalid value.
 """
 
 import json
@@ -33,7 +33,7 @@ SHORT = 2 * MAX_DEPTH
 
 TOO_DEEP = f"it holds itself, or is nested over {MAX_DEPTH} deep"
 
-#: The types that JSON has, apart from its two containers.
+#: The JSON types other than its two containers.
 SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None)})
 
 #: Text as JSON; only what JSON demands is escaped.
@@ -42,11 +42,11 @@ quoted = json.encoder.encode_basestring
 
 class Nest(NamedTuple):
     """
-    How a value that holds others is written.
+    How to write a value that contains others.
 
     Attributes:
-        items: For each of them its place, the JSON before it, the value itself, and the JSON after it.
-        describe: Says how they are written.
+        items: For each of them its path, the JSON before it, the value itself, and the JSON after it.
+        describe: Describes how each item is written.
     """
 
     opening: str
@@ -64,12 +64,12 @@ def written(data: Mapping[str, Any], describe: Callable[[Any], Description]) -> 
     Return *data* as compact JSON.
 
     Args:
-        describe: Says how a value is written; its error says why it cannot be.
+        describe: Describes how a value is written, or raises an error that says why it cannot be.
 
     Raises:
         TypeError: A value cannot be written, or is nested too deeply; the message names its key and path.
     """
-    # What is left of each container around the one that is being written.
+    # The remaining items of each container around the one being written.
     outer: list[tuple[Any, ...]] = []
     items: Iterator[tuple[Any, str, Any, str]] = iter([("", "", data if isinstance(data, dict) else dict(data), "")])
     parts: list[str] = []
@@ -95,7 +95,7 @@ def written(data: Mapping[str, Any], describe: Callable[[Any], Description]) -> 
                 place, items, parts, opening, closing, describe = outer.pop()
                 parts.append(text)
     except (TypeError, ValueError, ArithmeticError) as exc:
-        # The first place is that of the session itself. Of what is too deep the key says enough.
+        # The first part of the path is the session itself. For values nested too deeply the key alone is enough.
         places = [*(level[0] for level in outer), place][1 : 2 if len(outer) > MAX_DEPTH else None]
         path = "".join(f"[{_shown(each)}]" for each in places)
         msg = f"session{path} cannot be stored: {str(exc).removesuffix('.')}."
@@ -106,16 +106,16 @@ def _shown(place: Any) -> str:
     try:
         return repr(place)
     except ValueError:
-        # A number with more digits than Python writes.
+        # A number with more digits than Python converts.
         return "…"
 
 
 def plain(value: Any) -> Any:
     """
-    Return text or a number of a subclass as one of its base, or anything else as it is.
+    Convert a value of a subclass of a text or number type to its base type; return any other value unchanged.
 
     Raises:
-        TypeError: They are not equal.
+        TypeError: The converted value is not equal.
     """
     for kind, make in _BASES.items():
         if isinstance(value, kind) and type(value) not in SCALARS:
@@ -127,12 +127,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-# Whatever the subclass has made of str(), int() or float().
+# Ignores the subclass's own str(), int() or float().
 _BASES: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 
 
 def key_text(key: Any) -> str:
-    """Return *key* as the text that Python's JSON makes of it; ``TypeError`` if it refuses such a key."""
+    """Return *key* as the text that Python's JSON encoder makes of it; raise ``TypeError`` if it refuses the key."""
     if isinstance(key, str):
         # Not str(), which gives an enum's name.
         return str.__str__(key)
@@ -144,10 +144,10 @@ def key_text(key: Any) -> str:
 
 def dicts_of(data: Mapping[str, Any], leaves: Collection[type]) -> list[Mapping[str, Any]]:
     """
-    Return all dicts in *data*, itself first, or none if it is not what C writes and reads unaltered, or is too deep.
+    Return all dicts in *data*, itself first, or none if *data* is too deep or C code might alter it.
 
     Args:
-        leaves: The types that may stand there besides dicts and lists, each to the letter.
+        leaves: The exact types that are allowed besides dicts and lists.
 
     Raises:
         TypeError: A dict has keys that are not text.
@@ -166,20 +166,20 @@ def dicts_of(data: Mapping[str, Any], leaves: Collection[type]) -> list[Mapping[
                     return []
     if len(todo) > MAX_DEPTH and is_too_deep(data):
         return []
-    # A union looks at the keys of many dicts at once, and a join takes nothing but text.
+    # A union checks the keys of many dicts at once, and join() accepts nothing but text.
     "".join(data if len(dicts) == 1 else set().union(*dicts))
     return dicts
 
 
 def exceeds_depth(data: Any, payload: bytes) -> bool:
     """Say whether *data*, which is *payload* as JSON, is nested too deeply."""
-    # Few sessions have so many containers. Bytes find what they replace faster than they count it.
+    # Few sessions have that many containers. Replacing bytes is faster than counting them.
     containers = len(payload) - len(payload.replace(b"{", b"").replace(b"[", b""))
     return containers > MAX_DEPTH and is_too_deep(data)
 
 
 def is_too_deep(data: Any) -> bool:
-    """Say whether more than ``MAX_DEPTH`` containers stand in one another in *data*, itself included."""
+    """Say whether *data* nests more than ``MAX_DEPTH`` containers, counting itself."""
     level = [data]
     for _ in range(MAX_DEPTH):
         level = [value for container in level for value in _within(container) if isinstance(value, _CONTAINERS)]
@@ -196,13 +196,13 @@ _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 _SPACES = (" ", "\t", "\n", "\r")
 _CLOSING = {"{": "}", "[": "]"}
-# A tag stands around its value, and one for a dict's items has a list and a pair in it besides.
+# A tag adds a dict around its value, and the tag for a dict's items also adds a list and a pair.
 _MAX_JSON_DEPTH = 3 * MAX_DEPTH
 
 
 def read(text: str, decoder: json.JSONDecoder) -> tuple[Any, int]:
     """
-    Return the value that *text* begins with, and where that ends, as the *decoder*'s own ``raw_decode`` does.
+    Return the value at the start of *text* and the position where it ends, as the *decoder*'s own ``raw_decode`` does.
 
     Raises:
         ValueError: It is not JSON, or nested too deeply.
@@ -229,7 +229,7 @@ def read(text: str, decoder: json.JSONDecoder) -> tuple[Any, int]:
                     key, at = _name(text, at, decoder)
                 continue
             value, at = new, at + 1
-        # A value is complete, and perhaps what it is the last of.
+        # A value is complete, and perhaps also the containers whose last item it is.
         while True:
             if make is not None and isinstance(value, dict):
                 value = make(value)
@@ -269,7 +269,7 @@ def _scalar(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
 
 
 def _name(text: str, at: int, decoder: json.JSONDecoder) -> tuple[str, int]:
-    """Return an object's next key, and where its value begins."""
+    """Return an object's next key and the position of its value."""
     if text.startswith('"', at):
         name, at = _scalar(text, at, decoder)
         at = _skip(text, at)

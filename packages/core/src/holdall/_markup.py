@@ -1,10 +1,10 @@
-"""Text that is marked as safe HTML."""
+"""Text marked as safe HTML."""
 
 __all__ = ["markup"]
 
 
 def markup(text: str) -> str:
-    """Return *text* as markupsafe's ``Markup``, or as it is where nobody has that installed."""
+    """Return *text* as markupsafe's ``Markup``, or unchanged if markupsafe is not installed."""
     try:
         from markupsafe import Markup
     except ModuleNotFoundError:

@@ -1,8 +1,8 @@
 """
-Values that hold a secret, an ID or session data, and show none of it.
+Values that hold a secret, an ID or session data and do not show it in their ``repr``.
 
-Error reporters print the local variables of a failed call: they take a tuple or a dict apart and call ``repr`` on all
-else. So such values are neither, and their ``repr`` is the name of their class.
+Error reporters print the local variables of a failed call. They print the items of tuples and dicts, and the ``repr``
+of everything else, so these values are neither tuples nor dicts, and their ``repr`` is the name of their class.
 """
 
 import traceback
@@ -15,7 +15,7 @@ Failure = TypeVar("Failure", bound=BaseException)
 
 
 class Redacted:
-    """Base of small values with ``__slots__``: equal by their fields, and silent about them."""
+    """Base of small values with ``__slots__`` that compare by their fields and hide them in their ``repr``."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class Redacted:
     __hash__ = None  # type: ignore[assignment]  # what holds data is no key
 
     def __reduce__(self) -> NoReturn:
-        msg = f"a {type(self).__name__} holds what must not be pickled."
+        msg = f"a {type(self).__name__} contains secrets or session data and must not be pickled."
         raise TypeError(msg)
 
     @classmethod
@@ -46,7 +46,7 @@ class Redacted:
 
 
 class HiddenBytes(bytes):
-    """A header's value that is a secret, such as that of Cookie: ``bytes`` like any other, but for its ``repr``."""
+    """A secret header value, such as Cookie's: like any other ``bytes``, except that its ``repr`` hides it."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class HiddenBytes(bytes):
 
 
 def redacted(kind: Kind) -> Kind:
-    """Let the ``repr`` of a class's values be its name."""
+    """Make the ``repr`` of a class's instances their class name."""
 
     def name_only(value: Any) -> str:
         return f"<{type(value).__name__}>"
@@ -65,7 +65,7 @@ def redacted(kind: Kind) -> Kind:
 
 
 def without_frames(failure: Failure) -> Failure:
-    """Return *failure* after clearing the local variables of every call that it, its cause and its context ended."""
+    """Return *failure* after clearing the local variables in its traceback and in those of its cause and context."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [failure]
     while todo:

@@ -1,4 +1,4 @@
-"""Clients of Redis and Valkey, for everything that keeps or finds sessions there."""
+"""Clients of Redis and Valkey, for all modules that store or find sessions there."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from holdall._connections import Generations, PerLoop, PerProcess
 from holdall.errors import ConfigurationError, StoreError
-from holdall.tables._steps import is_awaited
+from holdall.tables._steps import is_async
 from holdall.tables.failures import cause_of, shown_address
 
 try:
@@ -33,37 +33,37 @@ except ModuleNotFoundError as exc:
 
 __all__ = ["TIMEOUT", "AsyncServer", "Server", "answers_later"]
 
-#: The limit of each wait for the server, and of the wait for a connection that others use, unless a URL says otherwise.
+#: The timeout for each wait for the server, and for a free connection, unless a URL sets another.
 TIMEOUT = timedelta(seconds=5)
 
-# So many a pool of the driver's may have that waits, unless it is told another number.
+# The default size of the driver's blocking pool.
 _MOST_CONNECTIONS = 50
 
-# What others call these schemes.
+# Other names for these schemes.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 _FAILURES = (RedisError, RedisClusterException)
 
-# With these answers a server says that it did nothing, because it is not the one to ask: it was demoted or is starting,
-# or it has lost its primary, its replicas or its cluster. Another may have taken its address, so that a new connection
-# leads to the right one.
+# With these answers a server says that it did nothing because it is the wrong one to ask: it was demoted, is starting,
+# or has lost its primary, its replicas or its cluster. Another server may have taken over its address, so a new
+# connection may reach the right one.
 _ELSEWHERE = (ReadOnlyError, BusyLoadingError, MasterDownError, ClusterDownError)
-# The driver has no class for NOREPLICAS, Redis 6 puts any answer that a script met into the words of another, and the
-# driver does so in a pipeline.
+# The driver has no class for NOREPLICAS. Redis 6 wraps any error that a script receives in another message, and the
+# driver does the same in a pipeline.
 _ELSEWHERE_WORDS = re.compile(r"(?:^|-|caused error: )(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS) ")
 
 Command = Callable[[Any], Any]
 
 
 class _Renewing:
-    """A pool that can stop using the connections it has made so far."""
+    """A pool that can replace the connections it has made so far."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._generations = Generations()
 
     def renew(self) -> None:
-        """Have each connection connect again before its next use. Those in use are left to finish."""
+        """Make every connection reconnect before its next use. Those in use are left to finish."""
         self._generations.renew()
 
 
@@ -119,29 +119,29 @@ class _Attempts:
 
 class Server:
     """
-    The server that a URL or a client names.
+    The server that a URL or a client points to.
 
     An answer that refuses a command because the server is the wrong one (``READONLY`` after a failover, for example)
     makes every connection connect again, and the command is sent once more. If an answer is lost instead, the command
     is not sent again, because the server may have carried it out.
 
     Args:
-        given: A URL, for connections of its own in each process, or a client or a pool of redis-py.
-        timeout: With a URL: the limit of each wait that the URL itself does not limit.
+        given: A URL, which gets its own connections in each process, or a client or a pool of redis-py.
+        timeout: The limit of each wait, for a URL that does not set one itself.
 
     Raises:
-        ConfigurationError: The URL cannot be read, or the client decodes what it receives.
+        ConfigurationError: The URL is invalid, or the client decodes responses.
     """
 
     def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
-        # Made at once, so that a URL that cannot be read fails now rather than with the first request.
+        # Created right away, so that an invalid URL fails now rather than with the first request.
         client, make = _client(redis, _Pool, given, timeout)
         self._address = _address(client)
         self._clients = PerProcess(make) if isinstance(given, str) else _Given(client, PerProcess(make))
 
     @property
     def client(self) -> Any:
-        """The client of this process."""
+        """The client for this process."""
         return self._clients.get()
 
     def ask(self, command: Command, otherwise: Command | None = None) -> Any:
@@ -149,7 +149,7 @@ class Server:
         Return the answer to a *command*.
 
         Args:
-            otherwise: The command to send if the server does not have the script that *command* names.
+            otherwise: The command to send if the server does not have the script that *command* refers to.
 
         Raises:
             StoreError: The server failed.
@@ -161,7 +161,7 @@ class Server:
                 return attempts.command(client)
             except _FAILURES as exc:
                 error = attempts.failed(exc, client)
-        # Outside of the except block: the driver's error has the command in its frames.
+        # Outside the except block, because the driver's error has the command in its frames.
         raise error
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class Server:
 
 
 class AsyncServer:
-    """The same as ``Server``, awaited. With a URL it has connections of its own in each event loop."""
+    """The async version of ``Server``. With a URL it has its own connections in each event loop."""
 
     def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
         client, make = _client(redis.asyncio, _AsyncPool, given, timeout)
@@ -200,7 +200,7 @@ class AsyncServer:
 
 class _Given:
     """
-    The client that an application gave, until its connections lead to the wrong server.
+    The client that an application passed in, until its connections lead to the wrong server.
 
     From then on the table uses a copy with connections of its own, because it must not close those of the
     application's client: other code may be using them. The driver itself notices a fork.
@@ -219,7 +219,7 @@ class _Given:
 
 
 class _AsyncGiven:
-    """The same, awaited. The client belongs to the event loop that uses it first; others get a copy at once."""
+    """The async version. The client belongs to the event loop that uses it first; other loops get a copy at once."""
 
     def __init__(self, given: Any, copies: PerLoop[Any]) -> None:
         self._given = given
@@ -240,12 +240,12 @@ class _AsyncGiven:
 
 
 def answers_later(given: Any) -> bool:
-    """Say whether a client or a pool of redis-py's is one of ``redis.asyncio``."""
-    return is_awaited(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
+    """Return whether a redis-py client or pool is async."""
+    return is_async(given.execute_command if hasattr(given, "execute_command") else given.disconnect)
 
 
 def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tuple[Any, Callable[[], Any]]:
-    """Return the client that a URL names or that was *given*, and a function that makes another such."""
+    """Return the *given* client, or one made from a URL, and a function that makes another like it."""
     if isinstance(given, str):
 
         def make() -> Any:
@@ -254,7 +254,7 @@ def _client(module: Any, pool_class: Any, given: Any, timeout: timedelta) -> tup
         return make(), make
     client = given if hasattr(given, "execute_command") else module.Redis(connection_pool=given)
     if client.get_encoder().decode_responses:
-        msg = "the client was made with decode_responses=True, and sessions are kept as bytes: give one without."
+        msg = "the client was made with decode_responses=True, but sessions are stored as bytes: pass one without it."
         raise ConfigurationError(msg)
     return client, lambda: _copy(module, pool_class, client)
 
@@ -264,30 +264,30 @@ def _pool(pool_class: Any, url: str, seconds: float) -> Any:
     try:
         parts = urlsplit(url)
         if parts.fragment or (scheme != "unix" and not re.fullmatch(r"/?|/\d+", unquote(parts.path))):
-            # The driver would ignore it. It is the rest of a password with a # or a slash in it, or a mistake.
+            # The driver would ignore it. It is a mistake, or the rest of a password that contains a # or a slash.
             raise ValueError
         return pool_class.from_url(
             _SCHEMES.get(scheme, scheme) + separator + rest,
             timeout=seconds,
             socket_timeout=seconds,
             socket_connect_timeout=seconds,
-            # A command may have been carried out although its answer was lost, so the driver must not send it twice. A
-            # connection that has ended since its last use is noticed before the next, and made anew.
+            # A command may have been carried out although its answer was lost, so the driver must not send it twice.
+            # A connection that was closed since its last use is detected and reopened before the next one.
             retry=Retry(NoBackoff(), 0),
-            # The newer protocol has no use here, and asks more of each new connection.
+            # We have no use for the newer protocol, and it costs more for each new connection.
             protocol=2,
         )
     except ValueError:
-        # Its words may hold a piece of the password.
-        msg = "the URL cannot be read: write redis://user:password@host:6379/0, with %40 for an @ in a password."
+        # The driver's message may contain part of the password.
+        msg = "the URL cannot be parsed: write redis://user:password@host:6379/0, with %40 for an @ in a password."
         raise ConfigurationError(msg) from None
 
 
 def _copy(module: Any, pool_class: Any, client: Any) -> Any:
     if not _can_be_copied(client):
         msg = (
-            f"this {type(client).__name__} belongs to another event loop, and its connections with it: "
-            "make a table in each event loop, or give it a URL."
+            f"this {type(client).__name__} belongs to another event loop, and so do its connections: "
+            "create a table in each event loop, or pass a URL."
         )
         raise ConfigurationError(msg)
     pool = client.connection_pool
@@ -302,7 +302,7 @@ def _copy(module: Any, pool_class: Any, client: Any) -> Any:
 
 
 def _can_be_copied(client: Any) -> bool:
-    """Say whether a client's pool is one that only has what it was made with, unlike a sentinel's or a cluster's."""
+    """Return whether a client's pool can be rebuilt from its arguments, unlike one of a sentinel or a cluster."""
     return type(getattr(client, "connection_pool", None)) in (
         redis.ConnectionPool,
         redis.BlockingConnectionPool,
@@ -320,7 +320,7 @@ def _is_elsewhere(exc: Exception) -> bool:
 
 
 def _renew(client: Any, clients: Any) -> None:
-    """Let no connection be used again as it is. A cluster's client looks for the right server by itself."""
+    """Make every connection reconnect before it is used again. A cluster's client finds the right server by itself."""
     pool = getattr(client, "connection_pool", None)
     if isinstance(pool, _Renewing):
         pool.renew()
@@ -336,7 +336,7 @@ def _address(client: Any) -> str:
 
 
 def _failure(exc: Exception, address: str = "") -> StoreError:
-    """Return the driver's error as ours, without its own words: they may hold a key, an address or a password."""
+    """Convert the driver's error to ours, without its message, which may contain a key, an address or a password."""
     code = _ELSEWHERE_WORDS.search(str(exc))
     cause = f"{type(exc).__name__} ({code[1]})" if code else cause_of(exc)
     return StoreError(f"Redis{address} failed: {cause}.")

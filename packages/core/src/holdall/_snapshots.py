@@ -1,8 +1,8 @@
 """
-What a value looks like at a moment, to tell later whether it was altered in place.
+Snapshots of values, to detect later whether they were mutated in place.
 
-``repr`` would not do: a dataclass may leave fields out of it, any class may define another, and Python refuses to write
-whole numbers of more than some thousands of digits.
+``repr`` would not work: a dataclass may leave fields out of it, any class may override it, and Python refuses to
+convert integers of more than a few thousand digits.
 """
 
 import marshal
@@ -15,36 +15,36 @@ from uuid import UUID
 
 __all__ = ["IMMUTABLE", "snapshot"]
 
-#: Types whose values cannot change after they were handed out, so that no snapshot is needed.
+#: Types whose values are immutable, so that no snapshot is needed.
 IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
 
-# The latest version in which the same value always gives the same bytes, whatever else refers to it.
+# The last version in which the same value always gives the same bytes, whatever other references to it exist.
 _VERSION = 2
 
 _CONTAINERS = (list, tuple, set, frozenset)
 
 
 def snapshot(value: Any) -> object:
-    """Return what equals another snapshot if nothing in *value* was altered in between."""
+    """Return an object that equals a later snapshot if nothing in *value* was mutated in between."""
     try:
-        # In C, and strict about types: a subclass is no value that it knows.
+        # Written in C and strict about types: it refuses subclasses.
         return marshal.dumps(value, _VERSION)
     except ValueError:
         return _walked(value)
 
 
 def _walked(value: Any) -> list[Any]:
-    """Return the parts of a *value* that holds something else than Python's plain types."""
+    """Return the parts of a *value* that contains other than Python's plain types."""
     parts: list[Any] = []
     todo: list[Any] = [value]
-    # With the object itself, because another may get its number once it is gone.
+    # Includes the object itself, because its id may be reused once it is gone.
     seen: dict[int, tuple[int, Any]] = {}
     while todo:
         each = todo.pop()
         kind = type(each)
         parts.append(kind)
         if kind in IMMUTABLE:
-            # A float may be no number, which does not equal itself.
+            # A float may be NaN, which does not equal itself.
             parts.append(repr(each) if kind is float else each)
         elif id(each) in seen:
             parts.append(seen[id(each)][0])
@@ -59,7 +59,7 @@ def _walked(value: Any) -> list[Any]:
 
 
 def _held_by(value: Any) -> Iterator[Any]:
-    """Return what a value holds: its items, and its fields by name."""
+    """Return the contents of a value: its items, and its fields by name."""
     if isinstance(value, dict):
         yield from chain.from_iterable(value.items())
     elif isinstance(value, _CONTAINERS):
@@ -77,5 +77,5 @@ def _shown(value: Any) -> str:
     try:
         return repr(value)
     except ValueError:
-        # A number with more digits than Python writes, in an object that has no fields.
+        # A number with more digits than Python converts, in an object without fields.
         return ""

@@ -1,4 +1,4 @@
-"""What the lifecycle and adapters know of one request's session, behind the mapping that an application sees."""
+"""The state of one request's session, for the lifecycle and adapters; the application sees only the mapping."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -36,12 +36,12 @@ class Intent(Enum):
     LOGOUT = "logout"
 
 
-#: After these the session that came is over.
+#: Intents that end the session that the request came with.
 ENDS = (Intent.DROP, Intent.LOGOUT)
 
 
 class Phase(Enum):
-    """How far the response has come, and so what can still be changed."""
+    """How far the response has progressed, and therefore what can still be changed."""
 
     HEADERS_PENDING = "the headers have not been sent"
     BODY = "the headers have been sent; a row in a table can still be changed"
@@ -55,20 +55,20 @@ class Fetched(Redacted):
 
     Attributes:
         stored: The session, or ``None`` where there is none.
-        superseded: The cookie is that of a session that got another ID since the browser sent it.
-        renewed: What a superseded cookie stands for, without its data: it can still be ended.
-        copies: The browser holds more than one cookie of the session.
-        old_key: The old name of the cookie, if it came under one.
-        moved: The browser does not have the cookie yet that the session has now.
+        superseded: The cookie is for a session whose ID was renewed after the browser sent it.
+        renewed: The session that a superseded cookie led to, without its data: it can still be ended.
+        copies: The browser has more than one cookie for the session.
+        old_key: The old name of the cookie, if the session came under one.
+        moved: The browser does not have the session's current cookie yet.
     """
 
     __slots__ = ("copies", "moved", "old_key", "renewed", "stored", "superseded")
 
-    #: More than one cookie of ours came.
+    #: More than one of our cookies came.
     several = False
-    #: What the browser keeps in place of a session that has ended; a new one is written over it.
+    #: The browser's marker for a session that has ended; a new session overwrites it.
     ended: StoredSession | None = None
-    #: What the names end with under which outdated sessions came.
+    #: The suffixes of the names under which outdated sessions came.
     outdated: Sequence[str] = ()
 
     def __init__(
@@ -90,7 +90,7 @@ class Fetched(Redacted):
 
 
 class FetchedOfSeveral(Fetched):
-    """What they held where more than one came, or the mark of a session that has ended."""
+    """The result when several cookies came, or the marker of a session that has ended."""
 
     __slots__ = ("ended", "outdated")
     several = True
@@ -108,9 +108,9 @@ class FetchedOfSeveral(Fetched):
         self.outdated = outdated
 
 
-#: Nothing came with the request.
+#: The request came without a session.
 NOT_STORED = Fetched()
-#: The session has ended, or got another ID, while the request went on.
+#: The session ended, or its ID was renewed, during the request.
 SUPERSEDED = Fetched(superseded=True)
 
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -144,25 +144,25 @@ class SessionState:
     The state of one request's session.
 
     Attributes:
-        backend: Where it is kept.
+        backend: Where the session is stored.
         settings: Those of its ``Sessions``.
-        https: Whether the browser reached us by HTTPS.
-        is_fetched: Whether it may be touched.
-        tracked: What was read of it; ``None`` until it is touched.
-        read_ahead: What the cookies held, read before the session is touched; ``None`` where that is still to be done.
-        fetched: What the cookies held, once it was read.
-        intent: What the application asked to happen.
+        https: Whether the request reached us over HTTPS.
+        is_fetched: Whether the session may be used.
+        tracked: Its data; ``None`` until the session is first used.
+        read_ahead: What the cookies held, read before the session is used; ``None`` if it has not been read yet.
+        fetched: What the cookies held, once read.
+        intent: What the application asked to do with the session.
         overrides: Cookie options for this response.
-        phase: How far the response has come.
-        client: Says what the client said of itself.
-        principal_before: Whose it was when it was read or written last.
+        phase: How far the response has progressed.
+        client: Returns the client's user agent and address.
+        principal_before: Its principal when it was last read or written.
         lifetime_before: Its lifetime then.
-        looked_at: A framework says that it was looked at, although it was not read.
-        marked_unread: It was marked to be written before it was read.
-        mounted_at: The path that the application is mounted under, as far as a response needs it.
+        looked_at: A framework reports an access, although the session was not read.
+        marked_unread: The session was marked for writing before it was read.
+        mounted_at: The path that the application is mounted under, if a response needs it.
     """
 
-    # Of the class until something happens: most requests set few of them.
+    # Class attributes until they are set, because most requests set few of them.
     tracked: Tracked | None = None
     read_ahead: Fetched | None = None
     fetched = NOT_STORED
@@ -172,20 +172,20 @@ class SessionState:
     principal_before: str | None = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
-    #: Its user was authenticated just now, so that its absolute timeout begins anew.
+    #: Its user was just authenticated, so its absolute timeout starts anew.
     restarts = False
-    #: What the browser is to clear at the logout (Clear-Site-Data).
+    #: What the browser should clear at the logout (Clear-Site-Data).
     clears: frozenset[str] = frozenset()
     #: Store it even if it is empty.
     must_create = False
-    #: The calls that an async handler has made and not awaited so far, by the coroutine.
+    #: Calls that an async handler has made and not awaited yet, by coroutine.
     unawaited: Mapping[Any, str] = _NO_OPTIONS
-    #: Says whether a change that nothing can store is accepted and forgotten, as a framework's tests expect it.
+    #: Whether a change that cannot be stored is silently discarded, as a framework's tests expect.
     takes_forgotten_changes: Callable[[], bool] | None = None
     marked_unread = False
     looked_at = False
     mounted_at = ""
-    vary = "Cookie"  # the request's header that it comes with
+    vary = "Cookie"  # the request header that carries the session
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class SessionState:
 
     @property
     def cookies(self) -> Sequence[SentCookie]:
-        """The values that came under the session's key, and then those under old ones."""
+        """The values sent under the session's key, followed by those sent under its old keys."""
         if callable(self._cookies):
             self._cookies = self._cookies()
         return self._cookies
@@ -216,15 +216,15 @@ class SessionState:
     # Reading.
 
     def loaded(self) -> Tracked:
-        """Return what was read of it, after reading it if that is still to be done."""
+        """Return the session's data, reading it first if necessary."""
         return self.tracked or self.load()
 
     def load(self) -> Tracked:
         """
-        Read it.
+        Read the session.
 
         Raises:
-            SessionNotFetchedError: It may not be touched yet.
+            SessionNotFetchedError: The session may not be used yet.
             StoreError: The backend failed.
         """
         if not self.is_fetched:
@@ -236,7 +236,7 @@ class SessionState:
         return self.take(self.read_ahead or self.backend.fetch(self))
 
     def take(self, fetched: Fetched) -> Tracked:
-        """Take *fetched* for what the request's cookies held."""
+        """Use *fetched* as the content of the request's cookies."""
         self.is_fetched = True
         self.fetched = fetched
         stored = fetched.stored
@@ -260,12 +260,12 @@ class SessionState:
 
     @property
     def principal(self) -> str | None:
-        """Whose it is, as text; ``None`` for an anonymous session."""
+        """The principal as text; ``None`` for an anonymous session."""
         return self.settings.principals.of(self.loaded().current())
 
     @property
     def lifetime(self) -> Lifetime:
-        """How long it lives, by its data."""
+        """Its lifetime, according to its data."""
         usual = self.settings.lifetime
         return usual if self.lifetime_of is None else self.lifetime_of(self.data, usual)
 
@@ -277,7 +277,7 @@ class SessionState:
 
     @property
     def accessed(self) -> bool:
-        """Whether it was looked at in this request."""
+        """Whether this request used the session."""
         return self.looked_at or self.tracked is not None or self.marked_unread
 
     @accessed.setter
@@ -286,7 +286,7 @@ class SessionState:
 
     @property
     def marked(self) -> bool:
-        """Whether what was read of it must be written even if no change is seen in it."""
+        """Whether the data must be written even if no change is detected."""
         return self.marked_unread if self.tracked is None else self.tracked.marked
 
     @marked.setter
@@ -300,7 +300,7 @@ class SessionState:
 
     @property
     def modified(self) -> bool:
-        """Whether this request changed it, in place or by key."""
+        """Whether this request changed the session, in place or by key."""
         tracked = self.tracked
         if tracked is None:
             return self.marked_unread
@@ -308,7 +308,7 @@ class SessionState:
 
     @property
     def is_as_stored(self) -> bool:
-        """Whether nothing was changed or asked for, nor handed out to be altered."""
+        """Whether nothing was changed, requested, or handed out that could be mutated."""
         tracked = self.tracked
         if tracked is None:
             return not self.marked_unread
@@ -316,7 +316,7 @@ class SessionState:
 
     @property
     def phase_after_headers(self) -> Phase:
-        """What can be changed once the response's headers have been sent."""
+        """The phase that follows once the response's headers have been sent."""
         stored = self.fetched.stored
         return Phase.DONE if stored is None or stored.version is None else Phase.BODY
 
@@ -324,12 +324,12 @@ class SessionState:
 
     def changeable(self, key: str | None = None, *, row_suffices: bool = True) -> Tracked:
         """
-        Return what was read, if it may be changed now.
+        Return the data, if it may be changed now.
 
         Args:
-            key: The key to change. Whose session it is decides about its ID, so that cannot change late; nor can
-                anything in a session that is about to end.
-            row_suffices: A row in a table can take the change.
+            key: The key to change. A key that identifies the user cannot change late, because that renews the ID; nor
+                can anything in a session that is about to end.
+            row_suffices: A row in a table can store the change.
         """
         tracked = self.tracked or self.load()
         if self.phase is Phase.HEADERS_PENDING:
@@ -338,30 +338,30 @@ class SessionState:
         if self.phase is Phase.BODY and row_suffices and stays:
             return tracked
         if self.phase is not Phase.BODY and self.takes_forgotten_changes is not None and self.takes_forgotten_changes():
-            # The end of the body must not report this change as lost.
+            # This change must not be reported as lost at the end of the body.
             self.phase = Phase.ENDED
             return tracked
         if self.phase is Phase.ENDED:
             msg = (
-                "the session was changed after its request had ended, when nothing can store it any more. "
-                "Change it before that, and give a thread or task that lasts longer the values that it needs."
+                "the session was changed after its request had ended, so the change cannot be saved. "
+                "Change it earlier, and pass a thread or task that runs longer the values that it needs."
             )
             raise ResponseStartedError(msg)
         msg = (
-            "the session was changed after the response had started, when its cookie can no longer be sent. "
-            "Change it before the first byte, or keep sessions in a table, which takes changes until the body ends."
+            "the session was changed after the response had started, so its cookie can no longer be sent. "
+            "Change it before the first byte, or keep sessions in a table, which accepts changes until the body ends."
         )
         raise ResponseStartedError(msg)
 
     def end(self) -> None:
-        """End the request: from now on every change raises, and a value altered in place is reported."""
+        """End the request: from now on every change raises an error, and in-place mutations are reported."""
         self.phase = Phase.ENDED
         tracked = self.tracked
         if self.takes_forgotten_changes is None and tracked is not None and (tracked.is_touched or tracked.views):
             self.watch(tracked)
 
     def watch(self, tracked: Tracked) -> None:
-        """Report what is altered in place from now on, which no call of ours could refuse."""
+        """Report values that are mutated in place from now on, because no call of ours could refuse that."""
         if self.takes_forgotten_changes is not None and self.takes_forgotten_changes():
             return
         from holdall import late_changes
@@ -370,12 +370,12 @@ class SessionState:
         late_changes.watch(self, tracked, partial(self.settings.emit, "lost_write", "request ended", log_id))
 
     def mark_saved(self, stored: StoredSession | None, phase: Phase) -> None:
-        """Take *stored*, which was just written, as what there is; *phase* says what can be changed from here on."""
+        """Use *stored*, which was just written, as the current state; *phase* says what can be changed from here on."""
         tracked = self.take_saved(stored, phase)
         self._note_owner_and_lifetime(tracked.data)
 
     def take_saved(self, stored: StoredSession | None, phase: Phase) -> Tracked:
-        """Do what ``mark_saved`` does where it is known whose the session is and how long it lives."""
+        """Do the same as ``mark_saved`` when the principal and the lifetime are known to be unchanged."""
         tracked = self.tracked or self.load()
         self.fetched = NOT_STORED if stored is None else Fetched(stored)
         tracked.begin_anew()
@@ -384,12 +384,12 @@ class SessionState:
         return tracked
 
     def update_stored(self, stored: StoredSession) -> None:
-        """Take *stored* for what the store holds, while the request goes on."""
+        """Replace what is known of the store by *stored* during the request."""
         self.fetched = self.fetched.changed(stored=stored)
         self._note_owner_and_lifetime(stored.data)
 
     def forget(self) -> None:
-        """Be empty, because the session has ended while the request goes on."""
+        """Empty the session, because it ended during the request."""
         tracked = self.loaded()
         tracked.data.clear()
         tracked.views = {}

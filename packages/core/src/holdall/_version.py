@@ -1,4 +1,4 @@
-"""The installed version, as the package's metadata says."""
+"""The installed version, from the package's metadata."""
 
 from importlib.metadata import version
 

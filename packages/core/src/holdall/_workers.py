@@ -1,4 +1,4 @@
-"""Whether this process is one of several workers of a server, as far as can be seen from inside."""
+"""Detect from inside the process whether it is one of several workers of a server."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["several_workers"]
 
-# Servers whose command line says how many workers they start. A worker sees its server's command line.
+# Servers whose command line sets the number of workers. A worker sees its server's command line.
 _SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "granian", "fastapi"})
 _OPTION = re.compile(r"(?:^|\s)(?:--workers[=\s]|-w[=\s]?)\s*['\"]?(\d+)")
 _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS", "UWSGI_PROCESSES", "UWSGI_WORKERS")
@@ -16,11 +16,11 @@ _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GRANIAN_WORKERS", "UWSGI_PR
 
 def several_workers() -> str | None:
     """
-    Return what asks for more than one worker, such as ``"WEB_CONCURRENCY=4"``; ``None`` if nothing that we know does.
+    Return the setting that asks for more than one worker, such as ``"WEB_CONCURRENCY=4"``; ``None`` if none is found.
 
-    What a server is told in a file, or by the program that embeds it, cannot be seen.
+    Settings in a file, or made by a program that embeds the server, cannot be detected.
     """
-    # What comes first counts: an option overrides a variable.
+    # The first one found counts, because an option overrides a variable.
     for where, workers in _asked():
         return where if workers > 1 else None
     return None
@@ -35,7 +35,7 @@ def _asked() -> Iterator[tuple[str, int]]:
         value = os.environ.get(name, "")
         if value.isdecimal():
             yield f"{name}={value}", int(value)
-    # Only inside of uWSGI there is such a module.
+    # This module exists only inside uWSGI.
     processes = getattr(sys.modules.get("uwsgi"), "numproc", None)
     if isinstance(processes, int):
         yield f"uWSGI with {processes} processes", processes
@@ -43,7 +43,7 @@ def _asked() -> Iterator[tuple[str, int]]:
 
 def _server() -> str | None:
     program = Path(sys.argv[0] if sys.argv else "")
-    # ``python -m uvicorn`` is seen as uvicorn/__main__.py.
+    # ``python -m uvicorn`` appears as uvicorn/__main__.py.
     name = program.parent.name if program.name == "__main__.py" else program.stem
     return name if name in _SERVERS else None
 

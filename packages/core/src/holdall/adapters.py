@@ -1,9 +1,9 @@
 """
-What an adapter to a framework is written with.
+The API for writing an adapter to a framework.
 
-``SessionGroup`` holds the ``Sessions`` of an application; for each request it begins an ``Exchange``, which the adapter
-drives. The rest helps to translate: ``state_of`` shows what is known of a session, ``cache_headers`` and
-``merged_vary`` say what caches are told, ``HiddenBytes`` keeps a Cookie header out of error reports, and
+``SessionGroup`` holds the ``Sessions`` of an application. For each request it creates an ``Exchange``, which the
+adapter drives. The rest are helpers: ``state_of`` gives access to a session's state, ``cache_headers`` and
+``merged_vary`` compute what caches are told, ``HiddenBytes`` keeps a Cookie header out of error reports, and
 ``holdall.nested`` lets several adapters share one request's session.
 """
 

@@ -1,7 +1,7 @@
 """
-The settings and the open store of a ``Sessions``, in one colour: what a session reaches while its request lasts.
+The settings and the open store of a ``Sessions``, either sync or async: what a session uses during its request.
 
-The rules are those of ``holdall.lifecycle``. Here they are taken to the store, at once or awaited.
+The rules are in ``holdall.lifecycle``. This module runs them on the store.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -30,22 +30,22 @@ R = TypeVar("R")
 
 class SyncBackend:
     """
-    A store for requests that have a thread to themselves, and may wait there.
+    A store for requests that run in their own thread and may block it.
 
     Attributes:
         store: The open store.
-        reading: What reads sessions from it for a request.
-        name: What it is called in messages.
+        reading: The object that reads sessions from it for a request.
+        name: Its name in messages.
         table: Its table, if it has one.
         list_from: The table that lists are read from, if it has one.
-        sources: Where other libraries keep sessions that it reads too.
+        sources: Other libraries' session stores that it also reads.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
-        can_bury: Something stays in the browser where one of its sessions was ended (``Burying``).
-        can_renew: Its sessions can be renewed in one go (``Renewing``).
+        can_bury: It leaves a marker in the browser when a session ends (``Burying``).
+        can_renew: It can renew a session in one operation (``Renewing``).
         can_revoke: It knows its sessions' owners (``Revocable``).
-        can_sweep: It keeps what has expired.
-        waits: An async adapter has to wait for the store.
-        waits_to_read: It has to wait for a session to be read.
+        can_sweep: It keeps expired sessions until they are swept.
+        waits: An async adapter must wait for the store.
+        waits_to_read: An async adapter must wait for reads.
         commit: Carries out what the application decided (``holdall.lifecycle.commit``).
     """
 
@@ -66,7 +66,7 @@ class SyncBackend:
         self.waits_to_read = self.is_async or bool(getattr(target, "blocking_reads", False))
         self.waits = self.waits_to_read or bool(getattr(target, "blocking_writes", False))
         for source in self.sources:
-            # A session is moved while it is read.
+            # Reading moves a session here.
             self.waits = self.waits_to_read = self.waits or iscoroutinefunction(source.read) or _blocks(source)
         is_plain = not isgeneratorfunction(store.get)
         self.store = _Asked(store) if is_plain and self.waits else store
@@ -79,14 +79,14 @@ class SyncBackend:
         self._answers_plainly = is_plain and not self.waits
 
     def fetch(self, state: SessionState) -> Fetched:
-        """Return what the request's cookies hold, read at once."""
+        """Read the request's cookies without waiting."""
         cookies = state.cookies
         if not cookies:
             return NOT_STORED
         now, settings, first = self.now(), self.settings, None
         try:
             if len(cookies) == 1 and type(cookies[0]) is not OldCookie:
-                # The usual request takes the straight line.
+                # The fast path for most requests.
                 first = self.reading.get(cookies[0], key=settings.attributes.key)
                 if not self._answers_plainly:
                     first = self.run(first)
@@ -99,11 +99,11 @@ class SyncBackend:
             del cookies, first
             raise
 
-    #: Take steps to their end.
+    #: Run steps to completion.
     run = staticmethod(run)
 
     def save(self, state: SessionState) -> Awaitable[None]:
-        """Do what ``Session.save`` says."""
+        """Implement ``Session.save``."""
         state.loaded()
         check_savable(state)
         if can_save(state):
@@ -112,13 +112,13 @@ class SyncBackend:
         return _DONE
 
     def reload(self, state: SessionState) -> Awaitable[None]:
-        """Do what ``Session.reload`` says."""
+        """Implement ``Session.reload``."""
         state.loaded()
         self.run(reload(state, now=self.now()))
         return _DONE
 
     def update(self, state: SessionState, key: str, function: Callable[[Any], Any], default: Any) -> Any:
-        """Do what ``Session.atomic_update`` says."""
+        """Implement ``Session.atomic_update``."""
         state.loaded()
         return self.run(update(state, key, function, default, now=self.now()))
 
@@ -129,37 +129,37 @@ class AsyncBackend(SyncBackend):
     def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
         super().__init__(settings, store, now)
         if self.waits and not self.is_async:
-            # asyncio's threads load it at their first use, and no visitor should wait for that.
+            # asyncio's thread support imports it on first use, and no visitor should wait for that.
             import concurrent.futures.thread  # noqa: F401
         #: The event loop that last read a session here, for handlers that run in threads.
         self._loop: _async.Loop | None = None
 
     async def load(self, state: SessionState) -> None:
-        """Let *state* be touched from now on."""
+        """Allow *state* to be used from now on."""
         if state.is_fetched:
             return
         if not self.waits_to_read or not state.cookies:
             state.is_fetched = True
             return
         self._loop = _async.current_loop()
-        # A request that does not touch the session sends nothing, although it was read.
+        # A request that does not use the session sends nothing, although the session was read.
         state.read_ahead = await run_async(fetch(state.cookies, self, now=self.now()))
         state.is_fetched = True
 
     async def run_async(self, steps: Steps[R]) -> R:
-        """Take *steps* to their end."""
+        """Run *steps* to completion."""
         return await run_async(steps) if self.waits else run(steps)
 
     async def finish(self, steps: Steps[R], waits: bool | None = None) -> R:
         """
-        Take *steps* that change something to their end, even if the request is cancelled in the middle.
+        Run *steps* that change something to completion, even if the request is cancelled in the middle.
 
         Args:
-            waits: Whether something has to be waited for, where other stores than this one are asked too.
+            waits: Whether any store involved must be waited for, if other stores take part.
         """
         return await _async.shielded(run_async(steps)) if (self.waits if waits is None else waits) else run(steps)
 
-    # Awaited in every async handler, whatever the store. In a handler's thread they are done when they return.
+    # Awaited in every async handler, whatever the store. In a handler's thread they are finished when they return.
 
     def save(self, state: SessionState) -> Awaitable[None]:
         if _async.current_loop() is None:
@@ -186,7 +186,7 @@ class AsyncBackend(SyncBackend):
         return to_be_awaited(state, "atomic_update", lambda: self.finish(steps(now=self.now())))
 
     def run(self, steps: Steps[R]) -> R:
-        """Take *steps* to their end in a thread, such as that of a handler that is not async."""
+        """Run *steps* to completion in a thread, such as that of a sync handler."""
         if not self.is_async:
             return run(steps)
         if _async.current_loop() is not None:
@@ -197,7 +197,7 @@ class AsyncBackend(SyncBackend):
 
 
 class _Ask(Step):
-    """A question for a store that is not made of steps."""
+    """A step that calls a store that is not made of steps."""
 
     __slots__ = ("args", "call", "options")
 
@@ -217,7 +217,7 @@ class _AskToRead(_Ask):
 
 
 class _Asked:
-    """A store that waits for something without steps of its own, as a store of steps."""
+    """Wraps a store that waits for I/O but is not made of steps as one that is."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -230,7 +230,7 @@ class _Asked:
         def ask(*args: Any, **options: Any) -> Steps[Any]:
             answer: Any = yield kind(self._store, call, args, options)
             if isinstance(answer, ForeignSession) and answer.move is not None:
-                # It asks the same store.
+                # It uses the same store.
                 answer.move = self._asking(_Ask, answer.move)
             return answer
 
@@ -243,7 +243,7 @@ def _blocks(source: Any) -> bool:
 
 @contextmanager
 def _taken(state: SessionState) -> Iterator[Changes]:
-    """Take what was changed, to be written; what could not be written stays unsaved."""
+    """Take the changes to be written, and restore them if the write fails."""
     tracked = state.loaded()
     changes = tracked.changes()
     tracked.begin_anew()
@@ -257,7 +257,7 @@ def _taken(state: SessionState) -> Iterator[Changes]:
 
 
 class _Done:
-    """Nothing is left to wait for."""
+    """An awaitable that is already done."""
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from ()

@@ -2,9 +2,9 @@
 Keep shared caches from storing a response that sets a session cookie.
 
 A cache may store any response unless a directive forbids it (RFC 9111, section 3), including its Set-Cookie header.
-``Vary: Cookie`` cannot tell visitors without a cookie apart, so the next of them would get the session of the one for
-whom the response was made. Therefore such a response is ``no-store``, or ``private`` if the application wants it
-cached.
+``Vary: Cookie`` does not distinguish visitors without a cookie, so the next of them would get the session of the
+visitor for whom the response was made. Therefore such a response is ``no-store``, or ``private`` if the application
+wants it cached.
 """
 
 import logging
@@ -24,7 +24,7 @@ __all__ = [
 
 _logger = logging.getLogger("holdall")
 
-#: Finds the names of headers that say something to caches. Where there is none, the answer is always the same.
+#: Finds the names of headers that affect caches. Without any of them the answer is always the same.
 CACHING_NAMES = re.compile(r"vary|control|x-accel-expires", re.IGNORECASE)
 
 # A directive with its argument, which may be a quoted string with commas of its own (RFC 9111, section 5.2).
@@ -33,15 +33,15 @@ _DIRECTIVE = re.compile(
 )
 
 _FOR_SHARED_CACHES = frozenset({"public", "s-maxage"})
-# An application sets these only on a response that it means to be the same for every visitor.
+# An application sets these only on a response that is the same for every visitor.
 _PUBLIC = _FOR_SHARED_CACHES | {"immutable"}
 
 # Some caches obey these instead of Cache-Control (RFC 9213, section 2, and the names from before it).
 _TARGETED = re.compile(r"(?:.+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires")
 
-# A route whose name comes from the request could be any of many.
+# A route named after the request could have any number of names.
 _MOST_ROUTES = 1000
-#: The routes that the log has named.
+#: The routes already named in the log.
 warned: set[str] = set()
 
 
@@ -65,11 +65,11 @@ _UNCHANGED = CacheHeaders(None, frozenset(), was_public=False)
 
 def cache_headers(headers: Iterable[tuple[str, str]], *, sets_cookie: bool, allow_public: bool) -> CacheHeaders:
     """
-    Return how the *headers* that the application has set on a response must change.
+    Return how the *headers* that the application set on a response must change.
 
     Args:
-        sets_cookie: The response sets a cookie of a session.
-        allow_public: The application may mark it for shared caches all the same.
+        sets_cookie: The response sets a session cookie.
+        allow_public: The application may still mark it for shared caches.
     """
     if not sets_cookie:
         return _UNCHANGED
@@ -96,8 +96,8 @@ def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public
 
     Args:
         present: What the application has set, several headers joined by commas; ``None`` if it has set none.
-        sets_cookie: The response sets a cookie of a session.
-        allow_public: The application may mark it for shared caches all the same.
+        sets_cookie: The response sets a session cookie.
+        allow_public: The application may still mark it for shared caches.
     """
     if not sets_cookie:
         return None
@@ -122,10 +122,10 @@ def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public
 
 def merged_vary(present: Iterable[str], vary: str) -> str | None:
     """
-    Return the Vary header of a response; ``None`` leaves what is *present*.
+    Return the Vary header of a response; ``None`` means that *present* is complete.
 
     Args:
-        vary: The headers that its sessions came with (``ResponseHeaders.vary``).
+        vary: The request headers that carried its sessions (``ResponseHeaders.vary``).
     """
     lines = list(present)
     names = {name.strip().lower() for name in ",".join(lines).split(",")}
@@ -142,15 +142,15 @@ def warn_of_public_cookie(route: str) -> None:
         return
     warned.add(route)
     _logger.warning(
-        "%s marks its response for shared caches, but the response sets a session cookie, which a cache would hand to "
-        "other visitors: it is sent as private. Leave the session alone there, or give Sessions(allow_public=True) if "
-        "no shared cache stores cookies.",
+        "%s marks its response as public, but the response sets a session cookie, which a shared cache would give to "
+        "other visitors. It is sent as private instead. Do not use the session there, or set "
+        "Sessions(allow_public=True) if no shared cache stores cookies.",
         route,
     )
 
 
 def _directives(value: str) -> dict[str, str | None] | None:
-    """Return the directives by their lower-case names, the first of each; ``None`` if *value* is malformed."""
+    """Return the first of each directive by its lower-case name; ``None`` if *value* is malformed."""
     found: dict[str, str | None] = {}
     at, end = 0, len(value.rstrip(" \t,"))
     while at < end:

@@ -1,4 +1,4 @@
-"""A session as its owner sees it in a list: since when, until when, and what client it began with."""
+"""The information about a session that its owner sees in a list."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from holdall.stores.contract import ClientInfo, SessionRow, Write
 
 __all__ = ["SessionInfo", "client_text", "info_of", "note_client"]
 
-# Browsers take up to 200 characters or so for themselves; what another client sends must not fill the table.
+# Browsers send up to about 200 characters; what other clients send must not fill the table.
 _LONGEST = 300
 
 
@@ -19,15 +19,14 @@ class SessionInfo:
     One of a principal's sessions.
 
     Attributes:
-        handle: Names it to ``Sessions.revoke`` until its ID is renewed. It opens nothing.
+        handle: Identifies the session to ``Sessions.revoke`` until its ID is renewed. It cannot open the session.
         created: When it began, in UTC.
         expires: When it ends if it is not used again.
-        seen: When it was last used, as far as that was written: its expiry is moved by a tenth of the idle timeout at
-            least, and this with it.
-        user_agent: What the browser called itself when the session began, with ``record_client=True``; any client can
-            send any text.
-        address: The client's address then, with ``record_client=True``.
-        is_current: It is the session that was given as the current one.
+        seen: When it was last used, to within a tenth of the idle timeout: it is written when the expiry moves.
+        user_agent: The browser's user agent when the session began, with ``record_client=True``. A client can send any
+            text here.
+        address: The client's address when the session began, with ``record_client=True``.
+        is_current: It is the session passed as *current*.
         device_bound: It is bound to a device (``Sessions(device_bound=True)``).
     """
 
@@ -42,23 +41,23 @@ class SessionInfo:
 
 
 def client_text(client: ClientInfo) -> str | None:
-    """Return what a table keeps of *client*: a JSON object of what it said; ``None`` if it said nothing."""
+    """Return *client* as a table stores it, a JSON object; ``None`` if the client sent nothing."""
     known = {name: said[:_LONGEST] for name, said in zip(_NAMES, client(), strict=True) if said}
     return json.dumps(known) if known else None
 
 
 def note_client(end: Any, write: Write) -> None:
-    """Note with a session that begins, or gets another ID, what its client says of itself."""
+    """Record the client's user agent and address with a session that begins or is renewed."""
     if end.state.client is not None:
         write.client = client_text(end.state.client)
 
 
 def info_of(row: SessionRow) -> SessionInfo:
-    """Return a *row* as its owner sees it."""
+    """Return the information that a session's owner sees of a *row*."""
     try:
         told = json.loads(row.client or "{}")
     except (ValueError, RecursionError):
-        # Whoever can write to the table can write anything here.
+        # Anyone who can write to the table can write anything here.
         told = {}
     user_agent, address = (_shown(told.get(name)) if isinstance(told, dict) else None for name in _NAMES)
     seen = None if row.seen is None else datetime.fromtimestamp(row.seen, UTC)
@@ -70,5 +69,5 @@ _NAMES = ("user_agent", "address")
 
 
 def _shown(said: object) -> str | None:
-    # A visitor chose these words. They must not be able to steer a terminal on which they are read.
+    # The visitor chose this text. It must not be able to control a terminal that shows it.
     return "".join(filter(str.isprintable, said)) if isinstance(said, str) else None

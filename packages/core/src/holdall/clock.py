@@ -1,4 +1,4 @@
-"""What time it is. Every part that asks takes a ``Clock``, so that a test can move it."""
+"""The current time. Code that needs it takes a ``Clock``, so that tests can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,17 +11,17 @@ __all__ = ["FOREVER", "NEVER", "Clock", "seconds_of", "time_limit", "utc_now"]
 
 Clock = Callable[[], datetime]
 
-#: The latest time that 32 bits can say, in Unix seconds: the expiry of what has no limit.
+#: The latest time that fits in 32 bits, in Unix seconds: the expiry of sessions without a limit.
 FOREVER = 2**32 - 1
-#: The same as a time.
+#: The same as a ``datetime``.
 NEVER = datetime.fromtimestamp(FOREVER, UTC)
 
-#: The time now, an aware ``datetime`` in UTC.
+#: Returns the current time as an aware ``datetime`` in UTC.
 utc_now: Clock = partial(datetime.now, UTC)
 
 
 def seconds_of(clock: Clock) -> Callable[[], int]:
-    """Return what tells *clock*'s time in whole Unix seconds."""
+    """Return a function that returns *clock*'s time in whole Unix seconds."""
     if clock is utc_now:
         return lambda: int(time())
     return lambda: int(clock().timestamp())
@@ -29,14 +29,14 @@ def seconds_of(clock: Clock) -> Callable[[], int]:
 
 def time_limit(name: str, value: datetime | None) -> datetime:
     """
-    Return the time that an option of this *name* sets as a limit; ``None`` sets none.
+    Check the *value* of the option *name*, a point in time; ``None`` means no limit.
 
     Raises:
-        ConfigurationError: It is no time, or does not say of which time zone.
+        ConfigurationError: It is not a ``datetime``, or lacks a time zone.
     """
     if value is None:
         return NEVER
     if not isinstance(value, datetime) or value.utcoffset() is None:
-        msg = f"{name}={value!r} is not a time with its time zone, such as datetime(2027, 1, 31, tzinfo=UTC)."
+        msg = f"{name}={value!r} is not a datetime with a time zone, such as datetime(2027, 1, 31, tzinfo=UTC)."
         raise ConfigurationError(msg)
     return value

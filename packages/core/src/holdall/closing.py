@@ -1,4 +1,4 @@
-"""The end of ``Sessions``: the tables that they have opened are closed."""
+"""Close the tables that ``Sessions`` has opened."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,19 +10,19 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """What closes tables; ``Sessions`` inherits this."""
+    """Methods that close tables; ``Sessions`` inherits this."""
 
     _opens_table: bool
     _backends: Mapping[Form, Any]
 
     def close(self) -> None:
         """
-        Close the tables that were named or given by a URL; those given as objects belong to their owner.
+        Close tables that were opened by name or URL. Tables passed as objects belong to the caller.
 
-        No request may be in progress; a later one opens them again. ``with sessions:`` does this at its end.
+        No request may be in progress; a later one reopens the tables. ``with sessions:`` does this when it exits.
 
         Raises:
-            ConfigurationError: A table is async, which ``aclose`` closes.
+            ConfigurationError: A table is async and must be closed with ``aclose``.
         """
         closing = self._to_close()
         if any(hasattr(each, "aclose") for each in closing):
@@ -32,7 +32,7 @@ class Closing:
             each.close()
 
     async def aclose(self) -> None:
-        """Do what ``close`` does, for sync and async tables. ``async with sessions:`` does this at its end."""
+        """Do the same as ``close``, for sync and async tables. ``async with sessions:`` does this when it exits."""
         for each in self._to_close():
             if hasattr(each, "aclose"):
                 await each.aclose()

@@ -1,7 +1,7 @@
 """
-Follow the session of a connection that lasts, a WebSocket or a streamed body, so that it sees the session's end.
+Watch the session of a long-lived connection, such as a WebSocket or a streamed body, so that it notices its end.
 
-An adapter asks ``seen`` where to look, has its ``Sessions`` look there with ``follow``, and tells ``saw`` the answer.
+An adapter reads ``seen``, passes it to ``follow`` of its ``Sessions``, and reports the answer with ``saw``.
 """
 
 from holdall._state import SessionState
@@ -11,13 +11,13 @@ from holdall.stores.table import digest_of
 
 __all__ = ["SELDOM", "Follower"]
 
-#: The default time between two looks, in seconds: each look reads the table.
+#: The default interval between two checks, in seconds: each check reads the table.
 SELDOM = 5.0
 
 
 class Follower:
     """
-    Follow one session until it has ended, and empty it then.
+    Follow one session until it ends, then empty it.
 
     Attributes:
         is_over: The session has ended.
@@ -26,17 +26,17 @@ class Follower:
     def __init__(self, state: SessionState) -> None:
         self._state = state
         self._seen: StoredSession | RowRef | None = None
-        # The row of an anonymous session, which is not followed into a login: somebody else may have planted it.
+        # An anonymous session's row. It is not followed into a login, because an attacker may have planted it.
         self._row: bytes | None = None
         self.is_over = False
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the next look decides: the session's ID is being renewed."""
+        """Whether the next check decides, because the session's ID is being renewed."""
         return isinstance(self._seen, RowRef) and self._seen.in_doubt
 
     def seen(self) -> StoredSession | RowRef | None:
-        """Return where the session was seen last; ``None`` while it is unread, or if there is none."""
+        """Return where the session was last seen; ``None`` if it is unread or there is none."""
         if self._seen is None and self._state.tracked is not None:
             self._seen = stored = self._state.stored
             if stored is not None and self._state.principal is None:
@@ -44,7 +44,7 @@ class Follower:
         return self._seen
 
     def saw(self, place: RowRef | None) -> None:
-        """Take *place* for where the session is by now; ``None`` if it has ended."""
+        """Set *place* as the session's current location; ``None`` if it has ended."""
         self._seen = place
         if place is None or (self._row is not None and place.digest != self._row):
             self.is_over = True

@@ -1,4 +1,4 @@
-"""Our values in a request's Cookie header (RFC 6265, section 5.4), whoever wrote the rest of it."""
+"""Find our values in a request's Cookie header (RFC 6265, section 5.4), even if other software wrote parts of it."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,28 +12,28 @@ __all__ = ["FindHeader", "OldCookie", "SentCookie", "SuffixedCookie", "cookie_fi
 
 @redacted
 class OldCookie(NamedTuple):
-    """A value that came under *key*, an old name of the cookie."""
+    """A value that was sent under *key*, an old name of the cookie."""
 
     key: str
     value: str
 
 
-#: Returns the values of a request's header by its lower-case name: one text, or all of them.
+#: Returns the values of a request header by its lower-case name: one text, or all of them.
 FindHeader = Callable[[str], "str | Iterable[str]"]
 
 
 class SuffixedCookie(str):
-    """A value that came under the cookie's name with one of ``SUFFIXES`` at its end."""
+    """A value that was sent under the cookie's name plus one of ``SUFFIXES``."""
 
     suffix: str
 
 
-#: The value of a cookie that a browser sent, under its present name or an old one.
+#: The value of a cookie that a browser sent, under its current name or an old one.
 SentCookie = str | OldCookie
 
 
 def suffix_sent(cookie: SentCookie) -> str:
-    """Return what the name of a cookie ended with that a browser sent."""
+    """Return the suffix of the name that a cookie was sent under."""
     value = cookie.value if isinstance(cookie, OldCookie) else cookie
     return value.suffix if isinstance(value, SuffixedCookie) else ""
 
@@ -42,21 +42,21 @@ def cookie_finder(
     key: str, old_keys: Iterable[str] = (), *, suffixed: Literal["", "old", "all"] = ""
 ) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
     """
-    Return a function from a request's Cookie headers to the values of the cookie *key*, then of old ones.
+    Return a function that takes a request's Cookie headers and returns the values of *key*, then of its old keys.
 
-    It takes the Cookie header, all of them, or a function that returns a header's values by its name.
+    The function takes the Cookie header, all of them, or a function that returns a header's values by its name.
 
-    Names are compared in exact case, because a browser that keeps ``__HoSt-`` as an ordinary name promises nothing of
-    it. Each value comes once, in the order sent, without the double quotes around it.
+    Names are case-sensitive, because a browser that accepts ``__HoSt-`` as an ordinary name guarantees nothing about
+    it. Each distinct value is returned once, in the order sent, without surrounding double quotes.
 
-    Some servers join two Cookie headers with a comma, so a comma ends a value and another pair may follow. Only a
-    browser's own separator, the semicolon, proves that a cookie has our name, though: ``lang=a,sid=b`` may also be the
-    value of another cookie, written by somebody who may not set ours. Such a cookie counts only if there is none of
-    our name elsewhere, and never for a name with a prefix (``__Host-``), whose promise it would break.
+    Some servers join two Cookie headers with a comma, so a comma ends a value and another pair may follow. But only a
+    semicolon, the browser's own separator, proves that a cookie has our name: ``lang=a,sid=b`` may also be the value of
+    another cookie, written by someone who may not set ours. Such a cookie counts only if no other has our name, and
+    never for a name with a prefix (``__Host-``), whose guarantee it would break.
 
     Args:
-        suffixed: Which names also count with one of ``SUFFIXES`` at their end: all, or as old names only, where cookies
-            were written so before.
+        suffixed: Which names also count with one of ``SUFFIXES`` appended: all of them, or only old ones, if cookies
+            used to be written that way.
     """
     find = _suffixed_finder(key) if suffixed == "all" else _finder(key)
     find_any: Callable[[str], Callable[[str], list[Any]]] = _suffixed_finder if suffixed else _finder
@@ -86,7 +86,7 @@ def _finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]
         if key not in header:
             return []
         before, _, after = header.partition(start)
-        # Nearly always our name is there once, as browsers write it.
+        # Our name is nearly always there once, as browsers write it.
         if after and key not in after and (not before or (before.endswith("; ") and key not in before)):
             value = after.partition(";")[0]
             if "," not in value and '"' not in value:
@@ -106,7 +106,7 @@ def _suffixed_finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], l
         if key not in header:
             return []
         found = pairs(header)
-        # Nearly always our name is there once, as browsers write it.
+        # Our name is nearly always there once, as browsers write it.
         if len(found) == 1 == header.count(key):
             ((suffix, value),) = found
             value = value.strip(_SPACE)
@@ -124,10 +124,10 @@ def _without_usual(find: Callable[[str], list[Any]]) -> Callable[[str], list[Any
     return lambda header: [each for each in find(header) if suffix_sent(each)]
 
 
-# What may stand around a name or a value (RFC 6265, section 5.6). Anything else, Unicode's spaces too, is part of it.
+# Space allowed around a name or value (RFC 6265, section 5.6). Anything else, even a Unicode space, is part of it.
 _SPACE = " \t"
 
-# Parts between commas, of which those in a quoted text are no separators.
+# Splits at commas, except those inside quoted strings.
 _PART = re.compile(r'(?:"[^"]*"|[^,])+')
 
 
@@ -138,7 +138,7 @@ def _find_all(key: str, header: str, names: Mapping[str, str] | None = None) -> 
     for each in header.split(";"):
         if key not in each:
             continue
-        # Whoever wrote a cookie of our name chose what comes behind its commas as well.
+        # The author of a cookie with our name also controls what follows its commas.
         values = ours if each.partition("=")[0].strip(_SPACE) in names else after_comma
         for part in _PART.findall(each) if "," in each else (each,):
             name, equals, value = part.partition("=")
@@ -155,6 +155,6 @@ def _find_all(key: str, header: str, names: Mapping[str, str] | None = None) -> 
 
 
 def _unquoted(value: str) -> str:
-    # Clients that quote what needs no quoting send it back so. None of our values holds a quote or an escape.
+    # Some clients send the value back in quotes that are not needed. Our values contain no quotes or escapes.
     value = value.strip(_SPACE)
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value

@@ -1,8 +1,8 @@
 """
 Cookie options that depend on the request: a domain for each tenant, SameSite for a browser that misreads it.
 
-They are worked out when a session is first touched. A session without this option has nothing of it: ``Sessions``
-chooses the type of its state once.
+They are computed when a session is first used. ``Sessions`` chooses the type of its state once, so sessions without
+this option pay nothing for it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,45 +18,45 @@ from holdall.settings import Settings
 
 __all__ = ["CookieRequest", "OptionsOf", "tailored"]
 
-# A function of the visitor's own words could return any number of them.
+# A function that uses the visitor's input could return any number of different options.
 _MOST = 1000
 
 
 @redacted
 class CookieRequest(NamedTuple):
     """
-    What the options of a cookie can depend on.
+    The parts of a request that a cookie's options can depend on.
 
     Attributes:
         find_header: The request's headers.
-        https: Whether the browser reached us by HTTPS.
+        https: Whether the request reached us over HTTPS.
     """
 
     find_header: FindHeader
     https: bool
 
     def header(self, name: str) -> str:
-        """Return the header called *name*, in any case; empty without one. The visitor chose these words."""
+        """Return the header called *name*, in any case, or ``""``. Its value comes from the visitor."""
         found = self.find_header(name.lower())
         return found if isinstance(found, str) else ", ".join(found)
 
     @property
     def host(self) -> str:
-        """The host that the request names, in lower case and without a port."""
+        """The host that the request names, in lower case and without the port."""
         host = self.header("host").lower()
         return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
-#: Returns the options of the cookie for a request.
+#: Returns the cookie options for a request.
 OptionsOf = Callable[[CookieRequest], CookieOptions]
 
 
 def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, base: Any, has_end: bool) -> Any:
-    """Return what makes the state of a session whose cookie is set by *options_of* the request."""
+    """Return a factory for the state of sessions whose cookie options come from *options_of* the request."""
 
     @lru_cache(maxsize=_MOST)
     def settings_for(options: tuple[tuple[str, Any], ...]) -> Settings:
-        # A cookie with these options is expired with them too, and so is what it was before.
+        # A cookie with these options is also expired with them, and so are its old names and places.
         attributes = settings.attributes.changed(dict(options))
         return replace(settings, attributes=attributes, old_cookies=old_cookies(attributes, old_keys, has_end=has_end))
 
@@ -73,10 +73,10 @@ def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, ba
 
         @settings.setter
         def settings(self, value: Settings) -> None:
-            """Leave out those of the backend."""
+            """Ignore the backend's settings."""
 
         def __init__(self, backend: Any, cookies: Any, https: bool, *args: Any) -> None:
-            # It is made with the function that finds its cookies in the headers, and these are what it wants.
+            # It is created with the function that finds its cookies in the headers, which this needs.
             given = cookies.args[0] if isinstance(cookies, partial) else ()
             self._headers: FindHeader = given if callable(given) else partial(_only_cookies, given)
             super().__init__(backend, cookies, https, *args)
@@ -89,7 +89,7 @@ def _only_cookies(cookie_headers: str | Iterable[str], name: str) -> str | Itera
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """Return *options* as they can be looked up."""
+    """Return *options* as a hashable key."""
     unknown = sorted(options.keys() - CookieOptions.__annotations__.keys())
     if unknown:
         takes = ", ".join(sorted(CookieOptions.__annotations__))

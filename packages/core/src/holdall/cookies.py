@@ -1,8 +1,8 @@
 """
-A cookie's attributes, and the Set-Cookie header (RFC 6265, and 6265bis for prefixes and limits).
+Cookie attributes and the Set-Cookie header (RFC 6265, and 6265bis for prefixes and limits).
 
-The options of a cookie are checked once, when they are given; a Set-Cookie line is then two ready-made pieces
-around what differs from response to response.
+Cookie options are checked once, when they are set. A Set-Cookie line is then two prepared pieces around the parts
+that differ between responses.
 """
 
 import logging
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 # Browsers should keep 4096 bytes per cookie, name and attributes included (RFC 6265, section 6.1).
-# Past that some drop the cookie in silence, so we refuse while the developer can still see it.
+# Some browsers silently drop longer ones, so we refuse while the developer can still see it.
 MAX_COOKIE_BYTES = 4096
 
 # Browsers cap a cookie's age at 400 days (RFC 6265bis, section 5.5) and ignore longer attribute values (section 5.6).
 _MOST_SECONDS = 400 * 24 * 60 * 60
 _MAX_ATTRIBUTE_BYTES = 1024
 
-#: Endings of the names among which a cookie takes turns (``stores.generations``); the first is the usual name.
+#: Suffixes of the names that a cookie alternates between (``stores.generations``); the first is the usual name.
 SUFFIXES = ("", *(f".{letter}" for letter in "abcdefghijk"))
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -49,7 +49,7 @@ SameSite = Literal["Lax", "Strict", "None"]
 
 
 class CookieOptions(TypedDict, total=False):
-    """What ``Sessions(…)`` takes for every cookie and ``session.configure(…)`` for one response."""
+    """The cookie options of ``Sessions(…)``, which ``session.configure(…)`` also takes for one response."""
 
     path: str
     domain: str | None
@@ -62,7 +62,7 @@ class CookieOptions(TypedDict, total=False):
 
 
 class ConfigureOptions(CookieOptions, total=False):
-    """All that ``session.configure(…)`` takes: what becomes of the session, and options of its cookie."""
+    """The arguments of ``session.configure(…)``: what happens to the session, and options of its cookie."""
 
     key: str
     renew: bool
@@ -70,7 +70,7 @@ class ConfigureOptions(CookieOptions, total=False):
     ignore: bool
 
 
-#: Names the cookie had before, or for each name how the cookie differed then: options, or a list of them.
+#: The cookie's old names, or a mapping from each name to the options the cookie had then, or a list of them.
 OldKeys = Iterable[str] | Mapping[str, CookieOptions | Iterable[CookieOptions]]
 
 
@@ -80,17 +80,17 @@ class CookieAttributes:
     Checked attributes of the cookie called *key*.
 
     Attributes:
-        secure: ``"auto"`` is Secure when the request came by HTTPS.
-        ending: The same of the cookie whose name has one of ``SUFFIXES`` at its end, by that.
-        max_age: How long the browser keeps it, 400 days at most; ``None`` until it closes.
+        secure: ``"auto"`` sets Secure if the request came over HTTPS.
+        ending: The attributes of the cookie whose name ends with one of ``SUFFIXES``, by suffix.
+        max_age: How long the browser keeps it, 400 days at most; ``None`` keeps it until the browser closes.
         seconds: ``max_age`` in seconds.
-        extra: Written at the end as it stands, such as ``"Priority=High"``.
+        extra: Text appended to the header, such as ``"Priority=High"``.
 
     Raises:
         ConfigurationError: A browser would refuse the combination.
     """
 
-    #: Says what is wrong with a session that does not fit.
+    #: The error message for a session that does not fit.
     overflow = "the session's cookie would have {size} bytes, and browsers keep {most}."
 
     key: str
@@ -127,19 +127,19 @@ class CookieAttributes:
 
     @property
     def place(self) -> tuple[str | None, ...]:
-        """What tells one cookie in a browser from another (RFC 6265bis, section 5.7, and CHIPS for the last)."""
-        # A cookie without a domain stands beside one for the very same host; a leading dot makes no difference.
+        """The identity of a cookie in a browser (RFC 6265bis, section 5.7, and CHIPS for the last part)."""
+        # A cookie without a domain is distinct from one for the very same host; a leading dot makes no difference.
         domain = self.domain and self.domain.lower().removeprefix(".")
         return self.key, self.path, domain, *(("partitioned",) if self.partitioned else ())
 
     def changed(self, options: Mapping[str, Any]) -> "CookieAttributes":
-        """Return these with *options* laid over them, checked again."""
+        """Return a checked copy of these with *options* applied."""
         return replace(self, **options) if options else self
 
     def _checked_secure(self) -> bool | Literal["auto"]:
         secure = self.secure
         if not isinstance(secure, bool) and secure != "auto":
-            _refuse(f"secure={secure!r} is none of True, False and 'auto'.")
+            _refuse(f"secure={secure!r} is not True, False or 'auto'.")
         prefix = prefix_of(self.key)
         if prefix is not None:
             if not self.key.startswith(prefix):
@@ -173,7 +173,7 @@ class CookieAttributes:
 
 
 class _Endings(dict[str, CookieAttributes]):
-    """Makes what it is asked for, once."""
+    """Creates missing items on first access."""
 
     def __init__(self, usual: CookieAttributes) -> None:
         super().__init__({"": usual})
@@ -184,8 +184,8 @@ class _Endings(dict[str, CookieAttributes]):
         return found
 
 
-# What a browser promises of a cookie with the prefix: it was set over HTTPS, by this very host, and by no script.
-# Longest first, since one begins with the other. The two with Http- are in the layered-cookies draft.
+# What a browser guarantees about a cookie with the prefix: it was set over HTTPS, by this very host, and by no script.
+# Longest first, because one begins with another. The two with Http- are in the layered-cookies draft.
 _PREFIXES = {
     "__Host-Http-": frozenset({"secure", "host", "http"}),
     "__Host-": frozenset({"secure", "host"}),
@@ -199,35 +199,35 @@ OPTION_NAMES = frozenset(f.name for f in fields(CookieAttributes) if f.init)
 logger = logging.getLogger("holdall")
 
 
-# Named here, for strftime would say them in the language of the machine.
+# Listed here because strftime would use the machine's locale.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-# Many cookies are set in one second, and most of them live for as long.
+# Many cookies are set within one second, and most of them have the same lifetime.
 @lru_cache(maxsize=64)
 def _http_date(time: datetime) -> str:
-    """Return *time* in the words of HTTP (RFC 9110, section 5.6.7)."""
+    """Format *time* as an HTTP date (RFC 9110, section 5.6.7)."""
     utc = time.astimezone(UTC)
     return f"{_DAYS[utc.weekday()]}, {utc:%d} {_MONTHS[utc.month - 1]} {utc:%Y %H:%M:%S} GMT"
 
 
 class SetCookie:
     """
-    One cookie to set, or to expire where *value* is ``None``.
+    One cookie to set, or to expire if *value* is ``None``.
 
     Attributes:
-        value: What the browser is to send back; ``None`` expires the cookie.
-        secure: Whether it carries Secure, ``"auto"`` decided.
-        max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
+        value: The cookie's value; ``None`` expires the cookie.
+        secure: Whether it has the Secure attribute, with ``"auto"`` resolved.
+        max_age: How many seconds the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
         expires: The same as a time.
-        is_exposed: It stands for a logged-in user, and goes out without Secure: others on the network can read it.
-        line: The value of the header.
-        size: How many characters that has.
-        extra: Names and values of headers that go with it, one way or the other.
+        is_exposed: It is for a logged-in user and lacks Secure, so others on the network can read it.
+        line: The header's value.
+        size: The length of that value in characters.
+        extra: Names and values of headers that accompany it.
     """
 
-    # Of the class, because few cookies have any.
+    # Class attributes, because few cookies set them.
     extra: tuple[tuple[str, str], ...] = ()
     #: The header that sets it.
     header = "Set-Cookie"
@@ -249,8 +249,8 @@ class SetCookie:
         self.is_exposed = login and not self.secure
         self.attributes = attributes
         self.https = https
-        # A longer age may come from a framework's own settings, where it is no mistake. An age in the far past would
-        # leave the calendar.
+        # A longer age may come from a framework's own settings, where it is not a mistake. An age in the far past would
+        # be out of the calendar's range.
         max_age = None if max_age is None else max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
         self.max_age = 0 if value is None else max_age
         self.expires = None if max_age is None else now + timedelta(seconds=max_age)
@@ -259,7 +259,7 @@ class SetCookie:
         expiry = ""
         if self.expires is not None:
             expiry = f"; expires={_http_date(self.expires.replace(microsecond=0))}; Max-Age={self.max_age}"
-        # Made once: it is measured before it is sent.
+        # Built once, because it is measured before it is sent.
         self.line = line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
         self.size = len(line)
         if attributes.secure is True and not https:
@@ -273,40 +273,40 @@ class SetCookie:
         return f"<SetCookie {self.attributes.key}>"
 
     def warn(self) -> None:
-        """Tell the log that it is exposed."""
+        """Log a warning if it is exposed."""
         warn_of_no_secure(self.attributes.key)
 
 
 @lru_cache(maxsize=64)
 def _doubt_that_it_is_kept(key: str) -> None:
-    """Tell the log, once in a process, what makes a login seem to do nothing."""
+    """Log, once per process, why logins may appear to do nothing."""
     logger.warning(
-        "the cookie %s is Secure, and its request came by http as far as the framework can tell: by http a browser "
-        "drops such a cookie without a word. If a proxy ends TLS in front of the application, let the framework "
-        "believe its X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in "
+        "the cookie %s is Secure, but the framework says that its request came over http: a browser silently drops "
+        "such a cookie over http. If a proxy in front of the application terminates TLS, make the framework trust its "
+        "X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in "
         "Django. To develop without HTTPS, give the cookie a name without a prefix and leave secure out.",
         key,
     )
 
 
 def prefix_of(key: str) -> str | None:
-    """Return the prefix that *key* has for a browser, which compares it in any case."""
+    """Return the prefix of *key*, which browsers compare case-insensitively."""
     lowered = key.lower()
     return next((prefix for prefix in _PREFIXES if lowered.startswith(prefix.lower())), None)
 
 
 def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) -> tuple[CookieAttributes, ...]:
     """
-    Return the cookie as it was before, by the option *old_keys*.
+    Return the cookie's old names and places from the option *old_keys*.
 
     Args:
-        has_end: Whether it is known when these stop being read.
+        has_end: Whether ``read_old_until`` is set.
 
     Raises:
         ConfigurationError: The message says what to do.
     """
     if isinstance(old_keys, str):
-        _refuse(f"old_keys={old_keys!r} is one name: give a list of them, [{old_keys!r}].")
+        _refuse(f"old_keys={old_keys!r} is one name: pass a list of them, [{old_keys!r}].")
     options: Mapping[str, Any] = old_keys if isinstance(old_keys, Mapping) else {key: {} for key in old_keys}
     found: dict[Any, CookieAttributes] = {}
     for key, given in options.items():
@@ -336,13 +336,13 @@ def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) 
 
 def cookies_of(given: Iterable[str] | Mapping[str, CookieOptions], option: str) -> tuple[CookieAttributes, ...]:
     """
-    Return the cookies that an *option* names, with their options if it is a mapping.
+    Return the cookies that an *option* lists, with their options if it is a mapping.
 
     Raises:
-        ConfigurationError: One of them no browser would accept.
+        ConfigurationError: A browser would refuse one of them.
     """
     if isinstance(given, str):
-        _refuse(f"{option}={given!r} is one name: give a list of them, [{given!r}].")
+        _refuse(f"{option}={given!r} is one name: pass a list of them, [{given!r}].")
     options: Mapping[str, Any] = given if isinstance(given, Mapping) else {key: {} for key in given}
     return tuple(CookieAttributes(key, **each) for key, each in options.items())
 
@@ -352,7 +352,7 @@ def _promises(key: str) -> frozenset[str]:
 
 
 def check_key(key: str) -> str:
-    """Return *key* if a cookie can be called so (a token of RFC 9110)."""
+    """Return *key* if it is a valid cookie name (a token of RFC 9110)."""
     if not isinstance(key, str) or not _TOKEN.fullmatch(key):
         _refuse(f"key={key!r} cannot be a cookie's name: use letters, digits, '_', '-' and '.'.")
     return key

@@ -1,19 +1,19 @@
 """
-The errors a caller can tell apart.
+The errors that a caller can tell apart.
 
     SessionError
-    ├── ConfigurationError      set up wrongly; also a ValueError
-    ├── SessionNotFetchedError  touched before it was fetched; also a RuntimeError
-    ├── ResponseStartedError    changed when the headers had gone; also a RuntimeError
-    ├── CookieOverflowError     larger than a browser keeps
-    └── AnsweredError           has an answer, which adapters give unless the application handles the error
+    ├── ConfigurationError      invalid setup; also a ValueError
+    ├── SessionNotFetchedError  used before it was fetched; also a RuntimeError
+    ├── ResponseStartedError    changed after the headers were sent; also a RuntimeError
+    ├── CookieOverflowError     larger than browsers accept
+    └── AnsweredError           adapters turn it into a response unless the application handles it
         ├── LoginRequiredError      the user must authenticate, again or more strongly: 403
         ├── TooManySessionsError    the user has as many sessions as ``max_sessions`` allows: 403
         ├── LostWriteError          another request ended the session while this one was using it: 409
         │   └── ContentionError     other requests kept writing what ``session.atomic_update`` changes
         └── StoreError              the backend failed: 503, never an empty session
 
-A visitor's bad cookie is not among them: it gives an empty session.
+An invalid cookie from a visitor is not an error: it gives an empty session.
 """
 
 from http import HTTPStatus
@@ -35,15 +35,15 @@ __all__ = [
 
 
 class SessionError(Exception):
-    """What every error of ours is."""
+    """Base class of all our errors."""
 
 
 class ConfigurationError(SessionError, ValueError):
-    """An option, a secret or a combination of options cannot be used; the message says what to do."""
+    """An option, a secret or a combination of options is invalid; the message says what to do."""
 
 
 class SessionNotFetchedError(SessionError, RuntimeError):
-    """The session was touched before it was fetched."""
+    """The session was used before it was fetched."""
 
 
 class ResponseStartedError(SessionError, RuntimeError):
@@ -51,15 +51,15 @@ class ResponseStartedError(SessionError, RuntimeError):
 
 
 class CookieOverflowError(SessionError):
-    """The cookie would be larger than browsers keep; raised before anything is sent."""
+    """The cookie would be larger than browsers accept; raised before anything is sent."""
 
 
 class AnsweredError(SessionError):
     """
-    An error that adapters answer by themselves, unless the application handles it.
+    An error that adapters turn into a response, unless the application handles it.
 
     Attributes:
-        status: That of the answer.
+        status: The response's status.
     """
 
     status: ClassVar[HTTPStatus]
@@ -67,10 +67,10 @@ class AnsweredError(SessionError):
 
 class LoginRequiredError(AnsweredError):
     """
-    The user must log in, or authenticate again or more strongly; adapters answer it with 403.
+    The user must log in, or authenticate again or more strongly; adapters respond with 403.
 
-    403 and not 401, which would have to name a scheme of HTTP authentication (RFC 9110, section 15.5.2). An application
-    that wants to show its login page handles this error itself.
+    Not 401, because that would have to name an HTTP authentication scheme (RFC 9110, section 15.5.2). An application
+    that wants to show its login page should handle this error itself.
     """
 
     status = HTTPStatus.FORBIDDEN
@@ -78,9 +78,9 @@ class LoginRequiredError(AnsweredError):
 
 class TooManySessionsError(AnsweredError):
     """
-    A login was refused, because the user has as many sessions as ``max_sessions`` allows; adapters answer it with 403.
+    A login was refused because the user already has ``max_sessions`` sessions; adapters respond with 403.
 
-    Raised only with ``when_full="refuse"``, when the login's response is made; nothing of that request is saved.
+    Raised only with ``when_full="refuse"``, while the login's response is created; nothing of that request is saved.
     """
 
     status = HTTPStatus.FORBIDDEN
@@ -90,17 +90,17 @@ class LostWriteError(AnsweredError):
     """
     The session was ended or renewed elsewhere while this request changed it.
 
-    Raised only with ``on_lost_write="raise"``; adapters answer it with 409.
+    Raised only with ``on_lost_write="raise"``; adapters respond with 409.
     """
 
     status = HTTPStatus.CONFLICT
 
 
 class ContentionError(LostWriteError):
-    """Other requests kept writing what ``session.atomic_update`` was to change, so nothing was written."""
+    """Other requests kept writing the value that ``session.atomic_update`` changes, so nothing was written."""
 
 
 class StoreError(AnsweredError):
-    """The backend could not be reached or did not answer; adapters answer it with 503."""
+    """The backend could not be reached or did not answer; adapters respond with 503."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE

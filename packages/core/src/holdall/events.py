@@ -1,8 +1,8 @@
 """
-What happened to a session, for logs and metrics; never an id, never data.
+Events about sessions, for logs and metrics. They never contain an ID or data.
 
 Each event goes to the ``holdall`` logger, with its parts as fields of the record (``session_event``,
-``session_cookie``, ``session_reason``, ``session_log_id``), and, if given, to ``Sessions(on_event=…)``.
+``session_cookie``, ``session_reason``, ``session_log_id``), and to ``Sessions(on_event=…)`` if set.
 """
 
 import logging
@@ -39,38 +39,38 @@ _LEVELS: dict[EventName, int] = {
     "created": logging.DEBUG,
     "renewed": logging.DEBUG,
     "ended": logging.DEBUG,
-    # At each request of a visitor who has not moved yet: too often for a log, and made to be counted.
+    # Occurs at each request of a visitor who still has an old cookie: too often for a log, but useful to count.
     "old_cookie": logging.DEBUG,
     "expired": logging.DEBUG,
     "rejected": logging.WARNING,
     "lost_write": logging.WARNING,
     "touch_failed": logging.WARNING,
-    # The table fails, and the application has chosen to let the session count.
+    # The table failed, and the application chose to trust the session in that case.
     "unchecked": logging.ERROR,
     "revoked": logging.INFO,
     "evicted": logging.WARNING,
     "cookie_too_large": logging.ERROR,
     "invalid_value": logging.WARNING,
     "device_bound": logging.DEBUG,
-    # Somebody may be using a copy of the cookies.
+    # An attacker may be using a copy of the cookies.
     "device_refused": logging.WARNING,
     "device_skipped": logging.INFO,
 }
 
-# A session that has ended, or got another ID, is no sign of an attack: browsers send its cookie once more.
+# A session that has ended or been renewed is no sign of an attack: browsers send its cookie once more.
 _USUAL_REASONS = frozenset({"unknown", "renewed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One thing that happened.
+    One event.
 
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
-        reason: Why, in a word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` what
-            held it; for ``device_skipped`` the browser's word.
-        log_id: Names the session in logs and opens nothing; ``""`` where there is none.
+        reason: A word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` where the session
+            came from; for ``device_skipped`` the browser's reason.
+        log_id: Identifies the session in logs and cannot open it; ``""`` if there is none.
     """
 
     name: EventName
@@ -81,12 +81,12 @@ class Event:
 
 class EventCounts:
     """
-    Counts events, for an operator to watch: ``Sessions(on_event=counts)``.
+    Counts events for monitoring: ``Sessions(on_event=counts)``.
 
-    Suspicious cookies are the events ``rejected``. Their reasons are few, and each points to something else:
-    ``"unknown"`` and ``"malformed"`` IDs to guessing, ``"unreadable"`` cookies to forgery or to a secret that was
-    changed, ``"duplicate"`` and ``"too many duplicates"`` to cookies that another host has set, ``"outdated"`` to the
-    use of a session that ``valid_since`` has ended.
+    Suspicious cookies appear as ``rejected`` events. Their reasons are few, and each has its own likely cause:
+    ``"unknown"`` and ``"malformed"`` mean guessed IDs; ``"unreadable"`` a forgery or a changed secret; ``"duplicate"``
+    and ``"too many duplicates"`` cookies set by another host; and ``"outdated"`` the use of a session that
+    ``valid_since`` has ended.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class EventCounts:
 
     def __call__(self, event: Event) -> None:
         """Count *event*."""
-        # Requests of many threads count here, and adding is no single step.
+        # Requests in many threads count here, and an increment is not atomic.
         with self._lock:
             self._events[event.name] += 1
             if event.name == "rejected":
@@ -104,13 +104,13 @@ class EventCounts:
 
     @property
     def events(self) -> dict[str, int]:
-        """How many there were, by name."""
+        """The number of events, by name."""
         with self._lock:
             return dict(self._events)
 
     @property
     def rejected(self) -> dict[str, int]:
-        """How many cookies were rejected, by reason."""
+        """The number of rejected cookies, by reason."""
         with self._lock:
             return dict(self._rejected)
 
@@ -119,7 +119,7 @@ Listener = Callable[[Event], None]
 
 
 def report(event: Event, *listeners: Listener | None) -> None:
-    """Log *event* and tell each listener, whose own failure is logged and ends there."""
+    """Log *event* and notify each listener; a listener's exception is logged and goes no further."""
     level = _LEVELS[event.name]
     if event.name == "rejected" and event.reason in _USUAL_REASONS:
         level = logging.INFO
@@ -138,5 +138,5 @@ def report(event: Event, *listeners: Listener | None) -> None:
         try:
             listener(event)
         except Exception:
-            # Counting a login must not be able to prevent it.
+            # A failure to count a login must not prevent it.
             _logger.exception("on_event failed for %s", event.name)

@@ -1,8 +1,8 @@
 """
-One request and its response, as far as they concern sessions: what an adapter drives.
+One request and its response, as an adapter drives them for its sessions.
 
-An application may keep several sessions, each with a store, a cookie and a life of its own. They share the request: all
-of them are committed when its headers are sent, and if one cannot be stored, the request has failed for the others too.
+An application may keep several sessions, each with its own store, cookie and lifetime. They share the request: all of
+them are committed when its headers are sent, and if one cannot be stored, the request has failed for the others too.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ from holdall.unawaited import refuse_unawaited
 
 __all__ = ["Exchange", "Failure", "SessionGroup"]
 
-# The status that the other sessions see when one cannot be stored: the request counts as failed.
+# The status that applies to the other sessions if one cannot be stored: the request counts as failed.
 _FAILED = 503
 
 
@@ -37,8 +37,8 @@ class Failure(NamedTuple):
     The response to a request whose session could not be read or written.
 
     Attributes:
-        status: That of the error, such as 503 where the store failed.
-        headers: What its headers must say: the cookies of what was stored before.
+        status: The error's status, such as 503 if the store failed.
+        headers: The headers to add: the cookies of sessions that were already stored.
     """
 
     status: HTTPStatus
@@ -47,11 +47,11 @@ class Failure(NamedTuple):
 
 class SessionGroup:
     """
-    The sessions that an application keeps: its main ones, and others beside them.
+    The sessions of an application: the main ones and any additional ones.
 
     Args:
-        main: What a request's session is one of.
-        also: Further ``Sessions``, each with a cookie and a store of its own.
+        main: The ``Sessions`` of ``request.session``.
+        also: Further ``Sessions``, each with its own cookie and store.
         form: Whether the adapter is sync or async.
 
     Raises:
@@ -66,14 +66,14 @@ class SessionGroup:
         self.backend: Any = main.prepare(form)
         self.waits = self.backend.waits
         self.waits_to_read = self.backend.waits_to_read
-        #: The request's headers that sessions come in, in lower case.
+        #: The request headers that carry sessions, in lower case.
         self.request_headers = frozenset(
             "cookie" if each.transport is None else each.transport.name.lower() for each in (main, *self.also)
         )
         self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
         for each in self.also:
             self.waits = each.prepare(form).waits or self.waits
-        #: Answers the requests that browsers make by themselves; ``None`` where no session is bound to a device.
+        #: Handles the requests that browsers send by themselves; ``None`` unless sessions are bound to a device.
         self.devices: Any = None
         bound = [each.prepare(form) for each in (main, *self.also) if each.device_bound is not None]
         if bound:
@@ -98,34 +98,34 @@ class SessionGroup:
         fetched: bool = True,
     ) -> "Exchange":
         """
-        Return the exchange of a request.
+        Return the exchange for a request.
 
         Args:
-            headers: A function that returns the values of the request's header of a name, given in lower case: one
-                text, or all of them. Or the Cookie header itself, or all of those.
-            https: Whether the browser reached us by HTTPS.
+            headers: A function that takes a lower-case header name and returns that header's values in the request: one
+                text, or all of them. Alternatively the Cookie header itself, or all of those.
+            https: Whether the request reached us over HTTPS.
             client: Returns the client's user agent and address.
-            session_type: What an adapter makes of ``Session`` for its framework.
-            fetched: Its sessions may be touched at once; otherwise only after ``load``.
+            session_type: The adapter's subclass of ``Session``.
+            fetched: Its sessions may be used at once; otherwise only after ``load``.
         """
         return Exchange(self, headers, https=https, client=client, session_type=session_type, fetched=fetched)
 
 
 class Exchange:
     """
-    A request and its response; ``SessionGroup.begin`` says what it is made of.
+    A request and its response; created by ``SessionGroup.begin``.
 
     Attributes:
-        group: The sessions that the application keeps.
-        session: The main one of this request.
+        group: The sessions of the application.
+        session: The main session of this request.
         outer: The exchange of an adapter around this one, if there is one.
-        mounted_at: The path that the application is mounted under, as far as a response needs it.
+        mounted_at: The path that the application is mounted under, if a response needs it.
     """
 
     outer: "Exchange | None" = None
     mounted_at = ""
 
-    # Of the class until something happens, because most requests use no other session.
+    # Class attributes until they are set, because most requests use no other session.
     _others: Mapping[Sessions, Session] = MappingProxyType({})
     _phase = Phase.HEADERS_PENDING
     _unsent: tuple[SetCookie, ...] = ()
@@ -152,7 +152,7 @@ class Exchange:
 
     def session_of(self, sessions: Sessions | None = None) -> Session:
         """
-        Return the session of *sessions*, the main one for ``None``. One that is not asked for costs nothing.
+        Return the session of *sessions*, the main one for ``None``. A session that is not asked for costs nothing.
 
         Raises:
             ConfigurationError: The application was not given these ``Sessions``.
@@ -180,27 +180,27 @@ class Exchange:
 
     @property
     def others(self) -> Iterable[Session]:
-        """The sessions besides the main one that this request asked for."""
+        """The additional sessions that this request asked for."""
         return self._others.values()
 
     # Sync.
 
     def headers(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
         """
-        Store what the request made of its sessions, and return what the response's headers must say.
+        Store this request's changes to its sessions, and return the headers to add to the response.
 
         Args:
-            status: The response's: after a failure (5xx) plain writes are not saved.
-            streams: The body is made after the headers have been sent, and may yet depend on the session.
+            status: The response's status: after a failure (5xx) plain writes are not saved.
+            streams: The body is produced after the headers have been sent and may still use the session.
 
         Raises:
-            SessionError: One could not be stored; ``failure`` says what to answer.
+            SessionError: A session could not be stored; ``failure`` says how to respond.
         """
         done = self.headers_at_once(status, streams=streams)
         return self.group.backend.run(self._commit(status, streams)) if done is None else done
 
     def headers_at_once(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders | None:
-        """Do what ``headers`` does where nothing has to be waited for; ``None``, with nothing done, elsewhere."""
+        """Do the same as ``headers`` if nothing must be waited for; otherwise do nothing and return ``None``."""
         if self._others:
             return None
         state = self.session._state
@@ -230,55 +230,55 @@ class Exchange:
         if self._others or is_used:
             self.group.backend.run(self._finish())
         elif last:
-            # Nothing was handed out that could be altered later.
+            # Nothing was handed out that could be mutated later.
             self._phase = state.phase = Phase.ENDED
             return
         if last:
             self.close()
 
     def failed(self, status: int = 500) -> None:
-        """End a request to whose response no cookie can be added: what was to be ended still is."""
+        """End a request whose response cannot take a cookie. Sessions that should end are still ended."""
         self.group.backend.run(self._abandon(status))
 
     # Async.
 
     async def load(self, sessions: Sessions | None = None) -> Session:
-        """Return the session of *sessions*, to be touched from now on. A second call does nothing more."""
+        """Return the session of *sessions*, which may be used from now on. A second call does nothing more."""
         session = self.session_of(sessions)
         await (sessions or self.group.main).load_async(session)
         return session
 
     async def headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
-        """Do what ``headers`` does. A cancelled request is committed to its end all the same."""
+        """Do the same as ``headers``. The commit is completed even if the request is cancelled."""
         done = self.headers_at_once(status, streams=streams)
         return await self.remaining_headers_async(status, streams=streams) if done is None else done
 
     async def remaining_headers_async(self, status: int = 200, *, streams: bool = False) -> ResponseHeaders:
-        """Do what ``headers_async`` does where ``headers_at_once`` has returned ``None``."""
+        """Do the same as ``headers_async``, after ``headers_at_once`` has returned ``None``."""
         headers: ResponseHeaders = await self.group.backend.finish(self._commit(status, streams), self.group.waits)
         return headers
 
     async def body_sent_async(self, *, last: bool = False) -> None:
-        """Do what ``body_sent`` does."""
+        """Do the same as ``body_sent``."""
         state = self.session._state
         is_used = state.unawaited or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored)
         if self._others or is_used:
             await self.group.backend.finish(self._finish(), self.group.waits)
         elif last:
-            # Nothing was handed out that could be altered later.
+            # Nothing was handed out that could be mutated later.
             self._phase = state.phase = Phase.ENDED
             return
         if last:
             self.close()
 
     async def failed_async(self, status: int = 500) -> None:
-        """Do what ``failed`` does."""
+        """Do the same as ``failed``."""
         await self.group.backend.finish(self._abandon(status), self.group.waits)
 
-    # Whatever the colour.
+    # Sync and async.
 
     def mount(self, path: str) -> None:
-        """Say below which *path* the application is mounted, for a response that names one of its own."""
+        """Set the *path* that the application is mounted under, for a response that contains one of its own paths."""
         self.mounted_at = self.session._state.mounted_at = path
 
     def replace(self, sessions: Sessions, session: Session) -> None:
@@ -299,8 +299,8 @@ class Exchange:
         """
         End the request: from now on every change raises.
 
-        An adapter calls it when nothing that belongs to the request can come any more: the body has been sent,
-        background tasks and teardown functions have run, and ``body_sent`` has saved what they changed.
+        An adapter calls it when the request is completely finished: the body has been sent, background tasks and
+        teardown functions have run, and ``body_sent`` has saved their changes.
         """
         if self._phase is not Phase.ENDED:
             self._phase = Phase.ENDED
@@ -309,11 +309,11 @@ class Exchange:
                 session._state.end()
 
     def failure(self, error: BaseException) -> Failure | None:
-        """Return what to answer where *error* is one of ours that has an answer; ``None`` for any other."""
+        """Return how to respond to *error*; ``None`` if it is not an ``AnsweredError``."""
         return Failure(error.status, self.unsent()) if isinstance(error, AnsweredError) else None
 
     def unsent(self) -> ResponseHeaders:
-        """Return the cookies of what was stored before ``headers`` failed: whatever answers the error sends them."""
+        """Return the cookies of what was stored before ``headers`` failed, to be sent with the error response."""
         return ResponseHeaders(self._unsent, vary=_listed(state_of(session).vary for _, session in self._used))
 
     @property
@@ -334,8 +334,8 @@ class Exchange:
         said: list[ResponseHeaders] = []
         kept_under: str | None = None
         failure: Exception | None = None
-        # What can fail for want of a store comes first, the main session before the others. Sealing a cookie asks no
-        # store, and a sealed cookie counts only if it is sent.
+        # Store the sessions whose store can fail first, the main session before the others. Sealing a cookie needs no
+        # I/O, and a sealed cookie takes effect only if it is sent.
         for _, session in sorted(self._used, key=lambda used: state_of(used[1]).backend.table is None):
             told = _FAILED if failure else status
             try:
@@ -381,5 +381,5 @@ class Exchange:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Return *names* as Vary has them, each once."""
+    """Return *names* as the value of Vary, without duplicates."""
     return ", ".join(dict.fromkeys(filter(None, names)))

@@ -1,4 +1,4 @@
-"""Warn of a login that others on the network can steal, because nothing keeps its cookie from going by http."""
+"""Warn about login cookies that others on the network can steal because they may be sent over http."""
 
 import logging
 from collections.abc import Iterable
@@ -11,17 +11,17 @@ _logger = logging.getLogger("holdall")
 
 
 def warn_if_exposed(cookies: Iterable[Any], host: str | None) -> None:
-    """Log once that the cookie of a login goes out without Secure, unless *host*, a Host header, is this machine."""
+    """Log once that a login cookie is sent without Secure, unless *host*, a Host header, is this machine."""
     for cookie in cookies:
         if cookie.is_exposed and host and not _is_this_machine(host):
             cookie.warn()
 
 
 def _is_this_machine(host: str) -> bool:
-    """Say whether a browser reaches *host* without a network."""
+    """Return whether *host* is reached without a network."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     name = name.lower().removesuffix(".")
-    # The last is what the test clients of Starlette and Django call it.
+    # The last is the host name in the test clients of Starlette and Django.
     if name in ("localhost", "testserver") or name.endswith(".localhost"):
         return True
     from ipaddress import ip_address
@@ -34,11 +34,11 @@ def _is_this_machine(host: str) -> bool:
 
 @lru_cache(maxsize=64)
 def warn_of_no_secure(key: str) -> None:
-    """Tell the log, once in a process, of a login that can be stolen on its way."""
+    """Log, once per process, that a login cookie can be stolen in transit."""
     _logger.warning(
         "the cookie %s of a logged-in user was sent without Secure, so anyone on the network can read and "
-        "use it. Serve the application by HTTPS; if a proxy does, let the framework believe its X-Forwarded-Proto: "
+        "use it. Serve the application over HTTPS; if a proxy does so, make the framework trust its X-Forwarded-Proto: "
         "ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django. secure=True, or a name that "
-        "begins with __Host-, keeps the cookie from ever going by http.",
+        "begins with __Host-, keeps the cookie from ever being sent over http.",
         key,
     )

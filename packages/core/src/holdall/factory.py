@@ -1,4 +1,4 @@
-"""Stores by name: the options of ``Sessions`` that say how sessions are kept, and the store that they make."""
+"""Create stores from options: the options of ``Sessions`` that describe a store, and the store they describe."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,13 +22,13 @@ from holdall.tables import AsyncTable, Form, Table, table_opener
 
 __all__ = ["Options", "TableStoreOptions", "store_opener"]
 
-#: Which names of the cookie may have one of ``SUFFIXES`` at their end: all, old ones, or none.
+#: Which cookie names may end with one of ``SUFFIXES``: all, old ones, or none.
 Suffixed = Literal["", "old", "all"]
 SerializerName = Literal["external_term_format", "json"]
 
 
 class CookieStoreOptions(TypedDict, total=False):
-    """What ``Sessions(store="cookie")`` takes besides: ``CookieStore`` and its format, by name."""
+    """Further options of ``Sessions(store="cookie")``: those of ``CookieStore`` and its format."""
 
     format: str
     secret_key_base: str | bytes | None
@@ -56,7 +56,7 @@ class CookieStoreOptions(TypedDict, total=False):
 
 
 class TableStoreOptions(TypedDict, total=False):
-    """What ``Sessions(store="table")`` takes besides: ``TableStore`` and its table, by name."""
+    """Further options of ``Sessions(store="table")``: those of ``TableStore`` and its table."""
 
     table: str
     list_from: str
@@ -71,7 +71,7 @@ class TableStoreOptions(TypedDict, total=False):
 
 
 class Options(CookieOptions, CookieStoreOptions, TableStoreOptions, total=False):
-    """Options of the cookie, and of a store given by name."""
+    """Options of the cookie, and of a store selected by name."""
 
 
 def store_opener(
@@ -83,15 +83,15 @@ def store_opener(
     taken: Iterable[str],
 ) -> tuple[Callable[[Form, Settings], Any], Suffixed]:
     """
-    Return what opens the store, having checked all that can be checked before, and which names have suffixes.
+    Check the options, and return a function that opens the store, and which cookie names have suffixes.
 
-    What opens it takes the form that the adapter needs, and the settings of the ``Sessions``.
+    The function takes the form (sync or async) that the adapter needs, and the settings of the ``Sessions``.
 
     Args:
         taken: The options that ``Sessions`` takes itself, for messages.
 
     Raises:
-        ConfigurationError: An option is unknown or cannot be used.
+        ConfigurationError: An option is unknown or invalid.
     """
     own = {*taken, *OPTION_NAMES}
     if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
@@ -131,7 +131,7 @@ def store_opener(
 
 
 def _several(options: dict[str, Any], option: str, what: str, attribute: str) -> tuple[Any, ...]:
-    """Take the objects that are given as *option*, each of which must have this *attribute*."""
+    """Remove *option* from *options* and return its objects, each of which must have the given *attribute*."""
     objects = tuple(options.pop(option, ()))
     if not all(hasattr(each, attribute) for each in objects):
         msg = f"{option}= takes a list of {what}."
@@ -140,7 +140,7 @@ def _several(options: dict[str, Any], option: str, what: str, attribute: str) ->
 
 
 def _suffixed(*keeping: Any) -> Suffixed:
-    """Return how a cookie is named that may have been made by a store, or by the sources of a migration."""
+    """Return which cookie names have suffixes, given a store or the sources of a migration."""
     if any(getattr(each, "keeps_generations", False) for each in keeping):
         return "all"
     return "old" if any(getattr(each, "reads_generations", False) for each in keeping) else ""
@@ -172,7 +172,7 @@ def _cookie_store(
 def _rows_opener(
     options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[stores.CookieStore, Form, Settings], Any] | None:
-    """Return what puts the rows of ``revocable=`` around a cookie store; ``None`` if there are to be none."""
+    """Return a function that adds the rows of ``revocable=`` to a cookie store; ``None`` if the option is not set."""
     table, failing = options.pop("revocable", None), options.pop("when_unreachable", None)
     if table is None:
         if failing is not None:
@@ -210,7 +210,7 @@ def _table_store_opener(
     name: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Form, Settings], Any]:
     open_table = table_opener(name, clock=clock)
-    # It is only read, so that there is nothing to make in it.
+    # It is only read, so the table is not created there.
     list_from = options.pop("list_from", None)
     open_lists = None if list_from is None else table_opener(list_from, clock=clock, create=False)
     read_old_until = options.pop("read_old_until", None)
@@ -219,7 +219,7 @@ def _table_store_opener(
     def open_store(form: Form, settings: Settings) -> Any:
         lists = None if open_lists is None else open_lists(form)
         table = open_table(form)
-        # The store looks at the secret only now, when the adapter that named the options may be done.
+        # The secret is checked only now, so that the adapter has finished naming the options.
         with naming(names):
             store = stores.TableStore(table, list_from=lists, random=random, **options)
         if not sources:
@@ -231,7 +231,7 @@ def _table_store_opener(
     return open_store
 
 
-# Only the one that is named is loaded.
+# Only the selected one is imported.
 _FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
     "native": lambda: formats.NativeFormat,
     "plug": lambda: formats.PlugFormat,

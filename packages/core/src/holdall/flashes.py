@@ -1,7 +1,7 @@
 """
-Messages for the page that is shown next, kept in the session where Flask's ``flash`` keeps them.
+Messages for the next page, stored in the session where Flask's ``flash`` stores them.
 
-So one framework can show what another flashed. The adapters of frameworks that lack such a function offer it for a
+So one framework can show another's messages. The adapters of frameworks without such a function offer one for each
 request.
 """
 
@@ -18,7 +18,7 @@ _TAKEN = "holdall.flashes"
 
 
 def add_flash(session: Any, message: str, category: str = "message") -> None:
-    """Keep *message* for the page that is shown next."""
+    """Store *message* for the next page."""
     session[_KEY] = [*session.get(_KEY, ()), (category, message)]
 
 
@@ -26,11 +26,11 @@ def take_flashes(
     session: Any, request: MutableMapping[str, Any], *, with_categories: bool, category_filter: Collection[str]
 ) -> list[Any]:
     """
-    Return the messages, as texts or each as a ``Flash``, and forget them for the requests that come after this one.
+    Return the messages as texts, or as ``Flash`` tuples, and remove them from the session.
 
     Args:
-        request: Holds values of this request, so that a template may ask twice.
-        category_filter: Return only messages of these categories. All messages are forgotten.
+        request: Caches the messages for this request, so that a template may ask twice.
+        category_filter: Return only messages of these categories. All messages are removed.
     """
     if _TAKEN not in request:
         request[_TAKEN] = [(category, message) for category, message in session.pop(_KEY, ())]

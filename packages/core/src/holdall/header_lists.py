@@ -1,8 +1,8 @@
 """
-A response's headers as a list of names and values, with what they must say of its sessions.
+Add session headers to a response's headers, given as a list of names and values.
 
-Servers and protocols take such a list. A framework with response headers of its own kind is told by ``merged_vary`` and
-``cache_headers`` what to change.
+Servers and protocols take such a list. For a framework with its own type of response headers, ``merged_vary`` and
+``cache_headers`` return what to change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,9 +18,9 @@ __all__ = ["environ_header", "for_caches", "with_session_headers"]
 
 def environ_header(environ: Mapping[str, Any], name: str) -> str:
     """
-    Return the value of a request's header by its *name*, from a WSGI environ or what is like one.
+    Return the value of a request header by its *name*, from a WSGI environ or a similar mapping.
 
-    A server has joined several of one name. Without any it is empty.
+    The server has already joined repeated headers. Returns ``""`` if there is none.
     """
     variable = name.upper().replace("-", "_")
     if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -38,12 +38,12 @@ def with_session_headers(
     route: str = "",
 ) -> list[tuple[str, str]]:
     """
-    Return *headers* with what an exchange has *told*: Vary, Cache-Control, Set-Cookie and the like.
+    Return *headers* with those that an exchange has *told*: Vary, Cache-Control, Set-Cookie and others.
 
     Args:
-        headers: What the application has set.
-        host: The request's Host header: a login cookie without Secure is only reported where others can read it.
-        route: The route's name, for a warning about a response that is public and sets a cookie.
+        headers: The headers that the application set.
+        host: The request's Host header: a login cookie without Secure is reported only if others could read it.
+        route: The route's name, for the warning about a public response that sets a cookie.
     """
     if not told.vary:
         return list(headers)
@@ -58,7 +58,7 @@ def with_session_headers(
 def for_caches(
     headers: Iterable[tuple[str, str]], told: ResponseHeaders, group: SessionGroup, *, route: str
 ) -> list[tuple[str, str]]:
-    """Return *headers* with Vary, and if a cookie is set in a form that no shared cache stores."""
+    """Return *headers* with Vary, and not storable by shared caches if a cookie is set."""
     result = list(headers)
     vary = merged_vary((value for name, value in result if name.lower() == "vary"), told.vary)
     if vary is not None:

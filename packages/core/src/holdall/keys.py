@@ -1,8 +1,8 @@
 """
 Secrets and the keys derived from them.
 
-One secret makes all the keys of an application, each for one purpose; a key for one purpose opens nothing made
-for another.
+All keys of an application are derived from one secret, each for one purpose; a key cannot open anything made for
+another purpose.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ __all__ = [
     "several_secrets",
 ]
 
-#: What a derived key is for, or what says it when keys are derived.
+#: What a derived key is for, or a function that returns it when keys are derived.
 Salt = str | bytes | Callable[[], str | bytes]
 
-#: How a salt and a secret make a key, by the names of itsdangerous.
+#: How to derive a key from a salt and a secret, by itsdangerous's names.
 Derivation = Literal["hmac", "django-concat", "concat", "none"]
 
-# Whoever put one of these into a secret meant it to be replaced, whatever else stands there. Compared without what is
-# neither a letter nor a digit.
+# A secret that contains one of these is a placeholder, whatever else it contains. Compared without characters that are
+# neither letters nor digits.
 _PLACEHOLDERS = (
     "changeme",
     "changethis",
@@ -49,8 +49,8 @@ _PLACEHOLDERS = (
     "your256bit",
 )
 
-# SHA-256 of secrets that documentation and templates published: Flask's (three), FastAPI's, jwt.io's (two), Superset's
-# (four), Airflow's, and our own. Hashed so that scanners do not take this file for a leak.
+# SHA-256 of secrets published in documentation and templates: Flask's (three), FastAPI's, jwt.io's (two), Superset's
+# (four), Airflow's, and our own. Hashed so that scanners do not report this file as a leak.
 _PUBLISHED = frozenset(
     {
         "2598f7d6adc142d88161630f3db12ab2bd3403521c281811e5e1ce60d4ac5d76",
@@ -68,7 +68,7 @@ _PUBLISHED = frozenset(
     }
 )
 
-# Words of placeholders, which count for nothing.
+# Common words in placeholders; they add nothing to a secret's strength.
 _WORDS = frozenset(
     """
     admin amet and any app application apps are auth bar battery baz bit bits bogus byte bytes change changed
@@ -85,21 +85,21 @@ _WORDS = frozenset(
 )
 _LONGEST_WORD = max(map(len, _WORDS))
 
-# In a secret a part of one of these counts for nothing, from either end: rows of a keyboard, and characters in order.
+# Parts of these, read in either direction, add nothing to a secret's strength: keyboard rows and runs of characters.
 _KEYBOARDS = (
     "qwertyuiopasdfghjklzxcvbnm qwertzuiopasdfghjklyxcvbnm azertyuiopqsdfghjklmwxcvbn 1234567890 !@#$%^&*()_+ "
     "qazwsxedcrfvtgbyhnujmikolp 1q2w3e4r5t6y7u8i9o0p 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p"
 )
 _SHORTEST_PART = 4
 
-# A secret has to say at least so much that is neither known nor said before. A character counts 1, and 2 if there are
-# thousands of its kind; a repetition counts 1, whatever its length. The shortest secret that a format takes has 16
-# bytes: if these are random, they rarely fall below 13.
+# The minimum amount of unpredictable text in a secret. A character counts 1, or 2 if its script has thousands of them;
+# a repetition counts 1, whatever its length. The shortest secret that a format accepts has 16 bytes; if these are
+# random, they rarely score below 13.
 _LEAST_NEWS = 10
 _SEPARATORS = re.compile(r"[\s_.-]+")
 _LOOKED_AT = 1024
 
-# Where this is read, it can be run: the script of that name need not be on the path.
+# Works even where the command's script is not on the path.
 _ADVICE = "Make one with: python -m holdall secret"
 
 
@@ -113,16 +113,16 @@ class HoldsSecret:
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        # copy() and deepcopy() ask for this, too.
+        # copy() and deepcopy() call this too.
         msg = f"a {type(self).__name__} holds a secret and cannot be pickled or copied: make another from the settings."
         raise TypeError(msg)
 
 
 def as_bytes(secret: str | bytes) -> bytes:
     """
-    Return *secret* as bytes, a text in UTF-8.
+    Return *secret* as bytes, encoding text in UTF-8.
 
-    Bytes that the environment could not decode are the bytes they were (``os.environ`` holds them as surrogates).
+    Surrogates in text from ``os.environ`` are turned back into the bytes that could not be decoded.
 
     Raises:
         TypeError: It is neither text nor bytes.
@@ -132,8 +132,8 @@ def as_bytes(secret: str | bytes) -> bytes:
         try:
             return secret.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            # Python's own error holds the secret.
-            msg = "it holds half of a surrogate pair, which is no character"
+            # Python's own error message contains the secret.
+            msg = "it contains half of a surrogate pair, which is not a character"
             raise ValueError(msg) from None
     if not isinstance(secret, bytes | bytearray | memoryview):
         # bytes(64) would be 64 zeros.
@@ -144,12 +144,12 @@ def as_bytes(secret: str | bytes) -> bytes:
 
 def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_secrets: bool = False) -> bytes:
     """
-    Return *secret* as bytes if it is fit to derive keys from.
+    Return *secret* as bytes if it is strong enough to derive keys from.
 
     Args:
-        name: The option that it is, or is one of, for the message.
-        at_least: Fewest bytes.
-        weak_secrets: Warn instead of raising, for a framework's debug or testing mode.
+        name: The name of the option, for the message.
+        at_least: The minimum length in bytes.
+        weak_secrets: Warn instead of raising an error, for a framework's debug or testing mode.
 
     Raises:
         ConfigurationError: It is missing, too short, easily guessed, or well known.
@@ -177,16 +177,16 @@ def several_secrets(fallbacks: Iterable[str | bytes]) -> tuple[str | bytes, ...]
     Return *fallbacks* as a tuple.
 
     Raises:
-        ConfigurationError: It is one secret, whose characters would be taken for as many secrets.
+        ConfigurationError: It is a single secret, whose characters would be taken for separate secrets.
     """
     if isinstance(fallbacks, str | bytes):
-        msg = "fallbacks is one secret: give a list of them."
+        msg = "fallbacks is one secret: pass a list of them."
         raise ConfigurationError(msg)
     return tuple(fallbacks)
 
 
 def is_fit(secret: str | bytes, *, at_least: int) -> bool:
-    """Say whether ``check_secret`` would take *secret*."""
+    """Return whether ``check_secret`` would accept *secret*."""
     return _fault(as_bytes(secret), at_least) is None
 
 
@@ -210,12 +210,12 @@ def _as_text(secret: bytes) -> str:
 
 
 def _news(text: str) -> int:
-    """Return how much *text* says that is neither well known nor said before in it."""
+    """Score how unpredictable *text* is."""
     news = at = 0
     while at < len(text) and news < _LEAST_NEWS:
         size = _known(text, at)
         if not size:
-            # Up to the last character but one: a repetition may overlap with what it repeats.
+            # The second-to-last character is the limit: a repetition may overlap with what it repeats.
             size = _longest(text, at, lambda part, end: part in text[: end - 1])
             news += 1 if size or len(text[at].encode()) < 3 else 2
         at += size or 1
@@ -223,14 +223,14 @@ def _news(text: str) -> int:
 
 
 def _known(text: str, at: int) -> int:
-    """Return how many characters from *at* on are a word, or a part of a run."""
+    """Return how many characters from *at* on form a known word or a part of a run."""
     runs = _runs()
     word = next((size for size in range(_LONGEST_WORD, 0, -1) if text[at : at + size] in _WORDS), 0)
     return max(word, _longest(text, at, lambda part, end: part in runs))
 
 
 def _longest(text: str, at: int, is_known: Callable[[str, int], bool]) -> int:
-    """Return the longest size, from ``_SHORTEST_PART`` on, up to which the part of *text* at *at* is known; or 0."""
+    """Return the size of the longest known part of *text* at *at*, at least ``_SHORTEST_PART``; otherwise 0."""
     end = at + _SHORTEST_PART
     while end <= len(text) and is_known(text[at:end], end):
         end += 1
@@ -239,7 +239,7 @@ def _longest(text: str, at: int, is_known: Callable[[str, int], bool]) -> int:
 
 @cache
 def _runs() -> str:
-    # Among the first are the letters of the European alphabets, and all bytes.
+    # The first group contains the letters of the European alphabets, and all bytes.
     characters = "".join(map(chr, range(0x600)))
     simple = "0123456789abcdefghijklmnopqrstuvwxyz"
     doubled, quadrupled = ("".join(times * each for each in simple) for times in (2, 4))
@@ -251,9 +251,9 @@ def derive_key(secret: bytes, purpose: str, *, length: int = 32) -> bytes:
     """
     Derive the key for one *purpose* with HKDF-SHA256 (RFC 5869).
 
-    Derive at start-up and keep the result, never once per request.
+    Call it at startup and keep the result, because deriving a key for each request would be slow.
     """
-    # Other libraries' keys are derived in other ways.
+    # Keys of other libraries are derived differently.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

@@ -1,9 +1,9 @@
 """
-Find what is altered inside a session's values after the request has ended, when nothing can store it any more.
+Detect session values that are mutated after the request has ended, when the change can no longer be saved.
 
-Every assignment raises then. A list or a dict that the request handed out can still be altered by a thread or task that
-holds it, and no call of ours could refuse that. Such values are compared again while later requests end, and an event
-reports a difference. A look forgets values that no other code refers to any more.
+Assignments raise an error then. But a thread or task may still hold a list or a dict from the request and mutate it,
+which no call of ours could refuse. Such values are compared again while later requests end, and an event reports any
+difference. Values that no other code refers to any more are forgotten.
 """
 
 import sys
@@ -18,12 +18,12 @@ from holdall.tracking import Tracked
 
 __all__ = ["look", "watch", "watched"]
 
-# The most requests whose values are watched, and how many are compared in one look: an application may hold values
-# for ever.
+# The maximum number of requests whose values are watched, and of those compared at a time, because an application may
+# hold values for ever.
 _MOST = 64
 _AT_ONCE = 4
 
-# Not every Python counts references. Without the count, a value is forgotten when its session is.
+# Not every Python implementation counts references. Without the count, a value is forgotten when its session is.
 _references: Callable[[object], int] = getattr(sys, "getrefcount", lambda value: 0)
 
 
@@ -34,25 +34,25 @@ class _Watched(NamedTuple):
     report: Callable[[], None]
 
 
-#: The values of requests that have ended, as long as other code may alter them.
+#: The values of requests that have ended, as long as other code may mutate them.
 watched: deque[_Watched] = deque(maxlen=_MOST)
 
 
 def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
-    """Call *report* if a value in *copy* is altered from now on; *session* hands the values out."""
+    """Call *report* if a value in *copy* is mutated from now on; *session* hands the values out."""
     look()
-    # A copy, because requests that end in other threads put theirs in meanwhile.
+    # A copy, because requests that end in other threads add theirs concurrently.
     if not any(each.copy is copy for each in watched.copy()):
         watched.append(_Watched(ref(session), copy, report))
 
 
 def look() -> None:
-    """Compare a few of the values that are watched."""
+    """Compare a few of the watched values."""
     for _ in range(min(len(watched), _AT_ONCE)):
         try:
             each = watched.popleft()
         except IndexError:
-            # Another thread, or a listener that was told of the one before, has looked at it.
+            # Another thread has already compared it, or a listener that was notified of the one before.
             return
         if _was_altered(each.copy):
             each.report()
@@ -64,24 +64,24 @@ def _was_altered(copy: Tracked) -> bool:
     try:
         if not copy.changes():
             return False
-        # The application may take another value from the session later; that must not report this change again.
+        # The application may read another value of the session later; that must not report this change again.
         copy.begin_anew()
     except Exception:  # noqa: BLE001, S110  # one visitor's values must not fail the request of another
-        # A thread alters it while we look, or a typed object can no longer be stored.
+        # A thread mutates it during the comparison, or a typed object can no longer be stored.
         pass
     return True
 
 
 def _is_held(each: _Watched) -> bool:
-    """Return whether other code can still alter the values."""
+    """Return whether other code can still mutate the values."""
     views = each.copy.views.values()
-    # A view refers to its session, which therefore does not end while we hold the view.
+    # A view refers to its session, which therefore stays alive while we hold the view.
     if not views and each.session() is not None:
         return True
     try:
         return _is_shared(each.copy.data.values(), _ALONE) or any(_references(view.value) > _VIEWED for view in views)
     except RuntimeError:
-        # A thread alters a dict while we look into it.
+        # A thread mutates a dict while we iterate over it.
         return True
 
 
@@ -96,7 +96,7 @@ def _is_shared(values: Iterable[Any], alone: int) -> bool:
     return False
 
 
-# How many references this code itself holds to a value, which differs between Python versions.
+# How many references to a value this code holds itself, which differs between Python versions.
 _ALONE = next(alone for alone in count() if not _is_shared([[]], alone))
-# The references that the view and the counting call hold.
+# The references held by the view and by the counting call.
 _VIEWED = 2

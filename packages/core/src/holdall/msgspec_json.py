@@ -1,7 +1,7 @@
 """
-The default serializer's work done in C, by msgspec.
+The default serializer implemented in C, with msgspec.
 
-Both write JSON that the other reads as the same values, so that processes with it and without it share their sessions.
+Each reads the JSON that the other writes, so processes with and without msgspec can share sessions.
 """
 
 import marshal
@@ -26,7 +26,7 @@ _decode = msgspec.json.Decoder().decode
 _decode_bytes = msgspec.json.Decoder(bytes).decode
 _REFUSED = (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
 
-# As in ``TaggedJSON``. A number is found in bytes quicker than a byte is.
+# As in ``TaggedJSON``. Searching bytes for a number is faster than searching for a byte.
 _TAG_MARK = b'{"$'
 _DOLLAR_FIRST = b'"$'
 _ESCAPED_DOLLAR = b"\\u0024"
@@ -34,7 +34,7 @@ _OPENING, _DOLLAR, _CLOSING, _BACKSLASH = b"{$}\\"
 
 
 def _from_base64(text: bytes, *, strict_mode: bool) -> bytes:
-    """Return what *text* says in base64: msgspec reads it in JSON's text, as strictly and in a third of the time."""
+    """Decode base64 with msgspec, as strictly as the standard library and in a third of the time."""
     try:
         return _decode_bytes(b'"' + text + b'"')
     except msgspec.MsgspecError as exc:
@@ -43,10 +43,10 @@ def _from_base64(text: bytes, *, strict_mode: bool) -> bytes:
 
 class FastTaggedJSON(TaggedJSON):
     """
-    ``TaggedJSON``, faster where a session holds plain data.
+    A ``TaggedJSON`` that is faster for plain data.
 
-    It carries the same values and gives them back as the same types. A session with a date or another value that takes
-    a tag is left to ``TaggedJSON`` after all, which takes a little longer than that alone.
+    It supports the same values and types. A session with a date or another value that needs a tag falls back to
+    ``TaggedJSON``, which then takes slightly longer than using ``TaggedJSON`` directly.
     """
 
     from_base64url = staticmethod(partial(from_text, decode=_from_base64))
@@ -54,12 +54,12 @@ class FastTaggedJSON(TaggedJSON):
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         try:
             payload = _encode(data)
-            # It writes a tuple as a list, a date as text and no number as null: what reads as something else, or like
-            # a tag, is not for it. To read is quicker than to look at each value here.
+            # msgspec writes a tuple as a list, a date as text and NaN as null. A value that comes back
+            # different or looks like a tag is not for it. Reading back is faster than checking each value here.
             if not (_DOLLAR in payload and _TAG_MARK in payload) and _decode(payload) == data:
                 if type(data) is not dict or payload.find(_OPENING, 1) > 0:
-                    # A dict of a subclass may hold other items than it shows, and is equal to them. Marshal, which
-                    # is done in C too, takes a dict for nothing else.
+                    # A subclass of dict may hold other items than it shows and still compare equal. marshal, which is
+                    # also written in C, accepts no subclasses.
                     marshal.dumps(data)  # type: ignore[arg-type]  # this is what it finds out
                 if len(payload) <= SHORT or not exceeds_depth(data, payload):
                     return payload
@@ -68,7 +68,7 @@ class FastTaggedJSON(TaggedJSON):
         return super().dumps(data)
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
-        # What comes with space around it is left to the other, and so is all that may hold tags.
+        # Payloads with surrounding space, and all that may contain tags, are left to the base class.
         whole = payload and payload[0] == _OPENING and payload[-1] == _CLOSING
         if whole and not (
             (_DOLLAR in payload and _DOLLAR_FIRST in payload) or (_BACKSLASH in payload and _ESCAPED_DOLLAR in payload)

@@ -1,13 +1,13 @@
 """
 One session for a request that passes through several adapters.
 
-A Flask application may be mounted in FastAPI, and a middleware may be added twice. If both adapters kept a session of
-their own under one cookie, both would write, two cookies of one name would be sent, and a login could be lost. So an
-adapter leaves its ``Exchange`` in the request's ASGI scope or WSGI environ under ``KEY``, and one within it uses the
-same session and leaves its end to the outer one.
+A Flask application may be mounted in FastAPI, and a middleware may be added twice. If each adapter kept its own session
+under the same cookie, both would write it, two cookies with the same name would be sent, and a login could be lost. So
+an adapter stores its ``Exchange`` in the request's ASGI scope or WSGI environ under ``KEY``. An adapter inside it uses
+the same session and leaves finishing it to the outer one.
 
-A bridge from ASGI to WSGI may not hand the scope on. What all of them hand on are the context variables, so the scope
-is kept there too; it counts only for a WSGI request that is seen to be the same.
+Bridges from ASGI to WSGI may not pass the scope on, but all of them pass on the context variables, so the scope is kept
+there too. It is used only if the WSGI request is recognizably the same.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -23,23 +23,23 @@ from holdall.sessions import Sessions
 
 __all__ = ["KEY", "enter", "exchange_of", "in_environ", "in_scope", "outer_session"]
 
-#: Where a request's scope or environ holds the exchange of the innermost adapter around a handler.
+#: The key in a request's scope or environ of the exchange of the innermost adapter around a handler.
 KEY = "holdall.request"
 
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("holdall_scope")
 
 
 def in_scope(scope: Mapping[str, Any]) -> Exchange | None:
-    """Return the exchange of an adapter around this one for an ASGI request or WebSocket."""
+    """Return the exchange of an outer adapter for an ASGI request or WebSocket."""
     outer: Exchange | None = scope.get(KEY)
     if outer is None and "wsgi_environ" in scope:
-        # a2wsgi runs an ASGI application within a WSGI one.
+        # a2wsgi can run an ASGI application inside a WSGI one.
         outer = scope["wsgi_environ"].get(KEY)
     return outer
 
 
 def in_environ(environ: Mapping[str, Any]) -> Exchange | None:
-    """Return the exchange of an adapter around this one for a WSGI request."""
+    """Return the exchange of an outer adapter for a WSGI request."""
     outer: Exchange | None = environ.get(KEY)
     if outer is None:
         scope = _scope.get(None)
@@ -49,17 +49,17 @@ def in_environ(environ: Mapping[str, Any]) -> Exchange | None:
 
 
 def enter(scope: MutableMapping[str, Any], exchange: Exchange) -> None:
-    """Leave *exchange* in *scope*, for adapters within."""
+    """Store *exchange* in *scope* for inner adapters."""
     scope[KEY] = exchange
     _scope.set(scope)
 
 
 def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None:
     """
-    Return the session that an adapter around this one keeps for the request; ``None`` if this one must keep its own.
+    Return the session that an outer adapter keeps for the request; ``None`` if this adapter must keep its own.
 
     Raises:
-        ConfigurationError: Both would send the same cookie and cannot share its session.
+        ConfigurationError: Both would send the same cookie and cannot share a session.
     """
     main, also = group.main, group.also
     while outer is not None:
@@ -74,9 +74,9 @@ def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None
 
 def exchange_of(innermost: Exchange, session: Session) -> Exchange:
     """
-    Return the exchange that *session* belongs to, of those around a handler.
+    Return the exchange, among those around a handler, that *session* belongs to.
 
-    Where three adapters are nested and the first and the last keep the same sessions, it is not the *innermost* one.
+    If three adapters are nested and the first and the last keep the same sessions, it is not the *innermost* one.
     """
     exchange: Exchange | None = innermost
     while exchange is not None:
@@ -91,8 +91,8 @@ def _check_apart(theirs: tuple[Sessions, ...], ours: tuple[Sessions, ...]) -> No
     for each in ours:
         if not places.isdisjoint(_places(each)):
             msg = (
-                f"two adapters of one request send the cookie {each.key!r}: give both the same Sessions object, and "
-                "the outer one all that the inner one keeps with it; or give one of them another key."
+                f"two adapters of one request send the cookie {each.key!r}: pass both the same Sessions object, and "
+                "pass the outer one all sessions that the inner one keeps; or give one of them another key."
             )
             raise ConfigurationError(msg)
 
@@ -109,7 +109,7 @@ def _is_same(scope: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:
     for header in exchange.group.request_headers:
         values = [value.decode("latin-1") for name, value in scope["headers"] if name == header.encode()]
         came = environ_header(environ, header)
-        # Bridges differ in how they join several headers.
+        # Bridges differ in how they join repeated headers.
         if came and came in {sign.join(values) for sign in ("; ", ",", ", ", ";")}:
             found = True
         elif came or values:

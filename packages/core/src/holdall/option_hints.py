@@ -1,4 +1,4 @@
-"""Answer an option that is not known with the ones that are probably meant."""
+"""Suggest known options when an unknown one is passed."""
 
 import difflib
 from collections.abc import Collection, Mapping
@@ -7,7 +7,7 @@ from holdall.errors import ConfigurationError
 
 __all__ = ["check_known", "meant_by", "store_hint"]
 
-# Names that frameworks and other libraries give to what ours are called, and that are not spelt like ours.
+# Other names that frameworks and libraries use for our options, where the spelling is not similar.
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
@@ -24,7 +24,7 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("url", "redis", "redis_url", "database_url", "dsn"), ("table",)),
     **dict.fromkeys(("user_key", "login_key", "user_id"), ("principal_key",)),
 }
-# How a store of each kind is given, by the names that people try: schemes, products and drivers.
+# How to specify each kind of store, by the names that people try: schemes, products and drivers.
 _STORES: Mapping[str, str] = {
     "cookie": 'store="cookie"',
     "table": 'store="table", table="session"',
@@ -41,17 +41,17 @@ _STORES: Mapping[str, str] = {
 
 
 def store_hint(store: str) -> str:
-    """Return how the *store* that is probably meant is spelt, as a sentence; nothing if it is not known."""
+    """Return a sentence that suggests how to spell the *store*, or ``""`` if the name is unknown."""
     meant = difflib.get_close_matches(store.lower().strip(), _STORES, n=1)
     return f" Write {_STORES[meant[0]]}." if meant else ""
 
 
 def meant_by(name: str, known: Collection[str]) -> tuple[str, ...]:
-    """Return those of the *known* options that *name* probably stands for, the nearest first."""
+    """Return the *known* options that *name* may stand for, the closest first."""
     others = {other: tuple(each for each in meant if each in known) for other, meant in _OTHER_NAMES.items()}
     names = {other: meant for other, meant in others.items() if meant} | {each: (each,) for each in known}
     plain = name.lower().removeprefix("holdall_")
-    # A name that is known otherwise may be misspelt too.
+    # An alternative name may be misspelt too.
     nearest = [plain] if plain in names else difflib.get_close_matches(plain, sorted(names), n=1)
     return names[nearest[0]] if nearest else ()
 
@@ -63,11 +63,11 @@ def check_known(
     Refuse *options* that are not *known*.
 
     Args:
-        what: Takes the known options, for the message.
-        elsewhere: What else takes options, and which.
+        what: The name of what takes the options, for the message.
+        elsewhere: Other objects that take options, and which.
 
     Raises:
-        ConfigurationError: An option is unknown; the message names the nearest known one first.
+        ConfigurationError: An option is unknown; the message suggests the closest known one first.
     """
     unknown = sorted(set(options) - set(known))
     if unknown:

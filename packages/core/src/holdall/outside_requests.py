@@ -1,7 +1,7 @@
 """
-The sessions of a principal, and of everybody, from outside of them: to list, to end, to sweep and to follow.
+Operations on sessions outside of their requests: list, revoke, sweep and follow.
 
-``Sessions`` inherits this. All of it needs a table, of sessions or of rows beside their cookies.
+``Sessions`` inherits this. All of it needs a table, either of sessions or of rows that accompany cookies.
 """
 
 from abc import ABC, abstractmethod
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 __all__ = ["OutsideRequests"]
 
-# Named here, because in the class ``list`` is its method.
+# Defined here, because inside the class ``list`` is its method.
 _Infos = list[SessionInfo]
 _Rows = list[SessionRow]
 
 
 class OutsideRequests(ABC):
-    """What an application does with sessions of which it need not hold the cookie."""
+    """Operations on sessions that do not need their cookie."""
 
     settings: Settings
 
     @abstractmethod
     def prepare(self, form: Form) -> SyncBackend:
-        """Open the store in the *form* that is needed."""
+        """Open the store in the *form* needed."""
 
     def describe(self) -> "Description":
         """
-        Return what this configuration promises, and which lines of ASVS 5.0 and NIST SP 800-63B-4 it meets.
+        Return what this configuration guarantees, and which requirements of ASVS 5.0 and NIST SP 800-63B-4 it meets.
 
-        ``print(sessions.describe())`` is the text for a security plan; ``describe().as_dict()`` is data, and
-        ``describe().lacks`` says what to do about each line that is not met.
+        ``print(sessions.describe())`` prints text for a security plan, ``describe().as_dict()`` returns data, and
+        ``describe().lacks`` says what to do about each requirement that is not met.
 
         Raises:
             ConfigurationError: The store cannot be opened.
@@ -58,14 +58,15 @@ class OutsideRequests(ABC):
         """
         Return the sessions of *principal*, oldest first.
 
-        One that begins or is renewed with this very request is listed when the request has ended.
+        A session that starts or is renewed in the current request is listed once that request has ended.
 
         Args:
             principal: The value under ``principal_key``, or its text.
             current: This request's session, which is marked in the list.
 
         Raises:
-            ConfigurationError: The store keeps no rows, or ``principal_key=None``; or this would block an event loop.
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``, or the call would block an event
+                loop.
             TypeError: *principal* is not valid text, or too long.
             StoreError: The backend failed.
         """
@@ -74,20 +75,22 @@ class OutsideRequests(ABC):
 
     def revoke(self, principal: Any, *, keep: Session | None = None, handle: str | None = ...) -> int:  # type: ignore[assignment]
         """
-        End the sessions of *principal*, and return how many that were.
+        End the sessions of *principal* and return how many were ended.
 
-        Each that was there when this was called has ended when it returns; one that another request renews in the
-        meantime ends with that request, and is not counted. A login that comes in the meantime stands.
+        Every session that existed at the time of the call has ended when it returns. A session that another request is
+        renewing at that moment ends with that request and is not counted. A concurrent login is not affected.
 
         Args:
             principal: The value under ``principal_key``, or its text.
-            keep: This request's session, which lives on.
-            handle: End only the session that ``list`` shows under this; another principal's has none here.
+            keep: This request's session, which is not ended.
+            handle: End only the session that ``list`` shows with this handle. Handles of other principals match
+                nothing.
 
         Raises:
-            ConfigurationError: The store keeps no rows, or ``principal_key=None``; or this would block an event loop.
-            TypeError: *handle* is given and is no text, as where a form lacks its field; or *principal* is not valid
-                text, or too long.
+            ConfigurationError: The store keeps no rows, or ``principal_key=None``, or the call would block an event
+                loop.
+            TypeError: *handle* is given but not text, for example because a form field is missing; or *principal* is
+                not valid text, or too long.
             StoreError: The backend failed.
         """
         backend = self._owned("sync", "revoke")
@@ -96,12 +99,12 @@ class OutsideRequests(ABC):
 
     def revoke_all(self) -> int:
         """
-        End everybody's sessions, logged in or not, and return how many rows that were.
+        End all sessions, logged in or not, and return how many rows were removed.
 
-        Of sessions in cookies only those of logged-in users have rows.
+        Among sessions in cookies, only those of logged-in users have rows.
 
-        Each that began until now, by this machine's clock, has ended when this returns, and so has everything else
-        that applications keep in the same table.
+        Every session that began before the call, by this machine's clock, has ended when it returns, and so has
+        everything else that applications keep in the same table.
 
         Raises:
             ConfigurationError: The store keeps no rows.
@@ -113,9 +116,9 @@ class OutsideRequests(ABC):
 
     def sweep(self, limit: int = 1000) -> int:
         """
-        Remove up to *limit* expired sessions, where they are kept in a table, and return how many.
+        Remove up to *limit* expired sessions from the table and return how many were removed.
 
-        It happens by itself too, a little with each write: nothing has to call this.
+        Calling it is optional, because each write also removes a few expired sessions.
 
         Raises:
             StoreError: The backend failed.
@@ -127,7 +130,7 @@ class OutsideRequests(ABC):
         return swept
 
     async def list_async(self, principal: Any, *, current: Session | None = None) -> _Infos:
-        """Do what ``list`` does."""
+        """Do the same as ``list``."""
         backend = self._owned("async")
         rows = await backend.run_async(self._listing(backend, principal, await self._stored_async(current)))
         return [info_of(row) for row in rows]
@@ -139,20 +142,20 @@ class OutsideRequests(ABC):
         keep: Session | None = None,
         handle: str | None = ...,  # type: ignore[assignment]
     ) -> int:
-        """Do what ``revoke`` does."""
+        """Do the same as ``revoke``."""
         backend = self._owned("async")
         steps = self._revocation(backend, principal, await self._stored_async(keep), handle)
         ended: int = await backend.finish(steps)
         return ended
 
     async def revoke_all_async(self) -> int:
-        """Do what ``revoke_all`` does."""
+        """Do the same as ``revoke_all``."""
         backend = self._with_rows("async")
         ended: int = await backend.finish(self._revocation_of_all(backend))
         return ended
 
     async def sweep_async(self, limit: int = 1000) -> int:
-        """Do what ``sweep`` does."""
+        """Do the same as ``sweep``."""
         backend = cast("AsyncBackend", self.prepare("async"))
         if not backend.can_sweep:
             return 0
@@ -162,26 +165,26 @@ class OutsideRequests(ABC):
     # For adapters that close connections whose session has ended.
 
     def is_followed(self, form: Form) -> bool:
-        """Say whether ``follow`` can see a session's end: it is kept in a table."""
+        """Return whether ``follow`` can detect a session's end, which needs a table."""
         can_revoke: bool = self.prepare(form).can_revoke
         return can_revoke
 
     def check_followed(self) -> None:
-        """Raise ``ConfigurationError`` if ``follow_async`` could not see a session's end."""
+        """Raise ``ConfigurationError`` if ``follow_async`` cannot detect a session's end."""
         self._with_rows("async")
 
     def follow(self, place: StoredSession | RowRef) -> RowRef | None:
-        """Do what ``follow_async`` does."""
+        """Do the same as ``follow_async``."""
         backend = self.prepare("sync")
         found: RowRef | None = backend.run(asked(backend.store.follow(place)))
         return found
 
     async def follow_async(self, place: StoredSession | RowRef) -> RowRef | None:
         """
-        Return where a session is that was seen at *place* less than half a minute ago; ``None`` if it has ended.
+        Return where a session is now that was seen at *place* less than half a minute ago; ``None`` if it has ended.
 
-        One that was renewed lives on, and is followed: whether into a login is up to the caller. This does not count as
-        using it.
+        A renewed session is followed to its new ID; the caller decides whether to follow it into a login. This does not
+        count as using the session.
 
         Raises:
             StoreError: The backend failed.
@@ -190,7 +193,7 @@ class OutsideRequests(ABC):
         found: RowRef | None = await backend.run_async(asked(backend.store.follow(place)))
         return found
 
-    # How all of it is done.
+    # Implementation.
 
     def _listing(self, backend: SyncBackend, principal: Any, current: StoredSession | None) -> Steps[_Rows]:
         text = principal_text(principal)
@@ -202,8 +205,8 @@ class OutsideRequests(ABC):
     def _revocation(self, backend: SyncBackend, principal: Any, keep: StoredSession | None, handle: Any) -> Steps[int]:
         if handle is not ... and not isinstance(handle, str):
             msg = (
-                f"handle= takes a text, not {type(handle).__name__}: a form lacks its field, or leave handle out to "
-                "end all of the principal's sessions."
+                f"handle= takes a text, not {type(handle).__name__}. Is a form field missing? Leave handle out to "
+                "end all sessions of the principal."
             )
             raise TypeError(msg)
         text = principal_text(principal)
@@ -227,9 +230,9 @@ class OutsideRequests(ABC):
         return _stored(session)
 
     def _owned(self, form: Form, verb: str = "") -> Any:
-        """Return the backend, which can find a principal's sessions."""
+        """Return the backend if it can find a principal's sessions."""
         if not self.settings.principals:
-            msg = "whose the sessions are is not known: leave out principal_key=None."
+            msg = "the sessions' users are not known: leave out principal_key=None."
             raise ConfigurationError(msg)
         return self._with_rows(form, verb)
 
@@ -237,14 +240,14 @@ class OutsideRequests(ABC):
         backend = self._prepared(form, verb)
         if not backend.can_revoke:
             msg = (
-                f"{backend.name} keeps no rows, so that sessions can be neither listed nor ended from here: "
-                "keep them in a table (store='table'), or give a cookie a table besides (revocable='redis://…')."
+                f"{backend.name} keeps no rows, so its sessions can be neither listed nor ended from here: "
+                "keep them in a table (store='table'), or add a table to the cookies (revocable='redis://…')."
             )
             raise ConfigurationError(msg)
         return backend
 
     def _prepared(self, form: Form, verb: str) -> Any:
-        """Return the backend. A sync *verb* that would make an event loop wait, and all its requests, is refused."""
+        """Return the backend, or raise an error if the sync *verb* would block an event loop."""
         if form == "async":
             return self.prepare(form)
         try:
@@ -261,7 +264,7 @@ class OutsideRequests(ABC):
 def _stored(session: Session | None) -> StoredSession | None:
     if session is None:
         return None
-    # Load it first: an unread session looks absent, and the one to keep would be revoked.
+    # Load it first: an unread session looks absent, so the session to keep would be revoked.
     state = state_of(session)
     state.loaded()
     return state.stored

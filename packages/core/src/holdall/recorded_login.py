@@ -1,9 +1,9 @@
 """
-When a session's user was authenticated, and how strongly: ``Sessions(record_login=True)``.
+When and how strongly a session's user was authenticated: ``Sessions(record_login=True)``.
 
-Both stand in the session's data under a key of ours, so that every format and every row can hold them, and a session
-whose user was not logged in here has neither. Each change of them comes with a new ID, so that a row never changes
-them. What the application sees of its session leaves the key out::
+Both are stored in the session's data under a key of ours, so that every format and every row can hold them. A session
+whose user did not log in here has neither. Every change to them renews the ID, so they never change within a row. The
+key is hidden from the application::
 
     "_holdall_login": [authenticated at (Unix seconds; 0 if unknown), level]
 """
@@ -20,12 +20,12 @@ __all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login"]
 
 LOGIN_KEY = "_holdall_login"
 
-# Flask-Login sets it to False if its "remember me" cookie logged the visitor in without a password.
+# Flask-Login sets it to False after a login by its "remember me" cookie instead of a password.
 _FRESH_KEY = "_fresh"
 
 
 class RecordedLogin:
-    """What ``Session`` knows of its login."""
+    """The part of ``Session`` that deals with its login."""
 
     __slots__ = ()
 
@@ -33,42 +33,42 @@ class RecordedLogin:
 
     def login(self, principal: Any, *, level: int = 1) -> None:
         """
-        Make this the session of *principal*, under a new ID. The absolute timeout begins anew.
+        Log *principal* in: renew the session's ID and restart the absolute timeout.
 
-        For the user whose session it is already, this is a re-authentication: the data stay, and ``authenticated_at``
-        is now. So call it only when the user has just been authenticated.
+        If the session already belongs to this user, the call is a re-authentication: the data is kept, and
+        ``authenticated_at`` is set to now. So call it only when the user has just been authenticated.
 
         Args:
             level: How strongly the user was authenticated, from 1; more than 1 needs ``record_login=True``.
 
         Raises:
-            ConfigurationError: ``Sessions`` was given ``principal_key=None``.
+            ConfigurationError: ``Sessions`` was created with ``principal_key=None``.
         """
         state = self._state
         key = state.settings.principals.written
         if key is None:
-            msg = "login() keeps the principal under a key of the session: leave out principal_key=None."
+            msg = "login() stores the principal under a session key: leave out principal_key=None."
             raise ConfigurationError(msg)
         self[key] = principal  # type: ignore[index]  # the session's own method
         if state.settings.record_login or level != 1:
             _note(state, state.backend.now(), level)
         state.restarts = True
-        # After logout() it begins a new session as it is, and the old one ends even if the request fails.
+        # After logout() it begins a new session unchanged, and the old one ends even if the request fails.
         if state.intent is not Intent.LOGOUT:
             state.intent = Intent.RENEW
 
     def confirm_login(self, *, level: int | None = None) -> None:
         """
-        Note that the user of this session has just been authenticated again, such as by a password.
+        Record that the session's user has just authenticated again, for example with a password.
 
-        The session gets a new ID, and its absolute timeout begins anew.
+        The session gets a new ID, and its absolute timeout restarts.
 
         Args:
-            level: How strongly; left out, the level stays.
+            level: How strongly; if left out, the level does not change.
 
         Raises:
-            ConfigurationError: ``Sessions`` was set up without ``record_login=True``.
-            LoginRequiredError: Nobody is logged in.
+            ConfigurationError: ``Sessions`` was created without ``record_login=True``.
+            LoginRequiredError: No user is logged in.
         """
         _require(self._state)
         _note(self._state, self._state.backend.now(), level or self.level)
@@ -79,11 +79,11 @@ class RecordedLogin:
         """
         When its user was last authenticated, in UTC: by ``login``, a login library, or ``confirm_login``.
 
-        ``None`` if no user is logged in, or the login was not seen here: it came from another library's cookie, or from
-        Flask-Login's "remember me".
+        ``None`` if no user is logged in or the login was not recorded here, because it came from another library's
+        cookie or from Flask-Login's "remember me".
 
         Raises:
-            ConfigurationError: ``Sessions`` was set up without ``record_login=True``.
+            ConfigurationError: ``Sessions`` was created without ``record_login=True``.
         """
         at = _noted(self._state)[0]
         return datetime.fromtimestamp(at, UTC) if at else None
@@ -91,12 +91,12 @@ class RecordedLogin:
     @property
     def level(self) -> int:
         """
-        How strongly its user was authenticated: 0 if no user is logged in, 1 after a login, more by ``login(level=…)``.
+        How strongly its user was authenticated: 0 without a login, 1 after a login, more after ``login(level=…)``.
 
-        Set it to raise or lower it, which gives the session a new ID.
+        Setting it gives the session a new ID.
 
         Raises:
-            ConfigurationError: ``Sessions`` was set up without ``record_login=True``.
+            ConfigurationError: ``Sessions`` was created without ``record_login=True``.
             LoginRequiredError: It is set while no user is logged in.
         """
         return _noted(self._state)[1]
@@ -111,30 +111,30 @@ class RecordedLogin:
 
     def require_fresh(self, max_age: timedelta) -> None:
         """
-        Raise ``LoginRequiredError``, an answer of 403, unless the user was authenticated less than *max_age* ago.
+        Raise ``LoginRequiredError`` (403) unless the user was authenticated less than *max_age* ago.
 
         Raises:
-            ConfigurationError: ``Sessions`` was set up without ``record_login=True``.
+            ConfigurationError: ``Sessions`` was created without ``record_login=True``.
         """
         at, now = _noted(self._state)[0], self._state.backend.now()
         if not at or now - at > max_age.total_seconds():
-            msg = f"this needs a login that is at most {max_age} old: let the user authenticate again."
+            msg = f"this needs a login that is at most {max_age} old: ask the user to authenticate again."
             raise LoginRequiredError(msg)
 
     def require_level(self, level: int) -> None:
         """
-        Raise ``LoginRequiredError``, an answer of 403, unless the user was authenticated at this *level* or above.
+        Raise ``LoginRequiredError`` (403) unless the user was authenticated at this *level* or above.
 
         Raises:
-            ConfigurationError: ``Sessions`` was set up without ``record_login=True``.
+            ConfigurationError: ``Sessions`` was created without ``record_login=True``.
         """
         if self.level < level:
-            msg = f"this needs a login at level {level}: let the user authenticate more strongly."
+            msg = f"this needs a login at level {level}: ask the user to authenticate more strongly."
             raise LoginRequiredError(msg)
 
 
 class RecordingState(SessionState):
-    """A session whose login is recorded; the application's data is the rest."""
+    """The state of a session whose login is recorded; the record is hidden from the application's data."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class RecordingState(SessionState):
 
 
 def note_login(end: Any, write: Write) -> None:
-    """Record the login that a new session begins with, unless ``login`` has recorded it or no user is logged in."""
+    """Record the login of a session that begins, unless ``login`` has recorded it or no user is logged in."""
     data = write.data
     if write.principal is None or data.get(_FRESH_KEY) is False:
         data.pop(LOGIN_KEY, None)
@@ -153,7 +153,7 @@ def note_login(end: Any, write: Write) -> None:
 
 def _require(state: SessionState) -> None:
     if state.principal is None:
-        msg = "no user is logged in: let the user log in first."
+        msg = "no user is logged in: the user must log in first."
         raise LoginRequiredError(msg)
 
 
@@ -166,7 +166,7 @@ def _note(state: SessionState, at: int, level: int) -> None:
 
 
 def _noted(state: SessionState) -> tuple[int, int]:
-    """Return when the user was authenticated, 0 if that is not known, and the level."""
+    """Return when the user was authenticated (0 if unknown) and the level."""
     _check_recorded(state)
     if state.principal is None:
         return 0, 0
@@ -179,5 +179,5 @@ def _noted(state: SessionState) -> tuple[int, int]:
 
 def _check_recorded(state: SessionState) -> None:
     if not state.settings.record_login:
-        msg = "when and how strongly users are authenticated is not recorded: give Sessions(record_login=True)."
+        msg = "logins are not recorded: set Sessions(record_login=True)."
         raise ConfigurationError(msg)

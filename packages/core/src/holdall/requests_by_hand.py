@@ -1,8 +1,8 @@
 """
-A request's session without an adapter: fetched, committed, finished or abandoned by hand.
+Use a request's session without an adapter: fetch, commit, finish or abandon it explicitly.
 
-Adapters drive an ``Exchange`` (``holdall.exchange``), which has several sessions; tests, scripts and Django's own
-session objects use these. Each has an async twin.
+Adapters drive an ``Exchange`` (``holdall.exchange``), which supports several sessions. These methods are for tests,
+scripts and Django's own session objects. Each has an async version.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,13 +23,13 @@ __all__ = ["RequestsByHand"]
 
 
 class RequestsByHand(OutsideRequests):
-    """What drives one session through its request; ``Sessions`` inherits this."""
+    """Methods that drive one session through its request; ``Sessions`` inherits this."""
 
     find_cookies: Callable[[Any], Any]
     new_state: Callable[..., Any]
     _now: Callable[[], int]
 
-    # A request, sync.
+    # Sync.
 
     def fetch(
         self,
@@ -40,42 +40,42 @@ class RequestsByHand(OutsideRequests):
         client: ClientInfo | None = None,
     ) -> Session:
         """
-        Return the session of a request, which is read when it is first touched.
+        Return a request's session, which is read when it is first used.
 
         Args:
             headers: The request's Cookie header, or all of them.
-            https: Whether the browser reached us by HTTPS.
-            session_type: What an adapter makes of ``Session`` for its framework.
-            client: Returns the client's user agent and address; asked where a session begins, with ``record_client``.
+            https: Whether the request reached us over HTTPS.
+            session_type: The adapter's subclass of ``Session``.
+            client: Returns the client's user agent and address; called when a session begins, with ``record_client``.
         """
         return self._session("sync", partial(self.find_cookies, headers), https, session_type, client)
 
     def resume(
         self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session, form: Form = "sync"
     ) -> Session:
-        """Return the session that stands behind a cookie's value, outside of any request."""
+        """Return the session for a cookie's value, outside of any request."""
         return self._session(form, () if cookie is None else (cookie,), https, session_type, None)
 
     def commit(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
         """
-        Store what the request made of its session, and return what the response's headers must say.
+        Store this request's changes to its session, and return the headers to add to the response.
 
         Args:
-            status: The response's: after a failure (5xx) plain writes are not saved.
-            streams: The body is made after the headers have been sent, and may yet depend on the session.
+            status: The response's status: after a failure (5xx) plain writes are not saved.
+            streams: The body is produced after the headers have been sent and may still use the session.
 
         Raises:
-            CookieOverflowError: The cookie would be larger than browsers keep.
+            CookieOverflowError: The cookie would be larger than browsers accept.
             TypeError: A value cannot be stored; the message names its key and path.
             StoreError: The backend failed.
-            LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
+            LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
         """
         headers: ResponseHeaders = self.prepare("sync").run(self._commit(session, "sync", status, streams))
         return headers
 
     def finish(self, session: Session, *, last: bool = False) -> None:
         """
-        Save what was changed while the body was sent, which a session in a table allows.
+        Save what was changed while the body was sent, which needs a session in a table.
 
         Args:
             last: The request has ended: from here on every change is an error.
@@ -87,10 +87,10 @@ class RequestsByHand(OutsideRequests):
             state.end()
 
     def abandon(self, session: Session, *, status: int = 500) -> None:
-        """End a request to whose response no cookie can be added: what was to be ended still is."""
+        """End a request whose response cannot take a cookie. A session that should end is still ended."""
         self.prepare("sync").run(abandon(state_of(session), now=self._now(), status=status))
 
-    # A request, async.
+    # Async.
 
     async def fetch_async(
         self,
@@ -100,7 +100,7 @@ class RequestsByHand(OutsideRequests):
         session_type: type[Session] = Session,
         client: ClientInfo | None = None,
     ) -> Session:
-        """Do what ``fetch`` does, and read the session now if its store has to be waited for."""
+        """Do the same as ``fetch``, and read the session now if its store is async."""
         session = self.unfetched(headers, https=https, session_type=session_type, client=client)
         await self.load_async(session)
         return session
@@ -113,13 +113,13 @@ class RequestsByHand(OutsideRequests):
         session_type: type[Session] = Session,
         client: ClientInfo | None = None,
     ) -> Session:
-        """Return a session that cannot be touched before ``load_async``."""
+        """Return a session that cannot be used before ``load_async``."""
         session = self._session("async", partial(self.find_cookies, headers), https, session_type, client)
         state_of(session).is_fetched = False
         return session
 
     def load_at_once(self, session: Session) -> bool:
-        """Let *session* be touched from now on if nothing has to be waited for, and return whether that is so."""
+        """Load *session* if that needs no waiting, and return whether it was loaded."""
         state = state_of(session)
         if not state.is_fetched:
             backend = cast("AsyncBackend", state.backend)
@@ -129,18 +129,18 @@ class RequestsByHand(OutsideRequests):
         return True
 
     async def load_async(self, session: Session) -> None:
-        """Let *session* be touched from now on. A second call does nothing."""
+        """Load *session* so that it can be used. A second call does nothing."""
         state = state_of(session)
         if not state.is_fetched:
             await cast("AsyncBackend", state.backend).load(state)
 
     async def commit_async(self, session: Session, *, status: int = 200, streams: bool = False) -> ResponseHeaders:
-        """Do what ``commit`` does. A cancelled request is committed to its end all the same."""
+        """Do the same as ``commit``. The commit is completed even if the request is cancelled."""
         headers: ResponseHeaders = await self._finish_async(self._commit(session, "async", status, streams))
         return headers
 
     async def finish_async(self, session: Session, *, last: bool = False) -> None:
-        """Do what ``finish`` does."""
+        """Do the same as ``finish``."""
         state = state_of(session)
         if last and state.unawaited:
             refuse_unawaited(state)
@@ -150,10 +150,10 @@ class RequestsByHand(OutsideRequests):
             state.end()
 
     async def abandon_async(self, session: Session, *, status: int = 500) -> None:
-        """Do what ``abandon`` does."""
+        """Do the same as ``abandon``."""
         await self._finish_async(abandon(state_of(session), now=self._now(), status=status))
 
-    # How all of it is done.
+    # Implementation.
 
     def _session(
         self,

@@ -1,11 +1,11 @@
 """
-Python values as bytes and back: JSON, with a tag where JSON has no such type.
+Serialize Python values as JSON, with tags for types that JSON lacks.
 
-A value beyond JSON stands as an object of one key that begins with ``$``::
+A value of such a type is written as an object with one key that begins with ``$``::
 
     {"seen": {"$datetime": "2026-01-31T12:00:00+00:00"}, "pair": {"$tuple": [1, 2]}}
 
-A dict that JSON would alter is tagged too, because it looks like a tag or has keys other than text:
+A dict is tagged too if it looks like a tag or has keys other than text:
 ``{"$dict": [["$tuple", 1]]}``, ``{"$dict": [[7, "apples"]]}``.
 """
 
@@ -40,35 +40,35 @@ __all__ = ["MAX_DEPTH", "Serializer", "TaggedJSON"]
 
 class Serializer(Protocol):
     """
-    Turns a session's data into bytes and back.
+    Converts a session's data to bytes and back.
 
-    A value comes back equal and of the same type, or of one that the serializer documents; any other is a
-    ``TypeError``. ``holdall.testing.SerializerConformance`` checks that.
+    A value must come back equal and of the same type, or of a type that the serializer documents; any other value
+    raises ``TypeError``. ``holdall.testing.SerializerConformance`` checks this.
 
-    One that has ``check(key, value)`` too, raising the ``TypeError`` of ``dumps``, lets a developer hear of it at the
-    line that puts the value. One that has a quicker ``from_base64url(text)`` lends it to the native format.
+    If it also has ``check(key, value)``, which raises the ``TypeError`` of ``dumps``, the error appears at the line
+    that stores the value. If it has a faster ``from_base64url(text)``, the native format uses it.
     """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
-        """Return *data* as bytes; ``TypeError`` names the key and path of what cannot be stored."""
+        """Return *data* as bytes; ``TypeError`` names the key and path of a value that cannot be stored."""
         ...
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
-        """Return what ``dumps`` was given; ``ValueError`` if *payload* is not its work."""
+        """Return the data that ``dumps`` was given; raise ``ValueError`` if *payload* is not from ``dumps``."""
         ...
 
 
 class TaggedJSON:
     """
-    The default serializer: compact JSON in UTF-8, and tags for what JSON lacks.
+    The default serializer: compact JSON in UTF-8, with tags for what JSON lacks.
 
-    Carries ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, ``datetime``, ``date``, ``time``,
+    Supports ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, ``datetime``, ``date``, ``time``,
     ``timedelta``, ``UUID``, ``Decimal``, ``bytes``, ``tuple``, ``set``, ``frozenset``, and text marked as safe HTML,
-    nested ``MAX_DEPTH`` deep with the session itself. A dict's keys may be of any of these types that can be hashed.
+    nested ``MAX_DEPTH`` deep including the session itself. A dict's keys may have any of these types that is hashable.
 
-    A subclass of one of them comes back as that type; any object with ``__html__`` comes back as ``Markup``; and a
-    dataclass comes back as a dict of its fields. An aware ``datetime`` keeps its offset and loses the name of its zone.
-    Any other value, and any that would not come back equal, is a ``TypeError``.
+    An instance of a subclass of one of them comes back as that type; any object with ``__html__`` as ``Markup``; and
+    a dataclass as a dict of its fields. An aware ``datetime`` keeps its offset but loses the name of its zone.
+    Any other value, and any that would not come back equal, raises ``TypeError``.
     """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
@@ -82,7 +82,8 @@ class TaggedJSON:
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
         text = payload.decode("utf-8", "surrogatepass")
-        # JSON may have space around a tag, or its dollar escaped. Most sessions have no dollar and no backslash.
+        # JSON may have space around a tag, or escape its dollar sign. Most sessions contain no dollar sign and no
+        # backslash.
         tagged = ("$" in text and '"$' in text) or ("\\" in text and "\\u0024" in text)
         try:
             data, end = (_decode_tagged if tagged else _decode)(text)
@@ -105,23 +106,23 @@ class TaggedJSON:
         return data
 
 
-# Writing. The encoder in C does it all in the usual case; a walk over the containers makes sure that this is one.
+# Writing. The C encoder does everything in the usual case, and a walk over the containers checks that it can.
 
 
 def _encoder() -> Callable[[Any], str]:
-    """Return a function from plain values, and such as take a tag of their own, to compact JSON."""
+    """Return a function that encodes plain values, and values with a tag of their own, as compact JSON."""
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        # CPython has it, other Pythons have not.
+        # CPython has it; other implementations do not.
         return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_leaf).encode
-    # JSONEncoder.encode makes it anew in each call, which takes as long as the session of most visitors does.
-    # Without its list of containers it is in the middle of, a circle ends as a RecursionError.
+    # JSONEncoder.encode creates it in each call, which takes as long as encoding most sessions. Without the check for
+    # circular references, a circle raises RecursionError.
     chunks = make(None, _leaf, json.encoder.encode_basestring, None, ":", ",", False, False, False)
     return lambda value: "".join(chunks(value, 0))
 
 
 def _leaf(value: Any) -> dict[str, Any]:
-    """Return *value* with its tag; ``TypeError`` unless it is of one of the types in ``_TAGS`` to the letter."""
+    """Return *value* with its tag; ``TypeError`` unless its type is exactly one of those in ``_TAGS``."""
     kind = _TAGS.get(type(value))
     if kind is None:
         msg = "JSON has no such type"
@@ -133,25 +134,25 @@ def _leaf(value: Any) -> dict[str, Any]:
 def _text(data: Mapping[str, Any]) -> str:
     """Return *data* as JSON."""
     try:
-        # Before it is looked at, because that would go round in a circle for ever.
+        # Encoded before it is inspected, because inspecting a circular structure would never end.
         text = _encode(data)
         dicts = dicts_of(data, _LEAVES)
         if dicts and not ("$" in text and _TAG_MARK in text and any(map(_is_like_a_tag, dicts))):
             return text
     except (TypeError, ValueError, RecursionError):
-        # A few values need more, or cannot be stored.
+        # A few values need more work, or cannot be stored.
         pass
     return written(data, _described)
 
 
 def _described(value: Any) -> Description:
-    """Say how *value* is written; ``TypeError`` if it cannot be."""
+    """Describe how *value* is written; raise ``TypeError`` if it cannot be."""
     describe = _DESCRIBE.get(type(value))
     return _described_by_base(value) if describe is None else describe(value)
 
 
 def _described_by_base(value: Any) -> Description:
-    """Do the same for a value whose type is not one of ours, but may be a subclass of one, or one that is converted."""
+    """Do the same for a value whose type is not supported itself but may be a subclass or convertible."""
     for container in _CONTAINERS:
         if isinstance(value, container):
             return _DESCRIBE[container](value)
@@ -168,13 +169,11 @@ def _described_by_base(value: Any) -> Description:
     raise TypeError(_REFUSED.format(type(value).__qualname__))
 
 
-_REFUSED = (
-    "it is of type {}. Store plain data (text, numbers, lists, dicts, dates, …) that the value can be made from again"
-)
+_REFUSED = "it is of type {}. Store plain data (text, numbers, lists, dicts, dates, …) from which it can be recreated"
 
 
 def _described_hashable(value: Any) -> Description:
-    """Do the same for a key or a member of a set, where nothing can stand that comes back as something else."""
+    """Do the same for a key or a set member, which must come back with exactly its own type."""
     if isinstance(value, tuple):
         return _several('{"$tuple":[', value, "]}", _described_hashable)
     if isinstance(value, _KEYS):
@@ -189,7 +188,7 @@ def _several(
 
 
 def _dict(value: Mapping[Any, Any]) -> Nest:
-    # A list, because the items of some dicts can be looked at only once.
+    # A list, because the items of some dicts can be iterated only once.
     items = [*value.items()]
     if all(isinstance(key, str) for key, _ in items) and not _is_like_a_tag(dict(items)):
         return Nest("{", [(key, f"{quoted(key)}:", item, "") for key, item in items], "}", _described)
@@ -201,7 +200,7 @@ def _dict(value: Mapping[Any, Any]) -> Nest:
 
 
 class _Key(NamedTuple):
-    """A key, to be written as one."""
+    """A key, to be written as a key."""
 
     key: Any
 
@@ -233,7 +232,7 @@ def _datetime(value: datetime) -> str:
 
 
 def _is_same_moment(stored: datetime, value: datetime) -> bool:
-    # Python holds no two times to be equal in the hour that a zone has twice, or not at all, but their zones differ.
+    # Python never considers two times equal in an hour that a zone repeats or skips, but their zones differ.
     offset = value.utcoffset()
     is_same_wall_clock = stored.replace(tzinfo=None) == value.replace(tzinfo=None)
     return offset is not None and offset == stored.utcoffset() and is_same_wall_clock
@@ -242,7 +241,7 @@ def _is_same_moment(stored: datetime, value: datetime) -> bool:
 def _date(value: date) -> str:
     text = date.isoformat(value)
     if date.fromisoformat(text) != value:
-        msg = f"it is of type {type(value).__qualname__}, and would come back as another day"
+        msg = f"it is of type {type(value).__qualname__}, and would come back as a different day"
         raise TypeError(msg)
     return text
 
@@ -251,7 +250,7 @@ def _time(value: time) -> str:
     text = time.isoformat(value)
     named = value.tzinfo is not None and value.utcoffset() is None
     if named or value.fold or time.fromisoformat(text) != value:
-        msg = "it would come back as a different time. Store it without a fold, and the name of its time zone beside it"
+        msg = "it would come back as a different time. Store it without a fold, and the name of its zone separately"
         raise TypeError(msg)
     return text
 
@@ -259,12 +258,12 @@ def _time(value: time) -> str:
 def _timedelta(value: timedelta) -> list[int]:
     parts = [value.days, value.seconds, value.microseconds]
     if timedelta(*parts) != value:
-        msg = f"it is of type {type(value).__qualname__}, and would come back as another duration"
+        msg = f"it is of type {type(value).__qualname__}, and would come back as a different duration"
         raise TypeError(msg)
     return parts
 
 
-# A datetime is a date too, so it comes first.
+# A datetime is also a date, so it comes first.
 _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     datetime: ("$datetime", _datetime),
     date: ("$date", _date),
@@ -278,7 +277,7 @@ _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
 _LEAVES = SCALARS | _TAGS.keys()
 _CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset)
 
-#: The types of keys, and of a set's members.
+#: The types allowed for keys and set members.
 _KEYS: tuple[type, ...] = (*SCALARS, *_TAGS, tuple, frozenset)
 
 
@@ -301,7 +300,7 @@ _DESCRIBE: dict[type, Callable[[Any], Description]] = {
     **{kind: _tagged_leaf(tag, to_json) for kind, (tag, to_json) in _TAGS.items()},
 }
 
-# What nothing in it, nor its length or offset, can keep from being stored.
+# Types that can always be stored, whatever their content, length or offset.
 _ALWAYS_STORABLE = frozenset({str, float, bool, type(None), bytes, date, timedelta, UUID, Decimal})
 _WORD = 2**63
 
@@ -334,8 +333,8 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
-# An object's first key is the one place where the encoder writes these three characters. One is found much quicker than
-# three, and most sessions have not even that.
+# The encoder writes these three characters only for an object's first key. Searching for one of them is much faster
+# than for all three, and most sessions do not contain even that.
 _TAG_MARK = '{"$'
 
 _SPACES = (" ", "\t", "\n", "\r")

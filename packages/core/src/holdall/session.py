@@ -1,7 +1,7 @@
 """
-The session that one request holds.
+The session of one request.
 
-A mapping that is read from its store when first touched. ``holdall.lifecycle`` decides what becomes of it when the
+A mapping that is read from its store when it is first used. ``holdall.lifecycle`` decides what happens to it when the
 request ends.
 """
 
@@ -27,17 +27,17 @@ class Session(RecordedLogin, AsDict):
     """
     A visitor's session, for one request.
 
-    Use it as a ``dict`` with string keys. Lists and dicts inside may be changed in place: what was read and can be
-    changed is compared when the request ends, so no flag needs to be set.
+    Use it as a ``dict`` with string keys. Lists and dicts inside it may be mutated in place: values that were read are
+    compared when the request ends, so there is no flag to set.
 
     Raises:
-        SessionNotFetchedError: It is touched before it was fetched (async adapters with ``fetch="explicit"``).
-        ResponseStartedError: It is changed after the response has started and nothing can take the change any more.
+        SessionNotFetchedError: It is used before it was fetched (async adapters with ``fetch="explicit"``).
+        ResponseStartedError: It is changed after the response has started and the change can no longer be saved.
     """
 
     __slots__ = ("__weakref__", "_state")
 
-    #: Returns the lifetime of a session by its data, where a framework keeps it there.
+    #: Returns the lifetime of a session from its data, if a framework stores it there.
     _lifetime_of: LifetimeOf | None = None
 
     def __init__(self, state: SessionState) -> None:
@@ -103,12 +103,12 @@ class Session(RecordedLogin, AsDict):
         self[key] = value
 
     def delete(self, key: str) -> None:
-        """Remove *key* and write the session, whether or not the key was there."""
+        """Remove *key* and write the session, whether or not the key existed."""
         key = _text(key)
         self._delete(key, self._state.changeable(key))
 
     def clear(self) -> None:
-        """Remove all keys. The session itself stays, empty; ``configure(drop=True)`` ends it."""
+        """Remove all keys. The session continues, empty; ``configure(drop=True)`` ends it."""
         state = self._state
         principals = state.settings.principals
         is_owned = bool(principals) and state.principal is not None
@@ -120,22 +120,22 @@ class Session(RecordedLogin, AsDict):
         tracked.delete(key)
 
     def _overrule(self, key: str, value: Any, tracked: Tracked) -> None:
-        """Remove what contradicts a login or a logout under *key*."""
+        """Remove the keys that contradict a login or a logout under *key*."""
         for name in self._state.settings.principals.overruled(key, value, tracked.current()):
             tracked.delete(name)
 
-    # What becomes of it.
+    # What happens to it.
 
     def configure(self, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]) -> None:
         """
-        Say what becomes of the session, or how its cookie is set by this response.
+        Set what happens to the session when the request ends, or how this response sets its cookie.
 
-        ``renew=True`` keeps the data under a new ID, ``drop=True`` ends the session, ``ignore=True`` forgets this
-        request's changes. In one call they outrank each other in this order; over several calls the last one
-        stands; ``False`` changes nothing.
+        ``renew=True`` keeps the data under a new ID, ``drop=True`` ends the session, ``ignore=True`` discards this
+        request's changes. Within one call they take precedence in this order; over several calls the last one wins;
+        ``False`` changes nothing.
 
-        Any of ``key path domain secure http_only same_site max_age partitioned extra`` holds for the cookie of this
-        response, if one is sent. They do not by themselves send one. ``configure("path", "/")`` is the same as
+        Any of ``key path domain secure http_only same_site max_age partitioned extra`` applies to the cookie of this
+        response, if one is sent. They do not cause one to be sent. ``configure("path", "/")`` is the same as
         ``configure(path="/")``.
 
         Raises:
@@ -153,7 +153,7 @@ class Session(RecordedLogin, AsDict):
             )
             raise ConfigurationError(msg)
         intent = next((intent for name, intent in _INTENTS.items() if given.get(name)), None)
-        # A row can be dropped after the headers; a new ID or another cookie cannot reach the browser then.
+        # A row can be deleted after the headers, but a new ID or another cookie can no longer reach the browser.
         state = self._state
         state.changeable(row_suffices=intent is Intent.DROP and not cookie)
         if cookie:
@@ -165,15 +165,15 @@ class Session(RecordedLogin, AsDict):
 
     def logout(self, *, clear_site_data: bool | Iterable[str] = False) -> None:
         """
-        End this session. What is put into it afterwards begins a new one, under a new ID.
+        End this session. Values stored afterwards start a new one, with a new ID.
 
-        Unlike ``configure(drop=True)``, the data is gone for the rest of this request too.
+        Unlike ``configure(drop=True)``, it also removes the data for the rest of this request.
 
         Args:
-            clear_site_data: Let the browser clear what it keeps of the site, by the Clear-Site-Data header of the
-                response that removes the cookie: ``True`` for cache, cookies and storage, or some of ``"cache"``,
-                ``"cookies"``, ``"storage"``. ``"cookies"`` means those of all other applications of the domain too,
-                and clearing the cache can take seconds.
+            clear_site_data: Ask the browser to clear the site's data, with a Clear-Site-Data header on the response
+                that removes the cookie: ``True`` for cache, cookies and storage, or some of ``"cache"``, ``"cookies"``,
+                ``"storage"``. ``"cookies"`` includes those of all other applications on the domain, and clearing the
+                cache can take seconds.
 
         Raises:
             ConfigurationError: *clear_site_data* names something else.
@@ -181,7 +181,7 @@ class Session(RecordedLogin, AsDict):
         kinds = CLEARABLE if clear_site_data is True else frozenset(clear_site_data or ())
         if not kinds <= CLEARABLE:
             msg = (
-                f"clear_site_data={clear_site_data!r}: give True, or a list of some of {', '.join(sorted(CLEARABLE))}."
+                f"clear_site_data={clear_site_data!r}: pass True, or a list of some of {', '.join(sorted(CLEARABLE))}."
             )
             raise ConfigurationError(msg)
         self._state.changeable().clear()
@@ -189,18 +189,18 @@ class Session(RecordedLogin, AsDict):
 
     def atomic_update(self, key: str, function: Callable[[Any], Any], *, default: Any = None) -> Any:
         """
-        Replace the value under *key* by what *function* makes of it, as if no other request were there.
+        Replace the value under *key* with the result of *function*, atomically with respect to other requests.
 
         ::
 
             session.atomic_update("hits", lambda hits: hits + 1, default=0)
 
-        It is written at once and not with the response, so a request that fails later has counted all the same. In an
-        async handler it is awaited; *function* itself is plain. It may be called more than once, because it is applied
-        again to the newer value when another request has written in between: let it do nothing but compute.
+        The value is written immediately rather than with the response, so it stays even if the request fails later. In
+        an async handler, await the call; *function* itself is sync. *function* may be called more than once, because it
+        is applied to the newer value when another request has written in between, so it must have no side effects.
 
         Args:
-            default: What *function* is given where there is no value.
+            default: The argument of *function* if there is no value.
 
         Returns:
             The new value.
@@ -208,48 +208,48 @@ class Session(RecordedLogin, AsDict):
         Raises:
             ConfigurationError: The session is not in a table, or *key* identifies the user.
             ContentionError: Other requests kept writing.
-            LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
+            LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
         """
         key = _text(key)
         return self._state.backend.update(self._state, key, function, default)
 
     def save(self) -> Awaitable[None]:
         """
-        Write what was changed so far into the existing row, now and not at the end of the request.
+        Write the changes so far to the existing row now instead of at the end of the request.
 
-        Use it where a request lasts: a WebSocket, or a body that streams for minutes. In an async handler it is
-        ``await session.save()``, and without ``await`` the request ends with an error. More may be changed, and saved,
-        afterwards.
+        Use it in long requests: a WebSocket, or a body that streams for minutes. In an async handler, write
+        ``await session.save()``; without ``await`` the request ends with an error. The session may be changed and saved
+        again afterwards.
 
-        Before the response's headers are sent, what needs a cookie waits for them: a new session, a login, another
-        lifetime, and everything in a session that is kept in its cookie.
+        Before the response's headers are sent, changes that need a cookie wait for them: a new session, a login,
+        another lifetime, and any change to a session that is kept in its cookie.
 
         Raises:
-            ResponseStartedError: It was altered in place after the headers, and nothing can take that any more.
-            LostWriteError: The session has ended in the meantime, if ``on_lost_write="raise"``.
+            ResponseStartedError: It was mutated in place after the headers, and the change can no longer be saved.
+            LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
         """
         saved: Awaitable[None] = self._state.backend.save(self._state)
         return saved
 
     def reload(self) -> Awaitable[None]:
         """
-        Read what other requests have written since; changes of this one that are not saved stay on top.
+        Read what other requests have written since; this request's unsaved changes are kept on top.
 
-        In an async handler it is ``await session.reload()``. A list or dict that another request has changed is
-        another object then: read it again. A session that has ended is empty from then on, and so is one whose ID was
-        renewed, as it would be in a request that comes now with the same cookie.
+        In an async handler, write ``await session.reload()``. Lists and dicts that another request has changed become
+        new objects, so read them again. A session that has ended is empty from then on, and so is one whose ID was
+        renewed, as it would be in a new request with the same cookie.
 
         Raises:
-            LostWriteError: The session has ended, and changes with it, if ``on_lost_write="raise"``.
+            LostWriteError: The session has ended while it had unsaved changes, and ``on_lost_write="raise"``.
         """
         reloaded: Awaitable[None] = self._state.backend.reload(self._state)
         return reloaded
 
-    # What is known of it.
+    # What is known about it.
 
     @property
     def accessed(self) -> bool:
-        """Whether it was looked at in this request."""
+        """Whether this request used the session."""
         return self._state.accessed
 
     @accessed.setter
@@ -258,7 +258,7 @@ class Session(RecordedLogin, AsDict):
 
     @property
     def modified(self) -> bool:
-        """Whether this request changed it, in place or by key. Set to ``True`` it is written in any case."""
+        """Whether this request changed it, in place or by key. Set it to ``True`` to force a write."""
         return self._state.modified
 
     @modified.setter
@@ -267,32 +267,32 @@ class Session(RecordedLogin, AsDict):
 
     @property
     def is_new(self) -> bool:
-        """Whether no session came with the request."""
+        """Whether the request came without a session."""
         self._state.loaded()
         return self._state.fetched.stored is None
 
     @property
     def created(self) -> datetime | None:
-        """When it began, in UTC; ``None`` for one that is not stored yet."""
+        """When it began, in UTC; ``None`` if it is not stored yet."""
         self._state.loaded()
         stored = self._state.fetched.stored
         return None if stored is None else datetime.fromtimestamp(stored.created, UTC)
 
     @property
     def expires(self) -> datetime | None:
-        """When it ends if it is not used again, in UTC; ``None`` for one that is not stored yet."""
+        """When it ends if it is not used again, in UTC; ``None`` if it is not stored yet."""
         self._state.loaded()
         stored = self._state.fetched.stored
         return None if stored is None else datetime.fromtimestamp(stored.expires, UTC)
 
     @property
     def principal(self) -> str | None:
-        """Whose session it is, as text, whichever library logged the visitor in; ``None`` for an anonymous one."""
+        """The user's ID as text, whichever library logged the user in; ``None`` for an anonymous session."""
         return self._state.principal
 
     @property
     def log_id(self) -> str:
-        """A short name for logs, which opens nothing; ``""`` for a session that is not stored yet."""
+        """A short identifier for logs, which cannot open the session; ``""`` if it is not stored yet."""
         self._state.loaded()
         return self._state.fetched.stored.log_id if self._state.fetched.stored else ""
 
@@ -311,9 +311,9 @@ class Session(RecordedLogin, AsDict):
 
 class AsyncSession(Session):
     """
-    A visitor's session in an async handler, where the calls that may wait for its store are awaited.
+    A visitor's session in an async handler, where calls that may wait for the store are awaited.
 
-    It is a ``Session`` whose types say so: a type checker reports a ``session.save()`` without ``await``.
+    It is a ``Session`` with async types: a type checker reports a ``session.save()`` without ``await``.
     """
 
     __slots__ = ()
@@ -330,26 +330,26 @@ class AsyncSession(Session):
 
 
 def state_of(session: Session) -> SessionState:
-    """Return what adapters and the lifecycle know of *session*."""
+    """Return the internal state of *session*, for adapters and the lifecycle."""
     return session._state
 
 
-#: What a logout can let the browser clear (Clear-Site-Data, W3C).
+#: The data that a logout can ask the browser to clear (Clear-Site-Data, W3C).
 CLEARABLE = frozenset({"cache", "cookies", "storage"})
 
-# In the order in which they outrank each other in one call.
+# In order of precedence within one call.
 _INTENTS = {"renew": Intent.RENEW, "drop": Intent.DROP, "ignore": Intent.IGNORE}
 
 
 def _text(key: object) -> str:
-    """Return *key* as text: a number is the same key as its text, to which the frameworks' own sessions turn it."""
+    """Return *key* as text: a number is the same key as its text, as in the frameworks' own sessions."""
     if type(key) is str:
         return key
     if key is not None and not isinstance(key, (str, int, float)):
-        msg = f"a session's keys are strings, not {type(key).__qualname__}: use session[str(key)]."
+        msg = f"session keys are strings, not {type(key).__qualname__}: use session[str(key)]."
         raise TypeError(msg)
     try:
         return key_text(key)
     except ValueError as exc:
-        msg = "a session's keys are strings, and this number has more digits than Python writes."
+        msg = "session keys are strings, and this number has more digits than Python converts."
         raise TypeError(msg) from exc

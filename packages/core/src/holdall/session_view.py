@@ -1,4 +1,4 @@
-"""A session as templates see it: its keys, without the methods of ``Session``."""
+"""A session for templates: its keys, without the methods of ``Session``."""
 
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -10,17 +10,17 @@ __all__ = ["SessionView"]
 
 class SessionView(AsDict):
     """
-    A session as a dict and nothing else, because a template engine mistakes methods for keys.
+    A read-only dict of a session's keys, because template engines mistake methods for keys.
 
-    A template engine looks for an attribute before it looks for a key, so with the session itself
-    ``{{ session.login }}`` would be a method, which is true for every visitor.
+    A template engine looks for an attribute before it looks for a key. With the session itself, ``{{ session.login }}``
+    would be a method, which is true for every visitor.
     """
 
     __slots__ = ("_session",)
 
     def __init__(self, session: MutableMapping[str, Any]) -> None:
         super().__init__(FILLED)
-        # An adapter's view shows more of the session than the mapping.
+        # An adapter's view has more than the mapping's items.
         self._session: Any = session
 
     def __getitem__(self, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Let messages name the settings that an application's author wrote, where an adapter makes options of them."""
+"""Make messages name the settings that the application's author wrote, if an adapter translates them to options."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,29 +9,29 @@ from holdall.errors import ConfigurationError
 
 __all__ = ["naming", "setting_name", "setting_names"]
 
-# An option with its value or its fault, not one in a list of all options.
+# Matches an option with its value or error, but not one in a list of all options.
 _NAMED = re.compile(r"(?<![\w.])[a-z_]+(?==| is )")
 
 _names: ContextVar[Mapping[str, str]] = ContextVar("holdall setting names", default={})  # noqa: B039  # never changed
 
 
 def setting_name(option: str) -> str:
-    """Return the setting that *option* was made of, or its own name."""
+    """Return the setting that *option* came from, or *option* itself."""
     return _names.get().get(option, option)
 
 
 def setting_names() -> Mapping[str, str]:
-    """Return the settings, by the options that are made of them: for ``naming`` where a part is made later."""
+    """Return the setting for each option, for a part that is created later and uses ``naming``."""
     return _names.get()
 
 
 @contextmanager
 def naming(names: Mapping[str, str]) -> Iterator[None]:
     """
-    Call options by these *names* of settings, in errors and warnings of the ``Sessions`` that are made here.
+    Use these *names* of settings for options in errors and warnings of ``Sessions`` created inside the block.
 
     Args:
-        names: The settings, by the options that are made of them.
+        names: The setting for each option.
     """
     token = _names.set({**_names.get(), **names})
     try:

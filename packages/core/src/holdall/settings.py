@@ -1,4 +1,4 @@
-"""What an application configures once, and what holds for every request."""
+"""The settings of an application's sessions."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class Lifetime(NamedTuple):
 
     Attributes:
         idle: Seconds since its last use; ``None`` for no limit.
-        max_age: Seconds that the browser keeps its cookie; ``None`` until the browser closes.
-        ends: When it ends however it is used, in Unix seconds, and its cookie with it; ``None`` if *idle* decides.
+        max_age: How many seconds the browser keeps its cookie; ``None`` keeps it until the browser closes.
+        ends: When it and its cookie end regardless of use, in Unix seconds; ``None`` if *idle* decides.
     """
 
     idle: int | None
@@ -29,17 +29,17 @@ class Lifetime(NamedTuple):
     ends: int | None = None
 
 
-# A longer span would leave the calendar when it is added to a date.
+# Adding a longer span to a date would exceed the calendar's range.
 _CENTURY = timedelta(days=36525)
 
-#: Returns the lifetime of a session with this data, where a framework keeps it there; else the usual one as given.
+#: Returns the lifetime of a session from its data, if a framework stores it there, or the given default.
 LifetimeOf = Callable[[Mapping[str, Any], Lifetime], Lifetime]
 
 
-#: Returns the earliest time from which sessions of a principal, given as text, count; ``None`` for all of them.
+#: Returns the time before which a principal's sessions are invalid; ``None`` if all are valid.
 ValidSince = Callable[[str], datetime | Awaitable[datetime | None] | None]
 
-#: Called with the end of a request and with the ``Write`` of a session that begins or gets another ID.
+#: Called with the end of a request and with the ``Write`` of a session that begins or is renewed.
 Note = Callable[[Any, Any], None]
 
 
@@ -49,26 +49,26 @@ class Settings:
     The settings of sessions, checked by ``Sessions``.
 
     Attributes:
-        attributes: Those of the cookie.
+        attributes: The cookie's attributes.
         emit: Reports an event: its name, a reason, the session's ``log_id``.
-        old_cookies: The cookie under its old names and in its old places, which are read too.
-        read_old_until: When that ends, in Unix seconds.
-        idle_timeout: Seconds that a session lives without being used; ``None`` for ever.
-        absolute_timeout: Seconds that it lives at all; ``None`` for ever.
-        principals: Which keys say whose a session is.
+        old_cookies: The cookie's old names and places, which are also read.
+        read_old_until: When that stops, in Unix seconds.
+        idle_timeout: How many seconds a session lives without being used; ``None`` for no limit.
+        absolute_timeout: How many seconds it lives at most; ``None`` for no limit.
+        principals: The keys that identify a session's user.
         carry: The keys that a login carries over from the anonymous session; ``None`` for all but CSRF tokens.
         delete_at_logout: Other cookies that a logout removes from the browser.
-        record_client: Note with each session what its client said of itself.
-        record_login: Note with each session when its user was authenticated, and how strongly.
-        notes: What notes something with each session that begins or gets another ID.
+        record_client: Record the client's user agent and address with each session.
+        record_login: Record when and how strongly each session's user was authenticated.
+        notes: Functions that record something with each session that begins or is renewed.
         save_on_error: Save plain writes of a request that fails (5xx) too.
-        valid_since: Returns the earliest time from which a principal's sessions count.
-        raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
-        allow_public: Let the application mark a response that sets the cookie for shared caches.
+        valid_since: Returns the time before which a principal's sessions are invalid.
+        raise_on_lost_write: Raise ``LostWriteError`` if a write comes after the session's end.
+        allow_public: Let the application mark a response that sets the cookie as cacheable by shared caches.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
         key: The cookie's name.
-        keys: This, and the names that it had.
-        lifetime: The usual one.
+        keys: The current name and the old ones.
+        lifetime: The default lifetime.
     """
 
     attributes: CookieAttributes
@@ -94,7 +94,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         max_age = self.attributes.seconds
-        # A browser told to forget the cookie at once has no session: a copy of the cookie opens nothing either.
+        # If the browser is told to forget the cookie at once, there is no session: a copy of the cookie is invalid too.
         idle = 0 if max_age is not None and max_age <= 0 else self.idle_timeout
         keys = dict.fromkeys((self.attributes.key, *(each.key for each in self.old_cookies)))
         object.__setattr__(self, "key", self.attributes.key)
@@ -102,7 +102,7 @@ class Settings:
         object.__setattr__(self, "lifetime", Lifetime(idle, max_age))
 
     def ends(self, created: int) -> int:
-        """Return when a session that began then ends at the latest, in Unix seconds."""
+        """Return the latest end of a session created at this time, in Unix seconds."""
         return FOREVER if self.absolute_timeout is None else min(created + self.absolute_timeout, FOREVER)
 
 
@@ -119,28 +119,26 @@ def check_effect(
     Refuse options that would have no effect.
 
     Args:
-        has_rows: The sessions of those who are logged in have rows in a table.
+        has_rows: Logged-in sessions have rows in a table.
 
     Raises:
-        ConfigurationError: It names the option, and another that prevents its effect.
+        ConfigurationError: An option is made useless by another; the message names both.
     """
     if carry is not None and not principals:
-        msg = "carry= says what a login keeps, and principal_key=None knows no login: leave one of them out."
+        msg = "carry= selects what a login keeps, but principal_key=None means no logins: leave one of them out."
         raise ConfigurationError(msg)
     if record_client and not principals:
         msg = (
-            "record_client=True is for the list of a user's sessions, and principal_key=None knows no user: leave one "
+            "record_client=True is for the list of a user's sessions, but principal_key=None means no users: leave one "
             "of them out."
         )
         raise ConfigurationError(msg)
     if record_client and not has_rows:
         name = "a cookie" if store == "cookie" else type(store).__name__
-        msg = f"record_client=True needs sessions in a table, or revocable=; {name} keeps no rows to note it in."
+        msg = f"record_client=True needs sessions in a table, or revocable=; {name} keeps no rows to store it in."
         raise ConfigurationError(msg)
     if raises_lost_write and store == "cookie":
-        msg = (
-            'on_lost_write="raise" needs sessions in a table: one in its cookie is written without asking if it ended.'
-        )
+        msg = 'on_lost_write="raise" needs sessions in a table: a cookie is written without checking for its end.'
         raise ConfigurationError(msg)
 
 
@@ -175,16 +173,16 @@ def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:
     Return the *value* of the option *name* in seconds; ``None`` for no limit.
 
     Raises:
-        ConfigurationError: It is no timeout.
+        ConfigurationError: It is not a valid timeout.
     """
     if value is None:
         return None
     seconds = value.total_seconds() if isinstance(value, timedelta) else value if type(value) is int else None
     if seconds is None:
-        msg = f"{name}={value!r} is neither a timedelta, nor whole seconds, nor None (no limit)."
+        msg = f"{name}={value!r} is not a timedelta, a number of whole seconds, or None (no limit)."
         raise ConfigurationError(msg)
     if seconds < 1:
-        msg = f"{name} is {seconds:g} seconds, so no session would live: use a second or more, or None for no limit."
+        msg = f"{name} is {seconds:g} seconds, so no session would live: use at least a second, or None for no limit."
         raise ConfigurationError(msg)
     if seconds > _CENTURY.total_seconds():
         msg = f"{name} is {value}, which is over a hundred years: use None for no limit."

@@ -1,9 +1,9 @@
 """
-One logic for sync and async.
+Write logic once for sync and async.
 
-A generator decides. What has to be asked of a table it yields as a *step*, and it is sent the answer. ``run`` and
-``run_async`` are the only places that know whether an answer is awaited or needs a thread, and a test can let the steps
-of several requests meet in every order.
+The logic is a generator. It yields each call to a table as a *step* and is sent the result. Only ``run`` and
+``run_async`` know whether a result is awaited or needs a thread, and tests can interleave the steps of several requests
+in every order.
 """
 
 from abc import ABC, abstractmethod
@@ -21,10 +21,10 @@ R = TypeVar("R")
 
 class Step(Redacted, ABC):
     """
-    A question for *target*: a table, a source of other libraries' sessions, or a store that is not made of steps.
+    A call to *target*: a table, a source of other libraries' sessions, or a store that is not made of steps.
 
     Attributes:
-        waits: The attribute of *target* that says whether it blocks the thread; absent, it does not.
+        waits: The attribute of *target* that says whether it blocks the thread; if absent, it does not.
     """
 
     __slots__ = ("target",)
@@ -36,7 +36,7 @@ class Step(Redacted, ABC):
 
     @abstractmethod
     def take(self) -> Any:
-        """Ask, and return the answer, or an awaitable of it where *target* is async."""
+        """Make the call and return its result, or an awaitable of it if *target* is async."""
 
 
 #: Work on a table as a generator: it yields a ``Step``, is sent the table's answer, and returns its result.
@@ -44,7 +44,7 @@ Steps = Generator[Step, Any, R]
 
 
 def run(steps: Steps[R]) -> R:
-    """Take *steps* to their end where every target answers at once."""
+    """Run *steps* to completion when every target is sync."""
     answer: Any = None
     failure: Exception | None = None
     try:
@@ -67,7 +67,7 @@ def run(steps: Steps[R]) -> R:
 
 
 async def run_async(steps: Steps[R]) -> R:
-    """Take *steps* to their end in an event loop: await a target that is async, and ask one that blocks in a thread."""
+    """Run *steps* to completion in an event loop: await async targets, and call blocking ones in a thread."""
     answer: Any = None
     failure: Exception | None = None
     try:
@@ -95,7 +95,7 @@ async def run_async(steps: Steps[R]) -> R:
 
 
 def asked(answer: Any) -> Steps[Any]:
-    """Return what a store answered: a store may be made of steps, or answer at once."""
+    """Return a store's answer, whether the store is made of steps or answers directly."""
     if type(answer) is GeneratorType:
         answer = yield from answer
     return answer

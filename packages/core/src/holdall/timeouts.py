@@ -1,4 +1,4 @@
-"""How long sessions may live: the options ``timeouts``, ``idle_timeout`` and ``absolute_timeout``."""
+"""The options for session lifetimes: ``timeouts``, ``idle_timeout`` and ``absolute_timeout``."""
 
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -20,9 +20,9 @@ class Preset(NamedTuple):
     The limits that NIST SP 800-63B-4 sets at an authentication assurance level.
 
     Attributes:
-        idle: The longest inactivity; the document names none for AAL1, so that this is our own default.
+        idle: The longest inactivity; the document sets none for AAL1, so this is our own default.
         absolute: The longest time between two authentications.
-        section: Where the document says so.
+        section: The section of the document.
     """
 
     idle: timedelta
@@ -44,7 +44,7 @@ def limits(
     Return the idle and the absolute timeout in seconds, ``None`` for no limit.
 
     Raises:
-        ConfigurationError: One is no span of time, or longer than *preset* allows.
+        ConfigurationError: One is not a time span, or is longer than *preset* allows.
     """
     if preset is None:
         return timeout_seconds("idle_timeout", idle), timeout_seconds("absolute_timeout", absolute)

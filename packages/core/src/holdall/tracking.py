@@ -1,9 +1,9 @@
 """
-A session's data as one request sees it, and what the request changed there.
+A session's data within one request, and the request's changes to it.
 
-Changes are kept by top-level key, so that what concurrent requests write to other keys is not lost. A list or a dict
-can be altered in place after it was read: a snapshot is taken when it is handed out, and compared when the changes are
-asked for.
+Changes are kept by top-level key, so that concurrent requests can change other keys without losing writes. A list or a
+dict can be mutated after it was read, so a snapshot is taken when it is handed out and compared when the changes are
+requested.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,16 +23,16 @@ _NONE: frozenset[str] = frozenset()
 
 class Tracked:
     """
-    What a request reads and writes of its session.
+    What a request reads from and writes to its session.
 
     Attributes:
-        data: All of it, as it is now.
-        is_touched: Something was changed, or handed out to be altered.
+        data: All of the current data.
+        is_touched: Something was changed, or handed out and may be mutated.
         marked: Every value that was handed out counts as changed, even if its snapshot is the same.
-        views: Objects that show values of it as a type (``holdall.typed``), and tell what was altered in them.
+        views: Typed views of its values (``holdall.typed``), which report what was changed in them.
     """
 
-    # Of the class until something happens, because most requests only read.
+    # Class attributes until they are set, because most requests only read.
     is_touched = False
     marked = False
     views: Mapping[Any, Any] = _NOTHING
@@ -47,7 +47,7 @@ class Tracked:
     # Reading and writing.
 
     def hand_out(self, key: str, value: Any) -> None:
-        """Take a snapshot of *value*, which can be altered in place."""
+        """Take a snapshot of *value*, which can be mutated in place."""
         if key not in self._changes and key not in self._snapshots:
             if self._snapshots is _NOTHING:
                 self._snapshots = {}
@@ -63,7 +63,7 @@ class Tracked:
             self._deleted -= {key}
 
     def delete(self, key: str) -> None:
-        """Remove *key*, which is a change whether or not it was there."""
+        """Remove *key*, which counts as a change whether or not it existed."""
         self.data.pop(key, None)
         self._changes = {name: value for name, value in self._changes.items() if name != key}
         self._deleted |= {key}
@@ -77,7 +77,7 @@ class Tracked:
     # What was changed.
 
     def changes(self) -> Changes:
-        """Return what was changed, including what was altered in place."""
+        """Return the changes, including values mutated in place."""
         data = self.current() if self.views else self.data
         if not (self._changes or self._snapshots or self._deleted or self._cleared):
             return NO_CHANGES
@@ -88,7 +88,7 @@ class Tracked:
         return Changes(put, self._deleted, self._cleared)
 
     def current(self) -> dict[str, Any]:
-        """Return the data, after taking what was altered in typed objects."""
+        """Return the data, including changes made in typed objects."""
         for view in self.views.values():
             altered = view.changed()
             if altered:
@@ -96,11 +96,11 @@ class Tracked:
                 self._changes, self._deleted = {**self._changes, **altered}, self._deleted - altered.keys()
         return self.data
 
-    # When something was written, or is read again.
+    # After a write or another read.
 
     def begin_anew(self) -> None:
-        """Take the data as it is now for what is stored."""
-        # The request may still hold values it stored and alter them while the body streams.
+        """Use the current data as what is stored."""
+        # The request may still hold values it stored and mutate them while the body streams.
         held, data = self._snapshots.keys() | self._changes.keys(), self.data
         self._changes, self._snapshots, self._deleted = _NOTHING, _NOTHING, _NONE
         self.is_touched = False
@@ -110,7 +110,7 @@ class Tracked:
         self._cleared = self.marked = False
 
     def restore(self, changes: Changes) -> None:
-        """Let *changes* that were taken, and could not be written, count as changes again."""
+        """Count *changes* as changes again after they could not be written."""
         if not self._cleared:
             again = {key: value for key, value in changes.put.items() if key not in self._deleted}
             self._deleted |= changes.deleted - self._changes.keys()
@@ -119,10 +119,10 @@ class Tracked:
         self.is_touched = True
 
     def rebase(self, stored: Mapping[str, Any], changes: Changes | None = None) -> None:
-        """Show what is *stored* now, with this request's *changes* laid over it."""
+        """Show the *stored* data, with this request's *changes* applied on top."""
         changes = self.changes() if changes is None else changes
         before = self.data
-        # Where a value is as before, the request keeps the object it already holds.
+        # If a value has not changed, the request keeps the object it already holds.
         self.data = data = {
             key: before[key] if key in before and snapshot(before[key]) == snapshot(value) else value
             for key, value in changes.over(stored).items()
@@ -146,9 +146,9 @@ class Tracked:
 
     def _set_views_aside(self, is_kept: Callable[[str | None], bool]) -> None:
         """
-        Make a typed object anew when it is asked for again, unless *is_kept* accepts its key.
+        Discard typed objects so that they are created anew on next use, unless *is_kept* accepts their key.
 
-        An object of the whole session still reports what is altered in it, because its holder may alter another key.
+        An object for the whole session still reports its changes, because its holder may change another key.
         """
         self.views = {
             name if is_kept(name[0]) else (None, object()): view
@@ -158,5 +158,5 @@ class Tracked:
 
 
 def _is_kept(key: str | None, before: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
-    """Return whether a value, or each of them for ``None``, is the same object in both."""
+    """Return whether a value, or every value for ``None``, is the same object in both."""
     return all(before.get(name) is data.get(name) for name in (before.keys() | data.keys() if key is None else (key,)))

@@ -1,12 +1,12 @@
 """
-Sessions without cookies: in a header of the request and of the response, for mobile and command-line clients.
+Sessions without cookies: in a request and response header, for mobile and command-line clients.
 
-The lifecycle works as ever, with the cookie that it would set. What this module puts in place of the usual parts,
-once, finds the value in the request's header and turns the cookie into the response's.
+The lifecycle is unchanged and computes the cookie that it would set. The parts in this module find the value in the
+request's header and convert the cookie to the response's header.
 
-A client keeps one value where a browser keeps cookies of several names. So a sealed session's value begins with the
-number of its generation (``stores.generations``): of two responses that overtake each other, a client keeps the one
-with the higher number.
+A client stores one value, while a browser stores cookies of several names. So a sealed session's value begins with its
+generation number (``stores.generations``): when two responses arrive in the wrong order, the client keeps the one with
+the higher number.
 """
 
 import re
@@ -29,7 +29,7 @@ _SCHEME = "Session"
 # Underscores are lost on the way to a WSGI application, and many servers drop such headers.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 
-# Those with another meaning that a session would break, and the answer that somebody may guess.
+# Headers with another meaning that a session would break, and suggestions for likely mistakes.
 _TAKEN = frozenset(
     {
         "cache-control",
@@ -50,36 +50,36 @@ _TAKEN = frozenset(
     }
 )
 
-# Parts between commas, of which those in a quoted text are no separators.
+# Splits at commas, except those inside quoted strings.
 _PART = re.compile(r'(?:"[^"]*"|[^,])+')
 
 _NUMBER = re.compile(r"[0-9]{1,9}\.")
 
-# What may stand around a value (RFC 9110, section 5.6.3).
+# Whitespace allowed around a value (RFC 9110, section 5.6.3).
 _SPACE = " \t"
 
 
 class HeaderAttributes(CookieAttributes):
-    """What stands where the attributes of a cookie are: the session is sent in the header called *header*."""
+    """Replaces the cookie attributes: the session is sent in the header called *header*."""
 
     header = "Authorization"
-    overflow = "the session's header would have {size} bytes, and ours end at {most}, because servers refuse long ones."
+    overflow = "the session's header would have {size} bytes, over our limit of {most}: servers refuse long headers."
 
     @property
     def place(self) -> tuple[str | None, ...]:
-        """What tells one header from others, and from every cookie."""
+        """The identity of one header among others and all cookies."""
         return (header_place(self.header),)
 
     def changed(self, options: Any) -> "HeaderAttributes":
-        """Refuse *options* of a cookie."""
+        """Refuse cookie *options*."""
         if options:
-            msg = f"{', '.join(sorted(options))}: options of a cookie, and these sessions set none ({self.header})."
+            msg = f"{', '.join(sorted(options))}: cookie options, but these sessions use a header ({self.header})."
             raise ConfigurationError(msg)
         return self
 
 
 class SessionHeader(SetCookie):
-    """The header of a response that gives the client a value to keep, or without a value, to forget the one it has."""
+    """A response header that gives the client a value to keep, or tells it to forget its value."""
 
     __slots__ = ("header",)
 
@@ -96,12 +96,12 @@ class SessionHeader(SetCookie):
 
 class HeaderTransport:
     """
-    The header that carries a session.
+    The header that carries a session in place of a cookie.
 
     Attributes:
         name: The header's name.
-        place: What tells it from others, and from every cookie.
-        attributes: What stands where the attributes of the cookie are.
+        place: Its identity among other headers and all cookies.
+        attributes: Used in place of the cookie's attributes.
     """
 
     def __init__(self, name: str, key: str) -> None:
@@ -112,18 +112,18 @@ class HeaderTransport:
         self.attributes: CookieAttributes = kind(key)
 
     def text(self, value: str) -> str:
-        """Return the header's value that stands for a session's cookie."""
+        """Return the header's value for a session's cookie value."""
         return f"{self._scheme} {value}".strip(_SPACE)
 
     def finder(self, *, numbered: bool) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
         """
-        Return a function from a request's headers to the session's values.
+        Return a function that takes a request's headers and returns the session's values.
 
-        Of several headers, and of several credentials in one that a server has joined with commas, those of another
-        scheme are left alone. Each value comes once, in the order sent.
+        If there are several headers, or several credentials joined by a server with commas, those of other schemes are
+        ignored. Each distinct value is returned once, in the order sent.
 
         Args:
-            numbered: They may begin with the number of a generation.
+            numbered: The values may begin with a generation number.
         """
         name, scheme = self.name.lower(), self._scheme.lower()
 
@@ -145,15 +145,15 @@ class HeaderTransport:
         return find
 
     def state_type(self, base: Any) -> Any:
-        """Return the type of state, like *base*, of a session that comes in this header."""
+        """Return the state type, derived from *base*, for a session in this header."""
         return type(base.__name__, (base,), {"__module__": base.__module__, "vary": self.name})
 
     def commit(
         self, state: SessionState, *, now: int, status: int = 200, streams: bool = False
     ) -> Steps[ResponseHeaders]:
-        """Do what ``holdall.lifecycle.commit`` does, with the header instead of cookies."""
+        """Do the same as ``holdall.lifecycle.commit``, with the header instead of cookies."""
         if state.marked_unread:
-            # As the commit would do it, or it is not known what came.
+            # Read as the commit would read it, because otherwise it is unknown what came.
             state.loaded()
         came = state.fetched
         headers = yield from commit(state, now=now, status=status, streams=streams)
@@ -164,7 +164,7 @@ class HeaderTransport:
         return changed
 
     def _sent(self, headers: ResponseHeaders, came: Fetched, state: SessionState) -> tuple[SetCookie, ...]:
-        # What was outdated when it came is not what the client keeps.
+        # A value that was outdated when it came is not what the client keeps.
         late = {state.settings.attributes.ending[suffix].key for suffix in came.outdated}
         told = [each for each in headers.cookies if each.value is not None or each.attributes.key not in late]
         if not told:
@@ -172,7 +172,7 @@ class HeaderTransport:
         last = next((each for each in told if each.value is not None), told[-1])
         value = last.value or ""
         if value:
-            # Without a session it is the mark of one that has ended.
+            # Without a session it is the marker of one that has ended.
             stored, ended = state.stored, came.stored or came.renewed
             before = None if ended is None else (ended.generation or 0) + LOGOUT
             generation = before if stored is None else stored.generation
@@ -181,20 +181,20 @@ class HeaderTransport:
 
 
 def header_place(name: str) -> str:
-    """Return what tells a header from others, and from every cookie."""
+    """Return the identity of a header among other headers and all cookies."""
     return f"{name.lower()}:"
 
 
 def header_transport(transport: str, key: str, cookie: Iterable[str], **others: object) -> HeaderTransport | None:
     """
-    Return what the option *transport* says; ``None`` for cookies.
+    Parse the option *transport*; return ``None`` for cookies.
 
     Args:
-        cookie: The options of a cookie that were given.
-        others: Further options that are about cookies.
+        cookie: The cookie options that were set.
+        others: Further options that concern cookies.
 
     Raises:
-        ConfigurationError: It is no header that could carry a session, or options would have no effect.
+        ConfigurationError: The header cannot carry a session, or options would have no effect.
     """
     if transport == "cookie":
         return None
@@ -206,19 +206,17 @@ def header_transport(transport: str, key: str, cookie: Iterable[str], **others: 
         raise ConfigurationError(msg)
     useless = [*sorted(cookie), *(name for name, value in others.items() if value)]
     if useless:
-        msg = (
-            f"transport={transport!r} sends no cookie, so that {', '.join(useless)} would have no effect: leave it out."
-        )
+        msg = f"transport={transport!r} sends no cookie, so {', '.join(useless)} would have no effect: leave it out."
         raise ConfigurationError(msg)
     return HeaderTransport(transport, key)
 
 
 @lru_cache(maxsize=64)
 def warn_of_http(name: str) -> None:
-    """Tell the log, once in a process, of a login that can be stolen on its way."""
+    """Log, once per process, that a login can be stolen in transit."""
     logger.warning(
         "the header %s with the session of a logged-in user was sent over http, so anyone on the network can "
-        "read and use it. Serve the application by HTTPS; if a proxy does, let the framework believe its "
+        "read and use it. Serve the application over HTTPS; if a proxy does so, make the framework trust its "
         "X-Forwarded-Proto: ProxyFix in Flask, uvicorn's --proxy-headers, SECURE_PROXY_SSL_HEADER in Django.",
         name,
     )

@@ -1,8 +1,8 @@
 """
-A session's values as objects of a type: a dataclass, a ``TypedDict``, a model of pydantic's or of msgspec's.
+Session values as typed objects: a dataclass, a ``TypedDict``, or a pydantic or msgspec model.
 
-The session keeps plain values, as JSON would say them, so that any reader understands them; pydantic or msgspec turns
-them into objects and back. What was altered in such an object is written when the request ends.
+The session stores plain JSON values, so that any reader understands them; pydantic or msgspec converts them to objects
+and back. Changes to such an object are saved when the request ends.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ __all__ = ["MISSING", "View", "check_model", "typed_session"]
 
 M = TypeVar("M")
 
-#: No default was given: ``None`` may be one.
+#: Marks that no default was passed, because ``None`` may be one.
 MISSING: Any = object()
 
 
@@ -33,18 +33,18 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
 
 def typed_session(session: Any, model: Any, key: str | None = None, *, default: Any = MISSING) -> Any:
     """
-    Return the value under *key* as a *model*; without a key the session itself, by its keys.
+    Return the value under *key* as a *model*; without a key, the whole session.
 
-    Within one request it is always the same object. What is altered in it is saved with the session; keys that the
-    *model* does not know stay as they are. A value that does not fit counts as absent, with an ``invalid_value`` event.
+    Within one request it is always the same object. Changes to it are saved with the session; keys that the *model*
+    does not define are left alone. A value that does not fit counts as absent, with an ``invalid_value`` event.
 
     Args:
-        session: That of the request, whatever the framework: ``flask.session``, ``request.session``.
-        model: Any type that pydantic 2 or msgspec can make of JSON.
-        default: Stands for what is absent, as a copy; else ``None`` if the type admits it, or an empty *model*.
+        session: The request's session, in any framework: ``flask.session``, ``request.session``.
+        model: Any type that pydantic 2 or msgspec can create from JSON.
+        default: Copied if the value is absent; otherwise ``None`` if the type allows it, or an empty *model*.
 
     Raises:
-        ConfigurationError: There is no default, and the *model* cannot be made of nothing.
+        ConfigurationError: There is no default, and the *model* cannot be created without data.
     """
     state = state_of(session)
     tracked = state.loaded()
@@ -59,7 +59,7 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
 
 
 def check_model(model: Any, *, default: Any = MISSING) -> None:
-    """Raise ``ConfigurationError`` if *model* cannot stand for what is absent, so that it shows at set-up."""
+    """Raise ``ConfigurationError`` at setup if *model* cannot be created when its value is absent."""
     _default(_codec(model), default)
 
 
@@ -71,11 +71,11 @@ class View(Generic[M]):
         self._session = session
         self._key = key
         self.value = self._load(default)
-        # As the model writes it, so that a value which the model only writes in another way does not count as altered.
+        # As the model writes it, so that a value that the model merely writes differently does not count as changed.
         self._before = self._codec.dump(self.value)
 
     def changed(self) -> dict[str, Any]:
-        """Return what was altered since it was asked for the last time, by the session's keys."""
+        """Return what was changed since the last call, by session key."""
         before, now = self._before, self._codec.dump(self.value)
         if now == before:
             return {}
@@ -86,7 +86,7 @@ class View(Generic[M]):
             altered = {self._key: _over(data.get(self._key), before, now)}
         else:
             altered = {k: _over(data.get(k), before.get(k), now[k]) for k in now if now[k] != before.get(k)}
-        # None under such a key counts as none.
+        # None under such a key counts as absent.
         contradicted = [principals.overruled(key, altered[key], data) for key in altered if key in principals]
         return {**dict.fromkeys(chain.from_iterable(contradicted)), **altered}
 
@@ -126,7 +126,7 @@ def _report(session: Session, key: str) -> None:
 
 
 def _over(present: Any, before: Any, now: Any) -> Any:
-    """Return *now*, with what is *present* and was unknown to the model *before*."""
+    """Return *now*, plus the parts of *present* that *before* shows the model did not know."""
     if not (isinstance(present, dict) and isinstance(before, dict) and isinstance(now, dict)):
         return now
     unknown = {key: value for key, value in present.items() if key not in before and key not in now}
@@ -135,9 +135,9 @@ def _over(present: Any, before: Any, now: Any) -> Any:
 
 class _Codec(NamedTuple):
     """
-    How objects of a type are made of plain values and turned back.
+    Converts plain values to objects of a type and back.
 
-    ``load`` raises ``ValueError`` for a value that does not fit, and does not alter what it is given.
+    ``load`` raises ``ValueError`` for a value that does not fit, and does not modify its argument.
     """
 
     model: Any
@@ -149,12 +149,12 @@ def _codec(model: Any) -> _Codec:
     try:
         return _cached_codec(model)
     except TypeError:
-        # A type can hold what is not hashable, Annotated[int, [1]].
+        # A type can contain values that are not hashable: Annotated[int, [1]].
         return _make_codec(model)
 
 
 def _make_codec(model: Any) -> _Codec:
-    # Only msgspec can make its own models. Both can make all others, and pydantic checks more.
+    # Only msgspec can create its own models. Both can create all others, and pydantic validates more.
     if hasattr(model, "__struct_fields__"):
         return _msgspec_codec(model)
     try:
@@ -174,14 +174,14 @@ def _pydantic_codec(adapter_type: Any, model: Any) -> _Codec:
     try:
         adapter = adapter_type(model)
     except PydanticUserError as exc:
-        msg = f"pydantic cannot make a {model!r}: {exc.message}"
+        msg = f"pydantic cannot create a {model!r}: {exc.message}"
         raise ConfigurationError(msg) from exc
 
     def dump(value: Any) -> Any:
         try:
             return adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
         except PydanticSerializationError as exc:
-            msg = f"a {model!r} holds what cannot be stored: {exc}"
+            msg = f"a {model!r} contains a value that cannot be stored: {exc}"
             raise TypeError(msg) from exc
 
     return _Codec(model, lambda plain: adapter.validate_python(deepcopy(plain)), dump)
@@ -205,15 +205,15 @@ def _msgspec_codec(model: Any) -> _Codec:
 
 
 def _default(codec: _Codec, given: Any) -> Any:
-    """Return the value to use where there is none."""
+    """Return the value to use if none is stored."""
     if given is not MISSING:
         return deepcopy(given)
-    # A model's own defaults say what it is when nothing is stored.
+    # A model's own defaults define its value when nothing is stored.
     nothings: tuple[Any, ...] = (None, {}, [])
     for nothing in nothings:
         try:
             return codec.load(nothing)
         except ValueError:
             continue
-    msg = f"{codec.model!r} cannot be made of nothing, for a session that has none yet: give a default."
+    msg = f"{codec.model!r} cannot be created without data when the session has none yet: pass a default."
     raise ConfigurationError(msg)

@@ -1,4 +1,4 @@
-"""Find calls such as ``session.save()`` that an async handler makes and does not await, so that they do nothing."""
+"""Detect calls such as ``session.save()`` that an async handler does not await and that therefore do nothing."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ def to_be_awaited(state: SessionState, name: str, call: Callable[[], Coroutine[A
         return await call()
 
     coroutine: Any = awaited()
-    # Outside of requests, Python's own warning is all there is, and it shows this name.
+    # Outside of requests Python's own warning is the only one, and it shows this name.
     coroutine.__qualname__ = f"session.{name}"
     state.unawaited = {**state.unawaited, coroutine: name}
     started: Coroutine[Any, Any, R] = coroutine
@@ -35,10 +35,10 @@ def refuse_unawaited(state: SessionState, status: int = 200) -> None:
     End a request in which a call was not awaited.
 
     Args:
-        status: The response's: a request that failed (5xx) is to show why it did.
+        status: The response's status: a failed request (5xx) should show its own error instead.
 
     Raises:
-        SessionError: It names the first of the calls.
+        SessionError: A call was not awaited; the message names the first one.
     """
     calls, state.unawaited = state.unawaited, {}
     if status >= 500:

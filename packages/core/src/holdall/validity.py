@@ -1,7 +1,7 @@
 """
-Since when a user's sessions count: ``Sessions(valid_since=…)``.
+Invalidate a user's older sessions: ``Sessions(valid_since=…)``.
 
-The application's callable is asked as a step, like a table, once each time that a logged-in session is read.
+The application's callable is called as a step, like a table, each time that a logged-in session is read.
 """
 
 from datetime import datetime
@@ -20,17 +20,17 @@ __all__ = ["CheckedReads", "check_valid_since"]
 
 def check_valid_since(settings: Settings, form: Form) -> None:
     """
-    Raise ``ConfigurationError`` if an adapter of this *form* cannot ask ``valid_since``, or a session has no age.
+    Raise ``ConfigurationError`` if an adapter of this *form* cannot call ``valid_since``, or sessions have no age.
 
-    Without limits most formats write no times, so that each look at a cookie would take it as begun now.
+    Without limits most formats write no times, so each read would count the session as just created.
     """
     if settings.valid_since is None:
         return
     if form == "sync" and _is_async(settings.valid_since):
-        msg = "valid_since is async, which this adapter cannot await: give a plain function."
+        msg = "valid_since is async, which this adapter cannot await: pass a plain function."
         raise ConfigurationError(msg)
     if settings.idle_timeout is None and settings.absolute_timeout is None:
-        msg = "valid_since needs to know when a session began: give sessions an absolute_timeout."
+        msg = "valid_since needs to know when a session began: set an absolute_timeout."
         raise ConfigurationError(msg)
 
 
@@ -40,10 +40,10 @@ def _is_async(call: Any) -> bool:
 
 class CheckedReads:
     """
-    What reads sessions from *store*, all but those that have begun before they count.
+    Reads sessions from *store* and refuses those that began before ``valid_since``.
 
     Attributes:
-        blocking_reads: The callable may wait for something, such as a database, though it is not async.
+        blocking_reads: The callable may block, for example on a database, although it is not async.
     """
 
     def __init__(self, store: Any, valid_since: ValidSince, principals: PrincipalKeys) -> None:
@@ -59,7 +59,7 @@ class CheckedReads:
         try:
             principal = self._principals.of(found.data)
         except TypeError:
-            # Another library's, which is refused where it is moved.
+            # Another library's session, which is refused when it is moved.
             return found
         if principal is None:
             return found
@@ -102,4 +102,4 @@ def _checked(since: Any) -> datetime | None:
 
 
 def _failed(exc: Exception) -> StoreError:
-    return StoreError(f"valid_since failed with {type(exc).__name__}, so that the session cannot be trusted.")
+    return StoreError(f"valid_since failed with {type(exc).__name__}, so the session cannot be trusted.")

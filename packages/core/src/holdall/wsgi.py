@@ -1,7 +1,7 @@
 """
-Sessions of ``holdall`` in any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
+Sessions for any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
 
-``SessionMiddleware`` begins and ends a request's use of its session; handlers find it under ``"holdall.session"``.
+``SessionMiddleware`` manages each request's session; handlers find it under ``"holdall.session"``.
 """
 
 import logging
@@ -33,7 +33,7 @@ Headers = list[tuple[str, str]]
 StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApp = Callable[[Any, Any], Iterable[bytes]]
 
-#: Where an environ holds the request's session.
+#: The key of the request's session in an environ.
 SESSION = "holdall.session"
 
 
@@ -41,16 +41,16 @@ class SessionMiddleware:
     """
     Give each request of a WSGI application its session, as ``environ["holdall.session"]``.
 
-    It is read when it is touched, and stored when the application calls ``start_response``. Changes made while a body
-    is sent, whose length the application has not told, are saved at its end.
+    It is read when it is first used, and stored when the application calls ``start_response``. If the body has no
+    declared length, changes made while it is sent are saved at its end.
 
-    Where an exception of the application passes through, no cookie can be added to the response: a session in a table
-    that the handler ended has ended, and all other changes are forgotten. A ``StoreError`` is answered with 503.
+    If the application raises an exception, no cookie can be added to the response: a session in a table that the
+    handler ended has ended, and all other changes are discarded. A ``StoreError`` becomes a 503 response.
 
     Args:
         sessions: Where and how sessions are kept.
-        also: Further sessions that the application keeps, each with a cookie and a store of its own;
-            ``fetch_session(environ, cart)`` returns that of *cart*.
+        also: Further sessions of the application, each with its own cookie and store;
+            ``fetch_session(environ, cart)`` returns the session of *cart*.
 
     Raises:
         ConfigurationError: The sessions' store is async, or those in *also* are not independent of them.
@@ -67,7 +67,8 @@ class SessionMiddleware:
         outer = in_environ(environ)
         borrowed = outer_session(outer, self._group)
         if borrowed is not None:
-            # The adapter that began the exchange ends it. It may be async; this thread reads the session when touched.
+            # The adapter that created the exchange ends it. It may be async; this thread reads the session when it is
+            # used.
             state_of(borrowed).is_fetched = True
             return self.app({**environ, SESSION: borrowed, KEY: outer}, start_response)
         # A copy, because the environ itself holds the session: each request would leave a cycle for the garbage
@@ -90,7 +91,7 @@ class SessionMiddleware:
                 raise
             return answer
         except BaseException:
-            # A server that ends the request early does so because its visitor has left.
+            # A server ends the request early because the client has disconnected.
             response.end()
             raise
         wrapper = given.get("wsgi.file_wrapper")
@@ -103,23 +104,23 @@ class SessionMiddleware:
 
 def fetch_session(environ: Environ, sessions: Sessions | None = None) -> Session:
     """
-    Return the session of a request by its *environ*, which is read when it is first looked into.
+    Return a request's session from its *environ*. It is read when it is first used.
 
     Args:
-        sessions: Those that ``SessionMiddleware`` was given in *also*, to have the session that they keep.
+        sessions: One of those passed to ``SessionMiddleware`` in *also*, to get the session that it keeps.
 
     Raises:
-        ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
+        ConfigurationError: The request did not pass through ``SessionMiddleware``, or *sessions* was not given to it.
     """
     session = environ.get(SESSION)
     if not isinstance(session, Session):
-        msg = "the request has no session of ours: wrap the application in SessionMiddleware(app, sessions)."
+        msg = "the request has no session: wrap the application in SessionMiddleware(app, sessions)."
         raise ConfigurationError(msg)
     return session if sessions is None else exchange_of(environ[KEY], session).session_of(sessions)
 
 
 class _Response:
-    """A response on its way out: where its sessions are stored, and what its headers get."""
+    """A response being sent: stores the sessions and adds their headers."""
 
     has_started = False
     _is_over = False
@@ -132,11 +133,11 @@ class _Response:
         self._start_response = start_response
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
-        """Pass on the application's headers with those of the sessions."""
+        """Pass on the application's headers with those of the sessions added."""
         if self._failure is not None:
-            # The client gets our answer; a framework that caught our exception has another one.
+            # The client gets our response; a framework that caught our exception sends its own.
             return _discard
-        # An application may replace headers that are still to be sent if it has failed since (PEP 3333). What was
+        # An application may replace headers that have not been sent if it has failed since (PEP 3333). What was
         # stored by then stays stored.
         if not self.has_started:
             try:
@@ -147,7 +148,7 @@ class _Response:
                 raise
             self.has_started = True
         merged = self._with(self._told, headers)
-        # Some servers' own do not take the third argument.
+        # The start_response of some servers does not take the third argument.
         return self._start_response(status, merged, exc_info) if exc_info else self._start_response(status, merged)
 
     def end(self) -> None:
@@ -164,7 +165,7 @@ class _Response:
             self._exchange.close()
 
     def failed(self, error: Exception) -> list[bytes] | None:
-        """Give up after *error*, and return what to answer instead, if it is one of ours and can be answered."""
+        """Give up after *error*, and return the body of an error response if *error* is ours and can be answered."""
         if not self.has_started and self._failure is None:
             self._refuse(error)
         if not self._is_over:
@@ -172,14 +173,14 @@ class _Response:
             try:
                 self._exchange.failed()
             except StoreError:
-                # The failure that came first is the one to report.
+                # The first failure is the one to report.
                 _logger.exception("a session could not be ended after its request had failed")
             finally:
                 self._exchange.close()
         return self.refusal()
 
     def refusal(self) -> list[bytes] | None:
-        """Begin the answer to a request whose session could not be read or written, and return its body."""
+        """Start the error response to a request whose session could not be read or written, and return its body."""
         failure = self._failure
         if failure is None or self.has_started:
             return None
@@ -192,7 +193,7 @@ class _Response:
     def _refuse(self, error: Exception) -> None:
         self._failure = failure = self._exchange.failure(error)
         if failure is not None and failure.status.value == 503:
-            _logger.error("a session's store failed, the answer is 503", exc_info=error)
+            _logger.error("a session's store failed, responding with 503", exc_info=error)
 
     def _with(self, told: ResponseHeaders, headers: Headers) -> Headers:
         environ = self._environ
@@ -201,7 +202,7 @@ class _Response:
 
 
 class _Body:
-    """A body that is made while it is sent, or whose headers are."""
+    """A body that is produced while it is sent, or whose headers are."""
 
     def __init__(self, body: Iterable[bytes], response: _Response) -> None:
         self._body = body
@@ -246,10 +247,10 @@ def _discard(chunk: bytes) -> None:
 
 
 def _streams(code: int, headers: Headers) -> bool:
-    """Return whether the body is made after its headers: the application does not say how long it is."""
+    """Return whether the body is produced after its headers, because the application does not declare its length."""
     return code >= 200 and code not in (204, 304) and all(name.lower() != "content-length" for name, _ in headers)
 
 
 def _client(environ: Environ) -> tuple[str | None, str | None]:
-    """Return the user agent and the address that a request came with."""
+    """Return the user agent and the address of a request's client."""
     return environ.get("HTTP_USER_AGENT"), environ.get("REMOTE_ADDR")

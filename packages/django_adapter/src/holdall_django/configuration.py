@@ -126,7 +126,7 @@ def configuration() -> Configuration:
         raise ConfigurationError(msg)
     also = options.pop("also", ())
     if isinstance(also, str | Sessions):
-        msg = "HOLDALL['also'] is one alone: give a list of Sessions or of their dotted paths."
+        msg = "HOLDALL['also'] is one alone: pass a list of Sessions or of their dotted paths."
         raise ConfigurationError(msg)
     sessions = _given(options) if "sessions" in options else sessions_by_settings(options)
     others = tuple(_found(each, "also") for each in also)

@@ -1,8 +1,8 @@
 """
-Sessions of ``holdall`` in FastAPI, and in any other Starlette application.
+Sessions for FastAPI, and for any other Starlette application.
 
-``SessionMiddleware`` begins and ends a request's use of its session; handlers find it as ``request.session``,
-``websocket.session`` or a parameter of type ``SessionDep``.
+``SessionMiddleware`` manages each request's session; handlers find it as ``request.session``, ``websocket.session``
+or a parameter of type ``SessionDep``.
 """
 
 from holdall_fastapi.flashes import flash, get_flashed_messages

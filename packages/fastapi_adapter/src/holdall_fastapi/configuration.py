@@ -1,4 +1,4 @@
-"""Sessions made of the arguments of Starlette's own middleware, and of further options."""
+"""Create ``Sessions`` from the arguments of Starlette's own middleware, and from further options."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -26,7 +26,7 @@ __all__ = ["Arguments", "sessions_by_arguments"]
 
 
 class Arguments(CookieOptions, TableStoreOptions, total=False):
-    """What ``SessionMiddleware`` takes instead of ``sessions``: Starlette's arguments, and those of ``Sessions``."""
+    """Arguments of ``SessionMiddleware`` instead of ``sessions``: Starlette's, and options of ``Sessions``."""
 
     secret_key: str | Secret | None
     session_cookie: str
@@ -68,25 +68,25 @@ def sessions_by_arguments(
     **options: Any,
 ) -> Sessions:
     """
-    Return sessions by the arguments of Starlette's ``SessionMiddleware``, and by *options* of ``Sessions``.
+    Return sessions configured by the arguments of Starlette's ``SessionMiddleware`` and by *options* of ``Sessions``.
 
     Raises:
-        ConfigurationError: They cannot be used; the message says what to do.
+        ConfigurationError: The arguments are invalid; the message says what to do.
     """
     if isinstance(max_age, timedelta):
         max_age = int(max_age.total_seconds())
     if not isinstance(max_age, int | None):
-        msg = f"max_age={max_age!r} is neither whole seconds, nor a timedelta, nor None."
+        msg = f"max_age={max_age!r} is not a number of whole seconds, a timedelta, or None."
         raise ConfigurationError(msg)
     idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
-    # A preset of timeouts outranks Starlette's default.
+    # A preset of timeouts takes precedence over Starlette's default.
     limits: dict[str, Any] = {}
     if "timeouts" not in options:
         limits["idle_timeout"] = idle_timeout
         limits["absolute_timeout"] = absolute_timeout(options.get("idle_timeout", idle_timeout))
     cookie = {
         "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(max_age),
-        # False is Starlette's default and no choice: then Secure follows the request.
+        # False is Starlette's default and not a choice, so Secure follows the request.
         "secure": https_only or "auto",
     }
     given = with_cookie_settings({"store": "cookie", "key": session_cookie, **limits, **options}, cookie)

@@ -1,4 +1,4 @@
-"""Messages for the page that is shown next, as in Flask: kept in the session under the same key."""
+"""Messages for the next page, as in Flask: stored in the session under the same key."""
 
 from collections.abc import Collection
 from typing import Literal, overload
@@ -12,7 +12,7 @@ __all__ = ["flash", "get_flashed_messages"]
 
 
 def flash(connection: HTTPConnection, message: str, category: str = "message") -> None:
-    """Keep *message* for the page that is shown next."""
+    """Store *message* for the next page."""
     add_flash(session_of(connection), message, category)
 
 
@@ -32,11 +32,11 @@ def get_flashed_messages(
     connection: HTTPConnection, *, with_categories: bool = False, category_filter: Collection[str] = ()
 ) -> list[str] | list[Flash]:
     """
-    Return the messages, and forget them for the requests that come after this one.
+    Return the messages, and remove them from the session.
 
     Args:
-        with_categories: Give each as a pair of its category and its text.
-        category_filter: Give those of these categories only. All are forgotten.
+        with_categories: Return each as a pair of category and text.
+        category_filter: Return only messages of these categories. All messages are removed.
     """
     return take_flashes(
         session_of(connection), connection.scope, with_categories=with_categories, category_filter=category_filter

@@ -1,7 +1,7 @@
 """
-Who is logged in, for FastAPI's dependencies and Starlette's ``AuthenticationMiddleware``.
+The logged-in user, for FastAPI's dependencies and Starlette's ``AuthenticationMiddleware``.
 
-All of it goes by the session's principal, whichever framework and library logged the visitor in. To log in and out, use
+All of it uses the session's principal, whichever framework or library logged the user in. To log in and out, call
 ``session.login(user_id)`` and ``session.logout()``.
 """
 
@@ -29,26 +29,26 @@ async def _required(connection: HTTPConnection, session: SessionDep) -> str:
     return session.principal or _refuse(connection)
 
 
-#: A handler's parameter of this type is the ID of the user who is logged in, as text, or ``None``.
+#: A handler's parameter of this type is the ID of the logged-in user as text, or ``None``.
 CurrentPrincipal = Annotated[str | None, Depends(_current)]
 
-#: The same for a handler that needs a login: without one the answer is 401, and a WebSocket is refused.
+#: The same for a handler that requires a login: without one the response is 401, and a WebSocket is refused.
 RequirePrincipal = Annotated[str, Depends(_required)]
 
 
 class SessionCookie(SecurityBase):
     """
-    The session's cookie as a security scheme, which OpenAPI then shows with its name.
+    The session's cookie as a security scheme, shown by OpenAPI with its name.
 
-    It returns the principal, as ``RequirePrincipal`` does::
+    It returns the principal, like ``RequirePrincipal``::
 
         async def page(user_id: Annotated[str, Security(SessionCookie(sessions))]): ...
 
     Args:
-        sessions: Those of the ``SessionMiddleware``, or ones that it was given in *also*.
+        sessions: Those of the ``SessionMiddleware``, or ones that were passed to it in *also*.
         scheme_name: The scheme's name in OpenAPI.
         description: Its description there.
-        auto_error: Answer 401 without a login; with ``False`` the value is then ``None``.
+        auto_error: Respond with 401 without a login; with ``False`` the value is ``None`` instead.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class PrincipalUser(BaseUser):
 
 class PrincipalBackend(AuthenticationBackend):
     """
-    What ``AuthenticationMiddleware`` of Starlette finds the user with, so that ``request.user`` and ``requires`` work.
+    Finds the user for Starlette's ``AuthenticationMiddleware``, so that ``request.user`` and ``requires`` work.
 
-    Add that middleware before ``SessionMiddleware``, which has to stand around it.
+    Add that middleware before ``SessionMiddleware``, which must be the outer one.
 
     Args:
-        load_user: Returns the user of a principal, or ``None`` for one who may not log in; it may be async. Left out,
-            the user is a ``PrincipalUser``.
-        scopes: What ``requires`` asks for.
+        load_user: Returns the user for a principal, or ``None`` if that user may not log in; it may be async. If left
+            out, the user is a ``PrincipalUser``.
+        scopes: The scopes that ``requires`` checks.
     """
 
     def __init__(
@@ -123,5 +123,5 @@ class PrincipalBackend(AuthenticationBackend):
 def _refuse(connection: HTTPConnection) -> Any:
     if connection.scope["type"] == "websocket":
         raise WebSocketException(1008, "Not authenticated")
-    # HTTP asks for a challenge (RFC 9110, section 15.5.2), and none is registered for cookies.
+    # HTTP requires a challenge (RFC 9110, section 15.5.2), but none is registered for cookies.
     raise HTTPException(401, "Not authenticated", {"WWW-Authenticate": "Cookie"})

@@ -1,4 +1,4 @@
-"""A visitor's session in the hands of a test, for FastAPI's ``TestClient`` and other clients of its kind."""
+"""Access a visitor's session in tests, with FastAPI's ``TestClient`` and similar clients."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ __all__ = ["force_login", "session_transaction"]
 @contextmanager
 def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
     """
-    Open the session of *client*'s visitor, and store what the block makes of it.
+    Open the session of *client*'s visitor, and store the changes made in the block.
 
     ::
 
@@ -22,12 +22,12 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
             session["cart"] = ["hat"]
 
     Args:
-        client: A ``TestClient``, or an ``httpx.Client`` of either kind; it keeps the cookie, or sends the header
-            of ``transport=`` from then on.
+        client: A ``TestClient``, or an ``httpx.Client`` of either kind. It stores the cookie, or sends the header of
+            ``transport=`` from then on.
 
     Raises:
-        ConfigurationError: The sessions are in a table that was given as an object and is async. Give the tests one
-            by its URL, or begin them with ``holdall.testing.init_test_session_async``.
+        ConfigurationError: The sessions are in an async table that was passed as an object. In tests, open one by its
+            URL, or use ``holdall.testing.init_test_session_async``.
     """
     request = client.build_request("GET", "/")
     name = "cookie" if sessions.transport is None else sessions.transport.name
@@ -38,7 +38,7 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
     if sessions.transport is not None:
         client.headers.update(cookies)
         return
-    # As if they had come with a response, for a jar has its own view of hosts without a dot.
+    # As if they had come with a response, because cookie jars treat hosts without a dot specially.
     library = sys.modules[type(request).__module__.partition(".")[0]]
     client.cookies.extract_cookies(library.Response(200, headers=cookies, request=request))
 

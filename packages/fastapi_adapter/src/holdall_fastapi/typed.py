@@ -1,7 +1,7 @@
 """
-A handler's parameters that are values of the session, as objects of a type.
+Handler parameters that are typed session values.
 
-What is altered in such an object is saved with the session. ``holdall.typed`` does the work; this finds the type.
+Changes to such an object are saved with the session. ``holdall.typed`` does the work; this module finds the type.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,19 +23,19 @@ def FromSession(  # noqa: N802  # as FastAPI spells its own
     key: str | None = None, *, default: Any = MISSING, sessions: Sessions | None = None
 ) -> Any:
     """
-    Mark a handler's parameter as the session's value under *key*, or without a key as the session by its keys.
+    Declare a handler's parameter as the session's value under *key*, or without a key as the whole session.
 
-    ``cart: Annotated[Cart, FromSession("cart")]`` gives the handler a ``Cart``; ``holdall.typed`` says how.
+    ``cart: Annotated[Cart, FromSession("cart")]`` gives the handler a ``Cart``; see ``holdall.typed``.
 
     Args:
-        sessions: Those whose session it is a value of, where the application keeps several.
+        sessions: The ``Sessions`` whose session contains the value, if the application keeps several.
 
     Raises:
-        ConfigurationError: When the handler is declared: its type cannot be made of nothing, and has no default.
+        ConfigurationError: The type cannot be created without data and has no default; raised at the declaration.
     """
 
-    # FastAPI asks a Depends() that names no function to call the annotated type. It may do so by making another of the
-    # same class: so the class knows what is wanted.
+    # For a Depends() without a function, FastAPI calls the annotated type, possibly through another instance of the
+    # same class, so the class must know the type.
     class SessionValue(Depends):
         def __init__(self, dependency: Callable[..., Any] | None = None, **options: Any) -> None:
             super().__init__(None, **options)
@@ -57,7 +57,7 @@ else:
         """A handler's parameter of the type ``TypedSession[Shop]`` is the session's data as a ``Shop``."""
 
         def __class_getitem__(cls, model: Any) -> Any:
-            # A mark for each: where FastAPI does not copy it, it keeps the first type that it met.
+            # A separate marker for each type: if FastAPI does not copy it, it keeps the first type that it saw.
             return Annotated[model, FromSession()]
 
 

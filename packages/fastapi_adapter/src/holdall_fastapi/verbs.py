@@ -1,7 +1,7 @@
 """
-Plug's verbs as functions of a request or a WebSocket, for those who prefer them to the mapping.
+Plug's verbs as functions of a request or a WebSocket, as an alternative to the mapping.
 
-Each takes the connection first. They are those of ``Session`` under longer names; only ``fetch_session`` waits.
+Each takes the connection as its first argument and calls the method of ``Session``; only ``fetch_session`` is async.
 """
 
 from inspect import Parameter, Signature
@@ -30,22 +30,22 @@ __all__ = [
 
 async def fetch_session(connection: HTTPConnection, sessions: Sessions | None = None) -> AsyncSession:
     """
-    Return the connection's session, having read it if that is still to be done.
+    Return the connection's session, reading it first if necessary.
 
-    A second call does nothing more. With ``fetch="explicit"`` this has to come before anything else.
+    A second call does nothing more. With ``fetch="explicit"`` this must be called before the session is used.
 
     Args:
-        sessions: Those that ``SessionMiddleware`` was given in *also*, to have the session that they keep.
+        sessions: One of those passed to ``SessionMiddleware`` in *also*, to get the session that it keeps.
 
     Raises:
-        ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
+        ConfigurationError: The request did not pass through ``SessionMiddleware``, or *sessions* was not given to it.
         StoreError: The backend failed.
     """
     session_of(connection)
     return cast("AsyncSession", await asgi.fetch_session(connection.scope, sessions))
 
 
-# As a dependency it takes the connection alone: FastAPI would look for the other in the request.
+# As a dependency it takes only the connection: FastAPI would look for the other argument in the request.
 fetch_session.__signature__ = Signature(  # type: ignore[attr-defined]
     [Parameter("connection", Parameter.POSITIONAL_OR_KEYWORD, annotation=HTTPConnection)]
 )
@@ -56,9 +56,9 @@ SessionDep = Annotated[AsyncSession, Depends(fetch_session)]
 
 def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its own
     """
-    Mark a handler's parameter as the connection's session of *sessions*, fetched.
+    Declare a handler's parameter as the connection's session of *sessions*, already fetched.
 
-    ``basket: Annotated[Session, SessionOf(cart)]`` gives the handler what ``await fetch_session(request, cart)`` does.
+    ``basket: Annotated[Session, SessionOf(cart)]`` is the same as ``await fetch_session(request, cart)``.
     """
 
     async def fetch(connection: HTTPConnection) -> AsyncSession:
@@ -68,7 +68,7 @@ def SessionOf(sessions: Sessions) -> Any:  # noqa: N802  # as FastAPI spells its
 
 
 def get_session(connection: HTTPConnection, key: str | None = None, default: Any = None) -> Any:
-    """Return the value under *key*, or *default* where there is none; without a key, all of it as a ``dict``."""
+    """Return the value under *key*, or *default* if there is none; without a key, all data as a ``dict``."""
     session = session_of(connection)
     return dict(session) if key is None else session.get(key, default)
 
@@ -79,7 +79,7 @@ def put_session(connection: HTTPConnection, key: str, value: Any) -> None:
 
 
 def delete_session(connection: HTTPConnection, key: str) -> None:
-    """Remove *key*, whether or not it is there."""
+    """Remove *key*, whether or not it exists."""
     session_of(connection).delete(key)
 
 
@@ -91,14 +91,14 @@ def clear_session(connection: HTTPConnection) -> None:
 def configure_session(
     connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]
 ) -> None:
-    """Say what becomes of the session, or how its cookie is set: ``renew``, ``drop``, ``ignore``, any cookie option."""
+    """Set what happens to the session, or its cookie: ``renew``, ``drop``, ``ignore``, any cookie option."""
     session_of(connection).configure(option, value, **options)
 
 
 def session_of(connection: HTTPConnection) -> Session:
     session = connection.scope.get("session")
     if not isinstance(session, Session):
-        msg = "the request has no session of ours: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
+        msg = "the request has no session: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
         raise ConfigurationError(msg)
     return session
 
@@ -107,7 +107,7 @@ def template_session(request: Request) -> dict[str, Any]:
     """
     Return ``session`` for templates: ``Jinja2Templates(..., context_processors=[template_session])``.
 
-    It is a dict and nothing else, so that ``{{ session.login }}`` is what the application keeps under that key, or
-    undefined. Of ``request.session`` it would be a method, which is true for everybody.
+    It is only a dict, so that ``{{ session.login }}`` is the application's value under that key, or undefined. On
+    ``request.session`` it would be a method, which is true for every visitor.
     """
     return {"session": SessionView(session_of(request))}

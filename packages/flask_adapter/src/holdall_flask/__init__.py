@@ -1,7 +1,7 @@
 """
 holdall's sessions for Flask.
 
-``Holdall(app, sessions)`` makes ``flask.session`` one of ours; ``Holdall(app)`` takes its settings from Flask's own.
+``Holdall(app, sessions)`` makes ``flask.session`` one of ours; ``Holdall(app)`` is configured by Flask's own settings.
 """
 
 from holdall_flask.extension import Holdall

@@ -1,4 +1,4 @@
-"""What a response is told of its session, and what is answered if the session cannot be had or saved."""
+"""Add session headers to a response, and respond to errors of the session."""
 
 from flask import Flask, Response, current_app, has_request_context, request
 from flask.typing import ResponseReturnValue
@@ -13,7 +13,7 @@ __all__ = ["add", "answer", "answer_instead", "tell"]
 
 
 def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
-    """Add what is *told* of the session to *response*."""
+    """Add the headers in *told* to *response*."""
     headers = response.headers
     vary = merged_vary(headers.getlist("Vary"), told.vary)
     if vary is not None:
@@ -36,20 +36,20 @@ def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
 
 
 def add(headers: Headers, name: str, line: str) -> None:
-    """Set a cookie, or what carries a session instead: of that a client keeps one value."""
+    """Set a cookie, or the header that replaces it, of which a client keeps one value."""
     (headers.add if name == "Set-Cookie" else headers.set)(name, line)
 
 
 def answer_instead(app: Flask, session: FlaskSession, response: Response, error: Exception) -> None:
-    """Make *response* the answer that the application's handlers give to *error*, as if a view had raised it."""
+    """Replace *response* by the one that the application's handlers return for *error*, as if a view had raised it."""
     if response.status_code >= 500:
-        app.logger.error("The session could not be saved, and this response says so already.", exc_info=error)
+        app.logger.error("The session could not be saved, and the response already reports this error.", exc_info=error)
         return
     if session.failed:
-        # A handler's answer to this very error meets it again: that is no answer.
+        # The handler's own response fails with the same error, so there is no response.
         raise error
     session.failed = True
-    # A handler may use all of the request's sessions: they are committed once more, with its answer.
+    # A handler may use all of the request's sessions: they are committed again, with its response.
     session.exchange.reopen()
     made = app.process_response(app.make_response(app.handle_user_exception(error)))
     close = getattr(response.response, "close", None)
@@ -62,7 +62,7 @@ def answer_instead(app: Flask, session: FlaskSession, response: Response, error:
 
 
 def answer(error: SessionError) -> ResponseReturnValue:
-    """Answer an error that has an answer; the rest are the application's own mistakes."""
+    """Respond to an error that has a response; the rest are bugs in the application."""
     if not isinstance(error, AnsweredError):
         raise error
     page: HTTPException = default_exceptions[error.status]()
@@ -71,5 +71,5 @@ def answer(error: SessionError) -> ResponseReturnValue:
             current_app.logger.error("The store of the sessions failed.", exc_info=error)
         case LostWriteError():
             page = Conflict("Another request changed or ended the session while this one did. Please try again.")
-    # The application may have a page of its own for either status.
+    # The application may have its own page for either status.
     return current_app.handle_http_exception(page)

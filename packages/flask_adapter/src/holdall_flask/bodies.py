@@ -1,4 +1,4 @@
-"""Bodies that are made while they are sent: their changes are saved before the last byte."""
+"""Save changes made while a body is sent, before its last byte."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ _logger = logging.getLogger("holdall")
 
 
 def send_body(response: Response, session: FlaskSession) -> None:
-    """Let the body of *response* end the request of *session*."""
+    """Make the end of *response*'s body end the request of *session*."""
     response.call_on_close(partial(end_with, session))
     body = cast("Iterable[bytes]", response.response)
     main = session.exchange.group.main
@@ -38,7 +38,7 @@ def end_with(session: FlaskSession) -> None:
 
 
 def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) -> Iterator[bytes]:
-    """Send *body*, and empty its *session* for it once that has ended elsewhere."""
+    """Send *body*, and empty its *session* if that ends elsewhere."""
     follower = Follower(state_of(session))
     next_look = monotonic() + connections.SELDOM
     for chunk in body:
@@ -49,13 +49,13 @@ def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) 
                 if seen is not None:
                     follower.saw(sessions.follow(seen))
             except StoreError:
-                # A body is not cut off because the store is away.
-                _logger.exception("The session of a streamed body could not be looked at.")
+                # A body is not cut off because the store is down.
+                _logger.exception("the session of a streamed body could not be checked.")
             next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
 
 
 def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
-    """Send *body*, and tell its own changes of the *session* from those of the test that receives it."""
+    """Send *body*, and distinguish its changes of the *session* from those of the test that receives it."""
     session.is_at_work = True
     try:
         for chunk in body:
@@ -67,14 +67,14 @@ def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
 
 
 def _sent(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
-    """Send *body*, and end the request with it: as a failed one if the body breaks."""
+    """Send *body*, and end the request with it, as a failed one if the body raises an exception."""
     try:
         yield from body
     except Exception:
         try:
             session.exchange.failed()
         except StoreError:
-            # The failure that came first is the one to report.
+            # The first failure is the one to report.
             _logger.exception("A session could not be ended after its request had failed.")
         session.close()
         raise

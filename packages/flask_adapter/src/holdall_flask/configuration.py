@@ -1,8 +1,8 @@
 """
-``Sessions`` made from Flask's settings and the options of ``Holdall``.
+Create ``Sessions`` from Flask's settings and the options of ``Holdall``.
 
-An application may change its settings while it runs, as its tests do: each request looks at them, and when they differ
-the ``Sessions`` are made anew.
+An application may change its settings while it runs, as tests do: each request checks them, and if they differ, the
+``Sessions`` are created anew.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ __all__ = ["Configuration"]
 
 _settings_of = SessionInterface()
 
-# Flask's settings, by the options that are made of them.
+# Flask's settings, by the options that they become.
 _NAMES = {
     **dict.fromkeys(("secret_key_base", "secret"), "SECRET_KEY"),
     "fallbacks": "SECRET_KEY_FALLBACKS",
@@ -57,7 +57,7 @@ class _Settings(NamedTuple):
             lifetime = app.permanent_session_lifetime
         except TypeError as exc:
             given = config["PERMANENT_SESSION_LIFETIME"]
-            msg = f"PERMANENT_SESSION_LIFETIME={given!r} is neither a timedelta nor seconds."
+            msg = f"PERMANENT_SESSION_LIFETIME={given!r} is not a timedelta or a number of seconds."
             raise ConfigurationError(msg) from exc
         return cls(
             app.secret_key,
@@ -71,7 +71,7 @@ class _Settings(NamedTuple):
                 "domain": (_settings_of.get_cookie_domain(app) or "").lstrip(".") or None,
                 "path": _settings_of.get_cookie_path(app),
                 "http_only": _settings_of.get_cookie_httponly(app),
-                # False is Flask's default and not a choice: then Secure follows the request.
+                # False is Flask's default and not a choice, so Secure follows the request.
                 "secure": _settings_of.get_cookie_secure(app) or "auto",
                 "same_site": _settings_of.get_cookie_samesite(app) or "Lax",
                 "partitioned": config.get("SESSION_COOKIE_PARTITIONED", False),
@@ -81,11 +81,11 @@ class _Settings(NamedTuple):
 
 class Configuration:
     """
-    The sessions of an application, by its settings.
+    The sessions of an application, configured by its settings.
 
     Args:
-        options: Of ``Sessions``, instead of what Flask's settings say.
-        framework: The interface whose cookies are read too; ``None`` to read only ours.
+        options: Options of ``Sessions`` that override Flask's settings.
+        framework: The interface whose cookies are also read; ``None`` to read only ours.
         also: Further ``Sessions``.
     """
 
@@ -102,10 +102,10 @@ class Configuration:
 
     def group(self, app: Flask) -> SessionGroup | None:
         """
-        Return the sessions of *app*; ``None`` where there is no secret for them.
+        Return the sessions of *app*; ``None`` if there is no secret for them.
 
         Raises:
-            ConfigurationError: The settings cannot be used; the message says what to do.
+            ConfigurationError: The settings are invalid; the message says what to do.
         """
         settings = _Settings.of(app)
         made = self._made
@@ -117,17 +117,17 @@ class Configuration:
 
     def check(self, app: Flask) -> None:
         """
-        Report at set-up what the settings and options of *app* cannot be used for. A secret may still follow.
+        Report errors in the settings and options of *app* at setup. A secret may still be set later.
 
         Raises:
-            ConfigurationError: It says what to do.
+            ConfigurationError: The settings or options are invalid.
             ModuleNotFoundError: A table needs a driver.
         """
         settings = _Settings.of(app)
         if settings.secret or "secret_key_base" in self._options:
             self.group(app)
             return
-        # All but the secret can be checked with any.
+        # All but the secret can be checked with any secret.
         with self._make(settings._replace(secret=token_hex(32))) as sessions:
             SessionGroup(sessions, self._also, form="sync")
 
@@ -136,7 +136,7 @@ class Configuration:
         idle_timeout = given.get("idle_timeout", settings.lifetime)
         options: dict[str, Any] = {}
         if "timeouts" not in given:
-            # A preset outranks Flask's default.
+            # A preset takes precedence over Flask's default.
             options["idle_timeout"] = idle_timeout
             options["absolute_timeout"] = absolute_timeout(idle_timeout) if settings.refresh else idle_timeout
         if isinstance(given["store"], str):

@@ -1,4 +1,4 @@
-"""How a Flask application answers the requests that a browser makes by itself, for sessions bound to a device."""
+"""Let a Flask application handle the requests that a browser sends by itself for device-bound sessions."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ __all__ = ["device_answerer"]
 
 def device_answerer(group_of: Callable[[Flask], SessionGroup | None]) -> Callable[[], Response | None]:
     """
-    Return a function for ``before_request``, ahead of all others.
+    Return a function for ``before_request``, to run ahead of all others.
 
-    So the application needs no route for it, and neither a check for CSRF nor one for a login stands before it: a
-    browser sends no token with these requests, and shows by its signature that they are its own.
+    So the application needs no route for them, and no CSRF or login check comes first: a browser sends no token with
+    these requests, and authenticates them with its signature.
     """
 
     def answer() -> Response | None:
         group, exchange = group_of(current_app), request.environ.get(KEY)
-        # An adapter around this one, which keeps the session too, has looked already.
+        # An outer adapter that keeps the session too has already checked.
         if group is None or group.devices is None or exchange is None or exchange.group is not group:
             return None
         mounted_at = request.root_path.rstrip("/")

@@ -1,4 +1,4 @@
-"""What an application is given its sessions by."""
+"""The Flask extension."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,17 +23,17 @@ class Holdall:
     Keeps the sessions of Flask applications.
 
     Args:
-        app: The application; or leave it out and call ``init_app`` once for each.
-        sessions: Where and how sessions are kept. Left out, they are encrypted cookies by Flask's own settings:
-            ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and ``PERMANENT_SESSION_LIFETIME``,
-            as they stand at each request.
-        read_framework_cookies: Read the cookies of Flask's own sessions too, so that logged-in visitors stay so.
-        also: Further sessions that the application keeps, each with a cookie and a store of its own;
-            ``fetch_session(cart)`` returns that of *cart*.
-        options: Of ``Sessions``, instead of Flask's settings: ``store="table"``, ``principal_key="user_id"``.
+        app: The application; alternatively call ``init_app`` for each application.
+        sessions: Where and how sessions are kept. If left out, they are encrypted cookies configured by Flask's own
+            settings at the time of each request: ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and
+            ``PERMANENT_SESSION_LIFETIME``.
+        read_framework_cookies: Also read the cookies of Flask's own sessions, so that users stay logged in.
+        also: Further sessions of the application, each with its own cookie and store;
+            ``fetch_session(cart)`` returns the session of *cart*.
+        options: Options of ``Sessions`` that override Flask's settings: ``store="table"``, ``principal_key="user_id"``.
 
     Raises:
-        ConfigurationError: There are both *sessions* and options, the sessions' store is async, or those in *also*
+        ConfigurationError: Both *sessions* and options are given, the sessions' store is async, or those in *also*
             are not independent of them.
     """
 
@@ -51,7 +51,7 @@ class Holdall:
         if sessions is not None:
             if read_framework_cookies or options:
                 given = ", ".join(sorted({*options, *(["read_framework_cookies"] if read_framework_cookies else [])}))
-                msg = f"Holdall(app, sessions) has its Sessions: give {given} to that, or leave it out."
+                msg = f"Holdall(app, sessions) already has its Sessions: pass {given} to that, or leave it out."
                 raise ConfigurationError(msg)
             self._group = SessionGroup(sessions, self._also, form="sync")
         self._reads_flasks = read_framework_cookies
@@ -64,7 +64,7 @@ class Holdall:
         Let *app* keep its sessions here.
 
         Raises:
-            ConfigurationError: The settings that *app* has by now, or the options, cannot be used.
+            ConfigurationError: The settings that *app* has so far, or the options, are invalid.
             ModuleNotFoundError: The table needs a driver that is not installed.
         """
         group = self._group
@@ -84,12 +84,12 @@ class Holdall:
         app.register_error_handler(SessionError, answer)
 
 
-# A view of the proxy, so that a template that does not look at the session does not use it.
+# A view of the proxy, so that a template that does not use the session does not read it.
 _template_session = TemplateSession(flask.session)
 
 
 def _for_templates() -> dict[str, Any]:
-    """Return ``session`` as templates see it."""
+    """Return ``session`` for templates."""
     names = current_app.jinja_env.globals
     if names.get("session") is flask.session:
         # For templates that are imported without context.

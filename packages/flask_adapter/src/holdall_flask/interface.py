@@ -1,5 +1,5 @@
 """
-Flask's session interface, in terms of ``Sessions``.
+Flask's session interface, implemented with ``Sessions``.
 
 Flask opens a session when a request arrives and saves it when the response has passed all ``after_request`` functions.
 Changes made while the body is sent are saved at its end.
@@ -21,7 +21,7 @@ from holdall_flask.session import BorrowedSession, FlaskSession, current_context
 
 __all__ = ["Interface"]
 
-# The attribute of a request's context that holds the session opened for it, until the request ends.
+# The attribute of a request's context that holds its session until the request ends.
 _OPENED = "_holdall_session"
 
 
@@ -36,7 +36,7 @@ class Interface(SessionInterface):
         if group is None:
             return None
         context = current_context() if has_request_context() else None
-        # Flask's session_transaction opens another one in the context of a request that has its own.
+        # Flask's session_transaction opens another session in the context of a request that has its own.
         is_the_requests = context is not None and not hasattr(context, _OPENED)
         environ = request.environ
         outer = in_environ(environ) if is_the_requests else None
@@ -44,7 +44,7 @@ class Interface(SessionInterface):
             setattr(context, _OPENED, None)
             borrowed = outer_session(outer, group)
             if borrowed is not None:
-                # The outer adapter may be async; this thread reads the session when it is touched.
+                # The outer adapter may be async; this thread reads the session when it is used.
                 state_of(borrowed).is_fetched = True
                 return BorrowedSession(borrowed, exchange_of(cast("Exchange", outer), borrowed))
         exchange = Exchange(
@@ -80,7 +80,7 @@ class Interface(SessionInterface):
             headers = exchange.headers(response.status_code, streams=opened.streams)
         except (SessionError, TypeError) as exc:
             answer_instead(app, opened, response, exc)
-            # The cookies of the error response come after those of what was saved before it.
+            # The cookies of the error response follow those of what was saved before it.
             unsent = exchange.unsent()
             names = {cookie.header for cookie in unsent.cookies}
             latest = [(name, line) for name in names for line in response.headers.getlist(name)]
@@ -99,13 +99,14 @@ class Interface(SessionInterface):
             end_with(opened)
 
     def end(self, error: BaseException | None) -> None:
-        """End a request: its response is made, or its exception propagates to the server or to a test."""
+        """End a request: its response was created, or its exception propagates to the server or to a test."""
         context = current_context()
         session: FlaskSession | None = getattr(context, _OPENED, None)
         if session is None:
             return
         setattr(context, _OPENED, None)
-        # The session may refer to the request, and so to its environ, which only the garbage collector could free.
+        # The session may refer to the request, and so to its environ: a cycle that only the garbage collector could
+        # free.
         opened = context.request.environ.pop(KEY, None)
         if opened is not None and opened.outer is not None:
             context.request.environ[KEY] = opened.outer
@@ -119,7 +120,7 @@ class Interface(SessionInterface):
             else:
                 session.exchange.body_sent()
         except StoreError:
-            # The failure that came first is the one to report, and a response that is made is sent.
+            # The first failure is the one to report, and a response that was created is sent.
             current_app.logger.exception("A session could not be ended after its request had failed.")
         finally:
             session.close()
@@ -127,5 +128,5 @@ class Interface(SessionInterface):
 
 
 def _client(request: Request) -> tuple[str | None, str | None]:
-    """Return the user agent and the address that *request* came with."""
+    """Return the user agent and the address of *request*'s client."""
     return request.user_agent.string, request.remote_addr

@@ -1,9 +1,9 @@
 """
-Flask-Login with visitors who logged in through another framework.
+Flask-Login for visitors who logged in through another framework.
 
-Use ``LoginManager`` instead of Flask-Login's. It makes ``current_user`` of the session's principal, whichever library
-logged the visitor in. When such a session first comes to Flask-Login, it gets the keys that ``login_user`` writes, so
-that all of Flask-Login works as if the visitor had logged in here.
+Use ``LoginManager`` instead of Flask-Login's. It derives ``current_user`` from the session's principal, whichever
+library logged the user in. When such a session first comes to Flask-Login, the keys that ``login_user`` writes are
+added, so that all of Flask-Login works as if the user had logged in here.
 """
 
 from typing import Any
@@ -26,20 +26,20 @@ _USER = "_user_id"
 
 class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
     """
-    Flask-Login's manager, at a session that other frameworks share.
+    Flask-Login's manager, for a session shared with other frameworks.
 
-    The ``user_loader`` is given the principal as text, and ``get_id`` of a user must return the same text.
+    The ``user_loader`` receives the principal as text, and a user's ``get_id`` must return the same text.
 
-    ``logout_user`` ends the session for all frameworks, with all its data, because others may keep there what belongs
-    to the user. What is put into the session afterwards begins a new one.
+    ``logout_user`` ends the session for all frameworks, with all its data, because others may store the user's data
+    there. Values stored afterwards start a new session.
 
-    A login by another framework is not fresh: ``fresh_login_required`` asks the visitor to log in here, unless
-    *trust_other_logins* is set. The session's protection (``session_protection``) begins at its first request to
+    A login by another framework is not fresh: ``fresh_login_required`` asks the user to log in here, unless
+    *trust_other_logins* is set. Session protection (``session_protection``) starts at the session's first request to
     Flask-Login.
 
     Args:
-        trust_other_logins: Treat a login by another framework as fresh. Only for applications that log no visitor in
-            without asking for a password, such as by a remembered cookie.
+        trust_other_logins: Treat a login by another framework as fresh. Use it only if no application logs users in
+            without asking for a password, for example by a "remember me" cookie.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
         flask_login.user_login_confirmed.connect(_record_login, app)
         flask_login.user_logged_out.connect(_end_session, app)
 
-    # Flask-Login calls these two itself, and they are its only ways into the loading of a user.
+    # Flask-Login calls these two methods itself, and loads users only through them.
 
     def _load_user(self) -> None:
         session = fetch_session()
@@ -68,7 +68,7 @@ class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
     def _load_user_from_remember_cookie(self, cookie: str) -> Any:
         user = super()._load_user_from_remember_cookie(cookie)
         if user is None:
-            # Flask-Login leaves the ID of a user whom the loader refuses. To other frameworks that would be a login.
+            # Flask-Login keeps the ID of a user whom the loader refuses. Other frameworks would treat that as a login.
             fetch_session().pop(_USER, None)
         return user
 

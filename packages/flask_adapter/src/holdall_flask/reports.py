@@ -1,4 +1,4 @@
-"""``flask.session`` in error reports."""
+"""Hide ``flask.session`` in error reports."""
 
 import sys
 from typing import Any
@@ -10,9 +10,9 @@ __all__ = ["hide_session"]
 
 def hide_session() -> None:
     """
-    Let Sentry, if it is loaded, show no items of a local variable that is ``flask.session``.
+    Make Sentry, if it is loaded, show no items of a local variable that is ``flask.session``.
 
-    Sentry shows the items of every mapping. A session itself refuses that, but for ``flask.session`` Sentry asks the
+    Sentry shows the items of every mapping. A session itself prevents that, but for ``flask.session`` Sentry checks the
     class of the proxy.
     """
     serializer: Any = sys.modules.get("sentry_sdk.serializer")

@@ -1,4 +1,4 @@
-"""``flask.session``: the core's session with the attributes that Flask and its extensions look for."""
+"""``flask.session``: the core's session with the attributes that Flask and its extensions expect."""
 
 import weakref
 from collections.abc import Awaitable, Mapping, MutableMapping
@@ -17,11 +17,11 @@ __all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_contex
 
 
 class _Permanent(MutableMapping[str, Any]):
-    """Flask's attribute of a session that outlives the browser."""
+    """Flask's attribute for sessions that outlive the browser."""
 
     @property
     def permanent(self) -> bool:
-        """Whether the browser keeps the cookie after it is closed."""
+        """Whether the browser keeps the cookie when it is closed."""
         return bool(self.get("_permanent", False))
 
     @permanent.setter
@@ -35,24 +35,24 @@ class FlaskSession(_Permanent, Session, SessionMixin):
     """
     A visitor's session, for one request to a Flask application.
 
-    The browser keeps its cookie until it is closed, or with ``session.permanent = True`` for as long as the session
-    lives unused.
+    The browser keeps its cookie until it is closed, or with ``session.permanent = True`` until the session's idle
+    timeout.
     """
 
-    #: The request's exchange; of one that a test opens, its own.
+    #: The request's exchange, or its own if a test opened the session.
     exchange: Exchange
-    # The request failed to store it, and an error response is sent now.
+    # The request failed to store it, and an error response is being sent.
     failed = False
     # It was changed before the response's headers were sent, and the change was saved with them.
     was_modified = False
-    # Its body is made while it is sent, so the request ends with the body.
+    # Its body is produced while it is sent, so the request ends with the body.
     streams = False
-    # The request's own code runs, or may run next; a test runs its own code only between the pieces of a body.
+    # The request's own code is running, or may run next; a test's code runs only between the pieces of a body.
     is_at_work = True
 
     def keep_for_test(self, context: object) -> None:
-        """Accept and forget what a test does in its ``with client:`` after the request, as Flask's own sessions do."""
-        # Only from the test itself: not from the body, nor from a thread that the request has left behind.
+        """Accept and discard a test's changes in its ``with client:`` after the request, as Flask's own sessions do."""
+        # Only those of the test itself: not of the body, nor of a thread that the request has left behind.
         state_of(self).takes_forgotten_changes = lambda: not self.is_at_work and is_current(context)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class FlaskSession(_Permanent, Session, SessionMixin):
 
     @property
     def new(self) -> bool:  # type: ignore[override]  # Flask declares a plain attribute, which no code sets
-        """Whether no session came with the request."""
+        """Whether the request came without a session."""
         return self.is_new
 
     @staticmethod
@@ -118,9 +118,9 @@ class TemplateSession(_Permanent, SessionMixin, SessionView):
 
 class BorrowedSession(TemplateSession):
     """
-    The session that the adapter around this one keeps for the request, with the attributes that Flask looks for.
+    The session that an outer adapter keeps for the request, with the attributes that Flask expects.
 
-    The outer adapter saves it and sends its cookie, for as long as its own settings say.
+    The outer adapter saves it and sends its cookie, with the lifetime that its own settings say.
     """
 
     def __init__(self, outer: Session, exchange: Exchange) -> None:

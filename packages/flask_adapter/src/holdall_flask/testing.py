@@ -15,11 +15,11 @@ def force_login(client: FlaskClient, principal: Any, sessions: Sessions | None =
     Log *client*'s visitor in as *principal*, without a password.
 
     Args:
-        sessions: Log in to the session of these, where the application keeps several.
+        sessions: The ``Sessions`` to log in to, if the application keeps several.
 
     Raises:
-        ConfigurationError: ``Sessions`` was given ``principal_key=None``.
+        ConfigurationError: ``Sessions`` was created with ``principal_key=None``.
     """
     with client.session_transaction() as session:
-        # Its type is Flask's own, but it is one of ours.
+        # Its static type is Flask's own, but it is one of ours.
         cast("FlaskSession", session).exchange.session_of(sessions).login(principal)

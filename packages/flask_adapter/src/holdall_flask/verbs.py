@@ -1,7 +1,7 @@
 """
-Plug's verbs, for the session of the current request.
+Plug's verbs for the session of the current request.
 
-Each does what the method of the same name does on ``flask.session``.
+Each is the same as the ``flask.session`` method of that name.
 """
 
 from typing import Any, Unpack, cast
@@ -27,10 +27,10 @@ __all__ = [
 
 def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     """
-    Return the session of the current request, which is read when it is first looked into.
+    Return the session of the current request, which is read when it is first used.
 
     Args:
-        sessions: One of those that ``Holdall`` was given in *also*, to return its session.
+        sessions: One of those passed to ``Holdall`` in *also*, to get its session.
 
     Raises:
         RuntimeError: The application has no ``Holdall``, or no secret to keep sessions with.
@@ -48,12 +48,12 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
     if sessions is None:
         return opened
     found = cast("FlaskSession", opened.exchange.session_of(sessions))
-    # A borrowed session has more attributes than the one that it stands for.
+    # A borrowed session has more attributes than the one that it represents.
     return opened if state_of(found) is state_of(opened) else found
 
 
 def get_session(key: str | None = None, default: Any = None) -> Any:
-    """Return the value under *key*, or *default* where there is none; without a key, all of it as a ``dict``."""
+    """Return the value under *key*, or *default* if there is none; without a key, all data as a ``dict``."""
     session = fetch_session()
     return dict(session) if key is None else session.get(key, default)
 
@@ -64,15 +64,15 @@ def put_session(key: str, value: Any) -> None:
 
 
 def delete_session(key: str) -> None:
-    """Remove *key*, whether or not it is there."""
+    """Remove *key*, whether or not it exists."""
     fetch_session().delete(key)
 
 
 def clear_session() -> None:
-    """Remove all keys. The session itself stays, empty; ``configure_session(drop=True)`` ends it."""
+    """Remove all keys. The session continues, empty; ``configure_session(drop=True)`` ends it."""
     fetch_session().clear()
 
 
 def configure_session(option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]) -> None:
-    """Say what becomes of the session, or how its cookie is set by this response; see ``Session.configure``."""
+    """Set what happens to the session, or how this response sets its cookie; see ``Session.configure``."""
     fetch_session().configure(option, value, **options)

@@ -1,7 +1,7 @@
 """
-Sessions of ``holdall`` in any ASGI application: Litestar, Quart, Falcon, or one without a framework.
+Sessions for any ASGI application: Litestar, Quart, Falcon, or one without a framework.
 
-``SessionMiddleware`` begins and ends a request's use of its session; handlers find it as ``scope["session"]``.
+``SessionMiddleware`` manages each request's session; handlers find it as ``scope["session"]``.
 """
 
 from holdall.asgi.middleware import SessionMiddleware, fetch_session

@@ -1,10 +1,9 @@
 """
-What becomes of a connection that outlives its session.
+Handle connections that outlive their session.
 
-The row of a WebSocket's session, or of a streamed body's, is looked at when a message passes, but not more often than
-every few seconds. Once the session has ended, its data is gone for the handler too. With ``check_ended_every`` the
-connection is closed as well, and a WebSocket's session is looked at even while no message passes: the handler sees a
-visitor who has left.
+The session of a WebSocket or of a streamed body is checked when a message passes, but at most every few seconds. Once
+it has ended, the handler sees it as empty. With ``check_ended_every`` the connection is closed as well, and a
+WebSocket's session is checked even while no message passes: the handler is told that the visitor has disconnected.
 """
 
 import logging
@@ -34,28 +33,28 @@ __all__ = ["ENDED", "AutoClose", "Watch"]
 
 _logger = logging.getLogger("holdall")
 
-# A table remembers the old ID of a renewed session for a minute, so one look may fail before the session is lost.
+# A table remembers the old ID of a renewed session for a minute, so one check may fail before the session is lost.
 _LONGEST = timedelta(seconds=30)
 
-# Seconds that a visitor who no longer reads can hold up the closing message.
+# How long, in seconds, a client that no longer reads can delay the closing message.
 _LONGEST_CLOSE = 5
 
-#: Why a connection is closed.
+#: The reason sent when a connection is closed.
 ENDED = "the session has ended"
 
 
 class AutoClose:
     """
-    Look at the sessions of connections that last, and close the connections if that is asked for.
+    Check the sessions of long-lived connections, and optionally close the connections.
 
     Args:
-        every: How long it may take to notice a session's end and to close its connection, at most half a minute.
-            ``None`` looks every few seconds and closes nothing.
+        every: How long it may take to notice a session's end and close its connection, at most 30 seconds.
+            ``None`` checks every few seconds and closes nothing.
         code: The code that closes a WebSocket.
 
     Raises:
-        ConfigurationError: Connections are to be closed and the sessions are in no table, or an argument cannot be
-            used.
+        ConfigurationError: Connections should be closed but the sessions are not in a table, or an argument is
+            invalid.
     """
 
     def __init__(self, sessions: Sessions, *, every: timedelta | int | None, code: int) -> None:
@@ -63,10 +62,10 @@ class AutoClose:
         given = timedelta(seconds=SELDOM) if every is None else every
         span = timedelta(seconds=given) if isinstance(given, int) else given
         if not timedelta() < span <= _LONGEST:
-            msg = f"check_ended_every={every!r}: give a time of up to 30 seconds, or a session that is renewed is lost."
+            msg = f"check_ended_every={every!r}: use at most 30 seconds, or a session that is renewed is lost."
             raise ConfigurationError(msg)
         if code != 1008 and not 3000 <= code <= 4999:
-            msg = f"close_code={code!r}: an application closes a WebSocket with 1008, or with a code of 3000 to 4999."
+            msg = f"close_code={code!r}: an application closes a WebSocket with 1008, or with a code from 3000 to 4999."
             raise ConfigurationError(msg)
         if self.closes:
             sessions.check_followed()
@@ -75,7 +74,7 @@ class AutoClose:
         self._code = code
 
     def watch(self, session: Session) -> "Watch":
-        """Return what looks at *session* from now on."""
+        """Return an object that checks *session* from now on."""
         return Watch(self._sessions, session, self._every)
 
     async def run(
@@ -87,7 +86,7 @@ class AutoClose:
         send: Send,
         disconnects: tuple[type[Exception], ...],
     ) -> None:
-        """Run *app* with a WebSocket whose *session* is looked at; a visitor who leaves raises *disconnects* in it."""
+        """Run *app* with a WebSocket whose *session* is checked; a disconnect raises *disconnects* in it."""
         watch = self.watch(session)
         if not self.closes:
             socket = _Open(watch, receive, send)
@@ -102,7 +101,7 @@ class AutoClose:
 
 
 class Watch:
-    """Looks at a session from time to time."""
+    """Checks a session from time to time."""
 
     def __init__(self, sessions: Sessions, session: Session, every: float) -> None:
         self._sessions = sessions
@@ -117,15 +116,15 @@ class Watch:
         return self._follower.is_over
 
     def begin(self) -> None:
-        """Find the session even if the handler has not touched it yet."""
+        """Find the session even if the handler has not used it yet."""
         if self._state.is_fetched:
-            # The handler will meet the error as well.
+            # The handler will get the error as well.
             with suppress(StoreError):
                 self._state.loaded()
         self._follower.seen()
 
     async def look_if_due(self) -> None:
-        """Look if the last look is long enough ago."""
+        """Check if the last check is long enough ago."""
         if not self.is_over and current_time() >= self._next:
             await self.look()
             self._next = current_time() + (0 if self._follower.is_in_doubt else self.every)
@@ -137,15 +136,15 @@ class Watch:
             try:
                 place = await self._sessions.follow_async(seen)
             except StoreError:
-                # A visitor must not be sent away because our backend is away.
-                _logger.exception("a session that lasts could not be looked at")
+                # A visitor must not be disconnected because our backend is down.
+                _logger.exception("the session of an open connection could not be checked")
             else:
                 self._follower.saw(place)
         return self.is_over
 
 
 class _Open:
-    """A WebSocket whose session is looked at when a message passes."""
+    """A WebSocket whose session is checked when a message passes."""
 
     def __init__(self, watch: Watch, receive: Receive, send: Send) -> None:
         self._watch = watch
@@ -154,7 +153,7 @@ class _Open:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        # Before the handler acts on it.
+        # Before the handler acts on the message.
         await self._watch.look_if_due()
         return message
 
@@ -205,7 +204,7 @@ class _Closing:
         while not await self._watch.look():
             await sleep(self._watch.every)
         if not self._is_closed:
-            # The handler may end before the visitor is told; one who leaves at this very moment need not be.
+            # The handler may end before the client is told; if the client disconnects at this moment, it need not be.
             with suppress(OSError, RuntimeError, StoreError):
                 await shielded(within(_LONGEST_CLOSE, self._close()))
         self._receiving.interrupt()

@@ -1,8 +1,8 @@
 """
-The middleware: one layer of plain ASGI between a server and an application.
+The middleware: a plain ASGI layer between a server and an application.
 
-It makes the session of each request and WebSocket from the request's headers, and adds what the session asks for to the
-headers of the response when they pass on their way out.
+It creates the session of each request and WebSocket from the request's headers, and adds the session's headers to the
+response as it passes through.
 """
 
 from collections.abc import Iterable
@@ -27,30 +27,30 @@ class SessionMiddleware:
     """
     Give each request and each WebSocket of an ASGI application its session, as ``scope["session"]``.
 
-    Where another middleware has put a session there already, ours replaces it within *app* and nowhere else.
+    If another middleware has already put a session there, ours replaces it only inside *app*.
 
-    If the application answers an exception outside of this layer, no cookie can be added to that response: a session in
-    a table that the handler ended has ended, and all other changes are forgotten. Around the whole application this
-    layer sees that response too and treats it like any 5xx.
+    If the application handles an exception outside of this layer, no cookie can be added to that response: a session in
+    a table that the handler ended has ended, and all other changes are discarded. Wrapped around the whole application,
+    this layer sees that response too and treats it like any 5xx.
 
     Args:
         sessions: Where and how sessions are kept.
-        fetch: ``"auto"`` reads a session before the handler runs if its store blocks or is async, and the request has
-            its cookie; otherwise when it is touched. ``"explicit"`` reads nothing before
+        fetch: ``"auto"`` reads a session before the handler runs if its store blocks or is async and the request has
+            its cookie; otherwise when it is first used. ``"explicit"`` reads nothing before
             ``await fetch_session(scope)``.
-        also: Further sessions that the application keeps, each with a cookie and a store of its own;
-            ``await fetch_session(scope, cart)`` reads and returns that of *cart*.
-        check_ended_every: Check this often whether the session of a WebSocket or of a streamed body has ended, by a
-            logout, by ``revoke``, or by its timeouts, and close that connection then. At most 30 (seconds); it needs a
-            table. Left out, the session of a connection is only emptied, when the next message passes after five
+        also: Further sessions of the application, each with its own cookie and store;
+            ``await fetch_session(scope, cart)`` reads and returns the session of *cart*.
+        check_ended_every: How often, in seconds, to check whether the session of a WebSocket or streamed body has ended
+            through a logout, ``revoke`` or a timeout, and close the connection in that case. At most 30; needs a
+            table. If left out, the connection's session is only emptied, when the next message passes after five
             seconds or more. Sessions in *also* are not checked.
         close_code: The code that closes such a WebSocket.
 
     Attributes:
-        disconnects: What a framework raises in a handler whose visitor has left; a subclass for it says so.
+        disconnects: The exception raised in a handler whose client has disconnected; a framework's subclass sets it.
 
     Raises:
-        ConfigurationError: An option cannot be used, or the sessions in *also* are not independent.
+        ConfigurationError: An option is invalid, or the sessions in *also* are not independent.
     """
 
     disconnects: ClassVar[tuple[type[Exception], ...]] = ()
@@ -76,7 +76,7 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"
-        # Nothing has to be awaited, so a session can be read when it is touched.
+        # Nothing has to be awaited, so a session can be read when it is first used.
         self._is_fetched = self._fetches and not self._group.waits_to_read
         if self._group.devices is not None:
             answer_devices(self, self._group)
@@ -95,7 +95,7 @@ class SessionMiddleware:
             hidden = self._hidden
             for place in range(len(headers)):
                 if headers[place][0] in hidden:
-                    # Error reports show local variables. Every layer has the scope, and this one has no other.
+                    # Error reports show local variables. Every layer has the scope, and this one has no other copy.
                     headers[place] = (headers[place][0], HiddenBytes(headers[place][1]))
             exchange = Exchange(
                 self._group,
@@ -116,34 +116,34 @@ class SessionMiddleware:
                 await refuse(error, exchange, scope, send)
                 return
         if "session" in scope:
-            # The middleware that put another one there will look for it when the response comes by.
+            # The middleware that put another session there will look for it when the response passes.
             scope = dict(scope)
         scope["session"] = session
         if borrowed is None or outer is None:
             enter(scope, exchange)
             await respond(self.app, exchange, scope, receive, send, self._auto_close, self.disconnects)
         else:
-            # The adapter that began the exchange ends it.
+            # The adapter that created the exchange ends it.
             enter(scope, outer)
             await self.app(scope, receive, send)
 
 
 async def fetch_session(scope: Scope, sessions: Sessions | None = None) -> Session:
     """
-    Return the session of a request or a WebSocket by its *scope*, having read it if that is still to be done.
+    Return the session of a request or a WebSocket from its *scope*, reading it first if necessary.
 
-    A second call does nothing more. With ``fetch="explicit"`` this has to come before anything else.
+    A second call does nothing more. With ``fetch="explicit"`` this must be called before the session is used.
 
     Args:
-        sessions: Those that ``SessionMiddleware`` was given in *also*, to have the session that they keep.
+        sessions: One of those passed to ``SessionMiddleware`` in *also*, to get the session that it keeps.
 
     Raises:
-        ConfigurationError: No ``SessionMiddleware`` stands before the handler, or it was not given these *sessions*.
+        ConfigurationError: The request did not pass through ``SessionMiddleware``, or *sessions* was not given to it.
         StoreError: The backend failed.
     """
     session = scope.get("session")
     if not isinstance(session, Session):
-        msg = "the request has no session of ours: wrap the application in SessionMiddleware(app, sessions)."
+        msg = "the request has no session: wrap the application in SessionMiddleware(app, sessions)."
         raise ConfigurationError(msg)
     exchange = exchange_of(scope[KEY], session)
     if sessions is None:
@@ -164,6 +164,6 @@ def _values(headers: Iterable[tuple[bytes, bytes]], name: str) -> list[str]:
 def _client(
     headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int | None] | None
 ) -> tuple[str | None, str | None]:
-    """Return the user agent and the address that a request came with."""
+    """Return the user agent and the address of a request's client."""
     user_agent = next((value.decode("latin-1") for name, value in headers if name == b"user-agent"), None)
     return user_agent, client[0] if client else None

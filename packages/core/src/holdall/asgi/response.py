@@ -1,4 +1,4 @@
-"""A response or a WebSocket on its way out: where its sessions are stored, and what its headers get."""
+"""Process a response or a WebSocket being sent: store its sessions and add their headers."""
 
 import logging
 import re
@@ -25,9 +25,9 @@ _logger = logging.getLogger("holdall")
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _CACHING_NAMES = re.compile(CACHING_NAMES.pattern.encode(), re.IGNORECASE)
 _name = itemgetter(0)
-# There are as many as an application has ways to keep sessions.
+# There are as many as an application has combinations of sessions.
 _vary = cache(lambda vary: (b"vary", vary.encode()))
-# What the rules say of a response that sets a cookie and says nothing to caches itself.
+# The headers for a response that sets a cookie and has no cache headers of its own.
 _PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
 _NO_STORE = (b"cache-control", _PLAIN.encode())
 
@@ -47,10 +47,10 @@ async def respond(
     Run *app*, and drive *exchange* as its messages pass on their way to the server.
 
     Args:
-        auto_close: Looks at the sessions of connections that last; ``None`` for sessions that are in no table.
-        disconnects: What the framework raises in a handler whose visitor has left.
+        auto_close: Checks the sessions of long-lived connections; ``None`` for sessions that are not in a table.
+        disconnects: The exception that the framework raises in a handler whose client has disconnected.
     """
-    # One function instead of an object with methods, because calls are what a request costs here.
+    # One function instead of an object with methods, because calls dominate the cost of a request here.
     started = streamed = has_left = was_broken_off = was_refused = is_over = False
     watch: Watch | None = None
 
@@ -59,14 +59,14 @@ async def respond(
         kind = message["type"]
         if not started:
             if was_refused:
-                # The client has our answer; a framework that caught our exception has another one.
+                # The client has our response; a framework that caught our exception sends its own.
                 return
             if kind in _HEADERS:
                 status, streams = message.get("status", 200), kind != "websocket.accept"
                 if status < 200 or status in (204, 304):
                     streams = False
                 if streams:
-                    # The body is made after its headers, unless the application says how long it is.
+                    # The body is produced after its headers, unless the application declares its length.
                     for name, _ in message.get("headers", ()):
                         if name == b"content-length":
                             streams = False
@@ -76,7 +76,7 @@ async def respond(
                     if told is None:
                         told = await exchange.remaining_headers_async(status, streams=streams)
                 except AnsweredError as error:
-                    # Answered here: on its way out the framework may wrap it in another, or answer it with a 500.
+                    # Handled here: further out, the framework might wrap it in another exception, or respond with 500.
                     was_refused = True
                     await _fail(exchange)
                     await refuse(error, exchange, scope, send)
@@ -85,7 +85,7 @@ async def respond(
                 if told.vary:
                     message = _with_headers(message, told, exchange, scope)
             elif kind == "websocket.close":
-                # Refused before it was accepted: the server makes a 403 of it, with headers of its own.
+                # Refused before it was accepted: the server turns this into a 403 with headers of its own.
                 await exchange.failed_async(403)
                 started = True
         elif kind in _BODY:
@@ -140,7 +140,7 @@ async def respond(
             return
         is_disconnect = isinstance(error, disconnects)
         if has_left or (is_disconnect and scope["type"] == "websocket"):
-            # A visitor who leaves is no failure of the application.
+            # A client that disconnects is not a failure of the application.
             await end()
             if was_broken_off and (is_disconnect or isinstance(error, OSError)):
                 return
@@ -149,19 +149,19 @@ async def respond(
         if started or not await refuse(error, exchange, scope, send):
             raise
     except GeneratorExit:
-        # The event loop has ended before us, so nothing can be awaited.
+        # The event loop has already ended, so nothing can be awaited.
         raise
     except BaseException:
-        # A request that is cancelled ends as one whose visitor has left; otherwise a logout would be lost.
+        # A cancelled request ends like one whose client has disconnected; otherwise a logout would be lost.
         try:
             await end()
         except Exception:
-            # Whatever it is, a lost write or a value that cannot be stored, it must not hide the cancellation.
+            # Any error, such as a lost write or a value that cannot be stored, must not hide the cancellation.
             _logger.exception("a session could not be ended after its request had been cancelled")
         raise
     else:
         if started:
-            # As end() does it.
+            # The same as end() does.
             await exchange.body_sent_async(last=True)
             is_over = True
         else:
@@ -175,17 +175,17 @@ async def _fail(exchange: Exchange) -> None:
     try:
         await exchange.failed_async()
     except Exception:
-        # The failure that came first is the one to report.
+        # The first failure is the one to report.
         _logger.exception("a session could not be ended after its request had failed")
 
 
 async def refuse(error: Exception, exchange: Exchange, scope: Scope, send: Send) -> bool:
-    """Answer *error*, if it is one of ours that has an answer, and return whether it is."""
+    """Send the error response for *error* if it is an ``AnsweredError``, and return whether it is."""
     failure = exchange.failure(error)
     if failure is None:
         return False
     if failure.status.value == 503:
-        _logger.error("a session's store failed, the answer is 503", exc_info=error)
+        _logger.error("a session's store failed, responding with 503", exc_info=error)
     prefix = ""
     if scope["type"] == "websocket":
         if "websocket.http.response" not in (scope.get("extensions") or {}):
@@ -205,17 +205,17 @@ async def _answer(failure: Failure, prefix: str, exchange: Exchange, scope: Scop
 
 
 def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, scope: Scope) -> Message:
-    # A list of our own, because an application may send one response object to many visitors.
+    # A list of our own, because an application may send one response object to many clients.
     headers = [*message.get("headers", ())]
     if message["type"] != "websocket.accept":
-        # For caches, and none keeps a handshake.
+        # These headers are for caches, and no cache stores a handshake.
         if _CACHING_NAMES.search(b"\n".join(map(_name, headers))) is not None:
             route = str(getattr(scope.get("route"), "path", scope["path"]))
             given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
             merged = for_caches(given, told, exchange.group, route=route)
             headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in merged]
         else:
-            # The usual response says nothing to caches itself.
+            # The usual response has no cache headers of its own.
             headers.append(_vary(told.vary))
             if told.cookies:
                 headers.append(_NO_STORE)

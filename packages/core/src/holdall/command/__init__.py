@@ -4,7 +4,7 @@ The command ``holdall``, for an operator at a terminal or a nightly job.
 Each subcommand is a module with a function ``add``, which adds it to the parser and sets ``run``, a function that takes
 the options and returns the exit code. To add a subcommand, write such a module and name it in ``_COMMANDS``. Results go
 to standard output and everything else to standard error, both through ``_output``. The exit code is 0; 1 if something
-failed or a cookie did not open; 2 if the command was called wrongly.
+failed or a cookie did not open; 2 if the command line was invalid.
 """
 
 import argparse
@@ -22,7 +22,7 @@ __all__ = ["main"]
 
 _COMMANDS = (secret, check, inspect, sweep, principal)
 
-# A shell's exit code for a program that Ctrl-C ended.
+# A shell's exit code for a program ended by Ctrl-C.
 _INTERRUPTED = 130
 
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         # argparse's own message would repeat them, and one of them may be a secret or a cookie.
-        parser.error("it does not take all of these arguments: see --help, and write a lone -- before a cookie's dash")
-    # A driver's warnings would print a server's address. Their subject becomes an error of ours.
+        parser.error("unrecognized arguments: see --help, and write -- before a cookie that begins with a dash")
+    # A driver's warnings would print a server's address. We report the problem as an error of our own.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         code: int = options.run(options)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Version(argparse.Action):
-    """Prints the version, which is read only when it is asked for."""
+    """Prints the version, which is read only on request."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from holdall import __version__

@@ -1,4 +1,4 @@
-"""Detect a cookie's format by its look, and the options that the format needs to open it."""
+"""Detect a cookie's format by its appearance, and the options that the format needs to open it."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +29,7 @@ class CookieKind(NamedTuple):
         make: Returns the format.
         pattern: Matches all cookies of this kind, and few others.
         options: The format's options for this kind of cookie.
-        needs: The options without which the format opens nothing.
+        needs: The options that the format requires to open it.
     """
 
     format: str
@@ -40,7 +40,7 @@ class CookieKind(NamedTuple):
     needs: tuple[str, ...] = ()
 
     def details(self, cookie: str) -> str:
-        """Return what can be read in *cookie* without a secret."""
+        """Describe what can be read from *cookie* without a secret."""
         header = from_text(cookie) if self.format == "native" else None
         return f"{self.says}, version {header[0]}, key id {header[1:5].hex()}" if header else self.says
 
@@ -58,8 +58,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.ASCII)
 
 
-# Ours begin with the version and the key ID: in base64url the second character has the version's last bits. The last
-# three have a time in six characters: four bytes of seconds since 1970, or such a number to the base of 62.
+# Ours begin with the version and the key ID: in base64url the second character has the last bits of the version. The
+# last three have a time in six characters: four bytes of Unix time, or a base-62 number.
 _KINDS = (
     CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-fw-z0-9_-][\w-]{82,}"), _ENCRYPTED),
     CookieKind(
@@ -104,5 +104,5 @@ FORMATS = tuple(dict.fromkeys(kind.format for kind in _KINDS))
 
 
 def detect(cookie: str, formats: Iterable[str] = FORMATS) -> list[CookieKind]:
-    """Return the kinds, among *formats*, that *cookie* can be of."""
+    """Return the kinds, among *formats*, that *cookie* may be of."""
     return [kind for kind in _KINDS if kind.format in formats and kind.pattern.fullmatch(cookie)]

@@ -1,4 +1,4 @@
-"""The only way for a command to print, because text from elsewhere can contain control sequences of a terminal."""
+"""All of the command's output goes through here, because text from elsewhere can contain terminal control sequences."""
 
 import io
 import sys
@@ -7,7 +7,7 @@ __all__ = ["complain", "prepare", "printable", "say"]
 
 
 def prepare() -> None:
-    """Let standard output write characters that its encoding lacks as escapes, as standard error does."""
+    """Let standard output escape characters that its encoding lacks, as standard error does."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -16,8 +16,8 @@ def printable(text: str) -> str:
     r"""
     Return *text* with control characters and invisible characters as escapes (``\x1b``).
 
-    These are control characters, line separators, marks of the writing direction, which can change how a line reads,
-    and code points that are no characters.
+    These are control characters, line separators, bidirectional marks, which can change how a line reads, and
+    code points that are not characters.
     """
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 

@@ -18,22 +18,22 @@ _VARIABLE = "HOLDALL_TABLE"
 
 
 def add_url(parser: argparse.ArgumentParser) -> None:
-    """Let *parser* take a table's URL."""
+    """Add the argument for a table's URL to *parser*."""
     parser.add_argument(
         "url",
         nargs="?",
         metavar="URL",
         help="the table, such as sqlite:///sessions.db; by default the variable HOLDALL_TABLE, which keeps a password "
-        "out of the list of processes",
+        "out of the process list",
     )
 
 
 @contextmanager
 def opened(url: str | None) -> Iterator[Table]:
-    """Open the table of *url* while the command works on it."""
+    """Open the table at *url* while the command uses it."""
     url = url or os.environ.get(_VARIABLE)
     if url is None:
-        msg = f"which table? Give its URL, or put it into the variable {_VARIABLE}."
+        msg = f"which table? Pass its URL, or set the variable {_VARIABLE}."
         raise ConfigurationError(msg)
     try:
         table = _open(url)
@@ -48,7 +48,7 @@ def opened(url: str | None) -> Iterator[Table]:
         raise type(exc)(message) from exc
 
 
-# Not by urlsplit, which raises an error for a URL that it cannot parse, although it may contain a password.
+# urlsplit is not used, because it raises an error for a URL that it cannot parse, and that may show a password.
 _PASSWORD = re.compile(r"://[^:/@]*:([^/?#]*)@|[?&]password=([^&]*)")
 _PLACE = re.compile(r"://(?:[^/?#]*@)?+(([^/?#:]+)[^?#]*)")
 
@@ -68,12 +68,12 @@ def _with_place(message: str, url: str) -> str:
 
 def _open(url: str) -> Any:
     try:
-        # A table that was created here would be empty.
+        # A table created here would be empty.
         table = table_opener(url, clock=utc_now, create=False)("sync")
     except ModuleNotFoundError as exc:
         # The message names the missing driver, and how to install it.
         raise ConfigurationError(str(exc)) from exc
     if isinstance(table, MemoryTable):
-        msg = "a table in memory belongs to its own process: name another table, such as sqlite:///sessions.db."
+        msg = "a table in memory belongs to its own process: use another table, such as sqlite:///sessions.db."
         raise ConfigurationError(msg)
     return table

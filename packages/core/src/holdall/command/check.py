@@ -1,4 +1,4 @@
-"""``holdall check``: say what an application's sessions promise."""
+"""``holdall check``: describe what an application's sessions guarantee."""
 
 import argparse
 import json
@@ -18,9 +18,10 @@ def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "check",
-        help="say what an application's sessions promise",
-        description="Say what an application's sessions promise, and which lines of OWASP ASVS 5.0 and NIST SP "
-        "800-63B-4 they meet. The application's module is imported from the current directory; no session is read.",
+        help="describe what an application's sessions guarantee",
+        description="Describe what an application's sessions guarantee, and which requirements of OWASP ASVS 5.0 and "
+        "NIST SP 800-63B-4 they meet. The application's module is imported from the current directory; no session "
+        "is read.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -35,7 +36,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="LINE",
-        help="fail unless this line is met, such as 'ASVS 7.3.1' or 'NIST 2.2.3'; may be repeated",
+        help="fail unless this requirement is met, such as 'ASVS 7.3.1' or 'NIST 2.2.3'; may be repeated",
     )
     parser.set_defaults(run=_run)
 
@@ -45,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     say(json.dumps(description.as_dict(), indent=2) if options.json else str(description))
     missing = [line for line in options.require if line not in description.meets]
     for line in missing:
-        advice = description.lacks.get(line, "no configuration can meet it, or there is no such line")
+        advice = description.lacks.get(line, "no configuration can meet it, or it does not exist")
         complain(f"{line} is not met: {advice}.")
     return 1 if missing else 0
 
@@ -53,7 +54,7 @@ def _run(options: argparse.Namespace) -> int:
 def _found(place: str) -> Sessions:
     module, _, name = place.partition(":")
     if not name:
-        msg = f"{place!r} is no place of sessions: write MODULE:NAME, such as shop.web:sessions."
+        msg = f"{place!r} does not name sessions: write MODULE:NAME, such as shop.web:sessions."
         raise ConfigurationError(msg)
     # As python -m does.
     sys.path.insert(0, "")
@@ -63,10 +64,10 @@ def _found(place: str) -> Sessions:
     except SessionError:
         raise
     except Exception as exc:
-        # Its words may hold a secret.
+        # The exception's message may contain a secret.
         msg = f"{place} could not be imported: {type(exc).__name__}."
         raise ConfigurationError(msg) from exc
     if not isinstance(sessions, Sessions):
-        msg = f"{place} is a {type(sessions).__qualname__}, and neither Sessions nor a function that returns them."
+        msg = f"{place} is a {type(sessions).__qualname__}, not Sessions or a function that returns them."
         raise ConfigurationError(msg)
     return sessions

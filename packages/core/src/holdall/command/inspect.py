@@ -1,8 +1,8 @@
 """
-``holdall inspect``: say what a cookie is, without revealing it.
+``holdall inspect``: identify a cookie without revealing it.
 
-A cookie is as good as a password while its session lasts. The cookie and the secret are read from standard input or
-asked for on a terminal, because arguments are visible in the list of processes and stay in the shell's history: the
+A cookie is as good as a password while its session lives. The cookie and the secret are read from standard input or
+prompted for on a terminal, because arguments are visible in the process list and stay in the shell's history. The
 secret is never an argument, and the cookie need not be. The session's data is printed only on request, and only if the
 secret opened the cookie.
 """
@@ -35,7 +35,7 @@ _TERMINAL_LINE = 4095
 _MAX_LINE = 2**20
 _STACK = 20_000
 
-# A format takes its clock's time as the creation time of a cookie that has none.
+# A format uses its clock as the creation time of a cookie that has none.
 _UNKNOWN = datetime.fromtimestamp(0, UTC)
 
 # The formats' options, with their arguments for argparse.
@@ -58,17 +58,17 @@ def add(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "inspect",
-        help="say what a cookie is",
-        description="Say what a cookie is, whether a secret opens it, and how long it lives. "
-        "On a terminal the command asks for both; otherwise the first line of standard input is the cookie, and the "
-        f"second the secret, unless the variable {_VARIABLE} has it.",
+        help="identify a cookie",
+        description="Identify a cookie, and tell whether a secret opens it and how long it is valid. "
+        "On a terminal the command prompts for both; otherwise the first line of standard input is the cookie and the "
+        f"second the secret, unless the variable {_VARIABLE} contains it.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "cookie",
         nargs="?",
         metavar="COOKIE",
-        help="its value, or name=value; better left out, because the list of processes shows arguments",
+        help="its value, or name=value; better left out, because the process list shows arguments",
     )
     parser.add_argument("--key", metavar="NAME", help="the cookie's name, if COOKIE is a bare value")
     parser.add_argument("--secret-env", metavar="NAME", help=f"the variable that holds the secret ({_VARIABLE})")
@@ -114,13 +114,13 @@ def _cookie_from_input() -> str:
         return os.fsdecode(_line())
     text = _typed("Cookie (it is not shown): ")
     if len(text) >= _TERMINAL_LINE:
-        msg = f"a terminal cuts lines off at {_TERMINAL_LINE} characters: give a cookie this long as standard input."
+        msg = f"a terminal cuts off lines at {_TERMINAL_LINE} characters: pass a cookie this long on standard input."
         raise ConfigurationError(msg)
     return text
 
 
 def _line() -> bytes:
-    # Bytes, because neither a cookie nor a secret must be text. No cookie and no secret is longer.
+    # Bytes, because neither a cookie nor a secret must be text. No cookie or secret is longer.
     return sys.stdin.buffer.readline(_MAX_LINE).rstrip(b"\r\n")
 
 
@@ -132,7 +132,7 @@ def _typed(prompt: str) -> str:
 
 
 def _name_and_value(text: str) -> tuple[str | None, str]:
-    """Return the name of a cookie, if *text* has it, and its value."""
+    """Return the name of a cookie, if *text* contains it, and its value."""
     # Drop the attributes of a Set-Cookie header.
     text = text.partition(";")[0].strip()
     # Some formats also write =, but only where a name cannot end.
@@ -157,7 +157,7 @@ def _secret(variable: str | None, *, may_read: bool) -> bytes | None:
 
 
 def _given(options: argparse.Namespace, kinds: list[CookieKind]) -> dict[str, Any]:
-    """Return the given options of the format, if a format of *kinds* takes each of them."""
+    """Return the format options that were set, if a format of *kinds* takes each of them."""
     given = {name: value for name, value in vars(options).items() if name in _OPTIONS}
     taken = {name for kind in kinds for name in signature(kind.make).parameters}
     for name in given:
@@ -172,7 +172,7 @@ def _open(
 ) -> tuple[CookieKind, Record] | None:
     """Return the kind and the record that *secret* opens."""
     if key is None:
-        msg = "a cookie opens only under its own name: give it with --key, or write name=value."
+        msg = "a cookie opens only under its own name: pass it with --key, or write name=value."
         raise ConfigurationError(msg)
     for kind in kinds:
         record = _set_up(kind, secret, given).open(cookie, key=key)
@@ -184,14 +184,14 @@ def _open(
 def _set_up(kind: CookieKind, secret: bytes, given: dict[str, Any]) -> Format:
     for name in kind.needs:
         if name not in given:
-            msg = f"this cookie needs --{name.replace('_', '-')}: the application knows it."
+            msg = f"this cookie needs --{name.replace('_', '-')}, as set in the application."
             raise ConfigurationError(msg)
     parameters = signature(kind.make).parameters
     options = {name: value for name, value in given.items() if name in parameters}
     if "clock" in parameters:
         options["clock"] = lambda: _UNKNOWN
     with warnings.catch_warnings():
-        # The application is where a weak secret is reported.
+        # The application reports a weak secret; there is no need to do so here.
         warnings.simplefilter("ignore", WeakSecretWarning)
         return kind.make(secret, weak_secrets=True, **{**options, **kind.options})
 
@@ -209,7 +209,7 @@ def _end(expires: datetime) -> str:
 
 
 def _pretty(data: dict[str, Any]) -> str:
-    # A session of Phoenix can be nested deeper, and hold longer numbers, than Python shows by default.
+    # A Phoenix session can be nested deeper, and contain longer numbers, than Python shows by default.
     sys.setrecursionlimit(_STACK)
     sys.set_int_max_str_digits(0)
     return pprint.pformat(data)

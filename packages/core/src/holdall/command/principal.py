@@ -17,7 +17,7 @@ from holdall.tables import Table
 
 __all__ = ["add"]
 
-# The names in JSON; a table's head has them in capitals.
+# The names in JSON; a table's header has them in capitals.
 _COLUMNS: dict[str, Callable[[SessionInfo], str | None]] = {
     "handle": lambda info: info.handle,
     "began": lambda info: utc(info.created),
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         commands,
         "list",
         "list a principal's sessions",
-        "List a principal's sessions, oldest first. A handle names a session here, and opens nothing.",
+        "List a principal's sessions, oldest first. A handle identifies a session here and cannot open it.",
         _list,
     )
     _add_principal(listing, required=True)
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
         commands,
         "revoke",
         "end a principal's sessions",
-        "End a principal's sessions: those that --handle, --all-but or --all choose. Or end everybody's.",
+        "End a principal's sessions, selected by --handle, --all-but or --all. Or end everybody's sessions.",
         _revoke,
     )
     whose = revoking.add_mutually_exclusive_group(required=True)
@@ -75,7 +75,7 @@ def _add_principal(parser: Any, **options: Any) -> None:
 
 def _add_key(parser: Any, **options: Any) -> None:
     parser.add_argument(
-        "--key", action="append", metavar="K", help="the cookie's name; again for each name that it had", **options
+        "--key", action="append", metavar="K", help="the cookie's name; repeat it for each old name", **options
     )
 
 
@@ -89,7 +89,7 @@ def _list(options: argparse.Namespace) -> int:
     rows = [{name: value(info_of(row)) for name, value in _COLUMNS.items()} for row in found]
     if options.json:
         text = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
-        # The only control character that JSON leaves as it is.
+        # The only control character that JSON does not escape.
         print(text.replace("\x7f", r"\u007f"))
     elif rows:
         cells = [[printable(value or "-") for value in row.values()] for row in rows]
@@ -111,10 +111,10 @@ def _revoke(options: argparse.Namespace) -> int:
         msg = "--everybody ends all sessions: leave out --handle, --all-but and --all, or name a --principal."
         raise ConfigurationError(msg)
     if not options.everybody and options.key is None:
-        msg = "whose sessions? Give the name of their cookie too, with --key."
+        msg = "whose sessions? Pass the name of their cookie too, with --key."
         raise ConfigurationError(msg)
     if not options.everybody and handle is None and not options.all:
-        # A script that forgets an option must not end everything.
+        # A script that forgets an option must not end all sessions.
         msg = "which of the principal's sessions? Name one with --handle, keep one with --all-but, or say --all."
         raise ConfigurationError(msg)
     with opened(options.url) as table:
@@ -144,7 +144,7 @@ def _count(number: int, what: str) -> str:
 
 def _text(argument: str) -> str:
     if not argument:
-        msg = "it is empty: give a principal"
+        msg = "it is empty: name a principal"
         raise argparse.ArgumentTypeError(msg)
     argument.encode()  # raises a ValueError for text that is not UTF-8, which the parser reports
     return argument

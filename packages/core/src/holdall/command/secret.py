@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "secret",
         help="print a new secret",
-        description="Print a new secret, in characters that any shell, file or variable can hold.",
+        description="Print a new secret, in characters that are safe in any shell, file or variable.",
         allow_abbrev=False,
     )
     parser.add_argument(

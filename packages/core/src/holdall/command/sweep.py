@@ -1,4 +1,4 @@
-"""``holdall sweep``: remove expired rows, in batches, so that no request waits for long."""
+"""``holdall sweep``: remove expired rows in batches, so that no request waits for long."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from holdall.command._tables import add_url, opened
 
 __all__ = ["add"]
 
-# Without a terminal, so that the log of a long sweep stays short.
+# Used without a terminal, so that the log of a long sweep stays short.
 _BATCHES_PER_LINE = 100
 
 
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         "sweep",
         help="remove expired sessions from a table",
         description="Remove expired sessions from a table, in batches, until none is left. "
-        "Tables also do this by themselves, a little with each write: use it where nothing is written any more.",
+        "Tables also do this by themselves, a little with each write: use it for a table that is no longer written to.",
         allow_abbrev=False,
     )
     add_url(parser)
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         type=_seconds,
         default=0.003,
         metavar="SECONDS",
-        help="rest between two batches, which lets waiting writes through (%(default)s)",
+        help="pause between two batches, which lets waiting writes through (%(default)s)",
     )
     parser.set_defaults(run=_run)
 
@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Progress:
-    """Show how many rows are removed: in one line of a terminal, and elsewhere in a line from time to time."""
+    """Show how many rows have been removed: in one line on a terminal, otherwise in a new line from time to time."""
 
     def __init__(self) -> None:
         self.removed = 0
@@ -63,7 +63,7 @@ class _Progress:
         pass
 
     def add(self, removed: int) -> None:
-        """Show that a batch is removed."""
+        """Show that a batch has been removed."""
         self.removed += removed
         self._batches += 1
         if self._is_seen:
@@ -73,7 +73,7 @@ class _Progress:
             print(f"{_rows(self.removed)} removed", file=sys.stderr, flush=True)
 
     def __exit__(self, *_: object) -> None:
-        # The next output begins a line of its own.
+        # The next output starts on a line of its own.
         if self._line:
             print("\r" + " " * len(self._line), end="\r", file=sys.stderr, flush=True)
 

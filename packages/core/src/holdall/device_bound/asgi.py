@@ -1,4 +1,4 @@
-"""How an ASGI middleware answers the requests that a browser makes by itself."""
+"""Let an ASGI middleware handle the requests that a browser sends by itself."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, cast
@@ -14,12 +14,12 @@ _App = Callable[[Any, Any, Any], Awaitable[None]]
 
 def answer_devices(middleware: Any, group: Any) -> None:
     """
-    Let *middleware* answer them, and tell its requests where the application is mounted.
+    Let *middleware* handle them, and record for other requests where the application is mounted.
 
-    It becomes an instance of a class of its own, so that one whose sessions are not bound has no part in this.
+    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
 
     Args:
-        group: Its ``SessionGroup``, some of whose sessions can be bound.
+        group: Its ``SessionGroup``, which contains sessions that can be bound.
     """
     kind = type(middleware)
     members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_devices": group.devices}
@@ -47,7 +47,7 @@ class _Answering:
 
 
 class _Headers:
-    """The values of a request's headers by their name."""
+    """The values of a request's headers by name."""
 
     def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._headers = headers
@@ -62,7 +62,7 @@ class _Headers:
 def _noting(app: _App, group: Any) -> _App:
     async def note(scope: _Scope, receive: Any, send: Any) -> None:
         exchange = scope.get(KEY)
-        # An adapter around this one, which keeps the session too, has noted it already.
+        # An outer adapter that keeps the session too has noted it already.
         if exchange is not None and exchange.group is group:
             group.devices.note(exchange, _paths(scope)[0], _Headers(scope["headers"])("Secure-Session-Skipped"))
         await app(scope, receive, send)
@@ -71,7 +71,7 @@ def _noting(app: _App, group: Any) -> _App:
 
 
 def _paths(scope: _Scope) -> tuple[str, str]:
-    """Return where the application is mounted, and the path below that."""
+    """Return the path where the application is mounted, and the path below that."""
     mounted_at = scope.get("root_path", "").rstrip("/")
-    # Servers differ in whether the path includes the other.
+    # Servers differ in whether the path includes the mount path.
     return mounted_at, scope["path"].removeprefix(mounted_at)

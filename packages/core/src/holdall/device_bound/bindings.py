@@ -1,4 +1,4 @@
-"""What both kinds of store do for sessions that are bound to a device: ``rows`` and ``sealed`` complete it."""
+"""The parts of device binding that both kinds of store share; ``rows`` and ``sealed`` complete them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,18 +19,18 @@ Stored = TypeVar("Stored", bound=StoredSession)
 
 _REFUSED = NotFound("not bound")
 
-# As many as a request may bring of the session's own cookie.
+# As many as the session's own cookie may have in a request.
 _MOST_VALUES = 4
 
 
 class Device(Redacted):
     """
-    A device that a session is bound to.
+    A device to which a session is bound.
 
     Attributes:
-        binding: The binding that it was registered for.
+        binding: The binding it was registered for.
         key: Its public key.
-        place: Where the store keeps it.
+        place: Where the store keeps the device.
     """
 
     __slots__ = ("binding", "key", "place")
@@ -43,12 +43,12 @@ class Device(Redacted):
 
 class BindingStore(ABC):
     """
-    A store around a *store*, whose sessions can be bound to a device.
+    Wraps a *store* so that its sessions can be bound to a device.
 
-    What it does not do itself is the other store's.
+    All other operations are delegated to the wrapped store.
 
     Args:
-        settings: Those of the ``Sessions``.
+        settings: The settings of the ``Sessions``.
         now: Returns the time in Unix seconds.
         random: Source of secret random bytes.
     """
@@ -72,32 +72,32 @@ class BindingStore(ABC):
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
-    # Of a registration.
+    # Registration.
 
-    #: Whether of several registrations of one session at once only one succeeds.
+    #: Whether only one of several concurrent registrations of a session succeeds.
     guards_registrations: bool
 
     @abstractmethod
     def offer(self, stored: StoredSession, now: int) -> str:
-        """Return the challenge with which *stored* is offered a binding."""
+        """Return the challenge for an offer to bind *stored*."""
 
     @abstractmethod
     def accepts_offer(self, stored: StoredSession, challenge: str, now: int) -> bool:
-        """Return whether *challenge* is one that *stored* was offered."""
+        """Return whether *challenge* was offered to *stored*."""
 
     @abstractmethod
     def bind(self, stored: StoredSession, key: DeviceKey, now: int) -> Steps[StoredSession | None]:
         """
-        Bind *stored* to the device whose key this is, and return it as it is now.
+        Bind *stored* to the device with this key, and return the session as it is now.
 
-        ``None``, with nothing done, stands for a session that is bound already or has ended.
+        Returns ``None`` and does nothing if the session is already bound or has ended.
         """
 
     @abstractmethod
     def device_cookie(self, stored: StoredSession, key: DeviceKey, now: int) -> str | None:
-        """Return the cookie that keeps the device's key, or ``None`` where the table does."""
+        """Return the cookie that keeps the device's key, or ``None`` if the table keeps it."""
 
-    # Of a refresh.
+    # Refresh.
 
     @abstractmethod
     def device(self, binding_id: str, stored: StoredSession | None, devices: list[str]) -> Steps[Device | None]:
@@ -105,7 +105,7 @@ class BindingStore(ABC):
         Return the device of a binding.
 
         Args:
-            stored: The session that came; ``None`` for one that was renewed a moment ago.
+            stored: The session of the request; ``None`` if it was renewed a moment ago.
             devices: The values of the cookie that keeps its key.
         """
 
@@ -115,27 +115,27 @@ class BindingStore(ABC):
 
     @abstractmethod
     def accept(self, device: Device, challenge: str, stored: StoredSession | None, now: int) -> Steps[str | None]:
-        """Take a *challenge* that the device has signed, and return the next one; ``None`` if it is not valid."""
+        """Accept a *challenge* that the device has signed, and return the next one; ``None`` if it is not valid."""
 
     @abstractmethod
     def is_latest(self, device: Device, challenge: str) -> bool:
-        """Return whether *challenge* is the one that the device was given last, even if it is no longer valid."""
+        """Return whether *challenge* is the last one that the device was given, even if it is no longer valid."""
 
     @abstractmethod
     def bound_cookie(self, binding: Binding, now: int) -> str:
-        """Return a new value of the bound cookie."""
+        """Return a new value for the bound cookie."""
 
     @abstractmethod
     def _is_valid(self, binding: Binding, value: str, now: int) -> bool:
-        """Return whether *value* is a bound cookie of the *binding* that has not expired."""
+        """Return whether *value* is a bound cookie for *binding* that has not expired."""
 
-    # Of every request.
+    # Every request.
 
     def _checked(self, cookie: str, found: Stored) -> Stored | NotFound:
-        """Return the session that was *found*, if the request shows the bound cookie that it needs."""
+        """Return the session that was *found* if the request has the bound cookie that it needs."""
         binding = binding_of(found)
         bound = cookie.bound if isinstance(cookie, BoundCookies) else None
-        # Outside of a request there is none that could come.
+        # Outside of a request there is no such cookie.
         if binding is None or bound is None:
             return found
         now = self._now()

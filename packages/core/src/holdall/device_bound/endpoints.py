@@ -1,8 +1,8 @@
 """
-The two requests that a browser makes by itself: to register the device's key, and for a new bound cookie.
+The two requests that a browser sends by itself: to register the device's key, and to renew the bound cookie.
 
-The draft's sections on registration and refresh say what is asked and answered. Everything is decided by
-``holdall.lifecycle.device``; here it is read from the request and written into the response.
+The draft's sections on registration and refresh specify requests and responses. ``holdall.lifecycle.device`` makes all
+decisions; this module parses the requests and writes the responses.
 """
 
 import json
@@ -30,7 +30,7 @@ __all__ = ["DeviceEndpoints"]
 
 _logger = logging.getLogger("holdall")
 
-#: Reasons for which a browser says that it skipped a refresh (the draft, section "Secure-Session-Skipped").
+#: The reasons that a browser gives for skipping a refresh (the draft, section "Secure-Session-Skipped").
 _SKIPPED = frozenset(
     {"unreachable", "server_error", "quota_exceeded", "signing_quota_exceeded", "transient_signing_error"}
 )
@@ -42,7 +42,7 @@ class DeviceEndpoints:
 
     Args:
         store: Where its sessions and their bindings are kept.
-        backend: The same, with what takes its steps.
+        backend: The backend for that store, which runs its steps.
     """
 
     def __init__(self, store: BindingStore, backend: Any) -> None:
@@ -69,7 +69,7 @@ class DeviceEndpoints:
         return response
 
     async def answer_async(self, request: EndpointRequest) -> EndpointResponse:
-        """Do what ``answer`` does."""
+        """Do the same as ``answer``."""
         try:
             response: EndpointResponse = await self._backend.finish(self._answer(request))
         except (StoreError, LostWriteError):
@@ -77,7 +77,7 @@ class DeviceEndpoints:
         return response
 
     def note_skipped(self, value: str) -> None:
-        """Report that the browser sends a request without a bound cookie, as the header Secure-Session-Skipped says."""
+        """Report that the browser sent a request without a bound cookie, given the header Secure-Session-Skipped."""
         reason = header_text(value) or ""
         self._settings.emit("device_skipped", reason if reason in _SKIPPED else "another reason", "")
 
@@ -139,7 +139,7 @@ class DeviceEndpoints:
             case _ if found is Found.NOTHING:
                 return self._ended(binding_id, removed_cookies(self._store, now))
             case _:
-                # The cookies may be those of another binding, of a login that came since.
+                # The cookies may belong to another binding, from a later login.
                 return self._ended(binding_id)
 
     def _renewed(
@@ -147,7 +147,8 @@ class DeviceEndpoints:
     ) -> Steps[EndpointResponse]:
         challenge = yield from self._store.accept(device, proof.challenge, stored, now)
         if challenge is None:
-            # A browser that has slept brings the challenge that it was given last, which is over: that is no alarm.
+            # A browser that was suspended signs the last challenge it was given, which has expired: no reason for an
+            # alarm.
             if not self._store.is_latest(device, proof.challenge):
                 self._settings.emit("device_refused", "an old challenge", "" if stored is None else stored.log_id)
             anew = yield from self._store.challenge(device, now)
@@ -173,7 +174,7 @@ class DeviceEndpoints:
     def _told(
         self, request: EndpointRequest, binding: Binding, cookies: list[SetCookie], *headers: tuple[str, str]
     ) -> EndpointResponse:
-        """Return the instructions for the browser, with the bound cookie."""
+        """Return the instructions for the browser, including the bound cookie."""
         origin, bound = self._options.origin or f"https://{request.host}", self._cookies[0]
         host = urlsplit(origin).hostname or ""
         excluded = [
@@ -183,7 +184,7 @@ class DeviceEndpoints:
             "session_identifier": binding.id,
             "refresh_url": f"{request.mounted_at}{self._options.path}/refresh",
             "scope": {"origin": origin, "include_site": self._options.include_site, "scope_specification": excluded},
-            # Without Max-Age and Expires, or the browser sees a cookie that is missing for ever.
+            # Without Max-Age and Expires, because otherwise the browser considers the cookie missing for ever.
             "credentials": [{"type": "cookie", "name": bound.key, "attributes": _attributes(cookies[0])}],
         }
         return EndpointResponse(200, (*_JSON, *headers), tuple(cookies), json.dumps(body).encode())
@@ -193,7 +194,7 @@ class DeviceEndpoints:
         return EndpointResponse(400, _NO_STORE)
 
     def _ended(self, binding_id: str, cookies: tuple[SetCookie, ...] = ()) -> EndpointResponse:
-        # Browsers take it for an error if the name is not theirs.
+        # Browsers treat a name other than their own as an error.
         body = {"session_identifier": binding_id, "continue": False}
         return EndpointResponse(200, _JSON, cookies, json.dumps(body).encode())
 
@@ -203,7 +204,7 @@ _JSON = (("Content-Type", "application/json"), *_NO_STORE)
 
 
 def _proof(request: EndpointRequest, device: Device | None = None) -> Proof | Flaw | None:
-    """Return the proof in a request, or why it is none; ``None`` where there is not even a token."""
+    """Return the proof in a request, or why it is invalid; ``None`` if the request has no token."""
     token = header_text(request.header("Secure-Session-Response"))
     return None if token is None else verify(token, None if device is None else device.key)
 
@@ -219,7 +220,7 @@ def _shown(proof: Proof | Flaw | None) -> Shown:
 
 
 def _challenged(device: Device, challenge: str) -> EndpointResponse:
-    # Without a challenge the browser would ask for ever.
+    # Without a challenge the browser would keep asking.
     return EndpointResponse(403, (("Secure-Session-Challenge", _quoted(challenge, device)), *_NO_STORE))
 
 
@@ -228,8 +229,8 @@ def _quoted(challenge: str, device: Device) -> str:
 
 
 def _failed() -> EndpointResponse:
-    # The browser sends what it held back, and asks again later.
-    _logger.exception("a session's store failed, the answer to the browser's refresh is 503")
+    # The browser sends the requests it held back, and asks again later.
+    _logger.exception("a session's store failed, responding with 503 to the browser's refresh")
     return EndpointResponse(503, _NO_STORE)
 
 
@@ -238,6 +239,6 @@ def _cookie(value: str | None, attributes: Any, max_age: int | None, now: int) -
 
 
 def _attributes(cookie: SetCookie) -> str:
-    """Return a cookie's attributes as the browser compares them: all but when it ends."""
+    """Return a cookie's attributes as the browser compares them: all except its expiry."""
     parts = [part.strip() for part in str(cookie).split(";")[1:]]
     return "; ".join(part for part in parts if not part.lower().startswith(("max-age", "expires")))

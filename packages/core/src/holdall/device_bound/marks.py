@@ -1,8 +1,8 @@
 """
-How a session says that it is bound: by a text in its data, which the application neither sees nor can set.
+The mark of a bound session: a text in its data, which the application can neither see nor set.
 
-It is written as a change of its own key and laid over whatever other requests write, so that a page which was on its
-way during the registration cannot undo it.
+It is written as a change of its own key and preserved when other requests write, so that a page that was in
+progress during the registration cannot undo it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,10 +22,10 @@ _KIND = "s"
 
 class BoundCookies(str):
     """
-    The value of the session's cookie, with the bound cookies and the device's that came with it.
+    The value of the session's cookie, plus the bound cookies and device cookies of the same request.
 
     Attributes:
-        bound: The values under the bound cookie's name; ``None`` where none is asked for.
+        bound: The values under the bound cookie's name; ``None`` if they are not needed.
         devices: The values under the name of the cookie that keeps the device's key.
     """
 
@@ -40,7 +40,7 @@ def finder(
     find_bound: Callable[..., list[Any] | None],
     find_devices: Callable[..., list[Any]],
 ) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
-    """Return what *find* does, with the other two cookies of the request along with each value."""
+    """Return a function like *find* that adds the other two cookies of the request to each value."""
 
     def find_all(headers: FindHeader | str | Iterable[str]) -> list[SentCookie]:
         if callable(headers):
@@ -63,7 +63,7 @@ def _with(sent: SentCookie, bound: list[Any] | None, devices: list[Any]) -> Sent
 
 
 def read_mark(stored: StoredSession) -> Binding | None:
-    """Return the binding that stands in a session's data; ``None`` for one that is not bound."""
+    """Return the binding in a session's data; ``None`` if the session is not bound."""
     kind, _, rest = str(stored.data.get(MARK, "")).partition(".")
     secret, _, since = rest.partition(".")
     return Binding(secret, int(since)) if kind == _KIND and secret.isascii() and since.isdecimal() else None
@@ -75,7 +75,7 @@ def without_mark(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def marked(write: Write, binding: Binding | None) -> Write:
-    """Return *write* as that of a session with this *binding*, which also keeps one that another request has made."""
+    """Return *write* with this *binding*, which also preserves a binding made by another request."""
     data = without_mark(write.data)
     if binding is not None:
         data[MARK] = f"{_KIND}.{binding.secret}.{binding.since}"
@@ -85,7 +85,7 @@ def marked(write: Write, binding: Binding | None) -> Write:
 
 
 class _Keeping(Changes):
-    """Changes of an application, which leave the mark as it is."""
+    """An application's changes, which preserve the mark."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The requests that a browser makes by itself, and their responses, between an adapter and the core."""
+"""The requests that a browser sends by itself, and their responses, as passed between an adapter and the core."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,15 +12,16 @@ __all__ = ["EndpointRequest", "EndpointResponse"]
 @redacted
 class EndpointRequest(NamedTuple):
     """
-    A request as an adapter translates it.
+    A request, as translated by an adapter.
 
     Attributes:
         method: ``"POST"``, or another that is not allowed.
         path: The path below the one that the application is mounted under.
-        mounted_at: That one (``SCRIPT_NAME``, ``root_path``); ``""`` for the root.
+        mounted_at: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``); ``""`` for the
+            root.
         host: The Host header.
-        https: Whether the browser reached us by HTTPS.
-        header: Returns the value of a header by its name, ``None`` for one that is missing.
+        https: Whether the request reached us over HTTPS.
+        header: Returns the value of a header by its name, or ``None`` if it is missing.
     """
 
     method: str
@@ -34,10 +35,10 @@ class EndpointRequest(NamedTuple):
 @redacted
 class EndpointResponse(NamedTuple):
     """
-    A response as an adapter sends it.
+    A response for an adapter to send.
 
     Attributes:
-        headers: All of them but the cookies'.
+        headers: All headers except those for cookies.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""What an application says about the binding of its sessions to devices."""
+"""The application's options for binding sessions to devices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ class DeviceBound:
     How sessions are bound to the visitor's device.
 
     Args:
-        path: The path of the two endpoints, ``path/register`` and ``path/refresh``, below the one that the application
-            is mounted under.
-        cookie_max_age: How long a bound cookie is valid: a copy of the cookies is worth as much. Seconds, 10 minutes by
-            default; browsers limit how often they sign, so use a minute or more.
-        grace: How long a session may come without its bound cookie after the registration, because requests that were
-            sent before it are still on their way. Seconds.
+        path: The path of the two endpoints, ``path/register`` and ``path/refresh``, relative to where the application
+            is mounted.
+        cookie_max_age: How long a bound cookie is valid, and therefore a stolen copy of the cookies. In seconds, 10
+            minutes by default; browsers limit how often they sign, so use a minute or more.
+        grace: How long a session may be used without its bound cookie after the registration, because earlier requests
+            may still be in flight. Seconds.
         enforce: ``"all"`` gives a request that lacks the bound cookie an empty session; ``"report"`` only emits
             ``device_refused``, for a first deployment.
-        exclude: Paths whose requests the browser does not hold back until the bound cookie is there, such as
-            ``"/static/"``. The session is refused there as everywhere else.
-        origin: The origin that browsers know the application by, such as ``"https://shop.example"``; by default that of
-            the request.
-        include_site: Bind the subdomains too, for a cookie with a ``domain``: *origin* is then the registrable domain.
+        exclude: Paths whose requests the browser does not hold back until it has the bound cookie, such as
+            ``"/static/"``. Requests without it are refused there as everywhere else.
+        origin: The application's origin as browsers see it, such as ``"https://shop.example"``; by default that of the
+            request.
+        include_site: Bind the subdomains too, for a cookie with a ``domain``; *origin* must be the registrable domain.
 
     Raises:
-        ConfigurationError: An option cannot be used.
+        ConfigurationError: An option is invalid.
     """
 
     path: str = "/device-bound-session"
@@ -49,23 +49,23 @@ class DeviceBound:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or self.path.endswith("/") or not _is_plain(self.path):
-            _refuse(f"path={self.path!r} is no path such as '/device-bound-session', without a slash at its end.")
+            _refuse(f"path={self.path!r} is not a path such as '/device-bound-session', without a slash at its end.")
         for name, least in (("cookie_max_age", 1), ("grace", 0)):
             value = getattr(self, name)
             seconds = value.total_seconds() if isinstance(value, timedelta) else value
             if type(seconds) not in (int, float) or seconds < least:
-                _refuse(f"{name}={value!r} is neither a timedelta nor seconds, {least} at least.")
+                _refuse(f"{name}={value!r} is not a timedelta or a number of seconds, at least {least}.")
             object.__setattr__(self, name, int(seconds))
         if self.enforce not in ("all", "report"):
             _refuse(f"enforce={self.enforce!r} is neither 'all' nor 'report'.")
         if isinstance(self.exclude, str):
-            _refuse(f"exclude={self.exclude!r} is one path: give a list of them, [{self.exclude!r}].")
+            _refuse(f"exclude={self.exclude!r} is one path: pass a list of them, [{self.exclude!r}].")
         object.__setattr__(self, "exclude", tuple(self.exclude))
         for each in self.exclude:
             if not each.startswith("/") or not _is_plain(each):
-                _refuse(f"exclude has {each!r}, which is no path such as '/static/'.")
+                _refuse(f"exclude contains {each!r}, which is not a path such as '/static/'.")
         if self.origin is not None and _origin(self.origin) != self.origin:
-            _refuse(f"origin={self.origin!r} is no origin such as 'https://shop.example'.")
+            _refuse(f"origin={self.origin!r} is not an origin such as 'https://shop.example'.")
         if self.include_site and self.origin is None:
             _refuse("include_site=True needs origin='https://…', the registrable domain.")
 
@@ -82,16 +82,16 @@ class DeviceBound:
 
 def device_options(given: "DeviceBound | bool", *, is_tailored: bool = False) -> DeviceBound | None:
     """
-    Return what ``Sessions(device_bound=…)`` was given; ``None`` where it is off.
+    Check the option ``Sessions(device_bound=…)`` and return it; ``None`` if it is off.
 
     Args:
         is_tailored: The options of the session's cookie depend on the request.
 
     Raises:
-        ConfigurationError: It is something else, or cannot be used so.
+        ConfigurationError: It is invalid or cannot be combined with the other options.
     """
     if not isinstance(given, DeviceBound | bool):
-        _refuse(f"device_bound={given!r} is none of True, False and a DeviceBound(…).")
+        _refuse(f"device_bound={given!r} is not True, False or a DeviceBound(…).")
     if given is False:
         return None
     if is_tailored:
@@ -101,10 +101,10 @@ def device_options(given: "DeviceBound | bool", *, is_tailored: bool = False) ->
 
 def bound_attributes(session: CookieAttributes, options: DeviceBound) -> CookieAttributes:
     """
-    Return the attributes of the bound cookie, from those of the *session*'s.
+    Return the attributes of the bound cookie, derived from those of the *session* cookie.
 
     Raises:
-        ConfigurationError: A browser would not take it for one.
+        ConfigurationError: A browser would not accept it as a bound cookie.
     """
     if session.partitioned:
         _refuse("device_bound= cannot be used with partitioned=True: browsers accept no partitioned bound cookie.")
@@ -113,16 +113,16 @@ def bound_attributes(session: CookieAttributes, options: DeviceBound) -> CookieA
     if session.domain is not None and not options.include_site:
         _refuse(
             f"device_bound=: the cookie goes to all hosts under {session.domain}, where its binding would not be "
-            "renewed: leave domain= out, or give DeviceBound(include_site=True, origin='https://…')."
+            "renewed: leave domain= out, or pass DeviceBound(include_site=True, origin='https://…')."
         )
     if session.domain is None and options.include_site:
-        _refuse("include_site=True needs a cookie that goes to subdomains: give domain=, or leave include_site out.")
+        _refuse("include_site=True needs a cookie that goes to subdomains: set domain=, or leave include_site out.")
     changes: dict[str, Any] = {"key": session.key + _SUFFIX, "secure": True, "max_age": options.seconds, "extra": ""}
     return session.changed(changes)
 
 
 def device_attributes(session: CookieAttributes) -> CookieAttributes:
-    """Return the attributes of the cookie that keeps the device's public key, where no table does."""
+    """Return the attributes of the cookie that keeps the device's public key if no table does."""
     return session.changed({"key": session.key + _DEVICE_SUFFIX, "secure": True, "extra": ""})
 
 
@@ -132,7 +132,7 @@ def _origin(text: str) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    # It stands within quotes in a header, and in the browser's own comparison of paths.
+    # It appears within quotes in a header, and in the browser's own comparison of paths.
     return path.isascii() and path.isprintable() and not set(path) & set(' "\\?#%;')
 
 

@@ -1,8 +1,8 @@
 """
 Proofs that a browser holds a device's key: JWTs signed with ES256 or RS256 (RFC 7515, 7517 and 7518).
 
-The draft of Device Bound Session Credentials, section "DBSC proof JWTs", says what is in them. Anybody can send any
-text as a proof, so a bad one is an answer (``Flaw``) and never an exception.
+The draft of Device Bound Session Credentials specifies their content in section "DBSC proof JWTs". Anyone can send any
+text as a proof, so an invalid one gives a ``Flaw`` and never an exception.
 """
 
 import json
@@ -22,10 +22,10 @@ from holdall._redacted import Redacted
 
 __all__ = ["ALGORITHMS", "MAX_PROOF_BYTES", "DeviceKey", "Flaw", "Proof", "header_text", "verify"]
 
-#: The algorithms that a browser is offered, the preferred one first.
+#: The algorithms offered to browsers, in order of preference.
 ALGORITHMS = ("ES256", "RS256")
 
-#: The longest proof that is looked at. An RSA key of 4096 bits and its signature take about 1,500 bytes.
+#: The maximum length of a proof. An RSA key of 4096 bits and its signature take about 1,500 bytes.
 MAX_PROOF_BYTES = 4096
 
 _TYPE = "dbsc+jwt"
@@ -40,11 +40,11 @@ _BARE = re.compile(r"[ \t]*([^\s;,\"]+)")
 
 class Flaw(NamedTuple):
     """
-    Why a proof is refused.
+    Why a proof was refused.
 
     Attributes:
-        reason: In a few words, which repeat nothing that was sent.
-        forged: It is well made, and the signature is not by the key: somebody without the device has signed it.
+        reason: A few words that do not repeat anything that was sent.
+        forged: It is well-formed, but the signature is not by the key, so the sender does not have the device.
     """
 
     reason: str
@@ -73,18 +73,18 @@ class DeviceKey(Redacted):
             self._key = RSAPublicNumbers(two, one).public_key()
 
     def __str__(self) -> str:
-        """Return the key as a text of its own, which ``from_stored`` reads."""
+        """Return the key as text, which ``from_stored`` reads."""
         return ".".join((self.algorithm, *(to_text(_bytes_of(number)) for number in self.numbers)))
 
     @classmethod
     def from_stored(cls, text: str) -> "DeviceKey":
-        """Return the key that *text* was made of."""
+        """Return the key from the *text* that ``str`` made."""
         algorithm, *numbers = text.split(".")
         one, two = (int.from_bytes(from_text(number) or b"", "big") for number in numbers)
         return cls(algorithm, (one, two))
 
     def has_signed(self, signature: bytes, message: bytes) -> bool:
-        """Return whether *signature* is this key's under *message*."""
+        """Return whether *signature* over *message* was made by this key."""
         try:
             if self.algorithm == "RS256":
                 self._key.verify(signature, message, PKCS1v15(), SHA256())
@@ -100,10 +100,10 @@ class DeviceKey(Redacted):
 
 class Proof(Redacted):
     """
-    A proof whose signature is right.
+    A proof with a valid signature.
 
     Attributes:
-        challenge: The text that the browser was given to sign (``jti``).
+        challenge: The text that the browser was asked to sign (``jti``).
         key: The key that signed it.
     """
 
@@ -116,12 +116,12 @@ class Proof(Redacted):
 
 def verify(token: str, key: DeviceKey | None = None) -> Proof | Flaw:
     """
-    Return what a proof says, if it is signed by *key*.
+    Return the content of a proof if it is signed by *key*.
 
     Args:
         token: The JWT, as ``header_text`` returns it.
-        key: The key of the session. ``None`` for a registration, whose proof brings the key: then the signature shows
-            that the sender holds the private one.
+        key: The session's key. ``None`` for a registration, whose proof contains the key: the signature then shows that
+            the sender has the private key.
     """
     if len(token) > MAX_PROOF_BYTES:
         return Flaw("longer than a proof can be")
@@ -137,14 +137,14 @@ def verify(token: str, key: DeviceKey | None = None) -> Proof | Flaw:
     if header.get("alg") not in ALGORITHMS:
         return Flaw("alg is neither ES256 nor RS256")
     if "crit" in header:
-        # What it names must be understood, or the token refused (RFC 7515, section 4.1.11).
+        # A recipient must understand these extensions or reject the token (RFC 7515, section 4.1.11).
         return Flaw("has extensions that are not known")
     challenge = payload.get("jti")
     if not isinstance(challenge, str) or not challenge.isascii():
         return Flaw("jti is no challenge")
     brought = [each["jwk"] for each in (header, payload) if "jwk" in each]
     if key is not None and brought:
-        # Only a registration brings one. Taken from any other proof, it would let anybody sign.
+        # Only a registration contains a key. Accepting one from any other proof would let anyone sign.
         return Flaw("brings a key, which only a registration does")
     if key is None:
         if not brought:
@@ -163,9 +163,9 @@ def verify(token: str, key: DeviceKey | None = None) -> Proof | Flaw:
 
 def header_text(value: str | None) -> str | None:
     """
-    Return the text in a header's *value*, a Structured Field (RFC 9651) whose parameters are left out.
+    Return the text in a header's *value*, a Structured Field (RFC 9651), ignoring its parameters.
 
-    Browsers quote it as the draft says, or send it bare. ``None`` stands for a header that is missing or holds no text.
+    Browsers quote it as the draft says, or send it bare. Returns ``None`` if the header is missing or contains no text.
     """
     if value is None:
         return None
@@ -187,7 +187,7 @@ def _object(part: bytes) -> dict[str, Any] | None:
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        # Of two with one name another reader may take the other (RFC 7515, section 4).
+        # If a name is repeated, another reader may use the other value (RFC 7515, section 4).
         raise ValueError
     return found
 
@@ -197,7 +197,7 @@ def _refuse(constant: str) -> None:
 
 
 def _key_of(jwk: Any, algorithm: str) -> DeviceKey | None:
-    """Return the key of a JWK (RFC 7517) for this *algorithm*; ``None`` if it is no public key, or not fit for it."""
+    """Return the key of a JWK (RFC 7517) for this *algorithm*; ``None`` if it is not a suitable public key."""
     if not isinstance(jwk, Mapping) or "d" in jwk or jwk.get("alg", algorithm) != algorithm:
         return None
     try:
@@ -215,7 +215,7 @@ def _key_of(jwk: Any, algorithm: str) -> DeviceKey | None:
             return None
         return DeviceKey(algorithm, (n, e))
     except (KeyError, TypeError, ValueError, AttributeError, UnsupportedAlgorithm):
-        # A member is missing or no text, or the point is not on the curve.
+        # A member is missing or not text, or the point is not on the curve.
         return None
 
 

@@ -1,4 +1,4 @@
-"""What an adapter does for sessions that are bound to a device: it looks whether a request is for one of them."""
+"""Let an adapter recognize the requests for device-bound sessions."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,10 +12,10 @@ __all__ = ["DeviceRoutes"]
 
 class DeviceRoutes:
     """
-    The endpoints of all sessions that an application keeps.
+    The endpoints of all sessions of an application.
 
     Args:
-        backends: Those of the sessions that can be bound.
+        backends: The backends of the sessions that can be bound.
 
     Raises:
         ConfigurationError: Two of them have the same path.
@@ -28,14 +28,14 @@ class DeviceRoutes:
             for path in endpoints.steps:
                 if path in self._by_path:
                     msg = (
-                        f"two Sessions of one application have {path!r} for their devices: give one of them another, "
+                        f"two Sessions of one application use {path!r} for their devices: give one of them another, "
                         "device_bound=DeviceBound(path='/…')."
                     )
                     raise ConfigurationError(msg)
                 self._by_path[path] = endpoints
 
     def __contains__(self, path: object) -> bool:
-        """Return whether a request for *path*, below that of the application, is one of a browser by itself."""
+        """Return whether *path*, relative to the application, is one that a browser requests by itself."""
         return path in self._by_path
 
     def answer(self, request: EndpointRequest) -> EndpointResponse:
@@ -43,17 +43,17 @@ class DeviceRoutes:
         return self._by_path[request.path].answer(request)
 
     async def answer_async(self, request: EndpointRequest) -> EndpointResponse:
-        """Do what ``answer`` does."""
+        """Do the same as ``answer``."""
         return await self._by_path[request.path].answer_async(request)
 
     def note(self, exchange: Any, mounted_at: str, skipped: str | None) -> None:
         """
-        Note what a request of another path says, before its response is made.
+        Record information from a request for another path, before its response is created.
 
         Args:
             exchange: The request's ``Exchange``.
             mounted_at: The path that the application is mounted under; ``""`` for the root.
-            skipped: The header Secure-Session-Skipped, with which a browser says why the bound cookie is missing.
+            skipped: The header Secure-Session-Skipped, in which a browser says why the bound cookie is missing.
         """
         exchange.mount(mounted_at)
         if skipped is not None:

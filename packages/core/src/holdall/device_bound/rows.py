@@ -1,9 +1,9 @@
 """
 The bindings of sessions in a table.
 
-A session's row says that it is bound, and with which secret. All else stands in a row of its own beside it, under the
-binding's name: the device's key and the challenges. So a refresh writes no session, and a renewal no device. A bound
-cookie is a MAC under the secret, which the session brings along: it is compared without another look at the table.
+A session's row says that it is bound, and with which secret. Everything else is in a separate row under the binding's
+name: the device's key and the challenges. So a refresh writes no session row, and a renewal no device row. A bound
+cookie is a MAC under the secret, which is stored in the session: it is checked without another read of the table.
 """
 
 import hmac
@@ -29,7 +29,7 @@ from holdall.tables.contract import Row, handle_of
 
 __all__ = ["BoundTableStore"]
 
-# Named here, because in the class ``list`` is its method.
+# Defined here, because inside the class ``list`` is its method.
 _Rows = list[SessionRow]
 _Values = list[str]
 _Challenge = list[Any]
@@ -42,7 +42,7 @@ _TOKEN = re.compile(r"([0-9]{1,12})\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{43}")
 
 
 class BoundInRow(SessionInRow):
-    """A session in a row that is bound to a device, with its data as the application sees it."""
+    """A device-bound session in a row, with its data as the application sees it."""
 
     __slots__ = ("binding", "origin")
 
@@ -55,7 +55,7 @@ class BoundInRow(SessionInRow):
 
 
 class BoundTableStore(BindingStore):
-    """A table store, or one that migrates into it, whose sessions can be bound to a device."""
+    """A table store, or one that migrates into a table, whose sessions can be bound to a device."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class BoundTableStore(BindingStore):
         super().__init__(store, options, settings, now, random)
         self.table = store.table
         self._rows: TableStore = store if isinstance(store, TableStore) else store.store
-        # A device's row is bound to the name that the session's cookie had then.
+        # A device's row is bound to the cookie name that the session had then.
         self._keys = tuple(f"{key} device" for key in settings.keys)
         self._key = self._keys[0]
 
-    # What every store does.
+    # Used by every request.
 
     def get(self, cookie: str, *, key: str) -> Steps[StoredSession | NotFound]:
         found = yield from self.store.get(cookie, key=key)
@@ -81,7 +81,7 @@ class BoundTableStore(BindingStore):
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[StoredSession | None]:
         binding = binding_of(stored)
         written = yield from self.store.put(stored, marked(write, binding), key=key)
-        # A touch answers the data that it was given, which has no mark.
+        # A touch returns the data that it was given, which has no mark.
         return None if written is None else _opened(written, binding)
 
     def delete(
@@ -144,7 +144,7 @@ class BoundTableStore(BindingStore):
             shown.append(row if noted is None else row.changed(device_bound=True))
         return shown
 
-    # Of a registration.
+    # Registration.
 
     guards_registrations = True
 
@@ -156,7 +156,8 @@ class BoundTableStore(BindingStore):
 
     def bind(self, stored: StoredSession, key: DeviceKey, now: int) -> Steps[StoredSession | None]:
         binding = Binding(to_text(self._random(_SECRET_BYTES)), now)
-        # Before the session says that it is bound, or it might say so and nothing could renew its bound cookie.
+        # Written before the session's mark, because otherwise a bound session could exist whose cookie cannot be
+        # renewed.
         yield from self._insert(binding, key, stored, now)
         try:
             bound = yield from self.store.update(stored, _marking(binding, self.settings, now), key=self.settings.key)
@@ -171,7 +172,7 @@ class BoundTableStore(BindingStore):
     def device_cookie(self, stored: StoredSession, key: DeviceKey, now: int) -> str | None:
         return None
 
-    # Of a refresh.
+    # Refresh.
 
     def device(self, binding_id: str, stored: StoredSession | None, devices: _Values) -> Steps[Device | None]:
         binding = binding_of(stored)
@@ -189,8 +190,8 @@ class BoundTableStore(BindingStore):
         def replace(data: dict[str, Any]) -> dict[str, Any]:
             challenge, until = data["challenge"]
             if until > now + self.options.seconds:
-                # It was not signed yet. A new one for each request would let somebody who has the cookies alone push
-                # out the one that the device is about to sign.
+                # It has not been signed yet. With a new challenge for each request, someone who has only the cookies
+                # could push out the one that the device is about to sign.
                 raise _DoneError(challenge)
             return {**data, "challenge": self._challenge(now), "before": [challenge, until]}
 
@@ -201,7 +202,7 @@ class BoundTableStore(BindingStore):
         def replace(data: dict[str, Any]) -> dict[str, Any]:
             current, until = data["challenge"]
             if challenge == current and until > now:
-                # Other tabs may be about to send proofs of the same challenge.
+                # Other tabs may be about to send proofs for the same challenge.
                 return {**data, "challenge": self._challenge(now), "before": [challenge, min(until, now + OVERLAP)]}
             before, until = data["before"]
             raise _DoneError(current if challenge == before and until > now else None)
@@ -223,12 +224,12 @@ class BoundTableStore(BindingStore):
     def _is_valid(self, binding: Binding, value: str, now: int) -> bool:
         return _is_token(binding.secret, "bound", value, now)
 
-    # How all of it is done.
+    # Implementation.
 
     def _changed(
         self, device: Device, replace: Callable[[dict[str, Any]], dict[str, Any]], expires: int
     ) -> Steps[str | None]:
-        """Replace a device's row by compare-and-swap, and return its challenge, or what *replace* stops with."""
+        """Replace a device's row by compare-and-swap, and return its challenge, or the one *replace* stops with."""
 
         def make_write(latest: StoredSession) -> Write:
             return _write(replace(latest.data), latest.created, max(expires, latest.expires))
@@ -237,7 +238,7 @@ class BoundTableStore(BindingStore):
             written = yield from self._rows.update(device.place, make_write, key=self._key)
         except _DoneError as done:
             return done.challenge
-        # ``None`` where the session has just ended.
+        # ``None`` if the session has just ended.
         return None if written is None else str(written.data["challenge"][0])
 
     def _insert(self, binding: Binding, key: DeviceKey, stored: StoredSession, now: int) -> Steps[None]:
@@ -248,19 +249,19 @@ class BoundTableStore(BindingStore):
         yield Insert(self.table, digest_of(name), row)
 
     def _note(self, stored: StoredSession, now: int) -> Steps[None]:
-        """Note under the session's handle that it is bound, for ``list``, which cannot read what is sealed."""
+        """Record under the session's handle that it is bound, for ``list``, which cannot read encrypted data."""
         until = datetime.fromtimestamp(self._lasts(stored, now), UTC)
         yield Insert(self.table, _note_of(_handle(stored)), Row(b"", 1, until, datetime.fromtimestamp(now, UTC)))
 
     def _end(self, stored: StoredSession) -> Steps[None]:
-        """Forget the device of a session that has ended."""
+        """Delete the device of a session that has ended."""
         binding = binding_of(stored)
         if binding is not None:
             yield Remove(self.table, digest_of(_name(binding.id)))
             yield Remove(self.table, _note_of(_handle(stored)))
 
     def _lasts(self, stored: StoredSession, now: int) -> int:
-        """Return until when a row beside the session is needed: the session may be used until its next refresh."""
+        """Return until when a session's extra row is needed: the session may be used until its next refresh."""
         if self.settings.absolute_timeout is not None:
             return self.settings.ends(stored.created)
         left = max(stored.expires - now, self.settings.idle_timeout or 0)
@@ -275,7 +276,7 @@ class BoundTableStore(BindingStore):
 
 
 class _DoneError(Exception):
-    """Nothing is to be written. It carries the challenge to go on with."""
+    """There is nothing to write. It carries the challenge to continue with."""
 
     def __init__(self, challenge: str | None = None) -> None:
         super().__init__()
@@ -283,7 +284,7 @@ class _DoneError(Exception):
 
 
 def _opened(found: StoredSession, given: Binding | None = None) -> StoredSession:
-    """Return what the store has answered as the application may see it, bound if it says so or as it was *given*."""
+    """Return the store's answer as the application sees it, bound if its data says so or as *given*."""
     binding = read_mark(found) or given
     if binding is None or binding_of(found) is not None:
         return found
@@ -292,7 +293,7 @@ def _opened(found: StoredSession, given: Binding | None = None) -> StoredSession
 
 
 def _marking(binding: Binding, settings: Settings, now: int) -> Callable[[StoredSession], Write]:
-    """Return what writes a *binding* into a session that has none."""
+    """Return a function that writes a *binding* into an unbound session."""
 
     def make_write(latest: StoredSession) -> Write:
         if read_mark(latest) is not None or binding_of(latest) is not None:
@@ -310,7 +311,7 @@ def _write(data: dict[str, Any], created: int, expires: int) -> Write:
 
 
 def _name(binding_id: str) -> str:
-    # No cookie's value has a space, so that none opens such a row.
+    # No cookie value contains a space, so none can open such a row.
     return f"device {binding_id}"
 
 
@@ -327,7 +328,7 @@ def _mac(secret: str, use: str, token: str) -> str:
 
 
 def _is_token(secret: str, use: str, text: str, now: int) -> bool:
-    """Return whether *text* is a token that was made for this *use* and is still valid."""
+    """Return whether *text* is a valid token for this *use*."""
     shape = _TOKEN.fullmatch(text)
     if shape is None or int(shape[1]) <= now:
         return False

@@ -1,9 +1,9 @@
 """
-The bindings of sessions that are kept in their cookie: sealed, each part in a cookie of its own.
+The bindings of sessions kept in cookies: sealed, each part in its own cookie.
 
-A lasting cookie beside the session's holds the device's key, the session's own says from the next response on that it
-is bound, and the bound cookie is as short-lived as ever. Nothing is kept on the server, so that a challenge can be
-answered again until it ends, a wrong signature cannot end the session, and a copy of the session's cookie from before
+A long-lived cookie holds the device's key; the session's own cookie says from the next response on that it is bound;
+and the bound cookie is short-lived as usual. The server stores nothing. Therefore a challenge can be answered
+repeatedly until it expires, a wrong signature cannot end the session, and a copy of the session's cookie from before
 the registration is not bound.
 """
 
@@ -35,11 +35,11 @@ _Values = list[str]
 
 class BoundInCookie(ForeignSession):
     """
-    A session in its cookie that is bound to a device, with its data as the application sees it.
+    A device-bound session in its cookie, with its data as the application sees it.
 
     Attributes:
-        says_so: Its cookie says that it is bound. One that does not is written again: it is from before the
-            registration.
+        says_so: Its cookie says that it is bound. Otherwise the cookie dates from before the registration and is
+            written again.
     """
 
     __slots__ = ("binding", "says_so")
@@ -62,7 +62,7 @@ class BoundCookieStore(BindingStore):
         now: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        # A copy without generations: the cookies of a binding go with one name of the session's.
+        # A copy without generations: the cookies of a binding belong to one name of the session's cookie.
         store = copy(store)
         store.keeps_generations = store.reads_generations = False
         for verb in ("renew", "bury"):
@@ -70,10 +70,10 @@ class BoundCookieStore(BindingStore):
         super().__init__(store, options, settings, now, random)
         self._format = store.format
         self._formats = (store.format, *store.also_read)
-        # Not the session's name, or one of these could be passed off as a session.
+        # Not the session's name, because otherwise one of these could be passed off as a session.
         self._key = f"{settings.key}-device"
 
-    # What every store does.
+    # Used by every request.
 
     def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
         found: StoredSession | NotFound = self.store.get(cookie, key=key)
@@ -98,20 +98,20 @@ class BoundCookieStore(BindingStore):
             and MARK not in write.changes.put
             and is_carried(same_principal=True, principal=write.principal)
         ):
-            # A renewal puts what ``delete`` has answered.
+            # A renewal writes what ``delete`` returned.
             binding = read_mark(StoredSession("", write.data, 0, 0))
         written: StoredSession = self.store.put(stored, marked(write, binding), key=key)
         return written if binding is None else BoundInCookie(written, binding, says_so=True)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
-        """Return *stored*, with its mark where it may begin anew."""
+        """Return *stored*, with its mark if it may be stored again."""
         binding = binding_of(stored)
         if binding is None:
             return stored
         last: StoredSession = stored.changed(data=_marked_data(stored, binding))
         return last
 
-    # Of a registration.
+    # Registration.
 
     guards_registrations = False
 
@@ -123,7 +123,7 @@ class BoundCookieStore(BindingStore):
 
     def bind(self, stored: StoredSession, key: DeviceKey, now: int) -> Steps[StoredSession | None]:
         yield from ()
-        # Its cookie says so from the next response on, which also knows how long the browser is to keep it.
+        # Its cookie says so from the next response on, which also knows how long the browser should keep it.
         binding = Binding(to_text(self._random(_SECRET_BYTES)), now)
         return BoundInCookie(stored, binding, says_so=False)
 
@@ -133,7 +133,7 @@ class BoundCookieStore(BindingStore):
         expires = self.settings.ends(stored.created)
         return self._seal("d", f"{binding.secret}.{binding.since}.{key}", stored.log_id, now, expires)
 
-    # Of a refresh.
+    # Refresh.
 
     def device(self, binding_id: str, stored: StoredSession | None, devices: _Values) -> Steps[Device | None]:
         yield from ()
@@ -154,7 +154,7 @@ class BoundCookieStore(BindingStore):
         return None
 
     def is_latest(self, device: Device, challenge: str) -> bool:
-        # Which one was the last is written nowhere: any of this device's.
+        # It is not recorded which challenge was the last, so any of this device's counts.
         opened = self._opened([challenge], now=0)
         return any(kind == "c" and secret == device.binding.secret for kind, (secret, *_), _ in opened)
 
@@ -164,27 +164,27 @@ class BoundCookieStore(BindingStore):
     def _is_valid(self, binding: Binding, value: str, now: int) -> bool:
         return any(kind == "b" and secret == binding.secret for kind, (secret, *_), _ in self._opened([value]))
 
-    # How all of it is done.
+    # Implementation.
 
     def _seal(self, kind: str, what: str, log_id: str, now: int, until: int) -> str:
         text = f"{kind}.{to_text(self._random(_NONCE_BYTES))}.{what}"
-        # Formats of other libraries note nothing, not even the cookie's name, where there is no limit.
+        # Without a limit, other libraries' formats contain nothing else, not even the cookie's name.
         created, expires = (datetime.fromtimestamp(min(time, FOREVER - 1), UTC) for time in (now, until))
         return self._format.seal(Record({MARK: text}, created, expires, log_id), key=self._key)
 
     def _opened(self, values: Any, now: int | None = None) -> Iterator[tuple[str, list[str], str]]:
         """
-        Yield what was sealed here: of which kind, its parts, and the session's ``log_id``.
+        Yield what was sealed here: its kind, its parts, and the session's ``log_id``.
 
         Args:
-            now: What expired before then is left out; by default, before the present.
+            now: Skip what expired before this time; by default, before the present.
         """
         now = self._now() if now is None else now
         for value in values:
             records = (each.open(value, key=self._key) for each in self._formats)
             record = next((record for record in records if record is not None), None)
             if record is not None and record.expires.timestamp() > now:
-                # Another cookie of the name's application may stand here, in a format without a name of its own.
+                # Another cookie of the application may have this name, in a format that does not include the name.
                 kind, _, rest = (*str(record.data.get(MARK)).split(".", 2), "", "")[:3]
                 yield kind, rest.split("."), record.log_id
 

@@ -1,4 +1,4 @@
-"""What ``Sessions(device_bound=…)`` puts in place of its usual parts, once."""
+"""Replace parts of ``Sessions`` at setup for ``Sessions(device_bound=…)``."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,10 +18,10 @@ def finding_bound_cookies(
     find: Callable[[FindHeader | str | Iterable[str]], list[SentCookie]], settings: Settings, options: DeviceBound
 ) -> Callable[[FindHeader | str | Iterable[str]], list[SentCookie]]:
     """
-    Return what *find* does, with the cookies of a binding along with each value.
+    Return a function like *find* that adds the binding's cookies to each value.
 
     Raises:
-        ConfigurationError: The session's cookie is one that no browser would bind.
+        ConfigurationError: No browser would bind the session's cookie.
     """
     bound, device = bound_attributes(settings.attributes, options), device_attributes(settings.attributes)
     return finder(find, cookie_finder(bound.key), cookie_finder(device.key))
@@ -31,10 +31,10 @@ def bindable(
     store: Any, options: DeviceBound, settings: Settings, now: Callable[[], int], random: Callable[[int], bytes]
 ) -> tuple[BindingStore, Committing]:
     """
-    Return *store* as one whose sessions can be bound to a device, and what commits them.
+    Return *store* wrapped so that its sessions can be bound to a device, and a function that commits them.
 
     Raises:
-        ConfigurationError: It is none of ours, or nobody's sessions are in it.
+        ConfigurationError: The store is of another type, or its sessions have no users.
     """
     if not settings.principals:
         msg = "device_bound= binds the sessions of visitors who log in: leave out principal_key=None."
@@ -47,7 +47,7 @@ def bindable(
     from holdall.stores.table import TableStore
 
     if not isinstance(getattr(store, "store", store), TableStore):
-        msg = f"device_bound= needs a TableStore or a CookieStore, and not a {type(store).__name__}."
+        msg = f"device_bound= needs a TableStore or a CookieStore, not a {type(store).__name__}."
         raise ConfigurationError(msg)
     return _with_commit(BoundTableStore(store, options, settings, now, random))
 

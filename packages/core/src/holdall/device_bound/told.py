@@ -1,4 +1,4 @@
-"""What a response says about the binding of a session: it is offered, or its cookies are removed."""
+"""Add the binding of a session to a response: offer it, or remove its cookies."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ __all__ = ["Committing", "cookies_of", "removed_cookies"]
 
 
 class OfferingCookie(SetCookie):
-    """The cookie of a session with the header that offers to bind it."""
+    """A session cookie with the header that offers to bind the session."""
 
     __slots__ = ("extra",)
 
@@ -41,7 +41,7 @@ class Committing:
         begins = before is None or state.stored is None or before.log_id != state.stored.log_id
         cookies = tuple(self._offering(cookie, state, now, begins=begins) for cookie in headers.cookies)
         if binding_of(before) is not None and state.stored is None:
-            # The browser asks for a new bound cookie before its next request then, and is told that it is over.
+            # The browser then asks for a new bound cookie before its next request, and learns that the session is over.
             cookies = (*cookies, *removed_cookies(self._store, now))
         return ExtraHeaders(cookies, vary=headers.vary, cookie=headers.cookie, extra=headers.extra)
 
@@ -58,14 +58,14 @@ class Committing:
 
 
 def cookies_of(store: BindingStore) -> tuple[CookieAttributes, ...]:
-    """Return the cookies that a binding has, the bound one first."""
+    """Return the cookies of a binding, the bound cookie first."""
     session = store.settings.attributes
     bound = bound_attributes(session, store.options)
     return (bound,) if hasattr(store, "table") else (bound, device_attributes(session))
 
 
 def removed_cookies(store: BindingStore, now: int) -> tuple[SetCookie, ...]:
-    """Return what removes the cookies of a binding from the browser."""
+    """Return the headers that remove a binding's cookies from the browser."""
     time = datetime.fromtimestamp(now, UTC)
-    # They were set by HTTPS, and only so are they removed.
+    # They were set over HTTPS and can be removed only over HTTPS.
     return tuple(SetCookie(None, each, https=True, now=time) for each in cookies_of(store))

@@ -1,4 +1,4 @@
-"""How a WSGI middleware answers the requests that a browser makes by itself."""
+"""Let a WSGI middleware handle the requests that a browser sends by itself."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -14,12 +14,12 @@ __all__ = ["answer_devices"]
 
 def answer_devices(middleware: Any, group: Any) -> None:
     """
-    Let *middleware* answer them, and tell its requests where the application is mounted.
+    Let *middleware* handle them, and record for other requests where the application is mounted.
 
-    It becomes an instance of a class of its own, so that one whose sessions are not bound has no part in this.
+    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
 
     Args:
-        group: Its ``SessionGroup``, some of whose sessions can be bound.
+        group: Its ``SessionGroup``, which contains sessions that can be bound.
     """
     kind = type(middleware)
     members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_devices": group.devices}
@@ -48,7 +48,7 @@ class _Answering:
 def _noting(app: Any, group: Any) -> Any:
     def note(environ: Any, start_response: Any) -> Any:
         exchange = environ[KEY]
-        # An adapter around this one, which keeps the session too, has noted it already.
+        # An outer adapter that keeps the session too has noted it already.
         if exchange.group is group:
             group.devices.note(exchange, _paths(environ)[0], _header(environ, "Secure-Session-Skipped"))
         return app(environ, start_response)
@@ -61,5 +61,5 @@ def _header(environ: Any, name: str) -> str | None:
 
 
 def _paths(environ: Any) -> tuple[str, str]:
-    """Return where the application is mounted, and the path below that (PEP 3333)."""
+    """Return the path where the application is mounted, and the path below that (PEP 3333)."""
     return environ.get("SCRIPT_NAME", "").rstrip("/"), environ.get("PATH_INFO", "")

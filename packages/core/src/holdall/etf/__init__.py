@@ -1,5 +1,5 @@
 """
-Erlang's external term format, both ways (https://www.erlang.org/doc/apps/erts/erl_ext_dist).
+Read and write Erlang's external term format (https://www.erlang.org/doc/apps/erts/erl_ext_dist).
 
 Each term of Erlang and Elixir has one form in Python:
 
@@ -17,11 +17,11 @@ pid, reference             ``Opaque``
 port, function             refused, as Plug refuses them
 =========================  =======================================
 
-No term is read as another one. Some maps have keys that differ in Erlang and are equal in Python (an atom and a binary
-of the same name, ``1`` and ``1.0``), or that Python cannot hash (a list, a map). A ``dict`` holds those keys as
-``AtomKey`` and ``MapKey``. ``bytes`` that would come back as ``str`` cannot be written.
+No two different terms are read as the same value. Some maps have keys that differ in Erlang and are equal in Python (an
+atom and a binary of the same name, ``1`` and ``1.0``), or that Python cannot hash (a list, a map). A ``dict`` holds
+those keys as ``AtomKey`` and ``MapKey``. ``bytes`` that would come back as ``str`` cannot be written.
 
-Neither reading nor writing is recursive, so the result does not depend on how deep the caller's stack is.
+Neither reading nor writing is recursive, so the result does not depend on the depth of the caller's stack.
 """
 
 from holdall.etf._reading import MAX_BYTES, loads

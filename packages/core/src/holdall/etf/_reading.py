@@ -1,4 +1,4 @@
-"""How a term is read."""
+"""Read terms."""
 
 import math
 import re
@@ -28,19 +28,19 @@ from holdall.etf._writing import MapKey, identity
 
 __all__ = ["MAX_BYTES", "loads"]
 
-#: The longest payload that is read unless told otherwise, measured after decompression. No cookie of an
-#: honest application comes near it.
+#: The default maximum length of a payload, measured after decompression. No cookie of an honest application comes near
+#: it.
 MAX_BYTES = 2**16
 
 
 def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
     """
-    Return the term that *payload* holds. Bytes after it are ignored, as Erlang does.
+    Return the term in *payload*. Bytes after it are ignored, as in Erlang.
 
-    Time and memory stay in proportion to *max_bytes*, whatever lengths the payload claims.
+    Time and memory stay proportional to *max_bytes*, whatever lengths the payload claims.
 
     Raises:
-        ValueError: It holds no term, or one that is refused: with a function or a port in it, nested over 512 deep, or
+        ValueError: It is not a term, or one that is refused: containing a function or a port, nested over 512 deep, or
             longer than *max_bytes*.
     """
     if payload[:1] != VERSION:
@@ -51,13 +51,13 @@ def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
     except (IndexError, StructError) as exc:
         raise ValueError(_ENDS_EARLY) from exc
     except UnicodeDecodeError:
-        # Python's own error holds the payload.
+        # Python's own error contains the payload.
         msg = "an atom's name is not UTF-8"
         raise ValueError(msg) from None
 
 
-# A reader is given the bytes and where the term's body begins; it returns the term and where the next one
-# begins. The reader of a container returns how many terms are in it, and what makes the container of these.
+# A reader takes the bytes and the position of the term's body; it returns the term and the position of the next one.
+# The reader of a container returns how many terms are in it, and a function that creates the container from them.
 
 _COMPRESSED = b"P"
 
@@ -87,14 +87,14 @@ def _unpacked(payload: bytes, max_bytes: int) -> bytes:
 
 
 def _read(data: bytes) -> Any:
-    # Containers that are not complete: how many terms each has, those that were read, and what makes it of them.
+    # Incomplete containers: how many terms each has, those already read, and the function that creates it.
     incomplete: list[tuple[int, list[Any], _Finish]] = []
     at = 0
     while True:
         mark = data[at]
         if mark in _CONTAINERS:
             count, finish, at = _CONTAINERS[mark](data, at + 1)
-            # A term has a byte at least, so a false claim is found before anything is made of it.
+            # A term takes at least a byte, so a false count is detected before anything is allocated.
             if count > len(data) - at:
                 raise ValueError(_ENDS_EARLY)
             if count:
@@ -160,7 +160,7 @@ def _new_float(data: bytes, at: int) -> tuple[float, int]:
     return _finite(F64.unpack_from(data, at)[0]), at + 8
 
 
-# As "%.20e" prints it. What follows the first zero byte does not count.
+# As printed by "%.20e". Anything after the first zero byte is ignored.
 _OLD_FLOAT = re.compile(rb" *([+-]?[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?)(?:\0.*)?", re.DOTALL)
 
 
@@ -256,10 +256,10 @@ def _map_of(terms: list[Any]) -> dict[Any, Any]:
 
 
 def _told_apart(keys: list[Any]) -> list[Any]:
-    """Return *keys*, and those that a ``dict`` cannot hold with the others as ``AtomKey`` or ``MapKey``."""
+    """Return *keys*, with those that a ``dict`` cannot hold together as ``AtomKey`` or ``MapKey``."""
     apart = keys.copy()
     held: dict[Any, Any] = {}
-    # Strings and integers stay what they are, wherever they stand.
+    # Strings and integers are never wrapped.
     for place in sorted(range(len(keys)), key=lambda place: type(keys[place]) not in _PLAIN_KEYS):
         key = _distinct(keys[place], held)
         if key in held:
@@ -273,18 +273,18 @@ _PLAIN_KEYS = frozenset({str, int})
 
 
 def _distinct(key: Any, held: Mapping[Any, Any]) -> Any:
-    """Return *key* as a ``dict`` can hold it with those that are *held* already, if it is another key to Erlang."""
+    """Return *key* in a form that a ``dict`` can hold along with *held*, if Erlang considers it another key."""
     try:
         if key not in held or identity(held[key]) == identity(key):
             return key
     except (TypeError, RecursionError):
-        # It cannot be hashed, or is nested too deep to be.
+        # It is unhashable, or nested too deep to be hashed.
         return MapKey(key)
     return AtomKey(key) if isinstance(key, Atom) else MapKey(key)
 
 
 def _opaque(rest: int) -> _Reader:
-    """Return the reader of a term that is a node's name and *rest* bytes."""
+    """Return a reader for a term that consists of a node's name and *rest* bytes."""
 
     def read(data: bytes, at: int) -> tuple[Opaque, int]:
         _, end = _take(data, _after_node(data, at), rest)
@@ -294,7 +294,7 @@ def _opaque(rest: int) -> _Reader:
 
 
 def _reference(creation: int) -> _Reader:
-    """Return the reader of a reference whose node's *creation* has so many bytes."""
+    """Return a reader for references whose node's *creation* has that many bytes."""
 
     def read(data: bytes, at: int) -> tuple[Opaque, int]:
         (words,) = U16.unpack_from(data, at)
@@ -321,8 +321,8 @@ def _port(data: bytes, at: int) -> tuple[Any, int]:
     raise ValueError(msg)
 
 
-# There is a fifth mark of atoms, 82 (ATOM_CACHE_REF): it counts into a table that only two connected nodes share, so
-# that outside of their connection nobody can read it, and Erlang refuses it too.
+# There is a fifth tag for atoms, 82 (ATOM_CACHE_REF): an index into a table shared by two connected nodes. It means
+# nothing outside of their connection, and Erlang refuses it too.
 _ATOMS: dict[int, _Reader] = {
     100: _atom("latin-1", U16),
     115: _atom("latin-1", U8),

@@ -1,4 +1,4 @@
-"""Terms that Python has no type for, and what a term is made of."""
+"""Terms that Python has no type for, and constants of the format."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -31,7 +31,7 @@ U32 = Struct(">I")
 I32 = Struct(">i")
 F64 = Struct(">d")
 
-# Erlang has no limit, and Python has one.
+# Erlang has no limit, but Python has one.
 TOO_DEEP = f"it is nested over {MAX_DEPTH} deep"
 
 _MAX_ATOM_CHARACTERS = 255
@@ -39,9 +39,9 @@ _MAX_ATOM_CHARACTERS = 255
 
 class Atom(str):
     """
-    An atom: a name that stands for itself, such as ``Atom("ok")``.
+    An atom: a constant name, such as ``Atom("ok")``.
 
-    It is equal to its text. ``nil``, ``true`` and ``false`` are ``None``, ``True`` and ``False`` instead.
+    It equals its text. ``nil``, ``true`` and ``false`` are ``None``, ``True`` and ``False`` instead.
     """
 
     __slots__ = ()
@@ -63,7 +63,7 @@ class AtomKey(Atom):
     """
     An atom as the key of a map that also has a binary of the same name.
 
-    It is equal to an ``AtomKey`` only, so that a ``dict`` can hold both: ``value["a"]`` is the binary's value, and
+    It equals only another ``AtomKey``, so that a ``dict`` can hold both: ``value["a"]`` is the binary's value, and
     ``value[AtomKey("a")]`` the atom's.
     """
 
@@ -88,8 +88,8 @@ class ImproperList:
     A list that does not end in the empty list: ``[1, 2 | 3]`` is ``ImproperList((1, 2), 3)``.
 
     Attributes:
-        heads: What stands before the bar, one term at least.
-        tail: What stands after it, not a list.
+        heads: The terms before the bar, at least one.
+        tail: The term after it, which is not a list.
     """
 
     heads: tuple[Any, ...]
@@ -107,8 +107,8 @@ class BitString:
     Bits that do not fill their last byte: ``<<2::3>>`` is ``BitString(b"@", 3)``.
 
     Attributes:
-        data: The bits from the highest down; those of the last byte that don't count are 0.
-        bits: How many bits of the last byte count, 1 to 7.
+        data: The bits, highest first; unused bits of the last byte are 0.
+        bits: How many bits of the last byte are used, 1 to 7.
     """
 
     data: bytes
@@ -123,10 +123,10 @@ class BitString:
 @dataclass(frozen=True, slots=True)
 class Opaque:
     """
-    A pid or reference, which means something to its own Erlang node only.
+    A pid or reference, which means something only to its own Erlang node.
 
     Attributes:
-        external: The term as it came, to be written as it came.
+        external: The term as it was read, to be written unchanged.
     """
 
     external: bytes

@@ -1,4 +1,4 @@
-"""How a term is written, and which keys are one term by that."""
+"""Write terms, and compare keys by what is written."""
 
 import hashlib
 import math
@@ -29,12 +29,12 @@ __all__ = ["MapKey", "dumps", "identity"]
 @dataclass(frozen=True, slots=True)
 class MapKey:
     """
-    A key that a ``dict`` cannot hold as it is: a list, a map, or ``1.0`` where ``1`` is a key too.
+    A key that a ``dict`` cannot hold directly: a list, a map, or ``1.0`` if ``1`` is a key too.
 
-    Two of them are equal if they are one term to Erlang.
+    Two of them are equal if Erlang considers them the same term.
 
     Attributes:
-        term: The key as it would be anywhere else.
+        term: The key itself.
     """
 
     term: Any = field(compare=False)
@@ -46,29 +46,29 @@ class MapKey:
 
 def dumps(term: Any, /, *, otp: Literal[25, 26] = 26) -> bytes:
     """
-    Return *term* as Erlang's ``term_to_binary`` writes it.
+    Encode *term* as Erlang's ``term_to_binary`` does.
 
-    Small maps whose keys are binaries are sorted as Erlang sorts them; all others keep their order.
+    Small maps with only binary keys are sorted as Erlang sorts them; all others keep their order.
 
     Args:
-        otp: The release whose atoms are written: 26 writes them in UTF-8, 25 in Latin-1 where it can, which is
-            what releases before 26 expect. Either reads both.
+        otp: The Erlang/OTP release to write atoms for: 26 writes them in UTF-8, 25 in Latin-1 if possible, which
+            releases before 26 expect. Both can read either.
 
     Raises:
-        TypeError: *term* or a term in it is not in the table of ``holdall.etf``; the message says where.
+        TypeError: *term* or a part of it is not in the table of ``holdall.etf``; the message says where.
     """
     return _dumps(term, otp, as_identity=False)
 
 
-# A writer adds to *out*; its ``TypeError`` says why and not yet where.
+# A writer appends to *out*; its ``TypeError`` says why, but not yet where.
 
-# Up to here Erlang keeps a map sorted. A larger one is hashed, and its order is nothing that we could follow.
+# Erlang sorts maps up to this size. Larger ones are hashed, and we cannot reproduce their order.
 _MAX_SORTED_KEYS = 32
 
 _MAX_STRING = 2**16 - 1
 
 
-# A step of a path: the key or place of a term in its container, or one of these.
+# A step of a path: the key or index of a term in its container, or one of these.
 _A_KEY = object()
 _NO_NAME = object()
 
@@ -77,7 +77,7 @@ _Inside = Iterator[tuple[Any, Any]]
 
 def _dumps(term: Any, otp: int, *, as_identity: bool) -> bytes:
     out = bytearray(VERSION)
-    # Where we are: what is left of each container, and the step that was last made in it.
+    # The current position: the remaining items of each container, and the last step taken in it.
     left: list[_Inside] = [iter(((_NO_NAME, term),))]
     steps: list[Any] = [_NO_NAME]
     while left:
@@ -91,7 +91,7 @@ def _dumps(term: Any, otp: int, *, as_identity: bool) -> bytes:
             if inside is None:
                 continue
             if len(left) > MAX_DEPTH:
-                # All the way down to where it became too deep would be a long way.
+                # The whole path to where it became too deep would be very long.
                 msg = f"{_where(steps[1:2])} cannot be stored: {TOO_DEEP}."
                 raise TypeError(msg)
             left.append(inside)
@@ -104,7 +104,7 @@ def _dumps(term: Any, otp: int, *, as_identity: bool) -> bytes:
 
 
 def identity(term: Any) -> bytes:
-    """Return bytes that are the same for the same term and for no other."""
+    """Return bytes that are identical for the same term and no other."""
     return hashlib.sha256(_dumps(term, 26, as_identity=True)).digest()
 
 
@@ -120,7 +120,7 @@ def _where(steps: list[Any]) -> str:
 
 
 def _write(out: bytearray, term: Any, otp: int, as_identity: bool) -> _Inside | None:
-    """Write *term*. Of a container write the head, and return the steps and terms that are to be written after it."""
+    """Write *term*. For a container, write the header, and return the steps and terms to write after it."""
     match term:
         case Atom():
             _write_atom(out, str(term), otp)
@@ -153,7 +153,7 @@ def _write(out: bytearray, term: Any, otp: int, as_identity: bool) -> _Inside | 
         case Opaque():
             out += term.external
         case MapKey() if as_identity:
-            # In place of the term, so that keys in keys in keys are not gone through again and again.
+            # Used instead of the term, so that nested keys are not traversed again and again.
             out += term._identity
         case _:
             msg = f"it is of type {type(term).__qualname__}, for which Erlang has no term"
@@ -164,10 +164,10 @@ def _write(out: bytearray, term: Any, otp: int, as_identity: bool) -> _Inside | 
 def _keys_and_values(items: Mapping[Any, Any], as_identity: bool) -> _Inside:
     keys: Iterable[Any] = items
     if as_identity:
-        # A map is the same in any order.
+        # Maps are equal in any order.
         keys = sorted(items, key=identity)
     elif len(items) <= _MAX_SORTED_KEYS and _JUST_STR.issuperset(map(type, items)):
-        # Python compares code points, Erlang the bytes of UTF-8; they agree.
+        # Python compares code points and Erlang the bytes of UTF-8; the orders agree.
         keys = sorted(items)
     for key in keys:
         yield _A_KEY, key.term if isinstance(key, MapKey) and not as_identity else key
@@ -194,7 +194,7 @@ def _write_atom(out: bytearray, name: str, otp: int) -> None:
 
 def _write_text(out: bytearray, text: str) -> None:
     if hasattr(text, "__html__"):
-        msg = "it is text marked as safe HTML, a mark that it would lose; store str() of it"
+        msg = "it is text marked as safe HTML, and would lose the mark; store str() of it"
         raise TypeError(msg)
     encoded = _utf8(text)
     out += b"m" + U32.pack(len(encoded)) + encoded
@@ -214,7 +214,7 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as exc:
-        msg = "the text holds half of a surrogate pair, which is no character"
+        msg = "the text contains half of a surrogate pair, which is not a character"
         raise TypeError(msg) from exc
 
 

@@ -1,13 +1,13 @@
 """
 How a session is sealed into a cookie's value, and opened again.
 
-A format does no I/O and knows no rule about sessions. ``NativeFormat`` is ours; the others speak other libraries'
-cookies.
+A format does no I/O and has no rules about sessions. ``NativeFormat`` is ours; the others read and write other
+libraries' cookies.
 """
 
 from typing import TYPE_CHECKING
 
-from holdall._lazily import lazily
+from holdall._lazy_import import lazy_import
 from holdall.formats.contract import Format, Record
 from holdall.keys import Derivation, Salt
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdall.formats.plug import PlugFormat
     from holdall.formats.starlette import StarletteFormat
 else:
-    __getattr__, __dir__ = lazily(
+    __getattr__, __dir__ = lazy_import(
         __name__,
         {
             "DjangoFormat": "holdall.formats.django",

@@ -1,13 +1,13 @@
 """
-What another library alters, kept exactly beside it.
+Keep exact copies of values that another library would alter.
 
-Flask's own sessions return a date as text, Django's and Starlette's a tuple as a list, and all three a key that is a
-number as text. The library must find in its cookie what it would have written itself. So the values that it alters
-stand there a second time, as our own serializer writes them, in base64url under one reserved key::
+Flask's own sessions return a date as text, Django's and Starlette's a tuple as a list, and all three a numeric key as
+text. The library must find in its cookie what it would have written itself. So the values that it alters are stored
+a second time, as our own serializer writes them, in base64url under one reserved key::
 
     {"cart": {"7": "apples"}, "_holdall_exact": base64url('{"cart":{"$dict":[[7,"apples"]]}}')}
 
-Such a value counts for as long as the library keeps its own as it is.
+Such a copy is used as long as the library's own value has not changed.
 """
 
 from collections.abc import Callable
@@ -27,16 +27,16 @@ _Alters = Callable[[dict[str, Any]], dict[str, Any]]
 
 def with_exact(data: dict[str, Any], alters: _Alters) -> dict[str, Any]:
     """
-    Return *data* for a library's cookie.
+    Return *data* for a library's cookie, with exact copies added.
 
     Args:
-        alters: Returns what the library would make of it.
+        alters: Returns the library's version of the data.
 
     Raises:
         TypeError: The library or our own serializer cannot store a value; the message names its key and path.
     """
     altered = alters(data)
-    # As JSON they can be compared to the type, and however deep they are nested.
+    # As JSON they can be compared including their types, however deep they are nested.
     payload = _ours.dumps(data)
     if EXACT_KEY not in data and _ours.dumps(altered) == payload:
         return data
@@ -46,7 +46,7 @@ def with_exact(data: dict[str, Any], alters: _Alters) -> dict[str, Any]:
 
 
 def without_exact(data: dict[str, Any], alters: _Alters) -> dict[str, Any]:
-    """Return what ``with_exact`` was given, or for a value that the library has changed what that has made of it."""
+    """Return the data that ``with_exact`` was given, except that values changed by the library take precedence."""
     text = data.get(EXACT_KEY)
     payload = from_text(text) if isinstance(text, str) else None
     if payload is None:
@@ -55,7 +55,7 @@ def without_exact(data: dict[str, Any], alters: _Alters) -> dict[str, Any]:
         exact = _ours.loads(payload)
         altered = alters(exact)
     except (TypeError, ValueError):
-        # The key is the application's own.
+        # The key belongs to the application.
         return data
     del data[EXACT_KEY]
     for key, value in exact.items():

@@ -1,4 +1,4 @@
-"""JSON as other libraries write it, without tags of ours."""
+"""JSON as other libraries write it, without our tags."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ __all__ = ["PlainJSON", "from_json", "to_json"]
 
 class PlainJSON:
     """
-    JSON with nothing added: text, numbers, ``True``, ``False``, ``None``, lists, and dicts with string keys.
+    Plain JSON: text, numbers, ``True``, ``False``, ``None``, lists, and dicts with string keys.
 
     Args:
         spaces: Write a space after each comma and colon.
-        strict: Keep to RFC 8259, in UTF-8. Python's own JSON has ``NaN`` and ``Infinity`` too, and halves of
-            surrogate pairs, and writes ASCII.
-        alters: Write what Python's own JSON writes: a tuple as a list, a key that is a number as text. Otherwise that
-            is a ``TypeError``, because it would come back as something else.
+        strict: Follow RFC 8259, in UTF-8. Python's own JSON also allows ``NaN``, ``Infinity`` and unpaired
+            surrogates, and writes ASCII.
+        alters: Write what Python's own JSON writes: a tuple as a list, a numeric key as text. Otherwise these raise
+            ``TypeError``, because they would come back as something else.
     """
 
     def __init__(self, *, spaces: bool = False, strict: bool = False, alters: bool = False) -> None:
@@ -77,10 +77,10 @@ class PlainJSON:
     def _text(self, value: str) -> str:
         text = json.dumps(value, ensure_ascii=not self._strict)
         if self._strict:
-            # Raises for half of a surrogate pair.
+            # Raises an error for an unpaired surrogate.
             text.encode()
         elif not self._alters and "\\ud" in text and json.loads(text) != value:
-            msg = "it holds two halves of a surrogate pair, which JSON makes one character of"
+            msg = "it contains two halves of a surrogate pair, which JSON joins into one character"
             raise TypeError(msg)
         return text
 
@@ -95,9 +95,9 @@ def to_json(
     Return *data* as JSON.
 
     Args:
-        encode: Writes it in C.
-        is_written: Says whether the output of *encode* can be used.
-        describe: Says how to write each value otherwise.
+        encode: Encodes it in C.
+        is_written: Returns whether the output of *encode* can be used.
+        describe: Describes how to write each value otherwise.
 
     Raises:
         TypeError: A value cannot be stored; the message names its key and path.
@@ -107,23 +107,23 @@ def to_json(
         if is_written(data, text):
             return text.encode()
     except (TypeError, ValueError, RecursionError):
-        # Which of the values it was, and whether it can be written after all, shows below.
+        # Which value it was, and whether it can be written after all, is determined below.
         pass
     return written(data, describe).encode()
 
 
 def from_json(payload: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
     """
-    Return the object that *payload* holds.
+    Return the object in *payload*.
 
     Raises:
-        ValueError: It holds none.
+        ValueError: It is not an object.
     """
     text = payload.decode()
     try:
         data = _decoded(text, decoder)
     except (TypeError, ArithmeticError) as exc:
-        msg = "the payload holds a date beyond the calendar, or a tag around another value than its own"
+        msg = "the payload contains a date out of range, or a tag on the wrong type of value"
         raise ValueError(msg) from exc
     if not isinstance(data, dict):
         msg = "the payload is not an object"
@@ -146,5 +146,5 @@ def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
 
 
 def _refused(constant: str) -> Any:
-    msg = f"{constant} is no JSON"
+    msg = f"{constant} is not JSON"
     raise ValueError(msg)

@@ -1,9 +1,9 @@
 """
-What the cookies of Flask, Starlette and Django have in common: text, when it was written, and an HMAC over both.
+The common part of the cookies of Flask, Starlette and Django: text, the time it was written, and an HMAC over both.
 
-That is itsdangerous' ``TimestampSigner``; Django has it once more, with another separator and another way to write the
-time. Each of them ends a session some time after it was last written, and its cookies are held to that here as well.
-What is written here carries times of ours besides (``holdall.formats._times``), and whatever the library would alter
+This is itsdangerous' ``TimestampSigner``; Django has its own version with another separator and encoding of the time.
+Each library ends a session some time after it was last written, and so do these formats. Cookies written here also
+carry our own times (``holdall.formats._times``), and exact copies of what the library would alter
 (``holdall.formats._exact``).
 """
 
@@ -26,10 +26,10 @@ from holdall.keys import Derivation, HoldsSecret, as_bytes, check_secret
 
 __all__ = ["BINARY_STAMPS", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
 
-# These libraries take any secret, but with a short one anybody can log in. 16 bytes were Flask's own advice once.
+# These libraries accept any secret, but with a short one anyone can log in. 16 bytes were Flask's own advice once.
 _SECRET_BYTES = 16
 
-# No honest session is larger, and a cookie can hold three megabytes of nothing.
+# No honest session is larger, but a small cookie can expand to three megabytes.
 _MAX_JSON_BYTES = 2**20
 
 _LATEST = int(NEVER.timestamp())
@@ -37,10 +37,10 @@ _LATEST = int(NEVER.timestamp())
 
 class Stamps(NamedTuple):
     """
-    How whole seconds since 1970 are written.
+    How Unix times are encoded.
 
     Attributes:
-        read: Returns what *write* was given, or ``None`` if the text is not its work.
+        read: Returns what *write* was given, or ``None`` if the text is not its output.
     """
 
     write: Callable[[int], str]
@@ -52,21 +52,21 @@ def _read_bytes(text: str) -> int | None:
     return None if found is None else int.from_bytes(found, "big")
 
 
-#: As itsdangerous writes them.
+#: As in itsdangerous.
 BINARY_STAMPS = Stamps(lambda stamp: to_text(stamp.to_bytes((stamp.bit_length() + 7) // 8, "big")), _read_bytes)
 
 
 class Signer(HoldsSecret):
     """
-    Signs text and a time, and takes them apart again.
+    Signs text with a time, and verifies and splits the result.
 
     Args:
-        secrets: The first signs; all are tried.
-        derivation: How *salt* and a secret make a key, by itsdangerous' names.
-        digest: Of the derivation and of the HMAC.
+        secrets: The first one signs; all are tried when reading.
+        derivation: How to derive a key from *salt* and a secret, by itsdangerous' names.
+        digest: The hash for the derivation and the HMAC.
 
     Raises:
-        ConfigurationError: A secret is missing or weak, or an option is not known.
+        ConfigurationError: A secret is missing or weak, or an option is unknown.
     """
 
     __slots__ = ("_digest", "_keys", "_separator", "_stamps")
@@ -107,7 +107,7 @@ class Signer(HoldsSecret):
         return f"{signed}{self._separator}{self._mac(self._keys[0], signed)}"
 
     def unsign(self, token: str) -> tuple[str, int] | None:
-        """Return what ``sign`` was given, or ``None`` if *token* is not its work."""
+        """Return what ``sign`` was given, or ``None`` if *token* is not its output."""
         if not token.isascii():
             return None
         signed, _, mac = token.rpartition(self._separator)
@@ -131,13 +131,13 @@ _DERIVATIONS: dict[str, Callable[[bytes, bytes, str], bytes]] = {
 
 class StampedFormat(HoldsSecret):
     """
-    A format of signed text.
+    A format for signed text.
 
     Args:
-        dumps: Returns data as text in ASCII; its ``TypeError`` names the key and path of what cannot be stored.
-        loads: Returns what *dumps* was given; ``ValueError`` if the text is not its work.
-        max_age: How long the other library reads its cookies after it wrote them; ``None`` for ever.
-        clock: Says when a cookie is written.
+        dumps: Returns data as ASCII text; its ``TypeError`` names the key and path of a value that cannot be stored.
+        loads: Returns what *dumps* was given; raises ``ValueError`` if the text is not its output.
+        max_age: How long the other library accepts its cookies after it wrote them; ``None`` for ever.
+        clock: Returns the time at which a cookie is written.
     """
 
     def __init__(
@@ -174,11 +174,11 @@ class StampedFormat(HoldsSecret):
         try:
             data = self._loads(body)
         except ValueError:
-            # Authentic, so from the library itself: it has another serializer than ours.
+            # Authentic, so it is from the library itself, with another serializer.
             return None
-        # It is as old as its last writing, at least. No more is known of one that was not written here.
+        # It is at least as old as its last write. Nothing else is known about a cookie that was not written here.
         created = datetime.fromtimestamp(stamp, UTC)
-        # Their limit is the last second at which a cookie is good, ours the first at which it isn't.
+        # Their limit is the last second in which a cookie is valid, ours the first in which it is not.
         end = _LATEST if self._max_age is None else min(stamp + self._max_age + 1, _LATEST)
         expires = datetime.fromtimestamp(end, UTC)
         record = without_times(data, cookie, key=key, created=created, expires=expires, since=stamp)

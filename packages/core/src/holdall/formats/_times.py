@@ -1,13 +1,13 @@
 """
-A session's times, in a cookie whose format has no room for them.
+Store a session's times in a cookie whose format has no room for them.
 
-They stand in the session itself, under one reserved key::
+They are stored in the session itself, under one reserved key::
 
     "_holdall": [created, expires, log_id, the cookie's name]
 
-A session without limits needs none, and is written as the other library would. What that library wrote has none either:
-then the format says what is known. The name is there because these formats do not bind a cookie to its own. Should an
-application use the key itself, its value stands at the end of the list.
+A session without limits needs none and is written as the other library would write it. Cookies written by that library
+have none either; then the format says what is known. The cookie's name is included because these formats do not bind a
+cookie to its name. If an application uses the key itself, its value is appended to the list.
 """
 
 import hashlib
@@ -36,12 +36,12 @@ class _Times(NamedTuple):
 
 def with_times(record: Record, *, key: str, since: int = 0) -> dict[str, Any]:
     """
-    Return the data of *record*, and its times if there is a limit to them.
+    Return the data of *record*, with its times if it has a limit.
 
     Args:
         key: The cookie's name.
-        since: What ``expires`` counts from. A format that is stamped when it is written counts from there: the
-            idle limit then moves along when the other library writes the session again.
+        since: The time that ``expires`` is relative to. A stamped format counts from when it was written, so the
+            idle limit moves along when the other library writes the session again.
     """
     data, created, expires, log_id, *_ = record
     if expires == NEVER and _times(data, since) is None:
@@ -55,7 +55,7 @@ def without_times(
     data: Any, cookie: str, *, key: str, created: datetime, expires: datetime, since: int = 0
 ) -> Record | None:
     """
-    Return what ``with_times`` was given, or ``None`` if *data* is no session, or that of another cookie.
+    Return what ``with_times`` was given, or ``None`` if *data* is not a session or belongs to another cookie.
 
     Args:
         created: When it began, if the session does not say.
@@ -74,7 +74,7 @@ def without_times(
 
 
 def _times(data: dict[str, Any], since: int) -> _Times | None:
-    """Return the times in *data*, or ``None`` if what stands under their key, if anything, is the application's."""
+    """Return the times in *data*, or ``None`` if the value under their key, if any, is the application's."""
     match data.get(RESERVED_KEY):
         case [int(began), int(left), str(log_id), str(key), *applications] if len(
             applications

@@ -1,8 +1,8 @@
 """
-XAES-256-GCM (C2SP): AES-256-GCM with nonces of 24 bytes, which may be random without a limit.
+XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which can safely be random without a limit.
 
-The first half of a nonce alone decides about the derived key. So a process draws that half once and afresh only the
-other one: each message is a valid XAES-256-GCM message that any implementation opens, at the price of AES-256-GCM.
+The derived key depends only on the first half of a nonce. So a process draws that half once, and the other half anew
+for each message: each is a valid XAES-256-GCM message that any implementation can open, at the cost of AES-256-GCM.
 """
 
 import itertools
@@ -24,13 +24,13 @@ _REST_BYTES = _NONCE_BYTES - _PREFIX_BYTES
 
 # NIST's bound for random 96-bit nonces under one key is 2**32 (SP 800-38D, section 8.3); this is far below.
 _SEALS_PER_PREFIX = 2**20
-# Derived keys kept for opening: one for each process, and each start of one, whose messages are still in use.
+# Derived keys cached for opening: one for each process, and each restart, whose messages are still in use.
 _KEPT_KEYS = 256
 
 
 class XAES256GCM:
     """
-    Encrypts and opens messages under one key.
+    Encrypts and decrypts messages under one key.
 
     Args:
         key: 32 bytes.
@@ -47,7 +47,7 @@ class XAES256GCM:
     def seal(self, message: bytes, associated: bytes) -> bytes:
         """Return nonce (24 bytes), ciphertext and tag (16 bytes)."""
         sealer = self._sealer
-        # A forked process must not go on with its parent's nonces. Python can be forked without running its fork hooks.
+        # A forked process must not continue its parent's nonces. Python can be forked without running its fork hooks.
         pid = os.getpid()
         if sealer.pid != pid or next(sealer.count) >= _SEALS_PER_PREFIX:
             prefix = self._random(_PREFIX_BYTES)
@@ -65,7 +65,7 @@ class XAES256GCM:
         except (InvalidTag, ValueError):
             return None
         if known is None:
-            # Only what opened is kept, or forgeries could push the good ones out.
+            # Only keys that opened a message are cached; otherwise forgeries could evict the good ones.
             with self._lock:
                 while len(self._openers) >= _KEPT_KEYS:
                     del self._openers[next(iter(self._openers))]
@@ -84,10 +84,10 @@ class _Sealer:
 
 
 def derivation(key: bytes) -> Callable[[bytes], AESGCM]:
-    """Return the function from the first 12 bytes of a nonce to the AES-256-GCM key for it."""
+    """Return a function from the first 12 bytes of a nonce to its AES-256-GCM key."""
 
     def encrypt_block(block: bytes) -> bytes:
-        # CMAC is made of single AES blocks; nothing is encrypted in this mode.
+        # CMAC is built from single AES blocks; nothing is encrypted in this mode.
         encryptor = Cipher(AES(key), ECB()).encryptor()  # noqa: S305
         return encryptor.update(block) + encryptor.finalize()
 

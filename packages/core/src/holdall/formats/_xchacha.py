@@ -1,7 +1,7 @@
 """
-XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ChaCha20-Poly1305 with nonces of 24 bytes, which may all be random.
+XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ChaCha20-Poly1305 with 24-byte nonces, which can safely be random.
 
-The first 16 bytes of a nonce make a key of their own (HChaCha20), under which the last 8 are the nonce.
+The first 16 bytes of a nonce derive a subkey (HChaCha20), which is used with the last 8 as its nonce.
 """
 
 from struct import Struct
@@ -28,7 +28,7 @@ def encrypt(key: bytes, nonce: bytes, message: bytes, associated: bytes) -> byte
 
 
 def decrypt(key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes | None:
-    """Return the message, or ``None`` if *sealed* was not sealed so."""
+    """Return the message, or ``None`` if *sealed* is not authentic."""
     try:
         return _box(key, nonce).decrypt(_short(nonce), sealed, associated)
     except InvalidTag:
@@ -37,10 +37,10 @@ def decrypt(key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes
 
 def hchacha20(key: bytes, nonce: bytes) -> bytes:
     """
-    Return the key that *key* and 16 bytes of nonce make.
+    Derive the subkey from *key* and 16 bytes of nonce.
 
-    It is the state after ChaCha20's rounds, its first and its last quarter. A block of ChaCha20 is that state plus
-    the state before, of which these quarters are the constants and the nonce: taken away again, they leave it.
+    It consists of the first and the last quarter of the state after ChaCha20's rounds. A ChaCha20 block is that state
+    plus the initial state, whose quarters are the constants and the nonce; subtracting them yields the subkey.
     """
     block = _WORDS.unpack(Cipher(ChaCha20(key, nonce), mode=None).encryptor().update(bytes(_WORDS.size)))
     before = (*_CONSTANTS, *_WORDS.unpack(bytes(48) + nonce)[12:])

@@ -1,4 +1,4 @@
-"""What every format keeps to."""
+"""The protocol of formats."""
 
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -11,15 +11,15 @@ __all__ = ["Format", "Record"]
 @redacted
 class Record(NamedTuple):
     """
-    The part of a ``StoredSession`` that a format seals into a cookie, in the same order.
+    The part of a ``StoredSession`` that a format seals into a cookie, with its fields in the same order.
 
     Attributes:
         created: When the session began, in UTC and whole seconds.
         expires: When it ends unless it is used, in UTC and whole seconds.
-        log_id: Sixteen hexadecimal digits that name the session in logs and open nothing.
+        log_id: Sixteen hexadecimal digits that identify the session in logs and cannot open it.
         generation: Grows with each renewal, logout and login; ``None`` from a format that cannot carry it.
-        lines: Four bytes that name the session's line, which a login begins anew, and those of the lines before.
-        ended: This marks where a session was ended, and holds none.
+        lines: Four bytes that name the session's line, which a login starts anew, and those of the previous lines.
+        ended: This is the marker of an ended session, and contains none.
     """
 
     data: dict[str, Any]
@@ -33,10 +33,10 @@ class Record(NamedTuple):
 
 class Format(Protocol):
     """
-    Seals sessions into cookies. *key* is the cookie's name: a cookie of one name must not open under another.
+    Seals sessions into cookies. *key* is the cookie's name: a cookie must not open under another name.
 
-    A ``name``, a word, stands in the events that count what is still read in the format. One that seals a record's
-    ``generation``, ``lines`` and ``ended`` along with its data says so by ``keeps_generations = True``.
+    An optional ``name``, one word, appears in the events that count sessions still read in this format. A format that
+    seals a record's ``generation``, ``lines`` and ``ended`` along with its data sets ``keeps_generations = True``.
     """
 
     def seal(self, record: Record, *, key: str) -> str:
@@ -50,8 +50,8 @@ class Format(Protocol):
 
     def open(self, cookie: str, *, key: str) -> Record | None:
         """
-        Return what was sealed, or ``None`` if *cookie* is not this format's own or was tampered with.
+        Return the sealed record, or ``None`` if *cookie* is not in this format or was tampered with.
 
-        It never raises, whatever the browser sent. Whether the session has expired is for the caller to say.
+        It never raises an error, whatever the browser sent. The caller checks whether the session has expired.
         """
         ...

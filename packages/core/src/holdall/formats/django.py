@@ -1,7 +1,7 @@
 """
 The cookies of Django's ``signed_cookies`` sessions: JSON in base64url, compressed if that is shorter, and signed.
 
-[.] base64url(JSON) : base62(seconds since 1970) : base64url(HMAC-SHA256 of what stands before)
+[.] base64url(JSON) : base62(Unix time) : base64url(HMAC-SHA256 of the preceding)
 """
 
 import string
@@ -46,12 +46,12 @@ class DjangoFormat(StampedFormat):
     """
     Cookies of ``SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"``, with its JSON serializer.
 
-    A session that Django wrote counts as begun then, and ends *max_age* later.
+    A session written by Django counts as begun then, and ends *max_age* later.
 
     Args:
-        secret: ``SECRET_KEY``; 16 bytes at least.
-        fallbacks: ``SECRET_KEY_FALLBACKS``, read too.
-        salt: Other than the engine's own where an application signs such text for other uses.
+        secret: ``SECRET_KEY``; at least 16 bytes.
+        fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
+        salt: Change it if the application signs such text with another salt than the engine's.
         max_age: ``SESSION_COOKIE_AGE``, in seconds or as a ``timedelta``; ``None`` for no limit.
         weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
 

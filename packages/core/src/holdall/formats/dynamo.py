@@ -1,7 +1,7 @@
 """
-The cookies of Dynamo, Phoenix's forerunner: an Erlang keyword list in base64, and an HMAC-SHA1 under the secret itself.
+The cookies of Dynamo, the predecessor of Phoenix: an Erlang keyword list in base64, signed with HMAC-SHA1.
 
-base64(term) -- HMAC in upper-case hexadecimal, as a number and so without leading zeros
+base64(term) -- HMAC under the secret itself, as an upper-case hexadecimal number, hence without leading zeros
 """
 
 import hmac
@@ -21,7 +21,7 @@ _SEPARATOR = "--"
 
 
 class _Binary(str):
-    """A key that came as a binary, to be written as one."""
+    """A key that was read as a binary, to be written as one."""
 
     __slots__ = ()
 
@@ -30,13 +30,13 @@ class DynamoFormat(HoldsSecret):
     """
     Cookies of Dynamo's cookie store: signed, and readable by the visitor.
 
-    Keys are written as atoms, as ``put_session(conn, :user_id, 7)`` has them; one that came as a binary stays one.
-    Times are kept as in ``PlugFormat``.
+    Keys are written as atoms, as ``put_session(conn, :user_id, 7)`` writes them; a key read as a binary stays one.
+    Times are stored as in ``PlugFormat``.
 
     Args:
-        secret: 64 bytes at least.
+        secret: At least 64 bytes.
         weak_secrets: Warn of a weak secret instead of refusing it.
-        clock: Says when a session of unknown age is read.
+        clock: Returns the time at which a session of unknown age is read.
 
     Raises:
         ConfigurationError: The secret is missing or weak.
@@ -55,7 +55,7 @@ class DynamoFormat(HoldsSecret):
     def seal(self, record: Record, *, key: str) -> str:
         data = with_times(record, key=key)
         for name, value in data.items():
-            # In the list below each would have a place instead of its name.
+            # In the list below such keys would have an index instead of their name.
             self.check(name, value)
         payload = etf.dumps([(_to_key(name), value) for name, value in data.items()], otp=25)
         text = b2a_base64(payload, newline=False).decode("ascii")
@@ -70,7 +70,7 @@ class DynamoFormat(HoldsSecret):
         try:
             data = _from_keywords(etf.loads(a2b_base64(text)))
         except ValueError:
-            # Authentic, but no keyword list, or one with a function in it.
+            # Authentic, but not a keyword list, or one that contains a function.
             return None
         return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
 

@@ -1,10 +1,10 @@
 """
-The cookies of Flask, and of Quart: JSON with tags in base64url, compressed if that is shorter, signed by itsdangerous.
+The cookies of Flask and Quart: tagged JSON in base64url, compressed if that is shorter, signed by itsdangerous.
 
-[.] base64url(JSON) . base64url(seconds since 1970) . base64url(HMAC of what stands before)
+[.] base64url(JSON) . base64url(Unix time) . base64url(HMAC of the preceding)
 
-A value beyond JSON stands as an object of one key, which begins with a space: ``{" t": [1, 2]}`` is a tuple. A dict
-that would look like one has its key changed and stands behind ``" di"``.
+A value beyond JSON is written as an object with one key that begins with a space: ``{" t": [1, 2]}`` is a tuple. A dict
+that would look like one has its key changed and is tagged with ``" di"``.
 """
 
 import json
@@ -31,20 +31,20 @@ class FlaskFormat(StampedFormat):
     """
     Cookies of Flask's own sessions.
 
-    A session that Flask wrote counts as begun then, and ends *max_age* later. One that was written here and then by
-    Flask began when it did; its idle limit counts from Flask's writing.
+    A session written by Flask counts as begun then, and ends *max_age* later. A session written here and later by
+    Flask keeps its beginning; its idle limit counts from Flask's write.
 
     Args:
-        secret: ``SECRET_KEY``; 16 bytes at least.
-        fallbacks: ``SECRET_KEY_FALLBACKS``, read too.
-        salt: As the application's ``SecureCookieSessionInterface`` has it, which is a class attribute there.
-        key_derivation: The same: ``"hmac"``, ``"django-concat"``, ``"concat"`` or ``"none"``.
-        digest: The same, by name: ``"sha1"``.
+        secret: ``SECRET_KEY``; at least 16 bytes.
+        fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
+        salt: The class attribute of the application's ``SecureCookieSessionInterface``.
+        key_derivation: Likewise: ``"hmac"``, ``"django-concat"``, ``"concat"`` or ``"none"``.
+        digest: Likewise, by name: ``"sha1"``.
         max_age: ``PERMANENT_SESSION_LIFETIME``, as a ``timedelta`` or in seconds; ``None`` for no limit.
         weak_secrets: Warn of a weak secret instead of refusing it.
 
     Raises:
-        ConfigurationError: A secret is missing or weak, or an option is not known.
+        ConfigurationError: A secret is missing or weak, or an option is unknown.
     """
 
     name = "flask"
@@ -79,12 +79,12 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _is_written(data: Mapping[str, Any], text: str) -> bool:
-    # The encoder knows no tags, and so a dict that looks like one was not escaped.
+    # The encoder does not know tags, so a dict that looks like one was not escaped.
     return bool(dicts_of(data, SCALARS)) and '{" ' not in text
 
 
 def _described(value: Any) -> Description:
-    """Say how Flask writes *value*: by the first of its tags that fits, or as its JSON does where none does."""
+    """Describe how Flask writes *value*: by the first of its tags that fits, otherwise as JSON."""
     match value:
         case dict():
             return _dict(value)

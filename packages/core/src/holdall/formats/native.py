@@ -1,15 +1,15 @@
 """
-Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 where it is to be readable.
+Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 if it should be readable.
 
-``docs/formats.md`` describes it byte by byte. In short, before base64url without padding::
+``docs/formats.md`` specifies every byte. In short, before base64url without padding::
 
     encrypted   01 | key id (4) | nonce (24) | AES-256-GCM of the body | tag (16)
     signed      02 | key id (4) | body | HMAC-SHA256 (32)
     body        created (4) | expires (4) | log id (8) | generation (4) | lines (1, then 4 each) | the serialized data
 
-03 and 04 stand for the same with the data compressed.
+03 and 04 are the same with compressed data.
 
-Version and key id are in clear so that exactly one key is tried. They are authenticated along with the application,
+Version and key ID are in clear so that only one key is tried. They are authenticated together with the application,
 the purpose and the cookie's name.
 """
 
@@ -30,7 +30,7 @@ from holdall.serializers import Serializer, TaggedJSON
 
 __all__ = ["SECRET_BYTES", "NativeFormat"]
 
-#: Fewest bytes of a secret.
+#: The minimum length of a secret in bytes.
 SECRET_BYTES = 32
 
 _ENCRYPTED = b"\x01"
@@ -46,11 +46,11 @@ _MOST_GENERATIONS = 2**32 - 1
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY = 24 * 60 * 60
 
-# Measured (docs/performance.md): below this size it saves few characters or none. Window and memory are as small as
-# such data is, because zlib takes longer to set up its usual 256 KB than to compress. Higher levels save nothing more.
+# Measured (docs/performance.md): below this size compression saves few characters or none. The window and memory match
+# the small data, because zlib takes longer to set up its usual 256 KB than to compress. Higher levels save no more.
 _WORTH_COMPRESSING = 100
 _LEVEL, _WINDOW, _MEMORY = 6, -12, 5
-# Nothing larger is compressed, and nothing that grows beyond it is read: a cookie can hold three megabytes of nothing.
+# Larger data is not compressed, and nothing that expands further is read: a small cookie can expand to megabytes.
 _MOST_EXPANDED = 2**16
 
 
@@ -59,12 +59,12 @@ class NativeFormat(HoldsSecret):
     The default format: encrypted and authenticated, or with ``encrypt=False`` signed and readable by the visitor.
 
     Args:
-        secret_key_base: 32 bytes at least; text is taken as UTF-8.
-        app_name: Names the application where several share a secret; a cookie of one does not open in another.
+        secret_key_base: At least 32 bytes; text is encoded in UTF-8.
+        app_name: Distinguishes applications that share a secret: a cookie of one does not open in another.
         signing_salt: Separates keys for one purpose from another's. Not a secret.
-        encryption_salt: The same.
-        compress: Compress the data where that makes the cookie shorter. Whoever sees how long the cookie is, and can
-            put text of his own into the session, can then guess what else is in it (``docs/security.md``).
+        encryption_salt: Likewise.
+        compress: Compress the data if that makes the cookie shorter. An attacker who sees the cookie's length and can
+            put text of his own into the session can then guess other parts of it (``docs/security.md``).
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
         random: Source of secret random bytes.
 
@@ -90,14 +90,14 @@ class NativeFormat(HoldsSecret):
     ) -> None:
         secret = check_secret(secret_key_base, name="secret_key_base", at_least=SECRET_BYTES, weak_secrets=weak_secrets)
         if any("\0" in text for text in (app_name, signing_salt, encryption_salt)):
-            msg = "app_name, signing_salt and encryption_salt cannot hold a NUL character, which stands between them."
+            msg = "app_name, signing_salt and encryption_salt cannot contain a NUL character, which separates them."
             raise ConfigurationError(msg)
         version = _ENCRYPTED if encrypt else _SIGNED
         use = "\0".join(("holdall 1", "encrypt" if encrypt else "sign", signing_salt, encryption_salt))
         self._header = version + derive_key(secret, use + "\0key id", length=_KEY_ID_BYTES)
         self._compressed_header = _COMPRESSED[version] + self._header[1:]
         headers = (self._header, self._compressed_header)
-        # Which of them are read does not depend on what is written.
+        # Which of them are read does not depend on which is written.
         self._starts = tuple(to_text(header)[: _HEADER_BYTES * 8 // 6] for header in headers)
         place = b"holdall\0session\0" + app_name.encode() + b"\0"
         self._associated, self._compressed_associated = (header + place for header in headers)
@@ -110,7 +110,7 @@ class NativeFormat(HoldsSecret):
 
     def seal(self, record: Record, *, key: str) -> str:
         data, created, expires, log_id, generation, lines, ended = record
-        # As timestamp() counts, in half its time.
+        # The same as timestamp(), in half its time.
         began, ends = created - _EPOCH, expires - _EPOCH
         created_at, expires_at = began.days * _DAY + began.seconds, ends.days * _DAY + ends.seconds
         head = _HEAD.pack(
@@ -120,7 +120,7 @@ class NativeFormat(HoldsSecret):
             (generation or 0) & _MOST_GENERATIONS,
             len(lines) // _LINE_BYTES,
         )
-        # The mark of an ended session has no data, where even an empty session has some.
+        # The marker of an ended session has no data, while even an empty session has some.
         payload = b"" if ended else self._serializer.dumps(data)
         if self._compresses and _WORTH_COMPRESSING <= len(payload) <= _MOST_EXPANDED:
             packed = _deflated(payload)
@@ -130,7 +130,7 @@ class NativeFormat(HoldsSecret):
         return to_text(self._header + self._box.seal(head + lines + payload, self._associated + key.encode()))
 
     def open(self, cookie: str, *, key: str) -> Record | None:
-        # The text shows most of the header, so that what another key made is passed over at once.
+        # The text shows most of the header, so cookies made with another key are skipped quickly.
         token = self._from_text(cookie) if cookie.startswith(self._starts) else None
         if token is None:
             return None
@@ -153,7 +153,7 @@ class NativeFormat(HoldsSecret):
             else:
                 data = self._serializer.loads(sealed) if sealed else {}
         except ValueError:
-            # Authentic, so one of our own: the serializer has been changed since.
+            # Authentic, so it is one of ours: the serializer has been changed since.
             return None
         began, ends = datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC)
         return Record(data, began, ends, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed)
@@ -165,13 +165,13 @@ def _deflated(payload: bytes) -> bytes:
 
 
 class _Signing(HoldsSecret):
-    """HMAC-SHA256 over the associated data and the body, the length of the former first."""
+    """HMAC-SHA256 over the associated data, preceded by its length, and the body."""
 
     def __init__(self, key: bytes) -> None:
         def mac(body: bytes, associated: bytes) -> bytes:
             return hmac.digest(key, len(associated).to_bytes(4, "big") + associated + body, "sha256")
 
-        # Not the key as an attribute, which tools show that walk through these.
+        # The key is not an attribute, because tools that inspect objects would show it.
         self._mac = mac
 
     def seal(self, body: bytes, associated: bytes) -> bytes:

@@ -1,13 +1,13 @@
 """
-The cookies of Plug, and so of Phoenix: one session between an Elixir application and a Python one.
+The cookies of Plug, and so of Phoenix: share a session between an Elixir application and a Python one.
 
-Signed, ``HS`` being 256, 384 or 512; encrypted; and as plug_crypto encrypted before 2.0, which is read only::
+Signed, with ``HS256``, ``HS384`` or ``HS512``; encrypted; and as encrypted by plug_crypto before 2.0 (read only)::
 
-    base64url("HS256") . base64url(payload) . base64url(HMAC of what stands before)
+    base64url("HS256") . base64url(payload) . base64url(HMAC of the preceding)
     "XCP" . base64url(nonce (24) | tag (16) | XChaCha20-Poly1305 of the payload)
     base64url("A128GCM") . wrapped key . nonce . ciphertext . tag
 
-The payload is the session, in Erlang's external term format unless told otherwise.
+The payload is the session, in Erlang's external term format by default.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ from holdall.serializers import Serializer
 __all__ = ["PlugFormat"]
 _KEY_DIGESTS = {"sha": "sha1", "sha224": "sha224", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
 
-# Encryption is with keys of 32 bytes. plug_crypto before 2.0 could do with 16 or 24, and took the first 32 of more.
+# Encryption uses keys of 32 bytes. plug_crypto before 2.0 also accepted 16 or 24, and the first 32 of more.
 _KEY_BYTES = 32
 _SHORTER_KEY_BYTES = (16, 24)
 _LEAST_KEY_BYTES = 16
@@ -42,37 +42,37 @@ _LEAST_KEY_BYTES = 16
 
 class PlugFormat(HoldsSecret):
     """
-    Cookies of Plug's cookie store, byte for byte, both ways.
+    The cookies of Plug's cookie store, read and written byte for byte.
 
-    The options are Plug's, by the same names and with the same defaults; its ``rotating_options`` are other formats in
-    ``also_read``. Where Plug lets several texts stand for one cookie (padding, unused bits), only the one that it
-    writes is read.
+    The options have Plug's names and defaults; for its ``rotating_options``, list other formats in ``also_read``. Where
+    Plug accepts several texts for one cookie (padding, unused bits), only the one that it writes is accepted.
 
-    These cookies carry no times. Where sessions have limits, ours are kept in the session under the key ``"_holdall"``,
-    which Phoenix leaves alone. A session that Phoenix began says nothing of its age: until it is written here with
-    times, each look at it takes it as begun now and without an end, as it is to Plug. Without limits
-    (``idle_timeout=None, absolute_timeout=None``) nothing is added and the cookie is Plug's own.
+    These cookies contain no times. If sessions have limits, ours are stored in the session under the key
+    ``"_holdall"``, which Phoenix leaves alone. A session that Phoenix began does not say how old it is: until it is
+    written here with times, each read takes it as begun now and without an end, as Plug does. Without limits
+    (``idle_timeout=None, absolute_timeout=None``) nothing is added and the cookie is exactly Plug's.
 
-    ``put_session`` makes text of every key. A key that is an atom all the same is kept as an ``AtomKey``, which is not
-    found by its text, as in Plug.
+    ``put_session`` converts every key to text. If a key is an atom nevertheless, it is kept as an ``AtomKey``, which,
+    as in Plug, is not found by its text.
 
     Args:
-        secret_key_base: 64 bytes at least; text is taken as UTF-8.
+        secret_key_base: At least 64 bytes; text is encoded in UTF-8.
         signing_salt: Required, for encrypted cookies too, as in Plug.
-        encryption_salt: Encrypts; ``None`` only signs, and the visitor can read the session.
-        key_iterations: Rounds of PBKDF2, by which the keys are derived once, here. The secret is too long to be guessed
-            with any number of them.
-        key_length: Bytes of the keys, 16 at least. Encrypted cookies are written with 32, whatever it is, as only these
-            are valid in plug_crypto 2; with 16, 24, or more than 32, those that plug_crypto 1 encrypted so are read.
-        key_digest: The digest of PBKDF2. Signatures are written with SHA-256, whatever it is, and read with any.
+        encryption_salt: Enables encryption; with ``None`` cookies are only signed, and the visitor can read the
+            session.
+        key_iterations: Rounds of PBKDF2, with which the keys are derived once, here. The secret is too long to be
+            guessed with any number of them.
+        key_length: The keys' length in bytes, at least 16. Cookies are always encrypted with 32, because plug_crypto 2
+            accepts nothing else; with 16, 24, or more than 32, cookies that plug_crypto 1 encrypted so can be read.
+        key_digest: The digest of PBKDF2. Signatures are always written with SHA-256, and read with any.
         serializer: ``"external_term_format"``, ``"json"``, or an object with ``dumps`` and ``loads``.
-        otp: The Erlang release whose atoms are written: 25 for Phoenix on 25 or older, which 26 reads as well.
+        otp: The Erlang release to write atoms for: 25 for Phoenix on 25 or older, which 26 reads as well.
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
-        clock: Says when a session of unknown age is read.
+        clock: Returns the time at which a session of unknown age is read.
         random: Source of secret random bytes.
 
     Raises:
-        ConfigurationError: Plug could not use an option either; the message says what to do.
+        ConfigurationError: An option is invalid in Plug too; the message says what to do.
     """
 
     name = "plug"
@@ -94,7 +94,7 @@ class PlugFormat(HoldsSecret):
     ) -> None:
         secret = check_secret(secret_key_base, name="secret_key_base", at_least=64, weak_secrets=weak_secrets)
         if signing_salt is None:
-            msg = "signing_salt is missing: give the one of the Phoenix application (endpoint.ex), or any text."
+            msg = "signing_salt is missing: use the one of the Phoenix application (endpoint.ex), or any text."
             raise ConfigurationError(msg)
         if key_digest not in _KEY_DIGESTS:
             msg = f"key_digest={key_digest!r} is not known. Known are: {', '.join(_KEY_DIGESTS)}."
@@ -115,7 +115,7 @@ class PlugFormat(HoldsSecret):
         signing_key = key("signing_salt", signing_salt, key_length)
         self._box: _Signing | _Encrypting = _Signing(signing_key)
         if encryption_salt is not None:
-            # A shorter key of PBKDF2 is the beginning of a longer one.
+            # A shorter key from PBKDF2 is a prefix of a longer one.
             encryption_key = key("encryption_salt", encryption_salt, _KEY_BYTES)
             self._box = _Encrypting(encryption_key, encryption_key[:key_length], signing_key, random)
         self._serializer = _serializer(serializer, otp)
@@ -132,7 +132,7 @@ class PlugFormat(HoldsSecret):
         try:
             data = self._serializer.loads(payload)
         except ValueError:
-            # Authentic, but not to be read: a function, or another serializer's work.
+            # Authentic, but not readable: it contains a function, or another serializer wrote it.
             return None
         return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
 
@@ -154,7 +154,7 @@ class _Signing(HoldsSecret):
     def open(self, cookie: str) -> bytes | None:
         signed, _, mac = cookie.rpartition(".")
         header, _, payload = signed.partition(".")
-        # A signature with another digest is as good, and under the same key: the header may choose.
+        # A signature with another digest is just as good, under the same key, so the header may choose.
         digest = _MAC_DIGESTS.get(header)
         if digest is None or not hmac.compare_digest(mac, self._mac(signed, digest)):
             return None
@@ -170,7 +170,7 @@ _ASSOCIATED = _ENCRYPTED_V1  # in XCP messages too
 
 _HEAD_BYTES = NONCE_BYTES + TAG_BYTES
 _GCM_NONCE_BYTES = 12
-# A message's own key, of any size that AES has, behind which stand its tag and its nonce.
+# A message's own key, of any AES key size, followed by its tag and its nonce.
 _WRAPPED_BYTES = frozenset(size + TAG_BYTES + _GCM_NONCE_BYTES for size in (16, 24, 32))
 
 
@@ -199,7 +199,7 @@ class _Encrypting(HoldsSecret):
         return decrypt(self._key, token[:NONCE_BYTES], message + tag, _ASSOCIATED)
 
     def _open_v1(self, cookie: str) -> bytes | None:
-        """Open what plug_crypto 1 encrypted, each message under a key of its own, which ours wraps."""
+        """Open a cookie from plug_crypto 1, which encrypts each message with its own key, wrapped by ours."""
         match [from_text(part) for part in cookie.split(".", 5)]:
             case [header, bytes(wrapped), bytes(nonce), bytes(message), bytes(tag)]:
                 if header != _ENCRYPTED_V1 or len(wrapped) not in _WRAPPED_BYTES:

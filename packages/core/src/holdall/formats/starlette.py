@@ -1,7 +1,7 @@
 """
 The cookies of Starlette's ``SessionMiddleware``: JSON in base64, signed by itsdangerous.
 
-base64(JSON) . base64url(seconds since 1970) . base64url(HMAC-SHA1 of what stands before)
+base64(JSON) . base64url(Unix time) . base64url(HMAC-SHA1 of the preceding)
 """
 
 from binascii import a2b_base64, b2a_base64
@@ -20,13 +20,13 @@ _json = PlainJSON(spaces=True, alters=True)
 
 class StarletteFormat(StampedFormat):
     """
-    Cookies that Starlette, and FastAPI with it, reads and writes.
+    Cookies of Starlette, and so of FastAPI.
 
-    A session that Starlette wrote counts as begun then, and ends *max_age* later.
+    A session written by Starlette counts as begun then, and ends *max_age* later.
 
     Args:
-        secret: The middleware's ``secret_key``; 16 bytes at least.
-        fallbacks: Old secrets, read too.
+        secret: The middleware's ``secret_key``; at least 16 bytes.
+        fallbacks: Old secrets, only for reading.
         max_age: The middleware's, as a ``timedelta`` or in seconds; ``None`` for no limit.
         weak_secrets: Warn of a weak secret instead of refusing it.
 

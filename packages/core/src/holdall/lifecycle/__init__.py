@@ -1,9 +1,9 @@
 """
 What happens to a session in one request: every rule about sessions is here.
 
-``fetch`` begins a request's use of its session, ``commit`` ends it when the headers are sent, ``finish`` when the body
-has been sent, and ``abandon`` in place of both where no headers are sent. ``rules`` decides, ``actions`` carries out.
-All are generators of steps (``holdall.steps``): what the store is asked is yielded, and the answer comes back.
+``fetch`` starts a request's use of its session; ``commit`` ends it when the headers are sent, ``finish`` when the body
+has been sent, and ``abandon`` replaces both if no headers are sent. ``rules`` decides, ``actions`` carries out. All are
+generators of steps (``holdall.steps``): they yield each call to the store and are sent its result.
 """
 
 from holdall.lifecycle.ending import abandon, commit, commit_unchanged, commit_unused, finish

@@ -1,4 +1,4 @@
-"""What each action of the rules does, as steps. None of them asks why it is carried out."""
+"""The actions that the rules select, as steps. An action does not know why it was selected."""
 
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from holdall.tracking import NO_CHANGES
 
 __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
 
-# How long an old ID keeps its tombstone, in seconds. By then no request sent with it is still in flight.
+# How long an old ID keeps its tombstone, in seconds. By then, requests sent with it are no longer in flight.
 _GRACE = 60
 
 
@@ -43,12 +43,12 @@ class End:
         failed: Its response is a failure (5xx), so its writes are not saved.
         place: Where it ends.
         changes: What the request changed.
-        data: All of it, as the request sees it.
-        wrote: It changed something, or asked for it to be written.
+        data: All of the session's data, as the request sees it.
+        wrote: The request changed something, or asked for a write.
         lifetime: How long the session lives from now on.
         principal: The user ID of the session as it ends; ``None`` if no user is logged in.
-        expires: When the stored session ends that is used now, in Unix seconds.
-        is_due: Its expiry must be moved.
+        expires: When the stored session ends if it is used now, in Unix seconds.
+        is_due: The expiry must be moved.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class End:
         self.changes = tracked.changes() if changes is None else changes
         self.data = tracked.data
         self.wrote = tracked.marked or bool(self.changes)
-        # The data alone decides about it.
+        # Only the data decides about it.
         may_differ = state.lifetime_of is not None and self.wrote
         self.lifetime: Lifetime = state.lifetime if may_differ else state.lifetime_before or state.lifetime
         changes, keys = self.changes, state.settings.principals.all
@@ -82,11 +82,11 @@ class End:
 
     @property
     def logs_out(self) -> bool:
-        """Whether the visitor was logged in, and nobody is now."""
+        """Whether the user was logged in and no longer is."""
         return self.state.principal_before is not None and self.principal is None
 
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
-        """Return *data* as it is to be stored, with *changes* as this request's part in it."""
+        """Return *data* as it should be stored, with *changes* as this request's part in it."""
         return Write(data, changes, created, expires, self.now, principal, ends=self.state.settings.ends(created))
 
     def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
@@ -120,8 +120,8 @@ def drop(end: End) -> Steps[ResponseHeaders]:
     last = None if stored is None else (yield from _delete(state, stored))
     state.mark_saved(None, Phase.DONE)
     if last is None:
-        # There was no session, or it has ended in the meantime. What the browser holds by now may be the cookie of a
-        # new login, which a deletion would remove.
+        # There was no session, or it has ended in the meantime. The browser may already have the cookie of a new login,
+        # which a deletion would remove.
         return ResponseHeaders(late, vary="Cookie") if late else LOOKED_AT
     settings.emit("ended", "", last.log_id)
     old += settings.delete_at_logout
@@ -143,11 +143,11 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
     stored = state.fetched.stored
     last = None
     if stored is not None:
-        # A late request with the old cookie must not begin a session beside the new one.
+        # A late request with the old cookie must not start a session in parallel to the new one.
         last = yield from _delete(state, stored, superseded_until=end.now + _GRACE)
     ended = stored or state.fetched.renewed
     if last is None and ended is not None:
-        # Another request has renewed it: a logout ends what it was renewed to.
+        # Another request has renewed it: a logout also ends the session it was renewed to.
         last = yield from _delete(state, ended)
     if last is not None:
         state.settings.emit("ended", "", last.log_id)
@@ -165,14 +165,14 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     if end.failed:
         changes = removals(changes, state.settings) if end.logs_out else NO_CHANGES
     if end.failed and stored.version is None:
-        # The data that was read is the request's own copy; what it put there in vain must not be written.
+        # The data that was read is the request's own copy; its discarded changes must not be written.
         stored = yield from asked(
             state.backend.store.get(stored.cookie, key=state.fetched.old_key or state.settings.key)
         )
         if isinstance(stored, NotFound):
-            # A format that limits the age of its cookies has stopped reading this one since the request began.
+            # A format that limits the age of its cookies may have stopped accepting this one since the request began.
             return lose(end, "ended", wrote=False)
-    # A value that was altered in place may be refused only now, and must be before the old ID is gone.
+    # A value that was mutated in place is validated only now, which must happen before the old ID is deleted.
     for key, value in changes.put.items():
         state.settings.check(key, value)
     principals = state.settings.principals
@@ -181,13 +181,13 @@ def renew(end: End) -> Steps[ResponseHeaders]:
 
     def make_write(last: StoredSession) -> Write:
         if is_same:
-            # A user who was authenticated again has a session as good as after a login.
+            # A user who was authenticated again has a session that is as good as after a login.
             is_confirmed = state.restarts and not end.failed
             return end.new(changes.over(last.data), changes, end.now if is_confirmed else last.created)
         if after is None:
-            # Another request may have written a login library's key while this one logged the visitor out.
+            # Another request may have written a login library's key while this one logged the user out.
             return end.new(principals.without_login(changes.over(last.data), changes.put), changes, last.created)
-        # A login restarts the absolute timeout, and begins with what this request brings and a new owner may have.
+        # A login restarts the absolute timeout, and keeps what this request set and what may be carried over.
         carried = {} if before is not None else carried_over(end.changes, last.data, state.settings)
         return end.new({**carried, **changes.put}, changes, end.now)
 
@@ -199,7 +199,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
     if renewed is RenewalFailure.ENDED:
         state.settings.emit("ended", "", stored.log_id)
     elif not is_same and after is not None:
-        # Another request has logged the visitor in or out: this login begins anew, with what it brings itself.
+        # Another request has logged the user in or out: this login starts a new session with its own values.
         state.fetched = NOT_STORED
         return (yield from _begin(end, dict(changes.put), changes, came=None))
     return lose(end, "ended", wrote=True)
@@ -217,7 +217,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
     expires, due, changes_lifetime = end.expires, end.is_due, end.lifetime != state.lifetime_before
     max_age = end.lifetime.max_age
     if max_age is not None and stored.version is not None and not (due or changes_lifetime):
-        # Many writes, each of which moved the row's expiry a little, would never let the cookie's own be due.
+        # Frequent writes that each move the row's expiry a little would keep the cookie's own from ever being due.
         expires = min(expires, stored.expires)
     wanted = end.write(end.data, end.changes, stored.created, expires, end.principal)
     wanted.sets_lifetime = changes_lifetime
@@ -235,7 +235,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
 
 
 def write_late(end: End) -> Steps[ResponseHeaders]:
-    """Write changes into a row where no headers can be sent any more."""
+    """Write changes to a row when headers can no longer be sent."""
     try:
         written = yield from write_row(end)
     except StoreError as exc:
@@ -244,7 +244,7 @@ def write_late(end: End) -> Steps[ResponseHeaders]:
         _note_failed_touch(end, exc)
         return LOOKED_AT
     if written is None:
-        # No error page can be sent any more, whatever is configured.
+        # An error page can no longer be sent, whatever is configured.
         let_go(end, "ended", wrote=True)
     else:
         end.state.mark_saved(written, end.state.phase_after_headers)
@@ -252,17 +252,17 @@ def write_late(end: End) -> Steps[ResponseHeaders]:
 
 
 def _note_failed_touch(end: End, exc: StoreError) -> None:
-    # Only the expiry was to be moved: the next request tries again, and this one has its answer.
+    # Only the expiry needed moving: the next request tries again, and this one already has its response.
     stored = end.state.fetched.stored
     end.state.settings.emit("touch_failed", type(exc).__name__, "" if stored is None else stored.log_id)
 
 
 def write_row(end: End) -> Steps[StoredSession | None]:
-    """Write changes into the row, and return what is stored now; ``None`` if the session has ended."""
+    """Write changes to the row, and return the stored session; ``None`` if the session has ended."""
     state, stored, changes = end.state, end.state.fetched.stored, end.changes
     assert stored is not None  # noqa: S101  # by the rule
-    # Changes of other requests that the commit met are in the stored data, though not in this request's view.
-    # A long body may outlast the expiry that was stored when it began.
+    # The stored data may include other requests' changes from the commit, which this request's view does not have.
+    # A long body may last beyond the expiry that was stored when it began.
     wanted = end.write(changes.over(stored.data), changes, stored.created, end.expires, end.principal)
     written: StoredSession | None = yield from _put(state, stored, wanted)
     return written
@@ -280,7 +280,7 @@ def report_lost(end: End) -> Steps[ResponseHeaders]:
     yield from ()
     state, stored = end.state, end.state.fetched.stored
     if end.changes:
-        # A list, a dict or an object was altered in place, which no call of ours could refuse.
+        # A list, a dict or an object was mutated in place, which no call of ours could refuse.
         state.settings.emit("lost_write", "response started", stored.log_id if stored else "")
     state.mark_saved(stored, Phase.DONE)
     return LOOKED_AT
@@ -291,23 +291,23 @@ def lose(end: End, reason: str, *, wrote: bool | None = None) -> ResponseHeaders
     wrote = end.wrote if wrote is None else wrote
     let_go(end, reason, wrote=wrote)
     if wrote and end.state.settings.raise_on_lost_write:
-        msg = "the session was ended or renewed by another request while this one changed it: let the visitor retry."
+        msg = "the session was ended or renewed by another request while this one changed it: the client should retry."
         raise LostWriteError(msg)
     return LOOKED_AT
 
 
 def let_go(end: End, reason: str, *, wrote: bool) -> None:
-    """Discard changes to a session that has ended: bring nothing back, send no cookie, report what was lost."""
+    """Discard changes to a session that has ended: restore nothing, send no cookie, report what was lost."""
     state, stored = end.state, end.state.fetched.stored
     state.mark_saved(None, Phase.DONE)
-    # An adapter that can save ahead of the response lets the request go on: what it changes then is as late as this.
+    # An adapter that can save before the response lets the request continue: its later changes are just as late.
     state.fetched = SUPERSEDED
     if wrote:
         state.settings.emit("lost_write", reason, stored.log_id if stored else "")
 
 
 def _begin(end: End, data: dict[str, Any], changes: Changes, *, came: StoredSession | None) -> Steps[ResponseHeaders]:
-    """Put *data* into a session that has not been stored yet."""
+    """Store *data* as a new session."""
     state = end.state
     written = yield from _put(state, state.fetched.ended, end.new(data, changes, end.now))
     headers = _sent(end, written, came=came)
@@ -316,12 +316,12 @@ def _begin(end: End, data: dict[str, Any], changes: Changes, *, came: StoredSess
 
 
 def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resend: bool = False) -> ResponseHeaders:
-    """Take *written* as what there is, and send the cookie if the browser needs it."""
+    """Use *written* as the current state, and send the cookie if the browser needs it."""
     state, settings, fetched = end.state, end.state.settings, end.state.fetched
     cookies: tuple[SetCookie, ...] = ()
-    # The same ID is not sent twice: an answer that overtakes a login's would bring the old one back.
+    # The same ID is not sent twice: a response that arrives after a login's would bring the old one back.
     moved = came is None or written.cookie != came.cookie or fetched.old_key is not None or fetched.moved
-    # A session that lies in several places is written in the present one, and expired in the others.
+    # A session that exists in several places is written in the current one and expired in the others.
     moved = moved or (fetched.copies and any(each.key == settings.key for each in settings.old_cookies))
     if moved or resend or state.overrides:
         attributes = settings.attributes.changed(state.overrides) if state.overrides else settings.attributes
@@ -329,7 +329,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         age = lifetime.max_age if lifetime.ends is None else lifetime.ends - end.now
         if "max_age" in state.overrides:
             age = attributes.seconds
-        # As ``suffix_of`` says, without a call.
+        # The same as ``suffix_of``, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
         now, has_owner = datetime.fromtimestamp(end.now, UTC), end.principal is not None
         named = attributes.ending[suffix]
@@ -341,7 +341,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             old += settings.delete_at_logout
         if came is not None and state.overrides and attributes.place != settings.attributes.place:
             old.append(settings.attributes.ending[suffix_of(came)])
-        # A copy may have come under another of its names, as from a test.
+        # A copy may have come under another of its names, for example from a test.
         sent: Any = state._cookies
         is_same_name = not fetched.several and bool(sent) and type(sent[0]) is not OldCookie
         is_same_name = is_same_name and getattr(sent[0], "suffix", "") == suffix
@@ -384,7 +384,7 @@ def _renew(
     return renewed
 
 
-#: What is done for each action: a generator of steps, which returns what the response's headers must say.
+#: The function for each action: a generator of steps that returns the headers to add to the response.
 ACTIONS: dict[Action, Callable[[End], Generator[Any, Any, ResponseHeaders]]] = {
     Action.LEAVE: leave,
     Action.FORGET: forget,

@@ -1,8 +1,8 @@
 """
-The rules of sessions that are bound to a device (``holdall.device_bound``).
+The rules for sessions bound to a device (``holdall.device_bound``).
 
-When a binding is offered, whether a request without the bound cookie has the session, and what becomes of a browser's
-request for a new bound cookie: the last as one table, of which the first rule whose test holds decides.
+They decide when a binding is offered, whether a request without the bound cookie gets the session, and how to answer a
+browser's request for a new bound cookie. The last is a table whose first matching rule decides.
 """
 
 import hashlib
@@ -32,17 +32,17 @@ __all__ = [
     "is_offered",
 ]
 
-#: How long what was replaced stays valid, in seconds: a bound cookie that the browser keeps a little longer than the
-#: server meant, and a challenge that several tabs answer at once.
+#: How long a replaced value stays valid, in seconds: a bound cookie that the browser keeps slightly longer than the
+#: server intended, and a challenge that several tabs answer at once.
 OVERLAP = 30
 
 
 class Binding(Redacted):
     """
-    That a session is bound to a device.
+    The fact that a session is bound to a device.
 
     Attributes:
-        secret: Known to the server alone. It makes bound cookies where they are not sealed.
+        secret: Known only to the server. It creates bound cookies where they are not sealed.
         since: When the device was registered, in Unix seconds.
     """
 
@@ -54,18 +54,18 @@ class Binding(Redacted):
 
     @property
     def id(self) -> str:
-        """The name of the binding that the browser knows (``session_identifier``): 32 characters."""
+        """The name by which the browser knows the binding (``session_identifier``): 32 characters."""
         return to_text(hashlib.sha256(b"holdall device" + self.secret.encode("ascii")).digest()[:24])
 
 
 def binding_of(stored: StoredSession | None) -> Binding | None:
-    """Return the binding of a session; ``None`` for one that is not bound."""
+    """Return the binding of a session; ``None`` if it is not bound."""
     found: Binding | None = getattr(stored, "binding", None)
     return found
 
 
 def admits(binding: Binding, *, is_shown: bool, now: int, grace: int) -> bool:
-    """Return whether a request has a bound session: it shows the bound cookie, or came before that could arrive."""
+    """Return whether a request may use a bound session: it has the bound cookie, or is too early to have it."""
     return is_shown or now < binding.since + grace
 
 
@@ -73,15 +73,15 @@ def is_offered(
     cookie: SetCookie, stored: StoredSession | None, *, principal: str | None, https: bool, begins: bool, guarded: bool
 ) -> bool:
     """
-    Return whether a response that sends the session's *cookie* offers to bind it.
+    Return whether a response that sends the session *cookie* also offers to bind it.
 
-    An anonymous session is not worth a device's key, and gets another ID at login. A browser that does not know of the
-    offer ignores it, and its session goes on as ever.
+    An anonymous session is not worth a device's key, and gets another ID at login. A browser that does not support the
+    offer ignores it, and its session works as usual.
 
     Args:
-        begins: The response gives the session its ID, as after a login.
-        guarded: The store takes one registration alone, of several at once. Where it cannot, nothing may be offered
-            again: the browser would register two keys, and keep a cookie of each.
+        begins: The response gives the session its ID, for example after a login.
+        guarded: The store accepts only one of several concurrent registrations. Otherwise the offer must not be
+            repeated: the browser would register two keys and keep a cookie for each.
     """
     is_theirs = https and cookie.value is not None and principal is not None
     return is_theirs and binding_of(stored) is None and (begins or guarded)
@@ -89,17 +89,17 @@ def is_offered(
 
 def is_carried(*, same_principal: bool, principal: str | None) -> bool:
     """
-    Return whether a session that is renewed stays bound to its device.
+    Return whether a renewed session stays bound to its device.
 
-    It does as long as it is the same user's. If a renewal set it free instead, a thief of the cookies could renew the
-    session and bind it to a device of his own. A login begins a binding of its own, because it is offered to the
-    browser that has just shown who its user is.
+    It does if it still belongs to the same user. If a renewal removed the binding instead, a thief of the cookies could
+    renew the session and bind it to his own device. A login starts a new binding, because it is offered to the browser
+    that has just proved who its user is.
     """
     return same_principal and principal is not None
 
 
 class Found(Enum):
-    """What the cookies of a browser's request for a new bound cookie hold."""
+    """What the cookies of a browser's request for a new bound cookie contain."""
 
     NOTHING = "no session"
     SUPERSEDED = "the cookie of a session that was renewed a moment ago"
@@ -107,7 +107,7 @@ class Found(Enum):
 
 
 class Shown(Enum):
-    """What the browser shows for it."""
+    """What the browser presents for it."""
 
     NOTHING = "no proof"
     FLAWED = "a proof that cannot be read"
@@ -117,10 +117,10 @@ class Shown(Enum):
 
 class Refresh(NamedTuple):
     """
-    All that a rule may look at.
+    All that a rule may depend on.
 
     Attributes:
-        is_bound: There is a binding of the name that the browser gives, and it is this session's.
+        is_bound: The binding that the browser names exists, and belongs to this session.
     """
 
     found: Found
@@ -129,12 +129,12 @@ class Refresh(NamedTuple):
 
 
 class Answer(Enum):
-    """What the browser is told."""
+    """How the browser is answered."""
 
     END = "there is nothing to renew: end the binding in the browser"
     CHALLENGE = "sign this challenge first"
     REFUSE = "refuse the request"
-    ALARM = "end the session: somebody without the device has its cookies"
+    ALARM = "end the session: it was used without the device"
     RENEW = "a new bound cookie, unless the challenge is no longer valid: then sign this one"
 
 
@@ -149,19 +149,19 @@ class RefreshRule(NamedTuple):
 REFRESH_RULES: tuple[RefreshRule, ...] = (
     # It was logged out or revoked, perhaps from another device, or has expired.
     RefreshRule("there is no session", lambda r: r.found is Found.NOTHING, Answer.END),
-    # The name that the browser gives is another login's, or the table has lost the device's key.
+    # The name that the browser sends belongs to another login, or the table has lost the device's key.
     RefreshRule("the session is not bound under this name", lambda r: not r.is_bound, Answer.END),
     RefreshRule("there is no proof", lambda r: r.shown is Shown.NOTHING, Answer.CHALLENGE),
-    # Anybody who has the cookies can send garbage, which alone must not log the visitor out.
+    # Anyone who has the cookies can send garbage, and that alone must not log the user out.
     RefreshRule("the proof cannot be read", lambda r: r.shown is Shown.FLAWED, Answer.REFUSE),
     RefreshRule("the signature is wrong", lambda r: r.shown is Shown.FORGED, Answer.ALARM),
-    # Also where the session was renewed a moment ago: its binding was carried, and the browser asked before it had the
-    # new cookie.
+    # Also applies if the session was renewed a moment ago: its binding was kept, and the browser asked before it had
+    # the new cookie.
     RefreshRule("the device has signed", lambda r: True, Answer.RENEW),
 )
 
 
 @cache
 def answer_to(refresh: Refresh) -> Answer:
-    """Return what the browser is told."""
+    """Return how to answer the browser."""
     return next(rule.answer for rule in REFRESH_RULES if rule.applies(refresh))

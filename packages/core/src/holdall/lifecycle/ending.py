@@ -1,4 +1,4 @@
-"""The end of a request: its situation is noted, a rule decides, and the action is carried out."""
+"""End a request: determine its situation, let a rule decide, and carry out the action."""
 
 from holdall._state import Phase, SessionState
 from holdall.errors import TooManySessionsError
@@ -12,16 +12,16 @@ __all__ = ["abandon", "commit", "commit_unchanged", "commit_unused", "finish", "
 
 
 def commit_unused(state: SessionState, *, streams: bool = False) -> ResponseHeaders:
-    """Commit a session that was not used: most requests do no more than this."""
-    # Touched only later, it is read then; what is changed then needs a row.
+    """Commit a session that was not used, which is all that most requests need."""
+    # If it is first used later, it is read then; changes made then need a row.
     if state.phase is Phase.HEADERS_PENDING:
         state.phase = Phase.BODY
     return looked_at(state.vary) if streams or state.looked_at else UNTOUCHED
 
 
 def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None:
-    """Commit a session that is as stored, unless it is due; ``None``, with nothing done, for one that is."""
-    # The last rule of the table, for the request that needs no other: nothing is asked of the store.
+    """Commit an unchanged session unless its expiry is due; in that case do nothing and return ``None``."""
+    # The last rule of the table, for requests that need no other: the store is not called.
     stored, lifetime = state.fetched.stored, state.lifetime_before
     if stored is None or lifetime is None or stored.rewrite or state.must_create:
         return None
@@ -37,11 +37,11 @@ def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None
 
 def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = False) -> Steps[ResponseHeaders]:
     """
-    Carry out what the application decided, and return what the response's headers must say.
+    Carry out what the application decided, and return the headers to add to the response.
 
     Args:
-        status: The response's: after a failure (5xx) only an ending is carried out.
-        streams: The body is made after the headers have been sent, and may yet depend on the session.
+        status: The response's status: after a failure (5xx) only the end of a session is carried out.
+        streams: The body is produced after the headers have been sent and may still use the session.
     """
     if state.tracked is None and not state.marked_unread:
         return commit_unused(state, streams=streams)
@@ -49,14 +49,14 @@ def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = 
     try:
         return (yield from ACTIONS[decide(situation_of(end), Place.HEADERS)](end))
     except TooManySessionsError:
-        # Whatever answers it must neither see the refused login nor save it.
+        # The error handler must neither see the refused login nor save it.
         state.forget()
         let_go(end, "", wrote=False)
         raise
 
 
 def finish(state: SessionState, *, now: int) -> Steps[None]:
-    """Save what was changed while the body was sent: into a row that exists, because no cookie can be sent any more."""
+    """Save what was changed while the body was sent: to an existing row, because no cookie can be sent any more."""
     is_over = state.phase in (Phase.HEADERS_PENDING, Phase.ENDED)
     if state.tracked is not None and not is_over and not state.is_as_stored:
         end = End(state, now, place=Place.ROW)
@@ -65,10 +65,10 @@ def finish(state: SessionState, *, now: int) -> Steps[None]:
 
 def abandon(state: SessionState, *, now: int, status: int = 500) -> Steps[None]:
     """
-    End a request to whose response no cookie can be added: it failed beyond us, or its WebSocket was refused.
+    End a request whose response cannot take a cookie: it failed outside our control, or its WebSocket was refused.
 
-    What was to end does, including the session of a visitor who was logged out. A renewal is not carried out, because
-    the browser could not learn of the new ID. After a failure (5xx) nothing else is saved either.
+    Sessions that should end are ended, including that of a user who was logged out. A renewal is not carried out,
+    because the browser could not learn the new ID. After a failure (5xx) nothing else is saved either.
     """
     if state.tracked is not None and state.phase not in (Phase.DONE, Phase.ENDED):
         end = End(state, now, status=status, place=Place.NO_RESPONSE)
@@ -78,7 +78,7 @@ def abandon(state: SessionState, *, now: int, status: int = 500) -> Steps[None]:
 
 
 def situation_of(end: End) -> Situation:
-    """Return all that a rule may look at."""
+    """Return all that a rule may depend on."""
     state, fetched = end.state, end.state.fetched
     stored, wrote = fetched.stored, end.wrote
     writable = stored is not None and (
@@ -87,7 +87,7 @@ def situation_of(end: End) -> Situation:
         or (stored.version is not None if end.place is Place.NO_RESPONSE else state.phase is Phase.BODY)
     )
     refresh = False
-    # What is written anyway need not be due.
+    # The expiry is written anyway, so it does not matter whether it is due.
     if stored is not None and not wrote and end.place is not Place.ROW:
         refresh = end.is_due or end.lifetime != state.lifetime_before or stored.rewrite or fetched.moved
     return Situation(
@@ -105,7 +105,7 @@ def situation_of(end: End) -> Situation:
 
 
 def _owner_of(end: End) -> Owner:
-    """Return what became of a principal that is another now."""
+    """Classify a change of principal."""
     if end.state.principal_before is None:
         return Owner.LOGIN
     return Owner.LOGOUT if end.principal is None else Owner.SWITCH

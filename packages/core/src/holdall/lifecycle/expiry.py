@@ -1,4 +1,4 @@
-"""How long a session lives, and when its expiry is moved. All times are Unix seconds."""
+"""Compute how long a session lives, and when its expiry is moved. All times are in Unix seconds."""
 
 from holdall.clock import FOREVER
 from holdall.settings import Lifetime, Settings
@@ -7,7 +7,7 @@ from holdall.stores.contract import StoredSession
 __all__ = ["expiry", "has_ended", "is_due"]
 
 _TOUCHES_PER_IDLE_TIMEOUT = 10
-# Servers whose clocks differ by less do not undo each other's writes in turns.
+# With smaller differences between their clocks, servers do not keep undoing each other's writes.
 _CLOCK_SKEW = 60
 
 
@@ -21,10 +21,10 @@ def expiry(created: int, now: int, lifetime: Lifetime, settings: Settings) -> in
 
 def is_due(stored: StoredSession, expires: int, lifetime: Lifetime) -> bool:
     """
-    Return whether a session that was only read is written all the same, because of its expiry.
+    Return whether a session that was only read must be written to update its expiry.
 
-    The expiry is moved at most every tenth of the idle timeout, so that reading a session seldom writes. A cookie that
-    would live longer than it may, because another library made it or the limits were shortened, is sealed again.
+    The expiry is moved at most once per tenth of the idle timeout, so that reads seldom cause writes. A cookie that
+    would live too long, because another library made it or the limits were shortened, is sealed again.
     """
     later = expires - stored.expires
     if later < -_CLOCK_SKEW and stored.version is None:
@@ -33,7 +33,7 @@ def is_due(stored: StoredSession, expires: int, lifetime: Lifetime) -> bool:
 
 
 def has_ended(stored: StoredSession, settings: Settings, now: int) -> bool:
-    """Return whether *stored* is past one of its limits."""
+    """Return whether *stored* has passed one of its limits."""
     if stored.expires <= now:
         return True
     # The limit may have been shortened since the session began.

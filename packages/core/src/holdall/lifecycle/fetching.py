@@ -1,4 +1,4 @@
-"""The beginning: which session a request brings."""
+"""Find the session that a request belongs to."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -15,21 +15,21 @@ from holdall.stores.generations import Apart, latest, suffix_of
 
 __all__ = ["fetch", "fetched_at_once"]
 
-# The most values of our cookie that a request may bring, besides one for each old name or place, because each may cost
-# a read of the table and of each source of a migration. An honest browser has one, and perhaps others for a parent
-# domain, for another path and from before a change. With more than that the request has no session, so that an attacker
-# who fills the header cannot choose which ones count. A value under an old name counts only when it is read, so it
-# hides none under the present name.
+# The maximum number of values of our cookie in a request, besides one for each old name or place, because each may cost
+# a read of the table and of each migration source. An honest browser has one, and perhaps others for a parent domain,
+# for another path or from before a change. With more than that the request has no session, so that an attacker who
+# fills the header cannot choose which ones count. A value under an old name counts only when it is read, so it hides
+# none under the current name.
 _MOST_VALUES = 4
 
 _UNCHANGED = Changes({})
 
 
 def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> Fetched | None:
-    """Return what the only cookie held, if *answer* is a session of ours as it is written today; ``None`` otherwise."""
+    """Return what the only cookie held if *answer* is an up-to-date session of ours; ``None`` otherwise."""
     if not isinstance(answer, StoredSession) or answer.origin or answer.ended or answer.expires <= now:
         return None
-    # As has_ended() asks it.
+    # The same check as in has_ended().
     longest = settings.absolute_timeout
     return None if longest is not None and answer.created + longest <= now else Fetched(answer)
 
@@ -38,16 +38,16 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     """
     Find the session among the values of our cookie.
 
-    Several with our name mean that another host or path has set one too ("cookie tossing"): then the one that holds a
-    session is taken, if exactly one does. Copies of one session count as one, and so do as many sessions as the cookie
-    had places, by ``old_keys``: the last one written expires last.
+    If several cookies have our name, another host or path has set one too ("cookie tossing"); then the one that holds a
+    session is used, if exactly one does. Copies of one session count as one, and so do as many sessions as the cookie
+    had places (``old_keys``): the last one written expires last.
 
-    Of sessions with generations the latest counts, and where that has ended there is none (``stores.generations``).
+    Among sessions with generations the latest counts, and if that has ended there is none (``stores.generations``).
 
-    A cookie under an old name counts where none under a later one does. It opens under the name that it came under.
+    A cookie under an old name counts if there is none under a later name. It is opened with the name it came under.
 
     Args:
-        first: What the store answered for the first cookie, if it was asked already.
+        first: The store's answer for the first cookie, if it was already asked.
     """
     settings = backend.settings
     old = settings.old_cookies
@@ -91,7 +91,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     if ended is not None or not cookies:
         fetched = NOT_STORED
     elif current and not any(each.ended for each in current) and len({each.log_id for each in current}) <= places:
-        # Of two that expire together the browser has sent the newer one last (RFC 6265, section 5.4).
+        # Of two that expire together, the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(current), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
         copies = len(current) > 1 or places > 1
         fetched = _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
@@ -101,7 +101,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
         fetched = NOT_STORED if current else Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
         if standing:
             ended = Apart() if current or len(standing) > 1 else Apart(standing[0])
-    # Without another that counts, it may be the name by now that a new one has.
+    # Without another that counts, a new cookie may have this name by now.
     others = (*found, *gone) if current else ()
     return _of_several(fetched, ended, others, current) if backend.can_bury and cookies else fetched
 
@@ -109,18 +109,18 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
 def _of_several(
     fetched: Fetched, ended: StoredSession | None, found: Sequence[StoredSession], current: list[StoredSession]
 ) -> Fetched:
-    """Return what was *fetched*, with what is to be known of the other cookies that came."""
+    """Return what was *fetched*, with the information about the other cookies that came."""
     kept = {suffix_of(each) for each in current}
     return FetchedOfSeveral(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
 
 
 def _asked(cookie: str, old_key: str | None, backend: Backend) -> Steps[StoredSession | NotFound]:
-    """Return what the store answers for a cookie under its present name or an old one."""
+    """Return the store's answer for a cookie under its current name or an old one."""
     settings, store = backend.settings, backend.reading
     answer: StoredSession | NotFound = yield from asked(store.get(cookie, key=old_key or settings.key))
     is_unreadable = isinstance(answer, NotFound) and answer.reason == "unreadable"
     if old_key is not None and is_unreadable and backend.table is not None:
-        # The row may have been bound to the present name since the browser sent the old one.
+        # The row may have been bound to the current name since the browser sent the old one.
         answer = yield from asked(store.get(cookie, key=settings.key))
     return answer
 
@@ -130,12 +130,12 @@ def _old_name(sent: SentCookie) -> str | None:
 
 
 def _places(key: str, settings: Settings, old: Sequence[CookieAttributes]) -> int:
-    """Return in how many places a browser may honestly have the cookie *key*."""
+    """Return in how many places an honest browser may have the cookie *key*."""
     return max(1, sum(each.key == key for each in old) + (key == settings.key))
 
 
 def _adopted(found: ForeignSession, settings: Settings, now: int) -> Steps[StoredSession | NotFound]:
-    """Return a session of another library after bringing it here, if it is kept elsewhere."""
+    """Return another library's session, moving it here first if it is stored elsewhere."""
     try:
         principal = settings.principals.of(found.data)
     except TypeError:
@@ -153,7 +153,7 @@ def _adopted(found: ForeignSession, settings: Settings, now: int) -> Steps[Store
 def _with_origin(
     stored: StoredSession, cookies: Sequence[SentCookie], settings: Settings, *, old_key: str | None, copies: bool
 ) -> Fetched:
-    """Return what was found, and report a session that is not kept as it would be written today, or under its name."""
+    """Return what was found, and report a session that is stored in an old way or under an old name."""
     origin = stored.origin or old_key
     if not origin:
         return Fetched(stored, copies=copies)

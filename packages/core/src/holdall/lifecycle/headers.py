@@ -1,4 +1,4 @@
-"""What a response says about the session: its cookies, and what caches are told."""
+"""The headers that a response needs for the session: its cookies, and instructions for caches."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,18 +29,18 @@ __all__ = [
     "refuse_too_large",
 ]
 
-# No response that sends a cookie comes later than this after its request, in seconds.
+# Responses that send a cookie arrive at most this many seconds after their request.
 _LATEST = 60 * 60
 
 
 class ResponseHeaders(Redacted):
     """
-    What a response has to say about the session.
+    The headers that a response needs for the session.
 
     Attributes:
-        cookies: A Set-Cookie header each.
-        vary: The request's headers that the response depends on, as Vary names them: ``"Cookie"``, or ``""`` for none.
-        cookie: The cookie's value that now stands for the session; ``None`` where there is no session.
+        cookies: The Set-Cookie headers.
+        vary: The request headers that the response depends on, for Vary: ``"Cookie"``, or ``""`` for none.
+        cookie: The session's current cookie value; ``None`` if there is no session.
     """
 
     __slots__ = ("cookie", "cookies", "vary")
@@ -55,12 +55,12 @@ class ResponseHeaders(Redacted):
 
     @property
     def no_store(self) -> bool:
-        """Whether the response sets a cookie, which a cache must not keep."""
+        """Whether the response sets a cookie, which a cache must not store."""
         return bool(self.cookies)
 
 
 class ExtraHeaders(ResponseHeaders):
-    """What a response has to say besides."""
+    """The same with further headers."""
 
     __slots__ = ("extra",)
 
@@ -77,7 +77,7 @@ LOOKED_AT = ResponseHeaders(vary="Cookie")
 
 @cache
 def looked_at(vary: str) -> ResponseHeaders:
-    """Return what a response says whose session was looked at."""
+    """Return the headers of a response whose session was only read."""
     return ResponseHeaders(vary=vary)
 
 
@@ -98,7 +98,7 @@ def old_places(state: SessionState) -> list[CookieAttributes]:
             places += [each.ending[suffix] for suffix in sorted(suffixes)]
     if settings.attributes.domain:
         sent = [suffix_sent(cookie) for cookie in state.cookies if not isinstance(cookie, OldCookie)]
-        # From before the domain was added. A cookie without a domain belongs to this host alone.
+        # From before the domain was added. A cookie without a domain belongs only to this host.
         without = settings.attributes.changed({"domain": None})
         twice = [without.ending[each] for each in sorted(set(sent)) if sent.count(each) > 1]
         places += [each for each in twice if each.place not in [old.place for old in places]]
@@ -107,13 +107,13 @@ def old_places(state: SessionState) -> list[CookieAttributes]:
 
 def other_names(state: SessionState, last: StoredSession | None, kept: str) -> list[str]:
     """
-    Return what the names end with under which the browser has sessions besides the one that it is to keep.
+    Return the name suffixes under which the browser has sessions other than the one it should keep.
 
     Args:
-        last: The session that the request came with, which need not have come with its header.
-        kept: What that one's name ends with.
+        last: The session that the request came with, which may have come in another header.
+        kept: The suffix of the name to keep.
     """
-    # Not an old name's, which ``old_places`` returns, but for the present one where it took turns before.
+    # Not the suffixes of old names, which ``old_places`` handles, but those of the current name.
     sent = [each for each in state.cookies if not isinstance(each, OldCookie) or each.key == state.settings.key]
     names = {suffix_sent(each) for each in sent}
     if last is not None:
@@ -122,7 +122,7 @@ def other_names(state: SessionState, last: StoredSession | None, kept: str) -> l
 
 
 def outdated(state: SessionState, now: int) -> tuple[SetCookie, ...]:
-    """Return what removes sessions from the browser that were outdated when they came, as late responses' are."""
+    """Return the headers that remove outdated sessions from the browser, which late responses may have left there."""
     attributes = state.settings.attributes
     return tuple(expired(attributes.ending[suffix], state, now) for suffix in state.fetched.outdated)
 
@@ -130,7 +130,7 @@ def outdated(state: SessionState, now: int) -> tuple[SetCookie, ...]:
 def mark_of(
     buried: StoredSession, attributes: CookieAttributes, state: SessionState, lifetime: Lifetime, now: int
 ) -> tuple[SetCookie, ...]:
-    """Return what marks in the browser that a session was ended, for as long as a late response could bring it back."""
+    """Return the marker of an ended session, kept in the browser while a late response could bring it back."""
     age = lifetime.max_age if lifetime.ends is None else lifetime.ends - now
     if age is not None:
         if age <= 0:
@@ -142,7 +142,7 @@ def mark_of(
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
-    """Return what removes a cookie with these *attributes* from the browser."""
+    """Return the header that removes a cookie with these *attributes* from the browser."""
     return SetCookie(None, attributes, https=state.https, now=datetime.fromtimestamp(now, UTC))
 
 
@@ -151,8 +151,8 @@ def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = F
     Return *headers* with Clear-Site-Data, for a logout.
 
     Args:
-        kinds: What the browser is to clear, such as ``"cache"``.
-        begins: The response sets the cookie of a new session, which must stay.
+        kinds: What the browser should clear, such as ``"cache"``.
+        begins: The response sets the cookie of a new session, which must be kept.
     """
     value = ", ".join(f'"{kind}"' for kind in sorted(kinds - {"cookies"} if begins else kinds))
     if not value:
@@ -163,7 +163,7 @@ def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = F
 
 def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) -> NoReturn:
     """
-    Refuse a cookie of this *size*, which browsers would drop without a word.
+    Refuse a cookie of this *size*, which browsers would silently drop.
 
     Raises:
         CookieOverflowError: It names the largest keys of *data*.
@@ -179,9 +179,9 @@ def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) ->
 
 
 def _size(value: Any) -> int:
-    """Return about how many bytes a *value* takes."""
+    """Return the approximate size of a *value* in bytes."""
     try:
         return len(repr(value))
     except ValueError:
-        # It holds a number with more digits than Python writes.
+        # It contains a number with more digits than Python converts.
         return MAX_COOKIE_BYTES

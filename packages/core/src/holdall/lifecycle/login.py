@@ -1,4 +1,4 @@
-"""What a login takes over from the session before it, and what of a logout is kept if its request fails."""
+"""What a login carries over from the previous session, and which part of a logout is kept if its request fails."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ __all__ = ["carried_over", "removals"]
 
 
 def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return what a login with these *changes* carries over from the anonymous session that held *data*."""
+    """Return the data that a login with these *changes* carries over from the anonymous session with *data*."""
     kept, carry = settings.principals.without_login(changes.over(data), changes.put), settings.carry
     if carry is not None:
         return {key: value for key, value in kept.items() if key in carry}
@@ -20,6 +20,6 @@ def carried_over(changes: Changes, data: Mapping[str, Any], settings: Settings) 
 
 
 def removals(changes: Changes, settings: Settings) -> Changes:
-    """Return what a logout by a login library removed, which is saved even if the request failed."""
+    """Return the removals of a login library's logout, which are saved even if the request failed."""
     emptied = {key: value for key, value in changes.put.items() if key in settings.principals}
     return Changes(emptied, changes.deleted, changes.cleared)

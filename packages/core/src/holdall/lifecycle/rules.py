@@ -1,10 +1,10 @@
 """
-What becomes of a session at the end of a request: the rules, as one table.
+The rules for what happens to a session at the end of a request, as one table.
 
-The first rule whose test holds decides. Each names an action for the three places where a request can end: while the
+The first matching rule decides. Each rule names an action for the three places where a request can end: while the
 headers can still be sent, when only the row can be written (the body has been sent, or the request saves in the
-middle), and when there is no response that could carry a cookie. ``docs/rules.md`` is this table in prose, and a test
-holds the two together.
+middle), and when no response can carry a cookie. ``docs/rules.md`` is this table in prose, and a test keeps the two
+in sync.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Place(Enum):
 
 
 class Owner(Enum):
-    """What became of the session's principal in this request."""
+    """What happened to the session's principal in this request."""
 
     SAME = "the same, or nobody still"
     LOGIN = "an anonymous session became somebody's"
@@ -35,7 +35,7 @@ class Owner(Enum):
 
 
 class Action(Enum):
-    """What is done; ``holdall.lifecycle.actions`` has a function for each."""
+    """What to do; ``holdall.lifecycle.actions`` has a function for each."""
 
     LEAVE = "leave it as it is"
     FORGET = "forget this request's changes"
@@ -50,19 +50,20 @@ class Action(Enum):
 
 class Situation(NamedTuple):
     """
-    All that a rule may look at.
+    All that a rule may depend on.
 
     Attributes:
         used: The session was read, or must be written.
         intent: What the application asked for.
         failed: The response is a 5xx, and ``save_on_error`` is off.
-        superseded: The cookie is that of a session that has got another ID since.
+        superseded: The cookie is for a session whose ID has been renewed since.
         stored: There is a session to write to, in this place.
         wrote: This request changed something.
-        has_data: Something is in the session now.
+        has_data: The session contains data now.
         must_create: It is stored even if it is empty.
-        owner: What became of its principal.
-        refresh: It is written even without a change: its expiry moves, its lifetime changed, or its form is an old one.
+        owner: What happened to its principal.
+        refresh: It is written even without a change: its expiry moves, its lifetime changed, or its format is an old
+            one.
     """
 
     used: bool
@@ -78,7 +79,7 @@ class Situation(NamedTuple):
 
     @property
     def logs_in(self) -> bool:
-        """Whether this request made it somebody's, or somebody else's."""
+        """Whether this request logged a user in, or another user."""
         return self.owner in (Owner.LOGIN, Owner.SWITCH)
 
 
@@ -107,8 +108,8 @@ RULES: tuple[Rule, ...] = (
         Action.FORGET,
         Action.FORGET,
     ),
-    # A logout is carried out whatever else happens, and with a superseded cookie too: the visitor means the session
-    # that it was renewed to.
+    # A logout is always carried out, even with a superseded cookie: the user means the session that it was renewed
+    # to.
     Rule(
         "it was ended, and nothing was put into it afterwards",
         lambda s: s.intent is Intent.DROP or (s.intent is Intent.LOGOUT and not s.has_data),
@@ -116,7 +117,7 @@ RULES: tuple[Rule, ...] = (
         Action.DROP,
         Action.DROP,
     ),
-    # Of a failed request nothing is saved but the logout.
+    # After a failed request only the logout is saved.
     Rule(
         "it was ended, and something was put into it afterwards, but the request failed",
         lambda s: s.intent is Intent.LOGOUT and s.failed,
@@ -131,7 +132,7 @@ RULES: tuple[Rule, ...] = (
         Action.DROP,
         Action.DROP,
     ),
-    # A library logged the visitor out by removing its key. An ID from before must not reach what comes after. Of a
+    # A library logged the user out by removing its key. An ID from before must not reach what comes after. After a
     # failed request only the removal is saved.
     Rule(
         "its principal was removed",
@@ -140,7 +141,7 @@ RULES: tuple[Rule, ...] = (
         Action.REPORT_LOST,
         Action.DROP,
     ),
-    # A renewal without a login is a precaution and carried out, with the data as it was stored.
+    # A renewal without a login is a precaution; it is carried out with the data as it was stored.
     Rule(
         "the request failed",
         lambda s: s.failed and (s.intent is not Intent.RENEW or s.logs_in or not s.stored),
@@ -149,7 +150,7 @@ RULES: tuple[Rule, ...] = (
         Action.FORGET,
     ),
     # The response to a superseded request must not replace the cookie of the session it was renewed to. Only a login
-    # may, because it brings a cookie as good.
+    # may, because it brings a cookie that is just as good.
     Rule(
         "its cookie is superseded, and nobody logs in",
         lambda s: s.superseded and not s.logs_in,
@@ -198,6 +199,6 @@ RULES: tuple[Rule, ...] = (
 
 @cache
 def decide(situation: Situation, place: Place) -> Action:
-    """Return what is done with a session in this *situation*."""
+    """Return the action for a session in this *situation*."""
     rule = next(rule for rule in RULES if rule.applies(situation))
     return {Place.HEADERS: rule.headers, Place.ROW: rule.row, Place.NO_RESPONSE: rule.no_response}[place]

@@ -1,4 +1,4 @@
-"""Saving, reloading and updating while a request goes on."""
+"""Save, reload and update a session during its request."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ _MISSING = object()
 
 
 def check_savable(state: SessionState) -> None:
-    """Raise if there are changes that nothing can take any more."""
+    """Raise an error if there are changes that can no longer be saved."""
     if state.phase in (Phase.DONE, Phase.ENDED) and state.modified:
         state.changeable()
     is_kept = state.phase is Phase.BODY and state.intent is Intent.KEEP
@@ -27,19 +27,19 @@ def check_savable(state: SessionState) -> None:
 
 
 def can_save(state: SessionState) -> bool:
-    """Return whether the changes can be saved now: no cookie is needed for them, or none can be sent any more."""
+    """Return whether the changes can be saved now: they need no cookie, or no cookie can be sent any more."""
     if state.phase is not Phase.HEADERS_PENDING:
         return state.phase is Phase.BODY
     stored = state.stored
     if stored is None or stored.version is None or state.intent is not Intent.KEEP:
         return False
-    # A login renews the ID, and another lifetime sends the cookie once more.
+    # A login renews the ID, and a new lifetime sends the cookie again.
     return state.principal == state.principal_before and state.lifetime == state.lifetime_before
 
 
 def save(state: SessionState, changes: Changes, *, now: int) -> Steps[None]:
     """
-    Write *changes* of a session into its row while the request goes on, or end it if that was asked for.
+    Write *changes* of a session to its row during the request, or end the session if requested.
 
     Raises:
         LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
@@ -51,7 +51,7 @@ def save(state: SessionState, changes: Changes, *, now: int) -> Steps[None]:
     if not changes:
         return
     if state.phase is Phase.HEADERS_PENDING and state.stored is not None:
-        # The expiry is left to the response, because moving it may have to send the cookie once more.
+        # The expiry is left to the response, because moving it may require sending the cookie again.
         end.expires = state.stored.expires
     written = yield from actions.write_row(end)
     if written is None:
@@ -62,10 +62,10 @@ def save(state: SessionState, changes: Changes, *, now: int) -> Steps[None]:
 
 def reload(state: SessionState, *, now: int) -> Steps[None]:
     """
-    Let a session show what other requests have made of it since; one that has ended is empty.
+    Update a session with what other requests have written since; one that has ended becomes empty.
 
     Raises:
-        LostWriteError: It has ended, and changes of this request with it, and ``on_lost_write="raise"``.
+        LostWriteError: It has ended while it had unsaved changes, and ``on_lost_write="raise"``.
     """
     stored = state.stored
     if stored is None or stored.version is None or state.intent in ENDS:
@@ -75,14 +75,14 @@ def reload(state: SessionState, *, now: int) -> Steps[None]:
         state.loaded().rebase(found.stored.data)
         state.update_stored(found.stored)
         return
-    # Their changes are asked for before the data is forgotten.
+    # The views' changes are collected before the data is discarded.
     end = End(state, now)
     state.forget()
     _lose(end, "renewed" if found.superseded else "ended")
 
 
 def forget_ended(state: SessionState) -> None:
-    """Empty a session that was seen to have ended elsewhere while its connection goes on."""
+    """Empty a session that was found to have ended elsewhere while its connection continues."""
     end = End(state, state.backend.now())
     wrote = end.wrote
     state.forget()
@@ -91,7 +91,7 @@ def forget_ended(state: SessionState) -> None:
 
 def update(state: SessionState, key: str, function: Callable[[Any], Any], default: Any, *, now: int) -> Steps[Any]:
     """
-    Replace the value under *key* by what *function* makes of the stored one, and return it.
+    Replace the value under *key* by the result of *function* for the stored value, and return it.
 
     Raises:
         ConfigurationError: The session is in its cookie, or *key* identifies the user.
@@ -100,17 +100,17 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     """
     tracked, settings = state.changeable(key), state.settings
     if key in settings.principals:
-        msg = f"session.atomic_update({key!r}) would change whose session it is, and so its ID: use login()."
+        msg = f"session.atomic_update({key!r}) would change the session's user, and so its ID: use login()."
         raise ConfigurationError(msg)
     stored = state.stored
     if stored is not None and stored.version is None:
         msg = (
-            "this session is in its cookie, which no other request can see: session.atomic_update needs sessions in a "
+            "this session is in its cookie, which other requests cannot see: session.atomic_update needs sessions in a "
             "table, Sessions(store='table', table=…)."
         )
         raise ConfigurationError(msg)
     if stored is None or state.intent in (*ENDS, Intent.IGNORE):
-        # A session that is not stored yet has no other request.
+        # No other request has a session that is not stored yet.
         value = function(tracked.current().get(key, default))
         settings.check(key, value)
         tracked.put(key, value)
@@ -140,7 +140,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
 
 
 def _lose(end: End, reason: str) -> None:
-    """Discard changes in a request that goes on: before its headers are sent it may log in anew."""
+    """Discard changes while the request continues: before its headers are sent it may log in again."""
     phase = end.state.phase
     try:
         actions.lose(end, reason)

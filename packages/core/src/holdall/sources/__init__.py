@@ -1,8 +1,8 @@
 """
-Where other libraries keep their sessions on the server.
+Places on the server where other libraries keep their sessions.
 
-``Sessions("table", migrate_from=[…])`` finds a visitor's session there, once, and moves it into its table. A source for
-each library sits in a module of its own.
+``Sessions("table", migrate_from=[…])`` finds a visitor's session there, once, and moves it into its table. Each
+library's source has its own module.
 """
 
 from holdall.sources.contract import AnySource, AsyncSource, Entry, Refused, Source, TwoFormedSource

@@ -1,4 +1,4 @@
-"""MessagePack, as far as it has to be read: what a session can hold, and nothing of an extension but times."""
+"""Read MessagePack as far as sessions need it; the only extension supported is the timestamp."""
 
 import struct
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ _NUMBERS = {
     0xD2: ">i",
     0xD3: ">q",
 }
-# Where a length follows: in how many bytes.
+# Types followed by a length, and the number of bytes it takes.
 _BINARIES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 _TEXTS = {0xD9: 1, 0xDA: 2, 0xDB: 4}
 _ARRAYS = {0xDC: 2, 0xDD: 4}
@@ -33,16 +33,16 @@ _FIXED_EXTENSIONS = {0xD4: 1, 0xD5: 2, 0xD6: 4, 0xD7: 8, 0xD8: 16}
 
 def loads(payload: bytes) -> Any:
     """
-    Return the value that *payload* holds.
+    Return the value in *payload*.
 
     Raises:
-        ValueError: It is not MessagePack, or holds what Python cannot.
+        ValueError: It is not MessagePack, or contains what Python cannot represent.
     """
     reader = _Reader(payload)
     try:
         value = reader.value()
     except (IndexError, struct.error, TypeError, OverflowError, RecursionError) as exc:
-        msg = "the payload is not MessagePack, or holds what Python cannot"
+        msg = "the payload is not MessagePack, or contains what Python cannot represent"
         raise ValueError(msg) from exc
     if not reader.is_at_end:
         msg = "something follows the payload"
@@ -80,7 +80,7 @@ class _Reader:
                 return read(self._length(sizes[head]))
         length = self._length(_EXTENSIONS[head]) if head in _EXTENSIONS else _FIXED_EXTENSIONS.get(head)
         if length is None or self._take(1)[0] != _TIMESTAMP:
-            msg = "the payload holds what only its own application can read"
+            msg = "the payload contains what only its own application can read"
             raise ValueError(msg)
         return _time(self._take(length))
 
@@ -110,7 +110,7 @@ class _Reader:
 
 
 def _time(payload: bytes) -> datetime:
-    """Return the time of one of the three layouts: seconds; nanoseconds and seconds in 64 bits, or in 96."""
+    """Return the time in one of the three layouts: seconds; nanoseconds and seconds in 64 bits, or in 96."""
     match len(payload):
         case 4:
             nanoseconds, seconds = 0, int.from_bytes(payload)
@@ -119,10 +119,10 @@ def _time(payload: bytes) -> datetime:
         case 12:
             nanoseconds, seconds = struct.unpack(">Iq", payload)
         case _:
-            msg = "the payload holds a time in a layout that there is not"
+            msg = "the payload contains a time in an unknown layout"
             raise ValueError(msg)
     microseconds, rest = divmod(nanoseconds, 1000)
     if rest:
-        msg = "the payload holds a time more exact than Python's"
+        msg = "the payload contains a time more precise than Python's"
         raise ValueError(msg)
     return _EPOCH + timedelta(seconds=seconds, microseconds=microseconds)

@@ -1,4 +1,4 @@
-"""What libraries have in common that keep each session in Redis as one value, under a key with the id in it."""
+"""The common part of libraries that keep each session in Redis as one value under a key with its ID."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ Answer = Entry | Refused | None
 
 @redacted
 class _Get(NamedTuple):
-    """Get a value, and how many milliseconds it lives."""
+    """Get a value and its remaining time in milliseconds."""
 
     key: str
 
@@ -47,9 +47,9 @@ class RedisValues:
     A source in Redis.
 
     Args:
-        client: A URL, a client or a pool of redis-py, or one of ``redis.asyncio``.
-        sid_of: Returns the id that a cookie holds, or ``None`` if it is none of this library's.
-        loads: Returns what a value holds that lives until a time, or why it is refused.
+        client: A URL, a redis-py client or pool, or one of ``redis.asyncio``.
+        sid_of: Returns the ID in a cookie, or ``None`` if the cookie is not from this library.
+        loads: Returns the session in a value with the given expiry, or why it is refused.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RedisValues:
         self._clock = clock
 
     def opened(self, form: Form) -> Source | AsyncSource:
-        """Return it in this *form* if it is given by its URL, and else in the form of its client."""
+        """Return the source in this *form* if it was given as a URL, otherwise in the form of its client."""
         if not isinstance(self._given, str):
             form = "async" if answers_later(self._given) else "sync"
         return _Values(self, Server(self._given)) if form == "sync" else _AsyncValues(self, AsyncServer(self._given))
@@ -79,7 +79,7 @@ class RedisValues:
         return self._sid_of(cookie) is not None
 
     def reading(self, cookie: str) -> Steps[Answer]:
-        """Return what a cookie stands for."""
+        """Return the session for a cookie."""
         value, milliseconds = yield _Get(self._key(cookie))
         if value is None:
             return None

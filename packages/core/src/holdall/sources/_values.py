@@ -1,4 +1,4 @@
-"""What a value holds that another library made of a session."""
+"""Decode the values in which other libraries store sessions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,11 +13,11 @@ def data_of(value: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | Ref
     Return the session in *value*, or why it is refused.
 
     Args:
-        loads: Reads it; ``ValueError`` if *value* is something else. Nothing is ever unpickled.
+        loads: Decodes it; raises ``ValueError`` if *value* is something else. Nothing is ever unpickled.
     """
     try:
         data = loads(value)
     except (ValueError, RecursionError):
-        # All that pickle makes ends so. This is only to say in the log what it was that could not be read.
+        # All pickles end like this. It is checked only so that the log can say what could not be read.
         return Refused("pickle" if value.endswith(b".") else "unreadable")
     return data if isinstance(data, dict) else Refused("unreadable")

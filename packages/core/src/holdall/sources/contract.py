@@ -1,4 +1,4 @@
-"""What every source keeps to: a place on the server where another library keeps its sessions."""
+"""The protocol of sources: places on the server where another library keeps its sessions."""
 
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -12,11 +12,11 @@ __all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedS
 @redacted
 class Entry(NamedTuple):
     """
-    A session as another library keeps it.
+    A session as another library stores it.
 
     Attributes:
-        expires: When it ends there if it is not used any more, in UTC; where that is not known, no earlier than that.
-        created: When it began, in UTC; ``None`` where that is not known.
+        expires: When it ends there if it is not used again, in UTC; if that is unknown, no earlier than that.
+        created: When it began, in UTC; ``None`` if unknown.
     """
 
     data: dict[str, Any]
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 class Refused(NamedTuple):
     """
-    A session that is there and is not carried over.
+    A session that exists but is not migrated.
 
     Attributes:
         reason: For the log: ``"pickle"``, ``"unreadable"``.
@@ -37,13 +37,13 @@ class Refused(NamedTuple):
 
 class Source(Protocol):
     """
-    Sessions of another library, each of them to be read once, moved into a table, and removed.
+    Sessions of another library, each of which is read once, moved into a table, and removed.
 
-    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is async.
-    One that blocks says so by ``blocking_reads = blocking_writes = True``; an async adapter then asks it in a thread.
+    A source with connections of its own closes them with ``close()``, or ``await aclose()`` if it is async. A source
+    that blocks sets ``blocking_reads = blocking_writes = True``; an async adapter then calls it in a thread.
 
     Attributes:
-        name: Says in events where a session came from, in a word.
+        name: One word that says in events where a session came from.
 
     Raises:
         StoreError: The backend failed.
@@ -52,20 +52,20 @@ class Source(Protocol):
     name: str
 
     def matches(self, cookie: str) -> bool:
-        """Say whether *cookie* looks like one of its library's. If not, the store does not call ``read``."""
+        """Return whether *cookie* looks like one of its library's. If not, the store does not call ``read``."""
         ...
 
     def read(self, cookie: str) -> Entry | Refused | None:
-        """Return the session that *cookie* stands for, or ``None`` if there is none."""
+        """Return the session for *cookie*, or ``None`` if there is none."""
         ...
 
     def delete(self, cookie: str) -> None:
-        """Remove what *cookie* stands for, if anything."""
+        """Remove the session for *cookie*, if there is one."""
         ...
 
 
 class AsyncSource(Protocol):
-    """The same as ``Source``, async. Its sessions move into an async table."""
+    """The async version of ``Source``. Its sessions move into an async table."""
 
     name: str
 
@@ -77,12 +77,12 @@ class AsyncSource(Protocol):
 
 
 class TwoFormedSource(Protocol):
-    """A source that is opened in the form of the table that its sessions move into."""
+    """A source that can be opened in the form of the table that its sessions move into."""
 
     name: str
 
     def opened(self, form: Form) -> Source | AsyncSource:
-        """Return it as a ``Source`` for ``"sync"``, and better as an ``AsyncSource`` for ``"async"``, if it can."""
+        """Return it as a ``Source`` for ``"sync"``, and for ``"async"`` preferably as an ``AsyncSource``."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Sessions that cookies hold, another library's or our own, to be kept in a table from now on."""
+"""Migrate sessions from cookies, another library's or our own, into a table."""
 
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format
@@ -9,18 +9,18 @@ __all__ = ["CookieSource"]
 
 class CookieSource:
     """
-    Sessions that cookies hold in a *format*.
+    Sessions in cookies of a *format*.
 
-    A cookie can't be deleted here. As long as the old one opens, the table remembers that its session has moved.
+    A cookie can't be deleted here. As long as the old one would open, the table remembers that its session has moved.
 
     Args:
-        key: The name that the cookies were made under, which may not be today's: some formats open under no other.
+        key: The name that the cookies were made for, if it has changed since: some formats open under no other.
     """
 
     def __init__(self, format: Format, *, key: str) -> None:
         self.name: str = getattr(format, "name", "cookie")
         self._format = format
-        #: Whether such a cookie took turns among several names.
+        #: Whether such a cookie alternated between several names.
         self.reads_generations = bool(getattr(format, "keeps_generations", False))
         self._key = key
 
@@ -32,4 +32,4 @@ class CookieSource:
         return record and Entry(record.data, record.expires, record.created)
 
     def delete(self, cookie: str) -> None:
-        """Do nothing: the browser gets another cookie in its place."""
+        """Do nothing: the browser gets another cookie instead."""

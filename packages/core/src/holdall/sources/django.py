@@ -1,7 +1,7 @@
 """
-The sessions of Django in its database: rows of ``django_session``, each with signed JSON and its end.
+Django's database sessions: rows of ``django_session``, each with signed JSON and an expiry.
 
-[.] base64url(JSON) : base62(seconds since 1970) : base64url(HMAC-SHA256 of what stands before)
+[.] base64url(JSON) : base62(Unix time) : base64url(HMAC-SHA256 of the preceding)
 """
 
 import re
@@ -29,18 +29,18 @@ class DjangoSource:
     """
     Sessions that Django keeps in its database, with the engine ``db`` or ``cached_db``, read without Django.
 
-    It blocks; async adapters ask it in threads. Within a Django project
-    ``holdall_django.sources.EngineSource`` serves better.
+    It blocks; async adapters call it in threads. Inside a Django project, use
+    ``holdall_django.sources.EngineSource`` instead.
 
     Args:
-        connect: Returns a context manager that gives a DB-API connection: ``psycopg_pool``'s ``pool.connection``,
+        connect: Returns a context manager for a DB-API connection: ``psycopg_pool``'s ``pool.connection``,
             ``partial(psycopg.connect, "…")``, ``lambda: closing(sqlite3.connect("…"))``.
-        secret: ``SECRET_KEY``; 16 bytes at least.
-        fallbacks: ``SECRET_KEY_FALLBACKS``, read too.
+        secret: ``SECRET_KEY``; at least 16 bytes.
+        fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
         placeholder: How the driver writes a parameter: ``"?"`` for sqlite3.
         table: The rows' table.
-        salt: Other than Django's own where the engine's class has another name than ``SessionStore``.
-        time_zone: That of the times in databases which know none; another than UTC where ``USE_TZ`` is off.
+        salt: Change it if the engine's class has another name than ``SessionStore``.
+        time_zone: The time zone of databases that store none; change it from UTC if ``USE_TZ`` is off.
         weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
 
     Raises:
@@ -72,7 +72,7 @@ class DjangoSource:
             separator=":",
             stamps=BASE62_STAMPS,
         )
-        # Where a table stands no parameter can stand; this one is the application's own.
+        # A table's name cannot be a parameter; this one comes from the application.
         self._select = f"SELECT session_data, expire_date FROM {table} WHERE session_key = {placeholder}"  # noqa: S608
         self._delete = f"DELETE FROM {table} WHERE session_key = {placeholder}"  # noqa: S608
         self._time_zone = time_zone
@@ -101,11 +101,11 @@ class DjangoSource:
                 found = answer(cursor)
                 connection.commit()
         except Exception as exc:  # noqa: BLE001  # the errors of all drivers have nothing in common
-            # Their words may hold an address, and so a password.
+            # The driver's message may contain an address, and so a password.
             failure = StoreError(f"Django's database failed: {cause_of(exc)}.")
         else:
             return found
-        # Outside of the except block, or a traceback would show the driver's words as well.
+        # Outside the except block, because a traceback would show the driver's message as well.
         raise failure
 
     @staticmethod

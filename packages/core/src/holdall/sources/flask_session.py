@@ -1,7 +1,7 @@
 """
-The sessions of Flask-Session in Redis: MessagePack or JSON, under ``session:`` and the id that the cookie holds.
+Flask-Session's sessions in Redis: MessagePack or JSON, under ``session:`` and the ID in the cookie.
 
-The cookie may be signed besides: ``id . base64url(HMAC-SHA1)``.
+The cookie may also be signed: ``id . base64url(HMAC-SHA1)``.
 """
 
 import hmac
@@ -21,23 +21,23 @@ from holdall.sources.contract import Entry, Refused
 
 __all__ = ["FlaskSessionSource"]
 
-# Flask-Session takes any; its own have 43 characters, and once were UUIDs.
+# Flask-Session accepts any ID; its own have 43 characters, and used to be UUIDs.
 _SID = re.compile(r"[A-Za-z0-9_-]{22,256}")
 
 
 class FlaskSessionSource(RedisValues):
     """
-    Sessions that Flask-Session keeps in Redis or Valkey, from its version 0.6 on.
+    Sessions that Flask-Session 0.6 or later keeps in Redis or Valkey.
 
-    Either of its serializers is read. What was pickled, as by its older versions, is refused. A session begins when it
-    is moved, for Flask-Session does not say when it began.
+    Both of its serializers are supported. Pickled sessions, from older versions, are refused. A session begins when it
+    is moved, because Flask-Session does not record when it began.
 
     Args:
-        client: What ``SESSION_REDIS`` is: a client or a pool of redis-py, or better its URL, which serves sync and
+        client: The value of ``SESSION_REDIS``, a redis-py client or pool, or better its URL, which works for sync and
             async adapters alike.
         prefix: ``SESSION_KEY_PREFIX``.
-        secret_key: Flask's ``SECRET_KEY``, if ``SESSION_USE_SIGNER`` is on. An id that is not signed is not looked for
-            then.
+        secret_key: Flask's ``SECRET_KEY``, if ``SESSION_USE_SIGNER`` is on. IDs without a valid signature are then
+            ignored.
     """
 
     def __init__(
@@ -64,6 +64,6 @@ def _sid(signing_key: bytes | None, cookie: str) -> str | None:
 
 
 def _entry(value: bytes, expires: datetime) -> Entry | Refused:
-    # No object in MessagePack begins with a brace.
+    # No MessagePack object begins with a brace.
     data = data_of(value, json.loads if value.startswith(b"{") else _msgpack.loads)
     return data if isinstance(data, Refused) else Entry(data, expires)

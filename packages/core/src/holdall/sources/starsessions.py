@@ -1,7 +1,7 @@
 """
-The sessions of starsessions in Redis: JSON, under ``starsessions.`` and the id that the cookie holds.
+starsessions' sessions in Redis: JSON, under ``starsessions.`` and the ID in the cookie.
 
-Among the data stands ``__metadata__``, which says when the session began.
+The data contains ``__metadata__``, which says when the session began.
 """
 
 import json
@@ -25,8 +25,8 @@ class StarsessionsSource(RedisValues):
     Sessions that starsessions keeps in Redis or Valkey, with its JSON serializer.
 
     Args:
-        client: The ``connection`` of its ``RedisStore``, or better the URL of that server, which serves sync and async
-            adapters alike.
+        client: The ``connection`` of its ``RedisStore``, or better the URL of that server, which works for sync and
+            async adapters alike.
         prefix: The store's ``prefix``, as text.
     """
 

@@ -1,13 +1,13 @@
 """
 Where sessions live between requests.
 
-A store turns a cookie's value into a session's data and back. ``CookieStore`` seals the data into the cookie itself;
+A store converts a cookie's value to a session's data and back. ``CookieStore`` seals the data into the cookie itself;
 ``TableStore`` keeps rows in a table and gives the browser a secret ID.
 """
 
 from typing import TYPE_CHECKING
 
-from holdall._lazily import lazily
+from holdall._lazy_import import lazy_import
 from holdall.stores.contract import (
     Burying,
     Changes,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from holdall.stores.migration import MigratingStore
     from holdall.stores.table import TableStore
 else:
-    __getattr__, __dir__ = lazily(
+    __getattr__, __dir__ = lazy_import(
         __name__,
         {
             "CookieStore": "holdall.stores.cookie",

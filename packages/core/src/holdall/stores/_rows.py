@@ -1,10 +1,10 @@
 """
-How a row's data is encrypted and bound to its place.
+Encrypt a row's data and bind it to its row.
 
-A row that leaves the process is sealed under a key made of the session's ID, which the table never sees, and of the
-application's secret, which whoever can write to the table does not have. What stands beside the data in clear is
-authenticated along with it, all but the text about the client: nobody can move a row, change its owner or its age, or
-make one up. A whole old row can be put back; that could only be noticed with a second place to look::
+A row that leaves the process is sealed under a key derived from the session's ID, which the table never sees, and the
+application's secret, which an attacker with write access to the table does not have. The row's other fields, except the
+text about the client, are authenticated along with the data: an attacker cannot move a row, change its owner or its
+age, or forge one. A whole old row can be restored; detecting that would take a second place to check::
 
     key id (4) | nonce (12) | AES-256-GCM of (latest end (4) | data) | tag (16)
 """
@@ -21,7 +21,7 @@ from holdall.keys import check_secret, derive_key, several_secrets
 
 __all__ = ["NONCE_BYTES", "SECRET_BYTES", "Labels", "RowSealer"]
 
-#: Fewest bytes of a secret.
+#: The minimum length of a secret in bytes.
 SECRET_BYTES = 32
 
 NONCE_BYTES = 12
@@ -32,7 +32,7 @@ _NUMBERS = Struct(">32sQQ")
 
 
 class Labels(NamedTuple):
-    """What stands beside a row's data in clear and must be right. A later write does not know the row's client."""
+    """A row's authenticated fields in clear. They exclude the client, because a later write does not know it."""
 
     digest: bytes
     key: str
@@ -46,13 +46,13 @@ class RowSealer:
     Seals and opens the data of rows.
 
     Attributes:
-        has_secret: It takes more than the IDs to make a row.
+        has_secret: IDs alone are not enough to create a row.
 
     Args:
-        secret_key_base: 32 bytes at least; ``None`` makes the keys of the IDs alone, so that whoever can write to the
-            table can make up sessions.
+        secret_key_base: At least 32 bytes; ``None`` derives the keys from the IDs alone, so that an attacker with write
+            access to the table can forge sessions.
         fallbacks: Old secrets, whose rows are still read.
-        app: Names the application; another's rows do not open.
+        app: The application's name; rows of other applications do not open.
         random: Source of secret random bytes.
 
     Raises:
@@ -84,13 +84,13 @@ class RowSealer:
         self._random = random
 
     def seal(self, sid: str, payload: bytes, ends: int, labels: Labels) -> bytes:
-        """Return *payload* sealed; a row that is said to live beyond *ends* (Unix seconds) ends then all the same."""
+        """Return *payload* sealed; it is invalid after *ends* (Unix seconds), even if the row claims to live longer."""
         nonce = self._random(NONCE_BYTES)
         sealed = _box(self._key, sid).encrypt(nonce, _END.pack(ends) + payload, self._associated_with(labels))
         return self._key_id + nonce + sealed
 
     def open(self, sid: str, sealed: bytes, labels: Labels) -> tuple[bytes, int] | None:
-        """Return the payload and when it ends at the latest, or ``None`` if it was not sealed here as this row."""
+        """Return the payload and its latest end, or ``None`` if it was not sealed here as this row."""
         key = self._keys.get(sealed[:_KEY_ID_BYTES])
         if key is None:
             return None
@@ -104,7 +104,7 @@ class RowSealer:
     def _associated_with(self, labels: Labels) -> bytes:
         digest, key, version, created, principal = labels
         texts = (key.encode(), _bytes(principal))
-        # Lengths first, or a byte could pass from one to the next.
+        # Lengths come first; otherwise a byte could move from one field to the next.
         lengths = b"".join(len(text).to_bytes(4, "big") for text in texts)
         return b"".join((self._associated, _NUMBERS.pack(digest, version, created), lengths, *texts))
 

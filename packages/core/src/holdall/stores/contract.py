@@ -1,4 +1,4 @@
-"""What every store keeps to, and the values that pass between a store and the lifecycle."""
+"""The protocols of stores, and the values that pass between a store and the lifecycle."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from enum import Enum
@@ -25,10 +25,10 @@ __all__ = [
     "Write",
 ]
 
-#: What a store's method returns: its answer, or a generator of steps (``holdall.steps``) that returns it.
+#: What a store's method returns: its result, or a generator of steps (``holdall.steps``) that returns it.
 Answer = Any | Generator[Any, Any, Any]
 
-#: What a client says of itself: its user agent and its address, as far as they are known.
+#: What is known about a client: its user agent and its address.
 ClientInfo = Callable[[], tuple[str | None, str | None]]
 
 
@@ -37,25 +37,25 @@ class StoredSession(Redacted):
     A session as its store holds it.
 
     Attributes:
-        cookie: The cookie's value that stands for it.
+        cookie: Its cookie value.
         data: This request's own copy.
         created: When it began, in Unix seconds.
         expires: When it ends, in Unix seconds.
-        log_id: Names it in logs and opens nothing.
-        version: What the store compares to notice another request's write. ``None`` for a session that lives in its
-            cookie alone, which cannot change once the response has started.
+        log_id: Identifies the session in logs and cannot open it.
+        version: Compared by the store to detect writes of other requests. ``None`` for a session that exists only
+            in its cookie, which cannot change once the response has started.
     """
 
     __slots__ = ("cookie", "created", "data", "expires", "log_id", "version")
 
-    #: What it was read from, in a word, where that is not what the store writes today.
+    #: One word for where it was read from, if the store writes it elsewhere today.
     origin = ""
     #: The store asks for it to be written again even if nothing was changed.
     rewrite = False
-    #: Which of the browser's sessions it is, where the cookie itself says so; see ``stores.generations``.
+    #: Which of the browser's sessions it is, if the cookie itself says so; see ``stores.generations``.
     generation: int | None = None
     lines = b""
-    #: This stands where a session was ended, so that a late response does not bring it back.
+    #: This is the marker of an ended session, so that a late response does not bring it back.
     ended = False
 
     def __init__(
@@ -77,13 +77,13 @@ class StoredSession(Redacted):
 
 class ForeignSession(StoredSession):
     """
-    A session that is not kept as the store would write it today.
+    A session that is not stored the way the store would write it today.
 
     Attributes:
-        origin: What it was read from, in a word: a format's name, or ``"moved"``.
-        rewrite: It is to be written again even if nothing was changed.
-        move: Where it is kept elsewhere: ``move(write, key=key)`` brings it into the store, under the present name of
-            the cookie. The answer is what ``get`` answers from then on.
+        origin: One word for where it was read from: a format's name, or ``"moved"``.
+        rewrite: It must be written again even if nothing was changed.
+        move: Set if it is stored elsewhere: ``move(write, key=key)`` moves it into the store, under the current name of
+            the cookie, and returns what ``get`` will return from then on.
     """
 
     __slots__ = ("ended", "generation", "lines", "move", "origin", "rewrite")
@@ -109,9 +109,9 @@ class NotFound(Redacted):
 
     Attributes:
         reason: For the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
-        superseded: The session has got another ID a moment ago; the browser sent the old one before it had the new.
+        superseded: The session's ID was renewed a moment ago; the browser sent the old one before it had the new.
         stored: What the store knows of the session that has ended or was renewed, if it knows more than the cookie. A
-            new one begins after it.
+            new session follows it.
     """
 
     __slots__ = ("reason", "stored", "superseded")
@@ -123,7 +123,7 @@ class NotFound(Redacted):
 
 
 class Changes(Redacted):
-    """What one request changed, by top-level key."""
+    """One request's changes, by top-level key."""
 
     __slots__ = ("cleared", "deleted", "put")
 
@@ -136,7 +136,7 @@ class Changes(Redacted):
         return bool(self.put or self.deleted or self.cleared)
 
     def over(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *data* with these changes laid over it."""
+        """Return *data* with these changes applied."""
         kept = {} if self.cleared else {key: value for key, value in data.items() if key not in self.deleted}
         kept.update(self.put)
         return kept
@@ -148,14 +148,14 @@ class Write(Redacted):
 
     Attributes:
         data: All of it, as this request sees it.
-        changes: This request's part in it, laid over what other requests wrote in the meantime.
+        changes: This request's changes, applied on top of what other requests wrote in the meantime.
         created: When the session began, in Unix seconds.
         expires: When it ends, in Unix seconds.
-        seen: When the request came, in Unix seconds.
-        principal: Whose session it is, as text; ``None`` for an anonymous one.
-        client: What the client said of itself, as text, for a session that is listed with it.
-        ends: When it ends however it is used, in Unix seconds.
-        sets_lifetime: This request changed how long the session lives, so its expiry outranks another request's.
+        seen: When the request arrived, in Unix seconds.
+        principal: The user it belongs to, as text; ``None`` for an anonymous session.
+        client: The client's user agent and address as text, for the list of sessions.
+        ends: When it ends regardless of use, in Unix seconds.
+        sets_lifetime: This request changed the session's lifetime, so its expiry overrides another request's.
     """
 
     __slots__ = ("changes", "client", "created", "data", "ends", "expires", "principal", "seen", "sets_lifetime")
@@ -196,12 +196,12 @@ class SessionRow(Redacted):
     One of a principal's sessions, as ``Revocable.list`` returns it.
 
     Attributes:
-        handle: Names it for ``revoke``, and opens nothing.
+        handle: Identifies it to ``revoke``, and cannot open it.
         created: When it began, in Unix seconds.
         expires: When it ends, in Unix seconds.
-        seen: When it was last used, in Unix seconds, as far as that was written.
-        client: What its client said of itself when it began, as text.
-        is_current: It is the session that was given as the current one.
+        seen: When it was last used, in Unix seconds, as last recorded.
+        client: The client's user agent and address when it began, as text.
+        is_current: It is the session passed as the current one.
         device_bound: It is bound to a device.
     """
 
@@ -221,33 +221,33 @@ class SessionRow(Redacted):
 
 class Store(Protocol):
     """
-    What keeps sessions. *key* is always the cookie's name.
+    Keeps sessions. *key* is always the cookie's name.
 
-    A method answers at once, or returns a generator that yields steps (``holdall.steps``) and returns the answer: a
-    store over a table is made of the table's verbs, and so it serves sync and async alike. Or all of them are ``async
-    def``, of a store that only async adapters can use. A store that answers at once
-    but waits for a disk or a network says so by ``blocking_reads = True`` or ``blocking_writes = True``; an async
-    adapter then calls it in a thread.
+    A method returns its result directly, or returns a generator that yields steps (``holdall.steps``) and returns the
+    result: a store over a table is made of the table's verbs and so works for sync and async alike. Or all methods are
+    ``async def``, in a store that only async adapters can use. A store that returns results directly but waits for a
+    disk or a network sets ``blocking_reads = True`` or ``blocking_writes = True``; an async adapter then calls it in a
+    thread.
 
-    Some stores can do more, which is asked once, at setup: ``check(key, value)`` raises the ``TypeError`` of ``put``
-    early. ``sweep(limit)`` removes up to so many expired sessions and answers how many. ``renew`` (see ``Renewing``)
-    gives a session another ID so that two requests cannot cross, ``update`` (``Updating``) replaces a value at the
-    version that was read, and ``Revocable`` lists and ends sessions by their owner.
+    Some stores have optional methods, which are looked up once, at setup: ``check(key, value)`` raises the
+    ``TypeError`` of ``put`` early. ``sweep(limit)`` removes up to that many expired sessions and returns how many it
+    removed. ``renew`` (see ``Renewing``) gives a session another ID safely under concurrent requests, ``update``
+    (``Updating``) replaces a value at the version that was read, and ``Revocable`` lists and ends sessions by owner.
 
     Raises:
-        StoreError: The backend failed. A bad cookie is not an error: the answer is ``NotFound``.
+        StoreError: The backend failed. An invalid cookie is not an error: the result is ``NotFound``.
     """
 
     def get(self, cookie: str, *, key: str) -> Answer:
-        """Answer the ``StoredSession`` that *cookie*, as the browser sent it, stands for, or ``NotFound``."""
+        """Return the ``StoredSession`` for *cookie*, as the browser sent it, or ``NotFound``."""
         ...
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Answer:
         """
-        Write *write* over what ``get`` or ``put`` answered, or into a new session for ``None``.
+        Write *write* over the result of ``get`` or ``put``, or as a new session for ``None``.
 
-        A write without changes only moves the expiry. The answer is the ``StoredSession`` as it is now, or ``None``,
-        with nothing written, if the session has ended in the meantime: it is never brought back.
+        A write without changes only moves the expiry. Returns the current ``StoredSession``, or ``None`` without
+        writing if the session has ended in the meantime: it is never restored.
 
         Raises:
             TypeError: A value cannot be stored; the message names its key and path.
@@ -256,16 +256,16 @@ class Store(Protocol):
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> Answer:
         """
-        End a session, and answer its last state, or ``None`` if it had ended already.
+        End a session, and return its last state, or ``None`` if it had already ended.
 
-        Until *superseded_until* (Unix seconds) its cookie is known as superseded and not as unknown. Without it, a
-        session that was renewed in the meantime is ended under its new ID, and *stored* itself is the answer.
+        Until *superseded_until* (Unix seconds) its cookie is known as superseded instead of unknown. Without it, a
+        session that was renewed in the meantime is ended under its new ID, and *stored* itself is returned.
         """
         ...
 
 
 class Renewing(Protocol):
-    """What a store keeps to whose sessions can be ended by one request while another gives them a new ID."""
+    """The protocol of stores in which one request can renew a session while another ends it."""
 
     def renew(
         self,
@@ -277,36 +277,37 @@ class Renewing(Protocol):
         followed: bool,
     ) -> Answer:
         """
-        End *stored* and put ``make_write(last state)`` into a new session, and answer that as a ``StoredSession``.
+        End *stored*, store ``make_write(last state)`` as a new session, and return it as a ``StoredSession``.
 
         *key* is the name of the new session's cookie; *stored* may have come under an old one.
 
-        Until *until* (Unix seconds) the old cookie is known as superseded. With *followed*, whoever ends the old
-        session until then ends the new one, even if that is not stored yet. Else the answer is a ``RenewalFailure``.
+        Until *until* (Unix seconds) the old cookie is known as superseded. With *followed*, a request that ends the old
+        session until then also ends the new one, even if that is not stored yet. Returns a ``RenewalFailure`` on
+        failure.
         """
         ...
 
 
 class Burying(Protocol):
-    """What a store keeps to whose sessions are in their cookies alone, where a late response could bring one back."""
+    """The protocol of stores whose sessions exist only in cookies, where a late response could restore one."""
 
     def bury(self, stored: StoredSession, *, key: str) -> StoredSession:
         """
-        Return what the browser is to keep in place of *stored*, which has ended: it says so, and holds no session.
+        Return what the browser should keep in place of *stored*, which has ended: a marker that holds no session.
 
-        What ``put`` writes over it begins a new session, which outranks the one that has ended.
+        A ``put`` over it begins a new session, which takes precedence over the one that has ended.
         """
         ...
 
 
 class Updating(Protocol):
-    """What a store keeps to whose values can be updated atomically (``session.atomic_update``)."""
+    """The protocol of stores whose values can be updated atomically (``session.atomic_update``)."""
 
     def update(self, stored: StoredSession, make_write: Callable[[StoredSession], Write], *, key: str) -> Answer:
         """
-        Write ``make_write(stored)`` if *stored* is the latest, and else what it makes of the latest.
+        Write ``make_write(stored)`` if *stored* is the latest version, otherwise the same for the latest version.
 
-        The answer is the ``StoredSession`` as it is then, or ``None`` if the session has ended.
+        Returns the ``StoredSession`` after the write, or ``None`` if the session has ended.
 
         Raises:
             ContentionError: Other requests kept writing.
@@ -316,44 +317,44 @@ class Updating(Protocol):
 
 class Revocable(Protocol):
     """
-    What a store keeps to that knows its sessions' owners.
+    The protocol of stores that know their sessions' owners.
 
-    Every session that was there when a call began has ended when it returns, including one that is being renewed.
-    *keys* are the names that the cookie has and had: sessions under another name are another application's.
+    Every session that existed when a call began has ended when it returns, including one that is being renewed.
+    *keys* are the cookie's current and old names: sessions under other names belong to other applications.
     """
 
     def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Answer:
-        """Answer the sessions of *principal* as a list of ``SessionRow``, oldest first, and mark the *current* one."""
+        """Return the sessions of *principal* as a list of ``SessionRow``, oldest first, marking the *current* one."""
         ...
 
     def revoke(self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None) -> Answer:
         """
-        End the sessions of *principal* and answer how many, except *keep* and what that was renewed to.
+        End the sessions of *principal*, except *keep* and its renewals, and return how many were ended.
 
-        With *handle* only that one ends.
+        With *handle*, only that session ends.
         """
         ...
 
     def revoke_all(self, began_by: int) -> Answer:
-        """Remove all sessions that began by then, and answer how many rows that was."""
+        """Remove all sessions that began by then, and return how many rows were removed."""
         ...
 
     def follow(self, place: "StoredSession | RowRef") -> Answer:
         """
-        Answer where a session is that was seen at *place* less than half a minute ago; ``None`` if it has ended.
+        Return where a session is now that was seen at *place* less than half a minute ago; ``None`` if it has ended.
 
-        This does not count as using it.
+        This does not count as using the session.
         """
         ...
 
 
 class RowRef(Redacted):
     """
-    Where a session was seen last.
+    Where a session was last seen.
 
     Attributes:
-        digest: What its row is stored under.
-        in_doubt: It was not there, but may be on its way, because its ID is being renewed.
+        digest: The digest that its row is stored under.
+        in_doubt: It was not there, but may reappear, because its ID is being renewed.
     """
 
     __slots__ = ("digest", "in_doubt")

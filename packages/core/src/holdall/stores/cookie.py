@@ -1,4 +1,4 @@
-"""Sessions kept in the browser: the cookie holds all there is, sealed by a format."""
+"""Sessions kept in the browser: the cookie contains the whole session, sealed by a format."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -19,20 +19,20 @@ _UNREADABLE = NotFound("unreadable")
 
 class CookieStore:
     """
-    A store that keeps each session in its cookie, and nothing on the server.
+    Keeps each session in its cookie, and nothing on the server.
 
-    What it cannot do follows from that: concurrent requests all start from the cookie that the browser sent, and of
-    their plain writes the last response wins; a copied cookie stays valid until it expires. A late response wins over
-    no login, logout or renewal, if *format* carries generations (``stores.generations``).
+    Its limits follow from that. Concurrent requests all start from the cookie that the browser sent, and among their
+    plain writes the last response wins; a copied cookie stays valid until it expires. A late response cannot undo a
+    login, logout or renewal if *format* supports generations (``stores.generations``).
 
     Args:
         format: Writes every cookie, and reads its own.
-        also_read: Formats that are read too: old secrets, other libraries. A session that one of them opened is written
-            by *format* with its next write.
+        also_read: Further formats to read: old secrets, other libraries. A session read in one of them is written
+            in *format* with its next write.
         rewrite_on: ``"read"`` writes it as soon as the session is used.
-        read_old_until: From then on only *format* is read; a ``datetime`` with its time zone.
-        generations: ``False`` keeps the cookie to its one name, where something else must know it; then a late response
-            wins over a login and a logout too.
+        read_old_until: The time from which only *format* is read; a ``datetime`` with its time zone.
+        generations: ``False`` keeps the cookie under its one name, if other software must know it; then a late response
+            can also undo a login or a logout.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class CookieStore:
         self.format = format
         self.also_read = tuple(also_read)
         self.check = getattr(format, "check", None)
-        #: Whether a session's cookie takes turns among several names.
+        #: Whether a session's cookie alternates between several names.
         self.keeps_generations = generations and bool(getattr(format, "keeps_generations", False))
         #: Whether it may have done so before.
         self.reads_generations = any(getattr(each, "keeps_generations", False) for each in (format, *self.also_read))
-        # What the format reads where none was written.
+        # What the format returns if no time was written.
         self._only_generation = 0 if getattr(format, "keeps_generations", False) else None
         if self.keeps_generations:
             self.renew, self.bury = self._renew, self._bury
@@ -64,7 +64,7 @@ class CookieStore:
         self._clock = clock
 
     def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
-        # None of ours was ever longer, so an oversized cookie is not worth decrypting.
+        # Ours were never longer, so an oversized cookie is not worth decrypting.
         if len(cookie) > MAX_COOKIE_BYTES:
             return _UNREADABLE
         record = self.format.open(cookie, key=key)
@@ -90,7 +90,7 @@ class CookieStore:
         return SealedSession(self.format.seal(record, key=key), record, write.created, write.expires)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
-        """Return *stored*: nothing is kept here that could be deleted."""
+        """Return *stored*: nothing is kept on the server that could be deleted."""
         return stored
 
     def _renew(
@@ -108,7 +108,7 @@ class CookieStore:
         return self.put(_after(stored, RENEWAL if followed else LOGOUT), write, key=key)
 
     def _bury(self, stored: StoredSession, *, key: str) -> StoredSession:
-        # The browser alone limits how long it is kept, because it opens nothing.
+        # Only the browser limits how long it is kept, because it opens nothing.
         generation, lines = (stored.generation or 0) + LOGOUT, lines_of(stored)
         created = datetime.fromtimestamp(stored.created, UTC)
         record = Record({}, created, NEVER, stored.log_id, generation, lines, ended=True)
@@ -116,7 +116,7 @@ class CookieStore:
 
 
 class SealedSession(StoredSession):
-    """A session as its cookie holds it, which takes turns among several names if its format carries generations."""
+    """A session in its cookie, which alternates between several names if its format supports generations."""
 
     __slots__ = ("ended", "generation", "lines")
 
@@ -133,14 +133,14 @@ class SealedSession(StoredSession):
 
 
 def _begun(ended: StoredSession | None, *, logs_in: bool) -> StoredSession:
-    """Return the place of a new session, after one that has *ended* if the browser holds its mark."""
+    """Return the place of a new session, following one that has *ended* if the browser has its marker."""
     line = os.urandom(LINE_BYTES)
     before = ended or SealedSession("", Record({}, NEVER, NEVER, "", 0, b"" if logs_in else line), 0, 0)
     return _after(before, LOGIN, line=line) if logs_in else _after(before, 0)
 
 
 def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSession:
-    """Return the place of the session that comes after *stored*, in a new *line* if one is given."""
+    """Return the place of the session that follows *stored*, in a new *line* if one is given."""
     lines = line_after(stored, line) if line else lines_of(stored)
     generation = (stored.generation or 0) + stride
     return SealedSession("", Record({}, NEVER, NEVER, os.urandom(8).hex(), generation, lines), 0, 0)

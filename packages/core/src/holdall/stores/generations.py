@@ -1,20 +1,20 @@
 """
-Which of several sealed sessions is the browser's latest, so that a late response cannot bring an older one back.
+Find the latest of several sealed sessions, so that a late response cannot bring an older one back.
 
-A cookie that holds its session is set by whatever response arrives last. So a session gets another *generation*, and
-with it another of a few names for its cookie, whenever it is renewed, ended, or somebody logs in. A response that was
-late can only set the name of the generation that its request came with, and what counts is the latest generation.
+A cookie that contains its session is set by whichever response arrives last. So a session gets a new *generation*, and
+with it another of several cookie names, whenever it is renewed, ended, or a user logs in. A late response can only set
+the name of the generation that its request came with, and the latest generation counts.
 
-Renewals, logouts and logins that start from one generation get different names by the different strides below, and of
-those a logout outranks a renewal. A name is used again after four changes at the earliest, all within the time that one
-slow response takes.
+Renewals, logouts and logins that start from the same generation get different names because of the different strides
+below, and a logout takes precedence over a renewal. A name is reused after four changes at the earliest, all within
+the time of one slow response.
 
-A login also begins a new *line*, and names those that it comes from. It outranks all of their generations, and only
-those. An attacker who plants a cookie in a browser can raise its generation, but not name the line that the browser is
-in: two lines of which neither comes from the other are duplicates, and neither counts, as with any planted cookie. One
-exception is made for a first visit, where several requests bring nothing and begin a line each: for five minutes a
-higher generation outranks an anonymous session that came from nothing. An attacker who can plant a cookie in those
-minutes could have planted it just before, and it would have been taken for the visitor's all the same.
+A login also begins a new *line*, and names the lines it comes from. It takes precedence over all of their generations,
+and only those. An attacker who plants a cookie in a browser can raise its generation, but cannot name the browser's
+line: two lines of which neither comes from the other are duplicates, and neither counts, as with any planted cookie.
+There is one exception for a first visit, where several requests come without a cookie and each begins a line: for five
+minutes a higher generation takes precedence over an anonymous session that came from nothing. An attacker who can plant
+a cookie within those minutes could just as well have planted it before the visit.
 """
 
 import os
@@ -27,33 +27,33 @@ __all__ = ["LINE_BYTES", "LOGIN", "LOGOUT", "RENEWAL", "Apart", "latest", "line_
 
 LINE_BYTES = 4
 
-# How far each goes on. No sum of up to three of them is a multiple of the number of names.
+# The stride of each change. No sum of up to three of them is a multiple of the number of names.
 RENEWAL, LOGOUT, LOGIN = 1, 3, 5
 
-# Lines that a session names at most, its own included.
+# The maximum number of lines that a session names, including its own.
 _MOST_LINES = 5
 
-# No slow request of a first visit takes longer, in seconds.
+# No slow request of a first visit takes longer than this, in seconds.
 _FIRST_VISIT = 300
 
 
 def suffix_of(stored: StoredSession) -> str:
-    """Return what the name of the session's cookie ends with, after the usual name."""
+    """Return the suffix of the session's cookie name."""
     return SUFFIXES[(stored.generation or 0) % len(SUFFIXES)]
 
 
 def lines_of(stored: StoredSession) -> bytes:
-    """Return the session's line and those before it, or one made of its log ID where its format has none."""
+    """Return the session's line and previous lines, or one derived from its log ID if its format has none."""
     return stored.lines or bytes.fromhex(stored.log_id)[:LINE_BYTES]
 
 
 def line_after(stored: StoredSession, new: bytes) -> bytes:
-    """Return the line *new* with those that it comes from."""
+    """Return the line *new* followed by the lines it comes from."""
     return (new + lines_of(stored))[: _MOST_LINES * LINE_BYTES]
 
 
 def latest(found: Sequence[StoredSession], now: int) -> list[StoredSession]:
-    """Return those of *found* that none of the others outranks: a single one, unless they do not belong together."""
+    """Return those of *found* over which none takes precedence: a single one, unless they are unrelated."""
     return [each for each in found if not any(_outranks(other, each, now) for other in found)]
 
 
@@ -64,17 +64,17 @@ def _outranks(one: StoredSession, other: StoredSession, now: int) -> bool:
     if mine[0] == theirs[0]:
         return one.generation > other.generation
     if len(theirs) == 1 and LOGIN > other.generation < one.generation:
-        # Below ``LOGIN`` nobody has logged in, and a single line came from nothing.
+        # Below ``LOGIN`` no user has logged in, and a single line came from nothing.
         return theirs[0] in mine or min(one.created, other.created) >= now - _FIRST_VISIT
     return theirs[0] in mine
 
 
 class Apart(StoredSession):
     """
-    Where a session begins whose browser sent cookies that did not count: in a line that came from something.
+    The place of a new session whose browser sent cookies that did not count: a line that came from something.
 
     Args:
-        last: The session that the cookies stood for, which has ended.
+        last: The session of these cookies, which has ended.
     """
 
     __slots__ = ("generation", "lines")
@@ -82,7 +82,7 @@ class Apart(StoredSession):
 
     def __init__(self, last: StoredSession | None = None) -> None:
         super().__init__("", {}, 0, 0)
-        # As after a logout: a late response of the one that has ended must not take the new one's name.
+        # As after a logout: a late response for the ended session must not take the new one's name.
         self.generation = 0 if last is None else (last.generation or 0) + LOGOUT
         self.lines = os.urandom(2 * LINE_BYTES) if last is None else lines_of(last)
 

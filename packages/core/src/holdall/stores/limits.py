@@ -1,9 +1,9 @@
 """
-A limit to the sessions of a principal: ``Sessions(max_sessions=…, when_full=…)``.
+Limit the number of sessions of a principal: ``Sessions(max_sessions=…, when_full=…)``.
 
 Two logins can race, and no lock spans a principal's rows. So each login first inserts its row and then counts: the
-request that counts last sees every row, and removes what is too many. All requests sort the rows in one order, so that
-they agree about which those are. A renewal counts as well, because for a moment its row is not there.
+request that counts last sees every row, and removes the excess. All requests sort the rows in the same order, so that
+they agree on which rows those are. A renewal counts as well, because for a moment its row is not there.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,17 +19,17 @@ __all__ = ["LimitedStore", "session_limit"]
 
 def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[str]], LimitedStore] | None":
     """
-    Return what puts the limit around a store; ``None`` for no limit.
+    Return a function that wraps a store with the limit; ``None`` for no limit.
 
     Raises:
-        ConfigurationError: The options cannot be used; or, from what is returned, the store keeps no rows.
+        ConfigurationError: The options are invalid. The returned function raises it if the store keeps no rows.
     """
     if when_full not in ("end_oldest", "refuse"):
         msg = f"when_full={when_full!r} is neither 'end_oldest' nor 'refuse'."
         raise ConfigurationError(msg)
     if most is None:
         if when_full != "end_oldest":
-            msg = f"when_full={when_full!r} says what a login beyond max_sessions does: give max_sessions=5 too."
+            msg = f"when_full={when_full!r} says what a login beyond max_sessions does: set max_sessions=5 too."
             raise ConfigurationError(msg)
         return None
     if type(most) is not int or most < 1:
@@ -42,7 +42,7 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[
                 f"max_sessions needs sessions in a table, or revocable=; {type(store).__name__} keeps no rows to count."
             )
             raise ConfigurationError(msg)
-        # A store that moves sessions from elsewhere has the one that keeps them.
+        # A store that migrates sessions wraps the one that keeps them.
         kept = getattr(store, "store", store)
         if getattr(kept, "list_from", None) not in (None, getattr(kept, "table", None)):
             msg = "max_sessions counts a user's sessions, which list_from may not show yet: leave one of them out."
@@ -54,15 +54,15 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[
 
 class LimitedStore:
     """
-    A store around *store* that keeps at most *most* sessions of each principal.
+    Wraps *store* to keep at most *most* sessions of each principal.
 
     Attributes:
-        most: How many.
-        refuses: It refuses a login beyond that, instead of ending the principal's oldest sessions.
+        most: The maximum number.
+        refuses: It refuses a login beyond that instead of ending the principal's oldest sessions.
 
     Args:
-        store: One that knows its sessions' owners (``Revocable``) and renews them in one go (``Renewing``).
-        keys: The names that the cookie has and had.
+        store: A store that knows its sessions' owners (``Revocable``) and can renew them (``Renewing``).
+        keys: The cookie's current and old names.
     """
 
     def __init__(self, store: Any, most: int, keys: Sequence[str], *, refuses: bool) -> None:
@@ -105,7 +105,7 @@ class LimitedStore:
             return write
 
         if self.refuses and not followed:
-            # A login. Refused before anything is removed, it leaves the visitor's anonymous session as it is.
+            # A login. It is refused before anything is removed, which leaves the visitor's anonymous session as it is.
             after = make_write(stored).principal
             if after is not None:
                 yield from self._refuse_if_full(after)
@@ -121,13 +121,13 @@ class LimitedStore:
             raise _too_many(self.most)
 
     def _counted(self, principal: str, own: StoredSession, key: str, *, is_login: bool = True) -> Steps[None]:
-        """End the sessions that are too many, or refuse *own*."""
+        """End the excess sessions, or refuse *own*."""
         rows = yield from self._rows(principal, own)
         too_many = len(rows) - self.most
         if too_many <= 0:
             return
         if self.refuses and is_login:
-            # Another login has come in between. Neither knows which was first, so that both may have to go.
+            # Another login came in between. Neither knows which was first, so both may have to be refused.
             yield from asked(self._store.delete(own, key=key))
             raise _too_many(self.most)
         others = [row for row in reversed(rows) if not row.is_current] if self.refuses else rows
@@ -136,10 +136,10 @@ class LimitedStore:
 
     def _rows(self, principal: str, own: StoredSession | None) -> Steps[list[SessionRow]]:
         rows: list[SessionRow] = yield from asked(self._store.list(principal, keys=self._keys, current=own))
-        # Times are whole seconds. Rows of one second must come in the same order for every request.
+        # Times are whole seconds. Rows of the same second must sort the same way in every request.
         return sorted(rows, key=lambda row: (row.created, row.handle))
 
 
 def _too_many(most: int) -> TooManySessionsError:
-    msg = f"the user has {most} sessions, which is the most that max_sessions allows: end one of them first."
+    msg = f"the user has {most} sessions, the maximum that max_sessions allows: end one of them first."
     return TooManySessionsError(msg)

@@ -1,10 +1,10 @@
 """
-Sessions that come from other libraries: each is found in a source, written into the table under a new ID, and removed.
+Migrate sessions of other libraries: each is found in a source, written into the table under a new ID, and removed.
 
-Between the old cookie and the new ID stands a pointer: a row under a digest of the old cookie, which only one request
-can insert. It holds the new ID, sealed under a key derived from the old cookie, so that the table sees neither. A later
-or concurrent request with the old cookie follows it to the one session that was made of it. The pointer is there before
-the source's entry goes and outlives that, so an ended session is not found again, wherever the move was interrupted.
+A pointer leads from the old cookie to the new ID: a row under a digest of the old cookie, which only one request can
+insert. It contains the new ID, sealed under a key derived from the old cookie, so that the table sees neither. A later
+or concurrent request with the old cookie follows it to the one migrated session. The pointer is written before the
+source's entry is removed and lives longer, so an ended session is not found again, wherever the move is interrupted.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class _OfEntry(Step):
 
 
 class ReadEntry(_OfEntry):
-    """Read what a source has for a cookie."""
+    """Read a source's entry for a cookie."""
 
     __slots__ = ()
     waits = "blocking_reads"
@@ -54,7 +54,7 @@ class ReadEntry(_OfEntry):
 
 
 class DeleteEntry(_OfEntry):
-    """Remove what a source has for a cookie."""
+    """Remove a source's entry for a cookie."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ class DeleteEntry(_OfEntry):
 
 
 class MigratedSession(SessionInRow):
-    """A session in a row, for a cookie of the library that it came from."""
+    """A session in a row, requested with a cookie of the library that it came from."""
 
     __slots__ = ("origin",)
 
@@ -76,17 +76,17 @@ class MigratedSession(SessionInRow):
 
 class MigratingStore:
     """
-    A table store whose sessions may still be in other libraries' places.
+    A table store that also finds sessions that are still stored by other libraries.
 
-    Everything but ``get`` is the table store's own.
+    All methods except ``get`` are those of the table store.
 
     Args:
-        store: Where sessions are kept from now on.
-        migrate_from: Where another library keeps sessions that are found there, once, and moved (``holdall.sources``).
-        read_old_until: From then on they are not looked for there; a ``datetime`` with its time zone.
+        store: Keeps the sessions from now on.
+        migrate_from: Sources of sessions that are moved when they are first found (``holdall.sources``).
+        read_old_until: The time from which the sources are ignored; a ``datetime`` with its time zone.
 
     Raises:
-        ConfigurationError: A source is async and the table is not, or *read_old_until* is no time.
+        ConfigurationError: A source is async and the table is not, or *read_old_until* is invalid.
     """
 
     def __init__(
@@ -137,11 +137,11 @@ class MigratingStore:
                     begun, ends = int((created or now).timestamp()), int(expires.timestamp())
                     session = StoredSession(cookie, data, begun, ends, log_id_of(cookie))
                     return ForeignSession(session, source.name, move=partial(self._move, session, source.name))
-        # Only now, because a session is moved before its pointer is written.
+        # Checked only now, because a session is moved before its pointer is written.
         return (yield from self._pointed(cookie, key)) or found
 
     def _move(self, session: StoredSession, origin: str, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
-        """Bring a session of a source into the table, once, and remove it from there."""
+        """Move a session from a source into the table, once, and remove it from the source."""
         found = yield from self._pointed(session.cookie, key)
         if found is None:
             found = yield from self._move_first(session, origin, write, key)
@@ -150,22 +150,22 @@ class MigratingStore:
         return found or (yield from self._pointed(session.cookie, key)) or _UNKNOWN
 
     def _move_first(self, session: StoredSession, origin: str, write: Write, key: str) -> Steps[StoredSession | None]:
-        """Make a row and the pointer to it, and return the session; ``None`` if another request was first."""
+        """Create a row and the pointer to it, and return the session; ``None`` if another request was first."""
         moved = yield from self.store.put(None, write, key=key)
         assert moved is not None  # noqa: S101  # a new session has no other request
         nonce = self._random(NONCE_BYTES)
         sealed = nonce + _box(session.cookie).encrypt(nonce, moved.cookie.encode("ascii"), None)
         # Rows count whole seconds, and this one must outlive the source's entry.
         until = min(datetime.fromtimestamp(session.expires, UTC) + timedelta(seconds=1), NEVER)
-        # Clearing everybody's sessions removes what began by then. The pointer must stay, and leads nowhere then:
-        # without it an old cookie that holds the session itself would open it again.
+        # Clearing all sessions removes rows that began by then. The pointer must stay, although it then leads nowhere:
+        # without it an old cookie that contains the session itself would open it again.
         if (yield Insert(self.table, _pointer(session.cookie), Row(sealed, 0, until, created=until))):
             return MigratedSession(moved, origin)
         yield Remove(self.table, digest_of(moved.cookie))
         return None
 
     def _pointed(self, cookie: str, key: str) -> Steps[StoredSession | NotFound | None]:
-        """Return what was made of the session of an old *cookie*; ``None`` if it was not moved."""
+        """Return the migrated session for an old *cookie*; ``None`` if it was not moved."""
         row = yield Read(self.table, _pointer(cookie))
         if row is None:
             return None
@@ -184,7 +184,7 @@ class MigratingStore:
         return [source for source in self.sources if cookie.isascii() and source.matches(cookie)]
 
     def _carried(self, entry: Entry) -> Entry | Refused:
-        """Return *entry* if it can be kept here as it is."""
+        """Return *entry* if it can be stored here unchanged."""
         kinds = {type(key).__qualname__ for key in entry.data if not isinstance(key, str)}
         if kinds:
             return Refused(f"one of its keys is of type {min(kinds)}, and keys must be strings")
@@ -192,7 +192,7 @@ class MigratingStore:
             try:
                 self.check(key, value)
             except TypeError:
-                # The error's own words name the place within the value too, and keys there may be data.
+                # The error's message also names the path within the value, and keys there may be data.
                 return Refused(f"session[{key!r}] cannot be stored")
         return entry
 
@@ -201,7 +201,7 @@ def _opened(source: AnySource, form: Form) -> Any:
     open_in = getattr(source, "opened", None)
     opened: Any = source if open_in is None else open_in(form)
     if form == "sync" and iscoroutinefunction(opened.read):
-        msg = f"the source {source.name!r} is async and its table is not: give it a URL, or take an async table."
+        msg = f"the source {source.name!r} is async but its table is not: pass its URL, or use an async table."
         raise ConfigurationError(msg)
     return opened
 

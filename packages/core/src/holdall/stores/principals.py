@@ -1,8 +1,8 @@
 """
-A principal's sessions in a table, listed and ended: rows are found by their owner, and not by a cookie.
+List and end a principal's sessions in a table, where rows are found by their owner instead of a cookie.
 
 A session that is being renewed may have no row for a moment, but its tombstone is listed too and leads to the new row,
-whether that is there yet or not (``holdall.stores.renewal``). So one pass ends every session that was there when the
+whether or not that exists yet (``holdall.stores.renewal``). So one pass ends every session that existed when the
 rows were listed; a login that comes later is a new session.
 """
 
@@ -15,12 +15,12 @@ from holdall.steps import Steps
 from holdall.stores.contract import SessionRow
 from holdall.stores.renewal import end, line_of
 from holdall.stores.verbs import Clear, Find
-from holdall.tables.contract import MAX_PRINCIPAL_BYTES, Listed
+from holdall.tables.contract import MAX_PRINCIPAL_BYTES, RowInfo
 
 __all__ = ["check_app", "list_rows", "owner", "revoke", "revoke_all"]
 
-# Stand between an application's name, a cookie's and a principal, or before a digest of all three if they are too long.
-# The names hold neither, so that nothing can pass for something else.
+# Separate an application's name, a cookie's name and a principal, or precede a digest of all three if they are too
+# long. The names contain neither character, so the combinations are unambiguous.
 _UNIT_SEPARATOR = "\x1f"
 _RECORD_SEPARATOR = "\x1e"
 
@@ -28,14 +28,14 @@ _MOST_APP_BYTES = 255
 
 
 def check_app(app: str) -> None:
-    """Raise ``ConfigurationError`` if an application cannot have this name."""
+    """Raise ``ConfigurationError`` if *app* is not a valid application name."""
     if not app.isprintable() or len(app.encode()) > _MOST_APP_BYTES:
-        msg = f"app_name= names the application, in up to {_MOST_APP_BYTES} bytes without a control character."
+        msg = f"app_name= takes up to {_MOST_APP_BYTES} bytes without control characters."
         raise ConfigurationError(msg)
 
 
 def owner(principal: str, app: str, key: str) -> str:
-    """Return what a table calls the *principal* of the application *app*, in sessions whose cookie is named *key*."""
+    """Return a table's name for the *principal* of the application *app*, in sessions whose cookie is named *key*."""
     name = f"{app}{_UNIT_SEPARATOR}{key}{_UNIT_SEPARATOR}{principal}"
     if len(name.encode()) <= MAX_PRINCIPAL_BYTES:
         return name
@@ -43,7 +43,7 @@ def owner(principal: str, app: str, key: str) -> str:
 
 
 def list_rows(table: Any, owners: Iterable[str], *, current: bytes | None = None) -> Steps[list[SessionRow]]:
-    """Return the sessions of *owners*, oldest first. *current* is the digest of the request's own."""
+    """Return the sessions of *owners*, oldest first. *current* is the digest of the request's own session."""
     found = yield from _found(table, owners)
     return [
         SessionRow(
@@ -61,15 +61,15 @@ def list_rows(table: Any, owners: Iterable[str], *, current: bytes | None = None
 
 def revoke(table: Any, owners: Iterable[str], *, keep: bytes | None = None, handle: str | None = None) -> Steps[int]:
     """
-    End the sessions of *owners*, and return how many this ended.
+    End the sessions of *owners*, and return how many were ended.
 
     Args:
-        keep: The digest of one that lives on, along with all that it was renewed to.
-        handle: End this one alone.
+        keep: The digest of a session to keep, along with its renewals.
+        handle: End only this one.
     """
     found = yield from _found(table, owners)
-    # Read after the list, so that a row which is listed and belongs to this line is known to. It may have been renewed
-    # a moment ago: what its tombstone leads to is not ended either.
+    # Read after the list, so that listed rows which belong to the kept session are recognized. It may have been renewed
+    # a moment ago: the session that its tombstone leads to is not ended either.
     passed = set() if keep is None else (yield from line_of(table, keep))
     ended = 0
     # Tombstones first, because they lead to other rows of the list.
@@ -79,8 +79,8 @@ def revoke(table: Any, owners: Iterable[str], *, keep: bytes | None = None, hand
     return ended
 
 
-def _found(table: Any, owners: Iterable[str]) -> Steps[list[Listed]]:
-    found: list[Listed] = []
+def _found(table: Any, owners: Iterable[str]) -> Steps[list[RowInfo]]:
+    found: list[RowInfo] = []
     owners = tuple(owners)
     for each in owners:
         found += yield Find(table, each)
@@ -89,10 +89,10 @@ def _found(table: Any, owners: Iterable[str]) -> Steps[list[Listed]]:
 
 def revoke_all(table: Any, began_by: Any) -> Steps[int]:
     """
-    Remove all rows that began by then, and return how many.
+    Remove all rows that began by then, and return how many were removed.
 
-    A renewal in progress finds its tombstone gone when it has inserted its row, and removes that again. If it found the
-    tombstone, the row was there before the tombstone went, and goes with the pass after that.
+    A renewal in progress finds its tombstone gone after inserting its row, and removes that again. If it still found
+    the tombstone, its row existed before the tombstone was removed, and is removed by the next pass.
     """
     cleared = 0
     while some := (yield Clear(table, began_by)):

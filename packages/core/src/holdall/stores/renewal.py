@@ -1,10 +1,10 @@
 """
-A session that gets a new ID while another request ends it.
+Give a session a new ID safely while another request may end it.
 
-The new ID is drawn first. The old row is removed, and in the same step a tombstone that holds the new row's digest
-takes its place; then the new row is inserted. So whoever ends the old session finds either its row or the tombstone,
-follows that to the new row and removes it. Where the new row is not there yet, a tombstone of its own occupies the
-place: the renewal's insert fails, and the session is over.
+The new ID is drawn first. In one step the old row is removed and replaced by a tombstone that contains the new row's
+digest; then the new row is inserted. So a request that ends the old session finds either its row or the tombstone,
+follows that to the new row and removes it. If the new row does not exist yet, a tombstone of its own takes its place:
+the renewal's insert fails, and the session is over.
 """
 
 from typing import Any
@@ -22,8 +22,8 @@ def succeed(table: Any, old: bytes, new: bytes, row: Row) -> Steps[bool]:
     if not (yield Insert(table, new, row)):
         return False
     if (yield Read(table, old)) is None:
-        # All rows were cleared while this one was on its way. Had the clear run later, it would have removed this row
-        # as well.
+        # All rows were cleared while this one was being written. Had the clear run later, it would have removed this
+        # row as well.
         yield Remove(table, new)
         return False
     return True
@@ -31,13 +31,13 @@ def succeed(table: Any, old: bytes, new: bytes, row: Row) -> Steps[bool]:
 
 def end(table: Any, digest: bytes, passed: set[bytes] | None = None) -> Steps[bool]:
     """
-    End the session of a row, wherever it has been renewed to, and return whether this ended it.
+    End the session of a row, following its renewals, and return whether this call ended it.
 
     Args:
-        passed: Rows at which to stop, because they have been seen to. Those met on the way are added.
+        passed: Rows at which to stop, because they have been handled. Rows met on the way are added.
     """
     passed = set() if passed is None else passed
-    # A loop and no recursion, so that a session that was renewed often cannot lead too deep.
+    # A loop instead of recursion, because a session may have been renewed often.
     place = digest
     while place not in passed:
         passed.add(place)
@@ -48,17 +48,17 @@ def end(table: Any, digest: bytes, passed: set[bytes] | None = None) -> Steps[bo
             return False
         place = tombstone.data
         if place not in passed and (yield Insert(table, place, Row(b"", 0, tombstone.expires, tombstone.created))):
-            # The new row was not there yet, and now it never will be; or it had ended already.
+            # The new row did not exist yet and now never will; or it had already ended.
             return False
     return False
 
 
 def follow(table: Any, place: RowRef) -> Steps[RowRef | None]:
-    """Return where a session is by now; ``None`` if it has ended or become another visitor's."""
+    """Return where a session is now; ``None`` if it has ended or now belongs to another user."""
     digest = place.digest
     while (row := (yield Read(table, digest))) is None or row.is_tombstone:
         if row is None:
-            # A tombstone may lead to a row that is yet to come. At the next look it is there, or never will be.
+            # A tombstone may lead to a row that is still to come. By the next check it exists, or never will.
             is_sure = place.in_doubt or digest == place.digest
             return None if is_sure else RowRef(place.digest, in_doubt=True)
         if not row.data:
@@ -68,7 +68,7 @@ def follow(table: Any, place: RowRef) -> Steps[RowRef | None]:
 
 
 def line_of(table: Any, digest: bytes) -> Steps[set[bytes]]:
-    """Return the digests of a row and of all that it was renewed to, including one that is not there yet."""
+    """Return the digests of a row and of all its renewals, including one that does not exist yet."""
     line = {digest}
     while (row := (yield Read(table, digest))) is not None and row.is_tombstone and row.data:
         digest = row.data

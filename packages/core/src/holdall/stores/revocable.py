@@ -1,11 +1,11 @@
 """
-Sessions in cookies that can be listed and ended from outside: the cookie holds the session, a table says if it counts.
+Sessions in cookies that can be listed and ended: the cookie contains the session, a table says whether it is valid.
 
 The session of a logged-in user has a row without data, under the digest of an ID that is sealed in the cookie
-along with the session. The row is read once for each request that touches such a session, and written where the session
-begins, is renewed or ends, and once in a while to move its expiry; a plain write asks nothing of it, because a cookie
-whose row is gone opens nothing. The rows are those of a table store, with all that it does about races. A session of
-nobody has none.
+along with the session. The row is read once in each request that uses such a session. It is written when the session
+begins, is renewed or ends, and occasionally to move its expiry; a plain write does not need it, because a cookie
+without its row opens nothing. The rows are those of a table store, with its handling of races. Anonymous sessions have
+no row.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,19 +34,19 @@ from holdall.stores.table import TableStore, digest_of
 
 __all__ = ["RevocableCookieStore"]
 
-#: The key of a session's data that holds its row's ID, which the application does not see.
+#: The key of a session's data that contains its row's ID, which the application does not see.
 MARK = "_holdall_row"
 
-# As ``lifecycle.expiry`` has it.
+# The same as in ``lifecycle.expiry``.
 _TOUCHES_PER_LIFE = 10
 
-# As long as a row's ID.
+# The length of a row's ID.
 _NO_ROW = StoredSession("-" * 40, {}, 0, 0)
 
 _NO_CHANGES = Changes({})
 _ANEW = Changes({}, cleared=True)
 
-# Named here, because in the class ``list`` is its method.
+# Defined here, because inside the class ``list`` is its method.
 _Rows = list[SessionRow]
 
 
@@ -55,7 +55,7 @@ class RevocableInCookie(ForeignSession):
     A session in its cookie that has a row.
 
     Attributes:
-        row: What the table holds of it, or its ID alone.
+        row: The row's content, or only its ID.
     """
 
     __slots__ = ("row",)
@@ -64,30 +64,30 @@ class RevocableInCookie(ForeignSession):
         super().__init__(found, origin or found.origin, rewrite=found.rewrite or bool(origin))
         if MARK in found.data:
             self.data = {key: value for key, value in found.data.items() if key != MARK}
-        # Either ends it.
+        # Either one ends it.
         self.expires = min(found.expires, row.expires)
         self.row = row
 
 
 class InCookie(RowRef):
-    """Where a session is that has no row: nothing can be seen of it."""
+    """The location of a session without a row, about which nothing can be found out."""
 
     __slots__ = ()
 
 
 class RevocableCookieStore:
     """
-    A cookie store whose logged-in sessions are listed in a table, and end there.
+    A cookie store whose logged-in sessions are listed in a table and can be ended there.
 
-    A session from before, or of another library, gets its row at its first use, once: whichever of its copies comes
-    later is the same session.
+    A session from before, or of another library, gets its row at its first use, and only one: copies used later are the
+    same session.
 
     Args:
-        store: Keeps the sessions.
-        rows: Keeps a row for each that is somebody's.
-        settings: Those of the ``Sessions``.
-        trusts: Let sessions count that cannot be looked up, because the table fails.
-        read_old_until: From then on a session without a row is none.
+        store: Stores the sessions.
+        rows: Stores a row for each logged-in session.
+        settings: The settings of the ``Sessions``.
+        trusts: Accept sessions that cannot be looked up because the table fails.
+        read_old_until: The time from which a session without a row is invalid.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class RevocableCookieStore:
                 return place
             after = place
         else:
-            # The row goes first: an ID that somebody else may have must not outlive a failure in between.
+            # The row goes first: an ID that an attacker may have must not survive a failure in between.
             if row is not None and not (yield from self._end(row, until, key)) and write.principal is None:
                 return RenewalFailure.GONE
             if write.principal is not None:
@@ -196,7 +196,7 @@ class RevocableCookieStore:
             renewed = self.store.put(None, write, key=key)
         return renewed if after is None else RevocableInCookie(renewed, after)
 
-    # What a store does that knows its sessions' owners.
+    # Methods of a store that knows its sessions' owners.
 
     def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
         return self.rows.list(principal, keys=keys, current=_row_of(current))
@@ -211,27 +211,27 @@ class RevocableCookieStore:
             place = _row_of(place) or InCookie(digest_of(place.cookie))
         return place if isinstance(place, InCookie) else (yield from self.rows.follow(place))
 
-    # How all of it is done.
+    # Implementation.
 
     def _is_somebodys(self, found: StoredSession) -> bool:
         try:
             return self._settings.principals.of(found.data) is not None
         except TypeError:
-            # Another library's, which is refused where it is read.
+            # Another library's session, which is refused where it is read.
             return False
 
     def _oversized(self, stored: StoredSession | None, write: Write, key: str) -> StoredSession | None:
         """
-        Return the session, without a row, if its cookie is larger than any that is sent: who is to send it refuses it.
+        Return the session without a row if its cookie is larger than allowed, so that the caller refuses it.
 
-        A login that fails for it leaves no row, and a renewal the one that it was about to replace. A value that cannot
-        be stored raises its error here, as early as that.
+        A login that fails for this reason leaves no row, and a renewal keeps the row that it was about to replace. A
+        value that cannot be stored raises its error here already.
         """
         sealed = self.store.put(stored, _marked(write, _NO_ROW), key=key)
         return sealed if len(key) + len(sealed.cookie) >= MAX_COOKIE_BYTES else None
 
     def _unlisted(self, found: StoredSession, key: str) -> Steps[StoredSession | NotFound]:
-        """Return a session whose cookie names no row: its row, if it has got one since, or how it gets one."""
+        """Return a session whose cookie names no row, with the row it has got since, or a way to get one."""
         if self._clock() >= self._read_old_until:
             return NotFound("unlisted", stored=found)
         row = yield from self._moving._pointed(found.log_id, key)
@@ -257,7 +257,7 @@ class RevocableCookieStore:
             return row
 
     def _end(self, row: StoredSession, until: int, key: str) -> Steps[bool]:
-        """End the session of a row, wherever another request has renewed it to, and return whether this ended it."""
+        """End the session of a row, following its renewals, and return whether this call ended it."""
         last = yield from self.rows.delete(row, key=key, superseded_until=until)
         return last is not None or (yield from self.rows.delete(row, key=key)) is not None
 
@@ -268,12 +268,12 @@ def _row_of(stored: StoredSession | None) -> StoredSession | None:
 
 
 def _origin(found: StoredSession) -> str:
-    """Return what is told of a session whose cookie names no row."""
+    """Return the origin to report for a session whose cookie names no row."""
     return found.origin or "unlisted"
 
 
 def _with(found: StoredSession, row: StoredSession | NotFound, *, origin: str = "") -> StoredSession | NotFound:
-    """Return what was *found*, with its *row*; what has none any more is still known by its ID."""
+    """Return what was *found*, with its *row*; if the row is gone, the session is still known by its ID."""
     if isinstance(row, NotFound):
         known = RevocableInCookie(found, row.stored or _named(found))
         return NotFound(row.reason, superseded=row.superseded, stored=known)
@@ -281,12 +281,12 @@ def _with(found: StoredSession, row: StoredSession | NotFound, *, origin: str = 
 
 
 def _named(found: StoredSession) -> StoredSession:
-    """Return the row of a session as far as its cookie names it."""
+    """Return the row of a session, as far as its cookie describes it."""
     return StoredSession(str(found.data.get(MARK)), {}, found.created, found.expires)
 
 
 def _of_row(write: Write, changes: Changes = _NO_CHANGES) -> Write:
-    """Return *write* as that of a row, which holds no data."""
+    """Return *write* for a row, which holds no data."""
     row: Write = write.changed(data={}, changes=changes)
     return row
 

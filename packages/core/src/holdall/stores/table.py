@@ -1,4 +1,4 @@
-"""Sessions kept in a table: the cookie holds a secret ID, the table holds the rest."""
+"""Sessions kept in a table: the cookie contains a secret ID, the table everything else."""
 
 import hashlib
 import os
@@ -40,9 +40,9 @@ class SessionInRow(StoredSession):
     A session in a row.
 
     Attributes:
-        key: The cookie's name that its row is bound to.
-        owner: What its row calls the principal. A write leaves that as it is, also if ``principal_key`` has been
-            changed since and names somebody else.
+        key: The cookie name that its row is bound to.
+        owner: The row's name for the principal. A write does not change it, even if ``principal_key`` has been
+            changed since and now names another user.
     """
 
     __slots__ = ("key", "owner")
@@ -70,32 +70,32 @@ class SessionInRow(StoredSession):
         return log_id_of(self.cookie)
 
 
-# Named here, because in the class ``list`` is its method.
+# Defined here, because inside the class ``list`` is its method.
 _Rows = list[SessionRow]
 
 
 class TableStore:
     """
-    A store that keeps each session in a row of *table*.
+    Keeps each session in a row of *table*.
 
-    No write is lost to a concurrent request and no session that has ended comes back. The table sees neither an ID nor,
-    where its rows leave the process, any data.
+    Concurrent requests lose no writes, and a session that has ended does not come back. The table never sees an ID or,
+    if its rows leave the process, any data.
 
     Args:
         table: A table, sync or async.
-        encrypt: Encrypt the rows' data; by default where they leave the process.
-        secret_key_base: Makes the rows' keys, together with the IDs, so that write access to the table is not enough to
-            forge a session; 32 bytes at least. With ``None`` the IDs alone make them.
+        encrypt: Encrypt the rows' data; by default if they leave the process.
+        secret_key_base: Used with the IDs to derive the rows' keys, so that write access to the table is not enough to
+            forge a session; at least 32 bytes. With ``None`` the keys come from the IDs alone.
         fallbacks: Old secrets, whose rows are still read.
-        list_from: A table that lists of a user's sessions are read from, such as that of a replica. Nothing is written
-            to it, and nothing is ended by what it says, because it may lag behind.
-        app_name: Names the application where several keep sessions in one table: neither reads the other's rows, nor
-            finds its users.
+        list_from: A table from which lists of a user's sessions are read, such as a replica's. It is never written to,
+            and no session is ended because of its content, because it may lag behind.
+        app_name: Distinguishes applications that share one table: neither reads the other's rows or finds its
+            users.
         weak_secrets: Warn of a weak secret instead of refusing it.
         random: Source of secret random bytes.
 
     Raises:
-        ConfigurationError: A secret or *app* cannot be used, or *list_from* is not of the table's form.
+        ConfigurationError: A secret or *app_name* is invalid, or *list_from* does not have the table's form.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class TableStore:
                 secret_key_base, fallbacks=fallbacks, app=app_name, weak_secrets=weak_secrets, random=random
             )
 
-    # What every store does.
+    # Methods of every store.
 
     def get(self, cookie: str, *, key: str) -> Steps[SessionInRow | NotFound]:
         if not _SID.fullmatch(cookie):
@@ -143,7 +143,7 @@ class TableStore:
             return (yield from self._insert(write, key))
         sid, digest = stored.cookie, digest_of(stored.cookie)
         owner = stored.owner if isinstance(stored, SessionInRow) else self._owner(write, key)
-        # A row that is bound to an old name must be written, because its cookie gets the present one.
+        # A row that is bound to an old name must be written, because its cookie gets the current one.
         if not write.changes and _key_of(stored, key) == key:
             if not (yield Touch(self.table, digest, _time(write.expires), _time(write.seen))):
                 return None
@@ -166,7 +166,7 @@ class TableStore:
             data, version = write.changes.over(latest.data), present.version
             if not write.sets_lifetime:
                 expires = latest.expires
-        msg = f"a session was written by others {_MOST_CONFLICTS} times while one request tried to: it gave up."
+        msg = f"gave up after {_MOST_CONFLICTS} conflicts with other requests that write to the same session."
         raise StoreError(msg)
 
     def delete(
@@ -192,8 +192,8 @@ class TableStore:
     ) -> Steps[StoredSession | RenewalFailure]:
         sid = to_text(self._random(_SID_BYTES))
         old, new = digest_of(stored.cookie), digest_of(sid)
-        # Remove before insert. If the insert then fails, the visitor is logged out: a nuisance. The other order can
-        # leave alive an ID that an attacker planted: a breach.
+        # Remove before insert. If the insert then fails, the user is logged out: a nuisance. The other order could keep
+        # an ID alive that an attacker planted: a breach.
         row = yield Remove(self.table, old, Tombstone(_time(until), new if followed else b""))
         last = None if row is None else self._session(stored.cookie, row, key, _key_of(stored, key))
         if last is None:
@@ -230,17 +230,15 @@ class TableStore:
             if read is None:
                 return None
             latest = read
-        msg = (
-            f"a value was overtaken by other requests {_MOST_CONFLICTS} times while one request updated it: try again."
-        )
+        msg = f"gave up after {_MOST_CONFLICTS} conflicts with other requests that update the same value: try again."
         raise ContentionError(msg)
 
     def sweep(self, limit: int) -> Steps[int]:
-        """Remove up to *limit* expired rows, and answer how many."""
+        """Remove up to *limit* expired rows, and return how many were removed."""
         swept: int = yield Sweep(self.table, limit)
         return swept
 
-    # What a store does that knows its sessions' owners.
+    # Methods of a store that knows its sessions' owners.
 
     def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
         return principals.list_rows(self.list_from, self._owners(principal, keys), current=_digest(current))
@@ -256,7 +254,7 @@ class TableStore:
     def follow(self, place: StoredSession | RowRef) -> Steps[RowRef | None]:
         return follow(self.table, place if isinstance(place, RowRef) else RowRef(digest_of(place.cookie)))
 
-    # What is the table's affair.
+    # Handled by the table.
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if *value* cannot be stored."""
@@ -267,13 +265,13 @@ class TableStore:
             self._serializer.dumps({key: value})
 
     def listen(self, listener: Listener) -> None:
-        """Tell *listener* what happens in the table by itself, if anything does."""
+        """Report events of the table itself to *listener*, if it has any."""
         listen = getattr(self.table, "listen", None)
         if listen is not None:
             listen(listener)
 
     def _insert(self, write: Write, key: str) -> Steps[SessionInRow]:
-        # 240 random bits do not meet twice; a table that says so twice is broken.
+        # 240 random bits do not collide; a table that reports two collisions is broken.
         owner = self._owner(write, key)
         for _ in range(2):
             sid = to_text(self._random(_SID_BYTES))
@@ -284,14 +282,14 @@ class TableStore:
         raise StoreError(_REFUSED)
 
     def _owner(self, write: Write, key: str) -> str | None:
-        """Return what a new row calls its principal."""
+        """Return a new row's name for its principal."""
         return None if write.principal is None else principals.owner(write.principal, self._app, key)
 
     def _owners(self, principal: str, keys: Iterable[str]) -> Iterable[str]:
         return [principals.owner(principal, self._app, key) for key in keys]
 
     def _place(self, key: str) -> bytes:
-        """Return what binds a row that is not sealed to the application and the cookie's name."""
+        """Return what binds an unsealed row to the application and the cookie's name."""
         return f"{key}\0{self._app}\0".encode()
 
     def _row(
@@ -314,7 +312,7 @@ class TableStore:
         return Row(payload, version, _time(expires), _time(write.created), owner, write.client, _time(write.seen))
 
     def _session(self, sid: str, row: Row, *keys: str) -> SessionInRow | None:
-        """Return the session of a *row* that is bound to one of *keys*, names that the cookie has or had."""
+        """Return the session of a *row* that is bound to one of *keys*, the cookie's current and old names."""
         payload, created, expires = row.data, int(row.created.timestamp()), int(row.expires.timestamp())
         for key in keys:
             if self._sealer is not None:
@@ -331,7 +329,7 @@ class TableStore:
         try:
             data = self._serializer.loads(payload)
         except ValueError:
-            # Not what we wrote: the row was damaged, or the store is set up in another way now.
+            # Not what we wrote: the row was damaged, or the store's configuration has changed.
             return None
         return SessionInRow(sid, data, created, expires, row.version, key, row.principal)
 
@@ -340,13 +338,13 @@ _REFUSED = "the table refuses a row under a new random ID: it is full or broken.
 
 
 def digest_of(sid: str) -> bytes:
-    """Return what the row of *sid* is stored under."""
+    """Return the digest under which the row of *sid* is stored."""
     return hashlib.sha256(sid.encode("ascii")).digest()
 
 
 def log_id_of(sid: str) -> str:
-    """Return the name of *sid* in logs."""
-    # Not the digest, so that whoever reads the log cannot name a row.
+    """Return the log ID of *sid*."""
+    # Not the digest, so that readers of the log cannot identify a row.
     return hashlib.sha256(b"holdall log" + sid.encode("ascii")).hexdigest()[:16]
 
 

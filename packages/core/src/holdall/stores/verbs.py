@@ -1,4 +1,4 @@
-"""A table's verbs as steps: all that a table store ever asks."""
+"""A table's verbs as steps: the only calls that a table store makes."""
 
 from typing import Any
 
@@ -98,7 +98,7 @@ class Find(Step):
 
 
 class Clear(Step):
-    """Remove rows that began by a time, some each time that this step is taken."""
+    """Remove rows that began by a time, a limited number each time that this step is run."""
 
     __slots__ = ("began_by",)
 

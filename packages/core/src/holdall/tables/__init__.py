@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
-from holdall._lazily import lazily
+from holdall._lazy_import import lazy_import
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
 from holdall.tables.contract import (
@@ -19,9 +19,9 @@ from holdall.tables.contract import (
     MAX_PRINCIPAL_BYTES,
     AsyncTable,
     Form,
-    Listed,
     Replacement,
     Row,
+    RowInfo,
     Table,
     Tombstone,
 )
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
     from holdall.tables.memory import MemoryTable
 else:
-    __getattr__, __dir__ = lazily(__name__, {"MemoryTable": "holdall.tables.memory"})
+    __getattr__, __dir__ = lazy_import(__name__, {"MemoryTable": "holdall.tables.memory"})
 
 __all__ = [
     "MAX_CLIENT_BYTES",
     "MAX_PRINCIPAL_BYTES",
     "AsyncTable",
     "Form",
-    "Listed",
     "MemoryTable",
     "Replacement",
     "Row",
+    "RowInfo",
     "Table",
     "Tombstone",
     "table_opener",

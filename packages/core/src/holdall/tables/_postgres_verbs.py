@@ -22,12 +22,12 @@ from holdall.tables.columns import (
     SweepTurns,
     due_by,
     due_of,
-    listed_of,
+    row_info_of,
     row_of,
     seconds_of,
     utf8_or_none,
 )
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables.failures import cause_of
 from holdall.tables.urls import checked_name
 
@@ -230,9 +230,9 @@ class Verbs:
             )
         return _row(removed)
 
-    def find(self, principal: str) -> Steps[Sequence[Listed]]:
+    def find(self, principal: str) -> Steps[Sequence[RowInfo]]:
         found = yield from self._execute(_FIND, principal=principal.encode(), now=self._now())
-        return [listed_of(columns, text=bytes.decode) for columns in found]
+        return [row_info_of(columns, text=bytes.decode) for columns in found]
 
     def clear(self, began_by: datetime, limit: int) -> Steps[int]:
         cleared = yield from self._execute(_CLEAR, began_by=_seconds(began_by), limit=Int8(limit))

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Generator
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Step", "Steps", "is_awaited", "run", "run_async"]
+__all__ = ["Step", "Steps", "is_async", "run", "run_async"]
 
 R = TypeVar("R")
 
@@ -44,6 +44,6 @@ async def run_async(steps: Steps[R], target: object) -> R:
         answer = await step.on(target)
 
 
-def is_awaited(method: object) -> bool:
+def is_async(method: object) -> bool:
     """Return whether what *method* belongs to has to be awaited."""
     return inspect.iscoroutinefunction(method)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from holdall.tables._steps import Steps
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 
 __all__ = ["AsyncTwin", "SyncTwin", "Verbs"]
 
@@ -30,7 +30,7 @@ class Verbs(Protocol):
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]: ...
 
-    def find(self, principal: str) -> Steps[Sequence[Listed]]: ...
+    def find(self, principal: str) -> Steps[Sequence[RowInfo]]: ...
 
     def clear(self, began_by: datetime, limit: int) -> Steps[int]: ...
 
@@ -60,7 +60,7 @@ class SyncTwin(ABC, Generic[V]):
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return self._run(self._verbs.remove(digest, tombstone=tombstone))
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         return self._run(self._verbs.find(principal))
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
@@ -94,7 +94,7 @@ class AsyncTwin(ABC, Generic[V]):
     async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return await self._run(self._verbs.remove(digest, tombstone=tombstone))
 
-    async def find(self, principal: str) -> Sequence[Listed]:
+    async def find(self, principal: str) -> Sequence[RowInfo]:
         return await self._run(self._verbs.find(principal))
 
     async def clear(self, began_by: datetime, limit: int = 1000) -> int:

@@ -5,14 +5,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdall.tables.contract import Listed, Row
+from holdall.tables.contract import Row, RowInfo
 
 __all__ = [
     "SWEPT_AT_ONCE",
     "SweepTurns",
     "due_by",
     "due_of",
-    "listed_of",
+    "row_info_of",
     "row_of",
     "seconds_of",
     "seconds_or_none",
@@ -52,10 +52,10 @@ def row_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Row:
     )
 
 
-def listed_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Listed:
+def row_info_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> RowInfo:
     """Return what a list shows of ``digest, created, expires, client, seen, version``; *text* reads the text."""
     digest, created, expires, client, seen, version = columns
-    return Listed(
+    return RowInfo(
         digest,
         _time(created),
         _time(expires),

@@ -18,9 +18,9 @@ __all__ = [
     "MAX_PRINCIPAL_BYTES",
     "AsyncTable",
     "Form",
-    "Listed",
     "Replacement",
     "Row",
+    "RowInfo",
     "Table",
     "Tombstone",
     "handle_of",
@@ -95,7 +95,7 @@ class Replacement(Enum):
 
 
 @redacted
-class Listed(NamedTuple):
+class RowInfo(NamedTuple):
     """One of a principal's rows, all but its data. A tombstone is listed too: its session may live on elsewhere."""
 
     digest: bytes
@@ -169,7 +169,7 @@ class Table(Protocol):
         """
         ...
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         """Return the rows of *principal* that have not expired, tombstones among them, oldest first."""
         ...
 
@@ -205,7 +205,7 @@ class AsyncTable(Protocol):
 
     async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None: ...
 
-    async def find(self, principal: str) -> Sequence[Listed]: ...
+    async def find(self, principal: str) -> Sequence[RowInfo]: ...
 
     async def clear(self, began_by: datetime, limit: int = 1000) -> int: ...
 

@@ -25,7 +25,7 @@ from holdall.clock import NEVER, Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
 from holdall.events import Event, Listener, report
 from holdall.tables._parts import CREATED, EXPIRES, PLACE, VERSION, Kept, Owners, Part, row_of
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 
 __all__ = ["MemoryTable"]
 
@@ -218,7 +218,7 @@ class MemoryTable:
             self._sweep_a_little(now)
         return row
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         now = self.clock()
         owners = self._owners[hash(principal) & self._mask]
         with owners.lock:
@@ -228,7 +228,7 @@ class MemoryTable:
                 before, kept = kept, self._kept_of(kept)
         rows = [(digest, row_of(each)) for digest, each in kept.items() if each is not None]
         listed = [
-            Listed(digest, row.created, row.expires, row.client, row.seen, row.is_tombstone)
+            RowInfo(digest, row.created, row.expires, row.client, row.seen, row.is_tombstone)
             for digest, row in rows
             if row.expires > now and row.principal == principal
         ]

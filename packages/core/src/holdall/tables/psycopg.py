@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from holdall.tables._steps import is_awaited
+from holdall.tables._steps import is_async
 
 __all__ = ["AnswerTimeout", "Selector", "hang_up", "limit_waits", "limited"]
 
@@ -81,7 +81,7 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
     # The driver cancels too, when a task that waits is cancelled, and would wait longer for that.
     connection.cancel_safe = lambda **_: cancel(connection, timeout=_CANCEL_SECONDS)
     # Each use of the connection waits through this method, and only this thread or task uses the connection now.
-    connection.wait = wait_less_async if is_awaited(wait) else wait_less
+    connection.wait = wait_less_async if is_async(wait) else wait_less
 
 
 def _waited(steps: Generator[Any, Any, Any], fileno: int, deadline: float) -> Any:

@@ -19,8 +19,8 @@ from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
-from holdall.tables.columns import listed_of, row_of, seconds_of
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.columns import row_info_of, row_of, seconds_of
+from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables.urls import checked_timeout, split_options
 
 __all__ = ["AsyncRedisTable", "RedisTable"]
@@ -242,7 +242,7 @@ class _Verbs:
         fields = yield Evaluate("remove", self._key(digest), values)
         return None if fields is None else _row(fields)
 
-    def find(self, principal: str) -> Steps[Sequence[Listed]]:
+    def find(self, principal: str) -> Steps[Sequence[RowInfo]]:
         entries = yield Evaluate("listed", self._index(principal))
         living = yield from self._living(principal, entries)
         return sorted(living, key=lambda each: each.created)
@@ -268,7 +268,7 @@ class _Verbs:
         values = (now, _INDEX_SECONDS, digest, _LISTED_AT_EASE)
         yield from self._living(principal, (yield Evaluate("list", self._index(principal), values)))
 
-    def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[Listed]]:
+    def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[RowInfo]]:
         """Return what lives of an index's *entries*, digests and times by turns, and take out what does not."""
         if not entries:
             return []
@@ -276,7 +276,7 @@ class _Verbs:
         rows = yield DoAll(tuple(Do("HMGET", self._key(digest), _LISTED_FIELDS) for digest in since))
         now = self._now()
         living = [
-            listed_of((digest, int(created), int(expires), client, _number(seen), int(version)), text=bytes.decode)
+            row_info_of((digest, int(created), int(expires), client, _number(seen), int(version)), text=bytes.decode)
             for digest, (owner, created, expires, client, seen, version) in zip(since, rows, strict=True)
             if owner is not None and owner.decode() == principal and int(expires) > now
         ]

@@ -21,13 +21,13 @@ from holdall.tables.columns import (
     SweepTurns,
     due_by,
     due_of,
-    listed_of,
+    row_info_of,
     row_of,
     seconds_of,
     seconds_or_none,
     utf8_or_none,
 )
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 
 __all__ = ["COLUMNS", "STATEMENTS", "AsyncSQLTable", "SQLTable"]
 
@@ -170,10 +170,10 @@ class SQLVerbs:
             if ended:
                 return row
 
-    def find(self, principal: str) -> Steps[Sequence[Listed]]:
+    def find(self, principal: str) -> Steps[Sequence[RowInfo]]:
         values = {"principal_digest": _principal_digest(principal), "now": self._now()}
         found = yield _Ask("_fetch", ("find", values))
-        return [listed_of((_bytes(digest), *columns), text=_text) for digest, *columns in found]
+        return [row_info_of((_bytes(digest), *columns), text=_text) for digest, *columns in found]
 
     def clear(self, began_by: datetime, limit: int) -> Steps[int]:
         return (yield from self._remove({"created": seconds_of(began_by)}, limit))

@@ -19,12 +19,12 @@ from holdall.tables.columns import (
     SweepTurns,
     due_by,
     due_of,
-    listed_of,
+    row_info_of,
     row_of,
     seconds_of,
     seconds_or_none,
 )
-from holdall.tables.contract import Listed, Replacement, Row, Tombstone
+from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables.urls import checked_name, checked_timeout
 
 __all__ = ["SQLiteTable"]
@@ -173,9 +173,9 @@ class SQLiteTable:
                     connection.execute(_BURY, (tombstone.successor, seconds_of(until), due_of(until), digest))
         return None if found is None else row_of(found)
 
-    def find(self, principal: str) -> Sequence[Listed]:
+    def find(self, principal: str) -> Sequence[RowInfo]:
         found = self._connection().execute(_FIND, (principal, self._now())).fetchall()
-        return [listed_of(columns) for columns in found]
+        return [row_info_of(columns) for columns in found]
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         return self._connection().execute(_CLEAR, (seconds_of(began_by), limit)).rowcount

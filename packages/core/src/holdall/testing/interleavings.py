@@ -29,7 +29,7 @@ from holdall.session import Session, state_of
 from holdall.settings import Settings
 from holdall.steps import Step, Steps, run_async
 from holdall.stores import Changes, StoredSession, TableStore, Write
-from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
+from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone
 from holdall.testing.browser import Browser
 from holdall.testing.clock import FakeClock
 
@@ -207,7 +207,7 @@ class _Apart:
     async def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         return self._given_back(await self._table.remove(self._own(digest), tombstone=tombstone))
 
-    async def find(self, principal: str) -> Sequence[Listed]:
+    async def find(self, principal: str) -> Sequence[RowInfo]:
         found = await self._table.find(f"{self._salt.hex()}{principal}")
         known = [each._replace(digest=self._digests.get(each.digest, each.digest)) for each in found]
         # Rows that began together are listed in any order, and this is one.

@@ -87,5 +87,5 @@ class CacheTests(AdapterSuite, sealed=True):
                 visitor.does(["put", "n", 1], headers={"Cache-Control": "public"})
                 visitor.does(["configure", {"drop": True}], headers={"Cache-Control": "public"})
 
-        (line,) = (each for each in caplog.messages if "marks its response for shared caches" in each)
+        (line,) = (each for each in caplog.messages if "marks its response as public" in each)
         assert line.startswith("/")

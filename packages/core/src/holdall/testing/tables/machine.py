@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
+from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import new_digest, new_principal, new_row
 
@@ -202,10 +202,10 @@ class _Machine(RuleBasedStateMachine):
         row = self._present(digest)
         return None if row is None or row.is_tombstone else row
 
-    def _listed(self, principal: str) -> list[Listed]:
+    def _listed(self, principal: str) -> list[RowInfo]:
         present = {digest: row for digest in self._digests if (row := self._present(digest)) is not None}
         return [
-            Listed(digest, row.created, row.expires, row.client, row.seen, row.is_tombstone)
+            RowInfo(digest, row.created, row.expires, row.client, row.seen, row.is_tombstone)
             for digest, row in present.items()
             if row.principal == principal
         ]

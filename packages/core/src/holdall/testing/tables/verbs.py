@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from holdall.clock import NEVER
-from holdall.tables import AsyncTable, Listed, Replacement, Row, Tombstone
+from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone
 from holdall.tables.contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
@@ -366,7 +366,7 @@ class VerbTests(TableSuite, sealed=True):
 
         expected = sorted(rows.items(), key=lambda item: item[1].created)
         assert list(found) == [
-            Listed(digest, row.created, row.expires, row.client, row.seen) for digest, row in expected
+            RowInfo(digest, row.created, row.expires, row.client, row.seen) for digest, row in expected
         ]
 
     async def test_find_knows_of_no_stranger(self, table: AsyncTable, clock: FakeClock) -> None:
@@ -406,7 +406,7 @@ class VerbTests(TableSuite, sealed=True):
         until = clock() + timedelta(minutes=1)
         await table.remove(digest, tombstone=_pointer(until))
 
-        assert list(await table.find(principal)) == [Listed(digest, row.created, until, is_tombstone=True)]
+        assert list(await table.find(principal)) == [RowInfo(digest, row.created, until, is_tombstone=True)]
         clock.advance(timedelta(minutes=1))
         assert list(await table.find(principal)) == []
 

@@ -1,19 +1,19 @@
-"""Packages that load a module when a name in it is first asked for (PEP 562): few use all that there is."""
+"""Import a package's modules when their names are first used (PEP 562), because few applications use them all."""
 
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-__all__ = ["lazily"]
+__all__ = ["lazy_import"]
 
 
-def lazily(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def lazy_import(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """
     Return the ``__getattr__`` and the ``__dir__`` of *package*.
 
     Args:
-        modules: By public name, the module that has it.
+        modules: Maps each public name to the module that defines it.
     """
 
     def get(name: str) -> Any:
@@ -21,7 +21,7 @@ def lazily(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], An
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg, name=name, obj=sys.modules[package])
         value = getattr(import_module(modules[name]), name)
-        # From now on it is found without us.
+        # The next lookup finds the name without calling this function.
         setattr(sys.modules[package], name, value)
         return value
 
