@@ -35,6 +35,9 @@ class Intent(Enum):
     IGNORE = "ignore"
     LOGOUT = "logout"
 
+    # Enum's own hashes the name, in Python.
+    __hash__ = object.__hash__
+
 
 #: After these the session that came is over.
 ENDS = (Intent.DROP, Intent.LOGOUT)
@@ -128,6 +131,7 @@ class Backend(Protocol):
     can_renew: bool
     waits_to_read: bool
     now: Callable[[], int]
+    check: Callable[[str, Any], None]
     commit: Callable[..., Any]
 
     def fetch(self, state: "SessionState") -> Fetched: ...

@@ -68,7 +68,7 @@ class Session(RecordedLogin, AsDict):
             key = _text(key)
         try:
             tracked = self._state.changeable(key)
-            self._state.settings.check(key, value)
+            self._state.backend.check(key, value)
         except Exception as exc:
             # Error reports show the local variables of every call that failed.
             del value

@@ -65,7 +65,6 @@ class Settings:
         valid_since: Returns the earliest time from which a principal's sessions count.
         raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches.
-        check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
         key: The cookie's name.
         keys: This, and the names that it had.
         lifetime: The usual one.
@@ -87,7 +86,6 @@ class Settings:
     raise_on_lost_write: bool = False
     valid_since: ValidSince | None = None
     allow_public: bool = False
-    check: Callable[[str, Any], None] = lambda key, value: None
     key: str = field(init=False)
     keys: tuple[str, ...] = field(init=False)
     lifetime: Lifetime = field(init=False)

@@ -174,7 +174,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
             return lose(end, "ended", wrote=False)
     # A value that was altered in place may be refused only now, and must be before the old ID is gone.
     for key, value in changes.put.items():
-        state.settings.check(key, value)
+        state.backend.check(key, value)
     principals = state.settings.principals
     before, after = state.principal_before, end.principal if changes else state.principal_before
     is_same = before == after
