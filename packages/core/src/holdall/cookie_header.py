@@ -58,11 +58,11 @@ def cookie_finder(
         suffixed: Which names also count with one of ``SUFFIXES`` at their end: all, or as old names only, where cookies
             were written so before.
     """
-    find = _suffixed_finder(key) if suffixed == "all" else _finder(key)
-    find_any: Callable[[str], Callable[[str], list[Any]]] = _suffixed_finder if suffixed else _finder
-    finders = [(old_key, find_any(old_key)) for old_key in dict.fromkeys(old_keys) if old_key != key]
+    find = _finder(key, SUFFIXES if suffixed == "all" else ("",))
+    old = SUFFIXES if suffixed else ("",)
+    finders = [(old_key, _finder(old_key, old)) for old_key in dict.fromkeys(old_keys) if old_key != key]
     if suffixed == "old":
-        finders.insert(0, (key, _without_usual(_suffixed_finder(key))))
+        finders.insert(0, (key, _without_usual(_finder(key, SUFFIXES))))
     if not finders:
         return find
 
@@ -77,45 +77,28 @@ def cookie_finder(
     return find_all
 
 
-def _finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
-    start = f"{key}="
+def _finder(key: str, suffixes: Iterable[str] = ("",)) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
+    names = {key + suffix: suffix for suffix in suffixes}
+    known = frozenset(suffixes)
 
     def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
         given = headers("cookie") if callable(headers) else headers
         header = given if isinstance(given, str) else "; ".join(given)
-        if key not in header:
+        before, found, after = header.partition(key)
+        if not found:
             return []
-        before, _, after = header.partition(start)
         # Nearly always our name is there once, as browsers write it.
-        if after and key not in after and (not before or (before.endswith("; ") and key not in before)):
-            value = after.partition(";")[0]
+        suffix, _, rest = after.partition("=")
+        if rest and suffix in known and key not in rest and (not before or before.endswith("; ")):
+            value = rest.partition(";")[0]
             if "," not in value and '"' not in value:
-                return [value.strip(_SPACE)]
-        return _find_all(key, header)
-
-    return find
-
-
-def _suffixed_finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
-    pairs = re.compile(rf'(?:^|; ){re.escape(key)}(\.[a-k])?=([^;,"]*)(?![^;])').findall
-    suffixes = {key + suffix: suffix for suffix in SUFFIXES}
-
-    def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
-        given = headers("cookie") if callable(headers) else headers
-        header = given if isinstance(given, str) else "; ".join(given)
-        if key not in header:
-            return []
-        found = pairs(header)
-        # Nearly always our name is there once, as browsers write it.
-        if len(found) == 1 == header.count(key):
-            ((suffix, value),) = found
-            value = value.strip(_SPACE)
-            if not suffix:
-                return [value]
-            sent = SuffixedCookie(value)
-            sent.suffix = suffix
-            return [sent]
-        return _find_all(key, header, suffixes)
+                value = value.strip(_SPACE)
+                if not suffix:
+                    return [value]
+                sent = SuffixedCookie(value)
+                sent.suffix = suffix
+                return [sent]
+        return _find_all(key, header, names)
 
     return find
 
@@ -131,8 +114,7 @@ _SPACE = " \t"
 _PART = re.compile(r'(?:"[^"]*"|[^,])+')
 
 
-def _find_all(key: str, header: str, names: Mapping[str, str] | None = None) -> list[str]:
-    names = names or {key: ""}
+def _find_all(key: str, header: str, names: Mapping[str, str]) -> list[str]:
     ours: list[str] = []
     after_comma: list[str] = []
     for each in header.split(";"):
