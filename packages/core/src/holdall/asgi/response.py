@@ -1,8 +1,7 @@
 """A response or a WebSocket on its way out: where its sessions are stored, and what its headers get."""
 
 import logging
-import re
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 
 from holdall.adapters import (
@@ -23,13 +22,19 @@ __all__ = ["refuse", "respond"]
 _logger = logging.getLogger("holdall")
 
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_CACHING_NAMES = re.compile(CACHING_NAMES.pattern.encode(), re.IGNORECASE)
 _name = itemgetter(0)
 # There are as many as an application has ways to keep sessions.
 _vary = cache(lambda vary: (b"vary", vary.encode()))
 # What the rules say of a response that sets a cookie and says nothing to caches itself.
 _PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
 _NO_STORE = (b"cache-control", _PLAIN.encode())
+
+
+# An application has few names, and sends the same ones over and over.
+@lru_cache(maxsize=256)
+def _is_for_caches(name: bytes) -> bool:
+    return CACHING_NAMES.search(name.decode("latin-1")) is not None
+
 
 _BODY = frozenset({"http.response.body", "websocket.http.response.body"})
 
@@ -209,7 +214,7 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
     headers = [*message.get("headers", ())]
     if message["type"] != "websocket.accept":
         # For caches, and none keeps a handshake.
-        if _CACHING_NAMES.search(b"\n".join(map(_name, headers))) is not None:
+        if any(map(_is_for_caches, map(_name, headers))):
             route = str(getattr(scope.get("route"), "path", scope["path"]))
             given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
             merged = for_caches(given, told, exchange.group, route=route)
