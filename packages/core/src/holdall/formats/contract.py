@@ -1,6 +1,5 @@
 """What every format keeps to."""
 
-from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from holdall._redacted import redacted
@@ -14,8 +13,8 @@ class Record(NamedTuple):
     The part of a ``StoredSession`` that a format seals into a cookie, in the same order.
 
     Attributes:
-        created: When the session began, in UTC and whole seconds.
-        expires: When it ends unless it is used, in UTC and whole seconds.
+        created: When the session began, in Unix seconds.
+        expires: When it ends unless it is used, in Unix seconds.
         log_id: Sixteen hexadecimal digits that name the session in logs and open nothing.
         generation: Grows with each renewal, logout and login; ``None`` from a format that cannot carry it.
         lines: Four bytes that name the session's line, which a login begins anew, and those of the lines before.
@@ -23,8 +22,8 @@ class Record(NamedTuple):
     """
 
     data: dict[str, Any]
-    created: datetime
-    expires: datetime
+    created: int
+    expires: int
     log_id: str
     generation: int | None = None
     lines: bytes = b""
