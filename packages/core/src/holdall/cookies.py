@@ -196,9 +196,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 # Many cookies are set in one second, and most of them live for as long.
 @lru_cache(maxsize=64)
-def _http_date(time: datetime) -> str:
-    """Return *time* in the words of HTTP (RFC 9110, section 5.6.7)."""
-    utc = time.astimezone(UTC)
+def _http_date(seconds: int) -> str:
+    """Return a time in the words of HTTP (RFC 9110, section 5.6.7)."""
+    utc = datetime.fromtimestamp(seconds, UTC)
     return f"{_DAYS[utc.weekday()]}, {utc:%d} {_MONTHS[utc.month - 1]} {utc:%Y %H:%M:%S} GMT"
 
 
@@ -210,7 +210,7 @@ class SetCookie:
         value: What the browser is to send back; ``None`` expires the cookie.
         secure: Whether it carries Secure, ``"auto"`` decided.
         max_age: Seconds that the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
-        expires: The same as a time.
+        expires: The same as a time, in Unix seconds.
         is_exposed: It stands for a logged-in user, and goes out without Secure: others on the network can read it.
         line: The value of the header.
         size: How many characters that has.
@@ -230,7 +230,7 @@ class SetCookie:
         attributes: CookieAttributes,
         *,
         https: bool,
-        now: datetime,
+        now: int,
         max_age: int | None = None,
         login: bool = False,
     ) -> None:
@@ -239,16 +239,18 @@ class SetCookie:
         self.is_exposed = login and not self.secure
         self.attributes = attributes
         self.https = https
-        # A longer age may come from a framework's own settings, where it is no mistake. An age in the far past would
-        # leave the calendar.
-        max_age = None if max_age is None else max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
-        self.max_age = 0 if value is None else max_age
-        self.expires = None if max_age is None else now + timedelta(seconds=max_age)
+        expires, expiry = None, ""
         if value is None:
-            self.expires = datetime.fromtimestamp(0, UTC)
-        expiry = ""
-        if self.expires is not None:
-            expiry = f"; expires={_http_date(self.expires.replace(microsecond=0))}; Max-Age={self.max_age}"
+            max_age = expires = 0
+        elif max_age is not None:
+            # A longer age may come from a framework's own settings, where it is no mistake. An age in the far past
+            # would leave the calendar.
+            max_age = max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
+            expires = now + max_age
+        self.max_age = max_age
+        self.expires = expires
+        if expires is not None:
+            expiry = f"; expires={_http_date(expires)}; Max-Age={max_age}"
         # Made once: it is measured before it is sent.
         self.line = line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
         self.size = len(line)

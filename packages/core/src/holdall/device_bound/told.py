@@ -1,7 +1,5 @@
 """What a response says about the binding of a session: it is offered, or its cookies are removed."""
 
-from datetime import UTC, datetime
-
 from holdall._state import SessionState
 from holdall.cookies import CookieAttributes, SetCookie
 from holdall.device_bound.bindings import BindingStore
@@ -66,6 +64,5 @@ def cookies_of(store: BindingStore) -> tuple[CookieAttributes, ...]:
 
 def removed_cookies(store: BindingStore, now: int) -> tuple[SetCookie, ...]:
     """Return what removes the cookies of a binding from the browser."""
-    time = datetime.fromtimestamp(now, UTC)
     # They were set by HTTPS, and only so are they removed.
-    return tuple(SetCookie(None, each, https=True, now=time) for each in cookies_of(store))
+    return tuple(SetCookie(None, each, https=True, now=now) for each in cookies_of(store))

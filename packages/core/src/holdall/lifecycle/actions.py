@@ -1,7 +1,6 @@
 """What each action of the rules does, as steps. None of them asks why it is carried out."""
 
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
@@ -331,12 +330,11 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             age = attributes.seconds
         # As ``suffix_of`` says, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
-        now, has_owner = datetime.fromtimestamp(end.now, UTC), end.principal is not None
-        named = attributes.ending[suffix]
-        cookie = SetCookie(written.cookie, named, https=state.https, now=now, max_age=age, login=has_owner)
+        named, has_owner = attributes.ending[suffix], end.principal is not None
+        cookie = SetCookie(written.cookie, named, https=state.https, now=end.now, max_age=age, login=has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
-        old = old_places(state)
+        old = old_places(state) if settings.old_cookies or settings.attributes.domain else []
         if settings.delete_at_logout and end.logs_out:
             old += settings.delete_at_logout
         if came is not None and state.overrides and attributes.place != settings.attributes.place:

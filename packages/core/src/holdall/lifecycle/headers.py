@@ -1,7 +1,6 @@
 """What a response says about the session: its cookies, and what caches are told."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
 
@@ -137,13 +136,13 @@ def mark_of(
             return ()
         # A response that is late by less than this brings a cookie that does not live longer.
         age += _LATEST
-    named, sent = attributes.ending[suffix_of(buried)], datetime.fromtimestamp(now, UTC)
-    return (SetCookie(buried.cookie, named, https=state.https, now=sent, max_age=age),)
+    named = attributes.ending[suffix_of(buried)]
+    return (SetCookie(buried.cookie, named, https=state.https, now=now, max_age=age),)
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
     """Return what removes a cookie with these *attributes* from the browser."""
-    return SetCookie(None, attributes, https=state.https, now=datetime.fromtimestamp(now, UTC))
+    return SetCookie(None, attributes, https=state.https, now=now)
 
 
 def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = False) -> ResponseHeaders:
