@@ -1,6 +1,7 @@
 """What each action of the rules does, as steps. None of them asks why it is carried out."""
 
 from collections.abc import Callable, Generator
+from types import GeneratorType
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
@@ -47,7 +48,6 @@ class End:
         lifetime: How long the session lives from now on.
         principal: The user ID of the session as it ends; ``None`` if no user is logged in.
         expires: When the stored session ends that is used now, in Unix seconds.
-        is_due: Its expiry must be moved.
     """
 
     def __init__(
@@ -77,7 +77,10 @@ class End:
             state.settings.principals.refuse_unknown_login(changes.put)
         stored = state.fetched.stored
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
-        self.is_due = stored is not None and is_due(stored, self.expires, self.lifetime)
+
+    def is_due(self, stored: StoredSession) -> bool:
+        """Return whether the expiry of what is *stored* must be moved."""
+        return is_due(stored, self.expires, self.lifetime)
 
     @property
     def logs_out(self) -> bool:
@@ -213,9 +216,10 @@ def write(end: End) -> Steps[ResponseHeaders]:
         return (yield from write_late(end))
     state, stored = end.state, end.state.fetched.stored
     assert stored is not None  # noqa: S101  # by the rule
-    expires, due, changes_lifetime = end.expires, end.is_due, end.lifetime != state.lifetime_before
-    max_age = end.lifetime.max_age
-    if max_age is not None and stored.version is not None and not (due or changes_lifetime):
+    expires, changes_lifetime = end.expires, end.lifetime != state.lifetime_before
+    # The cookie's own expiry, which one that ends with the browser has not.
+    due = end.lifetime.max_age is not None and end.is_due(stored)
+    if end.lifetime.max_age is not None and stored.version is not None and not (due or changes_lifetime):
         # Many writes, each of which moved the row's expiry a little, would never let the cookie's own be due.
         expires = min(expires, stored.expires)
     wanted = end.write(end.data, end.changes, stored.created, expires, end.principal)
@@ -229,8 +233,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
         return (yield from leave(end))
     if written is None:
         return lose(end, "ended")
-    resend = changes_lifetime or (due and max_age is not None)
-    return _sent(end, written, came=stored, resend=resend)
+    return _sent(end, written, came=stored, resend=changes_lifetime or due)
 
 
 def write_late(end: End) -> Steps[ResponseHeaders]:
@@ -352,8 +355,9 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
 
 
 def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:
-    key = state.overrides.get("key", state.settings.key)
-    return asked(state.backend.store.put(stored, wanted, key=key))
+    answer = state.backend.store.put(stored, wanted, key=state.overrides.get("key", state.settings.key))
+    # As asked() does it.
+    return (yield from answer) if type(answer) is GeneratorType else answer
 
 
 def _delete(state: SessionState, stored: StoredSession, superseded_until: int | None = None) -> Steps[Any]:

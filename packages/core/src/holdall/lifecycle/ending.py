@@ -89,7 +89,7 @@ def situation_of(end: End) -> Situation:
     refresh = False
     # What is written anyway need not be due.
     if stored is not None and not wrote and end.place is not Place.ROW:
-        refresh = end.is_due or end.lifetime != state.lifetime_before or stored.rewrite or fetched.moved
+        refresh = end.is_due(stored) or end.lifetime != state.lifetime_before or stored.rewrite or fetched.moved
     return Situation(
         used=True,
         intent=state.intent,
