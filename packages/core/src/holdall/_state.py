@@ -35,8 +35,7 @@ class Intent(Enum):
     IGNORE = "ignore"
     LOGOUT = "logout"
 
-    # Enum's own hashes the name, in Python.
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # Enum's own is a function in Python
 
 
 #: After these the session that came is over.
@@ -123,7 +122,6 @@ class Backend(Protocol):
     """The settings and the open store of a session; see ``holdall.backends``."""
 
     settings: Settings
-
     store: Any
     reading: Any
     table: Any
@@ -243,8 +241,7 @@ class SessionState:
         """Take *fetched* for what the request's cookies held."""
         self.is_fetched = True
         self.fetched = fetched
-        stored = fetched.stored
-        self.tracked = tracked = Tracked({} if stored is None else stored.data)
+        self.tracked = tracked = Tracked({} if fetched.stored is None else fetched.stored.data)
         if self.marked_unread:
             tracked.marked = True
         if self.phase is Phase.BODY:
@@ -375,8 +372,7 @@ class SessionState:
 
     def mark_saved(self, stored: StoredSession | None, phase: Phase) -> None:
         """Take *stored*, which was just written, as what there is; *phase* says what can be changed from here on."""
-        tracked = self.take_saved(stored, phase)
-        self._note_owner_and_lifetime(tracked.data)
+        self._note_owner_and_lifetime(self.take_saved(stored, phase).data)
 
     def take_saved(self, stored: StoredSession | None, phase: Phase) -> Tracked:
         """Do what ``mark_saved`` does where it is known whose the session is and how long it lives."""

@@ -22,6 +22,10 @@ class OldCookie(NamedTuple):
 FindHeader = Callable[[str], "str | Iterable[str]"]
 
 
+# Takes the Cookie header, all of them, or what finds them, and returns a cookie's values.
+_Find = Callable[[FindHeader | str | Iterable[str]], list[Any]]
+
+
 class SuffixedCookie(str):
     """A value that came under the cookie's name with one of ``SUFFIXES`` at its end."""
 
@@ -77,7 +81,7 @@ def cookie_finder(
     return find_all
 
 
-def _finder(key: str, suffixes: Iterable[str] = ("",)) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
+def _finder(key: str, suffixes: Iterable[str] = ("",)) -> _Find:
     names = {key + suffix: suffix for suffix in suffixes}
     known = frozenset(suffixes)
 
@@ -103,8 +107,8 @@ def _finder(key: str, suffixes: Iterable[str] = ("",)) -> Callable[[FindHeader |
     return find
 
 
-def _without_usual(find: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
-    return lambda header: [each for each in find(header) if suffix_sent(each)]
+def _without_usual(find: _Find) -> _Find:
+    return lambda headers: [each for each in find(headers) if suffix_sent(each)]
 
 
 # What may stand around a name or a value (RFC 6265, section 5.6). Anything else, Unicode's spaces too, is part of it.

@@ -45,6 +45,8 @@ class FlaskSession(_Permanent, Session, SessionMixin):
     failed = False
     # It was changed before the response's headers were sent, and the change was saved with them.
     was_modified = False
+    # The request's teardown will end it.
+    is_the_requests = False
     # Its body is made while it is sent, so the request ends with the body.
     streams = False
     # The request's own code runs, or may run next; a test runs its own code only between the pieces of a body.

@@ -24,8 +24,7 @@ class Place(Enum):
     ROW = "row"
     NO_RESPONSE = "no response"
 
-    # Enum's own hashes the name, in Python.
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # Enum's own is a function in Python
 
 
 class Owner(Enum):
