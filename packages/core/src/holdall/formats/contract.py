@@ -1,10 +1,12 @@
 """What every format keeps to."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from holdall._redacted import redacted
 
-__all__ = ["Format", "Record"]
+__all__ = ["Format", "Record", "record_of"]
 
 
 @redacted
@@ -28,6 +30,10 @@ class Record(NamedTuple):
     generation: int | None = None
     lines: bytes = b""
     ended: bool = False
+
+
+#: Makes a ``Record`` of a tuple of all its fields. A named tuple's own constructor is a function in Python.
+record_of: Callable[[tuple[Any, ...]], Record] = partial(tuple.__new__, Record)
 
 
 class Format(Protocol):

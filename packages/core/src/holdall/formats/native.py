@@ -23,7 +23,7 @@ from holdall._base64url import from_text, to_text
 from holdall._inflate import RAW, inflate
 from holdall.errors import ConfigurationError
 from holdall.formats._xaes import XAES256GCM
-from holdall.formats.contract import Record
+from holdall.formats.contract import Record, record_of
 from holdall.keys import HoldsSecret, check_secret, derive_key
 from holdall.serializers import Serializer, TaggedJSON
 
@@ -144,7 +144,7 @@ class NativeFormat(HoldsSecret):
         except ValueError:
             # Authentic, so one of our own: the serializer has been changed since.
             return None
-        return Record(data, created, expires, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed)
+        return record_of((data, created, expires, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed))
 
 
 def _deflated(payload: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Literal
 from holdall.clock import FOREVER, Clock, time_limit, utc_now
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.errors import ConfigurationError
-from holdall.formats.contract import Format, Record
+from holdall.formats.contract import Format, Record, record_of
 from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write
 from holdall.stores.generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, line_after, lines_of
 
@@ -81,11 +81,10 @@ class CookieStore:
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> StoredSession:
         if stored is None or stored.ended:
             stored = _begun(stored, logs_in=write.principal is not None)
+        generation, lines = self._only_generation, b""
         if self.keeps_generations:
             generation, lines = stored.generation or 0, stored.lines or lines_of(stored)
-            record = Record(write.data, write.created, write.expires, stored.log_id, generation, lines)
-        else:
-            record = Record(write.data, write.created, write.expires, stored.log_id, self._only_generation)
+        record = record_of((write.data, write.created, write.expires, stored.log_id, generation, lines, False))
         return SealedSession(self.format.seal(record, key=key), record)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
