@@ -137,6 +137,13 @@ def sessions(store: str) -> Sessions:
     return Sessions(TableStore(MemoryTable()), key="sid")
 
 
+@pytest.fixture
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what other tests have left for later requests to look at: values that are held, changed cookies."""
+    monkeypatch.setattr(late_changes, "watched", deque())
+    monkeypatch.setattr(test_client, "latest_cookies", {})
+
+
 def calls(visit: Visit, what: str, cookie: str) -> int:
     """Return how many functions of ours one visit calls."""
     counted: list[str] = []
@@ -172,10 +179,8 @@ MOST = {
 
 
 @pytest.mark.parametrize(("framework", "store"), MOST)
-def test_a_request_calls_few_functions(framework: str, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What other tests have left for later requests to look at: values that somebody holds, and cookies that changed.
-    monkeypatch.setattr(late_changes, "watched", deque())
-    monkeypatch.setattr(test_client, "_latest", {})
+@pytest.mark.usefixtures("nothing_left")
+def test_a_request_calls_few_functions(framework: str, store: str) -> None:
     kept = sessions(store)
     with override_settings(
         ROOT_URLCONF=__name__,

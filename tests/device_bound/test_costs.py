@@ -16,7 +16,11 @@ from holdall.testing import Request
 from holdall.testing.device_browser import DeviceBrowser
 from tests.adapters import test_calls
 from tests.adapters.mounts import flask as flask_mount
-from tests.adapters.test_calls import MOUNTS, OURS, SECRET, calls
+from tests.adapters.test_calls import MOUNTS, OURS, SECRET, calls, nothing_left
+
+__all__ = ["nothing_left"]
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 WHAT = ("nothing", "read", "write")
 

@@ -101,7 +101,7 @@ class SessionMiddleware:
                 self._group,
                 partial(_values, headers),
                 https=scope.get("scheme") in ("https", "wss"),
-                client=partial(_client, headers, scope.get("client")),
+                client=partial(_client, headers, scope.get("client")) if self._group.notes_clients else None,
                 session_type=AsyncSession,
                 fetched=self._is_fetched,
             )

@@ -166,8 +166,9 @@ async def respond(
         raise
     else:
         if started:
-            # As end() does it.
-            await exchange.body_sent_async(last=True)
+            # As end() does it, with nothing to await in most requests.
+            if not exchange.body_sent_at_once(last=True):
+                await exchange.body_sent_async(last=True)
             is_over = True
         else:
             await end()
@@ -229,8 +230,10 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
         for name, value in cookie.extra:
             headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
         if cookie.is_exposed:
-            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
-            warn_if_exposed((cookie,), host)
+            for name, value in scope["headers"]:
+                if name == b"host":
+                    warn_if_exposed((cookie,), value.decode("latin-1"))
+                    break
     for header, value in told.extra:
         headers.append((header.lower().encode(), value.encode()))
     return {**message, "headers": headers}
