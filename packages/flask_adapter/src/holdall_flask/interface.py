@@ -51,7 +51,7 @@ class Interface(SessionInterface):
             group,
             partial(environ_header, environ),
             https=request.is_secure,
-            client=partial(_client, request),
+            client=partial(_client, request) if group.notes_clients else None,
             session_type=FlaskSession,
         )
         session = cast("FlaskSession", exchange.session)
@@ -59,6 +59,7 @@ class Interface(SessionInterface):
         if is_the_requests:
             # Only for this context: copies of it share the session, and may end earlier or later.
             setattr(context, _OPENED, session)
+            session.is_the_requests = True
             exchange.outer = outer
             environ[KEY] = exchange
             if "werkzeug.debug.preserve_context" in environ:
@@ -94,7 +95,7 @@ class Interface(SessionInterface):
             tell(headers, response, exchange.group)
         if opened.streams:
             send_body(response, opened)
-        elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
+        elif not opened.is_the_requests:
             # No teardown will end it.
             end_with(opened)
 
