@@ -228,7 +228,6 @@ class SetCookie:
         self,
         value: str | None,
         attributes: CookieAttributes,
-        *,
         https: bool,
         now: int,
         max_age: int | None = None,

@@ -110,7 +110,7 @@ class SessionGroup:
             session_type: What an adapter makes of ``Session`` for its framework.
             fetched: Its sessions may be touched at once; otherwise only after ``load``.
         """
-        return Exchange(self, headers, https=https, client=client, session_type=session_type, fetched=fetched)
+        return Exchange(self, headers, https, client, session_type, fetched)
 
 
 class Exchange:
@@ -136,11 +136,10 @@ class Exchange:
         self,
         group: SessionGroup,
         headers: FindHeader | str | Iterable[str],
-        *,
-        https: bool = False,
-        client: ClientInfo | None = None,
-        session_type: type[Session] = Session,
-        fetched: bool = True,
+        https: bool,
+        client: ClientInfo | None,
+        session_type: type[Session],
+        fetched: bool,
     ) -> None:
         self.group = group
         self._headers = headers

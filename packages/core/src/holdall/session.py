@@ -41,7 +41,8 @@ class Session(RecordedLogin, AsDict):
     _lifetime_of: LifetimeOf | None = None
 
     def __init__(self, state: SessionState) -> None:
-        super().__init__(FILLED)
+        # super() goes through eleven bases for it, in each request.
+        AsDict.__init__(self, FILLED)
         self._state = state
         if self._lifetime_of is not None:
             state.lifetime_of = self._lifetime_of

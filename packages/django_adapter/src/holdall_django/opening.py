@@ -18,7 +18,7 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
     """Give *request* its session: that of an adapter around this one, or one of its own."""
     group = configuration().async_group if is_async else configuration().sync_group
     outer = outer_exchange(request)
-    theirs = outer_session(outer, group)
+    theirs = None if outer is None else outer_session(outer, group)
     # An empty session is false.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
@@ -30,10 +30,10 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
         exchange = Exchange(
             group,
             headers_of(request),
-            https=request.is_secure(),
-            client=client_of(request) if group.notes_clients else None,
-            session_type=DjangoSession,
-            fetched=not is_async,
+            request.is_secure(),
+            client_of(request) if group.notes_clients else None,
+            DjangoSession,
+            not is_async,
         )
         exchange.outer = outer
         session = cast("DjangoSession", exchange.session)

@@ -42,7 +42,7 @@ class Interface(SessionInterface):
         outer = in_environ(environ) if is_the_requests else None
         if is_the_requests:
             setattr(context, _OPENED, None)
-            borrowed = outer_session(outer, group)
+            borrowed = None if outer is None else outer_session(outer, group)
             if borrowed is not None:
                 # The outer adapter may be async; this thread reads the session when it is touched.
                 state_of(borrowed).is_fetched = True
@@ -50,9 +50,10 @@ class Interface(SessionInterface):
         exchange = Exchange(
             group,
             partial(environ_header, environ),
-            https=request.is_secure,
-            client=partial(_client, request) if group.notes_clients else None,
-            session_type=FlaskSession,
+            request.is_secure,
+            partial(_client, request) if group.notes_clients else None,
+            FlaskSession,
+            True,
         )
         session = cast("FlaskSession", exchange.session)
         session.exchange = exchange

@@ -54,7 +54,6 @@ class End:
         self,
         state: SessionState,
         now: int,
-        *,
         status: int = 200,
         place: Place = Place.HEADERS,
         changes: Changes | None = None,
@@ -89,7 +88,8 @@ class End:
 
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it is to be stored, with *changes* as this request's part in it."""
-        return Write(data, changes, created, expires, self.now, principal, ends=self.state.settings.ends(created))
+        ends = self.state.settings.ends(created)
+        return Write(data, changes, created, expires, self.now, principal, None, ends)
 
     def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
         """Return *data* as a session that has not been stored yet."""
@@ -334,7 +334,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         # As ``suffix_of`` says, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
         named, has_owner = attributes.ending[suffix], end.principal is not None
-        cookie = SetCookie(written.cookie, named, https=state.https, now=end.now, max_age=age, login=has_owner)
+        cookie = SetCookie(written.cookie, named, state.https, end.now, age, has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
         old = old_places(state) if settings.old_cookies or settings.attributes.domain else []
@@ -351,7 +351,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
     state.principal_before, state.lifetime_before = end.principal, end.lifetime
-    return ResponseHeaders(cookies, vary="Cookie", cookie=written.cookie)
+    return ResponseHeaders(cookies, "Cookie", written.cookie)
 
 
 def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:

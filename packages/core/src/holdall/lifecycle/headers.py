@@ -47,7 +47,7 @@ class ResponseHeaders(Redacted):
     #: Further headers, by name and value, of a response that sets cookies.
     extra: Sequence[tuple[str, str]] = ()
 
-    def __init__(self, cookies: tuple[SetCookie, ...] = (), *, vary: str = "", cookie: str | None = None) -> None:
+    def __init__(self, cookies: tuple[SetCookie, ...] = (), vary: str = "", cookie: str | None = None) -> None:
         self.cookies = cookies
         self.vary = vary
         self.cookie = cookie
@@ -137,12 +137,12 @@ def mark_of(
         # A response that is late by less than this brings a cookie that does not live longer.
         age += _LATEST
     named = attributes.ending[suffix_of(buried)]
-    return (SetCookie(buried.cookie, named, https=state.https, now=now, max_age=age),)
+    return (SetCookie(buried.cookie, named, state.https, now, age),)
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
     """Return what removes a cookie with these *attributes* from the browser."""
-    return SetCookie(None, attributes, https=state.https, now=now)
+    return SetCookie(None, attributes, state.https, now)
 
 
 def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = False) -> ResponseHeaders:
