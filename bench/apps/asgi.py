@@ -1,6 +1,7 @@
 """Plain ASGI, where a session is ``scope["session"]``."""
 
 from collections.abc import Callable, Mapping, MutableMapping
+from copy import deepcopy
 from typing import Any
 
 import starsessions
@@ -85,7 +86,8 @@ def _use(path: str, session: Any) -> None:
         case "/nested":
             session["cart"][0] += 1
         case "/begin":
-            session.update(SMALL)
+            # Values of its own, as a visitor's are: one that other code holds would be watched from then on.
+            session.update(deepcopy(SMALL))
 
 
 def _run(request: Any) -> None:

@@ -1,6 +1,7 @@
 """Django, where a session is ``request.session``."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def _use(session: Any, page: str) -> None:
             if settings.SESSION_ENGINE.startswith(_BACKENDS):
                 session.modified = True
         case "begin":
-            session.update(SMALL)
+            # Values of its own, as a visitor's are: one that other code holds would be watched from then on.
+            session.update(deepcopy(SMALL))
 
 
 urlpatterns = [path("<page>", _answer)]

@@ -1,6 +1,7 @@
 """Flask, where a session is ``flask.session``."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import flask
@@ -58,7 +59,8 @@ def _use(page: str, *, flags: bool) -> None:
             if flags:
                 session.modified = True
         case "begin":
-            session.update(SMALL)
+            # Values of its own, as a visitor's are: one that other code holds would be watched from then on.
+            session.update(deepcopy(SMALL))
 
 
 class _Nothing(dict[str, Any], SessionMixin):

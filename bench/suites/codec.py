@@ -4,8 +4,8 @@ import base64
 import json
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import time
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -110,8 +110,8 @@ def _limit() -> _RoundTrip:
 
 
 def _format(format: Format) -> _RoundTrip:
-    now = datetime.now(UTC).replace(microsecond=0)
-    expires = now + timedelta(days=7)
+    now = int(time())
+    expires = now + 7 * 24 * 60 * 60
 
     def round_trip(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         value = format.seal(Record(data, now, expires, "0123456789abcdef"), key="session")

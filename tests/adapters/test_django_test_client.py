@@ -39,7 +39,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _a_test_runner(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(test_client, "_latest", {})
+    monkeypatch.setattr(test_client, "latest_cookies", {})
     setup_test_environment()
     yield
     teardown_test_environment()

@@ -81,9 +81,13 @@ FORMATS: dict[str, tuple[Format, str, list[str]]] = {
 every_format = pytest.mark.parametrize("name", FORMATS)
 
 
+def record(data: dict[str, Any], ends: datetime = ENDS, log_id: str = "0" * 16) -> Record:
+    return Record(data, int(MADE.timestamp()), int(ends.timestamp()), log_id)
+
+
 def cookie_of(name: str, *, ends: datetime = ENDS) -> str:
     format, _, _ = FORMATS[name]
-    return format.seal(Record(dict(DATA), MADE, ends, "0123456789abcdef"), key="_shop")
+    return format.seal(record(dict(DATA), ends, "0123456789abcdef"), key="_shop")
 
 
 def lines(stdout: str) -> dict[str, str]:
@@ -208,7 +212,7 @@ def test_nothing_at_all_is_no_cookie() -> None:
 
 def test_bytes_of_standard_input_need_not_be_text() -> None:
     secret = random.Random(9).randbytes(64).replace(b"\n", b"\xff").replace(b"\r", b"\xff")
-    cookie = NativeFormat(secret).seal(Record(DATA, MADE, ENDS, "0" * 16), key="_shop")
+    cookie = NativeFormat(secret).seal(record(DATA), key="_shop")
 
     done = subprocess.run(
         [*HOLDALL, "inspect"],
@@ -242,7 +246,7 @@ def test_a_variable_that_is_not_set_is_an_error() -> None:
 
 def test_a_secret_of_bytes_is_taken_as_it_is() -> None:
     secret = random.Random(3).randbytes(64).replace(b"\0", b"\xff")
-    cookie = NativeFormat(secret).seal(Record(DATA, MADE, ENDS, "0" * 16), key="_shop")
+    cookie = NativeFormat(secret).seal(record(DATA), key="_shop")
 
     assert inspect(f"_shop={cookie}", secret=secret.decode("utf-8", "surrogateescape"))[1]["secret"] == "opens it"
 
@@ -289,7 +293,7 @@ def test_on_a_terminal_one_can_go_on_without_a_secret() -> None:
 def test_a_weak_secret_is_tried_all_the_same() -> None:
     with pytest.warns(WeakSecretWarning):
         weak = FlaskFormat("dev", weak_secrets=True)
-    cookie = weak.seal(Record(DATA, MADE, ENDS, "0" * 16), key="session")
+    cookie = weak.seal(record(DATA), key="session")
 
     assert inspect(f"session={cookie}", secret="dev")[1]["secret"] == "opens it"
 
@@ -398,7 +402,7 @@ NASTY = "\x1b[2J\x1b]0;title\x07 \r \x7f \x9b31m \u202egnp.exe \u2066 \u200b \u2
 def test_what_a_session_holds_cannot_steer_the_terminal() -> None:
     format = PlugFormat(SECRET, signing_salt="salt", clock=lambda: MADE)
     data = {NASTY: [NASTY, Atom(NASTY)], "text": "Zoë 日本"}
-    cookie = format.seal(Record(data, MADE, ENDS, "0" * 16), key="_shop")
+    cookie = format.seal(record(data), key="_shop")
 
     done = run("inspect", "--data", "--signing-salt", "salt", input=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
 
@@ -414,7 +418,7 @@ def test_a_deep_session_with_long_numbers_is_printed() -> None:
     for _ in range(500):
         deep = [deep]
     format = PlugFormat(SECRET, signing_salt="salt", serializer=Compressed())
-    cookie = format.seal(Record({"a": deep, "b": -(16**3000)}, MADE, NEVER, "0" * 16), key="_shop")
+    cookie = format.seal(record({"a": deep, "b": -(16**3000)}, NEVER), key="_shop")
 
     done = run("inspect", "--data", "--signing-salt", "salt", input=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
 
@@ -443,7 +447,7 @@ def test_an_output_that_lacks_characters_gets_escapes() -> None:
 
 
 def cookie_with(data: dict[str, Any]) -> str:
-    return NativeFormat(SECRET).seal(Record(data, MADE, ENDS, "0" * 16), key="_shop")
+    return NativeFormat(SECRET).seal(record(data), key="_shop")
 
 
 @pytest.mark.parametrize("vector", PLUG_CRYPTO_1["cookies"], ids=str)

@@ -2,7 +2,7 @@
 
 import zlib
 from base64 import urlsafe_b64decode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -14,14 +14,14 @@ from holdall.command._detect import detect
 from holdall.formats import NativeFormat, Record
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BEGAN = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 BOTH = pytest.mark.parametrize("encrypt", [True, False], ids=["encrypted", "signed"])
 
 CART = [{"sku": f"A-{number:04}", "title": f"Thing no. {number}", "count": number % 3 + 1} for number in range(100)]
 
 
 def record(data: dict[str, Any]) -> Record:
-    return Record(data, NOON, NOON + timedelta(days=7), "0123456789abcdef", 5, b"linebefo")
+    return Record(data, BEGAN, BEGAN + 7 * 24 * 60 * 60, "0123456789abcdef", 5, b"linebefo")
 
 
 def version(cookie: str) -> int:

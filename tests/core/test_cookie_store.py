@@ -191,7 +191,7 @@ def test_cve_2026_39324_what_no_format_opens_is_never_read_in_the_clear(rotated:
 
 def record_of(data: dict[str, Any]) -> Record:
     clock = FakeClock()
-    return Record(data, clock(), clock(), "0" * 16)
+    return Record(data, int(clock().timestamp()), int(clock().timestamp()), "0" * 16)
 
 
 def test_a_format_that_opens_nothing_leaves_no_session() -> None:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import FrozenInstanceError
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from secrets import token_hex
 from typing import Any
@@ -27,7 +27,7 @@ from holdall.formats import (
 )
 from holdall.stores import NotFound
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOON = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 
 
@@ -150,7 +150,7 @@ FORMATS = {
 @pytest.mark.parametrize("length", range(4))
 def test_what_any_format_seals_is_found_however_it_is_written(format: Format, header: str, length: int) -> None:
     data = {"text": "\xff~>?" * length, "n": [1, None]}
-    value = format.seal(Record(data, NOON, NOON + timedelta(days=7), "0123456789abcdef"), key="_shop")
+    value = format.seal(Record(data, NOON, NOON + 7 * 24 * 60 * 60, "0123456789abcdef"), key="_shop")
 
     # RFC 6265, section 4.1.1.
     assert re.fullmatch(r"[!#-+\--:<-\[\]-~]+", value)
@@ -331,16 +331,11 @@ def test_it_is_written_as_plug_does() -> None:
     )
 
 
-ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-
-
-@given(
-    st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=ZONES),  # noqa: DTZ001  # bounds of aware ones
-)
-def test_a_time_is_said_as_http_has_it(now: datetime) -> None:
+@given(st.integers(0, 2**32 - 1))
+def test_a_time_is_said_as_http_has_it(now: int) -> None:
     line = str(SetCookie("value", CookieAttributes("_shop"), https=False, now=now, max_age=0))
 
-    assert f"; expires={format_datetime(now.astimezone(UTC), usegmt=True)}; " in line
+    assert f"; expires={format_datetime(datetime.fromtimestamp(now, UTC), usegmt=True)}; " in line
 
 
 def test_by_default_it_is_kept_until_the_browser_closes() -> None:
@@ -430,7 +425,7 @@ def test_an_age_over_400_days_is_cut_as_browsers_do() -> None:
     cookie = SetCookie("v", CookieAttributes("_shop"), https=True, now=NOON, max_age=10**9)
 
     assert cookie.max_age == 34_560_000
-    assert cookie.expires == NOON + timedelta(days=400)
+    assert cookie.expires == NOON + 400 * 24 * 60 * 60
 
 
 def test_a_deletion_carries_the_same_attributes_and_no_max_age_of_its_own() -> None:

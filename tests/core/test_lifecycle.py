@@ -69,6 +69,10 @@ class Played:
         assert self._fetched is not None
         return self._fetched
 
+    def check(self, key: str, value: Any) -> None:
+        if value == ["bad"]:
+            raise TypeError(key)
+
 
 def fetch(cookies: list[Any], settings: Settings, *, now: int) -> Any:
     return lifecycle.fetch(cookies, Played(settings), now=now)
@@ -604,11 +608,7 @@ def test_login_of_the_same_principal_renews_all_the_same(told: Told) -> None:
 
 
 def test_what_cannot_be_stored_is_known_before_the_old_id_is_gone(told: Told) -> None:
-    def check(key: str, value: Any) -> None:
-        if value == ["bad"]:
-            raise TypeError(key)
-
-    policy = told.settings(check=check)
+    policy = told.settings()
     session = use(policy, stored(list=[]))
     session["list"].append("bad")
     session.configure(renew=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.test_native_format import ALPHABET
 from core.test_serializers import JSON, KEYS, TEXT, VALUES, kinds
 from holdall._base64url import from_text, to_text
-from holdall.clock import NEVER
+from holdall.clock import FOREVER
 from holdall.formats import NativeFormat, Record
 from holdall.msgspec_json import FastTaggedJSON
 from holdall.serializers import TaggedJSON
@@ -78,7 +78,7 @@ def test_base64url_is_read_as_it_was_written(token: bytes) -> None:
 def test_cookies_are_read_with_it_and_without_it() -> None:
     secret = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
     formats = [NativeFormat(secret, serializer=serializer) for serializer in (FastTaggedJSON(), TaggedJSON())]
-    record = Record({"user": 7}, NEVER, NEVER, "0123456789abcdef", generation=0)
+    record = Record({"user": 7}, FOREVER, FOREVER, "0123456789abcdef", generation=0)
 
     for writer, reader in permutations(formats):
         assert reader.open(writer.seal(record, key="_shop"), key="_shop") == record

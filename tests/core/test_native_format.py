@@ -4,7 +4,7 @@ import base64
 import os
 import string
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from holdall import ConfigurationError, CookieStore
 from holdall._base64url import from_text, to_text
-from holdall.clock import NEVER
+from holdall.clock import FOREVER
 from holdall.formats import Format, NativeFormat, Record
 from holdall.stores import StoredSession
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 OTHER = "d47c1f0b93e64a2f8b5d7e1c2a9f306854b1e07d9c3f8a62b5e4d1c0f7a69382"
-RECORD = Record({"user": 7}, NOON, NOON + timedelta(days=7), "0123456789abcdef", 5, b"linebefo")
+BEGAN = int(NOON.timestamp())
+RECORD = Record({"user": 7}, BEGAN, BEGAN + 7 * 24 * 60 * 60, "0123456789abcdef", 5, b"linebefo")
 ALPHABET = string.ascii_letters + string.digits + "-_"
 BOTH = pytest.mark.parametrize("encrypt", [True, False], ids=["encrypted", "signed"])
 
@@ -57,7 +58,7 @@ def test_a_cookie_of_this_version_opens_for_ever(encrypt: bool, cookie: str) -> 
 @BOTH
 def test_the_times_and_the_generation_are_sealed_inside(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
-    record = Record({}, datetime.fromtimestamp(0, UTC), NEVER, "f" * 16, 2**32 - 1, b"line", ended=True)
+    record = Record({}, 0, FOREVER, "f" * 16, 2**32 - 1, b"line", ended=True)
 
     assert format.open(format.seal(record, key="_shop"), key="_shop") == record
 

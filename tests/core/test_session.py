@@ -30,6 +30,7 @@ class Held:
     def __init__(self, fetched: Fetched, **settings: Any) -> None:
         if "principal_key" in settings:
             settings["principals"] = principal_keys(settings.pop("principal_key"))
+        self.check = settings.pop("check", lambda key, value: None)
         self.settings = Settings(CookieAttributes("_shop"), lambda *event: None, **settings)
         self.reads = 0
         self._fetched = fetched

@@ -70,10 +70,9 @@ def native(vector: dict[str, Any]) -> NativeFormat:
 
 
 def record(vector: dict[str, Any]) -> Record:
-    created, expires = (datetime.fromtimestamp(vector[name], UTC) for name in ("created", "expires"))
     data = TaggedJSON().loads(vector["data"].encode()) if vector["data"] else {}
-    lines = bytes.fromhex(vector["lines"])
-    return Record(data, created, expires, vector["log_id"], vector["generation"], lines, ended=not vector["data"])
+    created, expires, log_id, generation = (vector[name] for name in ("created", "expires", "log_id", "generation"))
+    return Record(data, created, expires, log_id, generation, bytes.fromhex(vector["lines"]), ended=not vector["data"])
 
 
 def read_as_described(described: dict[str, Any], vector: dict[str, Any]) -> Any:
@@ -226,7 +225,7 @@ def test_the_times_stand_where_the_page_says() -> None:
     places = re.findall(r"^\| (\d) \|", TEXT.partition("### The times in them")[2], re.MULTILINE)
     data = {"a": 1, "_holdall": "the application's"}
     sealed = PlugFormat("5Hx2kQ0vY8mJr1Wc" * 4, signing_salt="", serializer="json").seal(
-        Record(data, START, END, "00112233445566ff"), key="_shop"
+        Record(data, int(START.timestamp()), int(END.timestamp()), "00112233445566ff"), key="_shop"
     )
     payload = sealed.split(".")[1]
     times = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["_holdall"]

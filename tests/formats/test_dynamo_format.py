@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from formats.records import START, record
+from formats.records import BEGAN, START, record
 from formats.secret import SECRET
 from formats.vectors import VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, Sessions
-from holdall.clock import NEVER
+from holdall.clock import FOREVER, NEVER
 from holdall.etf import Atom, dumps
 from holdall.formats import DynamoFormat
 
@@ -53,7 +53,7 @@ def test_a_session_that_dynamo_began_is_taken_as_begun_now_and_without_an_end() 
     opened = FORMAT.open(FORMAT.seal(record({"a": 1}, expires=NEVER), key="_key"), key="_key")
 
     assert opened is not None
-    assert (opened.data, opened.created, opened.expires) == ({"a": 1}, START, NEVER)
+    assert (opened.data, opened.created, opened.expires) == ({"a": 1}, BEGAN, FOREVER)
 
 
 def test_a_signature_with_leading_zeros_is_written_without() -> None:

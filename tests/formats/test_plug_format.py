@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from formats.records import END, START, record
+from formats.records import BEGAN, END, START, record
 from formats.secret import OTHER, SECRET
 from formats.vectors import PLUG_CRYPTO_1, VECTORS, alike, payload_of, term_of
 from holdall import ConfigurationError, CookieStore, Sessions
 from holdall._base64url import from_text
-from holdall.clock import NEVER
+from holdall.clock import FOREVER, NEVER
 from holdall.etf import Atom, AtomKey, MapKey, dumps, loads
 from holdall.formats import PlugFormat
 from holdall.formats._xchacha import decrypt, encrypt, hchacha20
@@ -112,7 +112,7 @@ def test_a_session_that_phoenix_began_is_taken_as_begun_now_and_without_an_end()
     opened = format.open(cookie, key="_key")
 
     assert opened is not None
-    assert (opened.data, opened.created, opened.expires) == ({"a": 1}, START, NEVER)
+    assert (opened.data, opened.created, opened.expires) == ({"a": 1}, BEGAN, FOREVER)
     assert len(bytes.fromhex(opened.log_id)) == 8
     assert opened.log_id == format.open(cookie, key="_key").log_id  # type: ignore[union-attr]
 
@@ -136,7 +136,7 @@ def test_what_is_not_times_is_the_applications_own(times: Any) -> None:
     opened = format.open(format._box.seal(json.dumps({"_holdall": times}).encode()), key="_key")
 
     assert opened is not None
-    assert (opened.data, opened.expires) == ({"_holdall": times}, NEVER)
+    assert (opened.data, opened.expires) == ({"_holdall": times}, FOREVER)
 
 
 @pytest.mark.parametrize("expires", [END, NEVER])

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from formats.records import END, START, record
+from formats.records import BEGAN, END, START, record
 from formats.secret import OTHER, SECRET
 from holdall import ConfigurationError, Sessions
 from holdall._base64url import to_text
-from holdall.clock import NEVER
+from holdall.clock import FOREVER, NEVER
 from holdall.formats import DjangoFormat, FlaskFormat, StarletteFormat
 from holdall.formats._stamped import StampedFormat
 from holdall.keys import WeakSecretWarning
@@ -54,8 +54,8 @@ def test_the_librarys_own_session_lasts_from_its_stamp_as_long_as_the_library_re
     opened = format.open(cookie, key="session")
 
     assert opened is not None
-    assert (opened.data, opened.created) == ({"a": 1}, START)
-    assert opened.expires == START + LIMITS[make] + timedelta(seconds=1)
+    assert (opened.data, opened.created) == ({"a": 1}, BEGAN)
+    assert opened.expires == BEGAN + LIMITS[make].total_seconds() + 1
     assert len(bytes.fromhex(opened.log_id)) == 8
 
 
@@ -67,7 +67,7 @@ def test_how_long_the_library_reads_it_can_be_said(make: Make, max_age: Any) -> 
     opened = format.open(format.seal(record({}, expires=NEVER), key="session"), key="session")
 
     assert opened is not None
-    assert opened.expires == (NEVER if max_age is None else START + timedelta(seconds=61))
+    assert opened.expires == (FOREVER if max_age is None else BEGAN + 61)
 
 
 @formats
@@ -77,7 +77,7 @@ def test_an_age_limit_beyond_the_calendar_is_none(make: Make) -> None:
     opened = format.open(format.seal(record({}, expires=NEVER), key="session"), key="session")
 
     assert opened is not None
-    assert opened.expires == NEVER
+    assert opened.expires == FOREVER
 
 
 @formats

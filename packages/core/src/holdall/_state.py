@@ -35,6 +35,8 @@ class Intent(Enum):
     IGNORE = "ignore"
     LOGOUT = "logout"
 
+    __hash__ = object.__hash__  # Enum's own is a function in Python
+
 
 #: Intents that end the session that the request came with.
 ENDS = (Intent.DROP, Intent.LOGOUT)
@@ -120,7 +122,6 @@ class Backend(Protocol):
     """The settings and the open store of a session; see ``holdall.backends``."""
 
     settings: Settings
-
     store: Any
     reading: Any
     table: Any
@@ -128,6 +129,7 @@ class Backend(Protocol):
     can_renew: bool
     waits_to_read: bool
     now: Callable[[], int]
+    check: Callable[[str, Any], None]
     commit: Callable[..., Any]
 
     def fetch(self, state: "SessionState") -> Fetched: ...
@@ -239,8 +241,7 @@ class SessionState:
         """Use *fetched* as the content of the request's cookies."""
         self.is_fetched = True
         self.fetched = fetched
-        stored = fetched.stored
-        self.tracked = tracked = Tracked({} if stored is None else stored.data)
+        self.tracked = tracked = Tracked({} if fetched.stored is None else fetched.stored.data)
         if self.marked_unread:
             tracked.marked = True
         if self.phase is Phase.BODY:
@@ -371,8 +372,7 @@ class SessionState:
 
     def mark_saved(self, stored: StoredSession | None, phase: Phase) -> None:
         """Use *stored*, which was just written, as the current state; *phase* says what can be changed from here on."""
-        tracked = self.take_saved(stored, phase)
-        self._note_owner_and_lifetime(tracked.data)
+        self._note_owner_and_lifetime(self.take_saved(stored, phase).data)
 
     def take_saved(self, stored: StoredSession | None, phase: Phase) -> Tracked:
         """Do the same as ``mark_saved`` when the principal and the lifetime are known to be unchanged."""

@@ -57,7 +57,7 @@ class SyncBackend:
         self.table = getattr(store, "table", None)
         self.list_from = getattr(store, "list_from", None)
         self.sources: tuple[Any, ...] = getattr(store, "sources", ())
-        self.check: Callable[[str, Any], None] | None = getattr(store, "check", None)
+        self.check: Callable[[str, Any], None] = getattr(store, "check", None) or _taken_as_it_is
         self.can_bury, self.can_renew, self.can_revoke, self.can_sweep = (
             hasattr(store, verb) for verb in ("bury", "renew", "revoke", "sweep")
         )
@@ -235,6 +235,10 @@ class _Asked:
             return answer
 
         return ask
+
+
+def _taken_as_it_is(key: str, value: Any) -> None:
+    """Check nothing: the store cannot tell what it will take."""
 
 
 def _blocks(source: Any) -> bool:

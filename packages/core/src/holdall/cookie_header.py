@@ -22,6 +22,10 @@ class OldCookie(NamedTuple):
 FindHeader = Callable[[str], "str | Iterable[str]"]
 
 
+# Takes the Cookie header, all of them, or a function that finds them, and returns a cookie's values.
+_Find = Callable[[FindHeader | str | Iterable[str]], list[Any]]
+
+
 class SuffixedCookie(str):
     """A value that was sent under the cookie's name plus one of ``SUFFIXES``."""
 
@@ -58,11 +62,11 @@ def cookie_finder(
         suffixed: Which names also count with one of ``SUFFIXES`` appended: all of them, or only old ones, if cookies
             used to be written that way.
     """
-    find = _suffixed_finder(key) if suffixed == "all" else _finder(key)
-    find_any: Callable[[str], Callable[[str], list[Any]]] = _suffixed_finder if suffixed else _finder
-    finders = [(old_key, find_any(old_key)) for old_key in dict.fromkeys(old_keys) if old_key != key]
+    find = _finder(key, SUFFIXES if suffixed == "all" else ("",))
+    old = SUFFIXES if suffixed else ("",)
+    finders = [(old_key, _finder(old_key, old)) for old_key in dict.fromkeys(old_keys) if old_key != key]
     if suffixed == "old":
-        finders.insert(0, (key, _without_usual(_suffixed_finder(key))))
+        finders.insert(0, (key, _without_usual(_finder(key, SUFFIXES))))
     if not finders:
         return find
 
@@ -77,51 +81,34 @@ def cookie_finder(
     return find_all
 
 
-def _finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
-    start = f"{key}="
+def _finder(key: str, suffixes: Iterable[str] = ("",)) -> _Find:
+    names = {key + suffix: suffix for suffix in suffixes}
+    known = frozenset(suffixes)
 
     def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
         given = headers("cookie") if callable(headers) else headers
         header = given if isinstance(given, str) else "; ".join(given)
-        if key not in header:
+        before, found, after = header.partition(key)
+        if not found:
             return []
-        before, _, after = header.partition(start)
         # Our name is nearly always there once, as browsers write it.
-        if after and key not in after and (not before or (before.endswith("; ") and key not in before)):
-            value = after.partition(";")[0]
+        suffix, _, rest = after.partition("=")
+        if rest and suffix in known and key not in rest and (not before or before.endswith("; ")):
+            value = rest.partition(";")[0]
             if "," not in value and '"' not in value:
-                return [value.strip(_SPACE)]
-        return _find_all(key, header)
+                value = value.strip(_SPACE)
+                if not suffix:
+                    return [value]
+                sent = SuffixedCookie(value)
+                sent.suffix = suffix
+                return [sent]
+        return _find_all(key, header, names)
 
     return find
 
 
-def _suffixed_finder(key: str) -> Callable[[FindHeader | str | Iterable[str]], list[Any]]:
-    pairs = re.compile(rf'(?:^|; ){re.escape(key)}(\.[a-k])?=([^;,"]*)(?![^;])').findall
-    suffixes = {key + suffix: suffix for suffix in SUFFIXES}
-
-    def find(headers: FindHeader | str | Iterable[str]) -> list[str]:
-        given = headers("cookie") if callable(headers) else headers
-        header = given if isinstance(given, str) else "; ".join(given)
-        if key not in header:
-            return []
-        found = pairs(header)
-        # Our name is nearly always there once, as browsers write it.
-        if len(found) == 1 == header.count(key):
-            ((suffix, value),) = found
-            value = value.strip(_SPACE)
-            if not suffix:
-                return [value]
-            sent = SuffixedCookie(value)
-            sent.suffix = suffix
-            return [sent]
-        return _find_all(key, header, suffixes)
-
-    return find
-
-
-def _without_usual(find: Callable[[str], list[Any]]) -> Callable[[str], list[Any]]:
-    return lambda header: [each for each in find(header) if suffix_sent(each)]
+def _without_usual(find: _Find) -> _Find:
+    return lambda headers: [each for each in find(headers) if suffix_sent(each)]
 
 
 # Space allowed around a name or value (RFC 6265, section 5.6). Anything else, even a Unicode space, is part of it.
@@ -131,8 +118,7 @@ _SPACE = " \t"
 _PART = re.compile(r'(?:"[^"]*"|[^,])+')
 
 
-def _find_all(key: str, header: str, names: Mapping[str, str] | None = None) -> list[str]:
-    names = names or {key: ""}
+def _find_all(key: str, header: str, names: Mapping[str, str]) -> list[str]:
     ours: list[str] = []
     after_comma: list[str] = []
     for each in header.split(";"):

@@ -206,9 +206,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 # Many cookies are set within one second, and most of them have the same lifetime.
 @lru_cache(maxsize=64)
-def _http_date(time: datetime) -> str:
-    """Format *time* as an HTTP date (RFC 9110, section 5.6.7)."""
-    utc = time.astimezone(UTC)
+def _http_date(seconds: int) -> str:
+    """Format a time as an HTTP date (RFC 9110, section 5.6.7)."""
+    utc = datetime.fromtimestamp(seconds, UTC)
     return f"{_DAYS[utc.weekday()]}, {utc:%d} {_MONTHS[utc.month - 1]} {utc:%Y %H:%M:%S} GMT"
 
 
@@ -220,7 +220,7 @@ class SetCookie:
         value: The cookie's value; ``None`` expires the cookie.
         secure: Whether it has the Secure attribute, with ``"auto"`` resolved.
         max_age: How many seconds the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
-        expires: The same as a time.
+        expires: The same as a time, in Unix seconds.
         is_exposed: It is for a logged-in user and lacks Secure, so others on the network can read it.
         line: The header's value.
         size: The length of that value in characters.
@@ -238,9 +238,8 @@ class SetCookie:
         self,
         value: str | None,
         attributes: CookieAttributes,
-        *,
         https: bool,
-        now: datetime,
+        now: int,
         max_age: int | None = None,
         login: bool = False,
     ) -> None:
@@ -249,16 +248,18 @@ class SetCookie:
         self.is_exposed = login and not self.secure
         self.attributes = attributes
         self.https = https
-        # A longer age may come from a framework's own settings, where it is not a mistake. An age in the far past would
-        # be out of the calendar's range.
-        max_age = None if max_age is None else max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
-        self.max_age = 0 if value is None else max_age
-        self.expires = None if max_age is None else now + timedelta(seconds=max_age)
+        expires, expiry = None, ""
         if value is None:
-            self.expires = datetime.fromtimestamp(0, UTC)
-        expiry = ""
-        if self.expires is not None:
-            expiry = f"; expires={_http_date(self.expires.replace(microsecond=0))}; Max-Age={self.max_age}"
+            max_age = expires = 0
+        elif max_age is not None:
+            # A longer age may come from a framework's own settings, where it is not a mistake. An age in the far
+            # past would be out of the calendar's range.
+            max_age = max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
+            expires = now + max_age
+        self.max_age = max_age
+        self.expires = expires
+        if expires is not None:
+            expiry = f"; expires={_http_date(expires)}; Max-Age={max_age}"
         # Built once, because it is measured before it is sent.
         self.line = line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
         self.size = len(line)

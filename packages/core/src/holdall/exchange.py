@@ -70,6 +70,8 @@ class SessionGroup:
         self.request_headers = frozenset(
             "cookie" if each.transport is None else each.transport.name.lower() for each in (main, *self.also)
         )
+        #: What a client says of itself is noted with its session.
+        self.notes_clients = any(each.settings.record_client for each in (main, *self.also))
         self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
         for each in self.also:
             self.waits = each.prepare(form).waits or self.waits
@@ -108,7 +110,7 @@ class SessionGroup:
             session_type: The adapter's subclass of ``Session``.
             fetched: Its sessions may be used at once; otherwise only after ``load``.
         """
-        return Exchange(self, headers, https=https, client=client, session_type=session_type, fetched=fetched)
+        return Exchange(self, headers, https, client, session_type, fetched)
 
 
 class Exchange:
@@ -134,11 +136,10 @@ class Exchange:
         self,
         group: SessionGroup,
         headers: FindHeader | str | Iterable[str],
-        *,
-        https: bool = False,
-        client: ClientInfo | None = None,
-        session_type: type[Session] = Session,
-        fetched: bool = True,
+        https: bool,
+        client: ClientInfo | None,
+        session_type: type[Session],
+        fetched: bool,
     ) -> None:
         self.group = group
         self._headers = headers
@@ -225,16 +226,21 @@ class Exchange:
         Args:
             last: The request has ended: from here on every change is an error.
         """
+        if not self.body_sent_at_once(last=last):
+            self.group.backend.run(self._finish())
+            if last:
+                self.close()
+
+    def body_sent_at_once(self, *, last: bool = False) -> bool:
+        """Do what ``body_sent`` does where nothing is left to save; ``False``, with nothing done, elsewhere."""
         state = self.session._state
         is_used = state.unawaited or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored)
         if self._others or is_used:
-            self.group.backend.run(self._finish())
-        elif last:
+            return False
+        if last:
             # Nothing was handed out that could be mutated later.
             self._phase = state.phase = Phase.ENDED
-            return
-        if last:
-            self.close()
+        return True
 
     def failed(self, status: int = 500) -> None:
         """End a request whose response cannot take a cookie. Sessions that should end are still ended."""
@@ -260,16 +266,10 @@ class Exchange:
 
     async def body_sent_async(self, *, last: bool = False) -> None:
         """Do the same as ``body_sent``."""
-        state = self.session._state
-        is_used = state.unawaited or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored)
-        if self._others or is_used:
+        if not self.body_sent_at_once(last=last):
             await self.group.backend.finish(self._finish(), self.group.waits)
-        elif last:
-            # Nothing was handed out that could be mutated later.
-            self._phase = state.phase = Phase.ENDED
-            return
-        if last:
-            self.close()
+            if last:
+                self.close()
 
     async def failed_async(self, status: int = 500) -> None:
         """Do the same as ``failed``."""

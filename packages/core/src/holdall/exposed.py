@@ -17,6 +17,8 @@ def warn_if_exposed(cookies: Iterable[Any], host: str | None) -> None:
             cookie.warn()
 
 
+# An application has few names, and to read an address takes as long as to seal a cookie.
+@lru_cache(maxsize=64)
 def _is_this_machine(host: str) -> bool:
     """Return whether *host* is reached without a network."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -6,6 +6,7 @@ Servers and protocols take such a list. For a framework with its own type of res
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from holdall.cache_headers import cache_headers, merged_vary, warn_of_public_cookie
@@ -22,11 +23,15 @@ def environ_header(environ: Mapping[str, Any], name: str) -> str:
 
     The server has already joined repeated headers. Returns ``""`` if there is none.
     """
-    variable = name.upper().replace("-", "_")
-    if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        variable = f"HTTP_{variable}"
-    value: str = environ.get(variable, "")
+    value: str = environ.get(_variable(name), "")
     return value
+
+
+# The names of headers that sessions come in are few.
+@cache
+def _variable(name: str) -> str:
+    variable = name.upper().replace("-", "_")
+    return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"
 
 
 def with_session_headers(

@@ -72,7 +72,16 @@ class TaggedJSON:
     """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
-        return _text(data).encode("utf-8", "surrogatepass")
+        try:
+            # Before it is looked at, because that would go round in a circle for ever.
+            text = "".join(_encode(data, 0))
+            dicts = dicts_of(data, _LEAVES)
+            if dicts and not ("$" in text and _TAG_MARK in text and any(map(_is_like_a_tag, dicts))):
+                return text.encode("utf-8", "surrogatepass")
+        except (TypeError, ValueError, RecursionError):
+            # A few values need more, or cannot be stored.
+            pass
+        return written(data, _described).encode("utf-8", "surrogatepass")
 
     def check(self, key: str, value: Any) -> None:
         """Raise the ``TypeError`` of ``dumps`` if *value* cannot be stored."""
@@ -109,16 +118,19 @@ class TaggedJSON:
 # Writing. The C encoder does everything in the usual case, and a walk over the containers checks that it can.
 
 
-def _encoder() -> Callable[[Any], str]:
-    """Return a function that encodes plain values, and values with a tag of their own, as compact JSON."""
+def _encoder() -> Callable[[Any, int], Iterable[str]]:
+    """Return a function that encodes plain values, and values with a tag of their own, as pieces of compact JSON."""
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
         # CPython has it; other implementations do not.
-        return json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_leaf).encode
+        whole = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_leaf).encode
+        return lambda value, level: (whole(value),)
     # JSONEncoder.encode creates it in each call, which takes as long as encoding most sessions. Without the check for
     # circular references, a circle raises RecursionError.
-    chunks = make(None, _leaf, json.encoder.encode_basestring, None, ":", ",", False, False, False)
-    return lambda value: "".join(chunks(value, 0))
+    pieces: Callable[[Any, int], Iterable[str]] = make(
+        None, _leaf, json.encoder.encode_basestring, None, ":", ",", False, False, False
+    )
+    return pieces
 
 
 def _leaf(value: Any) -> dict[str, Any]:
@@ -129,20 +141,6 @@ def _leaf(value: Any) -> dict[str, Any]:
         raise TypeError(msg)
     tag, to_json = kind
     return {tag: to_json(value)}
-
-
-def _text(data: Mapping[str, Any]) -> str:
-    """Return *data* as JSON."""
-    try:
-        # Encoded before it is inspected, because inspecting a circular structure would never end.
-        text = _encode(data)
-        dicts = dicts_of(data, _LEAVES)
-        if dicts and not ("$" in text and _TAG_MARK in text and any(map(_is_like_a_tag, dicts))):
-            return text
-    except (TypeError, ValueError, RecursionError):
-        # A few values need more work, or cannot be stored.
-        pass
-    return written(data, _described)
 
 
 def _described(value: Any) -> Description:

@@ -41,7 +41,8 @@ class Session(RecordedLogin, AsDict):
     _lifetime_of: LifetimeOf | None = None
 
     def __init__(self, state: SessionState) -> None:
-        super().__init__(FILLED)
+        # super() goes through eleven bases for it, in each request.
+        AsDict.__init__(self, FILLED)
         self._state = state
         if self._lifetime_of is not None:
             state.lifetime_of = self._lifetime_of
@@ -68,7 +69,7 @@ class Session(RecordedLogin, AsDict):
             key = _text(key)
         try:
             tracked = self._state.changeable(key)
-            self._state.settings.check(key, value)
+            self._state.backend.check(key, value)
         except Exception as exc:
             # Error reports show the local variables of every call that failed.
             del value

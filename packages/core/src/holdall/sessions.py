@@ -209,7 +209,6 @@ class Sessions(RequestsByHand, Closing):
             save_on_error=save_on_error,
             raise_on_lost_write=raises,
             allow_public=allow_public,
-            check=self._check,
         )
         #: Make the state of a request's session, and of one outside of requests.
         kind: Any = RecordingState if record_login else SessionState
@@ -301,12 +300,6 @@ class Sessions(RequestsByHand, Closing):
             # A new dict, because another thread may be looking at this one.
             self._backends = {**self._backends, form: backend}
             return backend
-
-    def _check(self, key: str, value: Any) -> None:
-        # One is open, or there would be no session; any will do.
-        backend = next(iter(self._backends.values()))
-        if backend.check is not None:
-            backend.check(key, value)
 
     def _emit(self, name: EventName, reason: str, log_id: str) -> None:
         report(Event(name, self.key, reason, log_id), self._on_event)

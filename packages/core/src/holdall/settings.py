@@ -62,10 +62,9 @@ class Settings:
         record_login: Record when and how strongly each session's user was authenticated.
         notes: Functions that record something with each session that begins or is renewed.
         save_on_error: Save plain writes of a request that fails (5xx) too.
-        valid_since: Returns the time before which a principal's sessions are invalid.
-        raise_on_lost_write: Raise ``LostWriteError`` if a write comes after the session's end.
-        allow_public: Let the application mark a response that sets the cookie as cacheable by shared caches.
-        check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
+        valid_since: Returns the earliest time from which a principal's sessions count.
+        raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
+        allow_public: Let the application mark a response that sets the cookie for shared caches.
         key: The cookie's name.
         keys: The current name and the old ones.
         lifetime: The default lifetime.
@@ -87,7 +86,6 @@ class Settings:
     raise_on_lost_write: bool = False
     valid_since: ValidSince | None = None
     allow_public: bool = False
-    check: Callable[[str, Any], None] = lambda key, value: None
     key: str = field(init=False)
     keys: tuple[str, ...] = field(init=False)
     lifetime: Lifetime = field(init=False)

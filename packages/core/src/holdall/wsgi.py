@@ -77,8 +77,10 @@ class SessionMiddleware:
         exchange = Exchange(
             self._group,
             partial(environ_header, given),
-            https=given.get("wsgi.url_scheme") == "https",
-            client=partial(_client, given),
+            given.get("wsgi.url_scheme") == "https",
+            partial(_client, given) if self._group.notes_clients else None,
+            Session,
+            True,
         )
         exchange.outer = outer
         environ[SESSION], environ[KEY] = exchange.session, exchange

@@ -33,7 +33,7 @@ class SessionCookie(Morsel[str]):
             "httponly": attributes.http_only or "",
             "samesite": attributes.same_site or "",
             "max-age": "" if cookie.max_age is None else cookie.max_age,
-            "expires": "" if cookie.expires is None else _http_date(int(cookie.expires.timestamp())),
+            "expires": "" if cookie.expires is None else _http_date(cookie.expires),
         }
         if attributes.partitioned:
             said["partitioned"] = True

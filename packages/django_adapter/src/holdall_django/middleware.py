@@ -103,7 +103,8 @@ class SessionMiddleware(middleware.SessionMiddleware):
         if not settle(request, opened):
             return response
         try:
-            rollback.repeat(noted)
+            if noted:
+                rollback.repeat(noted)
             if opened.is_shared:
                 return with_headers(request, response, opened, ResponseHeaders())
             prepare_to_commit(opened)

@@ -18,7 +18,7 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
     """Give *request* its session: that of an adapter around this one, or one of its own."""
     group = configuration().async_group if is_async else configuration().sync_group
     outer = outer_exchange(request)
-    theirs = outer_session(outer, group)
+    theirs = None if outer is None else outer_session(outer, group)
     # An empty session is false.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
@@ -30,10 +30,10 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
         exchange = Exchange(
             group,
             headers_of(request),
-            https=request.is_secure(),
-            client=client_of(request),
-            session_type=DjangoSession,
-            fetched=not is_async,
+            request.is_secure(),
+            client_of(request) if group.notes_clients else None,
+            DjangoSession,
+            not is_async,
         )
         exchange.outer = outer
         session = cast("DjangoSession", exchange.session)
@@ -66,8 +66,11 @@ def settle(request: HttpRequest, opened: Opened) -> bool:
 
 def prepare_to_commit(opened: Opened) -> None:
     """Leave out what the request did not change, and read a session whose every request counts as a use."""
-    opened.session._forget_what_is_unmodified()
-    state = state_of(opened.session)
-    if configuration().uses_always and state.cookies and state.is_fetched:
+    session = opened.session
+    if session._unmodified:
+        session._forget_what_is_unmodified()
+    if configuration().uses_always:
         # Every request counts as a use, so a session that no code has read is read now.
-        state.loaded()
+        state = state_of(session)
+        if state.cookies and state.is_fetched:
+            state.loaded()

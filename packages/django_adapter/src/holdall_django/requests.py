@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 
 from holdall.adapters import Exchange, environ_header
@@ -59,6 +60,9 @@ def headers_of(request: HttpRequest) -> FindHeader:
     ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
     session's cookie that browsers let any subdomain set.
     """
+    if isinstance(request, WSGIRequest) and "COOKIES" not in vars(request):
+        # Django parses them on first access, which an application that has replaced one has made.
+        return partial(environ_header, request.META)
     if isinstance(request, ASGIRequest):
         # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
         headers = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"cookie"]
@@ -79,7 +83,6 @@ def _header(cookies: list[str], meta: dict[str, Any], name: str) -> str | list[s
 
 def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]]:
     """Yield those of our cookies whose value in ``request.COOKIES`` is not the one that Django parsed."""
-    # Django parses them on first access, which an application that has put one there has made.
     present = vars(request).get("COOKIES")
     if present is None:
         return

@@ -50,7 +50,8 @@ class DjangoSession(DjangoLookups):
     def __init__(self, given: SessionState | str | None = None, *, session_key: str | None = None) -> None:
         if isinstance(given, SessionState):
             super().__init__(given)
-            test_client.follow(given)
+            if test_client.latest_cookies:
+                test_client.follow(given)
             return
         # Packages open a session anew by request.session.__class__(session_key).
         sessions = configured_sessions()
@@ -85,7 +86,7 @@ class DjangoSession(DjangoLookups):
 
     def _forget_what_is_unmodified(self) -> None:
         """Discard, as Django does, the changes made before the application set ``modified`` to ``False``."""
-        if self._unmodified and self._state.intent is Intent.KEEP and not self.modified:
+        if self._state.intent is Intent.KEEP and not self.modified:
             self.configure(ignore=True)
 
     # Its name.

@@ -15,12 +15,13 @@ from holdall.adapters import SessionState
 from holdall.cookie_header import SentCookie
 from holdall_django import rollback
 
-__all__ = ["are_tests_running", "follow", "latest", "latest_of", "note"]
+__all__ = ["are_tests_running", "follow", "latest", "latest_cookies", "latest_of", "note"]
 
 # More than one test saves, and fewer than all tests together.
 _MOST = 1000
 
-_latest: dict[str, str | None] = {}
+#: Where old cookies lead to; ``None`` for a session that has ended.
+latest_cookies: dict[str, str | None] = {}
 
 
 def are_tests_running() -> bool:
@@ -34,30 +35,29 @@ def note(before: str | None, after: str | None) -> None:
     """Note that the session of the cookie *before* now has the cookie *after*, or has ended if that is ``None``."""
     if before is None or before == after or rollback.are_noted() or not are_tests_running():
         return
-    _latest[before] = after
+    latest_cookies[before] = after
     if after is not None:
         # A cookie without anything random in it may come again.
-        _latest.pop(after, None)
-    if len(_latest) > _MOST:
-        del _latest[next(iter(_latest))]
+        latest_cookies.pop(after, None)
+    if len(latest_cookies) > _MOST:
+        del latest_cookies[next(iter(latest_cookies))]
 
 
 def latest(cookie: str | None) -> str | None:
     """Return the cookie that *cookie* leads to, or ``None`` if its session has ended."""
-    while cookie in _latest:
-        cookie = _latest[cookie]
+    while cookie in latest_cookies:
+        cookie = latest_cookies[cookie]
     return cookie
 
 
 def latest_of(cookies: Sequence[SentCookie]) -> Sequence[SentCookie]:
     """Return the cookies that *cookies* lead to."""
-    if not _latest:
+    if not latest_cookies:
         return cookies
     found = (latest(cookie) if isinstance(cookie, str) else cookie for cookie in cookies)
     return [cookie for cookie in found if cookie is not None]
 
 
 def follow(state: SessionState) -> None:
-    """Replace the cookies of a request's session by those that they lead to."""
-    if _latest:
-        state.cookies = latest_of(state.cookies)
+    """Replace the cookies of a request's session by those that they lead to, where any do."""
+    state.cookies = latest_of(state.cookies)

@@ -15,18 +15,24 @@ __all__ = ["add", "answer", "answer_instead", "tell"]
 def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None:
     """Add the headers in *told* to *response*."""
     headers = response.headers
-    vary = merged_vary(headers.getlist("Vary"), told.vary)
-    if vary is not None:
-        headers["Vary"] = vary
+    present = headers.getlist("Vary")
+    if not present:
+        headers.add("Vary", told.vary)
+    else:
+        vary = merged_vary(present, told.vary)
+        if vary is not None:
+            headers["Vary"] = vary
     for cookie in told.cookies:
         add(headers, cookie.header, cookie.line)
         for name, value in cookie.extra:
             headers.add(name, value)
     for name, value in told.extra:
         headers.add(name, value)
-    if told.cookies and has_request_context():
+    if not told.cookies:
+        return
+    if has_request_context():
         warn_if_exposed(told.cookies, request.environ.get("HTTP_HOST"))
-    caches = cache_headers(headers.items(), sets_cookie=bool(told.cookies), allow_public=group.allow_public)
+    caches = cache_headers(headers.items(), sets_cookie=True, allow_public=group.allow_public)
     if caches.cache_control is not None:
         headers["Cache-Control"] = caches.cache_control
     for name in caches.removed:

@@ -42,7 +42,7 @@ class Interface(SessionInterface):
         outer = in_environ(environ) if is_the_requests else None
         if is_the_requests:
             setattr(context, _OPENED, None)
-            borrowed = outer_session(outer, group)
+            borrowed = None if outer is None else outer_session(outer, group)
             if borrowed is not None:
                 # The outer adapter may be async; this thread reads the session when it is used.
                 state_of(borrowed).is_fetched = True
@@ -50,15 +50,17 @@ class Interface(SessionInterface):
         exchange = Exchange(
             group,
             partial(environ_header, environ),
-            https=request.is_secure,
-            client=partial(_client, request),
-            session_type=FlaskSession,
+            request.is_secure,
+            partial(_client, request) if group.notes_clients else None,
+            FlaskSession,
+            True,
         )
         session = cast("FlaskSession", exchange.session)
         session.exchange = exchange
         if is_the_requests:
             # Only for this context: copies of it share the session, and may end earlier or later.
             setattr(context, _OPENED, session)
+            session.is_the_requests = True
             exchange.outer = outer
             environ[KEY] = exchange
             if "werkzeug.debug.preserve_context" in environ:
@@ -94,7 +96,7 @@ class Interface(SessionInterface):
             tell(headers, response, exchange.group)
         if opened.streams:
             send_body(response, opened)
-        elif not (has_request_context() and getattr(current_context(), _OPENED, None) is opened):
+        elif not opened.is_the_requests:
             # No teardown will end it.
             end_with(opened)
 

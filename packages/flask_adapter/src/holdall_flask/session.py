@@ -45,7 +45,9 @@ class FlaskSession(_Permanent, Session, SessionMixin):
     failed = False
     # It was changed before the response's headers were sent, and the change was saved with them.
     was_modified = False
-    # Its body is produced while it is sent, so the request ends with the body.
+    # The request's teardown will end it.
+    is_the_requests = False
+    # Its body is made while it is sent, so the request ends with the body.
     streams = False
     # The request's own code is running, or may run next; a test's code runs only between the pieces of a body.
     is_at_work = True

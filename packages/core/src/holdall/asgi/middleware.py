@@ -100,10 +100,10 @@ class SessionMiddleware:
             exchange = Exchange(
                 self._group,
                 partial(_values, headers),
-                https=scope.get("scheme") in ("https", "wss"),
-                client=partial(_client, headers, scope.get("client")),
-                session_type=AsyncSession,
-                fetched=self._is_fetched,
+                scope.get("scheme") in ("https", "wss"),
+                partial(_client, headers, scope.get("client")) if self._group.notes_clients else None,
+                AsyncSession,
+                self._is_fetched,
             )
             exchange.outer = outer
             session = exchange.session

@@ -1,8 +1,7 @@
 """Process a response or a WebSocket being sent: store its sessions and add their headers."""
 
 import logging
-import re
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 
 from holdall.adapters import (
@@ -23,13 +22,19 @@ __all__ = ["refuse", "respond"]
 _logger = logging.getLogger("holdall")
 
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-_CACHING_NAMES = re.compile(CACHING_NAMES.pattern.encode(), re.IGNORECASE)
 _name = itemgetter(0)
 # There are as many as an application has combinations of sessions.
 _vary = cache(lambda vary: (b"vary", vary.encode()))
 # The headers for a response that sets a cookie and has no cache headers of its own.
 _PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
 _NO_STORE = (b"cache-control", _PLAIN.encode())
+
+
+# An application has few names, and sends the same ones over and over.
+@lru_cache(maxsize=256)
+def _is_for_caches(name: bytes) -> bool:
+    return CACHING_NAMES.search(name.decode("latin-1")) is not None
+
 
 _BODY = frozenset({"http.response.body", "websocket.http.response.body"})
 
@@ -161,8 +166,9 @@ async def respond(
         raise
     else:
         if started:
-            # The same as end() does.
-            await exchange.body_sent_async(last=True)
+            # The same as end() does, and in most requests there is nothing to await.
+            if not exchange.body_sent_at_once(last=True):
+                await exchange.body_sent_async(last=True)
             is_over = True
         else:
             await end()
@@ -209,7 +215,7 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
     headers = [*message.get("headers", ())]
     if message["type"] != "websocket.accept":
         # These headers are for caches, and no cache stores a handshake.
-        if _CACHING_NAMES.search(b"\n".join(map(_name, headers))) is not None:
+        if any(map(_is_for_caches, map(_name, headers))):
             route = str(getattr(scope.get("route"), "path", scope["path"]))
             given = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
             merged = for_caches(given, told, exchange.group, route=route)
@@ -224,8 +230,10 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
         for name, value in cookie.extra:
             headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
         if cookie.is_exposed:
-            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
-            warn_if_exposed((cookie,), host)
+            for name, value in scope["headers"]:
+                if name == b"host":
+                    warn_if_exposed((cookie,), value.decode("latin-1"))
+                    break
     for header, value in told.extra:
         headers.append((header.lower().encode(), value.encode()))
     return {**message, "headers": headers}

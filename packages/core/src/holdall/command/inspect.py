@@ -15,9 +15,10 @@ import warnings
 from datetime import UTC, datetime
 from getpass import getpass
 from inspect import signature
+from time import time
 from typing import Any
 
-from holdall.clock import NEVER, utc_now
+from holdall.clock import FOREVER
 from holdall.command._detect import FORMATS, SID, CookieKind, detect
 from holdall.command._output import say
 from holdall.command._times import utc
@@ -101,7 +102,7 @@ def _run(options: argparse.Namespace) -> int:
     _say("format", kind.details(cookie))
     _say("size", _size(cookie))
     _say("secret", "opens it")
-    _say("made", "it does not say" if record.created == _UNKNOWN else utc(record.created))
+    _say("made", "it does not say" if record.created == 0 else _utc(record.created))
     _say("ends", _end(record.expires))
     _say("log id", record.log_id)
     if options.data:
@@ -202,10 +203,14 @@ def _size(cookie: str) -> str:
     return f"{count} bytes{too_large}"
 
 
-def _end(expires: datetime) -> str:
-    if expires == NEVER:
+def _end(expires: int) -> str:
+    if expires == FOREVER:
         return "it does not say"
-    return f"{utc(expires)}{' (it has)' if expires <= utc_now() else ''}"
+    return f"{_utc(expires)}{' (it has)' if expires <= time() else ''}"
+
+
+def _utc(seconds: int) -> str:
+    return utc(datetime.fromtimestamp(seconds, UTC))
 
 
 def _pretty(data: dict[str, Any]) -> str:

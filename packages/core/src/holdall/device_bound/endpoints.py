@@ -8,7 +8,6 @@ decisions; this module parses the requests and writes the responses.
 import json
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -235,7 +234,7 @@ def _failed() -> EndpointResponse:
 
 
 def _cookie(value: str | None, attributes: Any, max_age: int | None, now: int) -> SetCookie:
-    return SetCookie(value, attributes, https=True, now=datetime.fromtimestamp(now, UTC), max_age=max_age)
+    return SetCookie(value, attributes, https=True, now=now, max_age=max_age)
 
 
 def _attributes(cookie: SetCookie) -> str:

@@ -9,7 +9,6 @@ the registration is not bound.
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from datetime import UTC, datetime
 from typing import Any
 
 from holdall._base64url import to_text
@@ -169,7 +168,7 @@ class BoundCookieStore(BindingStore):
     def _seal(self, kind: str, what: str, log_id: str, now: int, until: int) -> str:
         text = f"{kind}.{to_text(self._random(_NONCE_BYTES))}.{what}"
         # Without a limit, other libraries' formats contain nothing else, not even the cookie's name.
-        created, expires = (datetime.fromtimestamp(min(time, FOREVER - 1), UTC) for time in (now, until))
+        created, expires = min(now, FOREVER - 1), min(until, FOREVER - 1)
         return self._format.seal(Record({MARK: text}, created, expires, log_id), key=self._key)
 
     def _opened(self, values: Any, now: int | None = None) -> Iterator[tuple[str, list[str], str]]:
@@ -183,7 +182,7 @@ class BoundCookieStore(BindingStore):
         for value in values:
             records = (each.open(value, key=self._key) for each in self._formats)
             record = next((record for record in records if record is not None), None)
-            if record is not None and record.expires.timestamp() > now:
+            if record is not None and record.expires > now:
                 # Another cookie of the application may have this name, in a format that does not include the name.
                 kind, _, rest = (*str(record.data.get(MARK)).split(".", 2), "", "")[:3]
                 yield kind, rest.split("."), record.log_id

@@ -1,7 +1,5 @@
 """Add the binding of a session to a response: offer it, or remove its cookies."""
 
-from datetime import UTC, datetime
-
 from holdall._state import SessionState
 from holdall.cookies import CookieAttributes, SetCookie
 from holdall.device_bound.bindings import BindingStore
@@ -66,6 +64,5 @@ def cookies_of(store: BindingStore) -> tuple[CookieAttributes, ...]:
 
 def removed_cookies(store: BindingStore, now: int) -> tuple[SetCookie, ...]:
     """Return the headers that remove a binding's cookies from the browser."""
-    time = datetime.fromtimestamp(now, UTC)
     # They were set over HTTPS and can be removed only over HTTPS.
-    return tuple(SetCookie(None, each, https=True, now=time) for each in cookies_of(store))
+    return tuple(SetCookie(None, each, https=True, now=now) for each in cookies_of(store))

@@ -11,13 +11,13 @@ import hashlib
 import hmac
 import zlib
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from holdall._base64url import from_text, to_text
 from holdall._inflate import inflate
-from holdall.clock import NEVER, Clock
+from holdall.clock import FOREVER, Clock, seconds_of
 from holdall.errors import ConfigurationError
 from holdall.formats._exact import with_exact, without_exact
 from holdall.formats._times import with_times, without_times
@@ -31,8 +31,6 @@ _SECRET_BYTES = 16
 
 # No honest session is larger, but a small cookie can expand to three megabytes.
 _MAX_JSON_BYTES = 2**20
-
-_LATEST = int(NEVER.timestamp())
 
 
 class Stamps(NamedTuple):
@@ -115,7 +113,7 @@ class Signer(HoldsSecret):
             return None
         text, _, written = signed.rpartition(self._separator)
         stamp = self._stamps.read(written)
-        return None if stamp is None or stamp > _LATEST else (text, stamp)
+        return None if stamp is None or stamp > FOREVER else (text, stamp)
 
     def _mac(self, key: bytes, signed: str) -> str:
         return to_text(hmac.digest(key, signed.encode("ascii"), self._digest))
@@ -153,7 +151,7 @@ class StampedFormat(HoldsSecret):
         self._dumps = dumps
         self._loads = loads
         self._max_age = int(max_age.total_seconds()) if isinstance(max_age, timedelta) else max_age
-        self._clock = clock
+        self._now = seconds_of(clock)
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if *value* cannot be stored."""
@@ -162,7 +160,7 @@ class StampedFormat(HoldsSecret):
         with_exact({key: value}, self._alters)
 
     def seal(self, record: Record, *, key: str) -> str:
-        stamp = int(self._clock().timestamp())
+        stamp = self._now()
         record = record._replace(data=with_exact(record.data, self._alters))
         return self._signer.sign(self._dumps(with_times(record, key=key, since=stamp)), stamp)
 
@@ -177,11 +175,9 @@ class StampedFormat(HoldsSecret):
             # Authentic, so it is from the library itself, with another serializer.
             return None
         # It is at least as old as its last write. Nothing else is known about a cookie that was not written here.
-        created = datetime.fromtimestamp(stamp, UTC)
         # Their limit is the last second in which a cookie is valid, ours the first in which it is not.
-        end = _LATEST if self._max_age is None else min(stamp + self._max_age + 1, _LATEST)
-        expires = datetime.fromtimestamp(end, UTC)
-        record = without_times(data, cookie, key=key, created=created, expires=expires, since=stamp)
+        expires = FOREVER if self._max_age is None else min(stamp + self._max_age + 1, FOREVER)
+        record = without_times(data, cookie, key=key, created=stamp, expires=expires, since=stamp)
         return record and record._replace(data=without_exact(record.data, self._alters))
 
     def _alters(self, data: dict[str, Any]) -> dict[str, Any]:

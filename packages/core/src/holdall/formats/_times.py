@@ -12,10 +12,9 @@ cookie to its name. If an application uses the key itself, its value is appended
 
 import hashlib
 import re
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from holdall.clock import NEVER
+from holdall.clock import FOREVER
 from holdall.formats.contract import Record
 
 __all__ = ["RESERVED_KEY", "with_times", "without_times"]
@@ -23,12 +22,11 @@ __all__ = ["RESERVED_KEY", "with_times", "without_times"]
 RESERVED_KEY = "_holdall"
 
 _LOG_ID = re.compile("[0-9a-f]{16}")
-_LATEST = int(NEVER.timestamp())
 
 
 class _Times(NamedTuple):
-    created: datetime
-    expires: datetime
+    created: int
+    expires: int
     log_id: str
     key: str
     applications: list[Any]
@@ -44,15 +42,14 @@ def with_times(record: Record, *, key: str, since: int = 0) -> dict[str, Any]:
             idle limit moves along when the other library writes the session again.
     """
     data, created, expires, log_id, *_ = record
-    if expires == NEVER and _times(data, since) is None:
+    if expires == FOREVER and _times(data, since) is None:
         return data
     applications = [data[RESERVED_KEY]] if RESERVED_KEY in data else []
-    times = [int(created.timestamp()), int(expires.timestamp()) - since, log_id, key, *applications]
-    return {**data, RESERVED_KEY: times}
+    return {**data, RESERVED_KEY: [created, expires - since, log_id, key, *applications]}
 
 
 def without_times(
-    data: Any, cookie: str, *, key: str, created: datetime, expires: datetime, since: int = 0
+    data: Any, cookie: str, *, key: str, created: int, expires: int = FOREVER, since: int = 0
 ) -> Record | None:
     """
     Return what ``with_times`` was given, or ``None`` if *data* is not a session or belongs to another cookie.
@@ -79,8 +76,6 @@ def _times(data: dict[str, Any], since: int) -> _Times | None:
         case [int(began), int(left), str(log_id), str(key), *applications] if len(
             applications
         ) < 2 and _LOG_ID.fullmatch(log_id):
-            ends = since + left
-            if 0 <= began <= _LATEST and 0 <= ends <= _LATEST:
-                created, expires = datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ends, UTC)
-                return _Times(created, expires, log_id, key, applications)
+            if 0 <= began <= FOREVER and 0 <= since + left <= FOREVER:
+                return _Times(int(began), since + left, log_id, key, applications)
     return None

@@ -1,11 +1,12 @@
 """The protocol of formats."""
 
-from datetime import datetime
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from holdall._redacted import redacted
 
-__all__ = ["Format", "Record"]
+__all__ = ["Format", "Record", "record_of"]
 
 
 @redacted
@@ -14,8 +15,8 @@ class Record(NamedTuple):
     The part of a ``StoredSession`` that a format seals into a cookie, with its fields in the same order.
 
     Attributes:
-        created: When the session began, in UTC and whole seconds.
-        expires: When it ends unless it is used, in UTC and whole seconds.
+        created: When the session began, in Unix seconds.
+        expires: When it ends unless it is used, in Unix seconds.
         log_id: Sixteen hexadecimal digits that identify the session in logs and cannot open it.
         generation: Grows with each renewal, logout and login; ``None`` from a format that cannot carry it.
         lines: Four bytes that name the session's line, which a login starts anew, and those of the previous lines.
@@ -23,12 +24,16 @@ class Record(NamedTuple):
     """
 
     data: dict[str, Any]
-    created: datetime
-    expires: datetime
+    created: int
+    expires: int
     log_id: str
     generation: int | None = None
     lines: bytes = b""
     ended: bool = False
+
+
+#: Makes a ``Record`` of a tuple of all its fields. A named tuple's own constructor is a function in Python.
+record_of: Callable[[tuple[Any, ...]], Record] = partial(tuple.__new__, Record)
 
 
 class Format(Protocol):

@@ -9,7 +9,7 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 from holdall import etf
-from holdall.clock import NEVER, Clock, utc_now
+from holdall.clock import Clock, seconds_of, utc_now
 from holdall.etf import Atom
 from holdall.formats._times import with_times, without_times
 from holdall.formats.contract import Record
@@ -46,7 +46,7 @@ class DynamoFormat(HoldsSecret):
 
     def __init__(self, secret: str | bytes, *, weak_secrets: bool = False, clock: Clock = utc_now) -> None:
         self._mac = _Signing(check_secret(secret, name="secret", at_least=64, weak_secrets=weak_secrets)).mac
-        self._clock = clock
+        self._now = seconds_of(clock)
 
     def check(self, key: str, value: Any) -> None:
         """Raise ``TypeError`` if *value* cannot be stored."""
@@ -72,7 +72,7 @@ class DynamoFormat(HoldsSecret):
         except ValueError:
             # Authentic, but not a keyword list, or one that contains a function.
             return None
-        return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
+        return without_times(data, cookie, key=key, created=self._now())
 
 
 class _Signing(HoldsSecret):

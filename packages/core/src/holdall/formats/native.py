@@ -17,14 +17,13 @@ import hmac
 import os
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from struct import Struct
 
 from holdall._base64url import from_text, to_text
 from holdall._inflate import RAW, inflate
 from holdall.errors import ConfigurationError
 from holdall.formats._xaes import XAES256GCM
-from holdall.formats.contract import Record
+from holdall.formats.contract import Record, record_of
 from holdall.keys import HoldsSecret, check_secret, derive_key
 from holdall.serializers import Serializer, TaggedJSON
 
@@ -43,8 +42,6 @@ _HEAD = Struct(">II8sIB")
 _HEAD_BYTES = _HEAD.size
 _LINE_BYTES = 4
 _MOST_GENERATIONS = 2**32 - 1
-_EPOCH = datetime.fromtimestamp(0, UTC)
-_DAY = 24 * 60 * 60
 
 # Measured (docs/performance.md): below this size compression saves few characters or none. The window and memory match
 # the small data, because zlib takes longer to set up its usual 256 KB than to compress. Higher levels save no more.
@@ -110,16 +107,8 @@ class NativeFormat(HoldsSecret):
 
     def seal(self, record: Record, *, key: str) -> str:
         data, created, expires, log_id, generation, lines, ended = record
-        # The same as timestamp(), in half its time.
-        began, ends = created - _EPOCH, expires - _EPOCH
-        created_at, expires_at = began.days * _DAY + began.seconds, ends.days * _DAY + ends.seconds
-        head = _HEAD.pack(
-            created_at,
-            expires_at,
-            bytes.fromhex(log_id),
-            (generation or 0) & _MOST_GENERATIONS,
-            len(lines) // _LINE_BYTES,
-        )
+        generation = (generation or 0) & _MOST_GENERATIONS
+        head = _HEAD.pack(created, expires, bytes.fromhex(log_id), generation, len(lines) // _LINE_BYTES)
         # The marker of an ended session has no data, while even an empty session has some.
         payload = b"" if ended else self._serializer.dumps(data)
         if self._compresses and _WORTH_COMPRESSING <= len(payload) <= _MOST_EXPANDED:
@@ -155,8 +144,7 @@ class NativeFormat(HoldsSecret):
         except ValueError:
             # Authentic, so it is one of ours: the serializer has been changed since.
             return None
-        began, ends = datetime.fromtimestamp(created, UTC), datetime.fromtimestamp(expires, UTC)
-        return Record(data, began, ends, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed)
+        return record_of((data, created, expires, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed))
 
 
 def _deflated(payload: bytes) -> bytes:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall import etf
 from holdall._base64url import from_text, to_text
-from holdall.clock import NEVER, Clock, utc_now
+from holdall.clock import Clock, seconds_of, utc_now
 from holdall.errors import ConfigurationError
 from holdall.etf import Atom, AtomKey
 from holdall.formats._json import PlainJSON
@@ -119,7 +119,7 @@ class PlugFormat(HoldsSecret):
             encryption_key = key("encryption_salt", encryption_salt, _KEY_BYTES)
             self._box = _Encrypting(encryption_key, encryption_key[:key_length], signing_key, random)
         self._serializer = _serializer(serializer, otp)
-        self._clock = clock
+        self._now = seconds_of(clock)
         self.check = getattr(self._serializer, "check", None)
 
     def seal(self, record: Record, *, key: str) -> str:
@@ -134,7 +134,7 @@ class PlugFormat(HoldsSecret):
         except ValueError:
             # Authentic, but not readable: it contains a function, or another serializer wrote it.
             return None
-        return without_times(data, cookie, key=key, created=self._clock().replace(microsecond=0), expires=NEVER)
+        return without_times(data, cookie, key=key, created=self._now())
 
 
 _SIGNED = to_text(b"HS256")

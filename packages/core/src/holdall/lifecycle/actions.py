@@ -1,7 +1,7 @@
 """The actions that the rules select, as steps. An action does not know why it was selected."""
 
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
+from types import GeneratorType
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
@@ -48,14 +48,12 @@ class End:
         lifetime: How long the session lives from now on.
         principal: The user ID of the session as it ends; ``None`` if no user is logged in.
         expires: When the stored session ends if it is used now, in Unix seconds.
-        is_due: The expiry must be moved.
     """
 
     def __init__(
         self,
         state: SessionState,
         now: int,
-        *,
         status: int = 200,
         place: Place = Place.HEADERS,
         changes: Changes | None = None,
@@ -78,7 +76,10 @@ class End:
             state.settings.principals.refuse_unknown_login(changes.put)
         stored = state.fetched.stored
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
-        self.is_due = stored is not None and is_due(stored, self.expires, self.lifetime)
+
+    def is_due(self, stored: StoredSession) -> bool:
+        """Return whether the expiry of what is *stored* must be moved."""
+        return is_due(stored, self.expires, self.lifetime)
 
     @property
     def logs_out(self) -> bool:
@@ -87,7 +88,8 @@ class End:
 
     def write(self, data: dict[str, Any], changes: Changes, created: int, expires: int, principal: str | None) -> Write:
         """Return *data* as it should be stored, with *changes* as this request's part in it."""
-        return Write(data, changes, created, expires, self.now, principal, ends=self.state.settings.ends(created))
+        ends = self.state.settings.ends(created)
+        return Write(data, changes, created, expires, self.now, principal, None, ends)
 
     def new(self, data: dict[str, Any], changes: Changes, created: int) -> Write:
         """Return *data* as a session that has not been stored yet."""
@@ -174,7 +176,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
             return lose(end, "ended", wrote=False)
     # A value that was mutated in place is validated only now, which must happen before the old ID is deleted.
     for key, value in changes.put.items():
-        state.settings.check(key, value)
+        state.backend.check(key, value)
     principals = state.settings.principals
     before, after = state.principal_before, end.principal if changes else state.principal_before
     is_same = before == after
@@ -214,9 +216,10 @@ def write(end: End) -> Steps[ResponseHeaders]:
         return (yield from write_late(end))
     state, stored = end.state, end.state.fetched.stored
     assert stored is not None  # noqa: S101  # by the rule
-    expires, due, changes_lifetime = end.expires, end.is_due, end.lifetime != state.lifetime_before
-    max_age = end.lifetime.max_age
-    if max_age is not None and stored.version is not None and not (due or changes_lifetime):
+    expires, changes_lifetime = end.expires, end.lifetime != state.lifetime_before
+    # The cookie's own expiry. A cookie that lasts until the browser closes has none.
+    due = end.lifetime.max_age is not None and end.is_due(stored)
+    if end.lifetime.max_age is not None and stored.version is not None and not (due or changes_lifetime):
         # Frequent writes that each move the row's expiry a little would keep the cookie's own from ever being due.
         expires = min(expires, stored.expires)
     wanted = end.write(end.data, end.changes, stored.created, expires, end.principal)
@@ -230,8 +233,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
         return (yield from leave(end))
     if written is None:
         return lose(end, "ended")
-    resend = changes_lifetime or (due and max_age is not None)
-    return _sent(end, written, came=stored, resend=resend)
+    return _sent(end, written, came=stored, resend=changes_lifetime or due)
 
 
 def write_late(end: End) -> Steps[ResponseHeaders]:
@@ -331,12 +333,11 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             age = attributes.seconds
         # The same as ``suffix_of``, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
-        now, has_owner = datetime.fromtimestamp(end.now, UTC), end.principal is not None
-        named = attributes.ending[suffix]
-        cookie = SetCookie(written.cookie, named, https=state.https, now=now, max_age=age, login=has_owner)
+        named, has_owner = attributes.ending[suffix], end.principal is not None
+        cookie = SetCookie(written.cookie, named, state.https, end.now, age, has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
-        old = old_places(state)
+        old = old_places(state) if settings.old_cookies or settings.attributes.domain else []
         if settings.delete_at_logout and end.logs_out:
             old += settings.delete_at_logout
         if came is not None and state.overrides and attributes.place != settings.attributes.place:
@@ -350,12 +351,13 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
         cookies = (*[expired(each, state, end.now) for each in old], cookie) if old else (cookie,)
     state.take_saved(written, Phase.DONE if written.version is None else Phase.BODY)
     state.principal_before, state.lifetime_before = end.principal, end.lifetime
-    return ResponseHeaders(cookies, vary="Cookie", cookie=written.cookie)
+    return ResponseHeaders(cookies, "Cookie", written.cookie)
 
 
 def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:
-    key = state.overrides.get("key", state.settings.key)
-    return asked(state.backend.store.put(stored, wanted, key=key))
+    answer = state.backend.store.put(stored, wanted, key=state.overrides.get("key", state.settings.key))
+    # As asked() does it.
+    return (yield from answer) if type(answer) is GeneratorType else answer
 
 
 def _delete(state: SessionState, stored: StoredSession, superseded_until: int | None = None) -> Steps[Any]:

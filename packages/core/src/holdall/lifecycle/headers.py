@@ -1,7 +1,6 @@
 """The headers that a response needs for the session: its cookies, and instructions for caches."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NoReturn
 
@@ -48,7 +47,7 @@ class ResponseHeaders(Redacted):
     #: Further headers, by name and value, of a response that sets cookies.
     extra: Sequence[tuple[str, str]] = ()
 
-    def __init__(self, cookies: tuple[SetCookie, ...] = (), *, vary: str = "", cookie: str | None = None) -> None:
+    def __init__(self, cookies: tuple[SetCookie, ...] = (), vary: str = "", cookie: str | None = None) -> None:
         self.cookies = cookies
         self.vary = vary
         self.cookie = cookie
@@ -137,13 +136,13 @@ def mark_of(
             return ()
         # A response that is late by less than this brings a cookie that does not live longer.
         age += _LATEST
-    named, sent = attributes.ending[suffix_of(buried)], datetime.fromtimestamp(now, UTC)
-    return (SetCookie(buried.cookie, named, https=state.https, now=sent, max_age=age),)
+    named = attributes.ending[suffix_of(buried)]
+    return (SetCookie(buried.cookie, named, state.https, now, age),)
 
 
 def expired(attributes: CookieAttributes, state: SessionState, now: int) -> SetCookie:
     """Return the header that removes a cookie with these *attributes* from the browser."""
-    return SetCookie(None, attributes, https=state.https, now=datetime.fromtimestamp(now, UTC))
+    return SetCookie(None, attributes, state.https, now)
 
 
 def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = False) -> ResponseHeaders:

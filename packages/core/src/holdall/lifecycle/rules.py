@@ -24,6 +24,8 @@ class Place(Enum):
     ROW = "row"
     NO_RESPONSE = "no response"
 
+    __hash__ = object.__hash__  # Enum's own is a function in Python
+
 
 class Owner(Enum):
     """What happened to the session's principal in this request."""
@@ -32,6 +34,8 @@ class Owner(Enum):
     LOGIN = "an anonymous session became somebody's"
     SWITCH = "one principal replaced another"
     LOGOUT = "the principal is gone"
+
+    __hash__ = object.__hash__  # as above
 
 
 class Action(Enum):
@@ -46,6 +50,8 @@ class Action(Enum):
     LOG_OUT_AND_BEGIN = "end the session and begin a new one"
     DISCARD = "discard the changes: the session has moved on without this request"
     REPORT_LOST = "report that the changes can no longer be stored"
+
+    __hash__ = object.__hash__  # as above
 
 
 class Situation(NamedTuple):

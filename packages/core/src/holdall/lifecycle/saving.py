@@ -112,7 +112,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     if stored is None or state.intent in (*ENDS, Intent.IGNORE):
         # No other request has a session that is not stored yet.
         value = function(tracked.current().get(key, default))
-        settings.check(key, value)
+        state.backend.check(key, value)
         tracked.put(key, value)
         return value
     found = yield from asked(state.backend.store.get(stored.cookie, key=state.fetched.old_key or settings.key))
@@ -121,7 +121,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
     def make_write(last: StoredSession) -> Write:
         nonlocal value
         value = function(last.data.get(key, default))
-        settings.check(key, value)
+        state.backend.check(key, value)
         # This request's other changes are written with its response.
         changes = Changes({key: value})
         end = End(state, now, changes=changes)

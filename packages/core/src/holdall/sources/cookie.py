@@ -1,5 +1,7 @@
 """Migrate sessions from cookies, another library's or our own, into a table."""
 
+from datetime import UTC, datetime
+
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format
 from holdall.sources.contract import Entry
@@ -29,7 +31,9 @@ class CookieSource:
 
     def read(self, cookie: str) -> Entry | None:
         record = self._format.open(cookie, key=self._key)
-        return record and Entry(record.data, record.expires, record.created)
+        if record is None:
+            return None
+        return Entry(record.data, *(datetime.fromtimestamp(each, UTC) for each in (record.expires, record.created)))
 
     def delete(self, cookie: str) -> None:
         """Do nothing: the browser gets another cookie instead."""

@@ -169,8 +169,8 @@ class Write(Redacted):
         seen: int,
         principal: str | None = None,
         client: str | None = None,
-        *,
         ends: int = FOREVER,
+        *,
         sets_lifetime: bool = False,
     ) -> None:
         self.data = data

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
-from holdall.clock import FOREVER, NEVER, Clock, time_limit, utc_now
+from holdall.clock import FOREVER, Clock, time_limit, utc_now
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.errors import ConfigurationError
-from holdall.formats.contract import Format, Record
+from holdall.formats.contract import Format, Record, record_of
 from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write
 from holdall.stores.generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, line_after, lines_of
 
@@ -69,25 +69,23 @@ class CookieStore:
             return _UNREADABLE
         record = self.format.open(cookie, key=key)
         if record is not None:
-            return _opened(cookie, record)
+            return SealedSession(cookie, record)
         if not self.also_read or self._clock() >= self._read_old_until:
             return _UNREADABLE
         for format in self.also_read:
             record = format.open(cookie, key=key)
             if record is not None:
-                return ForeignSession(_opened(cookie, record), _name(format), rewrite=self._rewrite_on_read)
+                return ForeignSession(SealedSession(cookie, record), _name(format), rewrite=self._rewrite_on_read)
         return _UNREADABLE
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> StoredSession:
         if stored is None or stored.ended:
             stored = _begun(stored, logs_in=write.principal is not None)
-        created, expires = datetime.fromtimestamp(write.created, UTC), datetime.fromtimestamp(write.expires, UTC)
+        generation, lines = self._only_generation, b""
         if self.keeps_generations:
             generation, lines = stored.generation or 0, stored.lines or lines_of(stored)
-            record = Record(write.data, created, expires, stored.log_id, generation, lines)
-        else:
-            record = Record(write.data, created, expires, stored.log_id, self._only_generation)
-        return SealedSession(self.format.seal(record, key=key), record, write.created, write.expires)
+        record = record_of((write.data, write.created, write.expires, stored.log_id, generation, lines, False))
+        return SealedSession(self.format.seal(record, key=key), record)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
         """Return *stored*: nothing is kept on the server that could be deleted."""
@@ -110,9 +108,8 @@ class CookieStore:
     def _bury(self, stored: StoredSession, *, key: str) -> StoredSession:
         # Only the browser limits how long it is kept, because it opens nothing.
         generation, lines = (stored.generation or 0) + LOGOUT, lines_of(stored)
-        created = datetime.fromtimestamp(stored.created, UTC)
-        record = Record({}, created, NEVER, stored.log_id, generation, lines, ended=True)
-        return SealedSession(self.format.seal(record, key=key), record, stored.created, FOREVER)
+        record = Record({}, stored.created, FOREVER, stored.log_id, generation, lines, ended=True)
+        return SealedSession(self.format.seal(record, key=key), record)
 
 
 class SealedSession(StoredSession):
@@ -120,22 +117,16 @@ class SealedSession(StoredSession):
 
     __slots__ = ("ended", "generation", "lines")
 
-    def __init__(self, cookie: str, record: Record, created: int, expires: int) -> None:
+    def __init__(self, cookie: str, record: Record) -> None:
         self.cookie = cookie
-        self.data = record.data
-        self.created = created
-        self.expires = expires
-        self.log_id = record.log_id
+        self.data, self.created, self.expires, self.log_id, self.generation, self.lines, self.ended = record
         self.version = None
-        self.generation = record.generation
-        self.lines = record.lines
-        self.ended = record.ended
 
 
 def _begun(ended: StoredSession | None, *, logs_in: bool) -> StoredSession:
     """Return the place of a new session, following one that has *ended* if the browser has its marker."""
     line = os.urandom(LINE_BYTES)
-    before = ended or SealedSession("", Record({}, NEVER, NEVER, "", 0, b"" if logs_in else line), 0, 0)
+    before = ended or SealedSession("", Record({}, 0, 0, "", 0, b"" if logs_in else line))
     return _after(before, LOGIN, line=line) if logs_in else _after(before, 0)
 
 
@@ -143,11 +134,7 @@ def _after(stored: StoredSession, stride: int, *, line: bytes = b"") -> StoredSe
     """Return the place of the session that follows *stored*, in a new *line* if one is given."""
     lines = line_after(stored, line) if line else lines_of(stored)
     generation = (stored.generation or 0) + stride
-    return SealedSession("", Record({}, NEVER, NEVER, os.urandom(8).hex(), generation, lines), 0, 0)
-
-
-def _opened(cookie: str, record: Record) -> StoredSession:
-    return SealedSession(cookie, record, int(record.created.timestamp()), int(record.expires.timestamp()))
+    return SealedSession("", Record({}, 0, 0, os.urandom(8).hex(), generation, lines))
 
 
 def _name(format: Format) -> str:

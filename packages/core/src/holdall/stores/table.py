@@ -118,6 +118,8 @@ class TableStore:
             raise ConfigurationError(msg)
         self._app = app_name
         self._serializer = serializer or TaggedJSON()
+        #: Raises ``TypeError`` for a value that cannot be stored.
+        self.check: Callable[[str, Any], None] = getattr(self._serializer, "check", None) or self._check_by_writing
         self._random = random
         principals.check_app(app_name)
         self._sealer: RowSealer | None = None
@@ -256,19 +258,14 @@ class TableStore:
 
     # Handled by the table.
 
-    def check(self, key: str, value: Any) -> None:
-        """Raise ``TypeError`` if *value* cannot be stored."""
-        check = getattr(self._serializer, "check", None)
-        if check is not None:
-            check(key, value)
-        else:
-            self._serializer.dumps({key: value})
-
     def listen(self, listener: Listener) -> None:
         """Report events of the table itself to *listener*, if it has any."""
         listen = getattr(self.table, "listen", None)
         if listen is not None:
             listen(listener)
+
+    def _check_by_writing(self, key: str, value: Any) -> None:
+        self._serializer.dumps({key: value})
 
     def _insert(self, write: Write, key: str) -> Steps[SessionInRow]:
         # 240 random bits do not collide; a table that reports two collisions is broken.
