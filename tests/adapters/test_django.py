@@ -1294,7 +1294,7 @@ def test_a_cookie_with_two_names_is_refused(configure: Configure) -> None:
         (7, "HOLDALL is of type int"),
         ({"fetch": "never"}, "neither 'auto' nor 'explicit'"),
         ({"sessions": 7}, "neither a Sessions nor the dotted path"),
-        ({"sessions": Sessions(TableStore(MemoryTable()), key="sid"), "key": "a"}, "give key to that Sessions"),
+        ({"sessions": Sessions(TableStore(MemoryTable()), key="sid"), "key": "a"}, "pass key to that Sessions"),
         ({"store": "tabel"}, "neither"),
     ],
 )
