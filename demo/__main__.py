@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         help=f"the first of three ports ({_PORT}), or 0 for any free ones, as --check takes by default",
     )
-    parser.add_argument("--https", action="store_true", help="put a proxy that ends TLS in front of each server")
-    parser.add_argument("--check", action="store_true", help="try everything over HTTP, report what was seen, and exit")
+    parser.add_argument("--https", action="store_true", help="put a proxy that terminates TLS in front of each server")
+    parser.add_argument("--check", action="store_true", help="try everything over HTTP, report the results, and exit")
     options = parser.parse_args(arguments)
     port = options.port if options.port is not None else 0 if options.check else _PORT
     try:
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.check:
                     return 0 if check(servers.urls, in_table=options.store != "cookie", certificate=certificate) else 1
                 if certificate:
-                    print("The certificate was made for this run, so a browser warns of it.")
+                    print("The certificate was made for this run, so browsers warn about it.")
                 print("Open any of them. Ctrl-C ends the demo.", flush=True)
                 servers.watch()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""How the shop in Django finds its users."""
+"""The authentication backend of the shop in Django."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["AnyName"]
 
 
 class AnyName(BaseBackend):
-    """Let in a visitor by any name, also one who logged in through another framework and was never here."""
+    """Accept any user name, including users who logged in through another framework and were never here."""
 
     def authenticate(self, request: HttpRequest | None, *, name: str = "", **credentials: Any) -> Shopper | None:
         name = shop.name_of(name)

@@ -11,7 +11,7 @@ from demo.visitor import Page, Visitor
 
 __all__ = ["check"]
 
-# For all requests together, which take a few seconds: some are slow on purpose, and a thief is let in for a while.
+# For all requests together, which take a few seconds: some are slow on purpose, and the thief is let in for a while.
 _SECONDS = 60
 _SECONDS_UNTIL_REFUSED = 5
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -54,7 +54,7 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
     report.line("log in", flask, visitor.cookie_in_words, good=visitor.cookie not in ("", anonymous))
     for framework in FRAMEWORKS:
         report.page("come back", visitor.opens(framework), Page(framework, "Ada", ("Tea",)))
-        # An old cookie still has its cart; the login is not in it.
+        # An old cookie still contains its cart, but not the login.
         earlier = Page(framework, cart=() if in_table else ("Tea",))
         report.page("bring the cookie from before", visitor.bringing(anonymous).opens(framework), earlier)
 
@@ -88,10 +88,10 @@ def _visit(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
 
 
 def _let_requests_overlap(visitor: Visitor, report: "Report", *, in_table: bool) -> None:
-    """Let the demo show that writes at the same time stand, and that a logout does: by its pages of it."""
+    """Let the demo show on its own pages that concurrent writes are kept, and that a logout is final."""
     for framework in FRAMEWORKS:
         ours, peers = visitor.compares(framework, "/race/writes")
-        # In cookies, the last response to arrive counts, and how many were under way is a matter of luck.
+        # In cookies, the last response counts, and how many requests overlapped is a matter of timing.
         good = ours == f"{len(FRAMEWORKS)} of {len(FRAMEWORKS)} writes stand." or (not in_table and ours != "")
         report.line("write at the same time", framework, f"{ours} The peer's: {peers}", good=good)
         ours, peers = visitor.compares(framework, "/race/logout")
@@ -152,13 +152,13 @@ def _look_at_bindings(visitor: Visitor, report: "Report") -> None:
 
 
 class Report:
-    """What was seen, one line each."""
+    """Prints what was seen, one line each."""
 
     def __init__(self) -> None:
         self.good = True
 
     def line(self, step: str, framework: str, saw: str, *, good: bool) -> None:
-        """Print what was seen, and remember whether it was right."""
+        """Print what was seen, and remember whether it was correct."""
         print(f"{'ok' if good else 'FAILED':7} {step:29} {framework:8} {saw}", flush=True)
         self.good = self.good and good
 

@@ -29,7 +29,7 @@ settings.configure(
     MIDDLEWARE=["holdall_django.SessionMiddleware", "holdall_django.auth.AuthenticationMiddleware"],
     AUTH_USER_MODEL="demo.Shopper",
     AUTHENTICATION_BACKENDS=["demo.accounts.AnyName"],
-    # In memory, for all threads of this process. The other frameworks need no users but their names.
+    # In memory, for all threads of this process. The other frameworks need only the users' names.
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "file:demo?mode=memory&cache=shared"}},
     SESSION_ENGINE="holdall_django.engine",
     HOLDALL=sessions,
@@ -38,7 +38,7 @@ settings.configure(
 
 
 class Request(HttpRequest):
-    """A request behind the middleware: its session is ours."""
+    """A request with our session."""
 
     session: DjangoSession  # pyright: ignore[reportIncompatibleVariableOverride]  # Django says only that there is one
 

@@ -1,9 +1,9 @@
 """
 The page, the same from each framework.
 
-Its forms are plain POSTs, answered by a redirect. They have no CSRF token: the cookie is ``SameSite=Lax``, so a form on
-another site is sent without it. Other ports of this machine count as the same site, though; a shop that shares its host
-name with strangers needs its framework's own protection.
+Its forms are plain POSTs, answered with a redirect. They have no CSRF token: the cookie is ``SameSite=Lax``, so a form
+on another site is sent without it. Other ports of this machine count as the same site, though; a shop that shares its
+host name with untrusted applications needs its framework's own protection.
 """
 
 from collections.abc import Iterable
@@ -35,11 +35,11 @@ def home(
     Return the home page of *framework*.
 
     Args:
-        user: Whom the framework's own login library sees.
-        cookie: It came with the request.
+        user: The user according to the framework's own login library.
+        cookie: The cookie that came with the request.
         scheme: ``http`` or ``https``.
-        thief: Whom *framework* has taken a thief for; ``None`` if none has tried.
-        race: What became of requests that overlapped; ``None`` if none did.
+        thief: The user whom *framework* took the thief for; ``None`` if there was no attempt.
+        race: The result of overlapping requests; ``None`` if there were none.
     """
     return _templates.get_template("page.html").render(
         framework=framework,
@@ -84,7 +84,7 @@ def devices(framework: str, user: str | None, session: Session, found: list[Sess
 
 
 def _called(device: SessionInfo) -> str:
-    """Return a name by which its owner recognizes *device*: browsers also send the names of other browsers."""
+    """Return a name by which the owner recognizes *device*; browsers also send the names of other browsers."""
     said = device.user_agent or ""
     browser = next((name for sign, name in _BROWSERS.items() if sign in said), said.partition("/")[0][:40])
     system = next((name for sign, name in _SYSTEMS.items() if sign in said), "")

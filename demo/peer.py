@@ -1,4 +1,4 @@
-"""The same slow requests with sessions of a peer: Flask-Session beside a table, Flask's own beside a cookie."""
+"""The same slow requests with a peer's sessions: Flask-Session next to a table, Flask's own next to a cookie."""
 
 import flask
 from flask import Flask, redirect, request
@@ -9,7 +9,7 @@ from demo.settings import behind_proxy, keeps_rows, secret, session_key
 
 __all__ = ["PEER_PATH", "peer_app", "peer_name"]
 
-#: Where the shop in Flask serves it.
+#: The path under which the shop in Flask serves it.
 PEER_PATH = "/peer"
 
 _SEEN = """
@@ -19,7 +19,7 @@ _SEEN = """
 
 
 def peer_name() -> str:
-    """Return whose sessions they are."""
+    """Return the name of the library whose sessions they are."""
     return "Flask-Session" if keeps_rows() else "Flask's own session"
 
 

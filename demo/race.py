@@ -1,7 +1,7 @@
 """
-Requests of one visitor that overlap, sent by the demo in a browser's place: to its own session, and to a peer's.
+Send overlapping requests of one visitor, in a browser's place, to our session and to a peer's.
 
-The visitor is one of its own, with a session of its own, and leaves the reader's alone.
+The visitor has a session of its own, so that the reader's session is not affected.
 """
 
 import time
@@ -21,16 +21,16 @@ _NAME = "Eve"
 
 
 class Outcome(NamedTuple):
-    """What became of the same requests: here, and with the peer's sessions."""
+    """The results of the same requests, with our sessions and with the peer's."""
 
     ours: str
     theirs: str
 
 
 def _writes(framework: str) -> Outcome:
-    """Let three slow requests write to one session at once, through each framework, and count what stands."""
+    """Let three slow requests write to one session at once, through each framework, and count the writes kept."""
     ours = _standing(FRAMEWORKS, "")
-    # The peer is Flask's, and knows the others' requests by their names alone.
+    # The peer is Flask's, and distinguishes the requests only by their names.
     theirs = _standing(FRAMEWORKS[:1] * len(FRAMEWORKS), PEER_PATH)
     return Outcome(f"{ours} of {len(FRAMEWORKS)} writes stand.", f"{theirs} of {len(FRAMEWORKS)} stand.")
 
@@ -45,7 +45,7 @@ def _standing(through: tuple[str, ...], path: str) -> int:
 
 
 def _logout(framework: str) -> Outcome:
-    """Log out while a slow request, which began before, has yet to write and to answer."""
+    """Log out while a slow request that began before still has to write and respond."""
     ours = _user_afterwards(framework, "")
     theirs = _user_afterwards(FRAMEWORKS[0], PEER_PATH)
     return Outcome(_said(ours), _said(theirs))
@@ -70,5 +70,5 @@ def _visitor() -> Visitor:
     return Visitor(urls(), tls, until=time.monotonic() + _SECONDS, jar={})
 
 
-#: By their place in the address.
+#: By the last part of the path.
 RACES = {"writes": _writes, "logout": _logout}

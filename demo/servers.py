@@ -1,9 +1,9 @@
 """
 Three real servers, in processes of their own.
 
-The sockets listen before a process is started, so that no other program can take a port in between.
-Each process ends with the one that started it, however that one ended. With HTTPS, a proxy in front of each server ends
-TLS in that first process.
+The sockets listen before a process is started, so that no other program can take a port in between. Each process ends
+with the one that started it, however that one ended. With HTTPS, that first process runs a proxy in front of each
+server, which terminates TLS.
 """
 
 import logging
@@ -42,7 +42,7 @@ _PipeEnd = Any
 
 
 class ServerError(Exception):
-    """A server could not start, or has ended on its own."""
+    """A server could not start, or has ended unexpectedly."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def running(hosts: Sequence[Host], *, port: int = 0, certificate: Path | None = 
     Run the servers of *hosts* until the block ends.
 
     Args:
-        port: The port of the first framework, followed by those of the others; 0 takes free ones.
+        port: The port of the first framework, followed by those of the others; 0 uses free ones.
         certificate: A certificate of ``localhost`` with its key; the servers then speak HTTPS.
 
     Raises:
@@ -107,7 +107,7 @@ def _in_use_is_told(port: int) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        msg = f"port {port} cannot be used: {exc.strerror}. Give another with --port, or --port 0 for any free ones."
+        msg = f"port {port} cannot be used: {exc.strerror}. Choose another with --port, or --port 0 for any free ones."
         raise ServerError(msg) from exc
 
 
@@ -150,9 +150,9 @@ def _end(processes: Sequence[SpawnProcess]) -> None:
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """
-    Ignore Ctrl-C, here for now and for good in a process that is started in the meantime.
+    Ignore Ctrl-C: temporarily here, and permanently in processes started in the meantime.
 
-    A terminal sends it to all processes, and the first one ends the others.
+    A terminal sends it to all processes, but the first one ends the others.
     """
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -165,7 +165,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 
 def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready: _PipeEnd) -> NoReturn:
-    """Serve each framework in a thread of its own, while all of them and the starting process run."""
+    """Serve each framework in its own thread while all of them and the starting process run."""
     os.environ.update(environment)
     threads = []
     for framework, listener in listeners.items():
@@ -185,7 +185,7 @@ def _serve(listeners: dict[str, socket], environment: dict[str, str], tell_ready
 def _waitress(app: Any, listener: socket) -> None:
     # On a busy machine it logs each request that waits for a thread, which does not matter in a demo.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    # The application trusts the proxy's headers. Without a proxy, a visitor could have sent them.
+    # The application trusts the proxy's headers only if there is one; otherwise visitors could send them.
     waitress.serve(app, sockets=[listener], threads=8, clear_untrusted_proxy_headers=not behind_proxy())
 
 

@@ -1,4 +1,4 @@
-"""What the environment tells the three applications, so that they share one session."""
+"""The settings of the three applications, from the environment, so that they share one session."""
 
 import os
 import secrets
@@ -25,8 +25,9 @@ __all__ = [
 
 FRAMEWORKS: tuple[str, ...] = ("Flask", "FastAPI", "Django")
 
-# Browsers know a binding by its origin, with the port: pages at the other two ports do not wait for a new bound cookie,
-# so that it lasts for longer here than in a shop of one origin. The grace is short, for the sake of the demo's thief.
+# Browsers identify a binding by its origin, including the port: pages on the other two ports do not wait for a new
+# bound cookie, so it lives longer here than it would in a shop with one origin. The grace is short, for the demo's
+# thief.
 _DEVICE_BOUND = DeviceBound(cookie_max_age=timedelta(days=1), grace=2)
 
 #: The choices of ``--store``: the cookie itself, or a table by its URL.
@@ -66,10 +67,10 @@ def hosts(store: str, folder: str, url: str = "") -> list[Host]:
 
 def key_at(url: str) -> str:
     """
-    Return the cookie's name where a framework answers at *url*.
+    Return the cookie's name for a framework at *url*.
 
-    Cookies ignore ports, so one cookie serves all three. With HTTPS its name makes the browser refuse it from any other
-    host.
+    Cookies ignore ports, so one cookie serves all three. With HTTPS, its name makes the browser refuse it from any
+    other host.
     """
     return "__Host-_demo" if url.startswith("https:") else "_demo"
 
@@ -93,7 +94,7 @@ def session_key() -> str:
 
 
 def behind_proxy() -> bool:
-    """Return whether a proxy in front of each framework ends TLS, and says so in X-Forwarded-Proto."""
+    """Return whether a proxy in front of each framework terminates TLS, and says so in X-Forwarded-Proto."""
     return os.environ["DEMO_URLS"].startswith("https:")
 
 

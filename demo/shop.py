@@ -1,8 +1,8 @@
 """
-What the shop does with a session, whichever framework it comes from.
+The shop's use of the session, in any framework.
 
-A session is a mapping. Lists in it may be changed in place, without a flag. Each framework logs visitors in with its
-own library, and the session gets a new ID whichever it is. A user's ID is the name.
+A session is a mapping. Lists in it may be mutated in place, without a flag. Each framework logs users in with its
+own library, and in every case the session gets a new ID. A user's ID is the name.
 """
 
 import time
@@ -40,12 +40,12 @@ def name_of(text: str) -> str:
 
 
 def note_login(session: Session) -> None:
-    """Note when the visitor logged in. The cart stays as it is."""
+    """Record when the user logged in. The cart stays as it is."""
     session["since"] = datetime.now(UTC).replace(microsecond=0)
 
 
 def add(session: Session, item: str, through: str) -> None:
-    """Put *item* into the cart, with the framework that it came *through*."""
+    """Put *item* into the cart, with the name of the framework it came *through*."""
     if item in GOODS and len(session.get("cart", [])) < CART_LIMIT:
         session.setdefault("cart", []).append({"item": item, "through": through})
 
@@ -58,7 +58,7 @@ def remove(session: Session, item: str, through: str) -> None:
 
 
 def note_slowly(session: MutableMapping[str, Any], name: str) -> None:
-    """Look at the session, take a while, and note *name* in it: other requests come and go in between."""
+    """Read the session, take a while, and add *name* to it, with other requests in between."""
     session.get(_NOTE + name)
     time.sleep(_SECONDS_OF_SLOW_REQUEST)
     session[_NOTE + name[:LONGEST_NAME]] = True

@@ -1,4 +1,4 @@
-"""A thief who has a copy of a visitor's cookies, and not the device that the session may be bound to."""
+"""A thief who has a copy of a visitor's cookies, but not the device that the session may be bound to."""
 
 import time
 from collections.abc import Mapping

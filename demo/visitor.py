@@ -1,4 +1,4 @@
-"""A visitor of the demo with a browser of their own, who reads the pages: for the check, and for the demo's thief."""
+"""A visitor of the demo with a separate browser, who reads the pages: for the check, and for the demo's thief."""
 
 import json
 import time
@@ -49,8 +49,8 @@ class Visitor:
     """
     A visitor with a browser, which keeps the session's cookie for all three servers.
 
-    A session that is kept in its cookie has several names for it, which take turns, and one that is bound to a device
-    has further cookies.
+    A session that is kept in its cookie alternates between several names for it, and one that is bound to a device has
+    further cookies.
 
     Args:
         jar: The cookies that the browser has already.
@@ -94,17 +94,17 @@ class Visitor:
         return self._sends("GET", framework, path)
 
     def reads(self, framework: str, what: str, path: str = "/") -> str:
-        """Open a page, and return what it says of one thing: the text with this ``itemprop``."""
+        """Open a page, and return what it says about one thing: the text with this ``itemprop``."""
         _, said = self._asks("GET", framework, path)
         return " ".join(said[what])
 
     def compares(self, framework: str, path: str) -> tuple[str, str]:
-        """Open a page of requests that overlap, and return what it says of ours and of the peer's."""
+        """Open a page about overlapping requests, and return what it says about ours and the peer's."""
         _, said = self._asks("GET", framework, path)
         return " ".join(said["race"]), " ".join(said["peer"])
 
     def registers(self, framework: str) -> int:
-        """Register a new key for the session, as a browser does that binds sessions, and return the status."""
+        """Register a new key for the session, like a browser that supports binding, and return the status."""
         offer = dict(part.strip().split("=", 1) for part in self._offer.split(";")[1:])
         path, challenge = (offer[name].strip('"') for name in ("path", "challenge"))
         status, _ = self._asks("POST", framework, path, headers={"Secure-Session-Response": _proof(challenge)})
@@ -188,7 +188,7 @@ def _said(html: str) -> dict[str, list[str]]:
 
 
 def _proof(challenge: str) -> str:
-    """Return what a browser shows to register a new key: the key and the challenge, signed with it."""
+    """Return what a browser sends to register a new key: the key and the challenge, signed with it."""
     key = generate_private_key(SECP256R1())
     point = key.public_key().public_numbers()
     jwk = {"kty": "EC", "crv": "P-256", "x": _text(point.x.to_bytes(32)), "y": _text(point.y.to_bytes(32))}

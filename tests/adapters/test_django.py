@@ -1284,7 +1284,7 @@ def test_djangos_name_of_the_cookie_follows_ours(configure: Configure) -> None:
 def test_a_cookie_with_two_names_is_refused(configure: Configure) -> None:
     configure(HOLDALL={"store": "table", "table": "named", "key": "_shop"}, SESSION_COOKIE_NAME="other")
 
-    with pytest.raises(ConfigurationError, match="set one of the two"):
+    with pytest.raises(ConfigurationError, match="set only one of the two"):
         configured_sessions()
 
 
@@ -1294,7 +1294,7 @@ def test_a_cookie_with_two_names_is_refused(configure: Configure) -> None:
         (7, "HOLDALL is of type int"),
         ({"fetch": "never"}, "neither 'auto' nor 'explicit'"),
         ({"sessions": 7}, "neither a Sessions nor the dotted path"),
-        ({"sessions": Sessions(TableStore(MemoryTable()), key="sid"), "key": "a"}, "give key to that Sessions"),
+        ({"sessions": Sessions(TableStore(MemoryTable()), key="sid"), "key": "a"}, "pass key to that Sessions"),
         ({"store": "tabel"}, "neither"),
     ],
 )

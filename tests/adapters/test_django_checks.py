@@ -84,7 +84,7 @@ def test_nothing_is_found_in_a_project_that_is_set_up_well() -> None:
         ({"HOLDALL": {"fetch": "never"}}, "E007", "fetch"),
         ({"HOLDALL": {"sessions": "no.such.module"}}, "E007", "HOLDALL['sessions'] has 'no.such.module', which cannot"),
         ({"SECRET_KEY": ""}, "E007", "SECRET_KEY"),
-        ({"SESSION_COOKIE_AGE": "week"}, "E007", "SESSION_COOKIE_AGE='week' is neither"),
+        ({"SESSION_COOKIE_AGE": "week"}, "E007", "SESSION_COOKIE_AGE='week' is not a"),
         ({"SESSION_COOKIE_AGE": -1}, "E007", "SESSION_COOKIE_AGE is -1 seconds"),
         ({"HOLDALL": 7}, "E007", "int"),
         ({"HOLDALL": {"same_site": "None"}}, "E007", "Secure"),

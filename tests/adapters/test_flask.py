@@ -189,7 +189,7 @@ def test_a_store_may_be_an_object_that_has_its_own_secret(table: MemoryTable) ->
 def test_options_are_not_for_sessions_that_are_made_already(options: dict[str, Any]) -> None:
     sessions = Sessions("table", key="_shop", table="session")
 
-    with pytest.raises(ConfigurationError, match=f"give {next(iter(options))} to that"):
+    with pytest.raises(ConfigurationError, match=f"pass {next(iter(options))} to that"):
         Holdall(Flask(__name__), sessions, **options)
 
 
@@ -279,9 +279,9 @@ def test_without_a_secret_key_flask_says_so() -> None:
         ({"SESSION_COOKIE_NAME": "a b"}, {}, "^SESSION_COOKIE_NAME='a b' cannot be a cookie's name"),
         ({"PERMANENT_SESSION_LIFETIME": 0}, {}, "^PERMANENT_SESSION_LIFETIME is 0 seconds"),
         ({"PERMANENT_SESSION_LIFETIME": -1}, {}, "^PERMANENT_SESSION_LIFETIME is -1 seconds"),
-        ({"PERMANENT_SESSION_LIFETIME": "week"}, {}, "^PERMANENT_SESSION_LIFETIME='week' is neither"),
+        ({"PERMANENT_SESSION_LIFETIME": "week"}, {}, "^PERMANENT_SESSION_LIFETIME='week' is not a"),
         ({"SECRET_KEY": SECRET, "SECRET_KEY_FALLBACKS": SECRET}, {}, "^SECRET_KEY_FALLBACKS is one secret"),
-        ({}, {"idle_timeout": "week"}, "^idle_timeout='week' is neither"),
+        ({}, {"idle_timeout": "week"}, "^idle_timeout='week' is not a"),
         ({}, {"sessions": "shop"}, "^sessions= takes a Sessions.*, not a str"),
         ({}, {"store": "table"}, 'needs a table: table="session"'),
         ({}, {"lifetime": 60}, r"did you mean idle_timeout or absolute_timeout\?"),

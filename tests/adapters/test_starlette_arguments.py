@@ -107,7 +107,7 @@ def test_without_a_good_secret_it_says_what_to_give(arguments: dict[str, Any]) -
 def test_arguments_are_not_for_sessions_that_are_made_already(arguments: dict[str, Any]) -> None:
     sessions = Sessions("table", key="sid", table="arguments")
 
-    with pytest.raises(ConfigurationError, match=f"give {next(iter(arguments))} to that"):
+    with pytest.raises(ConfigurationError, match=f"pass {next(iter(arguments))} to that"):
         SessionMiddleware(Starlette(), sessions, **arguments)
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_sessions_is_named(given: Any) -> None:
 
 
 def test_a_max_age_that_is_no_time_is_named() -> None:
-    with pytest.raises(ConfigurationError, match=r"^max_age='week' is neither"):
+    with pytest.raises(ConfigurationError, match=r"^max_age='week' is not a"):
         SessionMiddleware(Starlette(), secret_key=SECRET, max_age="week")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

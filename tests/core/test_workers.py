@@ -94,7 +94,7 @@ def test_a_table_logs_one_line_when_it_is_made(caplog: pytest.LogCaptureFixture)
 
     (record,) = caplog.records
     assert record.levelno == logging.INFO
-    assert f"'mine' keeps sessions in process {os.getpid()} alone, up to 10 rows" in record.getMessage()
+    assert f"'mine' keeps sessions only in process {os.getpid()}, up to 10 rows" in record.getMessage()
 
 
 def test_a_table_warns_of_several_workers(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_a_table_that_is_used_in_a_forked_process_warns_once(
         for number in range(3):
             table.insert(number.to_bytes(32, "big"), row) if verb == "insert" else table.remove(DIGEST)
         warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-        told = f"'mine' was made in process {os.getppid()} and is used in process {os.getpid()}"
+        told = f"'mine' was created in process {os.getppid()} and is used in process {os.getpid()}"
         os._exit(0 if len(warnings) == 1 and told in warnings[0] else 1)
 
     child = multiprocessing.get_context("fork").Process(target=use)

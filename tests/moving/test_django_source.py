@@ -271,7 +271,7 @@ def test_in_an_async_view_an_engine_is_called_in_djangos_thread(monkeypatch: pyt
 
 def test_an_engine_that_is_not_there_is_named() -> None:
     for engine in ("dbm", "json.decoder"):
-        with pytest.raises(ConfigurationError, match="names no session engine of Django's"):
+        with pytest.raises(ConfigurationError, match="does not name a Django session engine"):
             MigratingStore(TableStore(MemoryTable()), [EngineSource(engine)])
     with pytest.raises(ConfigurationError, match=r"leave that in INSTALLED_APPS"):
         MigratingStore(TableStore(MemoryTable()), [EngineSource("db")])

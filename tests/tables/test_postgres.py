@@ -242,7 +242,7 @@ def test_synchronous_commit_goes_with_the_connection(url: str, choice: Any, sett
 def test_another_synchronous_commit_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="neither 'on' nor 'off'"):
         PostgresTable(url, synchronous_commit="off; DROP")  # type: ignore[arg-type]  # what is tested
-    with pytest.raises(ConfigurationError, match="goes with a URL"):
+    with pytest.raises(ConfigurationError, match="needs a URL"):
         PostgresTable(ConnectionPool(url, open=False), synchronous_commit="off")
 
 
@@ -320,7 +320,7 @@ def test_a_table_of_another_layout_is_refused_and_left_alone(
     table = PostgresTable(url, clock=clock)
 
     for _ in range(2):
-        with pytest.raises(ConfigurationError, match="this holdall knows 'holdall layout 2'"):
+        with pytest.raises(ConfigurationError, match="this holdall supports 'holdall layout 2'"):
             table.insert(DIGEST, new_row(clock))
 
     assert postgres.ask("SELECT count(*) FROM holdall_session", url) == [(0,)]
@@ -465,7 +465,7 @@ def test_a_pool_that_runs_dry_is_a_store_error(
         assert await table.insert(DIGEST, new_row(clock))
         pool = await pool_of(table)
         connection = await settled(pool.getconn())
-        with pytest.raises(StoreError, match=r"/postgres gave no connection in time: the pool ran dry\."):
+        with pytest.raises(StoreError, match=r"/postgres gave no connection in time: the pool is empty\."):
             await table.read(DIGEST)
         await settled(pool.putconn(connection))
         assert await table.read(DIGEST) == new_row(clock)

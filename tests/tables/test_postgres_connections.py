@@ -528,7 +528,7 @@ def test_a_password_that_was_not_quoted_is_not_shown_as_a_part_of_the_address(pa
 def test_a_pool_whose_address_nobody_can_read_has_none_to_show(clock: FakeClock) -> None:
     with (
         ConnectionPool("hunter2", min_size=0, max_size=1, timeout=0.1) as pool,
-        pytest.raises(StoreError, match=r"^PostgreSQL gave no connection in time: the pool ran dry, or") as caught,
+        pytest.raises(StoreError, match=r"^PostgreSQL gave no connection in time: the pool is empty, or") as caught,
     ):
         PostgresTable(pool, clock=clock).read(DIGEST)
 

@@ -204,7 +204,7 @@ def test_a_url_with_a_driver_opens_the_form_that_the_driver_has(file: str) -> No
     assert kind(file, "async") is SQLAlchemyTable
     assert kind(awaited, "async") is AsyncSQLAlchemyTable
     assert kind("mysql+pymysql://localhost/shop", "sync") is SQLAlchemyTable
-    with pytest.raises(ConfigurationError, match=r"sqlite\+aiosqlite:// is not for a table that is sync"):
+    with pytest.raises(ConfigurationError, match=r"sqlite\+aiosqlite:// does not work for a table that is sync"):
         kind(awaited, "sync")
 
 
@@ -213,7 +213,7 @@ def test_a_url_with_a_driver_opens_the_form_that_the_driver_has(file: str) -> No
     [
         ("mysql+pymysql://shop:hunter2@[::1/shop", "the URL cannot be read"),
         ("mysql+pymysql://shop:hunter2@localhost:http/shop", "the URL cannot be read"),
-        ("mysql+nodriver://shop:hunter2@localhost/shop", "the driver of this table's URL is not there"),
+        ("mysql+nodriver://shop:hunter2@localhost/shop", "the driver for this table's URL is missing"),
         ("mssql://shop:hunter2@localhost/shop", "No module named 'pyodbc'"),
         ("sqlite+pysqlite://", "memory://"),
         ("sqlite+pysqlite:///:memory:", "memory://"),
@@ -227,7 +227,7 @@ def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url: str, problem: s
 
 
 def test_the_engine_of_the_other_form_is_refused(file: str) -> None:
-    with pytest.raises(ConfigurationError, match="Engine is not for this table: give it an AsyncEngine or a URL"):
+    with pytest.raises(ConfigurationError, match="Engine is not for this table: pass an AsyncEngine or a URL"):
         AsyncSQLAlchemyTable(create_engine(file))  # type: ignore[arg-type]  # that is what is tested
 
 
@@ -682,7 +682,7 @@ def test_a_pool_that_runs_dry_is_a_store_error(file: str, clock: FakeClock) -> N
     engine = create_engine(file, pool_size=1, max_overflow=0, pool_timeout=0.05)
     table = SQLAlchemyTable(engine, clock=clock)
 
-    with engine.connect(), pytest.raises(StoreError, match="sqlite gave no connection in time: the pool ran dry"):
+    with engine.connect(), pytest.raises(StoreError, match="sqlite gave no connection in time: the pool is empty"):
         table.read(DIGEST)
 
     engine.dispose()

@@ -1,9 +1,9 @@
 """
-What a configuration promises: ``Sessions.describe()``.
+Describe what a configuration guarantees: ``Sessions.describe()``.
 
-Each topic has a value and the lines of standards that it meets, or does not meet until something is done: OWASP's
-Application Security Verification Standard 5.0 (``ASVS 7.3.1``) and NIST SP 800-63B-4 (``NIST 2.2.3``). Lines that no
-configuration can decide, because they concern the application, are not among them.
+Each topic has a value and the requirements that it meets, or does not meet until something is done: those of OWASP's
+Application Security Verification Standard 5.0 (``ASVS 7.3.1``) and NIST SP 800-63B-4 (``NIST 2.2.3``). Requirements
+that no configuration can decide, because they concern the application, are not included.
 """
 
 import textwrap
@@ -23,12 +23,12 @@ __all__ = ["Description", "Topic", "described"]
 @dataclass(frozen=True, slots=True)
 class Topic:
     """
-    One thing that a configuration decides.
+    One aspect that a configuration decides.
 
     Attributes:
         value: What it decides, in words.
-        meets: The lines of standards that it meets.
-        lacks: Those that it does not meet, each with what to do about it.
+        meets: The requirements that it meets.
+        lacks: The requirements that it does not meet, each with what to do about it.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Description:
     """
-    What a configuration promises; ``str`` makes a text of it.
+    What a configuration guarantees; ``str`` converts it to text.
 
     Attributes:
         key: The cookie's name.
@@ -53,16 +53,16 @@ class Description:
 
     @property
     def meets(self) -> frozenset[str]:
-        """Every line that is met."""
+        """All requirements that are met."""
         return frozenset(line for topic in self.topics for line in topic.meets)
 
     @property
     def lacks(self) -> dict[str, str]:
-        """Every line that is not met, with what to do about it."""
+        """All requirements that are not met, each with what to do about it."""
         return {line: advice for topic in self.topics for line, advice in topic.lacks.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as data, which JSON can take."""
+        """Return it as JSON-compatible data."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class Description:
 
 
 def described(settings: Settings, backend: SyncBackend) -> Description:
-    """Return what sessions with these *settings*, in the store of *backend*, promise."""
+    """Return what sessions with these *settings*, in the store of *backend*, guarantee."""
     topics = (
         *_cookie(settings),
         _token(backend),
@@ -135,7 +135,7 @@ def _token(backend: SyncBackend) -> Topic:
     meets = ["ASVS 7.2.1", "ASVS 7.2.2"]
     if not _is_in_cookie(backend):
         meets += ["ASVS 7.2.3", "ASVS 11.5.1", "NIST 5.1"]
-        return Topic("token", "an ID of 240 random bits, made here alone", tuple(meets))
+        return Topic("token", "an ID of 240 random bits, generated only here", tuple(meets))
     meets += ["ASVS 9.1.1", "ASVS 9.1.2", "ASVS 9.1.3"]
     if _format(backend) == "native":
         meets += ["ASVS 9.2.1", "ASVS 9.2.2", "ASVS 9.2.3"]
@@ -148,14 +148,14 @@ def _kept(backend: SyncBackend) -> Topic:
     if _is_in_cookie(backend):
         noted = "; a row for each session of a user, without its data" if backend.can_revoke else ""
         return Topic("data", f"in the browser{noted}")
-    # A store that moves sessions from elsewhere has the one that keeps them.
+    # A store that migrates sessions wraps the one that keeps them.
     sealer = getattr(getattr(backend.store, "store", backend.store), "_sealer", None)
     if sealer is None:
         leaves = getattr(backend.table, "leaves_process", True)
         return Topic("data", "in clear, in a table that others can read" if leaves else "in this process")
     if sealer.has_secret:
-        return Topic("data", "encrypted under the ID and the secret: who can write rows cannot forge a session")
-    return Topic("data", "encrypted under the ID alone: who can write rows can make up sessions; give secret_key_base")
+        return Topic("data", "encrypted under the ID and the secret: write access to rows cannot forge a session")
+    return Topic("data", "encrypted under the ID alone: write access to rows can forge sessions; set secret_key_base")
 
 
 def _inactivity(settings: Settings) -> Topic:
@@ -174,7 +174,7 @@ def _lifetime(settings: Settings) -> Topic:
         meets.append("ASVS 7.3.2")
     for name, preset in PRESETS.items():
         line = f"NIST {preset.section}"
-        # The document sets no inactivity for the first level.
+        # The document sets no inactivity limit for the first level.
         is_idle_enough = name == "aal1" or (idle is not None and idle <= preset.idle.total_seconds())
         if is_idle_enough and absolute is not None and absolute <= preset.absolute.total_seconds():
             meets.append(line)
@@ -188,7 +188,7 @@ def _login(settings: Settings) -> Topic:
     if not settings.principals:
         return Topic("login", "users are not known", lacks={"ASVS 7.2.4": "leave out principal_key=None"})
     keys = ", ".join(settings.principals.keys)
-    unnamed = "; give principal_key for another key" if settings.principals.guessed else ""
+    unnamed = "; set principal_key for another key" if settings.principals.guessed else ""
     return Topic("login", f"a new ID when the user changes; the user is in {keys}{unnamed}", ("ASVS 7.2.4",))
 
 
@@ -204,7 +204,7 @@ def _ends(settings: Settings, backend: SyncBackend) -> Topic:
     lacks = {"ASVS 7.4.1": f"a copy of the cookie works until its timeout: {table}", "ASVS 7.5.2": table}
     if settings.valid_since is not None:
         return Topic("end", "of all sessions of a user, by valid_since", ("ASVS 7.4.2", "ASVS 7.4.5"), lacks)
-    lacks |= dict.fromkeys(("ASVS 7.4.2", "ASVS 7.4.5"), f"give valid_since, or {table}")
+    lacks |= dict.fromkeys(("ASVS 7.4.2", "ASVS 7.4.5"), f"set valid_since, or {table}")
     return Topic("end", "in this browser, at the logout", lacks=lacks)
 
 
@@ -218,9 +218,9 @@ def _limit(backend: SyncBackend) -> Topic:
 
 def _freshness(settings: Settings) -> Topic:
     if settings.record_login:
-        value = "recorded; session.require_fresh and session.require_level ask for it"
+        value = "recorded; session.require_fresh and session.require_level check it"
         return Topic("authentication", value, ("ASVS 7.5.1", "ASVS 7.5.3"))
-    advice = "give record_login=True, and let views call session.require_fresh or session.require_level"
+    advice = "set record_login=True, and let views call session.require_fresh or session.require_level"
     return Topic("authentication", "not recorded", lacks=dict.fromkeys(("ASVS 7.5.1", "ASVS 7.5.3"), advice))
 
 

@@ -1,4 +1,4 @@
-"""Sessions as an application configures them."""
+"""``Sessions``, which an application configures."""
 
 import os
 import threading
@@ -36,62 +36,62 @@ class Sessions(RequestsByHand, Closing):
     """
     The sessions of an application: their store, their cookie, their limits.
 
-    One object serves any number of threads, tasks and frameworks; those that are given the same store and key share
-    their sessions.
+    One object serves any number of threads, tasks and frameworks. Objects with the same store and key share their
+    sessions.
 
     Args:
         store: ``"cookie"`` or ``"table"`` with that store's own options (``secret_key_base=…``; ``table="session"``), a
             table's URL (``"redis://localhost/0"``), or a store.
         key: The cookie's name.
-        old_keys: Names that the cookie had before: what comes under one is read, and written under *key* at the
-            next write, which expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie
-            had then and no longer has: ``{"shop": {"domain": "shop.example"}}``. Under *key* itself they say where the
-            cookie was before, and a list of them gives several such places.
-        read_old_until: Ignore old names and places, and other libraries' cookies, from this time on. It must have a
-            time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
+        old_keys: Names that the cookie had before: a session under one of them is read, and the next write moves it to
+            *key* and expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie had then
+            and no longer has: ``{"shop": {"domain": "shop.example"}}``. Under *key* itself they say where the cookie
+            was before; a list of them gives several such places.
+        read_old_until: The time from which old names and places, and other libraries' cookies, are ignored. It must
+            have a time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
-        absolute_timeout: How long it lives at all, or since its login; 30 days by default, ``None`` for no limit.
-        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both to what NIST SP 800-63B-4 names for that level: 7 and
-            30 days, 1 and 24 hours, 15 minutes and 12 hours. Either may be given as well, if it is shorter.
-        principal_key: The session key that identifies the user, or several: a login or a logout under one of them holds
-            for all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth and of
-            Flask-Login, and ``user_id``; where none of these is set, other common names. In a table any other key that
-            looks like a login, such as ``member_id``, raises ``ConfigurationError`` then, until this option says which
-            key it is. With ``None`` the ID does not change at login, so that an attacker can plant a session before
+        absolute_timeout: How long it lives in total, or since its login; 30 days by default, ``None`` for no limit.
+        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both to what NIST SP 800-63B-4 requires for that level: 7
+            and 30 days, 1 and 24 hours, 15 minutes and 12 hours. A shorter timeout may be set in addition.
+        principal_key: The session key that identifies the user, or several; a login or a logout under one of them
+            applies to all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth
+            and of Flask-Login, and ``user_id``; if none of these is set, other common names. In a table, any other key
+            that looks like a login, such as ``member_id``, then raises ``ConfigurationError`` until this option says
+            which key it is. With ``None`` the ID does not change at login, so an attacker can plant a session before
             it: use it only in applications without logins.
         carry: The keys that a login carries over from the visitor's anonymous session; by default all but CSRF tokens.
         delete_at_logout: Names of other cookies that a logout removes from the browser, because they would log the
-            visitor in again, such as ``remember_token`` of Flask-Login. A mapping gives the options, such as
+            visitor in again, such as Flask-Login's ``remember_token``. A mapping gives the options, such as
             ``domain``, that they are set with.
-        record_login: Note with each session when its user was authenticated, and how strongly, for
+        record_login: Record with each session when and how strongly its user was authenticated, for
             ``session.authenticated_at``, ``require_fresh``, ``level`` and ``require_level``.
-        max_sessions: The most sessions of one user; it needs a table, of sessions or by ``revocable``.
+        max_sessions: The maximum number of sessions for each user; needs a table, of sessions or with ``revocable``.
         when_full: ``"end_oldest"`` ends the user's oldest session at a login beyond that, ``"refuse"`` refuses the
             login with ``TooManySessionsError``.
-        valid_since: Called with the user of a session, as text, when it is read, and returns the earliest time from
-            which that user's sessions count, or ``None``: a session that began before, or whose login did, is none. It
-            may be async in an async adapter; there a plain one runs in a thread.
-        record_client: Note with each session that has a row what client it began with, the browser's name for itself
-            and its address, for ``list`` to show.
-        device_bound: Bind sessions to the visitor's device after a login by HTTPS, in browsers that can do so, so that
-            a copy of the cookies is worth minutes; ``DeviceBound(…)`` has the options.
-        save_on_error: Save what a request changed even if it fails (5xx).
-        on_lost_write: ``"raise"`` raises ``LostWriteError`` where a write comes after the session's end.
+        valid_since: Called with a session's user, as text, when the session is read. Returns the time before which that
+            user's sessions are invalid, by their beginning or login, or ``None``. It may be async in an async adapter;
+            there, a sync function runs in a thread.
+        record_client: Record the user agent and address of the client with each session that has a row, for ``list`` to
+            show.
+        device_bound: Bind sessions to the visitor's device after a login over HTTPS, in browsers that support it, so
+            that a copy of the cookies is useful for minutes only; ``DeviceBound(…)`` has the options.
+        save_on_error: Save a request's changes even if it fails (5xx).
+        on_lost_write: ``"raise"`` raises ``LostWriteError`` if a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
             otherwise it is sent as ``private``.
-        transport: ``"cookie"``, or the header that carries the session both ways in place of a cookie, for clients that
-            are no browsers: ``"Authorization"`` in the form ``Authorization: Session …``, any other name with the value
-            alone.
-        cookie_options: A function that returns options of the cookie for a request, asked where its session is
-            touched: ``lambda request: {"domain": request.host}``. It must return the same ones whenever the same
-            browser comes to the same host, so that a cookie is expired as it was set.
+        transport: ``"cookie"``, or the header that carries the session both ways instead of a cookie, for clients other
+            than browsers: ``"Authorization"`` uses the form ``Authorization: Session …``, any other header contains
+            only the value.
+        cookie_options: A function that returns cookie options for a request, called when its session is first used:
+            ``lambda request: {"domain": request.host}``. It must always return the same options for the same browser
+            and host, so that a cookie is expired with the options it was set with.
         on_event: Called with each ``Event``, in any thread.
         clock: Returns the time.
-        random: Source of secret random bytes, for a store given by name.
+        random: Source of secret random bytes, for a store selected by name.
         options: ``path domain secure http_only same_site max_age partitioned extra`` of the cookie, and the store's.
 
     Raises:
-        ConfigurationError: An option or a combination of them cannot be used; the message says what to do.
+        ConfigurationError: An option or a combination of options is invalid; the message says what to do.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Sessions(RequestsByHand, Closing):
             cookie_options=cookie_options,
             migrate_from=given.get("migrate_from") or getattr(store, "sources", ()),
         )
-        # A store that is given as an object has its own end.
+        # A store passed as an object has its own end of reading.
         is_named = isinstance(store, str)
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
         self._on_event = on_event
@@ -186,7 +186,7 @@ class Sessions(RequestsByHand, Closing):
             store, principals, carry=carry, record_client=record_client, has_rows=has_rows, raises_lost_write=raises
         )
         self._backends: dict[Form, Any] = {}
-        # Two first requests at once must share one pool of connections.
+        # Two concurrent first requests must share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie) if self.transport is None else self.transport.attributes
         if not isinstance(old_keys, str | Mapping):
@@ -210,28 +210,28 @@ class Sessions(RequestsByHand, Closing):
             raise_on_lost_write=raises,
             allow_public=allow_public,
         )
-        #: Make the state of a request's session, and of one outside of requests.
+        #: Create the state of a request's session, and of one outside of requests.
         kind: Any = RecordingState if record_login else SessionState
         self.new_state, self.state_type = kind, kind
         if cookie_options is not None:
             self.new_state = tailored(cookie_options, self.settings, old_keys, base=kind, has_end=end is not None)
         self.device_bound = device_options(device_bound, is_tailored=cookie_options is not None)
         if self.device_bound is not None:
-            # The cookies of a binding go with one name of the session's.
+            # The cookies of a binding belong to one name of the session's cookie.
             suffixed = ""
-        #: Returns the values of the cookie in the Cookie header, all of them, or by a function that finds headers.
+        #: Returns the values of the cookie, given the Cookie header, all of them, or a function that finds headers.
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
         keys = self.settings.keys
         if self.transport is not None:
             self.find_cookies = self.transport.finder(numbered=bool(suffixed))
             self.new_state = self.state_type = self.transport.state_type(kind)
             keys, suffixed = (self.transport.place,), ""
-        #: What their names may end with.
+        #: The suffixes that their names may have.
         self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
-        #: All names that a cookie of these sessions may come under; of a header, its name with a colon.
+        #: All cookie names that these sessions may have; for a header, its name with a colon.
         self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
         if len(set(self.names)) < len(self.names):
-            msg = f"key={key!r} and old_keys differ by '.a' to '.k', endings that the cookie's own names have in turn."
+            msg = f"key={key!r} and old_keys differ by '.a' to '.k', suffixes that the cookie's own names use."
             raise ConfigurationError(msg)
         if self.device_bound is not None:
             from holdall.device_bound.setup import finding_bound_cookies
@@ -247,7 +247,7 @@ class Sessions(RequestsByHand, Closing):
         return f"<Sessions {self.key}>"
 
     def header_value(self, cookie: str) -> str:
-        """Return the header by which a request brings the session that *cookie* opens: Cookie, or ``transport``'s."""
+        """Return the header with which a request sends *cookie*: Cookie, or the header of ``transport``."""
         return f"{self.key}={cookie}" if self.transport is None else self.transport.text(cookie)
 
     # Setup.

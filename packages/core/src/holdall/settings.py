@@ -145,12 +145,12 @@ def check_kinds(*, flags: Mapping[str, object], functions: Mapping[str, object],
     Refuse options of the wrong type, such as ``"no"`` from an environment variable, which counts as true.
 
     Args:
-        flags: What must be ``True`` or ``False``, by its name.
-        functions: What must be callable or ``None``.
-        several: What must be a list or the like, or ``None``.
+        flags: Options that must be ``True`` or ``False``, by name.
+        functions: Options that must be callable or ``None``.
+        several: Options that must be a list or another iterable, or ``None``.
 
     Raises:
-        ConfigurationError: It names the option.
+        ConfigurationError: An option has the wrong type; the message names it.
     """
     for name, value in flags.items():
         if not isinstance(value, bool):

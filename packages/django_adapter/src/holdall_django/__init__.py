@@ -2,7 +2,7 @@
 holdall's sessions for Django.
 
 Put ``holdall_django.SessionMiddleware`` into ``MIDDLEWARE`` instead of Django's own, and set ``SESSION_ENGINE`` to
-``holdall_django.engine``. The setting ``HOLDALL`` holds the options; Django's own settings say what it leaves out.
+``holdall_django.engine``. The setting ``HOLDALL`` holds the options; Django's own settings supply what it leaves out.
 """
 
 from holdall_django.configuration import configured_sessions

@@ -1,4 +1,4 @@
-"""A statement over one of Django's connections: sent again where that can help, and its failure without values."""
+"""Run a statement over one of Django's connections, repeat it if that can help, and report failures without values."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
     """
-    Do *work* in the database *using*, and do it again where that is safe and can help.
+    Run *work* on the database *using*, and repeat it if that is safe and can help.
 
     Raises:
         StoreError: The database failed.
@@ -41,7 +41,7 @@ def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
                 return work()
         except Error as exc:
             code = sqlstate_of(exc.__cause__, connection.vendor)
-            # A failed transaction is over, and only the project can begin another.
+            # A failed transaction is over, and only the project can start another.
             if code in CONFLICTS and conflicts < MOST_CONFLICTS and not connection.in_atomic_block:
                 conflicts += 1
                 time.sleep(conflict_pause(conflicts))
@@ -51,7 +51,7 @@ def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
             else:
                 failure = _failure(exc, connection)
                 break
-    # Outside of the except block: the driver's error has values in its words and frames.
+    # Outside the except block, because the driver's error has values in its message and frames.
     raise failure
 
 
@@ -61,8 +61,8 @@ def _failure(exc: Error, connection: Any) -> StoreError:
     # SQLite's messages show no values; those of others do, or show the address.
     words = str(exc) if is_file else cause_of(cause or exc)
     # Each database has its own message for a missing table.
-    hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in str(exc) else ""
-    # The next call opens a broken connection anew.
+    hint = " Has it been migrated? Create it with: manage.py migrate" if "holdall_django_session" in str(exc) else ""
+    # The next call reopens a broken connection.
     connection.close_if_unusable_or_obsolete()
     settings = connection.settings_dict
     address = "" if is_file else shown_address(settings["HOST"], settings["PORT"], settings["NAME"])

@@ -1,4 +1,4 @@
-"""Django's connections: those of a parent process are left alone, and waits are limited where the driver allows it."""
+"""Handle Django's connections: leave those of a parent process alone, and limit waits if the driver allows it."""
 
 import os
 import weakref
@@ -10,7 +10,7 @@ from django.db.backends.signals import connection_created
 
 __all__ = ["end", "leave_to_parent", "limit_of", "most_refusals"]
 
-# In which process a connection of Django's, or a pool of such connections, has last been opened.
+# The process in which a Django connection, or a pool of them, was last opened.
 _opened_in: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 _left_to_the_parent: list[Any] = []
 
@@ -28,10 +28,10 @@ connection_created.connect(_note, dispatch_uid="holdall_django")
 
 def leave_to_parent(connection: Any) -> None:
     """
-    Forget what this process has inherited of a connection, without closing it.
+    Forget a connection that this process has inherited, without closing it.
 
-    A forked process shares its parent's sockets, and would read the answers to its parent's queries. Closing a
-    connection would end the parent's as well.
+    A forked process shares its parent's sockets, so it could read the answers to its parent's queries. Closing a
+    connection would close the parent's as well.
     """
     if connection.connection is not None and _is_parents(connection):
         _left_to_the_parent.append(connection.connection)  # pragma: no cover  # in a fork, unmeasured
@@ -48,20 +48,20 @@ def _is_parents(opened: Any) -> bool:
 
 
 def end(connection: Any) -> None:
-    """Close a connection for good: Django's pool would hand out one that was only given back."""
+    """Close a connection for good, because Django's pool would reuse one that was only returned to it."""
     if hasattr(connection.connection, "pgconn"):
         connection.connection.pgconn.finish()
     connection.close()
 
 
 def most_refusals(connection: Any) -> int:
-    """Return how many connections in a row may turn out to lead to the wrong server: all that a pool can hold."""
+    """Return how many connections in a row may lead to the wrong server: as many as a pool can hold."""
     pool = _pools(connection).get(connection.alias)
     return 1 if pool is None else int(pool.max_size)
 
 
 def limit_of(connection: Any, limit: timedelta) -> AbstractContextManager[None]:
-    """Limit each wait for an answer on a driver's *connection*, if the driver is psycopg 3."""
+    """Limit each wait for a response on a driver's *connection*, if the driver is psycopg 3."""
     if hasattr(connection, "pgconn") and hasattr(type(connection), "wait"):
         from holdall.tables.psycopg import limited
 
@@ -70,6 +70,6 @@ def limit_of(connection: Any, limit: timedelta) -> AbstractContextManager[None]:
 
 
 def _pools(connection: Any) -> dict[str, Any]:
-    # Django shares PostgreSQL's pools among threads, here. Without them there is nothing to forget.
+    # Django shares PostgreSQL's pools among threads here. Without pools there is nothing to forget.
     pools: dict[str, Any] = getattr(connection, "_connection_pools", {})
     return pools

@@ -1,9 +1,9 @@
 """
 Django's view of a session that another framework's adapter stores and sends.
 
-A project that is mounted in another application, with the same ``Sessions``, finds the request's session there
-already. Two sessions of one cookie would each write, and one would lose. So this one is the other's, under Django's
-names.
+A project that is mounted in another application with the same ``Sessions`` finds that the request already has a
+session. If each kept its own session for one cookie, both would write and one would lose. So this class wraps the
+other's session and gives it Django's names.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["AdoptedSession"]
 class AdoptedSession(DjangoSession):
     """The session *outer* under Django's names."""
 
-    # It lives as long as the outer one says.
+    # Its lifetime is what the outer session says.
     _lifetime_of = None
 
     def __new__(cls, outer: Session | str | None = None, *, session_key: str | None = None) -> Any:

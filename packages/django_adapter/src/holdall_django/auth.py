@@ -1,10 +1,10 @@
 """
-``django.contrib.auth`` with visitors who logged in through another framework.
+``django.contrib.auth`` for visitors who logged in through another framework.
 
-Use ``AuthenticationMiddleware`` instead of Django's own. It makes ``request.user`` of the session's principal,
-whichever library logged the visitor in. When such a session first comes to Django, it gets the keys that Django's
-``login`` writes, the user's auth hash among them. From then on all of ``contrib.auth`` works as if the visitor had
-logged in here, and a change of the password ends the session like any other of Django's.
+Use ``AuthenticationMiddleware`` instead of Django's own. It derives ``request.user`` from the session's principal,
+whichever library logged the user in. When such a session first comes to Django, the keys that Django's ``login``
+writes are added, including the user's auth hash. From then on all of ``contrib.auth`` works as if the user had logged
+in here, and a change of the password ends the session like any other of Django's.
 
 Other frameworks do not know that hash. So a user's sessions in a table are also revoked when the user is saved with
 another password, deactivated or deleted (``holdall_django.changed_users``).
@@ -39,10 +39,10 @@ class AuthenticationMiddleware(djangos.AuthenticationMiddleware):
     Give each request its user, as ``request.user`` and ``await request.auser()``, whichever framework logged in.
 
     The principal must be the user's primary key as Django writes it. A backend in ``AUTHENTICATION_BACKENDS`` must
-    return the user for it, so that an inactive user is nobody here.
+    return the user for it, so an inactive user is anonymous here.
 
-    A user may have an attribute ``sessions_valid_since``, a ``datetime`` or ``None``: a session that was begun in
-    another framework before that ends when it first comes to Django. Django's own are ended by their auth hash.
+    A user may have an attribute ``sessions_valid_since``, a ``datetime`` or ``None``: a session that began in another
+    framework before that ends when it first comes to Django. Django's own sessions are ended through their auth hash.
 
     Raises:
         ConfigurationError: The sessions do not know the key that Django's ``login`` writes.
@@ -107,12 +107,12 @@ async def _read(session: object) -> None:
 
 
 def _is_foreign(session: object) -> bool:
-    """Return whether *session* has a principal of whom Django knows nothing."""
+    """Return whether *session* has a principal that Django does not know about."""
     return isinstance(session, DjangoSession) and SESSION_KEY not in session and session.principal is not None
 
 
 def _adopt(request: HttpRequest) -> None:
-    """Give a session that began in another framework what Django's ``login`` would have written."""
+    """Add what Django's ``login`` would have written to a session that began in another framework."""
     session: Any = request.session
     if not _is_foreign(session):
         return
@@ -126,13 +126,13 @@ def _adopt(request: HttpRequest) -> None:
     session[SESSION_KEY] = session.principal
     session[BACKEND_SESSION_KEY] = backend
     session[HASH_SESSION_KEY] = hash_of(user)
-    # A token from before the login must not stay valid. That of a form that is being sent must.
+    # A token from before the login must not stay valid. That of a form being submitted must.
     if request.method in _SAFE_METHODS:
         rotate_token(request)
 
 
 def _found(principal: str) -> tuple[Any, str]:
-    """Return the user and the path of the backend that knows it; the user is ``None`` if none does."""
+    """Return the user and the path of the backend that knows the user; the user is ``None`` if none does."""
     try:
         key = get_user_model()._meta.pk.to_python(principal)
     except ValidationError:

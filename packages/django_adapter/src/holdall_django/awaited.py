@@ -1,7 +1,7 @@
 """
-Django's async methods of a session, such as ``asave``: one that changes it and is not awaited does nothing.
+Report Django's async session methods, such as ``asave``, if they change the session and are not awaited.
 
-The request ends with an error then. An ``aget`` whose value is a coroutine needs no report of ours.
+In that case the request ends with an error. An un-awaited ``aget`` needs no report, because its value is a coroutine.
 """
 
 from collections.abc import Callable, Coroutine
@@ -34,7 +34,7 @@ Method = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def report_unawaited(kind: type[Session]) -> None:
-    """Let the async methods that *kind* defines, or inherits from Django, be reported where they are not awaited."""
+    """Report the async methods that *kind* defines, or inherits from Django, when they are not awaited."""
     for name in _CHANGING:
         method = getattr(kind, name)
         if not getattr(method, "is_reported", False):

@@ -1,4 +1,4 @@
-"""Sessions as Django's own settings describe them, where ``HOLDALL`` is silent."""
+"""Create ``Sessions`` from Django's own settings where ``HOLDALL`` leaves something out."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,7 +20,7 @@ from holdall_django.test_client import are_tests_running
 
 __all__ = ["sessions_by_settings"]
 
-# Django's settings, by the options that are made of them.
+# Django's settings, by the options that they become.
 _NAMES = {
     **dict.fromkeys(("secret_key_base", "secret"), "SECRET_KEY"),
     "fallbacks": "SECRET_KEY_FALLBACKS",
@@ -35,7 +35,7 @@ _NAMES = {
 
 
 def sessions_by_settings(options: HiddenOptions) -> Sessions:
-    """Return sessions with these *options*, and with Django's settings for what they leave out."""
+    """Return sessions with these *options*, completed by Django's settings."""
     names = {option: name for option, name in _NAMES.items() if option not in options}
     options.setdefault("store", "cookie")
     if isinstance(options["store"], str):
@@ -45,7 +45,7 @@ def sessions_by_settings(options: HiddenOptions) -> Sessions:
             options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
         options.setdefault("weak_secrets", _weak_secrets())
     if options["store"] == "cookie" and are_tests_running():
-        # Django's test client looks for the cookie under SESSION_COOKIE_NAME alone.
+        # Django's test client looks for the cookie only under SESSION_COOKIE_NAME.
         options.setdefault("generations", False)
     options.setdefault("key", settings.SESSION_COOKIE_NAME if is_named() else global_settings.SESSION_COOKIE_NAME)
     cookie: dict[str, Any] = {
@@ -59,7 +59,7 @@ def sessions_by_settings(options: HiddenOptions) -> Sessions:
     age = settings.SESSION_COOKIE_AGE
     idle_timeout = options.get("idle_timeout", timedelta(seconds=age) if isinstance(age, float) else age)
     if "timeouts" not in options:
-        # A preset outranks Django's default.
+        # A preset takes precedence over Django's default.
         options["idle_timeout"] = idle_timeout
         options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
     if isinstance(idle_timeout, timedelta):

@@ -1,9 +1,9 @@
 """
-End the sessions of a user whose password has changed, or who may not log in any more.
+End the sessions of users whose password has changed or who may no longer log in.
 
 Django ends such a session by its auth hash when it next comes to Django. Other frameworks do not know the hash, so all
-of the user's sessions in a table are revoked: after the transaction has been committed, and in a request when it is
-answered, because its own session may live on.
+of the user's sessions in a table are revoked after the transaction has been committed. In a request this happens when
+the response is created, because the request's own session may be kept.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ __all__ = ["Account", "ended_or_kept", "hash_of", "noted", "principal_of", "revo
 
 
 class Account(NamedTuple):
-    """A user whose password has changed; *hash* is ``None`` for one who may not log in any more."""
+    """A user whose password has changed; *hash* is ``None`` for one who may no longer log in."""
 
     principal: str
     hash: str | None
@@ -35,7 +35,7 @@ class Account(NamedTuple):
 
 _noted: ContextVar[list[Account] | None] = ContextVar("holdall_changed_users", default=None)
 
-# The attribute of a user that is being saved, which holds the hash from before.
+# The attribute of a user being saved that contains the previous hash.
 _BEFORE = "_holdall_hash"
 
 
@@ -46,7 +46,7 @@ def principal_of(user: Any) -> str:
 
 
 def hash_of(user: Any) -> str:
-    """Return what Django's ``login`` keeps in a session as the auth hash."""
+    """Return the auth hash that Django's ``login`` stores in a session."""
     text: str = user.get_session_auth_hash() if hasattr(user, "get_session_auth_hash") else ""
     return text
 
@@ -66,7 +66,7 @@ def noted() -> Iterator[list[Account]]:
 
 
 def ended_or_kept(request: HttpRequest, account: Account) -> DjangoSession | None:
-    """Return the request's session if it lives on; end it if it is the user's and lacks the new hash."""
+    """Return the request's session if it is kept; end it if it is the user's and lacks the new hash."""
     session: object = request.session
     if not isinstance(session, DjangoSession) or session.principal != account.principal:
         return None
@@ -86,20 +86,20 @@ def revoke(principal: str, *, keep: DjangoSession | None = None) -> None:
 
 
 async def revoke_async(principal: str, *, keep: DjangoSession | None = None) -> None:
-    """Do what ``revoke`` does."""
+    """Do the same as ``revoke``."""
     sessions = configured_sessions()
     if sessions.is_followed("async"):
         await sessions.revoke_async(principal, keep=keep)
 
 
-# What Django tells of.
+# Django's signals.
 
 
 def _before_save(sender: Any, instance: Any, raw: bool, using: str, update_fields: Any, **kwargs: object) -> None:
-    # Each login writes last_login alone.
+    # Each login writes only last_login.
     if raw or instance.pk is None or update_fields == {"last_login"}:
         return
-    # From the database, because only part of the user may have been loaded.
+    # Read from the database, because only part of the user may have been loaded.
     before = sender._base_manager.using(using).filter(pk=instance.pk).first()
     if before is not None:
         setattr(instance, _BEFORE, _valid_hash(before))
@@ -117,8 +117,8 @@ def _after_delete(sender: Any, instance: Any, using: str, **kwargs: object) -> N
     _note_when_committed(Account(principal_of(instance), None), using)
 
 
-# Of users alone, proxies and children among them: a listener for every model would let Django read all rows that it
-# deletes, one portion after the other.
+# Only for users, including proxies and child models: a listener for every model would make Django read all rows that
+# it deletes, one batch at a time.
 for _model in apps.get_models():
     if issubclass(_model, get_user_model()):
         for _signal, _listener in (

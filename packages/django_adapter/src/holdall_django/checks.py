@@ -1,8 +1,8 @@
 """
-Django's system checks of how sessions are set up, in ``manage.py check``.
+Django's system checks for sessions, in ``manage.py check``.
 
-Settings that cannot work are errors, which the middleware refuses too. Settings that work, but hardly as intended, are
-warnings. ``check --deploy`` adds what matters in production only.
+Settings that cannot work are errors, which the middleware refuses too. Settings that work, but probably not as
+intended, are warnings. ``check --deploy`` adds what matters only in production.
 """
 
 import inspect
@@ -53,7 +53,7 @@ _AUTH_KEY = "_auth_user_id"
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Return the faults of the session settings."""
+    """Return the errors in the session settings."""
     return [*_faults(), *_order(), *_options()]
 
 
@@ -68,10 +68,10 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
 
 def refuse_what_cannot_work() -> None:
     """
-    Raise for settings with which sessions would only seem to work.
+    Raise an error for settings with which sessions would only seem to work.
 
     Raises:
-        ConfigurationError: It says which, and what to set.
+        ConfigurationError: The message says which setting, and what to set.
     """
     for fault in _faults():
         msg = f"{fault.msg} {fault.hint}"
@@ -103,7 +103,7 @@ def _session_middlewares() -> tuple[list[str], list[str]]:
     """Return the session middlewares in ``MIDDLEWARE``: ours, and Django's own."""
     ours: list[str] = []
     djangos: list[str] = []
-    # Middlewares with other names need not be loaded for it.
+    # Middlewares with other names need not be imported for this.
     for path in (path for path in settings.MIDDLEWARE if "session" in path.rpartition(".")[2].lower()):
         try:
             found = import_string(path)
@@ -120,7 +120,7 @@ def _order() -> Iterator[CheckMessage]:
     ours, _ = _session_middlewares()
     if not ours:
         msg = "MIDDLEWARE has no session middleware of holdall, so requests get no session from it."
-        yield Error(msg, hint=f"Put {_OURS!r} in the place of Django's own.", id="holdall_django.E004")
+        yield Error(msg, hint=f"Replace Django's own with {_OURS!r}.", id="holdall_django.E004")
         return
     place = settings.MIDDLEWARE.index(ours[0])
     readers = _READERS | ({_CSRF} if settings.CSRF_USE_SESSIONS else set())
@@ -156,7 +156,7 @@ def _meant() -> Iterator[CheckMessage]:
         # check --deploy reports it.
         warnings.simplefilter("ignore", WeakSecretWarning)
         configured = configuration()
-        # Only an async project can use what has to be awaited.
+        # Only an async project can use an async store.
         _ = configured.async_group if configured.awaited else configured.sync_group
     principals = configured.sessions.settings.principals
     if principals and _AUTH_KEY not in principals and apps.is_installed("django.contrib.auth"):
@@ -176,17 +176,17 @@ def _meant() -> Iterator[CheckMessage]:
 def _risks() -> Iterator[CheckMessage]:
     with warnings.catch_warnings(record=True) as weak:
         warnings.simplefilter("always", WeakSecretWarning)
-        # Anew, because what was said when the settings were read first was said to somebody else.
+        # Created again, because the warnings were emitted when the settings were first read.
         configured = configuration.__wrapped__()
         for sessions in configured.all:
             sessions.prepare("async")
     for each in weak:
-        yield Doubt(f"What keeps sessions secret: {each.message}", id="holdall_django.W003")
+        yield Doubt(f"A session secret is weak: {each.message}", id="holdall_django.W003")
     yield from _in_memory(configured.all, "a second worker would not find them")
     for sessions in configured.all:
         attributes = sessions.settings.attributes
         if attributes.secure is False:
-            msg = f"The cookie {sessions.key!r} is sent without HTTPS too, where it can be read on the way."
+            msg = f"The cookie {sessions.key!r} is sent without HTTPS too, where others on the network can read it."
             yield Doubt(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W005")
         if not attributes.http_only:
             msg = f"The cookie {sessions.key!r} can be read by scripts, and so by injected ones."

@@ -1,8 +1,9 @@
 """
-What Django's settings say about sessions.
+Read Django's settings for sessions.
 
-``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` made elsewhere. Django's own settings say what it
-leaves out. All is read once, and again when a test overrides a setting; from then on the setting shows no secret.
+``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` created elsewhere. Django's own settings supply
+what it leaves out. Everything is read once, and again when a test overrides a setting; from then on the setting shows
+no secret.
 """
 
 from collections.abc import Mapping
@@ -32,12 +33,12 @@ ADAPTER_OPTIONS = ("sessions", "also", "fetch", "read_framework_cookies")
 @dataclass(frozen=True)
 class Configuration:
     """
-    The settings, understood.
+    The parsed settings.
 
     Attributes:
-        sessions: Those that ``request.session`` is one of.
-        also: Further ones that the project keeps.
-        fetches: The middleware reads a session that has to be awaited; ``False`` leaves that to ``afetch_session``.
+        sessions: The main ``Sessions``, for ``request.session``.
+        also: Further ``Sessions`` of the project.
+        fetches: The middleware reads an async session; ``False`` leaves that to ``afetch_session``.
         uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
     """
 
@@ -48,27 +49,27 @@ class Configuration:
 
     @cached_property
     def all(self) -> tuple[Sessions, ...]:
-        """The sessions, and then the further ones."""
+        """The main ``Sessions`` followed by the further ones."""
         return self.sessions, *self.also
 
     @cached_property
     def sync_group(self) -> SessionGroup:
-        """What a sync middleware begins its exchanges with."""
+        """The group for a sync middleware."""
         return SessionGroup(self.sessions, self.also, form="sync")
 
     @cached_property
     def async_group(self) -> SessionGroup:
-        """What an async middleware begins its exchanges with."""
+        """The group for an async middleware."""
         return SessionGroup(self.sessions, self.also, form="async")
 
     @cached_property
     def has_devices(self) -> bool:
-        """Whether some of them are bound to the visitors' devices."""
+        """Whether some sessions are bound to the visitors' devices."""
         return any(each.device_bound is not None for each in self.all)
 
     @cached_property
     def awaited(self) -> frozenset[Sessions]:
-        """Those whose store cannot be used but by awaiting it."""
+        """The ``Sessions`` whose store can only be used by awaiting it."""
         return frozenset(each for each in self.all if _is_awaited(each))
 
     @cached_property
@@ -77,7 +78,7 @@ class Configuration:
         return tuple(each.key for each in self.all)
 
     def sessions_of(self, session: Session) -> Sessions:
-        """Return those that *session* is one of."""
+        """Return the ``Sessions`` that *session* belongs to."""
         return next((each for each in self.all if each.settings is state_of(session).backend.settings), self.sessions)
 
 
@@ -94,7 +95,7 @@ def configured_sessions() -> Sessions:
     Return the ``Sessions`` that the settings describe.
 
     Raises:
-        ConfigurationError: The settings cannot be used; the message says what to do.
+        ConfigurationError: The settings are invalid; the message says what to do.
     """
     return configuration().sessions
 
@@ -110,14 +111,14 @@ def options_given() -> HiddenOptions:
     if isinstance(given, Sessions):
         given = {"sessions": given}
     if not isinstance(given, Mapping):
-        msg = f"HOLDALL is of type {type(given).__qualname__}: give a dict of options, or a Sessions."
+        msg = f"HOLDALL is of type {type(given).__qualname__}: use a dict of options, or a Sessions."
         raise ConfigurationError(msg)
     return HiddenOptions(given)
 
 
 @cache
 def configuration() -> Configuration:
-    """Return what the settings say."""
+    """Return the parsed settings."""
     hide_options()
     options = options_given()
     fetch = options.pop("fetch", "auto")
@@ -126,7 +127,7 @@ def configuration() -> Configuration:
         raise ConfigurationError(msg)
     also = options.pop("also", ())
     if isinstance(also, str | Sessions):
-        msg = "HOLDALL['also'] is one alone: pass a list of Sessions or of their dotted paths."
+        msg = "HOLDALL['also'] is a single value: pass a list of Sessions or of their dotted paths."
         raise ConfigurationError(msg)
     sessions = _given(options) if "sessions" in options else sessions_by_settings(options)
     others = tuple(_found(each, "also") for each in also)
@@ -151,13 +152,13 @@ setting_changed.connect(_forget)
 def _given(options: HiddenOptions) -> Sessions:
     sessions = options.pop("sessions")
     if options:
-        msg = f"HOLDALL has 'sessions', which is made already: give {', '.join(sorted(options))} to that Sessions."
+        msg = f"HOLDALL has 'sessions', which already exists: pass {', '.join(sorted(options))} to that Sessions."
         raise ConfigurationError(msg)
     return _found(sessions, "sessions")
 
 
 def _found(sessions: object, option: str) -> Sessions:
-    # A URL is shown neither by our message nor by import_string's: it may have a password in it.
+    # Neither our message nor import_string's may show a URL, because it may contain a password.
     path = sessions if isinstance(sessions, str) and sessions.replace(".", "").isidentifier() else None
     try:
         found = sessions if path is None else import_string(path)

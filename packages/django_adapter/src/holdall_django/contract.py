@@ -1,4 +1,4 @@
-"""Django's names for what a session does, except those that read or write the store."""
+"""Django's names for session methods, except those that read or write the store."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -26,16 +26,16 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     @property
     def key_salt(self) -> str:
-        """Return the salt of ``encode``. It has the class's name in it, and Django's class has this one."""
+        """Return the salt of ``encode``. It contains the class name, and Django's class has this one."""
         return "django.contrib.sessions.SessionStore"
 
     def __bool__(self) -> bool:
-        # Always true before Django 6.1, and from then on what Django says.
+        # Always true before Django 6.1; from then on Django's value.
         return not (hasattr(SessionBase, "__bool__") and self.is_empty())
 
     @property
     def _sessions(self) -> Sessions:
-        """The ``Sessions`` that it is one of."""
+        """The ``Sessions`` that it belongs to."""
         return configuration().sessions_of(self)
 
     @property
@@ -58,7 +58,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         await load(self)
         state = self._state
         if state.tracked is None and state.read_ahead is None and state.cookies and state.backend.waits_to_read:
-            # Under WSGI it is read when it is first touched, which must not happen in an event loop.
+            # Under WSGI it is read when it is first used, which must not happen in an event loop.
             await sync_to_async(state.loaded)()
         return self
 
@@ -70,7 +70,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
     def update(self, dict_: Any = (), **values: Any) -> None:  # type: ignore[override]  # as above
         super().update(dict_, **values)
 
-    # Django's own methods also set ``modified``, which would overwrite what other requests did to other keys.
+    # Django's own methods also set ``modified``, which would overwrite other requests' changes to other keys.
 
     async def aset(self, key: str, value: Any) -> None:
         (await self._aget_session())[key] = value
@@ -83,10 +83,10 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return session.pop(key) if default is _REQUIRED else session.pop(key, default)
 
     def is_empty(self) -> bool:
-        """Return whether there are no data and no stored session."""
+        """Return whether there is no data and no stored session."""
         return not self._state.data and self._cookie is None
 
-    # What becomes of it.
+    # What happens to it.
 
     def cycle_key(self) -> None:
         """Keep the data under a new ID."""
@@ -94,17 +94,17 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         self._was_modified = True
 
     async def acycle_key(self) -> None:
-        """Do what ``cycle_key`` does."""
+        """Do the same as ``cycle_key``."""
         await self._aget_session()
         self.cycle_key()
 
     def flush(self) -> None:
-        """End this session, as ``logout`` does. Values that are set afterwards begin a new one."""
+        """End this session, like ``logout``. Values set afterwards start a new one."""
         self.logout()
         self._was_modified = True
 
     async def aflush(self) -> None:
-        """Do what ``flush`` does."""
+        """Do the same as ``flush``."""
         await self._aget_session()
         self.flush()
 
@@ -115,7 +115,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         self.save(must_create=True)  # type: ignore[call-arg]  # which is Django's, and comes with DjangoSession
 
     async def acreate(self) -> None:
-        """Do what ``create`` does."""
+        """Do the same as ``create``."""
         begins_empty = self._state.tracked is None
         await self._aget_session()
         if begins_empty:
@@ -128,17 +128,17 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     def set_expiry(self, value: Any) -> None:
         """
-        Set this session's lifetime: seconds of disuse, a time, or 0 for until the browser closes.
+        Set this session's lifetime: seconds without use, a time, or 0 for until the browser closes.
 
         Raises:
-            TypeError: *value* is none of these.
-            ValueError: It is text that is no time, or not a number.
+            TypeError: *value* has another type.
+            ValueError: It is text that is not a time, or not a number.
         """
         expiry.check_expiry(value)
         SessionBase.set_expiry(self, value)
 
     async def aset_expiry(self, value: Any) -> None:
-        """Do what ``set_expiry`` does."""
+        """Do the same as ``set_expiry``."""
         await self._aget_session()
         self.set_expiry(value)
 
@@ -152,9 +152,9 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return self._ends_with_browser(self.get(expiry.EXPIRY))
 
     async def aget_expire_at_browser_close(self) -> bool:
-        """Do what ``get_expire_at_browser_close`` does."""
+        """Do the same as ``get_expire_at_browser_close``."""
         return self._ends_with_browser(await self.aget(expiry.EXPIRY))
 
     def _ends_with_browser(self, given: object) -> bool:
-        # By the settings as they are now, as in Django.
+        # With the settings as they are now, as in Django.
         return self._sessions.settings.attributes.seconds is None if given is None else given == 0

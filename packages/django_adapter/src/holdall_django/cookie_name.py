@@ -1,4 +1,4 @@
-"""One cookie name for two settings: ours and ``SESSION_COOKIE_NAME``, which Django's test client reads."""
+"""Keep two names of one cookie in sync: ours and ``SESSION_COOKIE_NAME``, which Django's test client reads."""
 
 from django.conf import settings
 
@@ -8,23 +8,23 @@ __all__ = ["is_named", "name_the_cookie"]
 
 _NAME = "SESSION_COOKIE_NAME"
 
-# The names that the setting has from us and not from the project.
+# The names that we, and not the project, have put into the setting.
 _names_given: set[str] = set()
 
 
 def name_the_cookie(key: str) -> None:
     """
-    Let Django's setting say the same *key*.
+    Set Django's setting to the same *key*.
 
     Raises:
-        ConfigurationError: The project has set another.
+        ConfigurationError: The project has set another name.
     """
     if key == settings.SESSION_COOKIE_NAME:
         return
     if is_named():
         msg = (
-            f"HOLDALL calls the cookie {key!r} and {_NAME} {settings.SESSION_COOKIE_NAME!r}: "
-            "set one of the two, and the other follows."
+            f"HOLDALL names the cookie {key!r} but {_NAME} says {settings.SESSION_COOKIE_NAME!r}: "
+            "set only one of the two, and the other follows."
         )
         raise ConfigurationError(msg)
     settings.SESSION_COOKIE_NAME = key

@@ -1,4 +1,4 @@
-"""Our cookies where Django and its test client look for them: in ``response.cookies``."""
+"""Put our cookies where Django and its test client look for them: into ``response.cookies``."""
 
 from collections.abc import Container, Iterable
 from functools import lru_cache
@@ -15,10 +15,10 @@ __all__ = ["SessionCookie", "add_cookies"]
 
 class SessionCookie(Morsel[str]):
     """
-    A cookie that is sent as the core writes it, and looks like any other morsel.
+    A cookie that is sent as the core wrote it but looks like any other morsel.
 
-    The core's line can have attributes that the morsel of an older Python lacks. If a middleware has altered it, for
-    example to add an attribute, it is sent as a morsel.
+    The core's line can have attributes that the morsel of an older Python lacks. If a middleware has modified it, for
+    example to add an attribute, it is sent as a normal morsel.
     """
 
     def __init__(self, cookie: SetCookie) -> None:
@@ -48,19 +48,19 @@ class SessionCookie(Morsel[str]):
         return super().OutputString(attrs)
 
     def __reduce__(self) -> tuple[type["SessionCookie"], tuple[SetCookie]]:
-        # Caches keep responses pickled.
+        # Caches store responses pickled.
         return type(self), (self._cookie,)
 
 
-# Many cookies are set in one second, and all of them live for as long.
+# Many cookies are set within one second, and all of them have the same lifetime.
 _http_date = lru_cache(maxsize=64)(http_date)
 
 
 def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> None:
-    """Set *cookies* on *response*. Of several for the same name, domain and path, the last one counts."""
+    """Set *cookies* on *response*. If several have the same name, domain and path, the last one counts."""
     places = {cookie.attributes.place: cookie for cookie in cookies}
     for place in [place for place, cookie in places.items() if cookie.header != "Set-Cookie"]:
-        # Not in a cookie: it is a header of its own.
+        # Not a cookie but a header of its own.
         carried = places.pop(place)
         response.headers[carried.header] = carried.line
     # Django finds a cookie by its name. If one name is set for several paths or domains, the last one is the new

@@ -1,4 +1,4 @@
-"""How the middleware answers the requests that a browser makes by itself, for sessions bound to a device."""
+"""Let the middleware handle the requests that a browser sends by itself for device-bound sessions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +18,8 @@ class DeviceMiddleware(SessionMiddleware):
     """
     The session middleware of a project whose sessions can be bound to a device.
 
-    It answers before any view, and before the check for CSRF: a browser sends no token with these requests, and shows
-    by its signature that they are its own.
+    It responds before any view and before the CSRF check: a browser sends no token with these requests, and
+    authenticates them with its signature.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
@@ -38,11 +38,11 @@ class DeviceMiddleware(SessionMiddleware):
 
 
 def _noting(get_response: Callable[[HttpRequest], Any], group: SessionGroup) -> Callable[[HttpRequest], Any]:
-    """Return what does the same, and tells the request where the project is mounted."""
+    """Return a wrapper of *get_response* that also records where the project is mounted."""
 
     def note(request: HttpRequest) -> None:
         opened = opened_for(request)
-        # An adapter around this one, which keeps the session too, has noted it already.
+        # An outer adapter that keeps the session too has noted it already.
         if opened is not None and not opened.is_shared:
             skipped = request.headers.get("Secure-Session-Skipped")
             group.devices.note(opened.exchange, _mounted_at(request), skipped)

@@ -1,7 +1,7 @@
 """
 The session engine for ``SESSION_ENGINE``: sessions outside of requests.
 
-Django's test client, management commands and code that looks at other users' sessions make a ``SessionStore``. No
+Django's test client, management commands and code that accesses other users' sessions create a ``SessionStore``. No
 response carries its cookie, so ending it or renewing its ID takes effect at once; ``save`` writes its data, as in
 Django.
 """
@@ -18,10 +18,10 @@ __all__ = ["SessionStore"]
 
 class SessionStore(DjangoSession):
     """
-    The session of a ``session_key``, or of a cookie's value, read when it is first touched.
+    The session for a ``session_key`` or a cookie's value, read when it is first used.
 
-    Its own ``session_key`` is what it was given. For a new session it is the cookie's value, which the caller must
-    send, because no response does.
+    Its own ``session_key`` is the one that was passed in. For a new session it is the cookie's value, which the caller
+    must send, because no response does.
 
     Raises:
         SessionEndedError: It is saved after it has ended elsewhere.
@@ -31,16 +31,16 @@ class SessionStore(DjangoSession):
         self._given_key = cookie or session_key or None
         sessions = configured_sessions()
         if cookie and is_in_event_loop() and not rollback.are_noted():
-            # In an event loop and outside of Django's requests, the caller may be an ASGI middleware that passes on
-            # what came as a cookie, as Channels does. There a name must not open the session, and a session that is
-            # bound to a device lacks its bound cookie.
+            # In an event loop and outside of Django's requests, the caller may be an ASGI middleware that passes on a
+            # cookie from a request, as Channels does. A ``session_key`` name must not open the session there, and a
+            # device-bound session lacks its bound cookie.
             self._take_given(sessions, sessions.find_cookies(f"{sessions.key}={cookie}"))
         else:
             self._take_given(sessions, cookies_of(self._given_key, sessions.key))
 
     @property
     def session_key(self) -> str | None:
-        """As the class says; nothing is read to answer."""
+        """The key described above; accessing it does not read the session."""
         if self._state.tracked is None:
             return self._given_key
         cookie, given = self._cookie, self._given_key
@@ -64,7 +64,7 @@ class SessionStore(DjangoSession):
             await self.asave()
 
     def cycle_key(self) -> None:
-        # Not as a new session, because one that has ended elsewhere, as by a logout, must not come back.
+        # Not stored as a new session: one that has ended elsewhere, for example by a logout, must not come back.
         before = self._cookie_before
         super().cycle_key()
         self._state.must_create = True

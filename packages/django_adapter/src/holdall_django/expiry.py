@@ -1,4 +1,4 @@
-"""The lifetime of a session that has one of its own, set by ``set_expiry`` or by another Django project."""
+"""The lifetime of a session with its own expiry, set by ``set_expiry`` or by another Django project."""
 
 import math
 from collections.abc import Mapping
@@ -11,35 +11,33 @@ from holdall.adapters import Lifetime
 
 __all__ = ["EXPIRY", "check_expiry", "lifetime"]
 
-#: The key of the session that Django keeps it under.
+#: The session key under which Django stores the expiry.
 EXPIRY = "_session_expiry"
 
-# A longer time leaves the calendar when it is added to a date; browsers and absolute_timeout allow far less.
+# Adding a longer time to a date exceeds the calendar's range; browsers and absolute_timeout allow far less.
 _YEAR = 365 * 24 * 60 * 60
 _LONGEST = 100 * _YEAR
-# An earlier time changes nothing, because the session has ended, and cookies cannot say a time before 1970.
+# An earlier time makes no difference, because the session has ended, and cookies cannot express times before 1970.
 _LONG_AGO = -_YEAR
 
 
 def check_expiry(value: object) -> None:
     """
-    Refuse a value that could not be applied when the response is sent, while the caller can still see the error.
+    Refuse a value that could not be applied later, while the caller can still see the error.
 
     Raises:
-        TypeError: *value* is neither a number of seconds, nor a time, nor ``None``.
-        ValueError: It is text that is no time, or not a number.
+        TypeError: *value* is not a number of seconds, a time, or ``None``.
+        ValueError: It is text that is not a time, or not a number.
     """
     if value is None or isinstance(value, timedelta | datetime):
         return
     if isinstance(value, str):
         datetime.fromisoformat(value)
     elif not isinstance(value, int | float):
-        msg = (
-            f"set_expiry() takes seconds, a timedelta, a datetime or None, and was given a {type(value).__qualname__}."
-        )
+        msg = f"set_expiry() takes seconds, a timedelta, a datetime or None, not a {type(value).__qualname__}."
         raise TypeError(msg)
     elif not math.isfinite(value):
-        msg = f"set_expiry({value}) is no number of seconds."
+        msg = f"set_expiry({value}) is not a number of seconds."
         raise ValueError(msg)
 
 
@@ -58,11 +56,11 @@ def lifetime(data: Mapping[str, Any], usual: Lifetime) -> Lifetime:
     if expiry == 0:
         return usual._replace(max_age=None)
     if isinstance(expiry, int | float):
-        # Booleans and fractions are numbers to Django, and its cookie has whole seconds.
+        # Django accepts booleans and fractions as numbers, and its cookie has whole seconds.
         seconds = int(max(_LONG_AGO, min(expiry, _LONGEST)))
         return Lifetime(seconds, seconds)
     ends = datetime.fromisoformat(expiry) if isinstance(expiry, str) else expiry
-    # Django's times are naive where USE_TZ is off.
+    # Django's times are naive if USE_TZ is off.
     ends = timezone.make_aware(ends) if timezone.is_naive(ends) else ends
     now = datetime.now(UTC)
     ends = max(now + timedelta(seconds=_LONG_AGO), min(ends, now + timedelta(seconds=_LONGEST)))

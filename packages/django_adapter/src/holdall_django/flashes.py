@@ -1,4 +1,4 @@
-"""Messages for the page that is shown next, as in Flask: kept in the session under the same key."""
+"""Messages for the next page, as in Flask: stored in the session under the same key."""
 
 from collections.abc import Collection
 from typing import Literal, overload
@@ -11,7 +11,7 @@ __all__ = ["flash", "get_flashed_messages"]
 
 
 def flash(request: HttpRequest, message: str, category: str = "message") -> None:
-    """Keep *message* for the page that is shown next."""
+    """Store *message* for the next page."""
     add_flash(request.session, message, category)
 
 
@@ -31,10 +31,10 @@ def get_flashed_messages(
     request: HttpRequest, *, with_categories: bool = False, category_filter: Collection[str] = ()
 ) -> list[str] | list[Flash]:
     """
-    Return the messages, and forget them for the requests that come after this one.
+    Return the messages, and remove them from the session.
 
     Args:
-        with_categories: Give each as a pair of its category and its text.
-        category_filter: Give those of these categories only. All are forgotten.
+        with_categories: Return each as a pair of category and text.
+        category_filter: Return only messages of these categories. All messages are removed.
     """
     return take_flashes(request.session, request.META, with_categories=with_categories, category_filter=category_filter)

@@ -1,4 +1,4 @@
-"""How a session reads its store, in a request and outside of requests."""
+"""Read sessions from their store, in a request and outside of requests."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ __all__ = ["afind", "aopened", "find", "is_in_event_loop", "load", "load_at_once
 
 
 async def load(session: Session) -> None:
-    """Let *session* be touched from now on."""
+    """Load *session* so that it can be used."""
     await configuration().sessions_of(session).load_async(session)
 
 
 def load_at_once(session: Session) -> bool:
-    """Do what ``load`` does if nothing has to be waited for, and return whether that is so."""
+    """Load *session* if that needs no waiting, and return whether it was loaded."""
     return configuration().sessions_of(session).load_at_once(session)
 
 
@@ -32,12 +32,12 @@ def is_in_event_loop() -> bool:
 
 
 def opened(sessions: Sessions, cookies: Sequence[SentCookie]) -> Session:
-    """Return the session that one of *cookies* opens, to be read when it is first touched."""
+    """Return the session for one of *cookies*, which is read when it is first used."""
     return _given(sessions.fetch(), cookies)
 
 
 async def aopened(sessions: Sessions, cookies: Sequence[SentCookie]) -> Session:
-    """Return what ``opened`` does, read by now."""
+    """Return the same as ``opened``, already read."""
     session = _given(sessions.unfetched(), cookies)
     await sessions.load_async(session)
     return session
@@ -51,13 +51,13 @@ def find(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
 
 
 async def afind(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
-    """Do what ``find`` does."""
+    """Do the same as ``find``."""
     session = await aopened(sessions, cookies)
     state_of(session).loaded()
     return state_of(session).fetched
 
 
 def _given(session: Session, cookies: Sequence[SentCookie]) -> Session:
-    # Not as the headers of a request, which would lack the bound cookie of a session that is bound to a device.
+    # Not passed as the headers of a request, which would lack the bound cookie of a device-bound session.
     state_of(session).cookies = test_client.latest_of(cookies)
     return session

@@ -25,31 +25,31 @@ class DjangoLookups(DjangoNames):
         return None if stored is None or self._cookie is None else name_of(self, stored)
 
     def load(self) -> dict[str, Any]:
-        """Return the data as it is stored."""
+        """Return the stored data."""
         cookie = self._cookie
         stored = None if cookie is None else find(self._sessions, (cookie,)).stored
         return stored.data if stored else {}
 
     async def aload(self) -> dict[str, Any]:
-        """Do what ``load`` does."""
+        """Do the same as ``load``."""
         await self._aget_session()
         cookie = self._cookie
         stored = None if cookie is None else (await afind(self._sessions, (cookie,))).stored
         return stored.data if stored else {}
 
     def exists(self, session_key: str | None = None) -> bool:
-        """Return whether a session of this ``session_key`` is stored."""
+        """Return whether a session with this ``session_key`` is stored."""
         sessions = self._sessions
         return find(sessions, cookies_of(session_key, sessions.key)).stored is not None
 
     async def aexists(self, session_key: str | None = None) -> bool:
-        """Do what ``exists`` does."""
+        """Do the same as ``exists``."""
         sessions = self._sessions
         return (await afind(sessions, cookies_of(session_key, sessions.key))).stored is not None
 
     def delete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as Plug's and as Django's
         """
-        Remove *key*, whether or not it is there; without one, end the session.
+        Remove *key*, whether or not it exists; without one, end the session.
 
         As in Django, *key* may also be a ``session_key``, of 40 characters or more: then that session ends.
         """
@@ -64,11 +64,11 @@ class DjangoLookups(DjangoNames):
             self._sessions.commit(other)
 
     async def adelete(self, key: str | None = None, *, session_key: str | None = None) -> None:  # type: ignore[override]  # as above
-        """Do what ``delete`` does."""
+        """Do the same as ``delete``."""
         await self._aget_session()
         key = session_key if key is None else key
         if key is None or len(key) < LENGTH or key in self or self._is_own(key):
-            # Not the engine's own, which writes at once without awaiting.
+            # Not the engine's own method, which writes at once without awaiting.
             DjangoLookups.delete(self, key)
             return
         other = await aopened(self._sessions, cookies_of(key, self._sessions.key))
@@ -80,14 +80,14 @@ class DjangoLookups(DjangoNames):
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Remove expired sessions from tables, in portions. In async tables, later writes remove them."""
+        """Remove expired sessions from tables, in batches. In async tables, later writes remove them."""
         for sessions in configuration().all:
             while sessions not in configuration().awaited and sessions.sweep():
                 pass
 
     @classmethod
     async def aclear_expired(cls) -> None:
-        """Do what ``clear_expired`` does."""
+        """Do the same as ``clear_expired``."""
         await sync_to_async(cls.clear_expired)()
 
     @cached_property

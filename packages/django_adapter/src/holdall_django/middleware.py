@@ -1,7 +1,7 @@
 """
-The middleware: it gives each request its session, and each response what the session says.
+The middleware: give each request its session, and add the session's headers to the response.
 
-It works under WSGI and ASGI, and uses a thread only where the store has to be waited for.
+It works under WSGI and ASGI, and uses a thread only if the store blocks.
 """
 
 import logging
@@ -31,10 +31,10 @@ class SessionMiddleware(middleware.SessionMiddleware):
     """
     Give each request its session, as ``request.session``.
 
-    It takes the place of Django's own. Django's system checks take it for that.
+    It replaces Django's own, and Django's system checks accept it as such.
 
     Raises:
-        ConfigurationError: The settings cannot be used; the message says what to do.
+        ConfigurationError: The settings are invalid; the message says what to do.
     """
 
     def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
@@ -47,13 +47,13 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         refuse_what_cannot_work()
         super().__init__(get_response)
-        # What cannot be used is refused here.
+        # Invalid settings are refused here.
         self.group = configuration().async_group if self.async_mode else configuration().sync_group
 
     def __call__(self, request: HttpRequest) -> Any:
         opened = opened_for(request)
         if opened is not None and opened.is_open:
-            # Another of these, further out, has begun it.
+            # Another instance, further out, has begun it.
             return self.get_response(request)
         if self.async_mode:
             return self.__acall__(request)
@@ -62,7 +62,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         try:
             response = cast("HttpResponseBase", self.get_response(request))
         except BaseException:
-            # Django answers exceptions further in; it was told to let this one through.
+            # Django handles exceptions further in; it was told to let this one through.
             _abandon(request)
             raise
         return self.process_response(request, response)
@@ -79,7 +79,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         except BaseException:
-            # As above, or the visitor has gone.
+            # As above, or the client has disconnected.
             await _abandon_async(request)
             raise
         noted = rollback.take()
@@ -114,7 +114,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         return finished_with_body(with_headers(request, response, opened, headers), opened.exchange)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer where a view failed with an error of ours that has an answer."""
+        """Respond to a view's error if it is an ``AnsweredError``."""
         return answer(exception) if isinstance(exception, AnsweredError) else None
 
 
@@ -144,7 +144,7 @@ def _close(opened: Opened) -> None:
 
 
 async def _repeat_endings(noted: list[Callable[[], object]]) -> None:
-    """End once more what a sync view has ended in a transaction."""
+    """Repeat the endings that a sync view carried out in a transaction."""
     if noted:
         await sync_to_async(rollback.repeat)(noted)
 
@@ -154,5 +154,5 @@ def _failure_logged() -> Iterator[None]:
     try:
         yield
     except StoreError:
-        # The failure that came first is the one to report.
+        # The first failure is the one to report.
         _logger.exception("a session could not be ended after its request had failed")

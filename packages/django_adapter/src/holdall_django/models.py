@@ -1,21 +1,21 @@
-"""The table that ``holdall_django.table`` keeps rows in, for Django's migrations to make."""
+"""The model for the table of ``holdall_django.table``, used by Django's migrations."""
 
 from typing import ClassVar
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# The stubs would have each field say what it gives; nobody asks, for rows are read without the ORM.
+# The stubs require type arguments for each field; they are useless here, because rows are read without the ORM.
 # mypy: disable-error-code="type-arg,var-annotated"
 
 __all__ = ["DigestField", "SessionRow"]
 
 
 class DigestField(models.BinaryField):
-    """Bytes of one length, in a type that every database can find a row by."""
+    """Bytes of a fixed length, in a type that every database can index."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
-        # Some databases have no index over bytes of any length.
+        # Some databases cannot index bytes of arbitrary length.
         fixed = {"mysql": f"binary({self.max_length})", "oracle": f"raw({self.max_length})"}
         return fixed.get(connection.vendor) or super().db_type(connection)
 

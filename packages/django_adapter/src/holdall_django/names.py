@@ -1,11 +1,11 @@
 """
-The text of ``request.session.session_key``: a name for the session that opens nothing when it is sent as a cookie.
+The text of ``request.session.session_key``: a name for the session that does not open it when sent as a cookie.
 
 Other packages store that name in columns of 40 characters, so it must not be longer than an ID, and must not be one. It
-is the ID, enciphered under the project's ``SECRET_KEY`` without growing. With the secret, the ``SessionStore`` of a
-name finds the row; without it, a copy of such a table opens no session.
+is the ID, encrypted under the project's ``SECRET_KEY`` without changing its length. With the secret, ``SessionStore``
+finds the row of a name; without it, a stolen copy of such a table opens no session.
 
-A session in a cookie has no row to find. Its name is a digest, which finds the session while a request is using it.
+A session in a cookie has no row to find. Its name is a digest, which finds the session only while a request uses it.
 """
 
 import binascii
@@ -23,17 +23,17 @@ from holdall.stores import StoredSession
 
 __all__ = ["COOKIE", "LENGTH", "cookies_of", "name_of", "stands_for"]
 
-#: The number of characters in a name, and the least that a cookie has.
+#: The number of characters in a name, and the minimum length of a cookie value.
 LENGTH = 40
 
-#: What a cookie can hold (RFC 6265, section 4.1.1).
+#: The characters allowed in a cookie (RFC 6265, section 4.1.1).
 COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
 # Four rounds of a Feistel network over a pseudorandom function are a strong pseudorandom permutation (Luby and
 # Rackoff), so a known pair of an ID and its name says nothing about another pair.
 _ROUNDS = range(4)
 
-# The sessions in cookies whose name was asked for, while they are in use.
+# The sessions in cookies whose name was requested, while they are in use.
 _used: "WeakValueDictionary[str, Session]" = WeakValueDictionary()
 
 
@@ -50,7 +50,7 @@ def name_of(session: Session, stored: StoredSession) -> str:
 
 
 def cookies_of(session_key: str | None, key: str) -> tuple[str, ...]:
-    """Return the cookies called *key* that *session_key* may stand for: itself, and those that it may name."""
+    """Return the values of the cookie *key* that *session_key* may stand for: itself, and those that it may name."""
     if not session_key or not COOKIE.fullmatch(session_key):
         return ()
     used = _used.get(session_key)
@@ -61,7 +61,7 @@ def cookies_of(session_key: str | None, key: str) -> tuple[str, ...]:
 
 
 def stands_for(session_key: str, cookie: str, key: str) -> bool:
-    """Return whether *session_key* is a name of the session that *cookie* opens."""
+    """Return whether *session_key* is a name of the session in *cookie*."""
     return cookie in _enciphered_in(session_key, key)
 
 
@@ -70,7 +70,7 @@ def _enciphered_in(name: str, key: str) -> Iterable[str]:
     if enciphered is None:
         return
     for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
-        # Swapped and taken backwards, the rounds undo themselves.
+        # Swapped and run backwards, the rounds are their own inverse.
         yield _text(_swapped(_permuted(_swapped(enciphered), secret, key, reversed(_ROUNDS))))
 
 
@@ -91,7 +91,7 @@ def _mac(secret: str | bytes, key: str, text: bytes) -> bytes:
 
 
 def _bytes(text: str) -> bytes | None:
-    """Return what *text* encodes if it can be an ID or the name of one."""
+    """Return the bytes that *text* encodes if it can be an ID or a name."""
     if not LENGTH <= len(text) <= LENGTH + 3 or not text.isascii():
         return None
     try:

@@ -1,4 +1,4 @@
-"""How a request gets its session, and what of it is committed in the end."""
+"""Give a request its session, and prepare what is committed in the end."""
 
 from typing import cast
 
@@ -15,7 +15,7 @@ __all__ = ["begin", "prepare_to_commit", "settle"]
 
 
 def begin(request: HttpRequest, *, is_async: bool) -> Opened:
-    """Give *request* its session: that of an adapter around this one, or one of its own."""
+    """Give *request* its session: that of an outer adapter, or one of its own."""
     group = configuration().async_group if is_async else configuration().sync_group
     outer = outer_exchange(request)
     theirs = None if outer is None else outer_session(outer, group)
@@ -24,7 +24,7 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
         session: DjangoSession = AdoptedSession(theirs)
         exchange = exchange_of(cast("Exchange", outer), theirs)
         if not is_async:
-            # The outer adapter may be async; this thread reads the session when it is touched.
+            # The outer adapter may be async; this thread reads the session when it is used.
             state_of(theirs).is_fetched = True
     else:
         exchange = Exchange(
@@ -46,7 +46,7 @@ def settle(request: HttpRequest, opened: Opened) -> bool:
     """
     Accept no further middleware of ours, and return whether ``request.session`` is still one of ours.
 
-    An application may have put another session there, to be saved instead, or a test something else altogether.
+    An application may have replaced the session by another one, to be saved instead, or a test by anything else.
     """
     opened.is_open = False
     if not opened.is_shared:
@@ -65,7 +65,7 @@ def settle(request: HttpRequest, opened: Opened) -> bool:
 
 
 def prepare_to_commit(opened: Opened) -> None:
-    """Leave out what the request did not change, and read a session whose every request counts as a use."""
+    """Skip what the request did not change, and read a session for which every request counts as a use."""
     session = opened.session
     if session._unmodified:
         session._forget_what_is_unmodified()

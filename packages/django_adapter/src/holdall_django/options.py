@@ -1,4 +1,4 @@
-"""The setting ``HOLDALL`` in a form that Django's error reports, ``diffsettings`` and debug toolbars can show."""
+"""Hide the secrets in the setting ``HOLDALL`` from Django's error reports, ``diffsettings`` and debug toolbars."""
 
 import re
 from collections import UserDict
@@ -11,7 +11,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 __all__ = ["HiddenOptions", "hide_options"]
 
-# These are no secrets. Everything else is hidden, so that no new option is shown by mistake.
+# These are not secret. Everything else is hidden, so that no new option is shown by mistake.
 _SHOWN = (
     "store",
     "key",
@@ -33,9 +33,9 @@ _SCHEME = re.compile(r"([a-z+.\-]+)://", re.IGNORECASE)
 
 class HiddenOptions(UserDict[str, Any]):
     """
-    Options that act as a ``dict``, and show neither a secret nor the password in a URL.
+    Options that act as a ``dict`` but show neither a secret nor the password in a URL.
 
-    Django hides settings by their names, and looks for further names only inside dicts: it shows this object as a
+    Django hides settings by their names, and looks for further names only inside dicts, so it shows this object as a
     whole.
     """
 
@@ -44,7 +44,7 @@ class HiddenOptions(UserDict[str, Any]):
 
 
 def hide_options() -> None:
-    """Let ``settings.HOLDALL`` show no secret from here on."""
+    """Make ``settings.HOLDALL`` show no secret from here on."""
     given = getattr(settings, "HOLDALL", None)
     if isinstance(given, Mapping) and not isinstance(given, HiddenOptions):
         settings.HOLDALL = HiddenOptions(given)

@@ -1,4 +1,4 @@
-"""What is known of a request's session: its cookies, its client, and the exchange that holds it."""
+"""Information about a request's session: its cookies, its client, and its exchange."""
 
 import re
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "client_of", "headers_of", "opened_for", "outer_exchange", "share", "unshare"]
 
-# The attribute of a request that holds what was opened for it. Its sessions do not refer to that, because the garbage
-# collector would have to part them.
+# The attribute of a request that holds its ``Opened``. The sessions do not refer to it, because that would create a
+# cycle for the garbage collector.
 _OPENED = "_holdall"
 
 
 class Opened:
     """
-    What a middleware has opened for a request.
+    A request's session as opened by a middleware.
 
     Attributes:
-        exchange: What commits the session.
-        session: What the middleware has put into ``request.session``.
-        is_shared: An adapter around this one has begun the exchange, and commits it.
-        is_open: The request has not been answered yet.
+        exchange: Commits the session.
+        session: The object that the middleware has put into ``request.session``.
+        is_shared: An outer adapter has begun the exchange, and commits it.
+        is_open: The request has no response yet.
     """
 
     __slots__ = ("exchange", "is_open", "is_shared", "session")
@@ -48,17 +48,17 @@ class Opened:
 
 
 def opened_for(request: HttpRequest) -> Opened | None:
-    """Return what was opened for *request*; ``None`` where no middleware of ours has seen it."""
+    """Return what was opened for *request*; ``None`` if no middleware of ours has processed it."""
     return getattr(request, _OPENED, None)
 
 
 def headers_of(request: HttpRequest) -> FindHeader:
     """
-    Return what finds a header of *request* by its name.
+    Return a function that finds a header of *request* by its name.
 
-    The Cookie headers are as they came, with our cookies as the application has replaced them. It does so in
-    ``request.COOKIES``. What Django's parser puts there is ignored, because it accepts names of a
-    session's cookie that browsers let any subdomain set.
+    The Cookie headers are returned as they came, with our cookies replaced if the application has changed them in
+    ``request.COOKIES``. The result of Django's parser in there is ignored, because it accepts names for a session's
+    cookie that browsers let any subdomain set.
     """
     if isinstance(request, WSGIRequest) and "COOKIES" not in vars(request):
         # Django parses them on first access, which an application that has replaced one has made.
@@ -73,7 +73,7 @@ def headers_of(request: HttpRequest) -> FindHeader:
         headers = [named.sub(r"\1", header) for header in headers]
         if value is not None and COOKIE.fullmatch(value):
             headers.append(f"{key}={value}")
-    # Not by the request, which refers to the session: the garbage collector would have to part them.
+    # Does not keep the request, which refers to the session: that would create a cycle for the garbage collector.
     return partial(_header, headers, request.META)
 
 
@@ -82,7 +82,7 @@ def _header(cookies: list[str], meta: dict[str, Any], name: str) -> str | list[s
 
 
 def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]]:
-    """Yield those of our cookies whose value in ``request.COOKIES`` is not the one that Django parsed."""
+    """Yield those of our cookies whose value in ``request.COOKIES`` differs from what Django parsed."""
     present = vars(request).get("COOKIES")
     if present is None:
         return
@@ -95,19 +95,19 @@ def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]
 
 
 def client_of(request: HttpRequest) -> ClientInfo:
-    """Return what says which browser sent *request*, and from where."""
-    # Not by the request, which refers to the session: the garbage collector would have to part them.
+    """Return a function that returns the user agent and address of *request*'s client."""
+    # Does not keep the request, which refers to the session: that would create a cycle for the garbage collector.
     meta = request.META
     return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
 
 
 def outer_exchange(request: HttpRequest) -> Exchange | None:
-    """Return the exchange of an adapter around this one."""
+    """Return the exchange of an outer adapter."""
     return in_scope(request.scope) if isinstance(request, ASGIRequest) else in_environ(request.META)
 
 
 def share(request: HttpRequest, exchange: Exchange) -> None:
-    """Let an adapter within this one find *exchange*."""
+    """Make *exchange* available to inner adapters."""
     if isinstance(request, ASGIRequest):
         enter(cast("dict[str, Any]", request.scope), exchange)
     else:
@@ -115,7 +115,7 @@ def share(request: HttpRequest, exchange: Exchange) -> None:
 
 
 def unshare(request: HttpRequest) -> None:
-    """Let the request's environ refer to its exchange no more: the garbage collector would have to part them."""
+    """Remove the exchange from the request's environ, because that would create a cycle for the garbage collector."""
     exchange = request.META.pop(KEY, None)
     if exchange is not None and exchange.outer is not None:
         request.META[KEY] = exchange.outer

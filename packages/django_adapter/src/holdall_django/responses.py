@@ -1,4 +1,4 @@
-"""What a response says about its sessions: cookies, and what caches are told."""
+"""Add session headers to a response, and create the response for a session error."""
 
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -19,14 +19,14 @@ __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_he
 
 _logger = logging.getLogger("holdall")
 
-# The failure that came first is the one to report.
+# The first failure is the one to report.
 _FAILED_BEFORE = "a session could not be ended after its request had failed"
 
 
 def with_headers(
     request: HttpRequest, response: HttpResponseBase, opened: Opened, headers: ResponseHeaders
 ) -> HttpResponseBase:
-    """Return *response* with what *headers* say, and with the cookies of what was saved before it."""
+    """Return *response* with *headers*, and with the cookies of what was saved before it."""
     if headers.vary:
         if response.has_header("Vary"):
             patch_vary_headers(response, headers.vary.split(", "))
@@ -34,7 +34,7 @@ def with_headers(
             response.headers["Vary"] = headers.vary
     cookies = opened.session._unsent
     for other in opened.exchange.others:
-        # Those of another framework's adapter are of its own type.
+        # Headers from another framework's adapter have its own type.
         cookies += other._unsent if isinstance(other, DjangoSession) else ()
     cookies += headers.cookies
     if cookies:
@@ -58,14 +58,14 @@ def _keep_out_of_caches(request: HttpRequest, response: HttpResponseBase, *, all
 
 
 def streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
-    """Return whether the application makes the body while it is sent, unlike that of a file."""
+    """Return whether the application produces the body while it is sent, unlike a file's."""
     return isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None
 
 
 def finished_with_body(response: HttpResponseBase, exchange: Exchange) -> HttpResponseBase:
-    """Return *response*, with whose body the *exchange* ends: no session can be changed afterwards."""
+    """Return *response*, whose body's end finishes the *exchange*: no session can be changed afterwards."""
     if not streams(response):
-        # Nothing would save what came after this.
+        # Later changes could not be saved.
         exchange.close()
     elif response.is_async:
         body = cast("AsyncIterable[bytes]", response.streaming_content)
@@ -76,7 +76,7 @@ def finished_with_body(response: HttpResponseBase, exchange: Exchange) -> HttpRe
 
 
 def _finishing(body: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
-    """Send *body*, and save the changes made meanwhile before its end is announced."""
+    """Send *body*, and save the changes made during it before its end is announced."""
     breaks = False
     try:
         yield from body
@@ -91,7 +91,7 @@ def _finishing(body: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
 
 
 async def _finishing_async(body: AsyncIterable[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
-    """Do what ``_finishing`` does."""
+    """Do the same as ``_finishing``."""
     breaks = False
     try:
         async for chunk in body:
@@ -101,14 +101,14 @@ async def _finishing_async(body: AsyncIterable[bytes], exchange: Exchange) -> As
         raise
     finally:
         if exchange.group.form == "sync":
-            # A server that cannot await the body reads it in an event loop, where Django's tables cannot be asked.
+            # A server that cannot await the body reads it in an event loop, where Django's tables must not be used.
             await sync_to_async(_end)(exchange, breaks=breaks)
         else:
             await _end_async(exchange, breaks=breaks)
 
 
 def _end(exchange: Exchange, *, breaks: bool) -> None:
-    """End a request with its body; one whose body *breaks* has failed."""
+    """End a request with its body, as a failed one if the body *breaks*."""
     if not breaks:
         exchange.body_sent(last=True)
         return
@@ -120,7 +120,7 @@ def _end(exchange: Exchange, *, breaks: bool) -> None:
 
 
 async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
-    """Do what ``_end`` does."""
+    """Do the same as ``_end``."""
     if not breaks:
         await exchange.body_sent_async(last=True)
         return
@@ -132,7 +132,7 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
 
 
 def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
-    """Return the answer where a session could not be read or written, with the cookies of what was saved before."""
+    """Return the response to a session error, with the cookies of what was saved before."""
     if opened.is_shared:
         return with_headers(request, answer(error), opened, ResponseHeaders(vary=state_of(opened.session).vary))
     response = with_headers(request, answer(error), opened, opened.exchange.unsent())
@@ -140,8 +140,8 @@ def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -
 
 
 def answer(error: AnsweredError) -> HttpResponse:
-    """Return the response that *error* has."""
+    """Return the response for *error*."""
     status = error.status
     if isinstance(error, StoreError):
-        _logger.error("a session's store failed, the answer is %s", status.value, exc_info=error)
+        _logger.error("a session's store failed, responding with %s", status.value, exc_info=error)
     return HttpResponse(status.phrase, status=status.value, content_type="text/plain; charset=utf-8")

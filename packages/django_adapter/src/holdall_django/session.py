@@ -1,8 +1,8 @@
 """
-The class of ``request.session``: the core's session, with Django's names as well.
+The class of ``request.session``: the core's session plus Django's names.
 
-Django's names are translated into the core's: ``cycle_key`` is ``configure(renew=True)``, ``flush`` is ``logout``,
-``set_expiry`` stores a lifetime with the data. They take effect with the response, as all changes do; ``save`` writes
+Django's names are mapped to the core's: ``cycle_key`` is ``configure(renew=True)``, ``flush`` is ``logout``,
+``set_expiry`` stores a lifetime with the data. They take effect with the response, like all changes; ``save`` writes
 at once.
 """
 
@@ -34,8 +34,8 @@ class DjangoSession(DjangoLookups):
     """
     A visitor's session, for one request to a Django application.
 
-    ``session_key`` is a name for it that other packages can store: a ``SessionStore`` of that name finds the session,
-    and a browser that sends it as a cookie opens nothing. Asking a session that is about to get another ID for its name
+    ``session_key`` is a name for it that other packages can store: ``SessionStore(name)`` finds the session, but a
+    browser that sends the name as a cookie opens nothing. Reading the name of a session that is about to get another ID
     stores it.
 
     Raises:
@@ -53,7 +53,7 @@ class DjangoSession(DjangoLookups):
             if test_client.latest_cookies:
                 test_client.follow(given)
             return
-        # Packages open a session anew by request.session.__class__(session_key).
+        # Packages reopen a session with request.session.__class__(session_key).
         sessions = configured_sessions()
         given = given or session_key
         self._take_given(sessions, cookies_of(str(given) if given else None, sessions.key))
@@ -64,11 +64,11 @@ class DjangoSession(DjangoLookups):
         guard(cls)
 
     def _take_given(self, sessions: Sessions, cookies: Sequence[str]) -> None:
-        """Become the session that one of *cookies* opens, outside of requests."""
+        """Become the session for one of *cookies*, outside of requests."""
         backend = sessions.prepare("async" if sessions in configuration().awaited else "sync")
         Session.__init__(self, sessions.state_type(backend, partial(test_client.latest_of, cookies), https=False))
 
-    # What was changed.
+    # Its changes.
 
     @property
     def modified(self) -> bool:
@@ -113,16 +113,16 @@ class DjangoSession(DjangoLookups):
         Store it now, before the response, even if it is empty.
 
         Args:
-            must_create: Store it as a new session, also where the one that it was has ended elsewhere.
+            must_create: Store it as a new session, even if the previous one has ended elsewhere.
         """
         self._refuse_if_ended(self._save(must_create))
 
     async def asave(self, must_create: bool = False) -> None:
-        """Do what ``save`` does."""
+        """Do the same as ``save``."""
         self._refuse_if_ended(await self._asave(must_create))
 
     def _save(self, must_create: bool = False) -> str | None:
-        """Do what ``save`` does, and return the cookie that the session had before."""
+        """Do the same as ``save``, and return the cookie that the session had before."""
         if self._sessions in configuration().awaited:
             return async_to_sync(self._asave)(must_create)
         came = self._came if must_create else None
@@ -153,12 +153,12 @@ class DjangoSession(DjangoLookups):
 
     @property
     def _came(self) -> str | None:
-        """The cookie of the stored session that this one goes on; ``None`` if there is none, or it is about to end."""
+        """The cookie of the stored session that this one continues; ``None`` if there is none or it is about to end."""
         goes_on = not self.is_new and self._state.intent in (Intent.KEEP, Intent.RENEW)
         return self._cookie if goes_on else None
 
     def _begin_anew(self) -> None:
-        """Be a new session with this one's data, instead of one that has ended."""
+        """Become a new session with this one's data, instead of one that has ended."""
         self._state.fetched = NOT_STORED
 
     def _prepare_to_save(self, must_create: bool) -> tuple[str | None, str | None]:

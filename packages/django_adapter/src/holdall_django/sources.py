@@ -1,4 +1,4 @@
-"""Sessions that one of Django's own engines has stored, read by that engine."""
+"""Read the sessions of one of Django's own engines with that engine."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,13 +23,13 @@ _KEY_LENGTH = 32
 
 class EngineSource:
     """
-    A source for ``migrate_from``: the sessions of the engine that was ``SESSION_ENGINE`` before.
+    A source for ``migrate_from``: the sessions of the previous ``SESSION_ENGINE``.
 
-    The engine reads them with the project's settings, so that it finds what it always found. Django's caches usually
-    pickle their values, and unpickle these as they do everything else in the cache.
+    The engine reads them with the project's settings, so it finds the same sessions as before. Django's caches usually
+    pickle their values, and unpickle sessions like everything else in the cache.
 
     Args:
-        engine: ``"db"``, ``"cached_db"`` or ``"cache"``, or the dotted path of another's module.
+        engine: ``"db"``, ``"cached_db"`` or ``"cache"``, or the dotted path of another engine's module.
 
     Raises:
         ConfigurationError: There is no such engine, or its application is not installed.
@@ -42,7 +42,7 @@ class EngineSource:
         self._engine = engine if "." in engine else f"django.contrib.sessions.backends.{engine}"
 
     def opened(self, form: Form) -> "EngineSource":
-        """Return it, for stores of either *form*: async adapters ask it in a thread."""
+        """Return it, for stores of either *form*: async adapters call it in a thread."""
         if apps.ready:
             self._check()
         return self
@@ -51,7 +51,7 @@ class EngineSource:
         return len(cookie) == _KEY_LENGTH and set(cookie) <= _CHARACTERS
 
     async def in_thread(self, call: Callable[[], Any]) -> Any:
-        """Make a *call* in the thread where Django keeps this request's connections, and await it."""
+        """Run *call* in the thread where Django keeps this request's connections, and await it."""
         return await sync_to_async(call)()
 
     def read(self, cookie: str) -> Entry | Refused | None:
@@ -65,9 +65,9 @@ class EngineSource:
         try:
             return do(store)
         except Exception as exc:  # noqa: BLE001  # databases and caches have errors of their own
-            # Its words may hold an address, and so a password.
+            # The message may contain an address, and so a password.
             failure = StoreError(f"the engine {self._engine} failed: {cause_of(exc)}.")
-        # Outside of the except block, or a traceback would show these words as well.
+        # Outside the except block, because a traceback would show the message as well.
         raise failure
 
     @staticmethod
@@ -89,10 +89,10 @@ class EngineSource:
         try:
             found = import_module(self._engine).SessionStore
         except (ImportError, AttributeError):
-            msg = f"EngineSource({self._engine!r}) names no session engine of Django's: 'db', 'cached_db' or 'cache'."
+            msg = f"EngineSource({self._engine!r}) does not name a Django session engine: 'db', 'cached_db' or 'cache'."
             raise ConfigurationError(msg) from None
         if hasattr(found, "get_model_class") and not apps.is_installed("django.contrib.sessions"):
-            msg = "EngineSource reads the rows of 'django.contrib.sessions': leave that in INSTALLED_APPS for as long."
+            msg = "EngineSource reads the rows of 'django.contrib.sessions': leave that in INSTALLED_APPS."
             raise ConfigurationError(msg)
         return found
 
@@ -101,5 +101,5 @@ _CHARACTERS = frozenset(VALID_KEY_CHARS)
 
 
 def _in_utc(expires: datetime) -> datetime:
-    # Naive where USE_TZ is off, and then local.
+    # Naive, and in local time, if USE_TZ is off.
     return expires.astimezone(UTC)

@@ -1,7 +1,7 @@
 """
-Rows in the project's own database, over the connections that Django has to it.
+Rows in the project's own database, over Django's connections.
 
-A request's verbs are the SQL of ``holdall.tables.sql``, because the ORM takes ten times as long to build the same
+Requests use the SQL of ``holdall.tables.sql``, because the ORM takes ten times as long to build the same
 statements.
 """
 
@@ -42,36 +42,36 @@ def _in_django(statement: str) -> str:
 
 
 _STATEMENTS = {name: _in_django(statement) for name, statement in STATEMENTS.items()}
-# A transaction may keep seeing old rows. A row that it locks it sees as it is now.
+# A transaction may keep seeing old rows, but it sees the current version of a row that it locks.
 _LOCKED = {"read_live": _STATEMENTS["read_live"] + " FOR UPDATE"}
 
 
 class DjangoTable(SQLTable):
     """
-    A table in a database of ``settings.DATABASES``, which ``manage.py migrate`` makes.
+    A table in a database of ``settings.DATABASES``, which ``manage.py migrate`` creates.
 
-    ``"holdall_django"`` has to be in ``INSTALLED_APPS``. Routers are not asked: *using* decides.
+    ``"holdall_django"`` must be in ``INSTALLED_APPS``. Routers are ignored: *using* decides.
 
-    A verb within a transaction of the project's is part of that. Where one ends a session in a request, the request's
-    answer ends it again (``holdall_django.rollback``), so that a transaction rolled back does not bring it back.
+    A verb within one of the project's transactions is part of it. If it ends a session in a request, the session is
+    ended again with the response (``holdall_django.rollback``), so that a rollback does not bring it back.
 
     Unless it is part of a transaction, a statement that meets a serialization failure or a deadlock is sent again, and
-    one that the server refuses because it was demoted is sent once more on a new connection. A connection that was made
-    before the process was forked is left to the parent.
+    one that the server refuses because it was demoted is sent once more on a new connection. A connection that was
+    opened before a fork is left to the parent.
 
     Args:
         using: The database's alias.
-        timeout: How long a statement may take, before it is cancelled and a ``StoreError``. It needs PostgreSQL and
-            psycopg 3; the settings of the database say it for other drivers, and how long it may take to connect.
+        timeout: How long a statement may take before it is cancelled and raises ``StoreError``. It needs PostgreSQL and
+            psycopg 3; for other drivers, and for connecting, the database's settings apply.
 
     Raises:
-        ConfigurationError: There is no such alias, or the application is not installed.
+        ConfigurationError: The alias does not exist, or the application is not installed.
     """
 
     def __init__(
         self, using: str = "default", *, timeout: timedelta | int = timedelta(seconds=5), clock: Clock = utc_now
     ) -> None:
-        # The settings may make one before the applications are loaded.
+        # The settings may create one before the applications are loaded.
         if apps.ready:
             _check(using)
         # In a transaction, the swept rows would stay locked until its end.
@@ -80,7 +80,7 @@ class DjangoTable(SQLTable):
         self._timeout = checked_timeout("timeout", timeout)
 
     async def in_thread(self, call: Callable[[], Any]) -> Any:
-        """Make a *call* in the thread where Django keeps this request's connections, and await it."""
+        """Run *call* in the thread where Django keeps this request's connections, and await it."""
         return await sync_to_async(call, thread_sensitive=True)()
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
@@ -119,7 +119,7 @@ class DjangoTable(SQLTable):
     def _insert(self, values: Mapping[str, Any]) -> bool:
         def insert() -> bool:
             try:
-                # In PostgreSQL a statement that fails takes the transaction around it along, up to a savepoint.
+                # In PostgreSQL a failed statement aborts the transaction around it, back to a savepoint.
                 with (
                     transaction.atomic(self.using) if self._is_in_transaction else nullcontext(),
                     connections[self.using].cursor() as cursor,
@@ -144,7 +144,7 @@ class DjangoTable(SQLTable):
         return rows.filter(**{f"{column}__lte": bound for column, bound in bounds.items()})
 
     def _execute(self, statement: str, values: Mapping[str, Any], answer: Callable[[CursorWrapper], R]) -> R:
-        """Execute a statement, and return what *answer* takes of it."""
+        """Execute a statement, and return what *answer* extracts from its result."""
 
         def execute() -> R:
             with connections[self.using].cursor() as cursor:
@@ -156,9 +156,9 @@ class DjangoTable(SQLTable):
 
 def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
     """
-    Return the table that ``"django"``, ``"django://"`` or ``"django://alias"`` names, which has one form.
+    Return the table for ``"django"``, ``"django://"`` or ``"django://alias"``, which has only one form.
 
-    A program that is no Django project's, such as the command ``holdall``, is made one by ``DJANGO_SETTINGS_MODULE``.
+    In a program outside of Django, such as the command ``holdall``, Django is set up with ``DJANGO_SETTINGS_MODULE``.
     """
     if not apps.ready:
         try:
@@ -166,7 +166,7 @@ def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
         except (ImproperlyConfigured, ImportError) as exc:
             msg = (
                 f"Django could not be set up for {url}: {str(exc).rstrip('.')}. "
-                "The command holdall finds a project by DJANGO_SETTINGS_MODULE, and in the folders of PYTHONPATH."
+                "The command holdall finds a project through DJANGO_SETTINGS_MODULE and the folders of PYTHONPATH."
             )
             raise ConfigurationError(msg) from exc
     url, options = split_options(url, {"timeout": timeout_of})

@@ -1,4 +1,4 @@
-"""What a template may call on a session. Other methods would take effect whenever a page is shown."""
+"""Restrict which session methods a template may call, because others would take effect whenever a page is shown."""
 
 from functools import update_wrapper
 from types import FunctionType
@@ -6,7 +6,7 @@ from typing import Any
 
 __all__ = ["guard"]
 
-# All methods that templates may call; not those that are added later.
+# All methods that templates may call; methods added later are not included.
 _READ_ONLY = frozenset(
     {
         "copy",
@@ -29,9 +29,9 @@ _READ_ONLY = frozenset(
 
 def guard(kind: type) -> None:
     """
-    Set ``alters_data`` on the methods of *kind*, inherited ones included, that a template must not call.
+    Set ``alters_data`` on the methods of *kind*, including inherited ones, that a template must not call.
 
-    Inherited methods are copied for that, so that the class that they come from stays as it is.
+    Inherited methods are copied first, so that their own class does not change.
     """
     for name in dir(kind):
         if name.startswith("_") or name in _READ_ONLY:

@@ -1,11 +1,11 @@
 """
-Sessions that a test changes outside of any request, and the old cookies that lead to them.
+Follow sessions that a test changes outside of any request from their old cookies.
 
 No response carries the cookie of such a session. When the cookie changes, as it does with each write to a session that
-is kept in it, the code that saved the session must take its ``session_key``. Django's test client does not, although
-its ``session`` is meant to be saved. So while Django's test runner is at work, the client's old cookie leads to what
-its test has made of the session, as if a response had sent the new one. Changes that the application makes while it
-answers a request are not followed: a cookie that outlives them in production does so in a test.
+is kept in it, the code that saved the session must use the new ``session_key``. Django's test client does not, although
+its ``session`` is meant to be saved. So while Django's test runner is active, the client's old cookie leads to the
+session as the test saved it, as if a response had sent the new one. Changes made by the application during a request
+are not followed: a cookie that outlives them in production also does in a test.
 """
 
 import sys
@@ -25,19 +25,19 @@ latest_cookies: dict[str, str | None] = {}
 
 
 def are_tests_running() -> bool:
-    """Return whether Django's test runner is at work, or another one that sets up its test environment."""
-    # Outside of tests the module need not be imported. Django keeps there what it restores after the tests.
+    """Return whether Django's test runner, or another one that sets up its test environment, is active."""
+    # Outside of tests the module need not be imported. Django stores in it what it restores after the tests.
     state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
     return hasattr(state, "saved_data")
 
 
 def note(before: str | None, after: str | None) -> None:
-    """Note that the session of the cookie *before* now has the cookie *after*, or has ended if that is ``None``."""
+    """Record that the session of the cookie *before* now has the cookie *after*; ``None`` if it has ended."""
     if before is None or before == after or rollback.are_noted() or not are_tests_running():
         return
     latest_cookies[before] = after
     if after is not None:
-        # A cookie without anything random in it may come again.
+        # A cookie without random content may occur again.
         latest_cookies.pop(after, None)
     if len(latest_cookies) > _MOST:
         del latest_cookies[next(iter(latest_cookies))]

@@ -1,7 +1,7 @@
 """
-Plug's verbs, with the request first.
+Plug's verbs, with the request as the first argument.
 
-Each does what the method of the same name does on ``request.session``.
+Each is the same as the ``request.session`` method of that name.
 """
 
 from typing import Any, Unpack, cast
@@ -29,14 +29,14 @@ __all__ = [
 
 def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
     """
-    Return the session of *request*, which is read when it is first looked into.
+    Return the session of *request*, which is read when it is first used.
 
     Args:
-        sessions: One of those in ``HOLDALL["also"]``; without it, the main ones. In an async view use
-            ``afetch_session`` for one whose store has to be awaited.
+        sessions: One of those in ``HOLDALL["also"]``; by default, the main ones. In an async view use
+            ``afetch_session`` if their store is async.
 
     Raises:
-        ConfigurationError: The middleware is not set up, or these *sessions* are not.
+        ConfigurationError: The middleware, or these *sessions*, are not set up.
     """
     session = _session_of(request, sessions)
     if not load_at_once(session) and not is_in_event_loop():
@@ -46,7 +46,7 @@ def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> Dja
 
 
 async def afetch_session(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
-    """Return what ``fetch_session`` does, and read it now if its store has to be awaited."""
+    """Return the same as ``fetch_session``, already read if its store is async."""
     session = _session_of(request, sessions)
     await load(session)
     return session
@@ -55,7 +55,7 @@ async def afetch_session(request: HttpRequest, sessions: Sessions | None = None)
 def _session_of(request: HttpRequest, sessions: Sessions | None = None) -> DjangoSession:
     session: object = getattr(request, "session", None)
     if not isinstance(session, DjangoSession):
-        msg = "the request has no session of ours: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
+        msg = "the request has no session: put 'holdall_django.SessionMiddleware' into MIDDLEWARE."
         raise ConfigurationError(msg)
     opened = opened_for(request)
     if sessions is None or opened is None or sessions.settings is state_of(session).backend.settings:
@@ -64,7 +64,7 @@ def _session_of(request: HttpRequest, sessions: Sessions | None = None) -> Djang
 
 
 def get_session(request: HttpRequest, key: str | None = None, default: Any = None) -> Any:
-    """Return the value under *key*, or *default* where there is none; without a key, all of it as a ``dict``."""
+    """Return the value under *key*, or *default* if there is none; without a key, all data as a ``dict``."""
     session = _session_of(request)
     return dict(session) if key is None else session.get(key, default)
 
@@ -75,12 +75,12 @@ def put_session(request: HttpRequest, key: str, value: Any) -> None:
 
 
 def delete_session(request: HttpRequest, key: str) -> None:
-    """Remove *key*, whether or not it is there."""
+    """Remove *key*, whether or not it exists."""
     _session_of(request).delete(key)
 
 
 def clear_session(request: HttpRequest) -> None:
-    """Remove all keys. The session itself stays, empty; ``configure_session(request, drop=True)`` ends it."""
+    """Remove all keys. The session continues, empty; ``configure_session(request, drop=True)`` ends it."""
     _session_of(request).clear()
 
 

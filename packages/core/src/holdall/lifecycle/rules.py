@@ -30,8 +30,8 @@ class Place(Enum):
 class Owner(Enum):
     """What happened to the session's principal in this request."""
 
-    SAME = "the same, or nobody still"
-    LOGIN = "an anonymous session became somebody's"
+    SAME = "the same, or still anonymous"
+    LOGIN = "an anonymous session became a user's"
     SWITCH = "one principal replaced another"
     LOGOUT = "the principal is gone"
 
@@ -117,7 +117,7 @@ RULES: tuple[Rule, ...] = (
     # A logout is always carried out, even with a superseded cookie: the user means the session that it was renewed
     # to.
     Rule(
-        "it was ended, and nothing was put into it afterwards",
+        "it was ended, and no data was stored afterwards",
         lambda s: s.intent is Intent.DROP or (s.intent is Intent.LOGOUT and not s.has_data),
         Action.DROP,
         Action.DROP,
@@ -125,14 +125,14 @@ RULES: tuple[Rule, ...] = (
     ),
     # After a failed request only the logout is saved.
     Rule(
-        "it was ended, and something was put into it afterwards, but the request failed",
+        "it was ended, and data was stored afterwards, but the request failed",
         lambda s: s.intent is Intent.LOGOUT and s.failed,
         Action.DROP,
         Action.DROP,
         Action.DROP,
     ),
     Rule(
-        "it was ended, and something was put into it afterwards",
+        "it was ended, and data was stored afterwards",
         lambda s: s.intent is Intent.LOGOUT,
         Action.LOG_OUT_AND_BEGIN,
         Action.DROP,
@@ -158,7 +158,7 @@ RULES: tuple[Rule, ...] = (
     # The response to a superseded request must not replace the cookie of the session it was renewed to. Only a login
     # may, because it brings a cookie that is just as good.
     Rule(
-        "its cookie is superseded, and nobody logs in",
+        "its cookie is superseded, and there is no login",
         lambda s: s.superseded and not s.logs_in,
         Action.DISCARD,
         Action.DISCARD,
@@ -180,7 +180,7 @@ RULES: tuple[Rule, ...] = (
         Action.REPORT_LOST,
     ),
     Rule(
-        "it gets a new ID: it was renewed, or somebody logged in",
+        "it gets a new ID: it was renewed, or a user logged in",
         lambda s: s.intent is Intent.RENEW or s.logs_in,
         Action.RENEW,
         Action.REPORT_LOST,

@@ -1,9 +1,9 @@
 """
-Where a table store's rows live.
+Tables, which keep the rows of a table store.
 
-``MemoryTable`` is the embedded default. What needs a driver sits in a module of its own. Another package brings a table
-that can be named by an entry point of the group ``holdall.tables``: its name is the URL's scheme, and it is called with
-the URL, the form and the clock.
+``MemoryTable`` is the embedded default. Tables that need a driver have their own modules. Another package can register
+a table with an entry point in the group ``holdall.tables``: its name is the URL's scheme, and it is called with the
+URL, the form and the clock.
 """
 
 import difflib
@@ -53,22 +53,22 @@ _LIKE_A_PATH = frozenset("./\\:@")
 
 def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Form], Table | AsyncTable]:
     """
-    Return what opens the table that *url* names, such as ``"memory://session"``, in the form it is asked for.
+    Return a function that opens the table at *url*, such as ``"memory://session"``, in a given form.
 
-    A name without a scheme is that of a table in memory, unless it is the scheme of another package's. What looks like
-    a path is no such name. A table that has one form only comes in that.
+    A name without a scheme is a table in memory, unless it is the scheme of another package's table or looks like a
+    path. A table that has only one form is opened in that form.
 
     Args:
-        create: Make a file or a schema of ours on first use, where it is not there; otherwise that is an error.
+        create: Create a missing file or schema of ours on first use; otherwise it raises an error.
 
     Raises:
-        ConfigurationError: No table is known under this scheme, or there is none.
+        ConfigurationError: The scheme is unknown or missing.
     """
-    # Not by urlsplit: where it cannot read a URL its error repeats the password.
+    # urlsplit is not used, because its error message may repeat the password.
     name, separator, _ = url.partition("://")
     scheme = name.lower() if separator or name in _others() else "memory"
     if not separator and scheme == "memory" and not _LIKE_A_PATH.isdisjoint(name):
-        # Taken as a name, it would leave each process with sessions of its own, until it ends.
+        # Used as a name, it would give each process its own sessions, which end with the process.
         msg = (
             "a table without a scheme is one in memory, and this looks like a path or an address: "
             "write a path as sqlite:///path, and an address with its ://."
@@ -80,7 +80,7 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
     if scheme in _others():
         theirs = _others()[scheme].load()
         return lambda form: theirs(url, form, clock)
-    # With a driver's name it is SQLAlchemy's, whatever the database.
+    # A scheme with a driver's name is SQLAlchemy's, whatever the database.
     ours = _open_sqlalchemy if "+" in scheme else _OPENERS.get(scheme)
     if ours is not None:
         return lambda form: ours(url, form, clock, create)
@@ -93,7 +93,7 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Fo
 
 @cache
 def _others() -> "Mapping[str, EntryPoint]":
-    """Return the tables of other packages, by scheme. To look for them takes milliseconds, and so does what looks."""
+    """Return the tables of other packages by scheme. The search, and importing what it needs, take milliseconds."""
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group="holdall.tables")}

@@ -1,7 +1,7 @@
 """
-What a table in memory consists of: parts, which hold the rows, and owners, which say whose rows they are.
+The components of a table in memory: parts, which hold the rows, and owners, which map principals to rows.
 
-``holdall.tables.memory`` has the drawing.
+``holdall.tables.memory`` has a diagram.
 """
 
 import threading
@@ -15,11 +15,11 @@ from holdall.tables.contract import Row
 
 __all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "row_of"]
 
-# To find the least recently used rows means to look at all rows of a part, so this many are noted for later evictions.
+# Finding the least recently used rows requires scanning a part, so this many are remembered for later evictions.
 _FOUND_AT_ONCE = 512
 
-#: A row as it is kept: its values and its place, as a bare tuple, because Python's garbage collector looks at these
-#: only once. Each time that it looks at a million other objects all threads wait.
+#: A row as it is stored: its values and its place, as a plain tuple, because Python's garbage collector visits these
+#: only once. Every time it visits a million other objects, all threads wait.
 Kept = tuple[Any, ...]
 VERSION, EXPIRES, CREATED, _PRINCIPAL = map(Row._fields.index, ("version", "expires", "created", "principal"))
 PLACE = len(Row._fields)
@@ -27,19 +27,19 @@ PLACE = len(Row._fields)
 
 class Part:
     """
-    Some of a table's rows. Readers look rows up and note their use; everything else needs the lock.
+    Some of a table's rows. Readers look up rows and record their use; everything else needs the lock.
 
     Attributes:
-        rows: The rows by their digests. A row is never changed: another takes its place.
-        used: By place, the number of the row's last use. A row that was used later has a higher number.
-        free: The places that belong to no row.
-        uses: How many uses were noted.
-        expiries: A heap. A row whose expiry moves forward is found here at its old expiry, and is moved then; a row
-            that goes leaves its entry behind.
+        rows: The rows by digest. A row is never modified, only replaced.
+        used: For each place, the number of the row's last use. Later uses have higher numbers.
+        free: The unused places.
+        uses: How many uses were recorded.
+        expiries: A heap. A row whose expiry moves forward stays here at its old expiry until then; a removed row
+            leaves its entry behind.
         due: The earliest of ``expiries``. May be read without the lock.
-        evictable: How many rows may be evicted: those that belong to nobody, and those that belong to somebody.
-        oldest: For both kinds, the least recently used rows when that was last looked at, the oldest last, each with
-            the number of its last use. A row with another number by now was used since.
+        evictable: How many rows may be evicted: anonymous ones, and those of users.
+        oldest: For each kind, the least recently used rows at the last scan, the oldest last, with the number of their
+            last use. A row whose number differs now was used since.
     """
 
     __slots__ = ("due", "evictable", "expiries", "free", "lock", "oldest", "rows", "used", "uses")
@@ -72,7 +72,7 @@ class Part:
         return row
 
     def bury(self, digest: bytes, tombstone: Row) -> None:
-        """Put a tombstone in the place of a session's row, so that no reader finds nothing there."""
+        """Replace a session's row by a tombstone in one step, so that readers always find one of them."""
         place = self.rows[digest][PLACE]
         self.rows[digest] = (*tombstone, place)
         self.evictable[tombstone.principal is not None] -= 1
@@ -80,14 +80,14 @@ class Part:
 
     def note_expiry(self, expires: datetime, digest: bytes) -> None:
         if len(self.expiries) > 2 * len(self.rows) + 16:
-            # Most entries are of rows that are gone.
+            # Most entries belong to removed rows.
             self.expiries = [(kept[EXPIRES], each) for each, kept in self.rows.items()]
             heapify(self.expiries)
         heappush(self.expiries, (expires, digest))
         self.due = self.expiries[0][0]
 
     def expired(self, now: datetime, most: int) -> set[bytes]:
-        """Look at up to *most* rows that are due, and return those that have expired."""
+        """Check up to *most* rows that are due, and return those that have expired."""
         gone = set()
         while self.due <= now and most > 0:
             most -= 1
@@ -134,7 +134,7 @@ class Owners:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        # A set only where there are several: the garbage collector looks at each set each time.
+        # A set only if there are several, because the garbage collector visits each set each time.
         self.digests: dict[str, bytes | set[bytes]] = {}
 
     def of(self, principal: str) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""Pools of connections to PostgreSQL: the table's own, and one that an application gave."""
+"""Pools of connections to PostgreSQL: the table's own, and one that an application passed in."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ __all__ = ["AsyncOwnPool", "GivenPool", "OwnPool", "Pool", "SyncOwnPool"]
 Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
 Given = TypeVar("Given", bound="ConnectionPool[Any] | AsyncConnectionPool[Any]")
 
-# How long a pool of our own keeps an idle connection, and how long any connection.
+# How long our own pool keeps an idle connection, and how long any connection.
 _IDLE_SECONDS = 600
 _LIFETIME_SECONDS = 3600
 
@@ -35,7 +35,7 @@ class Pool:
     Connections, and which of them may be used.
 
     Args:
-        most_refusals: How many connections in a row may turn out to lead to the wrong server.
+        most_refusals: How many connections in a row may lead to the wrong server.
     """
 
     def __init__(self, *, most_refusals: int, address: str) -> None:
@@ -48,16 +48,16 @@ class Pool:
         self._generations.renew()
 
     def is_usable(self, connection: Any) -> bool:
-        """Say whether a connection still leads to the server, as far as is known without asking there."""
+        """Return whether a connection still leads to the right server, as far as is known without a round trip."""
         return self._generations.is_current(connection) and not _was_closed_while_idle(connection)
 
 
 class OwnPool(Pool):
     """
-    Connections that the table opens itself, so many at once at most.
+    Connections that the table opens itself, up to a maximum at a time.
 
-    No thread and no task looks after them. A pool that has some cannot go along with a fork, and one of psycopg_pool's
-    can hold up the end of an event loop.
+    It has no threads or tasks: a pool with threads does not survive a fork, and one of psycopg_pool's can delay the end
+    of an event loop.
     """
 
     def __init__(self, conninfo: str, timeout: timedelta) -> None:
@@ -66,19 +66,19 @@ class OwnPool(Pool):
         self._conninfo = conninfo
         self._seconds = timeout.total_seconds()
         self._is_closed = False
-        # Each with the time since when it is idle, the longest first.
+        # Each with the time since which it has been idle, the longest first.
         self._idle: deque[tuple[float, Any]] = deque()
         self._made: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        # The connections end with the table even if the application never closes it.
+        # The connections are closed with the table even if the application never closes it.
         weakref.finalize(self, _hang_up_all, self._idle, os.getpid())
 
     def close(self) -> None:
-        """Close all connections, those in use when they come back."""
+        """Close all connections; those in use are closed when they are returned."""
         self._is_closed = True
         _hang_up_all(self._idle, os.getpid())
 
     def _taken(self) -> Any:
-        """Return a connection that is idle, the one used last; ``None`` if there is none."""
+        """Return the idle connection that was used last; ``None`` if there is none."""
         try:
             return self._idle.pop()[1]
         except IndexError:
@@ -109,7 +109,7 @@ def _hang_up_all(idle: deque[tuple[float, Any]], pid: int) -> None:
 
 
 class SyncOwnPool(OwnPool):
-    """For calls that wait."""
+    """For sync calls."""
 
     def __init__(self, conninfo: str, timeout: timedelta, max_size: int) -> None:
         super().__init__(conninfo, timeout)
@@ -131,7 +131,7 @@ class SyncOwnPool(OwnPool):
 
 
 class AsyncOwnPool(OwnPool):
-    """For calls that are awaited."""
+    """For async calls."""
 
     def __init__(self, conninfo: str, timeout: timedelta, max_size: int) -> None:
         super().__init__(conninfo, timeout)
@@ -156,32 +156,32 @@ class AsyncOwnPool(OwnPool):
 
 
 class GivenPool(Pool, Generic[Given]):
-    """A pool that an application gave. It belongs to one process, and if it is awaited to one event loop."""
+    """A pool that an application passed in. It belongs to one process, and to one event loop if it is async."""
 
     def __init__(self, kind: type[Given], pool: Any) -> None:
         if not isinstance(pool, kind):
-            msg = f"{type(pool).__name__} is not the pool for this table: give it a {kind.__name__}, or use its twin."
+            msg = f"{type(pool).__name__} is not the pool for this table: pass a {kind.__name__}, or use its twin."
             raise ConfigurationError(msg)
-        # When its connections were made is not known, so that each of them may be found out by itself.
+        # It is unknown when its connections were opened, so each may have to be tried.
         super().__init__(most_refusals=pool.max_size, address=_address(pool.conninfo))
         self.getconn: Any = pool.getconn
         self.putconn: Any = pool.putconn
-        # An open pool has threads or tasks already.
+        # An open pool already has threads or tasks.
         self._pid = None if pool.closed else os.getpid()
         self._loop: Any = None
 
     def check(self, loop: Any = None) -> None:
-        """Raise ``ConfigurationError`` if it belongs to another process or event loop than the one that uses it now."""
+        """Raise ``ConfigurationError`` if it belongs to another process or event loop than the current one."""
         pid = os.getpid()
         self._pid, self._loop = self._pid or pid, self._loop or loop
         if self._pid != pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             msg = (
                 "this pool was opened before the process was forked, so its connections belong to the parent: "
-                "open a pool in each process, or give the table a URL."
+                "open a pool in each process, or pass the table a URL."
             )
             raise ConfigurationError(msg)
         if self._loop is not loop:
-            msg = "this pool belongs to another event loop: open a pool in each event loop, or give the table a URL."
+            msg = "this pool belongs to another event loop: open a pool in each event loop, or pass the table a URL."
             raise ConfigurationError(msg)
 
 
@@ -195,7 +195,7 @@ def _address(conninfo: Any) -> str:
 
 
 def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
-    """Look, without a round trip, whether the server said anything unasked: that is how it closes a connection."""
+    """Check without a round trip whether the server has sent anything unasked, as it does before it disconnects."""
     with Selector() as selector:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         return bool(selector.select(0))

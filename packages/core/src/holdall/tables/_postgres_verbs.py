@@ -1,7 +1,7 @@
 """
-What each verb of a table asks of PostgreSQL: one guarded statement, which the server runs whole or not at all.
+The PostgreSQL statement for each verb of a table, which is guarded and runs completely or not at all.
 
-The steps are written once; a sync and an async table take them.
+The steps are written once and run by a sync and an async table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,9 @@ _UNDEFINED_TABLE = "42P01"
 
 _LAYOUT = "holdall layout 2"
 
-#: What ``create_schema`` does, for those who migrate by hand. Sealed data does not get smaller by compression, and
-#: room in each page lets a row be rewritten beside itself, without a word to the indexes. Principals and clients are
-#: bytes, for not every text is one to PostgreSQL.
+#: The statements of ``create_schema``, for manual migrations. Sealed data does not compress, and free space in each
+#: page lets a row be updated in place without touching the indexes. Principals and clients are bytes, because
+#: PostgreSQL does not accept every text.
 SCHEMA: LiteralString = f"""
 CREATE TABLE holdall_session (
     digest bytea PRIMARY KEY,
@@ -58,8 +58,8 @@ CREATE INDEX holdall_session_principal ON holdall_session (principal) WHERE prin
 COMMENT ON TABLE holdall_session IS '{_LAYOUT}';
 """
 
-# All or nothing. Where another process is making it, this waits until that is done; which name it then meets first is
-# chance.
+# All or nothing. If another process is creating it, this waits until that is done; which name then conflicts first is
+# random.
 _CREATE: LiteralString = f"""
 DO $$ BEGIN {SCHEMA} EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN NULL; END $$
 """
@@ -99,7 +99,7 @@ _REMOVE: LiteralString = """
 DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING data, version, expires, created, principal, client, seen
 """
-# The lock makes the row that is returned the very one that is buried.
+# The lock ensures that the returned row is the one that is buried.
 _BURY: LiteralString = """
 WITH live AS (
     SELECT digest, data, version, expires, created, principal, client, seen FROM holdall_session
@@ -116,7 +116,7 @@ SELECT digest, created, expires, client, seen, version FROM holdall_session
 WHERE principal = %(principal)s AND expires > %(now)s
 ORDER BY created, digest
 """
-# In one order, so that two of them wait for one another and not each for the other.
+# In a fixed order, so that two of them cannot deadlock.
 _CLEAR: LiteralString = """
 WITH begun AS MATERIALIZED (
     SELECT digest FROM holdall_session WHERE created <= %(began_by)s
@@ -126,7 +126,7 @@ WITH begun AS MATERIALIZED (
 DELETE FROM holdall_session USING begun WHERE holdall_session.digest = begun.digest
 RETURNING true
 """
-# What another sweep or a write is at is left to it: nobody waits.
+# Rows locked by another sweep or a write are skipped without waiting.
 _SWEEP: LiteralString = """
 WITH expired AS MATERIALIZED (
     SELECT digest FROM holdall_session WHERE due <= %(due)s AND expires <= %(now)s
@@ -140,7 +140,7 @@ RETURNING true
 
 @redacted
 class Execute(NamedTuple):
-    """Have the server run a statement, and return its rows. One with values is prepared on each connection."""
+    """Run a statement on the server, and return its rows. One with values is prepared on each connection."""
 
     statement: LiteralString
     values: Mapping[str, object] | None = None
@@ -150,7 +150,7 @@ class Execute(NamedTuple):
 
 
 class Verbs:
-    """What each verb of a table asks of the server."""
+    """The statements for each verb."""
 
     def __init__(self, clock: Clock, table: str, *, create: bool) -> None:
         self._clock = clock
@@ -245,7 +245,7 @@ class Verbs:
 
     def _sweep_now_and_then(self) -> Steps[None]:
         if self._turns.is_due():
-            # Of the hours that are over, so that no row is looked at that has not expired.
+            # Only rows of past hours, so that no live row is examined.
             now = self._now()
             yield from self._execute(_SWEEP, due=now, now=now, limit=Int8(SWEPT_AT_ONCE))
 
@@ -268,19 +268,19 @@ class Verbs:
         ((comment,),) = described
         if comment != _LAYOUT:
             msg = (
-                f"the comment on the table {self._table} is {comment!r}, and this holdall knows {_LAYOUT!r}: "
+                f"the comment on the table {self._table} is {comment!r}, but this holdall supports {_LAYOUT!r}: "
                 "update holdall, or use another database or schema."
             )
             raise ConfigurationError(msg)
 
     def failure(self, exc: psycopg.Error, pool: Pool) -> StoreError:
-        """Return the driver's error as ours, without its own words: they may show values."""
+        """Convert the driver's error to ours, without its message, which may show values."""
         if exc.sqlstate == _UNDEFINED_TABLE:
-            # It was there, and somebody has dropped it.
+            # The table existed before, so it has been dropped.
             self._is_laid_out = False
         if isinstance(exc, PoolTimeout):
-            # One of psycopg_pool's does not tell these from each other.
-            causes = "the pool ran dry" if isinstance(pool, OwnPool) else "the pool ran dry, or the server is not there"
+            # psycopg_pool's error does not tell these apart.
+            causes = "the pool is empty" if isinstance(pool, OwnPool) else "the pool is empty, or the server is down"
             return StoreError(f"PostgreSQL{pool.address} gave no connection in time: {causes}.")
         return StoreError(f"PostgreSQL{pool.address} failed: {cause_of(exc)}.")
 

@@ -1,4 +1,4 @@
-"""Engines of SQLAlchemy: the table's own, and one that an application gave."""
+"""SQLAlchemy engines: the table's own, and one that an application passed in."""
 
 import asyncio
 import math
@@ -52,39 +52,37 @@ class Options(NamedTuple):
 
 def read_url(text: str) -> URL:
     """
-    Return the *text* of a URL, read, and checked as far as that goes without a server.
+    Parse the *text* of a URL, and check what can be checked without a server.
 
     Raises:
-        ConfigurationError: It cannot be read, or its driver is not installed, or the database would be in memory.
+        ConfigurationError: It is invalid, its driver is not installed, or the database would be in memory.
     """
     try:
         url = make_url(text)
         url.get_dialect().import_dbapi()
     except (NoSuchModuleError, ImportError) as exc:
-        msg = (
-            f"the driver of this table's URL is not there: {exc}. Install it, or name another one: database+driver://."
-        )
+        msg = f"the driver for this table's URL is missing: {exc}. Install it, or name another one: database+driver://."
         raise ConfigurationError(msg) from None
     except (ArgumentError, ValueError):
-        # They would show the URL, and so its password.
-        msg = "the URL cannot be read: write it as mysql+pymysql://user:password@host:port/database."
+        # The message would show the URL, and so its password.
+        msg = "the URL cannot be parsed: write it as mysql+pymysql://user:password@host:port/database."
         raise ConfigurationError(msg) from None
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        msg = "each connection would have a database of its own in memory: name a file, or use memory://."
+        msg = "each connection would have its own database in memory: name a file, or use memory://."
         raise ConfigurationError(msg)
     return url if _file_of(url) is None else url.set(database=_file_of(url))
 
 
 def _file_of(url: URL) -> str | None:
-    """Return the file that an SQLite *url* names by its path."""
+    """Return the path of the file that an SQLite *url* names."""
     named = url.database or ""
-    # Absolute, or a program that changes its folder would begin a second file.
+    # Absolute, because a program that changes its current folder would otherwise create a second file.
     is_path = url.get_backend_name() == "sqlite" and not named.startswith("file:")
     return os.path.abspath(named) if is_path else None  # noqa: PTH100  # it is text that SQLAlchemy takes
 
 
 def _leave_removed_file(engine: Engine, forget: Callable[[], None]) -> None:
-    """Let an *engine* of SQLite open the file that stands at its path now, and call *forget* where that is another."""
+    """Make an SQLite *engine* open the file now at its path, and call *forget* if that is a different one."""
     path = _file_of(engine.url)
     if path is None:
         return
@@ -103,20 +101,20 @@ def _leave_removed_file(engine: Engine, forget: Callable[[], None]) -> None:
 
 
 def serves(url: URL, form: str) -> bool:
-    """Return whether the driver of *url* serves this form: ``"sync"`` or ``"async"``; some serve both."""
+    """Return whether the driver of *url* supports this form, ``"sync"`` or ``"async"``; some support both."""
     dialect = url.get_dialect()
     return not dialect.is_async if form == "sync" else dialect.get_async_dialect_cls(url).is_async
 
 
 class Own:
     """
-    An engine of the table's own, in each process.
+    The table's own engine, one in each process.
 
     Args:
-        forget: Called where an SQLite file was removed or replaced, so that its table is not there.
+        forget: Called if an SQLite file was removed or replaced, so that its table is missing.
     """
 
-    # Each statement is a transaction of its own as it is.
+    # With autocommit, each statement is its own transaction.
     needs_commit = False
 
     def __init__(self, url: URL, options: Options, forget: Callable[[], None]) -> None:
@@ -140,7 +138,7 @@ class Own:
 
 
 class OwnOfLoop:
-    """The same, in each event loop."""
+    """The same, one in each event loop."""
 
     needs_commit = False
 
@@ -150,7 +148,7 @@ class OwnOfLoop:
 
         def make() -> AsyncEngine:
             engine = create_async_engine(url, **settings)
-            # Who cancels a wait, as a limit from outside does, must not wait long for that in turn.
+            # Cancelling a wait, as an outer timeout does, must not take long itself.
             event.listen(
                 engine.sync_engine,
                 "connect",
@@ -174,7 +172,7 @@ def _settings(url: URL, options: Options) -> dict[str, Any]:
     limits = LIMITS.get(dialect.driver)
     connect_args = limits(seconds, options.statement_timeout.total_seconds()) if limits else {}
     return {
-        # What the URL says itself comes first.
+        # Settings in the URL take precedence.
         "connect_args": {name: value for name, value in connect_args.items() if name not in url.query},
         "hide_parameters": True,
         "isolation_level": "AUTOCOMMIT",
@@ -191,9 +189,9 @@ def _settings(url: URL, options: Options) -> dict[str, Any]:
 
 class Given:
     """
-    An engine that an application gave.
+    An engine that an application passed in.
 
-    The connections of its pool belong to one process, and to one event loop if they are awaited. A new pool, after
+    The connections of its pool belong to one process, and to one event loop if they are async. A new pool, after
     ``dispose()``, belongs to those that use it next.
     """
 
@@ -201,9 +199,7 @@ class Given:
 
     def __init__(self, engine: Any, kind: "type[Engine | AsyncEngine]") -> None:
         if not isinstance(engine, kind):
-            msg = (
-                f"{type(engine).__name__} is not for this table: give it an {kind.__name__} or a URL, or use its twin."
-            )
+            msg = f"{type(engine).__name__} is not for this table: pass an {kind.__name__} or a URL, or use its twin."
             raise ConfigurationError(msg)
         self._engine: Any = engine
         self._pool: object = engine.pool
@@ -214,20 +210,20 @@ class Given:
         engine, pid = self._engine, os.getpid()
         if pid != self._pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             if engine.pool is self._pool:
-                # As SQLAlchemy advises: the parent's connections are left to it.
+                # As SQLAlchemy advises, the parent's connections are left to it.
                 getattr(engine, "sync_engine", engine).dispose(close=False)
             self._pid = pid
         if engine.pool is not self._pool:
             self._pool, self._loop = engine.pool, None
         self._loop = self._loop or loop
         if self._loop is not loop and not isinstance(engine.pool, NullPool):
-            msg = "this engine belongs to another event loop: make one in each, or give the table a URL."
+            msg = "this engine belongs to another event loop: create one in each, or pass the table a URL."
             raise ConfigurationError(msg)
         return engine
 
 
 def limit_of(connection: Any, limit: timedelta | None) -> AbstractContextManager[None]:
-    """Limit each wait for an answer on a *connection*, if its driver is psycopg 3; others do it by themselves."""
+    """Limit each wait for a response on a *connection* if its driver is psycopg 3; others do so by themselves."""
     if limit is not None and connection.dialect.driver == "psycopg":
         from holdall.tables.psycopg import limited
 
@@ -236,7 +232,7 @@ def limit_of(connection: Any, limit: timedelta | None) -> AbstractContextManager
 
 
 def limit_answers(connection: Any, driver: str, limit: timedelta) -> None:
-    """Set how long a *connection* waits for an answer, a ping's too, if its *driver* is not told when it opens one."""
+    """Set how long a *connection* waits for a response, including pings, if its *driver* has no option for it."""
     if driver == "psycopg":
         from holdall.tables.psycopg import limit_waits
 
@@ -247,20 +243,20 @@ def limit_answers(connection: Any, driver: str, limit: timedelta) -> None:
 
 
 class Attempts:
-    """Decides for one statement whether it is sent again after a failure."""
+    """Decides whether a statement is sent again after a failure."""
 
     def __init__(self) -> None:
         self._conflicts = 0
-        #: New connections are to be used from now on.
+        #: Only new connections may be used from now on.
         self.was_refused = False
 
     def again(self, exc: BaseException, database: str, *, is_commit: bool) -> float | None:
-        """Return after how many seconds the statement is sent again, or ``None``."""
+        """Return after how many seconds the statement should be sent again, or ``None``."""
         code = sqlstate_of(exc.orig, database) if isinstance(exc, DBAPIError) else None
         if code in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
             return conflict_pause(self._conflicts)
-        # What has been refused once more is refused by everybody.
+        # A statement refused twice is refused everywhere.
         if code in ELSEWHERE and not is_commit and not self.was_refused:
             self.was_refused = True
             return 0
@@ -268,11 +264,11 @@ class Attempts:
 
 
 def failure(exc: BaseException, url: URL) -> StoreError:
-    """Return an error of SQLAlchemy's or of a driver's as ours, without its own words: they may show values."""
+    """Convert an error of SQLAlchemy or a driver to ours, without its message, which may show values."""
     is_file = url.get_backend_name() == "sqlite"
     where = url.get_backend_name() + ("" if is_file else shown_address(url.host, url.port, url.database))
     if isinstance(exc, PoolTimeout):
-        return StoreError(f"{where} gave no connection in time: the pool ran dry.")
+        return StoreError(f"{where} gave no connection in time: the pool is empty.")
     if isinstance(exc, asyncio.TimeoutError):
         return StoreError(f"{where} did not answer in time.")
     cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
@@ -280,18 +276,18 @@ def failure(exc: BaseException, url: URL) -> StoreError:
 
 
 def _of_mysql(connect: float, answer: float) -> dict[str, Any]:
-    # Some drivers take whole seconds alone.
+    # Some drivers accept only whole seconds.
     seconds = math.ceil(answer)
     limits = {"connect_timeout": math.ceil(connect), "read_timeout": seconds, "write_timeout": seconds}
     return {**limits, **_of_mysql_awaited(connect, answer)}
 
 
 def _of_mysql_awaited(connect: float, answer: float) -> dict[str, Any]:
-    # Or a statement that waits for a lock would wait on in the server when the client has left.
+    # Otherwise a statement waiting for a lock would keep waiting in the server after the client has left.
     return {"init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, int(answer))}"}
 
 
-#: What a driver is told about limits, in seconds: to connect, and for an answer. Awaited ones are limited from outside.
+#: The drivers' timeout options, in seconds: to connect, and for a response. Async ones are limited from outside.
 LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
     **dict.fromkeys(("pysqlite", "aiosqlite"), lambda connect, answer: {"timeout": answer}),
     **dict.fromkeys(("pymysql", "mysqldb", "mariadbconnector"), _of_mysql),
@@ -305,5 +301,5 @@ LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
     "pymssql": lambda connect, answer: {"login_timeout": math.ceil(connect), "timeout": math.ceil(answer)},
     "oracledb": lambda connect, answer: {"tcp_connect_timeout": connect},
 }
-# What is set on a connection, and in which part of a second.
+# Attributes to set on a connection, and their unit as a fraction of a second.
 _ATTRIBUTES = {"pyodbc": ("timeout", 1), "oracledb": ("call_timeout", 1000)}

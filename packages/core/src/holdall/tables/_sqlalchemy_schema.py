@@ -1,4 +1,4 @@
-"""The table in SQLAlchemy's words, and the statements on it, for a connection of either form."""
+"""The table as defined in SQLAlchemy, and the statements on it, for sync and async connections."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ __all__ = ["NAME", "Schema", "session_table"]
 
 NAME = "holdall_session"
 
-# Some databases have no index over bytes of any length, and some large ones hold little unless they are asked for more.
+# Some databases cannot index bytes of arbitrary length, and some limit large values unless told otherwise.
 _DIGEST = (
     LargeBinary(32)
     .with_variant(mysql.BINARY(32), "mysql", "mariadb")
@@ -46,16 +46,16 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("version", "expires", "created", "seen", "due"), _NUMBER),
 }
 _NULLABLE = {"principal", "principal_digest", "client", "seen"}
-# Values that are named after no column.
+# Values that are not named after a column.
 _VALUE_TYPES = {**_TYPES, "successor": _BYTES, "until": _NUMBER, "old_version": _NUMBER, "now": _NUMBER}
 
 
 def session_table(metadata: MetaData, name: str = NAME) -> Table:
     """
-    Add our table to *metadata*, and return it, so that a tool which compares that with a database knows the table.
+    Add our table to *metadata* and return it, so that tools which compare that with a database know the table.
 
     Raises:
-        ConfigurationError: This cannot be a table's name.
+        ConfigurationError: *name* is not a valid table name.
     """
     columns = (
         Column(each, _TYPES[each], primary_key=each == "digest", nullable=each in _NULLABLE, autoincrement=False)
@@ -68,7 +68,7 @@ def session_table(metadata: MetaData, name: str = NAME) -> Table:
 
 
 class Schema:
-    """The table of one name, and what is done on it with a connection."""
+    """The table of one name, and the operations on it with a connection."""
 
     def __init__(self, name: str, *, create: bool) -> None:
         self._table = session_table(MetaData(), name)
@@ -77,11 +77,11 @@ class Schema:
         self._statements = {each: _typed(statement.format(table=name)) for each, statement in STATEMENTS.items()}
 
     def forget(self) -> None:
-        """Look at the table again before the next statement, because somebody may have dropped it."""
+        """Check the table again before the next statement, because it may have been dropped."""
         self._is_laid_out = False
 
     def create(self, connection: Connection) -> None:
-        # Where one statement makes a table and others its indexes, a process may have ended between them.
+        # If a table and its indexes take several statements, a process may have ended between them.
         indexes = sorted(self._table.indexes, key=lambda index: str(index.name))
         made: list[Table | Index] = [self._table, *indexes]
         for each in made:
@@ -126,7 +126,7 @@ class Schema:
         if not self._is_laid_out:
             (self.create if self._create else self._check)(connection)
             if connection.dialect.name == "sqlite":
-                # A refused insert would keep the file locked until SQLAlchemy 2.0 lets its cursor go.
+                # A refused insert would keep the file locked until SQLAlchemy 2.0 releases its cursor.
                 insert = f"{STATEMENTS['insert']} ON CONFLICT DO NOTHING"
                 self._statements["insert"] = _typed(insert.format(table=self._table.name))
             self._is_laid_out = True
@@ -140,14 +140,14 @@ class Schema:
             raise ConfigurationError(msg) from None
         if columns != set(COLUMNS):
             msg = (
-                f"the table {name} has other columns than this holdall knows: it is another program's, or of another "
-                "version. Name another with table=, or update holdall."
+                f"the table {name} has other columns than this version of holdall expects: it belongs to another "
+                "program or version. Name another with table=, or update holdall."
             )
             raise ConfigurationError(msg)
 
 
 def _typed(statement: str) -> Any:
-    """Return a *statement* whose values and columns have types, because drivers want bytes in different shapes."""
+    """Return a *statement* with typed values and columns, because drivers represent bytes differently."""
     names = dict.fromkeys(re.findall(r":(\w+)", statement))
     typed = text(statement).bindparams(*(bindparam(each, type_=_VALUE_TYPES[each]) for each in names))
     first, _, rest = statement.strip().partition(" ")

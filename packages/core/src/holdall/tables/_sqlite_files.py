@@ -1,7 +1,7 @@
 """
-The file of an SQLite table: made for its owner alone, laid out, and told from one that took its place.
+The file of an SQLite table: create it readable only by its owner, set up its layout, and notice when it is replaced.
 
-Each thread of each process has a ``Connection`` of its own to it.
+Each thread of each process has its own ``Connection`` to it.
 """
 
 import os
@@ -24,7 +24,7 @@ __all__ = ["Connection", "checked_path", "identity", "open_file", "remove_what_i
 # Windows lacks it.
 _fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
-# In the file's header: whose file it is ("hold" in ASCII), and of which layout.
+# In the file's header: the application ID ("hold" in ASCII), and the layout's version.
 _APPLICATION_ID = 0x686F6C64
 _LAYOUT = 2
 
@@ -46,15 +46,15 @@ CREATE INDEX {table}_due ON {table} (due);
 CREATE INDEX {table}_principal ON {table} (principal) WHERE principal IS NOT NULL
 """
 
-# Which device a file is on, and which number it has there.
+# The device and inode numbers of a file.
 Identity = tuple[int, int] | None
 
-# What SQLite keeps beside a file.
+# The suffixes of the files that SQLite keeps next to a file.
 _BESIDE = ("-wal", "-shm")
 
 
 def identity(path: str) -> Identity:
-    """Return which file stands at a path; ``None`` if there is none."""
+    """Return the identity of the file at a path; ``None`` if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116  # with each verb, and a Path takes longer
     except OSError:
@@ -63,13 +63,13 @@ def identity(path: str) -> Identity:
 
 
 class Connection:
-    """A connection that closes with the thread that it belongs to."""
+    """A connection that closes when its thread ends."""
 
     def __init__(self, connection: sqlite3.Connection, path: str, table: str, file: Identity) -> None:
         self.connection = connection
         self.pid = os.getpid()
         self.file = file
-        #: Those beside the file, which belong to it and to no other.
+        #: The accompanying files, which belong only to this file.
         self.beside = {each: identity(path + each) for each in _BESIDE}
         self.path = path
         self._table = table
@@ -83,7 +83,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        # Immediate: one that begins by reading could find at its first write that it came too late.
+        # Immediate, because a transaction that begins with a read may fail at its first write.
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -109,13 +109,13 @@ def _close(connection: sqlite3.Connection, pid: int) -> None:
 
 def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, synchronous: str) -> Connection:
     """
-    Return a connection to the *table* in a file, made and laid out if it is not there and *create* says so.
+    Return a connection to the *table* in a file, creating the file and its layout if necessary and *create* allows it.
 
     Raises:
-        ConfigurationError: The file is another program's, or of another layout, or is not there.
+        ConfigurationError: The file belongs to another program, has another layout, or does not exist.
         StoreError: SQLite cannot use it.
     """
-    # SQLite follows links too, and names the files beside it after the file that they lead to.
+    # SQLite follows links too, and names the accompanying files after the target.
     real = os.path.realpath(path)
     try:
         if create:
@@ -123,7 +123,7 @@ def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, 
         elif not path.exists():
             msg = f"there is no file {path}."
             raise ConfigurationError(msg)
-        # Before it is opened: of a file that is replaced at this moment, the next call will know.
+        # Before it is opened: if the file is replaced at this moment, the next call notices.
         file = identity(real)
         connection = sqlite3.connect(
             real, timeout=busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
@@ -141,9 +141,9 @@ def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, 
 
 @contextmanager
 def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
-    """Hold off other threads and processes that make or remove this file, by a lock on its folder."""
+    """Lock the folder against other threads and processes that create or remove this file."""
     folder = None
-    # SQLite itself reports a bad folder. Windows opens no folder and needs no lock: it keeps a file that is in use.
+    # SQLite itself reports a bad folder. Windows cannot open folders and needs no lock: it keeps files that are in use.
     with suppress(OSError):
         folder = os.open(Path(path).parent, os.O_RDONLY)
     if _fcntl is None or folder is None:
@@ -171,25 +171,25 @@ def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
 
 
 def _make(path: str, patience: timedelta) -> None:
-    """Make the file, if there is none, with a mode that SQLite gives to the files beside it as well."""
-    # Closing any descriptor of a file drops all of this process's locks on it, so no connection may be open before the
-    # file is made and closed.
+    """Create the file if there is none, with a mode that SQLite also gives to the accompanying files."""
+    # Closing any descriptor of a file drops all of this process's locks on it, so the file must be created and closed
+    # before any connection is open.
     if Path(path).exists():
         return
-    # What is wrong otherwise SQLite says itself.
+    # SQLite itself reports other errors.
     with _alone_in_folder(path, patience), suppress(OSError):
         if not os.path.lexists(path):
-            # Left by a file that was removed. SQLite would take them for the new one's.
+            # Left by a file that was removed. SQLite would use them for the new one.
             for each in _BESIDE:
                 Path(path + each).unlink(missing_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def remove_what_it_left(old: Connection, patience: timedelta) -> None:
-    """Remove what lies beside a file that was removed or replaced, and that SQLite would take for the new one's."""
+    """Remove the accompanying files of a removed or replaced file, which SQLite would use for the new one."""
     with _alone_in_folder(old.path, patience), suppress(OSError):
         if identity(old.path) == old.file:
-            # Only a link was changed, so others may have the file open.
+            # Only a link was changed, so other programs may have the file open.
             return
         for each, known in old.beside.items():
             if known is not None and identity(old.path + each) == known:
@@ -197,23 +197,23 @@ def remove_what_it_left(old: Connection, patience: timedelta) -> None:
 
 
 def checked_path(path: str | os.PathLike[str]) -> Path:
-    """Return *path* as an absolute one; raise ``ConfigurationError`` if no file of a table can be there."""
+    """Return *path* as an absolute path; raise ``ConfigurationError`` if it cannot be a table's file."""
     if not os.fspath(path) or os.fspath(path) == ":memory:":
         msg = (
-            f"{os.fspath(path)!r} names no file, and SQLite would give each thread rows of its own: "
+            f"{os.fspath(path)!r} does not name a file, and SQLite would give each thread its own rows: "
             'table="memory://session" keeps them in memory for all.'
         )
         raise ConfigurationError(msg)
-    # Absolute, or a program that changes its folder would begin a second file.
+    # Absolute, because a program that changes its current folder would otherwise create a second file.
     checked = Path(path).absolute()
     if not checked.parent.is_dir():
-        msg = f"{checked} cannot be made: there is no folder {checked.parent}. Make it first."
+        msg = f"{checked} cannot be created: there is no folder {checked.parent}. Create it first."
         raise ConfigurationError(msg)
     return checked
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path, table: str, *, create: bool, patience: timedelta) -> None:
-    """Make sure that the file has our *table*, in the layout that we know, or leave it as it is."""
+    """Make sure that the file has our *table* in the supported layout, or leave it unchanged."""
     is_laid_out = _is_laid_out(connection, path, table)
     if not is_laid_out and not create:
         msg = f"{path} is an empty file, or has no table {table}: no session was ever kept there."
@@ -237,7 +237,7 @@ def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
-            # Of two that switch at once SQLite refuses one without waiting: each reads and wants to write.
+            # If two connections switch at once, SQLite refuses one without waiting: each reads and wants to write.
             if time.monotonic() >= until:
                 raise
             time.sleep(_SHORT_WAIT_SECONDS)
@@ -245,7 +245,7 @@ def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
             return
 
 
-# In one statement, for another connection may lay the file out between two.
+# A single statement, because another connection may set up the file between two.
 _LAID_OUT = """
 SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema),
     (SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?)
@@ -254,14 +254,14 @@ FROM pragma_application_id, pragma_user_version
 
 
 def _is_laid_out(connection: sqlite3.Connection, path: Path, table: str) -> bool:
-    """Return whether our *table* is there; where it is not, the file is empty, or has others of ours."""
+    """Return whether our *table* exists; if not, the file is empty or contains other tables of ours."""
     application_id, layout, entries, found = connection.execute(_LAID_OUT, (table,)).fetchone()
     if (application_id, layout) == (_APPLICATION_ID, _LAYOUT):
         return bool(found)
     if application_id == _APPLICATION_ID:
-        msg = f"{path} has layout {layout}, and this holdall knows {_LAYOUT}: update holdall, or use a new file."
+        msg = f"{path} has layout {layout}, but this holdall supports {_LAYOUT}: update it, or use a new file."
         raise ConfigurationError(msg)
     if application_id or layout or entries:
-        msg = f"{path} is an SQLite file of another program: give the sessions a file of their own."
+        msg = f"{path} is an SQLite file of another program: use a separate file for the sessions."
         raise ConfigurationError(msg)
     return False

@@ -1,4 +1,4 @@
-"""An engine's statements as steps: each verb is written once, and a sync and an async table take its steps."""
+"""Statements as steps: each verb is written once, and a sync and an async table run its steps."""
 
 import inspect
 from collections.abc import Generator
@@ -10,10 +10,10 @@ R = TypeVar("R")
 
 
 class Step(Protocol):
-    """Something to be done by a *target*, such as a connection."""
+    """An operation on a *target*, such as a connection."""
 
     def on(self, target: Any, /) -> Any:
-        """Do it: return the answer, or an awaitable of it where *target* is async."""
+        """Run it, and return the result, or an awaitable of it if *target* is async."""
         ...
 
 
@@ -21,7 +21,7 @@ Steps = Generator[Step, Any, R]
 
 
 def run(steps: Steps[R], target: object) -> R:
-    """Take *steps* to their end on a *target* that answers at once."""
+    """Run *steps* to completion on a sync *target*."""
     answer: object = None
     while True:
         try:
@@ -33,7 +33,7 @@ def run(steps: Steps[R], target: object) -> R:
 
 
 async def run_async(steps: Steps[R], target: object) -> R:
-    """Take *steps* to their end on a *target* that is async."""
+    """Run *steps* to completion on an async *target*."""
     answer: object = None
     while True:
         try:
@@ -45,5 +45,5 @@ async def run_async(steps: Steps[R], target: object) -> R:
 
 
 def is_async(method: object) -> bool:
-    """Return whether what *method* belongs to has to be awaited."""
+    """Return whether the object that *method* belongs to is async."""
     return inspect.iscoroutinefunction(method)

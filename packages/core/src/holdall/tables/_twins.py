@@ -1,7 +1,7 @@
 """
-The eight verbs of a table whose steps are written once, and taken by a class that waits and by one that is awaited.
+The eight verbs of a table whose steps are written once and run by a sync and an async class.
 
-``_verbs`` has a method for each verb, which returns its steps; ``_run`` takes them.
+``_verbs`` has a method for each verb, which returns its steps; ``_run`` runs them.
 """
 
 from abc import ABC, abstractmethod
@@ -41,7 +41,7 @@ V = TypeVar("V", bound=Verbs)
 
 
 class SyncTwin(ABC, Generic[V]):
-    """A ``Table`` whose subclass takes the steps of its verbs."""
+    """A ``Table`` whose subclass runs the steps of its verbs."""
 
     _verbs: V
 
@@ -71,11 +71,11 @@ class SyncTwin(ABC, Generic[V]):
 
     @abstractmethod
     def _run(self, steps: Steps[R]) -> R:
-        """Take *steps*, wait where one has to, and return their result."""
+        """Run *steps*, blocking if necessary, and return their result."""
 
 
 class AsyncTwin(ABC, Generic[V]):
-    """The same as ``SyncTwin``, awaited: an ``AsyncTable``."""
+    """The async version of ``SyncTwin``: an ``AsyncTable``."""
 
     _verbs: V
 
@@ -105,4 +105,4 @@ class AsyncTwin(ABC, Generic[V]):
 
     @abstractmethod
     async def _run(self, steps: Steps[R]) -> R:
-        """Take *steps*, await where one has to, and return their result."""
+        """Run *steps*, awaiting if necessary, and return their result."""

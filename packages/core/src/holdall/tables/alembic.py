@@ -1,5 +1,5 @@
 """
-Operations that make and drop our table in Alembic's migrations; importing this module adds them to ``op``.
+Operations that create and drop our table in Alembic migrations; importing this module adds them to ``op``.
 
 They work offline too, as in ``alembic upgrade head --sql``.
 """
@@ -21,7 +21,7 @@ __all__ = ["CreateSessionTable", "DropSessionTable"]
 
 @Operations.register_operation("create_session_table")
 class CreateSessionTable(MigrateOperation):
-    """Make the table and its indexes: ``op.create_session_table()``."""
+    """Create the table and its indexes: ``op.create_session_table()``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,10 +29,10 @@ class CreateSessionTable(MigrateOperation):
     @classmethod
     def create_session_table(cls, operations: Operations, name: str = "holdall_session") -> None:
         """
-        Make the table of that *name* and its indexes.
+        Create the table *name* and its indexes.
 
         Raises:
-            ConfigurationError: This cannot be a table's name.
+            ConfigurationError: *name* is not a valid table name.
         """
         operations.invoke(cls(name))
 
@@ -42,14 +42,14 @@ class CreateSessionTable(MigrateOperation):
 
 @Operations.register_operation("drop_session_table")
 class DropSessionTable(MigrateOperation):
-    """Drop the table, and so end all sessions: ``op.drop_session_table()``."""
+    """Drop the table, which ends all sessions: ``op.drop_session_table()``."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     @classmethod
     def drop_session_table(cls, operations: Operations, name: str = "holdall_session") -> None:
-        """Drop the table of that *name*."""
+        """Drop the table *name*."""
         operations.invoke(cls(name))
 
     def reverse(self) -> CreateSessionTable:

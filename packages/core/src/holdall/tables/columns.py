@@ -1,4 +1,4 @@
-"""A row as the columns of a table: whole seconds, and a grid of hours on which rows fall due for the sweep."""
+"""Convert rows to table columns: whole seconds, and a grid of hours that decides when rows are due for the sweep."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -19,27 +19,27 @@ __all__ = [
     "utf8_or_none",
 ]
 
-# Rows fall due for the sweep on a grid of an hour, so that moving an expiry seldom moves anything in the index.
+# Rows become due for the sweep on a grid of one hour, so that moving an expiry seldom changes the index.
 _GRID_SECONDS = 3600
-# Every so many writes of a process one of them sweeps so many rows: about four for each that it can add.
+# One write in so many sweeps so many rows: about four for each row that those writes can add.
 _WRITES_PER_SWEEP = 64
 #: The most expired rows that one sweep of a table removes.
 SWEPT_AT_ONCE = 256
 
 
 class SweepTurns:
-    """Says with which writes of this process a sweep is due."""
+    """Decides which writes of this process also sweep."""
 
     def __init__(self) -> None:
         self._writes = itertools.count(1)
 
     def is_due(self) -> bool:
-        """Count a write, and return whether it is one that sweeps."""
+        """Count a write, and return whether it should sweep."""
         return next(self._writes) % _WRITES_PER_SWEEP == 0
 
 
 def row_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Row:
-    """Return the row of ``data, version, expires, created, principal, client, seen``; *text* reads the texts."""
+    """Return the row for ``data, version, expires, created, principal, client, seen``; *text* decodes the texts."""
     data, version, expires, created, principal, client, seen = columns
     return Row(
         data,
@@ -53,7 +53,7 @@ def row_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> Row:
 
 
 def row_info_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> RowInfo:
-    """Return what a list shows of ``digest, created, expires, client, seen, version``; *text* reads the text."""
+    """Return the info for ``digest, created, expires, client, seen, version``; *text* decodes the text."""
     digest, created, expires, client, seen, version = columns
     return RowInfo(
         digest,
@@ -66,17 +66,17 @@ def row_info_of(columns: Sequence[Any], *, text: Callable[[Any], str] = str) -> 
 
 
 def seconds_of(time: datetime) -> int:
-    """Return a time as whole seconds since 1970 UTC."""
+    """Return a time in whole Unix seconds."""
     return int(time.timestamp())
 
 
 def seconds_or_none(time: datetime | None) -> int | None:
-    """Return a time as whole seconds since 1970 UTC, if there is one."""
+    """Return a time in whole Unix seconds, if there is one."""
     return None if time is None else seconds_of(time)
 
 
 def utf8_or_none(text: str | None) -> bytes | None:
-    """Return the UTF-8 of a text, if there is one."""
+    """Return a text in UTF-8, if there is one."""
     return None if text is None else text.encode()
 
 

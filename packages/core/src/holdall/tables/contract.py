@@ -1,8 +1,7 @@
 """
-What every table keeps to: the contract that makes lost updates and returning sessions impossible.
+The protocol of tables, which makes lost updates and resurrected sessions impossible.
 
-A table keeps rows under digests. Two verbs carry the promise: ``insert`` never overwrites, and ``replace`` never
-creates.
+A table keeps rows under digests. Two verbs ensure this: ``insert`` never overwrites, and ``replace`` never creates.
 """
 
 import hashlib
@@ -26,31 +25,31 @@ __all__ = [
     "handle_of",
 ]
 
-#: Which kind of table or store an adapter can use.
+#: The form of table or store that an adapter can use.
 Form = Literal["sync", "async"]
 
-#: The longest principal, in UTF-8, that every table can keep and find. Engines index it, and limit what they index:
-#: PostgreSQL to 2,704 bytes, SQL Server to 1,700.
+#: The longest principal, in UTF-8, that every table can store and find. Database indexes limit its length: PostgreSQL
+#: to 2,704 bytes, SQL Server to 1,700.
 MAX_PRINCIPAL_BYTES = 1024
-#: The longest text about the client that a session began with (``Row.client``), in UTF-8.
+#: The longest text about a session's client (``Row.client``), in UTF-8.
 MAX_CLIENT_BYTES = 8192
 
 
 @redacted
 class Row(NamedTuple):
     """
-    A session as a table keeps it.
+    A session as stored in a table.
 
     Attributes:
-        data: The session's data, serialized; sealed where the table is outside of the process.
+        data: The session's data, serialized; sealed if the table is outside of the process.
         version: Counts the writes from 1; 0 marks a row that is not a session: a tombstone, or another note of the
-            store's.
-        expires: When the row is gone, in UTC and whole seconds.
-        created: When the session began, in UTC and whole seconds. A ``replace`` leaves it as it was.
-        principal: Whose session it is, or was: up to ``MAX_PRINCIPAL_BYTES``. A ``replace`` leaves it as it was.
-        client: What it was begun with, for its owner to recognize it by, as text of up to ``MAX_CLIENT_BYTES``. A
-            ``replace`` leaves it as it was.
-        seen: When it was last used, in UTC and whole seconds, as far as that was written.
+            store.
+        expires: When the row expires, in UTC and whole seconds.
+        created: When the session began, in UTC and whole seconds. A ``replace`` does not change it.
+        principal: The session's user, up to ``MAX_PRINCIPAL_BYTES``. A ``replace`` does not change it.
+        client: The client that it began with, by which its owner can recognize it, up to ``MAX_CLIENT_BYTES``. A
+            ``replace`` does not change it.
+        seen: When it was last used, in UTC and whole seconds, as last recorded.
     """
 
     data: bytes
@@ -63,18 +62,18 @@ class Row(NamedTuple):
 
     @property
     def is_tombstone(self) -> bool:
-        """Whether this row is not a session: it says where one went when its ID was renewed."""
+        """Whether this row is not a session, but says where one went when its ID was renewed."""
         return self.version == 0
 
 
 @redacted
 class Tombstone(NamedTuple):
     """
-    What a removed row leaves behind: a pointer to the row that takes its place.
+    What a removed row leaves behind: a pointer to the row that replaces it.
 
     Attributes:
-        until: When the pointer is gone, in UTC and whole seconds.
-        successor: What the store keeps in the pointer. A table stores these bytes as the row's data and never reads
+        until: When the pointer expires, in UTC and whole seconds.
+        successor: The store's content for the pointer. A table stores these bytes as the row's data and never reads
             them.
     """
 
@@ -82,12 +81,12 @@ class Tombstone(NamedTuple):
     successor: bytes
 
     def in_place_of(self, row: Row) -> Row:
-        """Return the row that stands where *row* was: it keeps the principal and when the session began."""
+        """Return the row that replaces *row*: it keeps the principal and the start of the session."""
         return Row(self.successor, 0, self.until, row.created, row.principal)
 
 
 class Replacement(Enum):
-    """What became of a ``replace``."""
+    """The result of ``replace``."""
 
     REPLACED = "replaced"
     CONFLICT = "another version is there"
@@ -96,7 +95,7 @@ class Replacement(Enum):
 
 @redacted
 class RowInfo(NamedTuple):
-    """One of a principal's rows, all but its data. A tombstone is listed too: its session may live on elsewhere."""
+    """One of a principal's rows, without its data. Tombstones are listed too: their sessions may live on elsewhere."""
 
     digest: bytes
     created: datetime
@@ -107,7 +106,7 @@ class RowInfo(NamedTuple):
 
     @property
     def handle(self) -> str:
-        """A name for people and pages, which leads neither to the id nor to the row: sixteen hexadecimal digits."""
+        """A name for people and pages, which reveals neither the ID nor the row: sixteen hexadecimal digits."""
         return handle_of(self.digest)
 
 
@@ -120,21 +119,21 @@ class Table(Protocol):
     """
     Rows by digest, 32 bytes each.
 
-    Each verb is atomic, among threads and among processes, and for readers who hold no lock: a reader sees a row as it
-    was before a verb or as it is after it, and a row that it can read it can also find.
+    Each verb is atomic, among threads and among processes, and for readers without a lock: a reader sees a row as it
+    was before a verb or as it is after it, and a row that can be read can also be found.
 
-    A row lives until its ``expires`` by the table's clock, and from then on it is as if it were not there.
+    A row lives until its ``expires`` by the table's clock, and from then on it behaves as if it did not exist.
 
-    A table whose connections belong to certain threads has ``in_thread(call)`` besides, awaited, which makes a call
-    there: an async adapter then leaves it the choice.
+    A table whose connections belong to certain threads also has an async ``in_thread(call)``, which runs a call in the
+    right thread; async adapters then use that.
 
     Attributes:
-        leaves_process: The rows can be seen from outside of this process, so that their data is to be sealed.
-        blocking_reads: ``read`` waits for a network, so that an async adapter makes it in a thread.
+        leaves_process: The rows can be seen from outside of this process, so their data must be sealed.
+        blocking_reads: ``read`` waits for a network, so an async adapter runs it in a thread.
         blocking_writes: The other verbs wait for a disk or a network.
 
-    One that has connections of its own closes them with ``close()``, or ``await aclose()`` where it is awaited, and
-    opens them again when it is used again.
+    A table with connections of its own closes them with ``close()``, or ``await aclose()`` if it is async, and reopens
+    them on the next use.
 
     Raises:
         StoreError: The backend failed.
@@ -145,53 +144,53 @@ class Table(Protocol):
     blocking_writes: bool
 
     def read(self, digest: bytes) -> Row | None:
-        """Return the row, a tombstone too, or ``None``."""
+        """Return the row, even if it is a tombstone, or ``None``."""
         ...
 
     def insert(self, digest: bytes, row: Row) -> bool:
-        """Put *row* where none is. Return whether it was; what is there is never overwritten."""
+        """Insert *row* if there is none, and return whether it was inserted; an existing row is never overwritten."""
         ...
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        """Put *row* in the place of a live row of this *version*. Where none is, none is made."""
+        """Replace a live row of this *version* by *row*. If there is none, none is created."""
         ...
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:
-        """Move a live row's times forward, never back, data and version unchanged. Return whether there is one."""
+        """Move a live row's times forward, never back, without changing its data. Return whether there is one."""
         ...
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Row | None:
         """
-        Remove the live row and return it as it last was; ``None`` if there is none.
+        Remove the live row and return it in its last state; ``None`` if there is none.
 
-        With *tombstone*, its pointer (``tombstone.in_place_of(row)``) takes the row's place in the same step. Where
-        there was no live row, no pointer is made.
+        With *tombstone*, its pointer (``tombstone.in_place_of(row)``) replaces the row in the same step. If there was
+        no live row, no pointer is created.
         """
         ...
 
     def find(self, principal: str) -> Sequence[RowInfo]:
-        """Return the rows of *principal* that have not expired, tombstones among them, oldest first."""
+        """Return the rows of *principal* that have not expired, including tombstones, oldest first."""
         ...
 
     def clear(self, began_by: datetime, limit: int = 1000) -> int:
         """
-        Remove up to *limit* rows *created* then or before, tombstones among them, and return how many.
+        Remove up to *limit* rows *created* then or before, including tombstones, and return how many were removed.
 
-        To be called until it returns 0: then none is left.
+        Call it until it returns 0, when none is left.
         """
         ...
 
     def sweep(self, limit: int = 1000) -> int:
         """
-        Remove up to *limit* expired rows and return how many.
+        Remove up to *limit* expired rows and return how many were removed.
 
-        It happens by itself too, a little with each write: nothing has to call this.
+        Calling it is optional, because each write also removes a few expired rows.
         """
         ...
 
 
 class AsyncTable(Protocol):
-    """The same as ``Table``, awaited."""
+    """The async version of ``Table``."""
 
     leaves_process: bool
 

@@ -1,4 +1,4 @@
-"""Decide what to do after a database's error, and name its cause and address without showing a value."""
+"""Decide what to do after a database error, and name its cause and address without showing a value."""
 
 import os
 import random
@@ -17,14 +17,14 @@ __all__ = [
 
 #: SQLSTATEs: the server undid the statement because of a concurrent one, by a conflict or a deadlock. Send it again.
 CONFLICTS = frozenset({"40001", "40P01"})
-#: Each conflict means that another statement has gone through, so that many of them in a row are unlikely.
+#: Each conflict means that another statement succeeded, so many of them in a row are unlikely.
 MOST_CONFLICTS = 20
 _CONFLICT_SECONDS = 0.002
-#: SQLSTATEs: the server did nothing, because it may only be read from, is shutting down, has crashed or is starting.
-#: Another server may have taken its address, so that a new connection leads to the right one.
+#: SQLSTATEs: the server did nothing, because it is read-only, shutting down, crashed or starting. Another server may
+#: have taken over its address, so a new connection may reach the right one.
 ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03"})
 
-# The same errors in databases whose drivers give no SQLSTATE, or none that tells these apart, by the database's name.
+# The same errors in databases whose drivers have no SQLSTATE, or not a distinct one, by the database's name.
 _OF_MYSQL = {1020: "40001", 1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"}
 _OTHER_CODES: dict[str, dict[Any, str]] = {
     "mysql": _OF_MYSQL,
@@ -33,11 +33,11 @@ _OTHER_CODES: dict[str, dict[Any, str]] = {
     "mssql": {1205: "40P01", 3960: "40001", 3906: "25006", "40001": "40P01"},
 }
 
-# A URL that was read wrongly, because its password contains an @ or a slash, may have a piece of the password here.
+# If a URL was misread because its password contains an @ or a slash, part of the password may be here.
 _HOST = re.compile(r"[\w.:\[\]-]+|/[\w./-]*")
 _NAME = re.compile(r"[\w.-]*")
 
-# Words that say what went wrong where there is no SQLSTATE, and that are no server's or user's own.
+# Words that describe the error if there is no SQLSTATE, and that do not come from the server's or user's data.
 _KNOWN_CAUSES = re.compile(
     r"connection refused|timeout expired|authentication failed|no password supplied|does not exist|no such file"
     r"|too many clients|starting up|shutting down|in recovery|no route to host|network is unreachable"
@@ -46,17 +46,17 @@ _KNOWN_CAUSES = re.compile(
     re.IGNORECASE,
 )
 
-# What Python writes before the words of the operating system.
+# What Python writes before the operating system's message.
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 def conflict_pause(conflicts: int) -> float:
-    """Return how long to wait after so many *conflicts*, in seconds."""
+    """Return how long to wait after this many *conflicts*, in seconds."""
     return random.uniform(0, _CONFLICT_SECONDS * conflicts)  # noqa: S311  # it only spreads
 
 
 def shown_address(host: object, port: object, database: object) -> str:
-    """Return an address for a message, or nothing unless all of it looks like one."""
+    """Return an address for a message, or ``""`` unless all of it looks like one."""
     texts = ["" if each is None else str(each) for each in (host, port, database)]
     if not (_HOST.fullmatch(texts[0]) and (not texts[1] or texts[1].isdigit()) and _NAME.fullmatch(texts[2])):
         return ""
@@ -66,7 +66,7 @@ def shown_address(host: object, port: object, database: object) -> str:
 
 def sqlstate_of(error: BaseException | None, database: str) -> str | None:
     """
-    Return the SQLSTATE of a driver's *error*, or what stands for it in a *database* that has numbers instead.
+    Return the SQLSTATE of a driver's *error*, or an equivalent for a *database* that uses numbers instead.
 
     Only numbers of ``CONFLICTS`` and ``ELSEWHERE`` are known.
     """
@@ -78,7 +78,7 @@ def sqlstate_of(error: BaseException | None, database: str) -> str | None:
 
 
 def cause_of(exc: BaseException) -> str:
-    """Return a name of what went wrong, without the words of the driver or the server: they may show values."""
+    """Return a name for the error, without the message of the driver or the server, which may show values."""
     words = [type(exc).__name__]
     code = getattr(exc, "sqlstate", None)
     number = next(iter(exc.args), None)
@@ -90,6 +90,6 @@ def cause_of(exc: BaseException) -> str:
     elif type(number) is int:
         words.append(f"error {number}")
     elif system := _ERRNO.search(f"{exc.__cause__ or exc.__context__}"):
-        # asyncio says the number, and the address instead of its meaning.
+        # asyncio gives the number, and the address instead of its meaning.
         words.append(os.strerror(int(system[1])).lower())
     return ", ".join(words)

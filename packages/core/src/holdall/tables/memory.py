@@ -1,7 +1,7 @@
 """
-Rows in this process's memory: the table that needs nothing, for one process with any number of threads.
+Rows in this process's memory: the table without dependencies, for one process with any number of threads.
 
-The table is divided into parts, and a row's digest says which part the row belongs to::
+The table is divided into parts, and a row's digest determines its part::
 
     digest ----> Part     rows      digest -> (data, version, expires, ..., place)
                           used      place  -> number of the row's last use
@@ -9,9 +9,9 @@ The table is divided into parts, and a row's digest says which part the row belo
 
     principal -> Owners   digests   principal -> digests, for ``find``
 
-A write holds the lock of one part, puts a new tuple in the place of the old one, and removes a few expired rows of that
-part as well. A reader needs no lock, because it sees a row as it was before a write or as it is after it. It notes the
-use of the row beside the row, where a lost note does no harm.
+A write holds the lock of one part, replaces the old tuple by a new one, and removes a few expired rows of that part as
+well. A reader needs no lock, because it sees a row as it was before a write or as it is after it. It records the use
+of the row separately from the row, where losing a record does no harm.
 """
 
 import logging
@@ -31,18 +31,18 @@ __all__ = ["MemoryTable"]
 
 _logger = logging.getLogger("holdall")
 
-# When a dict outgrows its room Python builds it anew, and all threads wait. So rows are spread over as many dicts as
-# it takes to give each about this many, up to a number that costs little while they are empty. Both are powers of two.
+# When a dict outgrows its space, Python rebuilds it while all threads wait. So rows are spread over enough dicts to
+# give each about this many, up to a number that costs little while they are empty. Both are powers of two.
 _ROWS_PER_PART = 2048
 _MOST_PARTS = 128
 # Each write removes up to this many expired rows: more than it can add, so that the table does not fill up with them.
 _SWEPT_PER_WRITE = 4
-# A sweep holds the lock of a part for no more rows than this at a time.
+# A sweep holds the lock of a part for at most this many rows at a time.
 _SWEPT_AT_ONCE = 64
-# The memory that a row takes beside its data and texts, as measured: its tuple, times and digest, its share of dicts.
+# The memory that a row takes in addition to its data and texts, as measured: its tuple, times, digest, share of dicts.
 _ROW_BYTES = 600
-# Data is counted in blocks, so that most writes leave alone the sums that all threads share: with these bits set, all
-# lengths within a block are one.
+# Data is counted in blocks, so that most writes do not change the sums that all threads share: with these bits set, all
+# lengths within a block are equal.
 _BLOCK = 64 - 1
 
 _INSTEAD = "use a table that all of them see, such as sqlite:///sessions.db"
@@ -52,17 +52,17 @@ class MemoryTable:
     """
     A table in memory.
 
-    It keeps encoded rows and no live objects. Another process sees nothing of it, and it ends with this one.
+    It stores encoded rows instead of live objects. Other processes cannot see it, and it ends with this one.
 
-    An insert into a full table evicts rows, with an event: first those that belong to no principal, then the others,
-    the least recently used first. A row of version 0 is never evicted, because a session that has ended could come
-    back without it. Where nothing may be evicted the insert fails.
+    Inserting into a full table evicts rows, with an event: first those without a principal, then the others, the least
+    recently used first. A row of version 0 is never evicted, because a session that has ended could come back without
+    it. If nothing may be evicted, the insert fails.
 
     Args:
-        max_rows: How many rows the table holds. With more than some thousands, the least recently used row is that of
-            one part of the table.
-        max_bytes: How much memory its rows may take, about.
-        name: Stands in events and in log lines.
+        max_rows: How many rows the table holds. With more than a few thousand, the least recently used row is chosen
+            within one part of the table.
+        max_bytes: Approximately how much memory its rows may take.
+        name: The name in events and log lines.
 
     Raises:
         StoreError: The table is full of rows that must not be evicted, or the row is too large for it.
@@ -95,10 +95,10 @@ class MemoryTable:
         self._mask = parts - 1
         self._parts = [Part() for _ in range(parts)]
         self._owners = [Owners() for _ in range(parts)]
-        # Of all parts together. This lock may be taken while a part's is held.
+        # Totals of all parts. This lock may be taken while a part's is held.
         self._totals_lock = threading.Lock()
         self._count = self._bytes = 0
-        # Until then no part has anything to sweep, and then this part is the first to look at.
+        # Until then no part has anything to sweep, and then this part is the first to check.
         self._due = NEVER
         self._turn = 0
         self._pid = os.getpid()
@@ -106,7 +106,7 @@ class MemoryTable:
 
     @classmethod
     def named(cls, name: str, *, clock: Clock = utc_now) -> "MemoryTable":
-        """Return this process's table of that name, the same one each time."""
+        """Return this process's table with that name, the same one each time."""
         with _naming:
             table = _named.get(name)
             if table is None:
@@ -117,12 +117,12 @@ class MemoryTable:
         return table
 
     def listen(self, listener: Listener) -> None:
-        """Tell *listener* of each eviction, once however often it asks: it may use the table through several stores."""
+        """Report each eviction to *listener*, once even if it is added repeatedly by several stores."""
         if listener not in self._listeners:
             self._listeners.append(listener)
 
     def __len__(self) -> int:
-        """Return how many rows there are, tombstones and expired rows not yet swept among them."""
+        """Return the number of rows, including tombstones and expired rows that have not been swept."""
         return self._count
 
     def read(self, digest: bytes) -> Row | None:
@@ -130,7 +130,7 @@ class MemoryTable:
         kept = part.rows.get(digest)
         if kept is None or kept[EXPIRES] <= self.clock():
             return None
-        # Two threads may note the same number. Then it is chance which of their rows counts as used last.
+        # Two threads may record the same number. Then it is random which of their rows counts as used last.
         part.uses = part.used[kept[PLACE]] = part.uses + 1
         return row_of(kept)
 
@@ -223,7 +223,7 @@ class MemoryTable:
         owners = self._owners[hash(principal) & self._mask]
         with owners.lock:
             before, kept = None, self._kept_of(owners.of(principal))
-            # Two looks that see the same rows mean that these stood there together.
+            # Two reads with the same rows mean that these existed together.
             while before is None or any(kept[digest] is not before[digest] for digest in kept):
                 before, kept = kept, self._kept_of(kept)
         rows = [(digest, row_of(each)) for digest, each in kept.items() if each is not None]
@@ -254,10 +254,10 @@ class MemoryTable:
             self._look_when_due()
         return swept
 
-    # These are called with the lock of the part.
+    # Called with the part's lock held.
 
     def _put_in(self, part: Part, digest: bytes, row: Row) -> None:
-        # The index first, so that a row which can be read can be found.
+        # The index first, so that a row that can be read can also be found.
         if row.principal is not None:
             self._owners[hash(row.principal) & self._mask].add(row.principal, digest)
         part.put_in(digest, row)
@@ -276,16 +276,16 @@ class MemoryTable:
         return len(gone)
 
     def _note_due(self, part: Part) -> None:
-        # Another thread may put a later time there at the same moment: then a sweep comes late, which does no harm.
+        # Another thread may set a later time at the same moment: then a sweep is late, which does no harm.
         self._due = min(self._due, part.due)
 
-    # These may be called with it or without.
+    # Called with or without the lock.
 
     def _kept_of(self, digests: Iterable[bytes]) -> dict[bytes, Kept | None]:
         return {digest: self._parts[hash(digest) & self._mask].rows.get(digest) for digest in digests}
 
     def _admit(self, rows: int, size: int) -> bool:
-        """Count what is added, if it fits. What takes away always fits."""
+        """Count an addition if it fits. Removals always fit."""
         with self._totals_lock:
             if (rows > 0 and self._count + rows > self.max_rows) or (size > 0 and self._bytes + size > self.max_bytes):
                 return False
@@ -298,19 +298,19 @@ class MemoryTable:
             self._count -= rows
             self._bytes -= size
 
-    # These are called without any lock.
+    # Called without any lock.
 
     def _make_room(self, size: int, *, rows: int, more: int, spared: bytes) -> None:
         """
-        Remove expired rows, or else evict, until so many *rows* and bytes *more* fit.
+        Remove expired rows, and if necessary evict others, until so many *rows* and bytes *more* fit.
 
-        *spared* is the row that they are for, which takes *size* bytes altogether.
+        *spared* is the row to make room for, which takes *size* bytes in total.
         """
         before, evicted = self._count, 0
         while self._count + rows > self.max_rows or self._bytes + more > self.max_bytes:
             if self._due <= self.clock() and self.sweep(_SWEPT_AT_ONCE) > 0:
                 continue
-            # Nothing goes for a row that would not fit into an empty table.
+            # Nothing is evicted for a row that would not fit into an empty table.
             if size > self.max_bytes or not self._evict(spared):
                 msg = (
                     f"the memory table {self.name!r} has no room for a row of {size:,} bytes, and no other row in it "
@@ -352,24 +352,24 @@ class MemoryTable:
 
     def _introduce(self) -> None:
         _logger.info(
-            "the memory table %r keeps sessions in process %d alone, up to %d rows and %d bytes: they end with it",
+            "the memory table %r keeps sessions only in process %d, up to %d rows and %d bytes: they end with it",
             *(self.name, self._pid, self.max_rows, self.max_bytes),
         )
         workers = several_workers()
         if workers is not None:
             _logger.warning(
-                "%s asks for several workers, and each keeps a memory table %r of its own, so that visitors are logged "
+                "%s asks for several workers, and each has its own memory table %r, so visitors are logged "
                 "out at random: %s",
                 *(workers, self.name, _INSTEAD),
             )
 
     def _check_process(self) -> None:
-        # By the process's number, because a fork need not run what Python was told to run after one.
+        # Compares the process ID, because a fork need not run Python's fork hooks.
         pid = os.getpid()
         if pid != self._pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             _logger.warning(
-                "the memory table %r was made in process %d and is used in process %d: what one of them keeps the "
-                "other does not see. If there are several: %s",
+                "the memory table %r was created in process %d and is used in process %d: neither sees the other's "
+                "sessions. If there are several: %s",
                 *(self.name, self._pid, pid, _INSTEAD),
             )
             self._pid = pid
@@ -380,5 +380,5 @@ _naming = threading.Lock()
 
 
 def _size(data: bytes, principal: str | None, client: str | None) -> int:
-    """Return about how much memory a row takes."""
+    """Return approximately how much memory a row takes."""
     return _ROW_BYTES + (len(data) | _BLOCK) + len(principal or "") + len(client or "")

@@ -2,7 +2,7 @@
 Rows in PostgreSQL, for several machines that share a database.
 
 Rows of one session are never locked for longer than a statement takes. ``PostgresTable`` and ``AsyncPostgresTable``
-differ in how they take the steps of the verbs.
+differ in how they run the steps of the verbs.
 """
 
 import asyncio
@@ -37,17 +37,17 @@ __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 R = TypeVar("R")
 Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
 
-#: What PostgreSQL's setting of that name is to be: with ``"off"`` a crash of the server may lose its last moments.
+#: A value for PostgreSQL's setting of that name: with ``"off"`` a crash of the server may lose its last moments.
 SynchronousCommit = Literal["on", "off"]
 
 _PATIENCE = timedelta(seconds=5)
 
-# The connection has lost what it had prepared, or ``ELSEWHERE``: a new connection helps.
+# The connection has lost its prepared statements, or ``ELSEWHERE``: a new connection helps.
 _NEW_CONNECTION_HELPS = ELSEWHERE | {"26000"}
 
 
 class _Attempts:
-    """Decides for one statement whether it is sent again after a failure."""
+    """Decides whether a statement is sent again after a failure."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -55,7 +55,7 @@ class _Attempts:
         self._refusals = 0
 
     def again(self, exc: psycopg.Error, connection: Any, *, is_commit: bool) -> float | None:
-        """Return after how many seconds the statement is sent again, or ``None``."""
+        """Return after how many seconds the statement should be sent again, or ``None``."""
         if exc.sqlstate in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
             return conflict_pause(self._conflicts)
@@ -92,7 +92,7 @@ class _Connections:
         attempts = _Attempts(pool)
         rows: Sequence[Any]
         while True:
-            # Not the pool's context manager, which looks for something to commit after each statement.
+            # Not the pool's context manager, which checks for something to commit after each statement.
             connection = pool.getconn()
             is_commit = False
             try:
@@ -122,7 +122,7 @@ class _Connections:
 
 
 class _AsyncConnections:
-    """The same, awaited. With a URL, each event loop has connections of its own."""
+    """The async version. With a URL, each event loop has its own connections."""
 
     def __init__(self, given: "str | AsyncConnectionPool[Any]", options: "_Options") -> None:
         self._limit = options.statement_timeout
@@ -176,28 +176,28 @@ class PostgresTable(SyncTwin[Verbs]):
     """
     A table in a PostgreSQL database, version 13 or newer: ``holdall_session``, in the first schema of the search path.
 
-    A connection that the server closed while it lay idle is replaced before anything is sent on it. If the server
+    A connection that the server closed while it was idle is replaced before anything is sent on it. If the server
     refuses a statement because it is not the one to write to (it was demoted, or is shutting down), all connections are
-    replaced and the statement is sent once more; after a serialization failure or a deadlock it is sent again too. A
-    connection that breaks under a statement is a ``StoreError``, and the statement is not sent again: the server may
-    have run it.
+    replaced and the statement is sent once more; after a serialization failure or a deadlock it is sent again too. If a
+    connection breaks during a statement, a ``StoreError`` is raised and the statement is not sent again, because the
+    server may have run it.
 
     Args:
         pool: A URL (``postgresql://``), or a ``ConnectionPool`` of psycopg_pool. The application opens and
-            closes its pool, in the process that uses it. Give the pool ``autocommit=True``, which saves two round
+            closes its pool, in the process that uses it. Set the pool's ``autocommit=True``, which saves two round
             trips.
         table: The table's name, so that several applications can share a database; ``?table=`` in the URL.
-        create: Make the table on first use, where it is not there. Otherwise ``create_schema`` does.
-        max_size: With a URL: how many connections are open at most. There are none before the first use.
-        timeout: With a URL: how long a request waits for a connection, before it is a ``StoreError``; ``?timeout=`` in
+        create: Create a missing table on first use. Otherwise call ``create_schema``.
+        max_size: With a URL: the maximum number of open connections. There are none before the first use.
+        timeout: With a URL: how long a request waits for a connection before it raises ``StoreError``; ``?timeout=`` in
             the URL, in seconds.
-        statement_timeout: How long a request waits for the answer to a statement, before the statement is cancelled and
-            a ``StoreError``; ``?statement_timeout=`` in the URL, in seconds.
-        synchronous_commit: With a URL: whether a write waits until the server's disk has it. ``"off"`` is faster, and
-            loses the last moments when the server crashes; the rows stay whole. Without, as the server is set up.
+        statement_timeout: How long a request waits for the response to a statement before the statement is cancelled
+            and ``StoreError`` is raised; ``?statement_timeout=`` in the URL, in seconds.
+        synchronous_commit: With a URL: whether a write waits for the server's disk. ``"off"`` is faster, and loses the
+            last moments if the server crashes; rows are never corrupted. By default the server's setting.
 
     Raises:
-        ConfigurationError: The table is another program's, or of a newer layout, or is not there.
+        ConfigurationError: The table belongs to another program, has a newer layout, or does not exist.
     """
 
     leaves_process = True
@@ -221,11 +221,11 @@ class PostgresTable(SyncTwin[Verbs]):
         self._verbs = Verbs(clock, options.table, create=create)
 
     def create_schema(self) -> None:
-        """Make the table and its indexes, where they are not there."""
+        """Create the table and its indexes if they do not exist."""
         self._run(self._verbs.create_schema())
 
     def close(self) -> None:
-        """Close the connections, if the pool is our own; the next call opens others."""
+        """Close the connections if the pool is our own; the next call opens others."""
         self._connections.close()
 
     def _run(self, steps: Steps[R]) -> R:
@@ -233,16 +233,16 @@ class PostgresTable(SyncTwin[Verbs]):
             return run(steps, self._connections)
         except psycopg.Error as exc:
             failure = self._verbs.failure(exc, self._connections.get())
-        # Outside of the except block: the driver's error has values in its words and frames.
+        # Outside the except block, because the driver's error has values in its message and frames.
         raise failure
 
 
 class AsyncPostgresTable(AsyncTwin[Verbs]):
     """
-    The same as ``PostgresTable``, awaited, in event loops of asyncio.
+    The async version of ``PostgresTable``, for event loops of asyncio.
 
-    With a URL, each event loop has connections of its own, which are closed when the loop ends. A pool that is handed
-    in is an ``AsyncConnectionPool``, and belongs to one event loop.
+    With a URL, each event loop has its own connections, which are closed when the loop ends. A pool that is passed in
+    is an ``AsyncConnectionPool`` and belongs to one event loop.
     """
 
     leaves_process = True
@@ -264,11 +264,11 @@ class AsyncPostgresTable(AsyncTwin[Verbs]):
         self._verbs = Verbs(clock, options.table, create=create)
 
     async def create_schema(self) -> None:
-        """Make the table and its indexes, where they are not there."""
+        """Create the table and its indexes if they do not exist."""
         await self._run(self._verbs.create_schema())
 
     async def aclose(self) -> None:
-        """Close this event loop's connections, if the pool is our own; the next call opens others."""
+        """Close this event loop's connections if the pool is our own; the next call opens others."""
         await self._connections.close()
 
     async def _run(self, steps: Steps[R]) -> R:
@@ -295,7 +295,7 @@ def _read(
     statement_timeout: timedelta | int,
     synchronous_commit: SynchronousCommit | None,
 ) -> tuple[Any, _Options]:
-    """Return the URL or the pool that was *given*, and the options, those in the URL among them."""
+    """Return the *given* URL or pool, and the options, including those in the URL."""
     limits = checked_timeout("timeout", timeout), checked_timeout("statement_timeout", statement_timeout)
     options = _Options(table, max_size, *limits, synchronous_commit)
     if isinstance(given, str):
@@ -303,7 +303,7 @@ def _read(
         given, stated = split_options(given, known)
         options = options._replace(**stated)
     elif options.synchronous_commit is not None:
-        msg = "synchronous_commit goes with a URL: a pool that is handed in has made that choice for itself."
+        msg = "synchronous_commit needs a URL: a pool that is passed in has its own setting."
         raise ConfigurationError(msg)
     if options.synchronous_commit not in (None, "on", "off"):
         msg = f"synchronous_commit={options.synchronous_commit!r} is neither 'on' nor 'off'."
@@ -319,12 +319,12 @@ def _conninfo(url: str, options: _Options) -> str:
     try:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # It would show the URL, and so its password.
-        msg = "the URL cannot be read: write it as postgresql://user:password@host:port/database."
+        # The message would show the URL, and so its password.
+        msg = "the URL cannot be parsed: write it as postgresql://user:password@host:port/database."
         raise ConfigurationError(msg) from None
     parameters.setdefault("connect_timeout", max(2, round(options.timeout.total_seconds())))
     if options.synchronous_commit is not None:
-        # With the connection, which costs no round trip.
+        # Set when connecting, which costs no round trip.
         more = f"-c synchronous_commit={options.synchronous_commit}"
         parameters["options"] = f"{parameters.get('options') or ''} {more}".strip()
     return make_conninfo("", **parameters)

@@ -13,13 +13,13 @@ from holdall.tables._steps import is_async
 
 __all__ = ["AnswerTimeout", "Selector", "hang_up", "limit_waits", "limited"]
 
-# How long a server may take to accept that a statement is cancelled.
+# How long a server may take to accept a cancellation.
 _CANCEL_SECONDS = 1
-# Older client libraries can only ask without a limit.
+# Older client libraries can only cancel without a timeout.
 _can_cancel = psycopg.capabilities.has_cancel_safe()
 
 
-#: Not the default one, which on Linux makes an object in the kernel for each use.
+#: Not the default one, which on Linux creates a kernel object for each use.
 Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _LATE = "the server did not answer in time"
@@ -32,7 +32,7 @@ class AnswerTimeout(psycopg.OperationalError):
 @contextmanager
 def limited(connection: Any, limit: timedelta) -> Iterator[None]:
     """
-    Limit each wait for an answer on a *connection* of psycopg, sync or async, while a statement is executed.
+    Limit each wait for a response on a psycopg *connection*, sync or async, while a statement is executed.
 
     Raises:
         AnswerTimeout: The limit has passed.
@@ -46,16 +46,16 @@ def limited(connection: Any, limit: timedelta) -> Iterator[None]:
 
 def limit_waits(connection: Any, limit: timedelta) -> None:
     """
-    Limit each wait for an answer on a *connection* from now on, with an ``AnswerTimeout``.
+    Limit each wait for a response on a *connection* from now on, raising ``AnswerTimeout``.
 
-    The driver waits for an answer for ever, and a frozen server does not keep to its own ``statement_timeout``. When
-    the limit has passed, the statement is cancelled as far as the server listens, and the connection is closed.
+    The driver itself waits for ever, and a frozen server does not enforce its own ``statement_timeout``. When the limit
+    has passed, the statement is cancelled if the server responds, and the connection is closed.
     """
     wait, cancel = type(connection).wait, type(connection).cancel_safe
 
     def wait_less(generator: Any, *_: Any, **__: Any) -> Any:
         try:
-            # Older drivers' own wait cannot be interrupted before the answer comes.
+            # The wait in older drivers cannot be interrupted before the response comes.
             return _waited(generator, connection.fileno(), time.monotonic() + limit.total_seconds())
         except AnswerTimeout:
             if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
@@ -78,14 +78,14 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
             hang_up(connection)
             raise
 
-    # The driver cancels too, when a task that waits is cancelled, and would wait longer for that.
+    # The driver also cancels when a waiting task is cancelled, and would wait longer for that.
     connection.cancel_safe = lambda **_: cancel(connection, timeout=_CANCEL_SECONDS)
     # Each use of the connection waits through this method, and only this thread or task uses the connection now.
     connection.wait = wait_less_async if is_async(wait) else wait_less
 
 
 def _waited(steps: Generator[Any, Any, Any], fileno: int, deadline: float) -> Any:
-    """Take the *steps* of a wait, each of which says what it waits for, until the *deadline*; return their result."""
+    """Run the *steps* of a wait, each of which says what it waits for, until the *deadline*; return their result."""
     try:
         wanted = next(steps)
         with Selector() as selector:
@@ -101,7 +101,7 @@ def _waited(steps: Generator[Any, Any, Any], fileno: int, deadline: float) -> An
 
 
 def _until(steps: Generator[Any, Any, Any], deadline: float) -> Generator[Any, Any, Any]:
-    """Take the *steps* of an awaited wait until the *deadline*; the driver resumes them several times a second."""
+    """Run the *steps* of an async wait until the *deadline*; the driver resumes them several times a second."""
     try:
         wanted = next(steps)
         while True:
@@ -114,5 +114,5 @@ def _until(steps: Generator[Any, Any, Any], deadline: float) -> Generator[Any, A
 
 
 def hang_up(connection: Any) -> None:
-    """Close a connection, of either form, without waiting."""
+    """Close a connection, sync or async, without waiting."""
     connection.pgconn.finish()

@@ -1,9 +1,9 @@
 """
-Rows in Redis or Valkey, a cluster too: one hash for each session.
+Rows in Redis or Valkey, including clusters: one hash for each session.
 
-What guards a write runs inside the server, as a script on that one hash. The server's own expiry is only the sweep:
-whether a row is live is told by our clock. The steps are written once; ``RedisTable`` and ``AsyncRedisTable`` differ
-in how they take them.
+Each guarded write is a script that runs on the server, on that one hash. The server's own expiry is only the sweep:
+our clock decides whether a row is live. The steps are written once; ``RedisTable`` and ``AsyncRedisTable`` differ in
+how they run them.
 """
 
 import hashlib
@@ -27,19 +27,19 @@ __all__ = ["AsyncRedisTable", "RedisTable"]
 
 R = TypeVar("R")
 
-# The server keeps a row so much longer than the row lives, so that a clock of ours that is slow ends no session early.
+# The server keeps a row this much longer than it lives, so that a slow clock of ours ends no session early.
 _MARGIN_SECONDS = 3600
 
 _DAY_SECONDS = 24 * 3600
-# An index lasts a little longer than any cookie may, which is 400 days; each login begins that anew, and so does each
-# day on which a session is used.
+# An index lasts slightly longer than the 400 days of the longest cookie. Each login restarts that, and so does each day
+# on which a session is used.
 _INDEX_SECONDS = 402 * _DAY_SECONDS
-# An entry goes into the index before its row is made: so long it is not taken for one of a row that has ended.
+# An entry is added to the index before its row exists: for this long it is not mistaken for that of an ended row.
 _SETTLED_SECONDS = 60
-# With more entries than this a login looks at so many of them, and takes out those whose rows have ended.
+# With more entries than this, a login checks that many of them and removes those whose rows have ended.
 _LISTED_AT_EASE = 16
 
-# How many keys a clearing looks at in one round trip.
+# How many keys a clear checks in one round trip.
 _SCANNED = 1000
 
 # A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal), f(rom which client), s(een).
@@ -48,8 +48,8 @@ _LISTED_FIELDS = ("p", "c", "e", "f", "s", "v")
 
 _DAY = f"local function day(seen) return math.floor((tonumber(seen or '') or 0) / {_DAY_SECONDS}) end"
 
-# Each is about one key, so that a cluster takes it too. ARGV[1] is the time by our clock, ARGV[2] how long the server
-# is to keep the key. A use on another day than the last one answers with the row's principal, in a list.
+# Each uses only one key, so that clusters accept it too. ARGV[1] is the time by our clock, ARGV[2] how long the server
+# should keep the key. A use on another day than the last one returns the row's principal in a list.
 _SCRIPTS = {
     "insert": """
 local expires = redis.call('HGET', KEYS[1], 'e')
@@ -82,8 +82,8 @@ if outlives then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 if present[4] and day(present[3]) < day(ARGV[4]) then return {{present[4]}} end
 return 1
 """,
-    # First the row goes, and then its tombstone comes: a server that is full lets a script that has removed something
-    # write as well.
+    # The row is removed before its tombstone is written, because a full server lets a script that has removed
+    # something write as well.
     "remove": """
 local present = redis.call('HMGET', KEYS[1], 'd', 'v', 'e', 'c', 'p', 'f', 's')
 if not present[2] or present[2] == '0' or tonumber(present[3]) <= tonumber(ARGV[1]) then return false end
@@ -95,32 +95,32 @@ if ARGV[2] then
 end
 return present
 """,
-    # By chance and not by age: a few old sessions that live on would hide all that have ended.
+    # Randomly and not by age, because a few old sessions that live on would hide all those that have ended.
     "list": """
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
 if redis.call('ZCARD', KEYS[1]) <= tonumber(ARGV[4]) then return {} end
 return redis.call('ZRANDMEMBER', KEYS[1], ARGV[4], 'WITHSCORES')
 """,
-    # As a script, for it answers alike in all versions of the protocol.
+    # A script, because its result is the same in all versions of the protocol.
     "listed": "return redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')",
 }
 
 
-# What Redis knows a script by, once it has seen it.
+# The hash by which Redis knows a script that it has already seen.
 _DIGESTS = {name: hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest() for name, text in _SCRIPTS.items()}
 
 
 @redacted
 class Evaluate(NamedTuple):
-    """Have the server run a script of ours."""
+    """Run one of our scripts on the server."""
 
     script: str
     key: str
     values: tuple[Any, ...] = ()
 
     def on(self, server: Server | AsyncServer) -> Any:
-        # A server that does not know the script, new or restarted, keeps it when it gets the whole of it.
+        # A server that does not know the script, because it is new or was restarted, caches it when it gets the source.
         return server.ask(
             lambda client: client.execute_command("EVALSHA", _DIGESTS[self.script], 1, self.key, *self.values),
             otherwise=lambda client: client.execute_command("EVAL", _SCRIPTS[self.script], 1, self.key, *self.values),
@@ -129,7 +129,7 @@ class Evaluate(NamedTuple):
 
 @redacted
 class Do(NamedTuple):
-    """Have the server do a command."""
+    """Run a command on the server."""
 
     command: str
     key: str | bytes
@@ -141,7 +141,7 @@ class Do(NamedTuple):
 
 @redacted
 class DoAll(NamedTuple):
-    """Have the server do several commands in one round trip."""
+    """Run several commands on the server in one round trip."""
 
     commands: tuple[Do, ...]
 
@@ -156,7 +156,7 @@ class DoAll(NamedTuple):
 
 
 class Keys:
-    """Have the server name its keys that match a pattern, some each time that this step is taken."""
+    """List the server's keys that match a pattern, some each time that this step is run."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
@@ -166,10 +166,10 @@ class Keys:
         return server.ask(self._send)
 
     def _send(self, client: Any) -> Any:
-        # Kept only while it does not fail: an iterator that has raised says from then on that it is at its end.
+        # Kept only while it does not fail, because an iterator that has raised an error then claims to be exhausted.
         found, self._found = self._found, None
         if found is None:
-            # A cluster's client goes through all nodes.
+            # A cluster's client visits all nodes.
             found = client.scan_iter(match=self._pattern, count=_SCANNED)
         return self._take_async(found) if isinstance(found, AsyncIterator) else self._take(found)
 
@@ -189,7 +189,7 @@ class Keys:
 
 
 class _Verbs:
-    """What each verb of a table asks of the server."""
+    """The server commands for each verb."""
 
     def __init__(self, prefix: str, clock: Clock) -> None:
         self._prefix = prefix
@@ -209,8 +209,8 @@ class _Verbs:
             fields += ["s", seconds_of(row.seen)]
         if row.principal is not None:
             fields += ["p", row.principal]
-            # Before the row, so that no session lives that its principal's index does not list. What the index lists
-            # and does not live is taken out when somebody looks.
+            # Before the row, so that the index lists every live session of its principal. Entries without a live row
+            # are removed when the index is read.
             yield from self._note_in_index(row.principal, digest, now)
         inserted = yield Evaluate("insert", self._key(digest), (now, _time_to_live(row.expires, now), *fields))
         return bool(inserted)
@@ -252,24 +252,24 @@ class _Verbs:
         keys = Keys(self._key_pattern())
         while cleared < limit and (some := (yield keys)):
             created = yield DoAll(tuple(Do("HGET", key, ("c",)) for key in some))
-            # Under one digest all rows began together, so that nothing can have come between.
+            # All rows under one digest have the same creation time, so nothing can have changed in between.
             begun = [key for key, time in zip(some, created, strict=True) if time and int(time) <= seconds_of(began_by)]
             if begun:
                 cleared += sum((yield DoAll(tuple(Do("UNLINK", key, ()) for key in begun[: limit - cleared]))))
         return cleared
 
     def sweep(self, limit: int) -> Steps[int]:
-        """Return 0: the server removes what has expired by itself. It has to be there."""
+        """Return 0, because the server removes expired rows by itself; fails if the server is down."""
         yield Do("EXISTS", self._key(b""), ())
         return 0
 
     def _note_in_index(self, principal: str, digest: bytes, now: int) -> Steps[None]:
-        """List a row under its principal, for as long as its cookie can come."""
+        """List a row under its principal for as long as its cookie can be sent."""
         values = (now, _INDEX_SECONDS, digest, _LISTED_AT_EASE)
         yield from self._living(principal, (yield Evaluate("list", self._index(principal), values)))
 
     def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[RowInfo]]:
-        """Return what lives of an index's *entries*, digests and times by turns, and take out what does not."""
+        """Return the live rows for an index's *entries*, alternating digests and times, and remove the others."""
         if not entries:
             return []
         since = dict(zip(entries[::2], map(float, entries[1::2]), strict=True))
@@ -280,7 +280,7 @@ class _Verbs:
             for digest, (owner, created, expires, client, seen, version) in zip(since, rows, strict=True)
             if owner is not None and owner.decode() == principal and int(expires) > now
         ]
-        # The row of a new entry may be on its way.
+        # The row of a new entry may not exist yet.
         settled = {digest for digest in since if since[digest] < now - _SETTLED_SECONDS}
         ended = settled.difference(each.digest for each in living)
         if ended:
@@ -294,7 +294,7 @@ class _Verbs:
         return f"{self._prefix}session:{digest.hex()}"
 
     def _key_pattern(self) -> str:
-        # No more than these keys: another prefix may go on where ours ends.
+        # Only these keys, because another prefix may begin with ours.
         return f"{_literal(self._prefix)}session:{'?' * 64}"
 
     def _index(self, principal: str) -> str:
@@ -305,24 +305,24 @@ class RedisTable(SyncTwin[_Verbs]):
     """
     A table in a Redis or Valkey server, or in a cluster of them.
 
-    A server that was demoted in a failover, or is not ready yet, is left: the table connects anew and sends the command
-    once more. If an answer is lost, the command is not sent again, and the request ends with a ``StoreError``.
+    If a server was demoted in a failover, or is not ready yet, the table reconnects and sends the command once more. If
+    a response is lost, the command is not sent again, and the request ends with a ``StoreError``.
 
     Args:
-        client: A URL (``redis://``, ``rediss://``, ``unix://``; ``valkey://`` and ``valkeys://`` are as good), or a
-            client or a pool of redis-py, which stays yours to close. A ``RedisCluster`` will do.
-        prefix: Stands before each key, so that several applications can share a server; ``?prefix=`` in the URL.
-        timeout: With a URL: the limit of each wait, to connect, for an answer, and for a connection that others use.
+        client: A URL (``redis://``, ``rediss://``, ``unix://``; also ``valkey://`` and ``valkeys://``), or a redis-py
+            client or pool, which you close yourself. A ``RedisCluster`` works too.
+        prefix: Prepended to each key, so that several applications can share a server; ``?prefix=`` in the URL.
+        timeout: With a URL: the limit of each wait to connect, for a response, and for a free connection.
             ``?socket_connect_timeout=``, ``?socket_timeout=`` and ``?timeout=`` in the URL limit one of them, in
-            seconds. A client of yours has limits of its own.
+            seconds. A client that you pass in has its own timeouts.
 
     The server must not evict these keys when its memory is full, because that ends sessions: set its
-    ``maxmemory-policy`` to ``noeviction``. A client of yours should not repeat what has failed
-    (``retry=Retry(NoBackoff(), 0)``): where only the answer was lost, a renewal that is repeated finds that its session
-    has ended.
+    ``maxmemory-policy`` to ``noeviction``. Your own client should not retry failed commands
+    (``retry=Retry(NoBackoff(), 0)``): if only the response was lost, a repeated renewal finds that its session has
+    ended.
 
     Raises:
-        ConfigurationError: The URL cannot be read, or the client is awaited or decodes what it receives.
+        ConfigurationError: The URL is invalid, or the client is async or decodes responses.
     """
 
     leaves_process = True
@@ -346,9 +346,9 @@ class RedisTable(SyncTwin[_Verbs]):
 
 class AsyncRedisTable(AsyncTwin[_Verbs]):
     """
-    The same as ``RedisTable``, awaited; a client or a pool is one of ``redis.asyncio``.
+    The async version of ``RedisTable``; a client or a pool is one of ``redis.asyncio``.
 
-    Each event loop that uses it has connections of its own, which are closed when the loop ends.
+    Each event loop that uses it has its own connections, which are closed when the loop ends.
     """
 
     leaves_process = True
@@ -369,13 +369,13 @@ class AsyncRedisTable(AsyncTwin[_Verbs]):
 
 
 def _read(given: Any, prefix: str, *, awaited: bool) -> tuple[Any, str]:
-    """Return the URL or the client that was *given*, checked, and the prefix."""
+    """Return the *given* URL or client, checked, and the prefix."""
     if isinstance(given, str):
         url, options = split_options(given, {"prefix": str})
         return url, options.get("prefix", prefix)
     if answers_later(given) is not awaited:
         right, wrong = ("RedisTable", "AsyncRedisTable") if awaited else ("AsyncRedisTable", "RedisTable")
-        msg = f"a {type(given).__name__} {'is not' if awaited else 'is'} awaited: give it to {right}, not to {wrong}."
+        msg = f"a {type(given).__name__} {'is not' if awaited else 'is'} async: pass it to {right}, not to {wrong}."
         raise ConfigurationError(msg)
     return given, prefix
 
@@ -388,7 +388,7 @@ def _row(fields: Sequence[Any]) -> Row | None:
 
 
 def _literal(text: str) -> str:
-    """Return the pattern that *text* alone matches."""
+    """Return a pattern that matches only *text*."""
     return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
 

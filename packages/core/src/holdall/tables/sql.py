@@ -1,9 +1,9 @@
 """
-Rows in a database of SQL, by statements that every such database understands.
+Rows in an SQL database, with statements that every such database understands.
 
-A verb is one guarded statement, or two of which the second is guarded by what the first one saw. None needs a
+A verb is one guarded statement, or two of which the second is guarded by the result of the first. None needs a
 transaction, and each may be part of one. The verbs are written once, as steps; a subclass of ``SQLTable`` or
-``AsyncSQLTable`` says how a statement is executed.
+``AsyncSQLTable`` defines how a statement is executed.
 """
 
 import hashlib
@@ -34,14 +34,14 @@ __all__ = ["COLUMNS", "STATEMENTS", "AsyncSQLTable", "SQLTable"]
 R = TypeVar("R")
 
 #: The columns of a row. The digests are 32 bytes; ``data``, ``principal`` and ``client`` are bytes, because not every
-#: database accepts all text; the others are whole numbers. All but ``principal``, ``principal_digest``, ``client`` and
-#: ``seen`` have a value. ``digest`` is the primary key; ``due`` and ``principal_digest`` need an index.
+#: database accepts all text; the others are integers. All except ``principal``, ``principal_digest``, ``client`` and
+#: ``seen`` are NOT NULL. ``digest`` is the primary key; ``due`` and ``principal_digest`` need an index.
 COLUMNS = ("digest", "data", "version", "expires", "created", "principal", "principal_digest", "client", "seen", "due")
 
 # Every database accepts this many values in one statement.
 _MOST_DIGESTS = 500
 
-#: By name, with ``{table}`` where the table's name goes, and a ``:name`` for each value.
+#: By name, with ``{table}`` for the table's name and a ``:name`` for each value.
 STATEMENTS: Mapping[str, str] = {
     "read": """
 SELECT data, version, expires, created, principal, client, seen FROM {table}
@@ -87,7 +87,7 @@ WHERE principal_digest = :principal_digest AND expires > :now ORDER BY created, 
 
 @redacted
 class _Ask(NamedTuple):
-    """Have the table do something in its database, by one of the methods that its subclass defines."""
+    """Call one of the methods that the table's subclass defines."""
 
     method: str
     values: tuple[Any, ...]
@@ -97,7 +97,7 @@ class _Ask(NamedTuple):
 
 
 class SQLVerbs:
-    """What each verb of a table asks of the database."""
+    """The statements for each verb."""
 
     def __init__(self, clock: Clock, may_sweep: Callable[[], bool]) -> None:
         self._clock = clock
@@ -125,7 +125,7 @@ class SQLVerbs:
         }
         if (yield _Ask("_insert", (values,))):
             return True
-        # The row that is in the way may have expired.
+        # The existing row may have expired.
         yield _Ask("_count", ("make_room", {"digest": digest, "now": now}))
         inserted: bool = yield _Ask("_insert", (values,))
         return inserted
@@ -188,7 +188,7 @@ class SQLVerbs:
             yield from self._remove({"due": now}, SWEPT_AT_ONCE)
 
     def _remove(self, bounds: Mapping[str, int], limit: int) -> Steps[int]:
-        """Remove up to *limit* rows whose columns are within *bounds*, and return how many."""
+        """Remove up to *limit* rows whose columns are within *bounds*, and return how many were removed."""
         removed = 0
         while removed < limit:
             portion = min(limit - removed, _MOST_DIGESTS)
@@ -205,10 +205,10 @@ class SQLVerbs:
 
 class SQLTable(SyncTwin[SQLVerbs]):
     """
-    A ``Table`` in a database of SQL, whose subclass defines how five things are done there.
+    A ``Table`` in an SQL database, whose subclass defines five operations.
 
-    ``_insert`` may fail because of the primary key alone. Each is done at once and for good, unless it is part of a
-    transaction of the application's; what the database undoes because of a concurrent statement is done again.
+    ``_insert`` may fail only because of the primary key. Each operation is committed at once, unless it is part of a
+    transaction of the application; statements that the database undoes because of a concurrent one are repeated.
 
     Args:
         may_sweep: Asked when a write could remove expired rows along the way.
@@ -234,19 +234,19 @@ class SQLTable(SyncTwin[SQLVerbs]):
 
     @abstractmethod
     def _insert(self, values: Mapping[str, object]) -> bool:
-        """Insert a row, and return whether none was in its way."""
+        """Insert a row, and return whether it was inserted or one already existed."""
 
     @abstractmethod
     def _pick(self, bounds: Mapping[str, int], limit: int) -> Sequence[bytes]:
-        """Return the digests of up to *limit* rows that have no more than *bounds* says, by column."""
+        """Return the digests of up to *limit* rows whose columns do not exceed *bounds*."""
 
     @abstractmethod
     def _drop(self, bounds: Mapping[str, int], digests: Sequence[bytes]) -> int:
-        """Delete the rows of *digests* that are still within *bounds*, and return how many."""
+        """Delete the rows of *digests* that are still within *bounds*, and return how many were deleted."""
 
 
 class AsyncSQLTable(AsyncTwin[SQLVerbs]):
-    """The same as ``SQLTable``, awaited: an ``AsyncTable``."""
+    """The async version of ``SQLTable``: an ``AsyncTable``."""
 
     leaves_process = True
 

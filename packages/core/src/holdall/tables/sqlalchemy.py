@@ -1,8 +1,8 @@
 """
-Rows in any database that SQLAlchemy knows, over a URL or an engine that the application has.
+Rows in any database that SQLAlchemy supports, through a URL or an engine of the application.
 
-``SQLAlchemyTable`` and ``AsyncSQLAlchemyTable`` differ in how they get a connection and wait for it. What is done with
-one is the same, and so are the verbs (``holdall.tables.sql``).
+``SQLAlchemyTable`` and ``AsyncSQLAlchemyTable`` differ in how they get a connection and wait for it. The operations on
+a connection are the same, and so are the verbs (``holdall.tables.sql``).
 """
 
 import asyncio
@@ -46,7 +46,7 @@ _PATIENCE = timedelta(seconds=5)
 
 
 class _InEngine:
-    """What both forms do with a connection; an async engine runs it too."""
+    """The operations of both forms on a connection; an async engine runs them too."""
 
     _schema: Schema
     _carry_out: Callable[..., Any]
@@ -66,29 +66,29 @@ class _InEngine:
 
 class SQLAlchemyTable(_InEngine, SQLTable):
     """
-    A table in a database that SQLAlchemy knows, ``holdall_session``.
+    A table in a database that SQLAlchemy supports, ``holdall_session``.
 
-    Each statement is a transaction of its own, so that no row is locked for longer than a statement takes. After a
-    deadlock or a serialization failure it is sent again; if the server refuses it because it was demoted or is shutting
-    down, the pool's idle connections are replaced and it is sent once more. A connection that breaks under a statement
-    is a ``StoreError``, and the statement is not sent again: the server may have executed it.
+    Each statement is a transaction of its own, so no row is locked for longer than a statement takes. After a deadlock
+    or a serialization failure it is sent again; if the server refuses it because it was demoted or is shutting down,
+    the pool's idle connections are replaced and it is sent once more. If a connection breaks during a statement, a
+    ``StoreError`` is raised and the statement is not sent again, because the server may have executed it.
 
-    With a URL of SQLite, the next call opens another file if its own was removed or replaced, and a relative path
-    starts from the folder that is current when the table is made.
+    With an SQLite URL, the next call opens another file if its own was removed or replaced, and a relative path starts
+    from the current folder at the time the table is created.
 
     Args:
-        engine: A URL (``mysql+pymysql://``), or an ``Engine``, which stays the application's to close.
+        engine: A URL (``mysql+pymysql://``), or an ``Engine``, which the application closes itself.
         table: The table's name, so that several applications can share a database; ``?table=`` in the URL.
-        create: Make the table on first use, where it is not there. Otherwise ``create_schema`` does.
-        max_size: With a URL: how many connections are open at most. There are none before the first use.
+        create: Create a missing table on first use. Otherwise call ``create_schema``.
+        max_size: With a URL: the maximum number of open connections. There are none before the first use.
         timeout: With a URL: how long a request waits for a connection of the pool, and for a new one to open, before it
-            is a ``StoreError``; ``?timeout=`` in the URL, in seconds.
-        statement_timeout: With a URL: how long a request waits for an answer; ``?statement_timeout=`` in the URL, in
-            seconds. With an engine its own limits hold, unless the driver is psycopg.
+            raises ``StoreError``; ``?timeout=`` in the URL, in seconds.
+        statement_timeout: With a URL: how long a request waits for a response; ``?statement_timeout=`` in the URL, in
+            seconds. An engine has its own timeouts, unless the driver is psycopg.
 
     Raises:
-        ConfigurationError: The URL cannot be read, the driver is async or not installed, or the table is another
-            program's or not there.
+        ConfigurationError: The URL is invalid, the driver is async or not installed, or the table belongs to another
+            program or does not exist.
     """
 
     def __init__(
@@ -109,15 +109,15 @@ class SQLAlchemyTable(_InEngine, SQLTable):
             Own(given, options, self._schema.forget) if isinstance(given, URL) else Given(given, Engine)
         )
         self._url: URL = given if isinstance(given, URL) else given.url
-        # The connections of an engine of our own have it already.
+        # The connections of our own engine have it already.
         self._limit = None if isinstance(given, URL) else options.statement_timeout
 
     def create_schema(self) -> None:
-        """Make the table and its indexes, where they are not there."""
+        """Create the table and its indexes if they do not exist."""
         self._carry_out(self._schema.create)
 
     def close(self) -> None:
-        """Close the connections, if the engine is our own; the next call opens others."""
+        """Close the connections if the engine is our own; the next call opens others."""
         if isinstance(self._engines, Own):
             self._engines.close()
 
@@ -128,7 +128,7 @@ class SQLAlchemyTable(_InEngine, SQLTable):
             return False
 
     def _carry_out(self, work: Callable[..., R], *values: Any) -> R:
-        """Do *work* on a connection, and do it again where that is safe and can help."""
+        """Run *work* on a connection, and repeat it if that is safe and can help."""
         attempts = Attempts()
         while True:
             engine, is_commit = self._engines.get(), False
@@ -150,16 +150,16 @@ class SQLAlchemyTable(_InEngine, SQLTable):
                 engine.dispose()
             time.sleep(seconds)
         self._schema.forget()
-        # Outside of the except block: the driver's error has values in its words and frames.
+        # Outside the except block, because the driver's error has values in its message and frames.
         raise failed
 
 
 class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
     """
-    The same as ``SQLAlchemyTable``, awaited, in event loops of asyncio.
+    The async version of ``SQLAlchemyTable``, for event loops of asyncio.
 
-    With a URL (``mysql+asyncmy://``), each event loop has connections of its own, which are closed when the loop ends.
-    An ``AsyncEngine`` that is handed in belongs to one event loop. Both limits hold for it too.
+    With a URL (``mysql+asyncmy://``), each event loop has its own connections, which are closed when the loop ends.
+    An ``AsyncEngine`` that is passed in belongs to one event loop. Both timeouts apply to it too.
     """
 
     def __init__(
@@ -185,11 +185,11 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
         self._limit = None if isinstance(given, URL) else options.statement_timeout
 
     async def create_schema(self) -> None:
-        """Make the table and its indexes, where they are not there."""
+        """Create the table and its indexes if they do not exist."""
         await self._carry_out(self._schema.create)
 
     async def aclose(self) -> None:
-        """Close this event loop's connections, if the engine is our own; the next call opens others."""
+        """Close this event loop's connections if the engine is our own; the next call opens others."""
         if isinstance(self._engines, OwnOfLoop):
             await self._engines.close()
 
@@ -228,7 +228,7 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
 
 
 def open_table(url: str, form: Form, clock: Clock, *, create: bool = True) -> SQLAlchemyTable | AsyncSQLAlchemyTable:
-    """Return the table that *url* names: async if the adapter is and the driver can be."""
+    """Return the table for *url*: async if the adapter is and the driver can be."""
     if form == "async" and serves(read_url(url.partition("?")[0]), form):
         return AsyncSQLAlchemyTable(url, create=create, clock=clock)
     return SQLAlchemyTable(url, create=create, clock=clock)
@@ -237,7 +237,7 @@ def open_table(url: str, form: Form, clock: Clock, *, create: bool = True) -> SQ
 def _read(
     given: Any, form: str, table: str, max_size: int, timeout: timedelta | int, statement_timeout: timedelta | int
 ) -> tuple[Any, Options]:
-    """Return the URL or the engine that was *given*, and the options, those in the URL among them."""
+    """Return the *given* URL or engine, and the options, including those in the URL."""
     limits = checked_timeout("timeout", timeout), checked_timeout("statement_timeout", statement_timeout)
     options = Options(table, max_size, *limits)
     if not isinstance(given, str):
@@ -246,6 +246,6 @@ def _read(
     address, stated = split_options(given, known)
     url = read_url(address)
     if not serves(url, form):
-        msg = f"{url.drivername}:// is not for a table that is {form}: name another driver, or use its twin."
+        msg = f"{url.drivername}:// does not work for a table that is {form}: name another driver, or use its twin."
         raise ConfigurationError(msg)
     return url, options._replace(**stated)

@@ -1,8 +1,8 @@
 """
 Rows in an SQLite file: the embedded table for several processes on one machine.
 
-Write-ahead logging lets readers go on while one process writes. What a verb does is done by one guarded statement, or
-by two in one transaction, so that processes need nothing but the file to agree.
+Write-ahead logging lets readers continue while one process writes. A verb is one guarded statement, or two in one
+transaction, so processes coordinate through nothing but the file.
 """
 
 import os
@@ -38,8 +38,8 @@ SET data = excluded.data, version = excluded.version, expires = excluded.expires
     principal = excluded.principal, client = excluded.client, seen = excluded.seen, due = excluded.due
 WHERE {table}.expires <= ?
 """
-# Two statements of which the first nearly always does: SQLite writes a column's index anew if the column is set at all,
-# be it to what it was, which costs as much again as the row.
+# Two statements, of which the first nearly always suffices: SQLite rewrites a column's index if the column is set at
+# all, even to the same value, which costs as much again as the row.
 _REPLACE = """
 UPDATE {table} SET data = ?, version = ?, expires = ?, seen = ?
 WHERE digest = ? AND version = ? AND version > 0 AND expires > ? AND due = ?
@@ -78,22 +78,22 @@ class SQLiteTable:
     """
     A table in the SQLite file *path*.
 
-    Threads and processes may share one; each thread gets a connection of its own, and a forked process opens its own.
-    If the file is removed or replaced, the next call opens the one that stands there then, or makes a new one.
+    Threads and processes may share one; each thread gets its own connection, and a forked process opens its own.
+    If the file is removed or replaced, the next call opens the file at that path, or creates a new one.
 
     Args:
-        path: The file. It must lie on a local disk: write-ahead logging does not work over a network. A relative path
-            starts from the folder that is current when the table is made.
+        path: The file. It must be on a local disk, because write-ahead logging does not work over a network. A relative
+            path starts from the current folder at the time the table is created.
         table: The table's name, so that several applications can share a file; ``?table=`` in the URL.
-        create: Make the file on first use, where it is not there, for its owner's eyes alone.
-        busy_timeout: How long a call waits for another process's write, before it is a ``StoreError``;
+        create: Create a missing file on first use, readable only by its owner.
+        busy_timeout: How long a call waits for another process's write before it raises ``StoreError``;
             ``?busy_timeout=`` in the URL, in seconds.
-        synchronous: ``"NORMAL"`` may lose the last writes when the machine loses power, never when a process dies;
-            ``"FULL"`` waits for the disk with each write. The file stays whole with both.
+        synchronous: ``"NORMAL"`` may lose the last writes if the machine loses power, but never if a process dies;
+            ``"FULL"`` waits for the disk with each write. Neither can corrupt the file.
 
     Raises:
-        ConfigurationError: There is no such folder, or the file is another program's, or of another layout, or is not
-            there.
+        ConfigurationError: The folder does not exist, or the file belongs to another program, has another layout, or
+            does not exist.
     """
 
     leaves_process = True
@@ -121,7 +121,7 @@ class SQLiteTable:
         self._busy_timeout = checked_timeout("busy_timeout", busy_timeout)
         self._synchronous = synchronous
         self._local = threading.local()
-        # Of all threads. A thread's end closes its own.
+        # The connections of all threads. The end of a thread closes its own.
         self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._turns = SweepTurns()
 
@@ -186,8 +186,8 @@ class SQLiteTable:
         return self._connection().execute(_SWEEP_TO_THE_SECOND, values).rowcount
 
     def close(self) -> None:
-        """Close the connections of all threads, none of which may be at work; the next call opens one again."""
-        # Not left to the references: where Python runs without its global lock, other threads' outlast this.
+        """Close the connections of all threads, none of which may be in use; the next call opens one again."""
+        # Closed explicitly: in a free-threaded Python, other threads' references outlast this.
         for connection in list(self._opened):
             connection.close()
         self._local = threading.local()
@@ -200,16 +200,16 @@ class SQLiteTable:
             connection.execute(_SWEEP, {"now": now, "limit": SWEPT_AT_ONCE})
 
     def _connection(self) -> Connection:
-        """Return this thread's connection, of this process, to the file that stands at the path."""
+        """Return the connection of this thread and process to the file at the path."""
         held: Connection | None = getattr(self._local, "held", None)
-        # A look at the path for each verb, because nothing else tells that somebody has removed the file.
+        # The path is checked for each verb, because nothing else shows that the file was removed.
         if held is not None and held.pid == os.getpid() and held.file == identity(self._path):
             return held
         if held is not None and held.pid == os.getpid():
             remove_what_it_left(held, self._busy_timeout)
             held.close()
         elif held is not None:  # pragma: no cover  # runs in a forked process, where coverage is not measured
-            # The parent's, copied by a fork: even to close it here could disturb the parent's locks.
+            # The parent's, copied by a fork: even closing it here could disturb the parent's locks.
             _left_to_the_parent.append(held)
         held = self._local.held = open_file(
             self.path,

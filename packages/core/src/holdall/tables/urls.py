@@ -1,4 +1,4 @@
-"""Options of ours that a table takes, in its URL or beside it."""
+"""Our options for a table, in its URL or as arguments."""
 
 import math
 import re
@@ -11,16 +11,16 @@ from holdall.errors import ConfigurationError
 
 __all__ = ["checked_name", "checked_timeout", "split_options", "timeout_of"]
 
-# PostgreSQL cuts names of 64 bytes and more, and the indexes' names are longer.
+# PostgreSQL truncates names of 64 bytes and more, and the indexes' names are longer.
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
 def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[str, dict[str, Any]]:
     """
-    Return *url* without the options that are *known*, and these.
+    Return *url* without the *known* options, and these options.
 
     Raises:
-        ConfigurationError: An option's value cannot be read.
+        ConfigurationError: An option's value is invalid.
     """
     address, _, query = url.partition("?")
     left: list[str] = []
@@ -40,7 +40,7 @@ def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[
 
 def checked_name(table: str) -> str:
     """
-    Return the name of a *table* in SQL.
+    Check the name of a *table* in SQL.
 
     Raises:
         ConfigurationError: It would have to be quoted, or is too long.
@@ -56,22 +56,22 @@ def checked_name(table: str) -> str:
 
 def checked_timeout(name: str, value: timedelta | int) -> timedelta:
     """
-    Return the time limit *value* of the option *name*, which may be whole seconds.
+    Return the timeout *value* of the option *name*, which may be in whole seconds.
 
     Raises:
-        ConfigurationError: It is neither a ``timedelta`` nor a second or more.
+        ConfigurationError: It is not a ``timedelta`` or whole seconds, or is shorter than a second.
     """
     if isinstance(value, timedelta):
         return value
     # True is an int too, and timedelta holds no more days than this.
     if type(value) is not int or not 0 < value < timedelta.max.total_seconds():
-        msg = f"{name}={value!r} is neither a timedelta nor whole seconds, one or more."
+        msg = f"{name}={value!r} is not a timedelta or whole seconds, at least one."
         raise ConfigurationError(msg)
     return timedelta(seconds=value)
 
 
 def timeout_of(text: str) -> timedelta:
-    """Return a time limit that a URL gives in seconds."""
+    """Return a timeout that a URL gives in seconds."""
     try:
         seconds = float(text)
     except ValueError:

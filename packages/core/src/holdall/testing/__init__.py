@@ -1,8 +1,8 @@
 """
-What tests need: conformance suites, a browser, a clock that can be moved.
+Tools for tests: conformance suites, a browser, and a clock that tests can set.
 
 Subclass ``StoreConformance``, ``TableConformance``, ``FormatConformance``, ``SerializerConformance`` or
-``AdapterConformance``, give it the fixture that it asks for, and pytest runs the contract against what you have made.
+``AdapterConformance`` and provide the fixture that it needs; pytest then tests your implementation.
 """
 
 from holdall.testing import _asserts  # noqa: F401  # first of all

@@ -1,4 +1,4 @@
-"""A store or table that answers at once, with an awaitable face: so that what is written in async takes both kinds."""
+"""Make a sync store or table awaitable, so that async test code works with both kinds."""
 
 from collections.abc import Callable
 from typing import Any, overload
@@ -16,10 +16,10 @@ _VERBS = frozenset(_OF_TABLES | _OF_STORES)
 
 class Awaited:
     """
-    What ``as_async`` returns; everything that is no verb is passed on.
+    The result of ``as_async``; attributes other than verbs are passed through.
 
     Attributes:
-        sync: What is behind it.
+        sync: The wrapped store or table.
     """
 
     def __init__(self, sync: Any) -> None:
@@ -35,7 +35,7 @@ def as_async(sync: Table) -> AsyncTable: ...
 @overload
 def as_async(sync: Store) -> Any: ...
 def as_async(sync: Any) -> Any:
-    """Return *sync*, a store or a table, to be awaited; the steps that a store is made of are taken to their end."""
+    """Return *sync*, a store or a table, as an awaitable one; a store's steps are run to completion."""
     return Awaited(sync)
 
 

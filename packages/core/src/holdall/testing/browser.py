@@ -1,7 +1,7 @@
 """
-A browser, as far as cookies go (RFC 6265 with 6265bis: prefixes, limits, Secure).
+The cookie handling of a browser (RFC 6265 with 6265bis: prefixes, limits, Secure).
 
-It decides what a real one would: which cookie of a response is kept, which one it replaces, what goes into a request.
+It decides like a real browser which cookies of a response it keeps, which they replace, and which a request sends.
 """
 
 from collections.abc import Iterable
@@ -27,9 +27,9 @@ class KeptCookie:
     A cookie in the jar.
 
     Attributes:
-        host_only: It goes to ``domain`` itself and not to the hosts under it.
+        host_only: It is sent only to ``domain`` itself and not to the hosts under it.
         expires: When the browser forgets it; ``None`` when it is closed.
-        partitioned: It is kept apart for the site that embeds the host, here the host itself.
+        partitioned: It is kept separately for the site that embeds the host, here the host itself.
         serial: Counts the cookies that the browser has kept.
     """
 
@@ -46,12 +46,12 @@ class KeptCookie:
 
     @property
     def place(self) -> tuple[object, ...]:
-        """What tells it from other cookies in the jar."""
+        """The cookie's identity in the jar."""
         return self.name, self.domain, self.host_only, self.path, self.partitioned
 
 
 class Browser:
-    """A cookie jar for one *host*, and if *client* is given an application there to send requests to."""
+    """A cookie jar for one *host*, and with *client* an application there to send requests to."""
 
     def __init__(self, client: Client | None = None, *, clock: Clock = utc_now, host: str = HOST) -> None:
         self._client = client
@@ -62,20 +62,20 @@ class Browser:
 
     @property
     def jar(self) -> list[KeptCookie]:
-        """What is kept and has not expired, the longest path first, then the oldest."""
+        """The cookies that have not expired, the longest path first, then the oldest."""
         now = self._clock()
         kept = [each for each in self._jar.values() if each.expires is None or each.expires > now]
         return sorted(kept, key=lambda each: (-len(each.path), each.serial))
 
     def at(self, client: Client) -> "Browser":
-        """Return the same browser, with the one jar, at another application of the host."""
+        """Return the same browser, sharing the jar, for another application on the host."""
         browser = Browser(client, clock=self._clock, host=self.host)
         browser._jar = self._jar
         browser._serials = self._serials
         return browser
 
     def send(self, request: Request) -> Response:
-        """Send *request* with the cookies that belong to it, keep those of its response, and return that."""
+        """Send *request* with the matching cookies, store those of its response, and return the response."""
         if self._client is None:
             msg = "this browser was given no client to send requests to: Browser(client)."
             raise TypeError(msg)
@@ -91,7 +91,7 @@ class Browser:
         return "; ".join(f"{each.name}={each.value}" for each in sent)
 
     def keep(self, set_cookies: Iterable[str], path: str = "/", *, https: bool = False) -> None:
-        """Take the Set-Cookie headers of a response to a request for *path*."""
+        """Process the Set-Cookie headers of a response to a request for *path*."""
         for line in set_cookies:
             cookie = self._parsed(line, path)
             if cookie is None or not _may_be_kept(cookie, line, https=https):
@@ -108,12 +108,12 @@ class Browser:
                 self._jar[place] = cookie
 
     def __getitem__(self, name: str) -> str:
-        """Return the value of the one cookie of that *name*, or of the names that a session's cookie has in turn."""
+        """Return the value of the only cookie called *name*, or one of the names that a session's cookie has."""
         (value,) = self._values(name)
         return value
 
     def get(self, name: str) -> str | None:
-        """Return the value of the cookie of that *name* that is sent first, or ``None``."""
+        """Return the value of the first cookie called *name* that is sent, or ``None``."""
         return next(iter(self._values(name)), None)
 
     def __contains__(self, name: str) -> bool:
@@ -172,7 +172,7 @@ def _attributes(parts: Iterable[str]) -> dict[str, str]:
 
 
 def _is_shielded(kept: KeptCookie, cookie: KeptCookie) -> bool:
-    """Say whether *kept* was set over HTTPS and stays as it is when *cookie* comes without."""
+    """Return whether *kept* was set over HTTPS and must not be replaced by *cookie*, which was not."""
     same_hosts = _is_within(kept.domain, cookie.domain) or _is_within(cookie.domain, kept.domain)
     within = cookie.path == kept.path or cookie.path.startswith(kept.path.rstrip("/") + "/")
     return kept.secure and kept.name == cookie.name and same_hosts and within

@@ -1,5 +1,5 @@
 """
-Requests to an application in this process, over the protocol that a server would speak to it.
+Send requests to an application in this process, through the protocol that a server would use.
 
 A ``Client`` is any function from a ``Request`` to its ``Response``.
 """
@@ -23,10 +23,10 @@ class Request:
     A request as a browser sends it.
 
     Attributes:
-        path: Where to, with a query after a ``?`` if there is one.
+        path: The path, with a query after a ``?`` if there is one.
         root: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``), with which *path* begins.
         headers: Names and values, in order; a name may come more than once.
-        https: Whether it came by HTTPS.
+        https: Whether it was sent over HTTPS.
     """
 
     method: str = "POST"
@@ -43,7 +43,7 @@ class Request:
 
     @property
     def query(self) -> str:
-        """What comes after the path's ``?``."""
+        """The part of the path after the ``?``."""
         return self.path.partition("?")[2]
 
 
@@ -54,8 +54,8 @@ class Response:
 
     Attributes:
         headers: Names and values, in order; a name may come more than once.
-        error: What the application raised past its framework, which a server logs. Where nothing had been
-            sent by then, the status is 500.
+        error: The exception that the application raised through its framework, which a server would log. If nothing
+            had been sent by then, the status is 500.
     """
 
     status: int
@@ -71,7 +71,7 @@ class Response:
 #: Sends a request to an application, and returns the response.
 Client = Callable[[Request], Response]
 
-#: Called when an application has announced the end of a body, for tests of what is there by then.
+#: Called when an application has announced the end of a body, for tests of the state at that time.
 at_the_end: Callable[[], object] | None = None
 
 #: Where every application is, as its requests say.
@@ -110,7 +110,7 @@ def wsgi_client(app: Callable[..., Iterable[bytes]]) -> Client:
         if error is not None and not b"".join(chunks):
             started.clear()
         status, headers = started[0] if started else (500, [])
-        # Whoever reads a header from the wire takes no account of space around its value (RFC 9110, section 5.5).
+        # A server strips the space around a header's value when it reads it (RFC 9110, section 5.5).
         headers = [(name, value.strip(" \t")) for name, value in headers]
         return Response(status, headers, b"".join(chunks), error)
 
@@ -158,7 +158,7 @@ def asgi_client(app: Callable[[dict[str, Any], Any, Any], Awaitable[None]]) -> C
     """
     Return a client of an ASGI application.
 
-    All its requests run in one event loop of its own, so call it from tests that are not themselves ``async``.
+    All its requests run in one event loop of its own, so call it from tests that are not ``async`` themselves.
     """
     return _AsgiClient(app)
 
@@ -175,7 +175,7 @@ class Moments:
 
     @property
     def is_over(self) -> bool:
-        """Whether there was such a moment."""
+        """Whether that moment has passed."""
         return self._left is not None and self._left < 0
 
     async def wait(self) -> None:
@@ -197,7 +197,7 @@ class _AsgiClient:
         return self._loop.run_until_complete(self._send(request))
 
     def cancelled(self, request: Request, moments: Moments, moment: int, library: str) -> bool:
-        """Send *request*, cancel it at a *moment*, and return whether it had so many."""
+        """Send *request*, cancel it at a *moment*, and return whether it had that many."""
         if library == "trio":
             import trio
 
@@ -218,7 +218,7 @@ class _AsgiClient:
         return moments.is_over
 
     def talk(self, request: Request, texts: Iterable[str]) -> list[Mapping[str, Any]]:
-        """Open a WebSocket, send *texts*, leave, and return the application's messages."""
+        """Open a WebSocket, send *texts*, disconnect, and return the application's messages."""
         coming: list[_Message] = [
             {"type": "websocket.connect"},
             *({"type": "websocket.receive", "text": text} for text in texts),

@@ -12,7 +12,7 @@ class FakeClock:
     A ``Clock`` for ``Sessions(clock=…)`` and for tables, which then agree on the time.
 
     Args:
-        now: Where it stands at first, an aware ``datetime`` in UTC.
+        now: The initial time, an aware ``datetime`` in UTC.
     """
 
     def __init__(self, now: datetime = _NOON) -> None:

@@ -1,7 +1,7 @@
 """
-A browser that binds sessions to its device, as the draft of Device Bound Session Credentials says (sections 4 and 5).
+A browser that binds sessions to its device, following the draft of Device Bound Session Credentials (sections 4 and 5).
 
-What the draft forbids a server raises ``AssertionError``: a browser would give the session up without a word.
+If the server violates the draft, ``AssertionError`` is raised; a real browser would silently give up the session.
 """
 
 import json
@@ -20,20 +20,20 @@ __all__ = ["DeviceBrowser", "DeviceSession"]
 _OFFER = re.compile(r'\(([\w ]+)\);path="([^"]+)";challenge="([^"]+)"')
 _CHALLENGE = re.compile(r'"([^"]+)";id="([^"]+)"')
 
-# After so many challenges for one refresh a browser gives up.
+# A browser gives up after this many challenges for one refresh.
 _MOST_CHALLENGES = 3
 
 
 @dataclass
 class DeviceSession:
     """
-    What the browser keeps of a session that is bound to its device.
+    A browser's data for a session that is bound to its device.
 
     Attributes:
-        id: The server's name for it.
-        instructions: The JSON object that the server answered the registration or a refresh with.
+        id: The server's name for the session.
+        instructions: The JSON object in the response to the registration or a refresh.
         key: The device's key.
-        challenge: The one to sign next; ``None`` if the server has to be asked for it.
+        challenge: The challenge to sign next; ``None`` if the browser must ask the server for it.
     """
 
     id: str
@@ -56,7 +56,7 @@ class DeviceSession:
 
 @dataclass
 class _Device:
-    """What all the tabs of a browser share besides its cookies."""
+    """What all tabs of a browser share besides its cookies."""
 
     sessions: dict[str, DeviceSession] = field(default_factory=dict)
     trips: list[tuple[str, int]] = field(default_factory=list)
@@ -67,8 +67,8 @@ class DeviceBrowser(Browser):
     A browser with a device that can bind sessions.
 
     Attributes:
-        reaches: It can reach the endpoint for refreshes; if not, it sends a request without the bound cookie.
-        registers: It accepts offers; set to ``False`` it acts as a browser that does not know of them.
+        reaches: It can reach the refresh endpoint; if not, it sends a request without the bound cookie.
+        registers: It accepts offers; set it to ``False`` for a browser without support.
     """
 
     def __init__(self, client: Client | None = None, *, clock: Clock = utc_now, host: str = HOST) -> None:
@@ -95,13 +95,13 @@ class DeviceBrowser(Browser):
         return browser
 
     def thief(self) -> Browser:
-        """Return a browser elsewhere that holds a copy of the cookies, and no key."""
+        """Return another browser that has a copy of the cookies, but no key."""
         browser = Browser(self._client, clock=self._clock, host=self.host)
         browser._jar = dict(self._jar)
         return browser
 
     def send(self, request: Request) -> Response:
-        """Send *request* as soon as the bound cookies that it needs are there."""
+        """Send *request* once the bound cookies that it needs are there."""
         self._root = request.root
         for session in self._needed(request):
             if not self.reaches or not self.refresh(session):
@@ -114,7 +114,7 @@ class DeviceBrowser(Browser):
         return response
 
     def register(self, offer: str, request: Request) -> Response:
-        """Make a key for what the response to *request* offers, and register it."""
+        """Create a key for the offer in the response to *request*, and register it."""
         parts = _OFFER.fullmatch(offer)
         assert parts is not None, "the offer cannot be read"
         assert request.https, "an offer by HTTP is not secure"
@@ -128,7 +128,7 @@ class DeviceBrowser(Browser):
         return response
 
     def refresh(self, session: DeviceSession) -> bool:
-        """Ask for a new bound cookie, and return whether the browser is done with it: it has one, or has given up."""
+        """Ask for a new bound cookie, and return whether the browser is done: it has one, or has given up."""
         for _ in range(_MOST_CHALLENGES):
             signed = session.challenge
             response = self.post(session.instructions["refresh_url"], self.refresh_headers(session))
@@ -148,7 +148,7 @@ class DeviceBrowser(Browser):
         return False
 
     def refresh_headers(self, session: DeviceSession) -> list[tuple[str, str]]:
-        """Return what a request for a new bound cookie says, with a proof if there is a challenge to sign."""
+        """Return the headers of a request for a new bound cookie, with a proof if there is a challenge to sign."""
         headers = [("Sec-Secure-Session-Id", f'"{session.id}"')]
         if session.challenge is not None:
             proof = session.key.proof(session.challenge, brings_key=False)
@@ -156,7 +156,7 @@ class DeviceBrowser(Browser):
         return headers
 
     def post(self, path: str, headers: list[tuple[str, str]], *, https: bool = True) -> Response:
-        """Send a request of the browser's own, with its cookies and without a body."""
+        """Send a request of the browser itself, with its cookies and without a body."""
         response = super().send(Request("POST", path, headers, https=https, root=self._root))
         self._device.trips.append((path, response.status))
         return response
@@ -175,7 +175,7 @@ class DeviceBrowser(Browser):
                 self._device.sessions[binding_id].challenge = challenge
 
     def _instructed(self, response: Response, key: SoftwareKey) -> None:
-        """Take a response's instructions and hold it to what the draft asks of them."""
+        """Process a response's instructions, and check that they follow the draft."""
         assert response.all("Content-Type") == ["application/json"]
         assert response.all("Cache-Control") == ["no-store"]
         instructions = json.loads(response.body)

@@ -1,4 +1,4 @@
-"""A device's key pair in software, which signs proofs as a browser does."""
+"""A device's key pair in software, which signs proofs like a browser."""
 
 import json
 from typing import Any
@@ -42,17 +42,17 @@ class SoftwareKey:
         Return a proof of this key.
 
         Args:
-            challenge: The text that the server gave.
-            brings_key: The public key comes with it, as at a registration.
-            header: What its header has besides, or instead.
-            claims: What its payload has besides.
+            challenge: The text from the server.
+            brings_key: Include the public key, as at a registration.
+            header: Additional or replaced header fields.
+            claims: Additional payload fields.
         """
         head = {"alg": self.algorithm, "typ": "dbsc+jwt", **({"jwk": self.jwk} if brings_key else {}), **(header or {})}
         message = f"{to_text(_json(head))}.{to_text(_json({'jti': challenge, **claims}))}"
         return f"{message}.{to_text(self.sign(message.encode('ascii')))}"
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature of *message*, as it stands in a JWT (RFC 7518, section 3)."""
+        """Return the signature of *message* as encoded in a JWT (RFC 7518, section 3)."""
         if isinstance(self._key, RSAPrivateKey):
             return self._key.sign(message, PKCS1v15(), SHA256())
         r, s = decode_dss_signature(self._key.sign(message, ECDSA(SHA256())))

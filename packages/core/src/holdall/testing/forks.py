@@ -1,4 +1,4 @@
-"""Processes that are forked from a test."""
+"""Fork processes from a test."""
 
 import ctypes
 import os
@@ -17,9 +17,9 @@ _PATIENCE_SECONDS = 30
 
 def forked(work: Callable[[], object], *, hooks: bool = False) -> int:
     """
-    Do *work* in a forked process, and return its process ID.
+    Run *work* in a forked process, and return its process ID.
 
-    Args:
+    hooks: Run Python's fork hooks. Without them, it is forked the way uWSGI does it.
         hooks: Run Python's fork hooks. Without them it is forked as uWSGI does it.
     """
     child: int = os.fork() if hooks else ctypes.PyDLL(None).fork()
@@ -40,7 +40,7 @@ def _work_and_exit(work: Callable[[], object]) -> NoReturn:  # pragma: no cover 
 
 
 def exit_code(child: int) -> int:
-    """Wait for a forked process, and return its exit code: 0 if its work raised nothing."""
+    """Wait for a forked process, and return its exit code: 0 if its work raised no exception."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
         if time.monotonic() > deadline:  # pragma: no cover  # runs only if the work hangs, which is the fault

@@ -1,4 +1,4 @@
-"""What every cookie format must do (``holdall.formats.Format``)."""
+"""The conformance suite for cookie formats (``holdall.formats.Format``)."""
 
 import random
 import re
@@ -24,7 +24,7 @@ _BEGAN = int(START.timestamp())
 _ENDS = _BEGAN + 7 * 24 * 60 * 60
 _LOG_ID = "0123456789abcdef"
 
-# What a cookie can hold (RFC 6265, section 4.1.1).
+# The characters allowed in a cookie (RFC 6265, section 4.1.1).
 _COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
 # What stands in cookies, and what stands in none.
@@ -37,7 +37,7 @@ class FormatConformance(Suite, sealed=True):
     """
     The suite for cookie formats.
 
-    Subclass it and give it ``format``, a fixture, and ``other_format``, the same with another secret::
+    Subclass it and provide two fixtures, ``format`` and ``other_format``, the same with another secret::
 
         class TestMyFormat(FormatConformance):
             @pytest.fixture
@@ -49,12 +49,12 @@ class FormatConformance(Suite, sealed=True):
                 return MyFormat(ANOTHER_SECRET)
 
     Attributes:
-        binds_key: A cookie of one name does not open under another. ``False`` for another library's format that does
-            not know of names.
-        keeps_times: When a session began and ends is sealed along with it; ``False`` for one that works out either.
-        keeps_log_id: So is its log ID.
+        binds_key: A cookie does not open under another name. ``False`` for another library's format that ignores
+            names.
+        keeps_times: The session's beginning and end are sealed with it; ``False`` if the format computes either.
+        keeps_log_id: The log ID is sealed with it too.
         keeps_order: The keys of a dict come back in their order.
-        encrypts: A cookie does not show its data.
+        encrypts: A cookie does not reveal its data.
     """
 
     binds_key = True

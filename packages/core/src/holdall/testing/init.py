@@ -1,4 +1,4 @@
-"""A session made by a test, as Plug's ``init_test_session``."""
+"""Create a session in a test, like Plug's ``init_test_session``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ def init_test_session(sessions: Sessions, data: Mapping[str, Any], cookie_header
     """
     Return the Cookie header of a visitor whose session holds *data*, for the requests of a test.
 
-    It is stored as any other; without data there is none, and the header is ``""``. A session that *cookie_header*
-    already stands for is written to: what it holds stays, and *data* wins over it. Of sessions with ``transport=`` both
-    are the value of that header.
+    It is stored like any other session; without data there is none, and the header is ``""``. If *cookie_header*
+    already belongs to a session, that is updated: its data is kept, and *data* takes precedence. For sessions with
+    ``transport=``, both are the value of that header.
     """
     session = sessions.fetch(cookie_header)
     session.update(data)
@@ -22,7 +22,7 @@ def init_test_session(sessions: Sessions, data: Mapping[str, Any], cookie_header
 
 
 async def init_test_session_async(sessions: Sessions, data: Mapping[str, Any], cookie_header: str = "") -> str:
-    """Do what ``init_test_session`` does, for sessions in a table that is awaited."""
+    """Do the same as ``init_test_session``, for sessions in an async table."""
     session = await sessions.fetch_async(cookie_header)
     session.update(data)
     return _header(sessions, await sessions.commit_async(session))

@@ -1,13 +1,13 @@
 """
-Every order in which concurrent requests can meet at a table.
+Every order in which concurrent requests can interleave at a table.
 
 A request is a generator of its table's verbs (``holdall.steps``). ``explore`` begins several requests with the same
-cookie, and takes one step of one of them at a time. It starts again from the beginning for each possible order, and
-hands the responses to a browser in each order in which they can arrive.
+cookie, and runs one step of one of them at a time. It starts again from the beginning for each possible order, and
+delivers the responses to a browser in each order in which they can arrive.
 
-Many orders meet on the way. Where two have given each request the same answers, and left the same rows, what can follow
-is the same after both: it is tried after one of them, and counted after both. For that every order has the same random
-numbers, request by request, under names of its own in the table.
+Many orders lead to the same state. If two have given each request the same results and left the same rows, the
+possible continuations are the same: they are tried after one of them, and counted for both. To make this work, every
+order uses the same random numbers, request by request, under names of its own in the table.
 """
 
 import hashlib
@@ -39,27 +39,27 @@ KEY = "sid"
 PRINCIPAL_KEY = "user_id"
 IDLE_TIMEOUT = timedelta(hours=1)
 
-#: What the session holds before; no act changes it, so it is there until the session ends.
+#: The session's initial data; no act changes it, so it stays until the session ends.
 BEFORE = {"untouched": 0}
 
 _COUNTER = "count"
-#: What the plain write of the counter puts: more than any test counts.
+#: The value that the plain write of the counter stores: more than any test counts.
 _SET = 100
 
 
 @dataclass(frozen=True)
 class Act:
     """
-    What a request does.
+    The action of a request.
 
     Attributes:
-        handle: The handler; ``None`` for the table's own sweep, which is no request.
-        puts: What it changes, by key.
-        ends: It drops or renews the session, so that another's write may be given up.
+        handle: The handler; ``None`` for the table's own sweep, which is not a request.
+        puts: Its changes, by key.
+        ends: It drops or renews the session, so another request's write may be lost.
         drops: It drops it.
-        logs_in: It makes somebody of a visitor.
+        logs_in: It logs a visitor in.
         counts: It counts with ``session.atomic_update``.
-        comes_with_cookie: It is the browser's request; another's has no cookie, and its answer goes elsewhere.
+        comes_with_cookie: It is sent by the browser; others have no cookie, and their responses go elsewhere.
     """
 
     name: str
@@ -76,7 +76,7 @@ def _writes(name: str, key: str, value: str) -> Act:
     return Act(name, lambda session: session.put(key, value), {key: value})
 
 
-#: The acts that are set against each other.
+#: The acts that are combined with each other.
 ACTS = {
     act.name: act
     for act in (
@@ -96,7 +96,7 @@ def _count(count: int) -> int:
     return count + 1
 
 
-#: What is set against an atomic update, among it another one, besides ``ACTS``.
+#: The acts that are combined with an atomic update, in addition to ``ACTS``.
 ATOMIC_ACTS = {
     act.name: act
     for act in (
@@ -108,11 +108,11 @@ ATOMIC_ACTS = {
 
 class Explored(NamedTuple):
     """
-    How much was looked at.
+    How much was explored.
 
     Attributes:
-        schedules: Orders of the table's operations, however many of them met on the way.
-        outcomes: The same times the orders in which the responses arrive.
+        schedules: The orders of the table's operations, counting those with a common continuation separately.
+        outcomes: The same, times the orders in which the responses arrive.
         lost: Writes that came after the session's end, each of them reported.
     """
 
@@ -129,15 +129,16 @@ async def explore(
     kind: "type[Run] | None" = None,
 ) -> Explored:
     """
-    Let *acts* meet at a table in every order.
+    Run *acts* concurrently on a table, in every order.
 
     Args:
-        make_table: Makes the table of one schedule, or gives the same one each time: each schedule uses ids of its own.
-        idle: So much time has passed that each request moves the expiry, if it does nothing else: a step more.
-        kind: What one schedule begins with, and is held to.
+        make_table: Returns the table for a schedule. It may be the same each time, because each schedule has its own
+            IDs.
+        idle: Enough time has passed that each request moves the expiry if it does nothing else, which is another step.
+        kind: Defines how a schedule begins and what it must guarantee.
 
     Raises:
-        AssertionError: An order breaks a promise; the message says which of both.
+        AssertionError: An order breaks a guarantee; the message shows the order and the guarantee.
     """
     places: dict[Hashable, Place] = {}
     start = Place()

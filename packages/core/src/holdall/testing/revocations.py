@@ -1,9 +1,9 @@
 """
-Sessions that are ended from outside while requests use them: what ``explore`` sets against each other besides.
+Acts for ``explore`` that end sessions from outside while requests use them.
 
-A principal has the browser's session and another one elsewhere; somebody else has a third. Whoever ends sessions ends
-those that were there before, wherever they have been renewed to, and leaves alone what is spared, what comes later and
-what is somebody else's.
+A principal has the browser's session and another one elsewhere; another principal has a third. An act that ends
+sessions must end those that existed before, including their renewals, and must not end the ones to keep, later ones, or
+those of other principals.
 """
 
 from collections.abc import Hashable
@@ -24,7 +24,7 @@ __all__ = ["OWNERS_ACTS", "REVOCATIONS", "RevocationRun"]
 
 
 class Ends(Enum):
-    """Which sessions somebody ends."""
+    """Which sessions an act ends."""
 
     THEIRS = "all of the principal"
     OTHERS = "all of the principal but the browser's"
@@ -33,7 +33,7 @@ class Ends(Enum):
 
 @dataclass(frozen=True)
 class OwnersAct(Act):
-    """What a request does that knows whose the session is."""
+    """The action of a request that knows the session's user."""
 
     ends_sessions: Ends | None = None
     logs_in_another: bool = False

@@ -1,13 +1,13 @@
 """
-What a request does to its session, as JSON in its body: so that one suite can drive every framework.
+Scripts: a request's actions on its session, as JSON in its body, so that one suite can drive every framework.
 
-A script says ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 200}``. Besides ``actions`` it may have
+A script looks like ``{"actions": [["put", "cart", [7]], ["get", "cart"]], "status": 200}``. It may also have
 
-* ``status``: the response's, 200 unless told;
+* ``status``: the response's status, 200 by default;
 * ``headers``: an object of headers that the application itself sets on the response;
-* ``fails``: ``true`` lets the handler fail with ``ScriptedError`` after its actions;
-* ``later``: actions for ``stream``, taken when the response has started;
-* ``breaks``: ``true`` lets that body fail with ``ScriptedError`` afterwards.
+* ``fails``: ``true`` makes the handler raise ``ScriptedError`` after its actions;
+* ``later``: actions for ``stream``, performed when the response has started;
+* ``breaks``: ``true`` makes that body raise ``ScriptedError`` afterwards.
 
 ``["also", "_cart", "put", "n", 1]`` is an action on the other session whose key is ``_cart``, and
 ``["also", "_cart"]`` only asks for that session.
@@ -24,24 +24,24 @@ from holdall.errors import SessionError
 
 __all__ = ["METHODS", "FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream", "stream_async"]
 
-#: The sessions that scripts have kept, for tests of what comes after their requests.
+#: The sessions that scripts have kept, for tests of what happens after their requests.
 kept: deque[Any] = deque(maxlen=1)
 
-#: Returns another session of the request than the main one, by its key; in an async handler it is awaited.
+#: Returns an additional session of the request by its key; awaited in an async handler.
 FindOther = Callable[[str], Any]
 
 
-#: The methods that an application of the suite takes a script by.
+#: The methods with which an application of the suite accepts a script.
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 
 class ScriptedError(Exception):
-    """The failure of a handler whose script says so."""
+    """The exception of a handler whose script asks for it."""
 
 
 def perform(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> tuple[dict[str, Any], int]:
     """
-    Do what *script* says to *session*.
+    Perform the actions of *script* on *session*.
 
     Return the response's body, to be sent as JSON, and its status. The handler sets ``script["headers"]``, if there
     are any, on the response.
@@ -52,13 +52,13 @@ def perform(session: Any, script: Mapping[str, Any], other: FindOther | None = N
 async def perform_async(
     session: Any, script: Mapping[str, Any], other: FindOther | None = None
 ) -> tuple[dict[str, Any], int]:
-    """Do what ``perform`` does, in an async handler."""
+    """Do the same as ``perform``, in an async handler."""
     return _told(script, [await _do_async(session, action, other) for action in script.get("actions", ())])
 
 
 def stream(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> Iterator[bytes]:
     """
-    Do what *script* says to *session* before the response starts, and its ``later`` after the first chunk has gone.
+    Perform the actions of *script* on *session* before the response starts, and its ``later`` after the first chunk.
 
     Return the body's chunks: two lines of JSON.
     """
@@ -76,7 +76,7 @@ def stream(session: Any, script: Mapping[str, Any], other: FindOther | None = No
 
 
 async def stream_async(session: Any, script: Mapping[str, Any], other: FindOther | None = None) -> AsyncIterator[bytes]:
-    """Do what ``stream`` does in an async handler: await it before the response starts, and iterate over the body."""
+    """Do the same as ``stream`` in an async handler: await it before the response starts, and iterate over the body."""
     body, _ = await perform_async(session, script, other)
 
     async def chunks() -> AsyncIterator[bytes]:

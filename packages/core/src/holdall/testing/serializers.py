@@ -1,4 +1,4 @@
-"""What every serializer must do (``holdall.serializers.Serializer``)."""
+"""The conformance suite for serializers (``holdall.serializers.Serializer``)."""
 
 import sys
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class SerializerConformance(Suite, sealed=True):
     """
     The suite for serializers.
 
-    Subclass it and give it ``serializer``, a fixture::
+    Subclass it and provide the fixture ``serializer``::
 
         class TestMySerializer(SerializerConformance):
             @pytest.fixture
@@ -30,7 +30,7 @@ class SerializerConformance(Suite, sealed=True):
                 return MySerializer()
 
     Attributes:
-        beyond_json: Dates, decimals, bytes, tuples, keys that are numbers and their like come back as they were.
+        beyond_json: Dates, decimals, bytes, tuples, numeric keys and similar values come back unchanged.
     """
 
     beyond_json = True

@@ -1,4 +1,4 @@
-"""What makes a conformance suite: its tests need no plugin, and cannot be overridden."""
+"""The base of conformance suites, whose tests need no plugin and cannot be overridden."""
 
 import asyncio
 import functools
@@ -18,9 +18,9 @@ class Suite:
     """
     Base of the suites.
 
-    A class made with ``sealed=True`` holds tests, which may be ``async`` and need no plugin; a third party subclasses
-    it and gives fixtures. What the thing under test cannot do is declared by a class attribute, and its tests are
-    skipped with the reason. A test that is overridden would look green and check nothing: such a class cannot be made.
+    A class made with ``sealed=True`` contains tests, which may be ``async`` and need no plugin; third parties subclass
+    it and provide fixtures. What the tested object cannot do is declared by a class attribute, and its tests are
+    skipped with the reason. An overridden test would look green and check nothing, so such a class cannot be created.
     """
 
     def __init_subclass__(cls, *, sealed: bool = False, **kwargs: Any) -> None:
@@ -43,18 +43,18 @@ class Suite:
 
     @pytest.fixture
     def clock(self) -> FakeClock:
-        """Stand still until moved; give it to what is under test."""
+        """Return a clock that stands still until it is moved; pass it to the tested object."""
         return FakeClock()
 
     @pytest.fixture
     def runner(self) -> Iterator[asyncio.Runner]:
-        """Hold the event loop that a test's ``async`` parts run in; a fixture may use it to open and close."""
+        """Return the event loop for a test's ``async`` parts; fixtures may use it to open and close."""
         with asyncio.Runner() as runner:
             yield runner
 
 
 def _check_attributes(suite: type) -> None:
-    """Refuse a capability that no suite has: it is misspelt, and would declare nothing."""
+    """Refuse a capability that no suite has, because it is misspelt and would declare nothing."""
     bases = [base for base in suite.__mro__ if base is not suite and issubclass(base, Suite)]
     known = {name for base in bases for name, value in vars(base).items() if isinstance(value, bool) and name[0] != "_"}
     for name, value in vars(suite).items():

@@ -1,4 +1,4 @@
-"""What every adapter must do: the same requests to each framework, the same cookies and headers back."""
+"""The conformance suite for adapters: every framework gets the same requests and must send the same cookies."""
 
 from holdall.testing.adapters.atomic import AtomicTests
 from holdall.testing.adapters.attributes import CookieAttributesTests
@@ -44,7 +44,7 @@ class AdapterConformance(
     """
     The suite for adapters.
 
-    Subclass it and give it ``mount``, a fixture::
+    Subclass it and provide the fixture ``mount``::
 
         class TestFlask(AdapterConformance):
             @pytest.fixture
@@ -71,39 +71,39 @@ class AdapterConformance(
 
                 return mount
 
-    The application takes a request with a script at every path, by each of ``METHODS``, performs it on the request's
-    session, and answers with the result as JSON, the status, and the script's headers; with 204 and 304, no body is
-    looked at. An async handler awaits ``perform_async``. At ``/stream`` it
-    answers with what ``stream`` gives.
-    A mount that declares ``websockets`` has a WebSocket at ``/ws`` too: before it accepts, the application performs the
-    script in the header ``X-Script``, and then that in each text that comes, and sends the result of each as JSON.
-    Each of these is given a function that returns the session of one of *also* by its key.
-    The application has no handler of errors, and its framework's debug mode is off.
+    The application accepts a request with a script at every path, with each of ``METHODS``, performs it on the
+    request's session, and responds with the result as JSON, the status, and the script's headers; with 204 and 304, the
+    body is ignored. An async handler awaits ``perform_async``. At ``/stream`` it
+    responds with the result of ``stream``.
+    A mount that declares ``websockets`` also has a WebSocket at ``/ws``: before it accepts, the application performs
+    the script in the header ``X-Script``, then the script in each text received, and sends each result as JSON.
+    Each of these takes a function that returns the session of one of *also* by its key.
+    The application has no error handlers, and its framework's debug mode is off.
 
     Attributes:
         streams: The framework can send a body piece by piece.
-        in_process: The client of ``mount`` is ``wsgi_client`` or ``asgi_client``, and no server is between it and the
+        in_process: The client of ``mount`` is ``wsgi_client`` or ``asgi_client``, without a server between it and the
             application.
-        answers_failures: Its response to an exception that no handler took passes through the adapter, which can add
+        answers_failures: The framework's response to an unhandled exception passes through the adapter, which can add
             headers to it.
-        passes_control_characters: The client of ``mount`` gets headers with control characters through to the
+        passes_control_characters: The client of ``mount`` can send headers with control characters to the
             application; many servers refuse such a request themselves.
         keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
-        carries_headers: It sends a session in another header than Set-Cookie where ``transport=`` says so, and finds it
+        carries_headers: It sends a session in another header than Set-Cookie if ``transport=`` says so, and finds it
             there.
-        awaits_tables: It can use a table that is awaited, and the client of ``mount`` is ``asgi_client``: then requests
+        awaits_tables: It supports async tables, and the client of ``mount`` is ``asgi_client``: then requests
             are cancelled at every wait, in asyncio and in trio.
-        runs_in_trio: So can its framework.
+        runs_in_trio: The framework supports trio too.
         websockets: ``mount`` has a WebSocket, and its client is ``asgi_client``.
-        binds_devices: It answers the requests of a browser that binds sessions to its device.
+        binds_devices: It handles the requests of a browser that binds sessions to its device.
     """
 
 
 class CookieConformance(CookieAttributesTests, IncomingCookieTests, OldNameTests, OldPlaceTests):
     """
-    The suite for what the core makes of cookies: every option, every odd header, every old name and place.
+    The suite for the core's cookie handling: every option, every odd header, every old name and place.
 
-    It takes the same ``mount`` as ``AdapterConformance``, which tries one of each kind. An adapter that hands Cookie
-    headers to the core as they come, and sends its Set-Cookie lines as they are, needs no more than that; one that
-    parses or writes cookies by itself needs this suite too.
+    It uses the same ``mount`` as ``AdapterConformance``, which tries one of each kind. That is enough for an adapter
+    that passes Cookie headers to the core unchanged and sends its Set-Cookie lines unchanged; one that parses or writes
+    cookies itself needs this suite too.
     """

@@ -29,7 +29,7 @@ MAX_AGE, GRACE, OVERLAP = timedelta(minutes=10), timedelta(minutes=1), timedelta
 
 
 class Owner:
-    """A visitor who has logged in by HTTPS, with a browser that binds sessions."""
+    """A visitor who has logged in over HTTPS, with a browser that binds sessions."""
 
     def __init__(self, visitor: Visitor, clock: FakeClock, events: list[Event]) -> None:
         self.browser = DeviceBrowser(visitor.client, clock=clock)
@@ -50,7 +50,7 @@ class Owner:
         return session
 
     def another(self) -> "Owner":
-        """Return somebody else, who has not logged in yet."""
+        """Return another visitor, who has not logged in yet."""
         return Owner(self._visitor, self._clock, self._events)
 
     def at(self, client: Client) -> None:
@@ -66,12 +66,12 @@ class Owner:
 
     @property
     def refused(self) -> list[str]:
-        """Why something was refused, so far."""
+        """The reasons for refusals so far."""
         return [event.reason for event in self._events if event.name == "device_refused"]
 
 
 class Thief:
-    """Somebody who holds a copy of the cookies, and not the device."""
+    """A thief who has a copy of the cookies, but not the device."""
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser

@@ -1,4 +1,4 @@
-"""Whether what a third party mounts is an application of the suite at all: said once, in words, before its tests."""
+"""Check once, before its tests, whether a third party's mount fits the suite, and explain what is wrong."""
 
 import json
 from collections.abc import Callable

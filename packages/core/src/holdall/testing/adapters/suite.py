@@ -19,25 +19,25 @@ from holdall.testing.suite import Suite
 
 __all__ = ["KEY", "AdapterSuite", "Mount", "Visit", "VisitStore", "cookie_store"]
 
-# What is written here, everybody knows.
+# This secret is public.
 SECRET = secrets.token_hex(32)
 KEY = "_shop"
 
 
 class Mount(Protocol):
-    """Makes a client of an application that keeps *sessions*, and those in *also* with them."""
+    """Creates a client for an application that keeps *sessions*, and those in *also*."""
 
     def __call__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> Client: ...
 
 
 class VisitStore(Protocol):
-    """Makes a visitor of an application that keeps its sessions in *store*."""
+    """Creates a visitor of an application that keeps its sessions in *store*."""
 
     def __call__(self, store: Store, *, key: str = KEY, **options: Any) -> Visitor: ...
 
 
 class Visit(Protocol):
-    """Makes a visitor of an application whose ``Sessions`` has these options."""
+    """Creates a visitor of an application whose ``Sessions`` has these options."""
 
     def __call__(self, *, key: str = KEY, **options: Any) -> Visitor: ...
 
@@ -63,7 +63,7 @@ class AdapterSuite(Suite):
 
     @pytest.fixture(autouse=True)
     def _works(self, mount: Mount) -> None:
-        """Explain what every test would fail with; asked once for each class."""
+        """Explain why every test would fail; checked once for each class."""
         check_mount(type(self), mount, Sessions(cookie_store(), key=KEY), streams=self.streams)
 
     @pytest.fixture

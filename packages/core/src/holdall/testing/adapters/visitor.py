@@ -1,4 +1,4 @@
-"""A visitor with a browser, who sends scripts to an application and reads its answers."""
+"""A visitor with a browser, who sends scripts to an application and reads its responses."""
 
 import json
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The usual name, of those that a session's cookie has in turn."""
+        """The usual name, among those that a session's cookie alternates between."""
         return next(self.name.removesuffix(suffix) for suffix in (*SUFFIXES[1:], "") if self.name.endswith(suffix))
 
 
@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def later(self) -> dict[str, Any]:
-        """What became of a streamed script's ``later``: its ``results`` or its ``error``."""
+        """The result of a streamed script's ``later``: its ``results`` or its ``error``."""
         later: dict[str, Any] = json.loads(self.response.body.splitlines()[1])
         return later
 
@@ -54,13 +54,13 @@ class Answer:
 
     @property
     def cookie(self) -> Line:
-        """The one cookie that it sets, besides what it expires; or the one that it expires, if it sets none."""
+        """The only cookie that it sets, apart from those it expires; or the one that it expires, if it sets none."""
         (line,) = [each for each in self.cookies if each.value] or self.cookies
         return line
 
     @property
     def expired(self) -> Line:
-        """The one cookie that it expires. A mark may be set in its place, so that no late response brings it back."""
+        """The only cookie that it expires. A marker may replace it, so that no late response brings it back."""
         (line,) = [each for each in self.cookies if not each.value]
         return line
 
@@ -100,7 +100,7 @@ class Visitor:
     A visitor with a browser.
 
     Args:
-        browser: One that visits another application too; their cookies are the same.
+        browser: A browser that also visits another application, with the same cookies.
     """
 
     def __init__(self, client: Client, clock: Clock, browser: Browser | None = None) -> None:
@@ -119,7 +119,7 @@ class Visitor:
         return Answer(self.browser.send(_request(path, https, (), {"actions": actions, **script}, method)))
 
     def talks(self, *scripts: list[list[Any]], before: list[list[Any]] | None = None) -> Talk:
-        """Open the WebSocket, send these lists of actions one after another, and leave; *before* it is accepted."""
+        """Open the WebSocket, send these lists of actions, and disconnect; *before* runs before it is accepted."""
         cookie = self.browser.header("/ws")
         headers = [("X-Script", json.dumps({"actions": before or []})), *([("Cookie", cookie)] if cookie else [])]
         client: Any = self.client
@@ -133,7 +133,7 @@ class Visitor:
         return talk
 
     def sends(self, *cookie_headers: str, actions: list[list[Any]], **script: Any) -> Answer:
-        """Send *actions* with these Cookie headers and none of the browser's, by HTTP to ``/``."""
+        """Send *actions* with these Cookie headers instead of the browser's, over HTTP to ``/``."""
         return Answer(self.client(_request("/", False, cookie_headers, {"actions": actions, **script})))
 
 

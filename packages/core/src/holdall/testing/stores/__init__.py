@@ -1,4 +1,4 @@
-"""What every store must do (``holdall.stores.contract``)."""
+"""The conformance suite for stores (``holdall.stores.contract``)."""
 
 from holdall.testing.stores.endings import EndingTests
 from holdall.testing.stores.owners import OwnerTests
@@ -13,8 +13,8 @@ class StoreConformance(RoundTripTests, WriterTests, EndingTests, RenewalTests, U
     """
     The suite for stores.
 
-    Subclass it and give it ``store``, a fixture: a store that ``as_async`` lets the tests await, whatever its methods
-    return, and whose table, if it has one, goes by ``clock``::
+    Subclass it and provide the fixture ``store``: a store that is awaitable (``as_async``), whatever its methods
+    return, and whose table, if it has one, uses ``clock``::
 
         class TestMyStore(StoreConformance):
             keeps_rows = False
@@ -24,10 +24,11 @@ class StoreConformance(RoundTripTests, WriterTests, EndingTests, RenewalTests, U
                 return as_async(MyStore(SECRET))
 
     Attributes:
-        keeps_rows: What was written last is known to the store, so that two requests' changes are merged. ``False``
-            where all there is of a session is in its cookie.
-        revocable: A session that was deleted has ended, whoever still has its cookie.
-        revokes_anonymous: So has one that is nobody's.
-        asks_at_writes: A write to a session that has ended says so. ``False`` where it writes what opens nothing.
-        beyond_json: Dates, decimals, bytes, tuples and their like come back as they were.
+        keeps_rows: The store knows what was written last, so two requests' changes are merged. ``False`` if a session
+            exists only in its cookie.
+        revocable: A deleted session has ended, whoever still has its cookie.
+        revokes_anonymous: The same for anonymous sessions.
+        asks_at_writes: A write to a session that has ended reports it. ``False`` if it writes a cookie that opens
+            nothing.
+        beyond_json: Dates, decimals, bytes, tuples and similar values come back unchanged.
     """

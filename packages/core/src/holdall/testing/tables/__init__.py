@@ -1,4 +1,4 @@
-"""What every table must do (``holdall.tables.contract``)."""
+"""The conformance suite for tables (``holdall.tables.contract``)."""
 
 from holdall.testing.tables.connections import ConnectionTests
 from holdall.testing.tables.failures import FailureTests
@@ -14,23 +14,23 @@ class TableConformance(VerbTests, RaceTests, ReaderTests, ConnectionTests, Failu
     """
     The suite for tables.
 
-    Subclass it and give it ``table``, a fixture: an empty table that goes by ``clock``, and that is awaited::
+    Subclass it and provide the fixture ``table``: an empty, awaitable table that uses ``clock``::
 
         class TestMyTable(TableConformance):
             @pytest.fixture
             def table(self, clock):
                 return as_async(MyTable(clock=clock))
 
-    A table that is awaited by nature is given as it is; its connections can be closed in the tests' event loop,
+    Pass an async table as it is; its connections can be closed in the tests' event loop,
     ``runner.run(table.aclose())``.
 
-    A table that has a database gives ``broken_table`` as well, one whose database does not answer: the errors of its
-    driver must not come out of it.
+    For a table with a database, also provide ``broken_table``, whose database does not respond: its driver's errors
+    must not leave the table.
 
     Attributes:
-        sweeps: Expired rows are removed by the table. ``False`` where a server does it by itself, uncounted.
-        forks: A process that was forked, without Python's hooks, may go on using the table. ``False`` where it was
+        sweeps: The table removes expired rows. ``False`` if a server does so by itself, uncounted.
+        forks: A process forked without Python's hooks may continue to use the table. ``False`` if the table was
             given connections that belong to one process.
-        loops: Event loops one after another may use the table. ``False`` where it was given connections that belong to
+        loops: Event loops may use the table one after another. ``False`` if it was given connections that belong to
             one event loop.
     """

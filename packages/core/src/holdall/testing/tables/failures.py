@@ -1,4 +1,4 @@
-"""A database that is away is a ``StoreError``, and nothing of its driver's."""
+"""A table whose database is down raises ``StoreError``, and no error of its driver."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -32,7 +32,7 @@ _VERBS: dict[str, Callable[[AsyncTable, FakeClock, bytes], Awaitable[Any]]] = {
 
 
 class FailureTests(TableSuite, sealed=True):
-    """What a table says when it has no database."""
+    """The errors of a table whose database is down."""
 
     @pytest.fixture
     def broken_table(self) -> AsyncTable:

@@ -1,4 +1,4 @@
-"""A table against a plain dict: whatever is done to both, they agree."""
+"""Compare a table with a plain dict after every operation on both."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ __all__ = ["ModelTests"]
 
 
 class ModelTests(TableSuite, sealed=True):
-    """Sequences of verbs that nobody thought of."""
+    """Random sequences of verbs."""
 
     def test_a_table_agrees_with_a_dict_whatever_is_done_to_it(
         self, table: AsyncTable, clock: FakeClock, runner: asyncio.Runner

@@ -1,4 +1,4 @@
-"""Requests that meet at a table, in every order."""
+"""Interleave requests at a table in every order."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -27,20 +27,20 @@ Meet = Callable[..., Explored]
 
 class InterleavingConformance(Suite, sealed=True):
     """
-    The suite that lets two and three requests meet at a table in every order.
+    The suite that interleaves two and three requests at a table in every order.
 
-    Subclass it and give it ``make_table``, a fixture: a function from a clock to a table that goes by it and is
-    awaited. It may give the same table each time, for each schedule uses ids of its own::
+    Subclass it and provide the fixture ``make_table``: a function from a clock to an awaitable table that uses it. It
+    may return the same table each time, because each schedule uses its own IDs::
 
         class TestMyTable(InterleavingConformance):
             @pytest.fixture
             def make_table(self):
                 return lambda clock: as_async(MyTable(clock=clock))
 
-    How many orders each test has explored stands in pytest's JUnit report, among the properties of the run.
+    The number of orders that each test has explored is in pytest's JUnit report, among the properties of the run.
 
     Attributes:
-        triples: Let three meet too: millions of orders, which takes minutes over a network.
+        triples: Interleave three requests too: millions of orders, which takes minutes over a network.
     """
 
     triples = True
