@@ -61,6 +61,10 @@ class CookieOptions(TypedDict, total=False):
     extra: str
 
 
+#: Names the cookie had before, or for each name how the cookie differed then: options, or a list of them.
+OldKeys = Iterable[str] | Mapping[str, CookieOptions | Iterable[CookieOptions]]
+
+
 class ConfigureOptions(CookieOptions, total=False):
     """All that ``session.configure(…)`` takes: what becomes of the session, and options of its cookie."""
 
@@ -68,10 +72,6 @@ class ConfigureOptions(CookieOptions, total=False):
     renew: bool
     drop: bool
     ignore: bool
-
-
-#: Names the cookie had before, or for each name how the cookie differed then: options, or a list of them.
-OldKeys = Iterable[str] | Mapping[str, CookieOptions | Iterable[CookieOptions]]
 
 
 @dataclass(frozen=True)
