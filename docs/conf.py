@@ -56,3 +56,10 @@ def setup(app: Sphinx) -> None:
     """Write the pages of the modules before Sphinx looks for pages, and lead links to files elsewhere to the source."""
     app.connect("builder-inited", lambda _: write_pages(HERE / "api"))
     app.connect("source-read", link_outside)
+    app.connect("autodoc-process-docstring", keep_first_line, priority=400)
+
+
+def keep_first_line(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Keep Napoleon, which comes after this, from taking an attribute's text before a colon for its type."""
+    if what in {"attribute", "property"}:
+        lines[:0] = ["..", ""]  # a comment, and so nothing on the page

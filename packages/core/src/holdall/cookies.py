@@ -61,6 +61,10 @@ class CookieOptions(TypedDict, total=False):
     extra: str
 
 
+#: The cookie's old names, or a mapping from each name to the options the cookie had then, or a list of them.
+OldKeys = Iterable[str] | Mapping[str, CookieOptions | Iterable[CookieOptions]]
+
+
 class ConfigureOptions(CookieOptions, total=False):
     """The arguments of ``session.configure(…)``: what happens to the session, and options of its cookie."""
 
@@ -68,10 +72,6 @@ class ConfigureOptions(CookieOptions, total=False):
     renew: bool
     drop: bool
     ignore: bool
-
-
-#: The cookie's old names, or a mapping from each name to the options the cookie had then, or a list of them.
-OldKeys = Iterable[str] | Mapping[str, CookieOptions | Iterable[CookieOptions]]
 
 
 @dataclass(frozen=True)

@@ -142,10 +142,9 @@ class Session(RecordedLogin, AsDict):
         Raises:
             ConfigurationError: An option is unknown, or a browser would refuse the cookie.
         """
-        given: dict[str, Any] = {**options}
         if option is not None:
-            given[option] = value
-        cookie = {name: given[name] for name in given if name not in _INTENTS}
+            options[option] = value  # type: ignore[literal-required]  # its name is checked below
+        cookie = {name: given for name, given in options.items() if name not in _INTENTS}
         unknown = cookie.keys() - OPTION_NAMES
         if unknown:
             msg = (
@@ -153,7 +152,7 @@ class Session(RecordedLogin, AsDict):
                 f"It takes {', '.join((*_INTENTS, *sorted(OPTION_NAMES)))}."
             )
             raise ConfigurationError(msg)
-        intent = next((intent for name, intent in _INTENTS.items() if given.get(name)), None)
+        intent = next((intent for name, intent in _INTENTS.items() if options.get(name)), None)
         # A row can be deleted after the headers, but a new ID or another cookie can no longer reach the browser.
         state = self._state
         state.changeable(row_suffices=intent is Intent.DROP and not cookie)
