@@ -15,6 +15,8 @@ from servers.tls import make_certificate
 
 __all__ = ["main"]
 
+_PORT = 8001
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return the exit code."""
@@ -25,14 +27,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=os.environ.get("DEMO_URL"),
         help="the URL of a server for --store redis or postgres; without it, or the variable DEMO_URL, one is started",
     )
-    parser.add_argument("--port", type=int, default=0, help="the first of three ports (by default any free ones)")
+    parser.add_argument(
+        "--port",
+        type=int,
+        help=f"the first of three ports ({_PORT}), or 0 for any free ones, as --check takes by default",
+    )
     parser.add_argument("--https", action="store_true", help="put a proxy that ends TLS in front of each server")
     parser.add_argument("--check", action="store_true", help="try everything over HTTP, report what was seen, and exit")
     options = parser.parse_args(arguments)
+    port = options.port if options.port is not None else 0 if options.check else _PORT
     try:
         with TemporaryDirectory() as folder, address(options.store, options.url, folder) as table:
             certificate = make_certificate(Path(folder)) if options.https else None
-            with running(hosts(options.store, folder, table), port=options.port, certificate=certificate) as servers:
+            with running(hosts(options.store, folder, table), port=port, certificate=certificate) as servers:
                 print(f"One session in three frameworks, with --store {options.store}:")
                 for framework, url in servers.urls.items():
                     print(f"  {framework:8} {url}/")

@@ -1,6 +1,7 @@
 """The shop in Django, including its settings, in one file."""
 
 from collections import deque
+from typing import Any
 
 from django.conf import settings
 from django.contrib import auth
@@ -11,6 +12,7 @@ from django.urls import path
 from django.views.decorators.http import require_POST
 
 from demo import page, shop, thief
+from demo.race import RACES
 from demo.settings import behind_proxy, keeps_rows, secret, session_key, session_options
 from holdall import Event, Sessions
 from holdall_django import DjangoSession
@@ -45,15 +47,23 @@ def user_name(request: Request) -> str | None:
     return request.user.get_username() or None
 
 
-def home(request: Request) -> HttpResponse:
+def home(request: Request, **shown: Any) -> HttpResponse:
     cookie = request.COOKIES.get(session_key())
-    return HttpResponse(page.home("Django", user_name(request), request.session, cookie, request.scheme or ""))
+    return HttpResponse(page.home("Django", user_name(request), request.session, cookie, request.scheme or "", **shown))
 
 
 def replay(request: Request) -> HttpResponse:
-    cookie, taken_for = request.COOKIES.get(session_key()), thief.replay("Django", request.COOKIES)
-    shown = page.home("Django", user_name(request), request.session, cookie, request.scheme or "", thief=taken_for)
-    return HttpResponse(shown)
+    return home(request, thief=thief.replay("Django", request.COOKIES))
+
+
+def race(request: Request, name: str) -> HttpResponse:
+    return home(request, race=RACES[name]("Django"))
+
+
+@require_POST
+def slow(request: Request) -> HttpResponse:
+    shop.note_slowly(request.session, request.POST["name"])
+    return SeeOther("/seen")
 
 
 def seen(request: Request) -> HttpResponse:
@@ -113,6 +123,8 @@ class SeeOther(HttpResponseRedirect):
 urlpatterns = [
     path("", home),
     path("replay", replay),
+    *(path(f"race/{name}", race, {"name": name}) for name in RACES),
+    path("slow", slow),
     path("seen", seen),
     path("devices", devices),
     path("devices/end", end_device),

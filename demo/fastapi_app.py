@@ -1,12 +1,13 @@
 """The shop in FastAPI."""
 
 from collections import deque
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from demo import page, shop, thief
+from demo.race import RACES
 from demo.settings import keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
@@ -32,6 +33,18 @@ async def home(request: Request, user: CurrentPrincipal, session: SessionDep) ->
 def replay(request: Request, user: CurrentPrincipal, session: SessionDep) -> str:
     cookie, taken_for = request.cookies.get(session_key()), thief.replay("FastAPI", request.cookies)
     return page.home("FastAPI", user, session, cookie, request.url.scheme, thief=taken_for)
+
+
+@app.get("/race/{name}", response_class=HTMLResponse)
+def race(request: Request, user: CurrentPrincipal, session: SessionDep, name: Literal["writes", "logout"]) -> str:
+    cookie = request.cookies.get(session_key())
+    return page.home("FastAPI", user, session, cookie, request.url.scheme, race=RACES[name]("FastAPI"))
+
+
+@app.post("/slow")
+def slow(session: SessionDep, name: Field) -> RedirectResponse:
+    shop.note_slowly(session, name)
+    return RedirectResponse("/seen", 303)
 
 
 @app.get("/seen", response_class=HTMLResponse)

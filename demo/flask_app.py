@@ -1,15 +1,18 @@
 """The shop in Flask."""
 
 from collections import deque
-from typing import cast
+from typing import Any, cast
 
 import flask
 import flask_login  # type: ignore[import-untyped]  # it has no types
 from flask import Flask, redirect, request
 from werkzeug import Response
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from demo import page, shop, thief
+from demo.peer import PEER_PATH, peer_app
+from demo.race import RACES
 from demo.settings import behind_proxy, keeps_rows, session_key, session_options
 from holdall import Event, Sessions
 from holdall_flask import FlaskSession, Holdall
@@ -22,6 +25,8 @@ sessions = Sessions(**session_options(), on_event=events.append)
 app = Flask(__name__)
 Holdall(app, sessions)
 manager = LoginManager(app)
+# For contrast.
+app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {PEER_PATH: peer_app()})  # type: ignore[method-assign]  # as Flask's manual has it
 if behind_proxy():
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask's manual has it
 
@@ -45,14 +50,24 @@ def user_name() -> str | None:
 
 
 @app.get("/")
-def home() -> str:
-    return page.home("Flask", user_name(), session, request.cookies.get(session_key()), request.scheme)
+def home(**shown: Any) -> str:
+    return page.home("Flask", user_name(), session, request.cookies.get(session_key()), request.scheme, **shown)
 
 
 @app.get("/replay")
 def replay() -> str:
-    cookie, taken_for = request.cookies.get(session_key()), thief.replay("Flask", request.cookies)
-    return page.home("Flask", user_name(), session, cookie, request.scheme, thief=taken_for)
+    return home(thief=thief.replay("Flask", request.cookies))
+
+
+@app.get(f"/race/<any({','.join(RACES)}):name>")
+def race(name: str) -> str:
+    return home(race=RACES[name]("Flask"))
+
+
+@app.post("/slow")
+def slow() -> Response:
+    shop.note_slowly(session, request.form["name"])
+    return redirect("/seen", 303)
 
 
 @app.get("/seen")

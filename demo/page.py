@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from demo import settings, shop
+from demo.peer import peer_name
+from demo.race import Outcome
 from holdall import Event, Session, SessionInfo
 
 __all__ = ["EVENTS_SHOWN", "devices", "home", "seen"]
@@ -27,6 +29,7 @@ def home(
     scheme: str,
     *,
     thief: str | None = None,
+    race: Outcome | None = None,
 ) -> str:
     """
     Return the home page of *framework*.
@@ -36,6 +39,7 @@ def home(
         cookie: It came with the request.
         scheme: ``http`` or ``https``.
         thief: Whom *framework* has taken a thief for; ``None`` if none has tried.
+        race: What became of requests that overlapped; ``None`` if none did.
     """
     return _templates.get_template("page.html").render(
         framework=framework,
@@ -46,6 +50,8 @@ def home(
         cookie_bytes=None if cookie is None else len(f"{settings.session_key()}={cookie}"),
         scheme=scheme,
         thief=thief,
+        race=race,
+        peer=peer_name(),
         session=session,
         goods=shop.GOODS,
         cart_limit=shop.CART_LIMIT,
@@ -59,6 +65,7 @@ def seen(framework: str, user: str | None, session: Session, events: Iterable[Ev
         framework=framework,
         user=user,
         session=session,
+        notes=shop.notes(session),
         events=events,
     )
 

@@ -107,7 +107,7 @@ def _in_use_is_told(port: int) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        msg = f"port {port} cannot be used: {exc.strerror}."
+        msg = f"port {port} cannot be used: {exc.strerror}. Give another with --port, or --port 0 for any free ones."
         raise ServerError(msg) from exc
 
 

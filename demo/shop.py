@@ -5,17 +5,33 @@ A session is a mapping. Lists in it may be changed in place, without a flag. Eac
 own library, and the session gets a new ID whichever it is. A user's ID is the name.
 """
 
+import time
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from typing import Any
 
 from holdall import Session
 
-__all__ = ["CART_LIMIT", "GOODS", "LONGEST_NAME", "add", "name_of", "note_login", "remove"]
+__all__ = [
+    "CART_LIMIT",
+    "GOODS",
+    "LONGEST_NAME",
+    "add",
+    "name_of",
+    "note_login",
+    "note_slowly",
+    "notes",
+    "remove",
+]
 
 GOODS = ("Apples", "Bread", "Coffee", "Olives", "Tea")
 
 # Such a cart takes a small part of a cookie's 4096 bytes.
 CART_LIMIT = 12
 LONGEST_NAME = 40
+
+_NOTE = "note:"
+_SECONDS_OF_SLOW_REQUEST = 0.3
 
 
 def name_of(text: str) -> str:
@@ -39,3 +55,15 @@ def remove(session: Session, item: str, through: str) -> None:
     line = {"item": item, "through": through}
     if line in session.get("cart", []):
         session["cart"].remove(line)
+
+
+def note_slowly(session: MutableMapping[str, Any], name: str) -> None:
+    """Look at the session, take a while, and note *name* in it: other requests come and go in between."""
+    session.get(_NOTE + name)
+    time.sleep(_SECONDS_OF_SLOW_REQUEST)
+    session[_NOTE + name[:LONGEST_NAME]] = True
+
+
+def notes(session: Mapping[str, Any]) -> list[str]:
+    """Return the names that ``note_slowly`` has noted."""
+    return [key.removeprefix(_NOTE) for key in session if key.startswith(_NOTE)]

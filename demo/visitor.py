@@ -98,6 +98,11 @@ class Visitor:
         _, said = self._asks("GET", framework, path)
         return " ".join(said[what])
 
+    def compares(self, framework: str, path: str) -> tuple[str, str]:
+        """Open a page of requests that overlap, and return what it says of ours and of the peer's."""
+        _, said = self._asks("GET", framework, path)
+        return " ".join(said["race"]), " ".join(said["peer"])
+
     def registers(self, framework: str) -> int:
         """Register a new key for the session, as a browser does that binds sessions, and return the status."""
         offer = dict(part.strip().split("=", 1) for part in self._offer.split(";")[1:])

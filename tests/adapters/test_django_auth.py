@@ -23,7 +23,7 @@ from django.urls import path
 
 import tests.django_project
 from holdall import ConfigurationError, MemoryTable, Session, Sessions, TableStore
-from holdall.testing import as_async
+from holdall.testing import FakeClock, as_async
 from holdall_django import DjangoSession
 
 __all__ = ["configure", "environment"]
@@ -466,3 +466,25 @@ def test_a_user_who_is_known_already_is_not_looked_for(sessions: Sessions, ada: 
         return HttpResponse(request.user.username)
 
     assert requested(view, Client()).content == b"ada"
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_who_logs_in_again_has_just_been_authenticated(configure: Configure, ada: User, awaited: bool) -> None:
+    clock = FakeClock()
+    sessions = Sessions("cookie", key="sessionid", secret_key_base=SECRET, record_login=True, clock=clock)
+    configure(MIDDLEWARE=MIDDLEWARE, HOLDALL=sessions)
+    client = Client()
+
+    def log_in(request: HttpRequest) -> str:
+        auth.login(request, ada, backend="django.contrib.auth.backends.ModelBackend")
+        return str(request.session.authenticated_at.isoformat())
+
+    def alog_in(request: HttpRequest) -> str:
+        asyncio.run(auth.alogin(request, ada, backend="django.contrib.auth.backends.ModelBackend"))
+        return str(request.session.authenticated_at.isoformat())
+
+    for _ in range(2):
+        clock.advance(timedelta(hours=1))
+        answer = requested(alog_in if awaited else log_in, client).json()
+        assert answer["is"] == clock().isoformat()
+    assert elsewhere(sessions, client, lambda session: session.authenticated_at) == clock()

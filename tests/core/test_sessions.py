@@ -552,3 +552,24 @@ def test_adapters_can_make_sessions_of_their_own_kind() -> None:
     assert type(sessions.fetch(session_type=FrameworkSession)) is FrameworkSession
     assert type(sessions.resume("x", session_type=FrameworkSession)) is FrameworkSession
     assert type(asyncio.run(sessions.fetch_async(session_type=FrameworkSession))) is FrameworkSession
+
+
+@pytest.mark.parametrize(
+    "option", ["record_login", "record_client", "save_on_error", "allow_public", "http_only", "partitioned"]
+)
+@pytest.mark.parametrize("value", ["no", "false", 0, 1, None])
+def test_a_flag_is_true_or_false_and_no_text_that_counts_as_true(option: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option}={value!r} is neither True nor False"):
+        Sessions("table", key="sid", table="session", **{option: value})
+
+
+@pytest.mark.parametrize("option", ["valid_since", "cookie_options", "on_event", "clock", "random"])
+def test_what_is_called_later_is_a_function(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option}=3 is not a function"):
+        Sessions("table", key="sid", table="session", **{option: 3})  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.parametrize("option", ["old_keys", "carry", "delete_at_logout"])
+def test_what_takes_several_refuses_a_number(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option}=3 is not a list"):
+        Sessions("table", key="sid", table="session", **{option: 3})  # type: ignore[arg-type]  # that is the test

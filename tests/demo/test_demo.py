@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from demo import shop
+from demo.__main__ import main
 from demo.check import check
 from demo.databases import SERVED, address
 from demo.servers import ServerError, running
@@ -41,7 +42,12 @@ def command(*options: str) -> list[str]:
 def started(*options: str) -> Iterator["subprocess.Popen[str]"]:
     """Run the demo in a process group of its own, as a terminal does."""
     process = subprocess.Popen(
-        command(*options), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command("--port", "0", *options),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     with process:
         try:
@@ -72,8 +78,8 @@ def is_open(address: tuple[str, int]) -> bool:
 
 
 def complaints(done: "subprocess.CompletedProcess[str]") -> list[str]:
-    """Return what the servers logged, but for the cookies that the check spoils or replays on purpose."""
-    meant = ("session rejected (", "session device_refused (no bound cookie)")
+    """Return what the servers logged, but for what the check does on purpose: spoiled and replayed cookies, races."""
+    meant = ("session rejected (", "session device_refused (no bound cookie)", "session lost_write (ended)")
     return [line for line in done.stderr.splitlines() if not any(each in line for each in meant)]
 
 
@@ -88,6 +94,7 @@ def test_the_check_passes_in_each_store(store: str) -> None:
     assert "FAILED" not in done.stdout
     for framework in FRAMEWORKS:
         assert f"ok      come back                     {framework}" in done.stdout
+        assert f"ok      log out during a request      {framework:8} Still logged out." in done.stdout
 
 
 @pytest.mark.parametrize("store", ["cookie", "sqlite"] if FULL else ["sqlite"])
@@ -252,6 +259,15 @@ def test_a_port_that_is_in_use_is_told_of(https: bool, tmp_path: Path) -> None:
         running(hosts("cookie", ""), port=taken.getsockname()[1], certificate=certificate),
     ):
         pytest.fail("the port was in use")
+
+
+def test_the_usual_ports_are_always_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr("demo.__main__._PORT", port := taken.getsockname()[1])
+        assert main(["--store", "cookie"]) == 1
+        assert f"port {port} cannot be used" in capsys.readouterr().err
 
 
 def test_what_the_shop_does_not_sell_begins_no_session() -> None:

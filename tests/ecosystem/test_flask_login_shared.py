@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from datetime import timedelta
 from typing import Any
 
 import flask
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 
 from holdall import Session, Sessions
 from holdall.cookies import SUFFIXES
+from holdall.testing import FakeClock
 from holdall_flask import Holdall
 
 flask_login = pytest.importorskip("flask_login")
@@ -264,3 +266,16 @@ def test_flask_login_is_asked_for_where_it_is_missing(monkeypatch: pytest.Monkey
 
     with pytest.raises(ModuleNotFoundError, match="pip install flask-login"):
         importlib.import_module("holdall_flask.login")
+
+
+@pytest.mark.parametrize("again", ["/login/7", "/confirm"])
+def test_who_logs_in_again_has_just_been_authenticated(stored: dict[str, str], again: str) -> None:
+    clock = FakeClock()
+    sessions = Sessions(**stored, key="sid", record_login=True, clock=clock)  # type: ignore[arg-type]  # a dict of text
+    client = make_app(sessions).test_client()
+    seen: list[Any] = []
+    for path in ("/login/7", again):
+        clock.advance(timedelta(hours=1))
+        client.get(path)
+        elsewhere(sessions, client, lambda session: seen.append(session.authenticated_at))
+    assert seen == [clock() - timedelta(hours=1), clock()]

@@ -44,7 +44,7 @@ def of_sqlite(path: object) -> dict[str, Any]:
 
 
 @contextmanager
-def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[None]:
+def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[str]:
     """Let *alias* be a database, and close what all threads have opened there."""
     opened: list[Any] = []
 
@@ -56,7 +56,7 @@ def unmigrated(alias: str, database: Mapping[str, Any]) -> Iterator[None]:
     connections.settings[alias] = {**connections.settings["default"], **database}
     connection_created.connect(keep)
     try:
-        yield
+        yield alias
     finally:
         connection_created.disconnect(keep)
         connections[alias].close()

@@ -98,6 +98,15 @@ class TestDjangoTable(TableConformance):
     def table(self, alias: str, clock: FakeClock, threads: ThreadPoolExecutor) -> AsyncTable:
         return Threaded(DjangoTable(alias, clock=clock), threads)
 
+    @pytest.fixture
+    def broken_table(self, engine: str, clock: FakeClock, tmp_path: Path) -> Iterator[AsyncTable]:
+        if engine.startswith("sqlite"):
+            database = of_sqlite(tmp_path / "missing" / "db.sqlite3")
+        else:
+            database = of_postgres(f"postgresql://shop@127.0.0.1:{free_port()}/shop?options=")
+        with unmigrated(new_alias("away"), database) as alias, ThreadPoolExecutor(1) as threads:
+            yield Threaded(DjangoTable(alias, clock=clock), threads)
+
 
 class TestInterleavings(InterleavingConformance):
     triples = False

@@ -100,6 +100,9 @@ class CookieAttributes:
     def __post_init__(self) -> None:
         set_once = partial(object.__setattr__, self)
         check_key(self.key)
+        for flag in ("http_only", "partitioned"):
+            if not isinstance(getattr(self, flag), bool):
+                _refuse(f"{flag}={getattr(self, flag)!r} is neither True nor False.")
         set_once("same_site", _same_site(self.same_site))
         set_once("seconds", _whole_seconds(self.max_age))
         _check_text("path", self.path, _ATTRIBUTE_VALUE)

@@ -21,7 +21,7 @@ from holdall.factory import Options, store_opener
 from holdall.principals import carried_keys, principal_keys
 from holdall.recorded_login import RecordingState, note_login
 from holdall.requests_by_hand import RequestsByHand
-from holdall.settings import Settings, ValidSince, check_effect
+from holdall.settings import Settings, ValidSince, check_effect, check_kinds
 from holdall.stores.contract import Store
 from holdall.stores.limits import session_limit
 from holdall.tables import Form
@@ -125,6 +125,22 @@ class Sessions(RequestsByHand, Closing):
         if on_lost_write not in ("report", "raise"):
             msg = f"on_lost_write={on_lost_write!r} is neither 'report' nor 'raise'."
             raise ConfigurationError(msg)
+        check_kinds(
+            flags={
+                "record_client": record_client,
+                "record_login": record_login,
+                "save_on_error": save_on_error,
+                "allow_public": allow_public,
+            },
+            functions={
+                "valid_since": valid_since,
+                "cookie_options": cookie_options,
+                "on_event": on_event,
+                "clock": clock,
+                "random": random,
+            },
+            several={"old_keys": old_keys, "carry": carry, "delete_at_logout": delete_at_logout},
+        )
         idle, absolute = limits(timeouts, idle_timeout, absolute_timeout)
         given = cast("dict[str, Any]", options)
         cookie = {name: given.pop(name) for name in OPTION_NAMES & given.keys()}

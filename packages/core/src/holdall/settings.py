@@ -1,6 +1,6 @@
 """What an application configures once, and what holds for every request."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from holdall.errors import ConfigurationError
 from holdall.events import EventName
 from holdall.principals import NO_PRINCIPAL, PrincipalKeys
 
-__all__ = ["Lifetime", "LifetimeOf", "Note", "Settings", "ValidSince", "check_effect", "timeout_seconds"]
+__all__ = ["Lifetime", "LifetimeOf", "Note", "Settings", "ValidSince", "check_effect", "check_kinds", "timeout_seconds"]
 
 
 class Lifetime(NamedTuple):
@@ -142,6 +142,32 @@ def check_effect(
             'on_lost_write="raise" needs sessions in a table: one in its cookie is written without asking if it ended.'
         )
         raise ConfigurationError(msg)
+
+
+def check_kinds(*, flags: Mapping[str, object], functions: Mapping[str, object], several: Mapping[str, object]) -> None:
+    """
+    Refuse options of the wrong type, such as ``"no"`` from an environment variable, which counts as true.
+
+    Args:
+        flags: What must be ``True`` or ``False``, by its name.
+        functions: What must be callable or ``None``.
+        several: What must be a list or the like, or ``None``.
+
+    Raises:
+        ConfigurationError: It names the option.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            msg = f"{name}={value!r} is neither True nor False."
+            raise ConfigurationError(msg)
+    for name, value in functions.items():
+        if value is not None and not callable(value):
+            msg = f"{name}={value!r} is not a function."
+            raise ConfigurationError(msg)
+    for name, value in several.items():
+        if value is not None and not isinstance(value, Iterable):
+            msg = f"{name}={value!r} is not a list."
+            raise ConfigurationError(msg)
 
 
 def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:

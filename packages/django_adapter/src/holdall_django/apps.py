@@ -19,9 +19,11 @@ class HoldallConfig(AppConfig):
 
     def ready(self) -> None:
         from holdall_django import checks as ours
+        from holdall_django.logins import record_logins
         from holdall_django.options import hide_options
 
         hide_options()
+        record_logins()
         if any(path.startswith(f"{_AUTH}.") for path in settings.MIDDLEWARE):
             # Commands load no middleware, and may change passwords.
             import_module(_AUTH)

@@ -6,7 +6,6 @@ statements.
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
@@ -18,26 +17,18 @@ import django
 from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, IntegrityError, connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
-from holdall import ConfigurationError, StoreError
+from holdall import ConfigurationError
 from holdall.clock import Clock, utc_now
 from holdall.tables import Form, Row, Tombstone
-from holdall.tables.failures import (
-    CONFLICTS,
-    ELSEWHERE,
-    MOST_CONFLICTS,
-    cause_of,
-    conflict_pause,
-    shown_address,
-    sqlstate_of,
-)
 from holdall.tables.sql import STATEMENTS, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of
 from holdall_django import rollback
-from holdall_django._connections import end, leave_to_parent, limit_of, most_refusals
+from holdall_django._attempts import carry_out
+from holdall_django._connections import leave_to_parent
 
 __all__ = ["DjangoTable", "open_table"]
 
@@ -138,14 +129,15 @@ class DjangoTable(SQLTable):
                 return False
             return True
 
-        return self._carry_out(insert)
+        return carry_out(insert, self.using, self._timeout)
 
     def _pick(self, bounds: Mapping[str, int], limit: int) -> Sequence[bytes]:
         picked = self._within(bounds).values_list("digest", flat=True)[:limit]
-        return self._carry_out(lambda: list(picked))
+        return carry_out(lambda: list(picked), self.using, self._timeout)
 
     def _drop(self, bounds: Mapping[str, int], digests: Sequence[bytes]) -> int:
-        return self._carry_out(lambda: self._within(bounds).filter(digest__in=digests).delete()[0])
+        rows = self._within(bounds).filter(digest__in=digests)
+        return carry_out(lambda: rows.delete()[0], self.using, self._timeout)
 
     def _within(self, bounds: Mapping[str, int]) -> QuerySet[Any, Any]:
         rows: QuerySet[Any, Any] = apps.get_model(_APP, "SessionRow")._default_manager.using(self.using)
@@ -159,46 +151,7 @@ class DjangoTable(SQLTable):
                 cursor.execute(statement, values)
                 return answer(cursor)
 
-        return self._carry_out(execute)
-
-    def _carry_out(self, work: Callable[[], R]) -> R:
-        """Do *work* in the database, and do it again where that is safe and can help."""
-        connection = connections[self.using]
-        leave_to_parent(connection)
-        conflicts = refusals = 0
-        while True:
-            try:
-                connection.ensure_connection()
-                with limit_of(connection.connection, self._timeout):
-                    return work()
-            except Error as exc:
-                code = sqlstate_of(exc.__cause__, connection.vendor)
-                # A failed transaction is over, and only the project can begin another.
-                if code in CONFLICTS and conflicts < MOST_CONFLICTS and not self._is_in_transaction:
-                    conflicts += 1
-                    time.sleep(conflict_pause(conflicts))
-                elif code in ELSEWHERE and refusals < most_refusals(connection) and not self._is_in_transaction:
-                    refusals += 1
-                    end(connection)
-                else:
-                    failure = self._failure(exc)
-                    break
-        # Outside of the except block: the driver's error has values in its words and frames.
-        raise failure
-
-    def _failure(self, exc: Error) -> StoreError:
-        connection = connections[self.using]
-        cause = exc.__cause__
-        is_file = connection.vendor == "sqlite"
-        # SQLite's messages show no values; those of others do, or show the address.
-        words = str(exc) if is_file else cause_of(cause or exc)
-        # Each database has its own message for a missing table.
-        hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in str(exc) else ""
-        # The next call opens a broken connection anew.
-        connection.close_if_unusable_or_obsolete()
-        settings = connection.settings_dict
-        address = "" if is_file else shown_address(settings["HOST"], settings["PORT"], settings["NAME"])
-        return StoreError(f"the database {self.using!r}{address} failed: {words}.{hint}")
+        return carry_out(execute, self.using, self._timeout)
 
 
 def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:

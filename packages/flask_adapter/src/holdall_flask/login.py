@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask
 
+from holdall.adapters import state_of
 from holdall_flask.verbs import fetch_session
 
 try:
@@ -49,6 +50,8 @@ class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
 
     def init_app(self, app: Flask, add_context_processor: bool = True) -> None:
         super().init_app(app, add_context_processor)
+        flask_login.user_logged_in.connect(_record_login, app)
+        flask_login.user_login_confirmed.connect(_record_login, app)
         flask_login.user_logged_out.connect(_end_session, app)
 
     # Flask-Login calls these two itself, and they are its only ways into the loading of a user.
@@ -68,6 +71,13 @@ class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
             # Flask-Login leaves the ID of a user whom the loader refuses. To other frameworks that would be a login.
             fetch_session().pop(_USER, None)
         return user
+
+
+def _record_login(app: Flask, **kwargs: object) -> None:
+    session = fetch_session()
+    # The first login changes the session by itself. A repeated one writes what is there already.
+    if state_of(session).settings.record_login and session.principal is not None and session.get("_fresh"):
+        session.confirm_login()
 
 
 def _end_session(app: Flask, **kwargs: object) -> None:

@@ -1,0 +1,74 @@
+"""
+Requests of one visitor that overlap, sent by the demo in a browser's place: to its own session, and to a peer's.
+
+The visitor is one of its own, with a session of its own, and leaves the reader's alone.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from ssl import create_default_context
+from typing import NamedTuple
+
+from demo.peer import PEER_PATH
+from demo.settings import FRAMEWORKS, behind_proxy, certificate, urls
+from demo.visitor import Visitor
+
+__all__ = ["RACES", "Outcome"]
+
+_SECONDS = 10
+_SECONDS_UNTIL_SLOW_REQUESTS_HAVE_BEGUN = 0.1
+_NAME = "Eve"
+
+
+class Outcome(NamedTuple):
+    """What became of the same requests: here, and with the peer's sessions."""
+
+    ours: str
+    theirs: str
+
+
+def _writes(framework: str) -> Outcome:
+    """Let three slow requests write to one session at once, through each framework, and count what stands."""
+    ours = _standing(FRAMEWORKS, "")
+    # The peer is Flask's, and knows the others' requests by their names alone.
+    theirs = _standing(FRAMEWORKS[:1] * len(FRAMEWORKS), PEER_PATH)
+    return Outcome(f"{ours} of {len(FRAMEWORKS)} writes stand.", f"{theirs} of {len(FRAMEWORKS)} stand.")
+
+
+def _standing(through: tuple[str, ...], path: str) -> int:
+    visitor = _visitor()
+    visitor.submits(through[0], f"{path}/login", name=_NAME)
+    with ThreadPoolExecutor() as pool:
+        for framework, name in zip(through, FRAMEWORKS, strict=True):
+            pool.submit(visitor.submits, framework, f"{path}/slow", name=name)
+    return len(visitor.reads(through[0], "note", f"{path}/seen").split())
+
+
+def _logout(framework: str) -> Outcome:
+    """Log out while a slow request, which began before, has yet to write and to answer."""
+    ours = _user_afterwards(framework, "")
+    theirs = _user_afterwards(FRAMEWORKS[0], PEER_PATH)
+    return Outcome(_said(ours), _said(theirs))
+
+
+def _user_afterwards(framework: str, path: str) -> str:
+    visitor = _visitor()
+    visitor.submits(framework, f"{path}/login", name=_NAME)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(visitor.submits, framework, f"{path}/slow", name=framework)
+        time.sleep(_SECONDS_UNTIL_SLOW_REQUESTS_HAVE_BEGUN)
+        visitor.submits(framework, f"{path}/logout")
+    return visitor.reads(framework, "user", f"{path}/seen")
+
+
+def _said(user: str) -> str:
+    return f"The slow request logged {user} in again." if user else "Still logged out."
+
+
+def _visitor() -> Visitor:
+    tls = create_default_context(cafile=certificate()) if behind_proxy() else None
+    return Visitor(urls(), tls, until=time.monotonic() + _SECONDS, jar={})
+
+
+#: By their place in the address.
+RACES = {"writes": _writes, "logout": _logout}

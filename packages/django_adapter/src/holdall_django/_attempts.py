@@ -1,0 +1,69 @@
+"""A statement over one of Django's connections: sent again where that can help, and its failure without values."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.db import Error, connections
+
+from holdall import StoreError
+from holdall.tables.failures import (
+    CONFLICTS,
+    ELSEWHERE,
+    MOST_CONFLICTS,
+    cause_of,
+    conflict_pause,
+    shown_address,
+    sqlstate_of,
+)
+from holdall_django._connections import end, leave_to_parent, limit_of, most_refusals
+
+__all__ = ["carry_out"]
+
+R = TypeVar("R")
+
+
+def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
+    """
+    Do *work* in the database *using*, and do it again where that is safe and can help.
+
+    Raises:
+        StoreError: The database failed.
+    """
+    connection = connections[using]
+    leave_to_parent(connection)
+    conflicts = refusals = 0
+    while True:
+        try:
+            connection.ensure_connection()
+            with limit_of(connection.connection, timeout):
+                return work()
+        except Error as exc:
+            code = sqlstate_of(exc.__cause__, connection.vendor)
+            # A failed transaction is over, and only the project can begin another.
+            if code in CONFLICTS and conflicts < MOST_CONFLICTS and not connection.in_atomic_block:
+                conflicts += 1
+                time.sleep(conflict_pause(conflicts))
+            elif code in ELSEWHERE and refusals < most_refusals(connection) and not connection.in_atomic_block:
+                refusals += 1
+                end(connection)
+            else:
+                failure = _failure(exc, connection)
+                break
+    # Outside of the except block: the driver's error has values in its words and frames.
+    raise failure
+
+
+def _failure(exc: Error, connection: Any) -> StoreError:
+    cause = exc.__cause__
+    is_file = connection.vendor == "sqlite"
+    # SQLite's messages show no values; those of others do, or show the address.
+    words = str(exc) if is_file else cause_of(cause or exc)
+    # Each database has its own message for a missing table.
+    hint = " Is that migrated? It is made by: manage.py migrate" if "holdall_django_session" in str(exc) else ""
+    # The next call opens a broken connection anew.
+    connection.close_if_unusable_or_obsolete()
+    settings = connection.settings_dict
+    address = "" if is_file else shown_address(settings["HOST"], settings["PORT"], settings["NAME"])
+    return StoreError(f"the database {connection.alias!r}{address} failed: {words}.{hint}")

@@ -1,0 +1,22 @@
+"""Records a login by ``django.contrib.auth``, also one by the user who was logged in already."""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in
+
+from holdall.adapters import state_of
+from holdall_django.session import DjangoSession
+
+__all__ = ["record_logins"]
+
+
+def record_logins() -> None:
+    """Let each login set the session's ``authenticated_at``, where ``record_login`` is on."""
+    user_logged_in.connect(_record, dispatch_uid="holdall_django.logins")
+
+
+def _record(sender: Any, request: Any, **kwargs: object) -> None:
+    session = getattr(request, "session", None)
+    # The first login changes the session by itself. A repeated one writes what is there already.
+    if isinstance(session, DjangoSession) and state_of(session).settings.record_login and session.principal is not None:
+        session.confirm_login()
