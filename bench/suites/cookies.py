@@ -16,6 +16,7 @@ from holdall.tables.sqlite import SQLiteTable
 __all__ = ["tables"]
 
 _PLAIN = "one name (generations=False)"
+_LARGE = ("overflow, a table in memory", "overflow, SQLite")
 _USES: dict[str, Callable[[Session], Any]] = {
     "read": lambda session: session.get("user_id"),
     "write": lambda session: session.put("n", session.get("n", 0) + 1),
@@ -36,11 +37,15 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
         "generations, the default": {},
         "revocable, a table in memory": {"revocable": MemoryTable()},
         "revocable, SQLite": {"revocable": in_file},
+        "overflow, what fits": {"overflow": MemoryTable()},
+        "overflow, a table in memory": {"overflow": MemoryTable()},
+        "overflow, SQLite": {"overflow": in_file},
     }
     acts = {
-        (f"{name}{whose}", use): _act(options, act, logs_in=not whose)
+        (f"{name}{whose}", use): _act(options, act, logs_in=not whose, is_large=name in _LARGE)
         for name, options in kinds.items()
         for whose in ("", ", anonymous")
+        if not whose or "overflow" not in name
         for use, act in _USES.items()
     }
     taken = rotate(acts, effort, waits=lambda key: "SQLite" in key[0])
@@ -51,7 +56,8 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
         dict.fromkeys(_USES, "µs"),
         costs,
         "Without a framework: the header is parsed, the session opened, read or written, and the answer's header made. "
-        "A revocable session of somebody reads one row besides; an anonymous one asks no table.",
+        "A revocable session of somebody reads one row besides; an anonymous one asks no table. With overflow only a "
+        "session that does not fit has a row, here of 8 KB, and reads and writes it.",
     )
     ratios: dict[str, dict[str, Cell]] = {
         name: {
@@ -65,10 +71,14 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
     in_file.close()
 
 
-def _act(options: dict[str, Any], act: Callable[[Session], Any], *, logs_in: bool) -> Callable[[], object]:
+def _act(
+    options: dict[str, Any], act: Callable[[Session], Any], *, logs_in: bool, is_large: bool
+) -> Callable[[], object]:
     sessions = Sessions("cookie", key="__Host-sid", secure=True, secret_key_base=SECRET, **options)
     session = sessions.fetch(https=True)
     session.update({name: value for name, value in SMALL.items() if logs_in or name != "user_id"})
+    if is_large:
+        session["note"] = "a" * 8000
     (cookie,) = sessions.commit(session).cookies
     header = f"{cookie.attributes.key}={cookie.value}"
 

@@ -79,3 +79,45 @@ class TestCookiesThatCanBeRevoked(StoreConformance):
     def store(self, request: pytest.FixtureRequest, clock: FakeClock) -> Any:
         options: Any = {"generations": request.param, "revocable": MemoryTable(clock=clock), "clock": clock}
         return as_async(Sessions("cookie", key="_shop", secret_key_base=SECRET, **options).prepare("sync").store)
+
+
+class TestCookiesThatMayOverflow(StoreConformance):
+    keeps_rows = revocable = False
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> Any:
+        return as_async(overflowing(clock))
+
+
+class TestCookiesThatOverflow(StoreConformance):
+    """All of their sessions are in the table."""
+
+    @pytest.fixture
+    def store(self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Any:
+        store = overflowing(clock)
+        monkeypatch.setattr(store, "_room", 0)
+        return as_async(store)
+
+
+class TestRevocableCookiesThatMayOverflow(StoreConformance):
+    keeps_rows = revokes_anonymous = asks_at_writes = False
+
+    @pytest.fixture
+    def store(self, clock: FakeClock) -> Any:
+        return as_async(overflowing(clock, revocable=True))
+
+
+class TestRevocableCookiesThatOverflow(StoreConformance):
+    keeps_rows = revokes_anonymous = asks_at_writes = False
+
+    @pytest.fixture
+    def store(self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Any:
+        store = overflowing(clock, revocable=True)
+        monkeypatch.setattr(store, "_room", 0)
+        return as_async(store)
+
+
+def overflowing(clock: FakeClock, *, revocable: bool = False) -> Any:
+    table = MemoryTable(clock=clock)
+    options: Any = {"overflow": table, "revocable": table if revocable else None, "clock": clock}
+    return Sessions("cookie", key="_shop", secret_key_base=SECRET, **options).prepare("sync").store

@@ -75,6 +75,13 @@ def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets:
         ),
         (in_table(), "data", "in this process"),
         (in_cookie(), "data", "in the browser"),
+        (in_cookie(overflow="large"), "data", "in the browser; in a row where it does not fit into the cookie"),
+        (
+            in_cookie(overflow="large", revocable="large", max_sessions=2),
+            "data",
+            "in the browser; a row for each session of a user, without its data; in a row where it does not fit",
+        ),
+        (in_cookie(overflow="large", revocable="large"), "token", "the session itself, sealed for this application"),
         (
             in_cookie(revocable="session", max_sessions=2),
             "data",
@@ -101,6 +108,13 @@ def test_sessions_of_an_async_table_are_described_without_a_loop_or_a_server() -
     description = Sessions(TableStore(AsyncRedisTable("redis://127.0.0.1:1")), key="sid").describe()
 
     assert description.store == "AsyncRedisTable"
+
+
+def test_the_place_of_cookies_names_their_tables() -> None:
+    assert in_cookie(overflow="large").describe().store == "cookies (native), overflowing into MemoryTable"
+    assert in_cookie(overflow="large", revocable="large").describe().store == (
+        "cookies (native), revocable by MemoryTable, overflowing into MemoryTable"
+    )
 
 
 def test_it_is_text_and_data() -> None:

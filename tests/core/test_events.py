@@ -83,6 +83,7 @@ def test_each_event_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
         ("INFO", "session revoked (why): _shop 0123456789abcdef"),
         ("WARNING", "session evicted (why): _shop 0123456789abcdef"),
         ("ERROR", "session cookie_too_large (why): _shop 0123456789abcdef"),
+        ("INFO", "session moved (why): _shop 0123456789abcdef"),
         ("WARNING", "session invalid_value (why): _shop 0123456789abcdef"),
         ("DEBUG", "session device_bound (why): _shop 0123456789abcdef"),
         ("WARNING", "session device_refused (why): _shop 0123456789abcdef"),

@@ -1,14 +1,15 @@
 """Logins and logouts in cookies: whatever order responses arrive in, no late one wins over what came after it."""
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from itertools import combinations_with_replacement, pairwise
+from itertools import combinations_with_replacement
 from typing import Any
 
 import pytest
 
-from holdall import ConfigurationError, CookieStore, MemoryTable, Session, Sessions
+from core.orders import ACTS, Act, answer, faults, library_logout, login, logout, read, renew, visit, write
+from holdall import ConfigurationError, CookieStore, MemoryTable, Sessions
 from holdall.adapters import SessionGroup
 from holdall.cookies import SUFFIXES
 from holdall.formats import FlaskFormat, NativeFormat
@@ -17,131 +18,11 @@ from holdall.testing import Browser, FakeClock
 
 SECRET = secrets.token_hex(32)
 KEY = "__Host-sid"
-#: A slow visitor of a first page may take this long between the begin of a request and the next event.
-STEP = timedelta(seconds=7)
-
-
-def write(session: Session) -> None:
-    session["n"] = session.get("n", 0) + 1
-
-
-def read(session: Session) -> None:
-    session.get("n")
-
-
-def renew(session: Session) -> None:
-    session.configure(renew=True)
-
-
-def login(session: Session) -> None:
-    session.login(7)
-
-
-def logout(session: Session) -> None:
-    session.logout()
-
-
-def drop(session: Session) -> None:
-    session.configure(drop=True)
-
-
-def farewell(session: Session) -> None:
-    session.logout()
-    session["message"] = "Goodbye"
-
-
-def library_logout(session: Session) -> None:
-    session.pop("user_id", None)
-
-
-Act = Callable[[Session], None]
-LOGINS: tuple[Act, ...] = (login,)
-LOGOUTS: tuple[Act, ...] = (logout, drop, farewell, library_logout)
-ACTS: tuple[Act, ...] = (write, read, renew, *LOGINS, *LOGOUTS)
 
 
 def make(clock: FakeClock, store: Any = None, *, key: str = KEY, **options: Any) -> Sessions:
     store = store or CookieStore(NativeFormat(SECRET), clock=clock)
     return Sessions(store, key=key, clock=clock, principal_key="user_id", secure=True, **options)
-
-
-def answer(sessions: Sessions, header: str, act: Act) -> list[str]:
-    session = sessions.fetch(header, https=True)
-    act(session)
-    return [str(cookie) for cookie in sessions.commit(session).cookies]
-
-
-def visit(browser: Browser, sessions: Sessions, act: Act = read) -> dict[str, Any]:
-    """Let *act* change the session, and return what the browser has of it afterwards."""
-    browser.keep(answer(sessions, browser.header(https=True), act), https=True)
-    return dict(sessions.fetch(browser.header(https=True), https=True))
-
-
-def orders(count: int) -> Iterator[list[int]]:
-    """Return each order in which *count* requests can begin, and their responses arrive: a number comes twice."""
-
-    def rest(left: dict[int, int]) -> Iterator[list[int]]:
-        if not left:
-            yield []
-        for number in left:
-            fewer = {each: times - (each == number) for each, times in left.items()}
-            yield from ([number, *more] for more in rest({each: times for each, times in fewer.items() if times}))
-
-    return rest(dict.fromkeys(range(count), 2))
-
-
-def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, acts: tuple[Act, ...]) -> set[str]:
-    """Return what can go wrong if *acts* meet in every order, in a browser that has *start* behind it."""
-    found: set[str] = set()
-    clock = FakeClock()
-    sessions = make_sessions(clock)
-    # Of requests that do the same the first begins first: the other order is this one under other numbers.
-    alike = [each for each, (act, following) in enumerate(pairwise(acts)) if act is following]
-    for order in orders(len(acts)):
-        if any(order.index(each) > order.index(each + 1) for each in alike):
-            continue
-        browser = Browser(clock=clock)
-        if start is not None:
-            visit(browser, sessions, start)
-        began: dict[int, tuple[int, str]] = {}
-        arrived: dict[int, int] = {}
-        for step, number in enumerate(order):
-            clock.advance(STEP)
-            if number in began:
-                # The response was made at any time since; nothing on the server depends on when.
-                browser.keep(answer(sessions, began[number][1], acts[number]), https=True)
-                arrived[number] = step
-            else:
-                began[number] = (step, browser.header(https=True))
-        found |= _judged(acts, {each: step for each, (step, _) in began.items()}, arrived, browser, sessions, start)
-    return found
-
-
-def _judged(
-    acts: tuple[Act, ...],
-    began: dict[int, int],
-    arrived: dict[int, int],
-    browser: Browser,
-    sessions: Sessions,
-    start: Act | None,
-) -> set[str]:
-    found = set()
-    user = dict(sessions.fetch(browser.header(https=True), https=True)).get("user_id")
-    logins = [each for each, act in enumerate(acts) if act in LOGINS]
-    logouts = [each for each, act in enumerate(acts) if act in LOGOUTS]
-    if logouts and user is not None and all(arrived[i] < began[o] for i in logins for o in logouts):
-        found.add("login is back")
-    if logins and user is None and all(arrived[o] < began[i] for i in logins for o in logouts):
-        found.add("logged out")
-    if not logins and not logouts and start in LOGINS and user is None:
-        found.add("logged out")
-    if len(browser.jar) > len(acts):
-        found.add("too many cookies")
-    visit(browser, sessions)
-    # Without a cookie each request begins a line of its own.
-    if start is not None and len(browser.jar) > 1:
-        found.add("cookies are left")
-    return found
 
 
 def make_revocable(clock: FakeClock) -> Sessions:

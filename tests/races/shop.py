@@ -23,6 +23,8 @@ KEY = "sid"
 COOKIE, FORGETFUL = "cookie", "forgetful"
 #: Before the URL of a table that has rows for sessions in their cookies.
 REVOCABLE = "revocable "
+#: Before the URL of a table for sessions that do not fit into their cookies.
+OVERFLOW = "overflow "
 
 _SECRET = "5d0c1f7a94b2e8361c7f0a9d4e5b2863"
 
@@ -83,6 +85,9 @@ def _serve_frameworks(table: str, listeners: dict[str, socket]) -> None:
         case _ if table.startswith(REVOCABLE):
             rows = table.removeprefix(REVOCABLE)
             sessions = Sessions("cookie", revocable=rows, secret_key_base=_SECRET, key=KEY, principal_key="user")
+        case _ if table.startswith(OVERFLOW):
+            rows = table.removeprefix(OVERFLOW)
+            sessions = Sessions("cookie", overflow=rows, secret_key_base=_SECRET, key=KEY, principal_key="user")
         case _:
             sessions = Sessions("table", table=table, key=KEY, principal_key="user")
     serve({name: (*_MAKERS[name](sessions), listener) for name, listener in listeners.items()})
@@ -107,6 +112,10 @@ def act(session: Any, verb: str, value: str) -> None:
             session[value] = session.get(value, 0) + 1
         case "atomic":
             session.atomic_update(value, _count, default=0)
+        case "grow":
+            session[value] = "a" * 4000
+        case "shrink":
+            session.pop(value, None)
         case "login":
             session.login(value)
         case "logout":

@@ -56,6 +56,8 @@ def what_is_accepted(secret: str, async_table: AsyncTable) -> None:
     Sessions("table", key="sid", table="session")
     Sessions("cookie", key="sid", secret_key_base=secret, revocable=table, when_unreachable="trust", compress=True)
     Sessions("cookie", key="sid", secret_key_base=secret, revocable="redis://localhost")
+    Sessions("cookie", key="sid", secret_key_base=secret, overflow="redis://localhost")
+    Sessions("cookie", key="sid", secret_key_base=secret, overflow=table)
 
 
 def what_is_refused(secret: str) -> None:

@@ -147,7 +147,8 @@ def _token(backend: SyncBackend) -> Topic:
 def _kept(backend: SyncBackend) -> Topic:
     if _is_in_cookie(backend):
         noted = "; a row for each session of a user, without its data" if backend.can_revoke else ""
-        return Topic("data", f"in the browser{noted}")
+        large = "; in a row where it does not fit into the cookie" if _overflows(backend) else ""
+        return Topic("data", f"in the browser{noted}{large}")
     # A store that migrates sessions wraps the one that keeps them.
     sealer = getattr(getattr(backend.store, "store", backend.store), "_sealer", None)
     if sealer is None:
@@ -228,15 +229,25 @@ def _place(backend: SyncBackend) -> str:
     table = type(backend.table).__name__
     if not _is_in_cookie(backend):
         return table
-    return f"cookies ({_format(backend)})" + (f", revocable by {table}" if backend.can_revoke else "")
+    revocable = f", revocable by {table}" if backend.can_revoke else ""
+    return f"cookies ({_format(backend)}){revocable}" + (f", overflowing into {table}" if _overflows(backend) else "")
 
 
 def _is_in_cookie(backend: SyncBackend) -> bool:
     return not backend.can_revoke or hasattr(backend.store, "rows")
 
 
+def _overflows(backend: SyncBackend) -> bool:
+    from holdall.stores.overflow import OverflowStore
+
+    return isinstance(getattr(backend.store, "_store", backend.store), OverflowStore)
+
+
 def _format(backend: SyncBackend) -> str:
-    format = getattr(getattr(backend.store, "store", backend.store), "format", None)
+    store = backend.store
+    while not hasattr(store, "format") and hasattr(store, "store"):
+        store = store.store
+    format = getattr(store, "format", None)
     return str(getattr(format, "name", type(format).__name__))
 
 

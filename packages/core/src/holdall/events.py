@@ -27,6 +27,7 @@ EventName = Literal[
     "revoked",
     "evicted",
     "cookie_too_large",
+    "moved",
     "invalid_value",
     "device_bound",
     "device_refused",
@@ -50,6 +51,7 @@ _LEVELS: dict[EventName, int] = {
     "revoked": logging.INFO,
     "evicted": logging.WARNING,
     "cookie_too_large": logging.ERROR,
+    "moved": logging.INFO,
     "invalid_value": logging.WARNING,
     "device_bound": logging.DEBUG,
     # An attacker may be using a copy of the cookies.
@@ -69,7 +71,7 @@ class Event:
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
         reason: A word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` where the session
-            came from; for ``device_skipped`` the browser's reason.
+            came from; for ``moved`` where it went; for ``device_skipped`` the browser's reason.
         log_id: Identifies the session in logs and cannot open it; ``""`` if there is none.
     """
 

@@ -53,6 +53,7 @@ class CookieStoreOptions(TypedDict, total=False):
     generations: bool
     revocable: str | Table | AsyncTable
     when_unreachable: Literal["refuse", "trust"]
+    overflow: str | Table | AsyncTable
 
 
 class TableStoreOptions(TypedDict, total=False):
@@ -100,8 +101,15 @@ def store_opener(
     match store:
         case "cookie":
             _check(options, CookieStoreOptions, 'store="cookie"', own)
+            overflows = options.get("overflow") is not None
             open_rows = _rows_opener(options, clock, random)
             cookie_store = _cookie_store(options, clock, random, own)
+            if overflows and not cookie_store.keeps_generations:
+                msg = (
+                    "overflow= needs cookies with generations, or a late response would undo a move: leave "
+                    "generations=False out, and write format='native'."
+                )
+                raise ConfigurationError(msg)
             if open_rows is not None:
                 return partial(open_rows, cookie_store), _suffixed(cookie_store)
             return (lambda form, settings: cookie_store), _suffixed(cookie_store)
@@ -172,36 +180,49 @@ def _cookie_store(
 def _rows_opener(
     options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[stores.CookieStore, Form, Settings], Any] | None:
-    """Return a function that adds the rows of ``revocable=`` to a cookie store; ``None`` if the option is not set."""
-    table, failing = options.pop("revocable", None), options.pop("when_unreachable", None)
-    if table is None:
-        if failing is not None:
-            msg = "when_unreachable= says what happens when the table of revocable= fails: give that too."
-            raise ConfigurationError(msg)
-        return None
+    """Return a function that adds the rows of ``revocable=`` and ``overflow=`` to a store; ``None`` without either."""
+    revocable, failing, overflow = (options.pop(name, None) for name in ("revocable", "when_unreachable", "overflow"))
+    if revocable is None and failing is not None:
+        msg = "when_unreachable= says what happens when the table of revocable= fails: give that too."
+        raise ConfigurationError(msg)
     if failing not in (None, "refuse", "trust"):
         msg = f"when_unreachable={failing!r} is neither 'refuse' nor 'trust'."
+        raise ConfigurationError(msg)
+    table = overflow if revocable is None else revocable
+    if table is None:
+        return None
+    if overflow not in (None, table):
+        msg = "revocable= and overflow= share one table: give both the same."
         raise ConfigurationError(msg)
     open_table = table_opener(table, clock=clock) if isinstance(table, str) else lambda form: table
     options["fallbacks"] = several_secrets(options.get("fallbacks", ()))
     shared = ("secret_key_base", "fallbacks", "app_name", "weak_secrets")
     given = {name: options[name] for name in shared if name in options}
+    if overflow is not None:
+        given |= {"serializer": options.get("serializer")}
     read_old_until, names = options.get("read_old_until"), setting_names()
 
     def open_store(store: stores.CookieStore, form: Form, settings: Settings) -> Any:
-        from holdall.stores.revocable import RevocableCookieStore
-
         with naming(names):
             rows = stores.TableStore(open_table(form), random=random, **given)
-        return RevocableCookieStore(
-            store,
-            rows,
-            settings,
-            trusts=failing == "trust",
-            read_old_until=read_old_until,
-            clock=clock,
-            random=random,
-        )
+        kept: Any = store
+        if revocable is not None:
+            from holdall.stores.revocable import RevocableCookieStore
+
+            kept = RevocableCookieStore(
+                store,
+                rows,
+                settings,
+                trusts=failing == "trust",
+                read_old_until=read_old_until,
+                clock=clock,
+                random=random,
+            )
+        if overflow is None:
+            return kept
+        from holdall.stores.overflow import ListedOverflowStore, OverflowStore
+
+        return (OverflowStore if revocable is None else ListedOverflowStore)(kept, rows, settings)
 
     return open_store
 

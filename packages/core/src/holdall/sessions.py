@@ -177,7 +177,8 @@ class Sessions(RequestsByHand, Closing):
         self._now = seconds_of(clock)
         self._random = random
         # A table that was opened here is closed here.
-        self._table = given.get("table", given.get("revocable"))
+        named = (given.get(name) for name in ("table", "revocable", "overflow"))
+        self._table = next((each for each in named if each is not None), None)
         self._opens_table = isinstance(self._table, str)
         taken = ("store", "key", *(Sessions.__init__.__kwdefaults__ or ()))
         self._open_store, suffixed = store_opener(store, given, clock, random, taken=taken)

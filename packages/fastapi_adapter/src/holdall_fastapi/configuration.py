@@ -49,6 +49,7 @@ class Arguments(CookieOptions, TableStoreOptions, total=False):
     valid_since: ValidSince | None
     revocable: str | Table | AsyncTable
     when_unreachable: Literal["refuse", "trust"]
+    overflow: str | Table | AsyncTable
     device_bound: DeviceBound | bool
     allow_public: bool
     save_on_error: bool

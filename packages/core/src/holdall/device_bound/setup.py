@@ -46,6 +46,12 @@ def bindable(
     from holdall.device_bound.rows import BoundTableStore
     from holdall.stores.table import TableStore
 
+    if hasattr(store, "rows"):
+        msg = (
+            "device_bound= keeps what it needs in cookies alone, or in the rows of sessions in a table: "
+            "leave overflow= out and revocable= too, or keep sessions in a table (store='table')."
+        )
+        raise ConfigurationError(msg)
     if not isinstance(getattr(store, "store", store), TableStore):
         msg = f"device_bound= needs a TableStore or a CookieStore, not a {type(store).__name__}."
         raise ConfigurationError(msg)

@@ -172,7 +172,8 @@ def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) ->
     largest = ", ".join(f"{key!r} (about {size} bytes)" for size, key in sizes[:3])
     msg = (
         f"{state.settings.attributes.overflow.format(size=size, most=MAX_COOKIE_BYTES)} "
-        f"The largest of its keys: {largest}. Store less, or keep sessions in a table (store='table')."
+        f"The largest of its keys: {largest}. Store less, or keep sessions in a table (store='table'), "
+        "or those that do not fit (overflow='redis://…')."
     )
     raise CookieOverflowError(msg)
 

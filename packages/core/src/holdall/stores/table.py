@@ -20,10 +20,10 @@ from holdall.stores.renewal import end, follow, succeed
 from holdall.stores.verbs import Insert, Read, Remove, Replace, Sweep, Touch
 from holdall.tables.contract import AsyncTable, Replacement, Row, Table, Tombstone
 
-__all__ = ["SessionInRow", "TableStore", "digest_of", "log_id_of"]
+__all__ = ["SID_BYTES", "SessionInRow", "TableStore", "digest_of", "log_id_of"]
 
 # 240 random bits are exactly 40 characters, which fits the columns of packages that store a Django session key.
-_SID_BYTES = 30
+SID_BYTES = 30
 _SID = re.compile(r"[A-Za-z0-9_-]{40}")
 
 # Each conflict means that another request's write succeeded, so this many in a row means that something is wrong.
@@ -171,6 +171,21 @@ class TableStore:
         msg = f"gave up after {_MOST_CONFLICTS} conflicts with other requests that write to the same session."
         raise StoreError(msg)
 
+    def put_as(self, sid: str, write: Write, *, key: str) -> Steps[SessionInRow | None]:
+        """
+        Put *write* into a new session with this ID, or its changes over what another request has put there.
+
+        The answer is ``None`` if that has ended.
+        """
+        digest = digest_of(sid)
+        row = self._row(sid, digest, write.data, 1, write.expires, write, key, self._owner(write, key))
+        if (yield Insert(self.table, digest, row)):
+            return SessionInRow(sid, write.data, write.created, write.expires, 1, key, row.principal)
+        found = yield from self.get(sid, key=key)
+        if isinstance(found, NotFound):
+            return None
+        return (yield from self.put(found, write.changed(data=write.changes.over(found.data)), key=key))
+
     def delete(
         self, stored: StoredSession, *, key: str, superseded_until: int | None = None
     ) -> Steps[StoredSession | None]:
@@ -192,7 +207,7 @@ class TableStore:
         until: int,
         followed: bool,
     ) -> Steps[StoredSession | RenewalFailure]:
-        sid = to_text(self._random(_SID_BYTES))
+        sid = to_text(self._random(SID_BYTES))
         old, new = digest_of(stored.cookie), digest_of(sid)
         # Remove before insert. If the insert then fails, the user is logged out: a nuisance. The other order could keep
         # an ID alive that an attacker planted: a breach.
@@ -271,7 +286,7 @@ class TableStore:
         # 240 random bits do not collide; a table that reports two collisions is broken.
         owner = self._owner(write, key)
         for _ in range(2):
-            sid = to_text(self._random(_SID_BYTES))
+            sid = to_text(self._random(SID_BYTES))
             digest = digest_of(sid)
             row = self._row(sid, digest, write.data, 1, write.expires, write, key, owner)
             if (yield Insert(self.table, digest, row)):

@@ -1,0 +1,799 @@
+"""Sessions in cookies with room: what does not fit goes into a table, and comes back when it fits."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from datetime import timedelta
+from itertools import combinations_with_replacement, product
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from core.orders import (
+    Act,
+    answer,
+    drop,
+    farewell,
+    faults,
+    library_logout,
+    login,
+    logout,
+    read,
+    renew,
+    write,
+)
+from holdall import ConfigurationError, CookieOverflowError, Event, MemoryTable, Session, Sessions, StoreError
+from holdall.adapters import SessionGroup
+from holdall.formats import FlaskFormat
+from holdall.lifecycle import commit, fetch
+from holdall.session import state_of
+from holdall.testing import Browser, FakeClock, as_async
+from sizes import sized
+
+SECRET = secrets.token_hex(32)
+KEY = "__Host-sid"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Watched:
+    """A table that counts what it is asked, and can be away."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.table = MemoryTable(clock=clock)
+        self.asked: Counter[str] = Counter()
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.table, name)
+        if name not in ("read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"):
+            return found
+
+        def ask(*args: Any, **options: Any) -> Any:
+            self.asked[name] += 1
+            if self.is_away:
+                msg = "the table is away"
+                raise StoreError(msg)
+            return found(*args, **options)
+
+        return ask
+
+    def take_asked(self) -> dict[str, int]:
+        asked, self.asked = dict(self.asked), Counter()
+        return asked
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def table(clock: FakeClock) -> Watched:
+    return Watched(clock)
+
+
+def make(table: Any, clock: FakeClock, **options: Any) -> Sessions:
+    given = {"key": KEY, "secret_key_base": SECRET, "secure": True, "principal_key": "user_id", "overflow": table}
+    return Sessions("cookie", clock=clock, **{**given, **options})
+
+
+def make_plain(clock: FakeClock) -> Sessions:
+    return make(MemoryTable(clock=clock), clock)
+
+
+def make_revocable(clock: FakeClock) -> Sessions:
+    table = MemoryTable(clock=clock)
+    return make(table, clock, revocable=table)
+
+
+KINDS = pytest.mark.parametrize("make_sessions", [make_plain, make_revocable], ids=["plain", "revocable"])
+MakeSessions = Callable[[FakeClock], Sessions]
+
+
+class Visitor:
+    """A browser at an application's sessions."""
+
+    def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
+        self.sessions = sessions
+        self.browser = Browser(clock=clock)
+
+    @property
+    def header(self) -> str:
+        return self.browser.header(https=True)
+
+    def does(self, *acts: Act) -> dict[str, Any]:
+        for act in acts:
+            self.browser.keep(answer(self.sessions, self.header, act), https=True)
+        return dict(self.sessions.fetch(self.header, https=True))
+
+    def names(self) -> list[str]:
+        return [kept.name.removeprefix(KEY) for kept in self.browser.jar]
+
+
+def grow(session: Session) -> None:
+    session["cart"] = "a" * 4000
+
+
+def grow_more(session: Session) -> None:
+    session["wishes"] = "b" * 4000
+
+
+def shrink(session: Session) -> None:
+    session.pop("cart", None)
+    session.pop("wishes", None)
+
+
+def switch(session: Session) -> None:
+    session.login(8)
+
+
+def login_large(session: Session) -> None:
+    session.login(7)
+    grow(session)
+
+
+def login_with_cart(session: Session) -> None:
+    session.login(8)
+    grow(session)
+
+
+def write_more(session: Session) -> None:
+    session["m"] = session.get("m", 0) + 1
+
+
+# A move and the way back.
+
+
+@KINDS
+def test_what_does_not_fit_goes_into_the_table_and_comes_back(make_sessions: MakeSessions, clock: FakeClock) -> None:
+    events: list[Event] = []
+    sessions = make_sessions(clock)
+    sessions._on_event = events.append
+    visitor = Visitor(sessions, clock)
+    visitor.does(login, write)
+    events.clear()
+
+    assert visitor.does(grow) == {"user_id": 7, "n": 1, "cart": "a" * 4000}
+    assert len(visitor.header) < 400
+    assert visitor.does(write, write_more) == {"user_id": 7, "n": 2, "m": 1, "cart": "a" * 4000}
+    assert visitor.does(shrink) == {"user_id": 7, "n": 2, "m": 1}
+    assert visitor.does(write) == {"user_id": 7, "n": 3, "m": 1}
+    assert [(event.name, event.reason) for event in events] == [("moved", "to the table"), ("moved", "to the cookie")]
+    assert len({event.log_id for event in events}) == 1
+    # Generations 5, 6 and 7.
+    assert visitor.names() == [".g"]
+
+
+def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
+    table: Watched, clock: FakeClock
+) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(write, login, write, renew, logout, login)
+    assert table.take_asked() == {}
+
+    visitor.browser.keep(answer(visitor.sessions, visitor.header, grow), https=True)
+    assert table.take_asked() == {"insert": 1}
+    for act, asked in ((read, {"read": 1}), (write, {"read": 1, "replace": 1}), (shrink, {"read": 1, "replace": 1})):
+        answer_ = answer(visitor.sessions, visitor.header, act)
+        assert table.take_asked() == asked
+        visitor.browser.keep(answer_, https=True)
+    # The row goes when the browser has shown the new cookie.
+    for asked in ({"remove": 1}, {}):
+        visitor.browser.keep(answer(visitor.sessions, visitor.header, write), https=True)
+        assert table.take_asked() == asked
+
+
+def test_a_write_in_the_table_sends_no_cookie(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(grow)
+
+    assert answer(visitor.sessions, visitor.header, write) == []
+    assert visitor.does(read)["n"] == 1
+
+
+def test_a_session_at_the_limit_does_not_go_to_and_fro(table: Watched, clock: FakeClock) -> None:
+    events: list[Event] = []
+    visitor = Visitor(make(table, clock, on_event=events.append), clock)
+
+    def fill(length: int) -> Act:
+        return lambda session: session.put("text", "a" * length)
+
+    limit = next(length for length in range(2000, 4000, 10) if visitor.does(fill(length)) and table.take_asked())
+    for length in (limit - 10, limit, limit - 10, limit):
+        visitor.does(fill(length))
+    assert [event.reason for event in events if event.name == "moved"] == ["to the table"]
+    visitor.does(fill(limit // 2))
+
+    assert [event.reason for event in events if event.name == "moved"] == ["to the table", "to the cookie"]
+    # Most of what a cookie can hold.
+    assert limit > 2500
+
+
+def test_a_session_may_begin_in_the_table(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+
+    assert visitor.does(grow) == {"cart": "a" * 4000}
+    assert visitor.does(logout, grow) == {"cart": "a" * 4000}
+    assert visitor.does(lambda session: (farewell(session), grow(session)))["message"] == "Goodbye"
+    assert table.table.sweep(10) == 0
+    clock.advance(8 * DAY)
+    # With the tombstone of the one before.
+    assert visitor.sessions.sweep() == 2
+
+
+@KINDS
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize("act", [login, switch, renew, login_with_cart, lambda s: (renew(s), grow(s))])
+def test_a_renewal_or_a_login_takes_either_place(
+    make_sessions: MakeSessions, clock: FakeClock, is_large: bool, act: Act
+) -> None:
+    visitor = Visitor(make_sessions(clock), clock)
+    before = visitor.does(write, *((grow,) if is_large else ()))
+    old = visitor.header
+
+    after = visitor.does(act)
+
+    expected = dict(before)
+    checked = visitor.sessions.fetch(https=True)
+    checked.update(before)
+    act(checked)
+    expected = dict(checked)
+    assert after == expected
+    assert visitor.does(write)["n"] == 2
+    assert len(visitor.browser.jar) == 1
+    if is_large:
+        assert dict(visitor.sessions.fetch(old, https=True)) == {}
+    assert visitor.does(shrink, write)["n"] == 3
+
+
+def test_who_renews_reports_a_move(table: Watched, clock: FakeClock) -> None:
+    events: list[Event] = []
+    visitor = Visitor(make(table, clock, on_event=events.append), clock)
+
+    visitor.does(write, lambda s: (renew(s), grow(s)), renew, lambda s: (renew(s), shrink(s)), renew)
+
+    assert [event.reason for event in events if event.name == "moved"] == ["to the table", "to the cookie"]
+
+
+@pytest.mark.parametrize("act", [logout, drop, farewell, library_logout])
+@pytest.mark.parametrize("acts", [(login_large,), (login_large, shrink)], ids=["there", "back"])
+def test_a_logout_kills_the_row(table: Watched, clock: FakeClock, act: Act, acts: tuple[Act, ...]) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login_large)
+    copy = visitor.header
+    visitor.does(*acts[1:])
+    assert visitor.sessions.fetch(copy, https=True).principal == "7"
+
+    assert "user_id" not in visitor.does(act)
+
+    assert dict(visitor.sessions.fetch(copy, https=True)) == {}
+
+
+def test_what_is_due_is_touched_and_its_cookie_sent_anew(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock, idle_timeout=DAY, max_age=DAY), clock)
+    visitor.does(grow)
+    table.take_asked()
+    sent = 0
+    for act in (read,) * 24 + (write,) * 24:
+        clock.advance(HOUR)
+        sent += len(answer_ := answer(visitor.sessions, visitor.header, act))
+        visitor.browser.keep(answer_, https=True)
+
+    # A cookie that the browser keeps for a day is still there after two.
+    assert visitor.does(read)["n"] == 24
+    assert sent == 16
+    assert set(table.asked) == {"read", "replace", "touch"}
+
+
+def test_a_shorter_lifetime_reaches_the_row_once(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(grow)
+    visitor.sessions = make(table, clock, idle_timeout=HOUR)
+    visitor.does(read)
+    table.take_asked()
+
+    assert visitor.does(read) == {"cart": "a" * 4000}
+    assert table.take_asked() == {"read": 2}
+    clock.advance(HOUR)
+    assert visitor.does(read) == {}
+
+
+def test_the_application_sees_a_session_in_a_cookie_wherever_it_is(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(write)
+    for act in (read, grow):
+        visitor.does(act)
+        session = visitor.sessions.fetch(visitor.header, https=True)
+        with pytest.raises(ConfigurationError, match=r"session\.atomic_update needs sessions in a table"):
+            session.atomic_update("n", lambda n: n + 1)
+        with pytest.raises(ConfigurationError, match="keep them in a table"):
+            visitor.sessions.list(7)
+
+
+def test_the_row_shows_neither_data_nor_user_and_the_application_no_pointer(tmp_path: Path, clock: FakeClock) -> None:
+    file = tmp_path / "room.db"
+    with make(f"sqlite:///{file}", clock) as sessions:
+        visitor = Visitor(sessions, clock)
+        visitor.does(login, lambda session: session.put("cart", "pickled herring " * 400))
+        assert set(visitor.does(read)) == {"user_id", "cart"}
+        assert b"herring" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+        assert sessions.prepare("sync").table.read(b"\0" * 32) is None
+    # Closed, and opened again under another secret.
+    with make(f"sqlite:///{file}", clock, fallbacks=[SECRET], secret_key_base=secrets.token_hex(32)) as sessions:
+        visitor.sessions = sessions
+        assert visitor.does(write)["n"] == 1
+    with make(f"sqlite:///{file}", clock, app_name="another") as sessions:
+        assert dict(sessions.fetch(visitor.header, https=True)) == {}
+
+
+# What is lost on the way.
+
+
+def test_a_lost_response_loses_no_session(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login)
+    answer(visitor.sessions, visitor.header, grow)
+    # As where the response was lost, what was written is there, if the cookie does not fit once more.
+    assert visitor.does(write) == {"user_id": 7, "n": 1}
+    visitor.does(grow)
+    for _ in range(3):
+        answer(visitor.sessions, visitor.header, shrink)
+
+    assert visitor.does(read) == {"user_id": 7, "n": 1}
+    assert visitor.does(write) == {"user_id": 7, "n": 2}
+
+
+def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login)
+    answer(visitor.sessions, visitor.header, grow)
+    visitor.does(write, write_more)
+
+    assert visitor.does(grow_more) == {"user_id": 7, "n": 1, "m": 1, "wishes": "b" * 4000}
+
+
+def test_two_requests_that_do_not_fit_meet_in_one_row(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login)
+    before = visitor.header
+
+    visitor.does(grow)
+    visitor.browser.keep(answer(visitor.sessions, before, grow_more), https=True)
+
+    assert set(visitor.does(read)) == {"user_id", "cart", "wishes"}
+    assert len(visitor.browser.jar) == 1
+
+
+def test_a_late_request_finds_its_session_although_that_has_come_back(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login_large)
+    before = visitor.header
+    visitor.does(shrink)
+
+    assert dict(visitor.sessions.fetch(before, https=True)) == {"user_id": 7}
+    # Of plain writes in cookies the last response wins; this one knows the other's.
+    visitor.browser.keep(answer(visitor.sessions, before, write), https=True)
+    assert visitor.does(read) == {"user_id": 7, "n": 1}
+    assert len(visitor.browser.jar) == 1
+
+
+def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Watched, clock: FakeClock) -> None:
+    events: list[Event] = []
+    sessions = make(table, clock, on_event=events.append)
+    visitor = Visitor(sessions, clock)
+    visitor.does(login)
+    in_cookie = sessions.fetch(visitor.header, https=True)
+    visitor.does(grow)
+    late = sessions.fetch(visitor.header, https=True)
+    assert late.principal == in_cookie.principal == "7"
+    before = visitor.header
+    visitor.does(shrink, write)
+    events.clear()
+    for session in (late, in_cookie):
+        grow_more(session)
+        assert sessions.commit(session).cookies == ()
+
+    assert [(event.name, event.reason) for event in events] == [("lost_write", "ended")] * 2
+    # A logout with the old cookie is told to the browser all the same.
+    events.clear()
+    session = sessions.fetch(before, https=True)
+    session.logout()
+    visitor.browser.keep([str(each) for each in sessions.commit(session).cookies], https=True)
+    assert visitor.does(read) == {}
+
+
+def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login_large)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    slow.get("user_id")
+    visitor.does(shrink, write)
+    slow.logout()
+    visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
+
+    assert visitor.does(read) == {}
+
+
+def test_a_second_logout_says_nothing(table: Watched, clock: FakeClock) -> None:
+    events: list[Event] = []
+    visitor = Visitor(make(table, clock, on_event=events.append), clock)
+    visitor.does(login_large)
+    slow = visitor.sessions.fetch(visitor.header, https=True)
+    slow.get("user_id")
+    visitor.does(logout)
+    slow.logout()
+
+    assert visitor.sessions.commit(slow).cookies == ()
+    assert [event.name for event in events].count("ended") == 1
+
+
+# Rows of other kinds, other names, and a table that is away.
+
+
+def test_a_session_that_is_revoked_does_not_move_or_come_back(table: Watched, clock: FakeClock) -> None:
+    sessions = make(table, clock, revocable=table)
+    for before, act in ((login, grow), (login_large, shrink), (login_large, write)):
+        visitor = Visitor(sessions, clock)
+        visitor.does(before)
+        # By then its row is due, and is asked about by a write.
+        clock.advance(DAY)
+        session = sessions.fetch(visitor.header, https=True)
+        act(session)
+        assert sessions.revoke(7) == 1
+
+        assert sessions.commit(session).cookies == ()
+        assert visitor.does(read) == {}
+    # What was shrunk is left until it expires.
+    clock.advance(8 * DAY)
+    assert sessions.sweep() <= 2
+
+
+def test_a_renewal_of_a_session_that_is_revoked_leaves_no_row(table: Watched, clock: FakeClock) -> None:
+    sessions = make(table, clock, revocable=table)
+    visitor = Visitor(sessions, clock)
+    visitor.does(login)
+    session = sessions.fetch(visitor.header, https=True)
+    renew(session)
+    grow(session)
+    sessions.revoke_all()
+    table.take_asked()
+
+    assert sessions.commit(session).cookies == ()
+    assert table.take_asked()["insert"] == 1
+    clock.advance(8 * DAY)
+    assert sessions.sweep() == 0
+
+
+def test_sessions_in_the_table_are_listed_once_followed_and_limited(table: Watched, clock: FakeClock) -> None:
+    sessions = make(table, clock, revocable=table, max_sessions=2)
+    first, second, third = (Visitor(sessions, clock) for _ in range(3))
+    for each in (first, second, third):
+        each.does(login_large, write)
+        clock.advance(HOUR)
+
+    assert (first.does(read), second.does(read)["n"], len(sessions.list(7))) == ({}, 1, 2)
+    current = sessions.fetch(second.header, https=True)
+    assert [info.is_current for info in sessions.list(7, current=current)] == [True, False]
+    place = sessions.follow(state_of(current).stored)
+    assert sessions.revoke(7, keep=current) == 1
+    assert sessions.follow(place) is not None
+    assert sessions.revoke_all() >= 1
+    assert sessions.follow(place) is None
+
+
+def test_a_session_in_the_table_from_before_revocable_gets_a_row_that_lists_it(
+    table: Watched, clock: FakeClock
+) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login_large)
+    copy = visitor.header
+    visitor.sessions = make(table, clock, revocable=table)
+
+    assert visitor.does(write)["n"] == 1
+    assert len(visitor.sessions.list(7)) == 1
+    assert visitor.does(logout) == {}
+    session = visitor.sessions.fetch(copy, https=True)
+    assert dict(session) == {}
+
+
+def test_a_session_in_the_table_goes_with_the_name_of_its_cookie(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock, key="__Host-old"), clock)
+    visitor.does(login_large)
+    before = visitor.header
+    visitor.sessions = make(table, clock, old_keys=["__Host-old"])
+
+    assert visitor.does(write)["n"] == 1
+    assert [kept.name for kept in visitor.browser.jar] == [f"{KEY}.e"]
+    # A request with the old name that is late finds the row under the present one.
+    assert dict(visitor.sessions.fetch(before, https=True))["n"] == 1
+
+
+def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -> None:
+    large, small, back = (Visitor(make(table, clock), clock) for _ in range(3))
+    large.does(grow)
+    small.does(write)
+    back.does(grow, shrink)
+    table.is_away = True
+
+    with pytest.raises(StoreError, match="the table is away"):
+        large.does(read)
+    assert small.does(write) == {"n": 2}
+    with pytest.raises(StoreError, match="the table is away"):
+        small.does(grow)
+    # Its row is removed by a later write.
+    assert back.does(write, write) == {"n": 2}
+    with pytest.raises(StoreError, match="the table is away"):
+        back.does(grow)
+    table.is_away = False
+    table.take_asked()
+    assert back.does(write, write) == {"n": 4}
+    assert table.take_asked() == {"remove": 1}
+    assert large.does(read) == {"cart": "a" * 4000}
+
+
+def test_another_librarys_session_moves_too(table: Watched, clock: FakeClock) -> None:
+    flask = Sessions("cookie", key=KEY, format="flask", secret_key_base=SECRET, secure=True, clock=clock)
+    visitor = Visitor(flask, clock)
+    visitor.does(login)
+    visitor.sessions = make(table, clock, also_read=[FlaskFormat(SECRET, clock=clock)])
+
+    assert visitor.does(grow, write) == {"user_id": 7, "cart": "a" * 4000, "n": 1}
+    assert visitor.does(renew, shrink) == {"user_id": 7, "n": 1}
+
+
+def test_a_session_in_a_header_has_room_too(table: Watched, clock: FakeClock) -> None:
+    options: Any = {"secret_key_base": SECRET, "principal_key": "user_id", "overflow": table}
+    sessions = Sessions("cookie", key="sid", transport="X-Session", clock=clock, **options)
+
+    def request(value: str, act: Act) -> str:
+        session = sessions.fetch(value)
+        act(session)
+        (sent,) = sessions.commit(session).cookies
+        return str(sent)
+
+    value = request(request("", login), grow)
+    assert len(value) < 400
+    assert dict(sessions.fetch(value)) == {"user_id": 7, "cart": "a" * 4000}
+    assert dict(sessions.fetch(request(value, shrink))) == {"user_id": 7}
+
+
+# Set-up.
+
+
+def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
+    sessions = make(as_async(MemoryTable(clock=clock)), clock)
+
+    async def request(header: str, act: Act) -> str:
+        session = await sessions.fetch_async(header, https=True)
+        act(session)
+        (cookie,) = (await sessions.commit_async(session)).cookies[-1:]
+        return f"{cookie.attributes.key}={cookie.value}"
+
+    async def visits() -> list[dict[str, Any]]:
+        header, found = "", []
+        for act in (write, grow, shrink, write):
+            header = await request(header, act)
+            found.append(dict(await sessions.fetch_async(header, https=True)))
+        return found
+
+    assert asyncio.run(visits()) == [{"n": 1}, {"n": 1, "cart": "a" * 4000}, {"n": 1}, {"n": 2}]
+    with pytest.raises(ConfigurationError, match="is async, which this adapter cannot use"):
+        sessions.prepare("sync")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"generations": False}, "leave generations=False out"),
+        ({"format": "flask", "secure": True}, "write format='native'"),
+        ({"revocable": "another"}, "share one table"),
+        ({"device_bound": True}, "leave overflow= out"),
+        ({"max_sessions": 2}, "max_sessions needs sessions in a table, or revocable="),
+        ({"on_lost_write": "raise"}, "written without asking if it ended"),
+    ],
+)
+def test_what_cannot_be_is_refused(options: dict[str, Any], words: str, clock: FakeClock) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        make(MemoryTable(clock=clock), clock, **options).prepare("sync")
+
+
+def test_without_it_what_does_not_fit_is_an_error_that_names_it(clock: FakeClock) -> None:
+    visitor = Visitor(make(None, clock), clock)
+
+    with pytest.raises(CookieOverflowError, match=r"'cart' \(about 4002 bytes\).*overflow="):
+        visitor.does(grow)
+
+
+def test_two_sessions_of_one_table_are_refused(clock: FakeClock) -> None:
+    table = MemoryTable(clock=clock)
+
+    with pytest.raises(ConfigurationError, match="are in one table"):
+        SessionGroup(make(table, clock), [make(table, clock, key="__Host-cart")], form="sync")
+
+
+# Every order in which responses arrive.
+
+MOVES: tuple[Act, ...] = (write, grow, shrink)
+STARTS = (login, login_large)
+
+
+@pytest.mark.parametrize("start", STARTS, ids=["small", "large"])
+@KINDS
+def test_no_order_of_two_responses_brings_a_login_back_or_loses_one(make_sessions: MakeSessions, start: Act) -> None:
+    for acts in combinations_with_replacement((*MOVES, renew, login, logout, farewell, library_logout), 2):
+        # As in a table, a request whose cookie was renewed before it was read sees an empty session.
+        sees_nothing = library_logout in acts and len(set(acts)) > 1
+        found = faults(make_sessions, start, acts)
+        assert (acts, found - ({"login is back"} if sees_nothing and renew in acts else set())) == (acts, set())
+
+
+@pytest.mark.parametrize("start", STARTS, ids=["small", "large"])
+def test_no_order_of_three_responses_brings_a_login_back_or_loses_one(start: Act) -> None:
+    for acts in combinations_with_replacement((*MOVES, renew, login, logout), 3):
+        if acts.count(login) < 2 and not set(acts).isdisjoint((grow, shrink)):
+            assert (acts, faults(make_plain, start, acts)) == (acts, set())
+
+
+# Every order in which the steps of requests and their answers can meet.
+
+Steps = Generator[Any, Any, Any]
+
+
+class Meeting:
+    """Requests of one browser that is logged in."""
+
+    def __init__(self, sessions: Sessions, clock: FakeClock, starts: tuple[Act, ...], acts: tuple[Act, ...]) -> None:
+        self.clock, self.sessions = clock, sessions
+        clock.advance(timedelta(seconds=1))
+        self.visitor = Visitor(sessions, clock)
+        self.visitor.does(*starts)
+        self.read: list[str | None] = []
+        self.requests = [self._visit(act) for act in acts]
+
+    def _visit(self, act: Act) -> Steps:
+        yield None
+        now = int(self.clock().timestamp())
+        session = self.sessions.fetch(self.visitor.header, https=True)
+        state = state_of(session)
+        state.take((yield from fetch(state.cookies, state.backend, now=now)))
+        self.read.append(session.principal)
+        act(session)
+        headers = yield from commit(state, now=now)
+        yield None
+        self.visitor.browser.keep([str(each) for each in headers.cookies], https=True)
+
+    def run(self, choose: Callable[[list[int]], int]) -> None:
+        """Take one step after the other, each of the request that is chosen of those that go on."""
+        going, answers = dict(enumerate(self.requests)), dict.fromkeys(range(len(self.requests)))
+        while going:
+            number = choose(list(going))
+            try:
+                step = going[number].send(answers[number])
+                answers[number] = None if step is None else step.take()
+            except StopIteration:
+                del going[number]
+
+
+def meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -> Iterator[Meeting]:
+    """Let *acts* meet in every order, or in some where rows besides make them very many."""
+    if make_sessions is make_revocable:
+        yield from some_meetings(make_sessions, starts, *acts)
+        return
+    clock = FakeClock()
+    sessions = make_sessions(clock)
+    todo: list[list[int]] = [[]]
+    while todo:
+        order, taken = todo.pop(), []
+
+        def choose(going: list[int], order: list[int] = order, taken: list[int] = taken) -> int:
+            number = order[len(taken)] if len(taken) < len(order) else going[0]
+            if len(taken) >= len(order):
+                todo.extend([*taken, other] for other in going[1:])
+            taken.append(number)
+            return number
+
+        meeting = Meeting(sessions, clock, starts, acts)
+        meeting.run(choose)
+        yield meeting
+
+
+def some_meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -> Iterator[Meeting]:
+    """Let *acts* meet in some of very many orders."""
+    clock, random = FakeClock(), Random(16)
+    sessions = make_sessions(clock)
+    for _ in range(sized(100, 5000)):
+        meeting = Meeting(sessions, clock, starts, acts)
+        meeting.run(random.choice)
+        yield meeting
+
+
+PLACES = pytest.mark.parametrize(
+    "starts",
+    [(login,), (login_large,), (login_large, shrink)],
+    ids=["in the cookie", "in the table", "back in the cookie"],
+)
+
+
+@PLACES
+@KINDS
+def test_in_no_order_does_a_move_hide_a_session_or_lose_a_login(
+    make_sessions: MakeSessions, starts: tuple[Act, ...]
+) -> None:
+    count = 0
+    for acts in combinations_with_replacement((write, grow, shrink), 2):
+        for meeting in meetings(make_sessions, starts, *acts):
+            count += 1
+            assert (acts, meeting.read) == (acts, ["7", "7"])
+            assert meeting.visitor.does(read).get("user_id") == 7
+            assert len(meeting.visitor.browser.jar) == 1
+    assert count > 30
+
+
+@PLACES
+def test_in_no_order_of_three_requests_does_a_move_lose_a_login(starts: tuple[Act, ...]) -> None:
+    for acts in ((write, grow, shrink), (grow, shrink, shrink)):
+        for meeting in some_meetings(make_plain, starts, *acts):
+            assert meeting.visitor.does(read).get("user_id") == 7
+
+
+def test_in_no_order_is_a_write_lost_while_the_session_is_in_the_table() -> None:
+    for meeting in some_meetings(make_plain, (login_large,), write, write_more, grow_more):
+        assert set(meeting.visitor.does(read)) == {"user_id", "cart", "n", "m", "wishes"}
+
+
+@PLACES
+@KINDS
+@pytest.mark.parametrize(("move", "act"), list(product((grow, shrink), (logout, switch, renew))))
+def test_in_no_order_does_a_move_undo_a_login_a_logout_or_a_renewal(
+    make_sessions: MakeSessions, starts: tuple[Act, ...], move: Act, act: Act
+) -> None:
+    for meeting in meetings(make_sessions, starts, move, act):
+        found = meeting.visitor.does(read)
+        assert found.get("user_id") == {logout: None, switch: 8, renew: 7}[act]
+        assert meeting.visitor.does(login)["user_id"] == 7
+        assert len(meeting.visitor.browser.jar) == 1
+
+
+@PLACES
+@pytest.mark.parametrize("act", [library_logout, farewell])
+def test_in_no_order_does_a_move_undo_a_logout_by_a_library(starts: tuple[Act, ...], act: Act) -> None:
+    for move in (grow, shrink):
+        for meeting in meetings(make_plain, starts, move, act):
+            assert "user_id" not in meeting.visitor.does(read)
+
+
+@pytest.mark.parametrize("acts", [(renew, renew), (renew, logout), (renew, library_logout), (switch, renew)])
+@KINDS
+def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessions, acts: tuple[Act, Act]) -> None:
+    for meeting in some_meetings(make_sessions, (login_large,), *acts):
+        user = meeting.visitor.does(read).get("user_id")
+        if acts == (renew, library_logout) and None in meeting.read:
+            # It saw an empty session, as in a table.
+            continue
+        assert user == {logout: None, library_logout: None, switch: 8}.get(acts[0] if acts[1] is renew else acts[1], 7)
+
+
+def test_the_orders_show_a_move_that_is_no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdall.stores.overflow.MOVE", 0)
+
+    lost = {bool(meeting.visitor.does(read).get("cart")) for meeting in meetings(make_plain, (login,), write, grow)}
+    assert lost == {True, False}
+
+
+def test_the_orders_show_a_row_that_goes_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    from holdall.stores.overflow import OverflowStore
+
+    put_there = OverflowStore._put_there
+
+    def and_remove(store: OverflowStore, stored: Any, write: Any, key: str) -> Any:
+        written = yield from put_there(store, stored, write, key)
+        if written is not None and not written.is_there:
+            yield from store.rows.delete(written.row, key=key)
+        return written
+
+    monkeypatch.setattr(OverflowStore, "_put_there", and_remove)
+
+    assert any(None in meeting.read for meeting in meetings(make_plain, (login_large,), write, shrink))
