@@ -13,6 +13,7 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from io import BytesIO
 from itertools import count
 from pathlib import Path
@@ -32,7 +33,7 @@ import holdall
 import holdall_django
 import holdall_fastapi
 import holdall_flask
-from holdall import MemoryTable, Sessions, TableStore, late_changes
+from holdall import MemoryTable, Sessions, TableStore, late_changes, nested
 from holdall_django import test_client
 from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
@@ -139,9 +140,10 @@ def sessions(store: str) -> Sessions:
 
 @pytest.fixture
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what other tests have left for later requests to look at: values that are held, changed cookies."""
+    """Leave out what other tests have left for later requests to look at: values, cookies, the scope of a request."""
     monkeypatch.setattr(late_changes, "watched", deque())
     monkeypatch.setattr(test_client, "latest_cookies", {})
+    monkeypatch.setattr(nested, "_scope", ContextVar("holdall_scope"))
 
 
 def calls(visit: Visit, what: str, cookie: str) -> int:
