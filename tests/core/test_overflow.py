@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from datetime import timedelta
+from hashlib import sha256
 from itertools import combinations_with_replacement, product
 from pathlib import Path
 from random import Random
@@ -367,6 +369,20 @@ def test_two_requests_that_do_not_fit_meet_in_one_row(table: Watched, clock: Fak
     assert len(visitor.browser.jar) == 1
 
 
+def test_the_row_is_where_the_formats_page_says(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login)
+    cookie = visitor.browser.jar[0].value
+    visitor.does(grow)
+    sid = urlsafe_b64encode(sha256(b"holdall overflow" + cookie.encode()).digest()[:30])
+
+    row = table.table.read(sha256(sid).digest())
+
+    assert row is not None
+    assert row.principal is None
+    assert b'"cart":"aaaa' in row.data
+
+
 def test_a_late_request_finds_its_session_although_that_has_come_back(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
@@ -592,7 +608,7 @@ def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
         ({"revocable": "another"}, "share one table"),
         ({"device_bound": True}, "leave overflow= out"),
         ({"max_sessions": 2}, "max_sessions needs sessions in a table, or revocable="),
-        ({"on_lost_write": "raise"}, "written without asking if it ended"),
+        ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, Any], words: str, clock: FakeClock) -> None:

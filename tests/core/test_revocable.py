@@ -695,6 +695,16 @@ def test_what_is_nobodys_by_an_invalid_name_is_left_to_who_reads_it(table: Watch
     assert table.asked == {}
 
 
+def test_a_late_request_with_the_old_name_finds_the_row_under_the_present_one(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock, key="__Host-old"), clock)
+    visitor.does(login)
+    before = visitor.header
+    sessions = visitor.sessions = make(table, clock, old_keys=["__Host-old"])
+    visitor.does(write)
+
+    assert user_of(sessions, before) == "7"
+
+
 # The table is away.
 
 

@@ -205,6 +205,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "cookie", "secret_key_base": SECRET, "record_client": True}, "a cookie keeps no rows"),
         ({"store": CookieStore(NativeFormat(SECRET)), "record_client": True}, "CookieStore keeps no rows"),
         ({"store": "cookie", "secret_key_base": SECRET, "on_lost_write": "raise"}, "needs sessions in a table"),
+        ({"store": CookieStore(NativeFormat(SECRET)), "on_lost_write": "raise"}, "needs sessions in a table"),
         ({"store": "cookie", "secret_key_base": SECRET, "same_site": "None"}, "set secure=True"),
         ({"store": "table"}, "needs a table"),
         ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Known are: .*memory://"),

@@ -135,7 +135,7 @@ def check_effect(
         name = "a cookie" if store == "cookie" else type(store).__name__
         msg = f"record_client=True needs sessions in a table, or revocable=; {name} keeps no rows to store it in."
         raise ConfigurationError(msg)
-    if raises_lost_write and store == "cookie":
+    if raises_lost_write and (store == "cookie" or hasattr(store, "keeps_generations")):
         msg = 'on_lost_write="raise" needs sessions in a table: a cookie is written without checking for its end.'
         raise ConfigurationError(msg)
 

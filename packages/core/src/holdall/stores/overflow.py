@@ -117,10 +117,8 @@ class OverflowStore:
         named = _named(found)
         if not isinstance(named, SessionWithRow) or not named.is_there:
             return named
-        row = yield from self.rows.get(named.row.cookie, key=key)
-        if isinstance(row, NotFound) and key != self._settings.key:
-            # The row may have been bound to the present name since the browser sent the old one.
-            row = yield from self.rows.get(named.row.cookie, key=self._settings.key)
+        # The row may have been bound to the present name since the browser sent an old one.
+        row = yield from self.rows.get(named.row.cookie, key=key, or_keys=(self._settings.key,))
         if isinstance(row, NotFound):
             # Its generation outranks what a late response may have brought.
             return NotFound(row.reason, superseded=row.superseded, stored=named)

@@ -126,7 +126,8 @@ class RevocableCookieStore:
             return (yield from self._unlisted(found, key)) if self._is_somebodys(found) else found
         row: StoredSession | NotFound
         try:
-            row = yield from self.rows.get(str(sid), key=key)
+            # The row may have been bound to the present name since the browser sent an old one.
+            row = yield from self.rows.get(str(sid), key=key, or_keys=(self._settings.key,))
         except StoreError as exc:
             if not self._trusts:
                 raise

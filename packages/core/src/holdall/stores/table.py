@@ -130,7 +130,8 @@ class TableStore:
 
     # Methods of every store.
 
-    def get(self, cookie: str, *, key: str) -> Steps[SessionInRow | NotFound]:
+    def get(self, cookie: str, *, key: str, or_keys: tuple[str, ...] = ()) -> Steps[SessionInRow | NotFound]:
+        """Answer as every store does, and also for a row that is bound to one of *or_keys*."""
         if not _SID.fullmatch(cookie):
             return _MALFORMED
         row = yield Read(self.table, digest_of(cookie))
@@ -138,7 +139,7 @@ class TableStore:
             return _UNKNOWN
         if row.is_tombstone:
             return _RENEWED
-        return self._session(cookie, row, key) or _UNREADABLE
+        return self._session(cookie, row, key, *or_keys) or _UNREADABLE
 
     def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[SessionInRow | None]:
         if stored is None:
