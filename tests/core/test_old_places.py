@@ -1,4 +1,4 @@
-"""A cookie that had another domain, path or partition before: nobody is locked out, and the old cookie goes."""
+"""A cookie that had another domain, path or partition before: all visitors get in, and the old cookie is removed."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta

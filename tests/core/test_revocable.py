@@ -474,7 +474,7 @@ Steps = Generator[Any, Any, Any]
 
 
 class Meeting:
-    """Two requests of one browser, or of one and of somebody who ends its sessions."""
+    """Two requests of one browser, or one and a call that ends its sessions."""
 
     def __init__(self, sessions: Sessions, clock: FakeClock, acts: tuple[Act | str, ...]) -> None:
         self.clock, self.sessions = clock, sessions

@@ -362,7 +362,7 @@ def _same_site(value: str | None) -> str | None:
         return None
     found = value.capitalize() if isinstance(value, str) else value
     if found not in ("Lax", "Strict", "None"):
-        _refuse(f"same_site={value!r} is none of 'Lax', 'Strict', 'None' and None (which leaves it out).")
+        _refuse(f"same_site={value!r} is not 'Lax', 'Strict', 'None' or None (which leaves it out).")
     return found
 
 
