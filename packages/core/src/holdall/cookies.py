@@ -302,7 +302,7 @@ def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) 
     for key, given in options.items():
         for each in (given,) if isinstance(given, Mapping) else given:
             if not isinstance(each, Mapping):
-                _refuse(f"old_keys[{key!r}] is {given!r}: give the options that the cookie had, or a list of them.")
+                _refuse(f"old_keys[{key!r}] is {given!r}: pass the options that the cookie had, or a list of them.")
             unknown = each.keys() - CookieOptions.__annotations__.keys()
             if unknown:
                 takes = ", ".join(sorted(CookieOptions.__annotations__))
@@ -372,7 +372,7 @@ def _whole_seconds(max_age: int | timedelta | None) -> int | None:
     if max_age is None:
         return None
     if type(max_age) is not int:
-        _refuse(f"max_age={max_age!r} is neither whole seconds, nor a timedelta, nor None.")
+        _refuse(f"max_age={max_age!r} is not a number of whole seconds, a timedelta, or None.")
     if max_age > _MOST_SECONDS:
         _refuse(f"max_age={max_age} is over 400 days, and browsers keep no cookie longer: use at most {_MOST_SECONDS}.")
     return max_age
