@@ -3,7 +3,7 @@ Cut a release into a folder: packages, checksums, a bill of materials. Nothing i
 
 ``nox -s release`` builds the version that the checkout has; ``nox -s release -- 0.2.0`` first writes that version into
 the packages, and today's date into the changelog. Everything is built twice from a copy of the tracked files and
-compared byte by byte, so that anybody can build the same files from the tag.
+compared byte by byte, so that anyone can build the same files from the tag.
 """
 
 import argparse

@@ -56,7 +56,7 @@ def digest(number: int) -> bytes:
 
 
 def row(number: int, now: datetime, *, version: int = 1) -> Row:
-    """Return row *number*, as a store would make it *now*: 300 bytes of sealed data, every tenth one somebody's."""
+    """Return row *number*, as a store would make it *now*: 300 bytes of sealed data, every tenth one with a user."""
     start = number % (len(_NOISE) - _SEALED_BYTES)
     principal = str(number) if number % _ROWS_PER_PRINCIPAL == 0 else None
     now = now.replace(microsecond=0)

@@ -32,7 +32,7 @@ def known_of(suite: Suite) -> list[Known]:
 
 def report(suite: Suite, outcomes: Mapping[str, Outcomes]) -> Iterator[str]:
     """
-    Yield what is to be printed of a suite's runs; a line that begins with ``!`` is a failure.
+    Yield the lines to print for a suite's runs; a line that begins with ``!`` is a failure.
 
     Args:
         outcomes: Of each run, by its name.

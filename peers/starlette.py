@@ -1,4 +1,4 @@
-"""Starlette's tests of its sessions, with our middleware in the place of its own, by the same arguments."""
+"""Starlette's tests of its sessions, with our middleware instead of its own, and the same arguments."""
 
 import os
 from functools import partial

@@ -85,7 +85,7 @@ def running_mariadb() -> Iterator[MariaDBServer]:
     """Start a server, and end it after its use."""
     for name in ("mariadbd", "mariadb-install-db", "my_print_defaults"):
         _program(name)
-    # Not pytest's folder, which nobody but its owner can enter.
+    # Not pytest's folder, which only its owner can enter.
     folder = Path(tempfile.mkdtemp(prefix="holdall-"))
     try:
         server = MariaDBServer(folder)

@@ -108,7 +108,7 @@ def _as_nobody() -> Sequence[str]:
 def running_postgres(*options: str) -> Iterator[PostgresServer]:
     """Start a server, and end it after its use."""
     driver()
-    # Not pytest's folder, which nobody but its owner can enter.
+    # Not pytest's folder, which only its owner can enter.
     folder = Path(tempfile.mkdtemp(prefix="holdall-"))
     try:
         server = PostgresServer(folder, *options)

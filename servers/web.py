@@ -12,7 +12,7 @@ from typing import Any
 
 from holdall.testing import Client, Request, Response
 
-#: How long anybody waits for what is sure to come.
+#: The timeout for waits that should always succeed.
 SECONDS = 120
 
 _THREADS = 16

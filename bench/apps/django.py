@@ -34,7 +34,7 @@ def sites(folder: Path) -> tuple[dict[str, WSGISite], Callable[[str], None]]:
     """
     Return the sites by what keeps their sessions, and a function that sets Django up for one of them.
 
-    Django has one set of settings for a process, so a site is to be used only when it was set up for it. The database
+    Django has one set of settings for a process, so a site can be used only while it is the one set up. The database
     is in *folder*.
     """
     set_up(folder)

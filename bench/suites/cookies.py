@@ -56,8 +56,8 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
         dict.fromkeys(_USES, "µs"),
         costs,
         "Without a framework: the header is parsed, the session opened, read or written, and the answer's header made. "
-        "A revocable session of somebody reads one row besides; an anonymous one asks no table. With overflow only a "
-        "session that does not fit has a row, here of 8 KB, and reads and writes it.",
+        "A logged-in revocable session also reads one row; an anonymous one does not use the table. With overflow only "
+        "a session that does not fit has a row, here of 8 KB, and reads and writes it.",
     )
     ratios: dict[str, dict[str, Cell]] = {
         name: {

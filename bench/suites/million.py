@@ -79,7 +79,7 @@ class Engine(Protocol):
         """Let so many rows fall due, where a clock of ours does not by itself."""
 
     def sweep(self) -> None:
-        """Sweep table 0, as somebody would have it done who can't wait for writes to do it."""
+        """Sweep table 0 at once, instead of leaving it to later writes."""
         ...
 
 

@@ -142,7 +142,7 @@ class Line:
         return self.incoming.pop()
 
     async def _send(self, message: Message) -> None:
-        # In the order in which they are said, whoever has the next turn.
+        # In the order in which they were sent, whichever task runs next.
         self.sends(message)
         await anyio.lowlevel.checkpoint()
         if message["type"] == "websocket.accept":
@@ -229,7 +229,7 @@ class TestProtocol:
             await line.accepted.wait()
             await anyio.sleep(0.2)
             assert line.closed == []
-            # Whoever has the old cookie may be anybody, one who has planted it among them.
+            # An attacker who planted the cookie may have it too.
             renewed(outside, cookie, user=7)
 
         assert line.closed == [4401]
@@ -497,7 +497,7 @@ def test_a_renewal_under_way_is_in_doubt_and_a_login_is_an_end(user: int | None,
 
     (new,) = (each for each in table.find(owner("7", "", "sid")) if not each.is_tombstone)
     if user is None:
-        # Somebody else may have planted the anonymous session, so nothing leads from there to the login.
+        # An attacker may have planted the anonymous session, so it must not lead to the login.
         assert seen == [None]
         assert run(store.follow(RowRef(digest))) is None
         return

@@ -120,7 +120,7 @@ NEW: dict[Act, list[dict[str, Any]]] = {
     log_out_of_django: [],
 }
 ON_THE_WAY: dict[Act, list[list[dict[str, Any]]]] = {
-    # Whoever logs in as somebody else has left the former session, even if the new one never comes.
+    # A login as another user leaves the previous session, even if the new one is never stored.
     log_in_to_django: [[]],
 }
 # A new id can be sent no more while the body goes.

@@ -1,4 +1,4 @@
-"""Whatever a framework's own sessions accept, ours accept and return as it was, or as the framework does."""
+"""Our sessions accept every value that a framework's own accept, and return it unchanged or as the framework does."""
 
 import tests.django_project  # noqa: F401  # sets Django up
 

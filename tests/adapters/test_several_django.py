@@ -114,7 +114,7 @@ def test_one_that_is_awaited_is_refused_under_wsgi(table: MemoryTable) -> None:
 
 def test_one_that_is_not_set_up_is_an_error() -> None:
     def view(request: HttpRequest) -> HttpResponse:
-        with pytest.raises(ConfigurationError, match="without these sessions, '_cart'"):
+        with pytest.raises(ConfigurationError, match="without the sessions '_cart'"):
             fetch_session(request, cart)
         return HttpResponse()
 

@@ -95,7 +95,7 @@ def test_one_that_has_the_name_of_starlettes_is_refused() -> None:
 
 async def test_one_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions) -> None:
     async def handler(request: Request) -> Response:
-        with pytest.raises(ConfigurationError, match="without these sessions, 'sid'"):
+        with pytest.raises(ConfigurationError, match="without the sessions 'sid'"):
             await fetch_session(request, cart)
         assert await fetch_session(request, main) is request.session
         return Response()

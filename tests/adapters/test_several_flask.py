@@ -101,7 +101,7 @@ def test_one_that_flask_cannot_wait_for_is_refused(main: Sessions) -> None:
 
 def test_one_that_is_not_set_up_is_an_error(app: Flask, main: Sessions, cart: Sessions) -> None:
     with app.test_request_context():
-        with pytest.raises(ConfigurationError, match="without these sessions, '_wish'"):
+        with pytest.raises(ConfigurationError, match="without the sessions '_wish'"):
             fetch_session(Sessions("cookie", key="_wish", secret_key_base=SECRET))
         assert fetch_session(main) is fetch_session()
         assert isinstance(fetch_session(cart), FlaskSession)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("scheme", ["http", "https"])
 
 
 class Device:
-    """A browser of somebody's own, with the page that it shows."""
+    """A separate browser, with the page that it shows."""
 
     def __init__(self, context: Any, urls: dict[str, str]) -> None:
         self._context = context

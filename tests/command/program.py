@@ -1,4 +1,4 @@
-"""The command as somebody runs it: a program of its own."""
+"""Run the command as a separate program."""
 
 import io
 import os
@@ -52,7 +52,7 @@ def call(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Compl
 
 
 def run_on_terminal(*arguments: str, keys: str = "", env: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run the command on a terminal where somebody types *keys*; return its exit code and all that was to be seen."""
+    """Run the command on a terminal where a user types *keys*; return its exit code and everything shown."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*HOLDALL, *arguments],
@@ -73,7 +73,7 @@ def run_on_terminal(*arguments: str, keys: str = "", env: dict[str, str] | None 
             try:
                 part = os.read(ours, 4096)
             except OSError:
-                # Linux has no other way to say that nobody is at the other end.
+                # Linux has no other way to say that the other end is closed.
                 part = b""
             if not part:
                 return process.wait(120), seen.decode()

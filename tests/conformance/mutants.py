@@ -296,7 +296,7 @@ class TouchesByRemoving(MemoryTable):
 
 
 class InsertsBeforeItIndexes(MemoryTable):
-    """For a moment nobody can find the row that everybody can read."""
+    """For a moment the row can be read but not found."""
 
     def insert(self, digest: bytes, row: Row) -> bool:
         hidden = self.__dict__.setdefault("hidden", set())
@@ -561,7 +561,7 @@ class BeginsAnew(TableStore):
 
 
 class LeadsNowhere(TableStore):
-    """Whoever ends the old session does not end the one that it was renewed to."""
+    """Ending the old session does not end the one that it was renewed to."""
 
     def renew(self, stored: StoredSession, make_write: Any, *, key: str, until: int, followed: bool) -> Any:
         return super().renew(stored, make_write, key=key, until=until, followed=False)
@@ -737,7 +737,7 @@ class LosesLogIds(NativeFormat):
 
 
 class OpensTheSameAgain(NativeFormat):
-    """Whoever alters what was opened alters what the next request opens."""
+    """Mutating an opened session mutates what the next request opens."""
 
     def open(self, cookie: str, *, key: str) -> Record | None:
         found = super().open(cookie, key=key)
@@ -951,7 +951,7 @@ class AsksNobody(Adapter):
 
 
 class TellsEverything(Adapter):
-    """It has the core note what nobody has asked for."""
+    """It makes the core record what was not requested."""
 
     def __init__(self, sessions: Sessions, also: Sequence[Sessions] = ()) -> None:
         super().__init__(sessions, also)

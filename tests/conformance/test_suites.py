@@ -1,4 +1,4 @@
-"""The suites themselves: what is broken fails them, and nobody passes by overriding a test."""
+"""Test the suites themselves: broken implementations fail, and overriding a test does not help."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""A session is a dict to whoever insists on one, read or not."""
+"""A session passes for a dict where code requires one, whether it has been read or not."""
 
 import copy
 import json

@@ -138,7 +138,7 @@ def test_one_version_does_not_pass_for_the_other(encrypt: bool) -> None:
 
 
 def sealed_by_hand(format: NativeFormat, packed: bytes) -> str:
-    """Return a cookie that is authentic and holds *packed*, as somebody with the secret could make it."""
+    """Return an authentic cookie that contains *packed*, as the owner of the secret could make it."""
     body = from_text(NativeFormat(SECRET, encrypt=False).seal(record({}), key="_shop")) or b""
     head = body[5:-34]
     associated = format._compressed_associated + b"_shop"
@@ -212,7 +212,7 @@ def test_the_command_says_what_it_is(encrypt: bool) -> None:
 
 
 def shortest(format: NativeFormat, secret: str, known: str) -> set[str]:
-    """Return the guesses of the secret's next character whose cookie is the shortest, to somebody who stores text."""
+    """Return the guesses of the secret's next character whose cookie is the shortest, for an attacker who adds text."""
     lengths = {}
     for guess in "0123456789abcdef":
         # What is stored besides moves the length across the next step of base64.

@@ -1,4 +1,4 @@
-"""Rows under the application's secret: whoever can write to the table can neither read, nor make up, nor change one."""
+"""With the application's secret, write access to the table is not enough to read, forge or change a row."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +17,7 @@ ANOTHER = "0d4c8e1f6a927b35-9b7e3f50c2d1a864"
 
 
 class Rewritten(MemoryTable):
-    """A table that shows rows as somebody who can write to it has changed them."""
+    """A table that returns rows as changed by an attacker with write access."""
 
     change: Callable[[Any], Row] | None = None
 

@@ -26,7 +26,7 @@ def _request(sessions: Sessions, clock: FakeClock, cookie: str, act: Callable[[S
 
 
 class _Both:
-    """Two requests with the cookie of a session of somebody's, in one order of their steps."""
+    """Two requests with the cookie of a logged-in session, in one order of their steps."""
 
     def __init__(
         self, begin: dict[str, Any], acts: list[Callable[[Session], Any]], order: list[int] | None = None

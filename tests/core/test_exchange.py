@@ -138,13 +138,13 @@ def test_the_main_one_is_found_by_its_sessions_too() -> None:
 def test_one_that_is_not_set_up_is_an_error_that_says_what_to_do(kept: SessionGroup) -> None:
     exchange = kept.begin()
 
-    with pytest.raises(ConfigurationError, match=r"without these sessions, '_cart': give also=\[…\]"):
+    with pytest.raises(ConfigurationError, match=r"without the sessions '_cart': pass also=\[…\]"):
         exchange.session_of(in_cookie("_cart"))
     assert not list(exchange.others)
 
 
 def test_what_is_no_sessions_at_all_is_such_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="without these sessions, 'a str'"):
+    with pytest.raises(ConfigurationError, match="without the sessions 'a str'"):
         group(in_cookie("_shop")).begin().session_of("a secret")  # type: ignore[arg-type]
 
 

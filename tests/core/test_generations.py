@@ -1,4 +1,4 @@
-"""Logins and logouts in cookies: whatever order responses arrive in, no late one wins over what came after it."""
+"""Logins and logouts in cookies: in whichever order responses arrive, a late one never undoes what came after it."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -288,5 +288,5 @@ def test_an_old_name_goes_with_its_ending() -> None:
     visit(browser, after, logout)
     browser.keep(answer(before, "", login), https=True)
 
-    # The mark under the present name outranks whatever comes under an old one.
+    # The marker under the current name takes precedence over anything under an old one.
     assert visit(browser, after) == {}

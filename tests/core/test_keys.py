@@ -150,7 +150,7 @@ def test_a_secret_has_to_say_something_new(secret: str, taken: bool) -> None:
 @pytest.mark.parametrize(
     ("secret", "fault"),
     [
-        (64, "it is of type int: give text or bytes"),
+        (64, "it is of type int: pass text or bytes"),
         ([1, 2], "it is of type list"),
         (0, "it is of type int"),
         ("\ud800" + GOOD, "half of a surrogate pair"),

@@ -265,7 +265,7 @@ def test_requests_that_end_in_many_threads_do_not_disturb_each_other(sessions: S
 
 
 class Busy(dict[str, Any]):
-    """A dict that another thread extends whenever somebody looks into it."""
+    """A dict that another thread extends whenever it is read."""
 
     def values(self) -> Any:
         raise RuntimeError("dictionary changed size during iteration")  # noqa: EM101, TRY003  # as Python says it

@@ -176,7 +176,7 @@ def test_four_cookies_are_looked_at(told: Told) -> None:
 
 @pytest.mark.parametrize("number", [5, 17, 1000])
 def test_of_more_cookies_none_is_looked_at(told: Told, number: int) -> None:
-    # With ours among them, whoever sent the others would choose which are.
+    # Counting ours too, an attacker who sent the others could choose which ones count.
     assert end(fetch([str(each) for each in range(number)], told.settings(), now=NOON)) == Fetched()
     assert told == [("rejected", "too many duplicates", "")]
 
@@ -517,7 +517,7 @@ def test_renew_deletes_the_old_id_before_it_puts_a_new_one(told: Told) -> None:
 
     steps = commit(session, told.settings(), now=NOON + DAY)
     assert next(steps) == Delete(found, "_shop", NOON + DAY + MINUTE)
-    # Another request has written meanwhile; what the deletion gives back is the latest.
+    # Another request has written in between; the deletion returns the latest state.
     step = steps.send(stored(cart=1, coupon="X", lang="en"))
     put(None, step, {"cart": 2, "lang": "en"}, put={"cart": 2}, deleted=frozenset({"coupon"}))
     answer = end(steps, stored("new"))

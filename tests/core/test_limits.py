@@ -32,7 +32,7 @@ def visitor(request: pytest.FixtureRequest, clock: FakeClock, visit: Callable[[S
 
 
 def replay(visitor: Any, cookie: str) -> dict[str, Any]:
-    """Return what a thief would see who kept the *cookie*, whatever the browser did with it."""
+    """Return what a thief would see with a copy of the *cookie*."""
     return dict(visitor.sessions.resume(cookie))
 
 

@@ -1,4 +1,4 @@
-"""The serializer in C and the default one are one to whoever reads and writes."""
+"""The serializer in C and the default one are interchangeable."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A cookie that had another domain, path or partition before: nobody is locked out, and the old cookie goes."""
+"""A cookie that had another domain, path or partition before: all visitors get in, and the old cookie is removed."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -288,7 +288,7 @@ FAR = datetime(2027, 1, 31, tzinfo=UTC)
         ({"old_keys": {"_shop": {"secure": False}}}, "in its present place, where a browser replaces the cookie"),
         ({"old_keys": {"_shop": [{"path": "/a"}, {"same_site": "Strict"}]}}, "in its present place"),
         ({"old_keys": {"_shop": {"domain": ".A.example"}}, "domain": "a.example"}, "in its present place"),
-        ({"old_keys": {"_shop": "shop.example"}}, r"old_keys\['_shop'\] is 'shop.example': give the options"),
+        ({"old_keys": {"_shop": "shop.example"}}, r"old_keys\['_shop'\] is 'shop.example': pass the options"),
         ({"old_keys": {"_shop": [{"path": "no slash"}]}}, "a path begins with '/'"),
         ({"old_keys": {"_shop": [{"Path": "/"}]}}, "a cookie in old_keys does not take Path"),
         ({"key": "__Host-shop", "old_keys": {"__Host-shop": {"path": "/shop"}}}, "is only kept with path='/'"),
@@ -298,7 +298,7 @@ FAR = datetime(2027, 1, 31, tzinfo=UTC)
         ({"key": "__Http-shop", "old_keys": ["__Host-shop"]}, "promises less than '__Http-shop'"),
         ({"key": "__Secure-shop", "old_keys": ["_shop"]}, "promises less than '__Secure-shop'"),
         ({"old_keys": ["_old"], "read_old_until": "2027-01-31"}, "read_old_until='2027-01-31' is not a datetime"),
-        ({"read_old_until": FAR}, "a store given as an object does not take read_old_until"),
+        ({"read_old_until": FAR}, "a store passed as an object does not take read_old_until"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], message: str) -> None:

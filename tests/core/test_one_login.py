@@ -315,7 +315,7 @@ def test_one_name_in_the_place_of_a_list_is_refused() -> None:
         Sessions("memory://refused", key="sid", delete_at_logout="remember_token")
 
 
-# Keys that nobody has named.
+# Keys that were not configured.
 
 
 def put(key: str, value: object = 7, *, store: str = "table", **options: Any) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""A store that is named is opened once, whoever comes first."""
+"""A store selected by name is opened once, by whichever request comes first."""
 
 import threading
 import time

@@ -476,7 +476,7 @@ Steps = Generator[Any, Any, Any]
 
 class Meeting:
     """
-    Two requests of one browser, or of one and of somebody who ends its sessions.
+    Two requests of one browser, or one and a call that ends its sessions.
 
     Attributes:
         is_repeated: It was left before its end, because another order comes to the same.

@@ -1,4 +1,4 @@
-"""A change is rolled out while old processes and new ones answer one visitor in turns, and logs nobody out."""
+"""A change is rolled out while old and new processes alternate for one visitor, and logs no one out."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -161,7 +161,7 @@ VALUES = PLAIN | st.lists(PLAIN, max_size=2) | st.dictionaries(KEYS, st.lists(PL
 
 
 class SessionAgainstDict(RuleBasedStateMachine):
-    """Whatever is done, a session reads as a dict would, and what it recorded leads from before to after."""
+    """After any operations, a session equals a dict, and its recorded changes lead from before to after."""
 
     @initialize(data=st.dictionaries(KEYS, VALUES))
     def begin(self, data: dict[str, Any]) -> None:

@@ -220,10 +220,10 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "table", "table": "redis:localhost"}, "and an address with its ://"),
         ({"store": "cookie", "secret_key_base": SECRET, "fallbacks": OTHER}, "fallbacks is one secret: pass a list"),
         ({"store": "table", "table": "session", "carry": "cart"}, r"carry='cart' is one key: .* \['cart'\]"),
-        ({"store": MemoryTable()}, r"a MemoryTable is no store: give a table as Sessions\(TableStore\(table\), …\)"),
+        ({"store": MemoryTable()}, r"a MemoryTable is not a store: pass a table as Sessions\(TableStore\(table\), …\)"),
         ({"store": "table", "table": "session", "encrypted": True}, 'store="table" does not take encrypted'),
-        ({"store": "table", "table": MemoryTable()}, r"give a MemoryTable as Sessions\(TableStore\(table\)"),
-        ({"store": TableStore(MemoryTable()), "table": "session"}, "a store given as an object does not take table"),
+        ({"store": "table", "table": MemoryTable()}, r"pass a MemoryTable as Sessions\(TableStore\(table\)"),
+        ({"store": TableStore(MemoryTable()), "table": "session"}, "a store passed as an object does not take table"),
         ({"store": "table", "table": "session", "key": "a b"}, "cannot be a cookie's name"),
         ({"store": "table", "table": "session", "on_lost_write": "ignore"}, "neither 'report' nor 'raise'"),
         (

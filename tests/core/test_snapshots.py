@@ -1,4 +1,4 @@
-"""What is altered in place is noticed, whatever the value says of itself."""
+"""In-place mutations are detected, whatever a value's repr or equality says."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Stores of somebody else's that are not made of steps: an event loop awaits them, or calls them in a thread."""
+"""Third-party stores that are not made of steps: an event loop awaits them, or calls them in a thread."""
 
 import asyncio
 import secrets

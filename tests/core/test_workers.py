@@ -117,7 +117,7 @@ def test_each_worker_of_a_real_server_warns(tmp_path: Path) -> None:
         [sys.executable, "-m", "uvicorn", "shop:app", *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     assert server.stderr is not None
-    # Where nobody warns, the end of the server ends the wait.
+    # Without a warning, the end of the server ends the wait.
     in_time = threading.Timer(60, server.terminate)
     in_time.start()
     warned = next((line for line in server.stderr if "of its own" in line), "")

@@ -167,7 +167,7 @@ def test_the_check_fails_where_a_copied_cookie_outlives_its_session(capsys: pyte
 
     failed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAILED")]
     assert not good
-    # Nor can anybody else be signed out.
+    # Nor can another user be signed out.
     for step in ("bring a copy of the cookie", "look at my devices", "be signed out"):
         assert any(step in line for line in failed)
 

@@ -279,7 +279,7 @@ def test_an_option_that_cannot_be_used_is_refused(options: dict[str, Any], words
         ({"domain": "shop.example"}, "domain= out"),
         ({"device_bound": DeviceBound(include_site=True, origin="https://shop.example")}, "set domain="),
         ({"principal_key": None}, "principal_key=None"),
-        ({"store": object()}, "is no store"),
+        ({"store": object()}, "is not a store"),
     ],
 )
 def test_sessions_that_cannot_be_bound_are_refused(options: dict[str, Any], words: str) -> None:

@@ -46,7 +46,7 @@ QUICK = ((REGISTER, WRITE, WRITE), (REGISTER, WRITE, LOGOUT), (REFRESH, RENEW, L
 
 
 class DeviceRun(Run):
-    """One schedule of requests with the cookies of somebody who has logged in, and is bound or not."""
+    """One schedule of requests with the cookies of a logged-in visitor, bound or not."""
 
     is_bound = False
 

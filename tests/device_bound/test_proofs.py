@@ -111,7 +111,7 @@ def test_what_the_headers_say_must_be_right() -> None:
 
 @pytest.mark.parametrize("jti", [None, 7, "\u20ac", "\ud800", ["c"]])
 def test_a_challenge_is_a_text(jti: Any) -> None:
-    assert verify(EC.proof("", brings_key=True, jti=jti)) == Flaw("jti is no challenge")
+    assert verify(EC.proof("", brings_key=True, jti=jti)) == Flaw("jti is not a challenge")
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)

@@ -54,7 +54,7 @@ def _files_of(page: str, text: str) -> dict[str, str]:
 
 class Visitor:
     """
-    Somebody with a browser at a shop that is reached by HTTPS.
+    A visitor with a browser at a shop that is served over HTTPS.
 
     Args:
         page: The guide that built the shop.

@@ -221,7 +221,7 @@ print(*sorted(f"{{kept.name}} for {{kept.path}}" for kept in browser.jar if kept
 
 
 def passing_by(page: str, folder: Path, *visits: str, root: str = "", settings: str = "looks_settings") -> list[str]:
-    """Return what somebody is told by the application of *page* that keeps two sessions, and the cookies that stay."""
+    """Return the answers of the application of *page* that keeps two sessions, and the cookies that stay."""
     write(shop(page).files, folder)
     ran = subprocess.run(
         [sys.executable, "-c", PASSER_BY.format(street=STREETS[page], page=page), root, *visits],

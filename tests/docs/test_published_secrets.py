@@ -1,4 +1,4 @@
-"""A secret that somebody can read on our pages, or in what we publish besides, is refused wherever it is used."""
+"""A secret that is published on our pages, or in anything else we publish, is refused wherever it is used."""
 
 import re
 from pathlib import Path

@@ -48,7 +48,7 @@ class _Provider(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[dict[str, Any]]:
-    """What is to be known of the provider."""
+    """The provider's metadata."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Provider) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

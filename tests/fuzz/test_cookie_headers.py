@@ -1,4 +1,4 @@
-"""Cookie headers that nobody wrote by hand: ours is found in what a browser sends, and nowhere else."""
+"""Generated Cookie headers: ours is found in what a browser sends, and nowhere else."""
 
 from hypothesis import given
 from hypothesis import strategies as st

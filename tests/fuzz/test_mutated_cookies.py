@@ -1,4 +1,4 @@
-"""Cookies that nobody sealed: none is accepted, none raises."""
+"""Mutated cookies: none is accepted, and none raises an error."""
 
 import random
 from collections.abc import Callable, Iterator

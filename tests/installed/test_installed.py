@@ -1,5 +1,5 @@
 """
-The packages as somebody installs them: imported, exercised, and put to use by a third party.
+The packages as installed by a user: imported, exercised, and used by a third party.
 
 ``nox -s wheels`` runs a copy of this file outside of the checkout, where the built wheels and nothing else of ours are.
 """

@@ -1,5 +1,5 @@
 """
-A shop whose sessions become ours while its customers are there: nobody is logged out, and nothing is lost.
+A shop whose sessions become ours while its customers use it: none is logged out, and nothing is lost.
 
 Its process is killed amid their requests, and another takes over its port. ``HOLDALL_CLIENTS`` says how many customers
 come; ``pytest -s`` shows what they met.
@@ -70,7 +70,7 @@ def moved(shop: Shop, to: Stage, clients: int) -> list[Customer]:
 
 @pytest.fixture(params=SHOPS)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    # The test keeps it, so that nobody is sent away while no process takes requests.
+    # The test keeps it, so that no visitor is refused while no process accepts requests.
     with create_server(("127.0.0.1", 0), backlog=1024) as listener:
         opened = Shop(request.param, tmp_path, listener)
         yield opened

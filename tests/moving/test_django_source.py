@@ -148,7 +148,7 @@ def put_row(connect: Connect, placeholder: str, key: str, text: str) -> None:
 
 
 class Trap:
-    """Whoever unpickles one will know."""
+    """Unpickling one is detected."""
 
     sprung = False
 

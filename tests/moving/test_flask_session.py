@@ -141,7 +141,7 @@ def test_one_without_an_end_has_none(server: RedisServer) -> None:
 
 
 class Trap:
-    """Whoever unpickles one will know."""
+    """Unpickling one is detected."""
 
     sprung = False
 

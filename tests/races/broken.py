@@ -1,4 +1,4 @@
-"""Tables that break one promise each. Whoever calls itself a test of tables has to notice."""
+"""Tables that break one guarantee each, which the tests must notice."""
 
 import os
 from collections.abc import Sequence
@@ -109,7 +109,7 @@ class GivesNothing(MemoryTable):
 
 
 class TouchRevives(Rewritable):
-    """Its ``touch`` writes the row that it has read, whatever has become of it."""
+    """Its ``touch`` writes the row that it has read, even if that has changed since."""
 
     def read(self, digest: bytes) -> Row | None:
         row = super().read(digest)

@@ -30,7 +30,7 @@ def _flask_login_leaves(session: Session) -> None:
         session.pop(key, None)
 
 
-#: Each logs in somebody else than the user whose session it is.
+#: Each logs in another user than the session's.
 LOGINS = {
     "Django logs in": Act("Django logs in", _django("8"), ends=True, logs_in=True),
     "FastAPI logs in": Act("FastAPI logs in", lambda session: session.login("9"), ends=True, logs_in=True),

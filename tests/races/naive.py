@@ -1,4 +1,4 @@
-"""Sessions as one would write them in an afternoon. Whoever calls itself a test of races has to notice."""
+"""Naive sessions, written in an afternoon, whose races the tests must notice."""
 
 import secrets
 from typing import Any

@@ -60,7 +60,7 @@ def _running(
     try:
         for _ in range(count):
             with ExitStack() as ours:
-                # They listen before the process has started, so that no port is lost and nobody is sent away.
+                # They listen before the process has started, so that no port is lost and no visitor is refused.
                 listeners = {name: ours.enter_context(create_server(("127.0.0.1", 0))) for name in names}
                 for name, listener in listeners.items():
                     served[name].ports.append(listener.getsockname()[1])

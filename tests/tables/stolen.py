@@ -1,4 +1,4 @@
-"""What nobody may find in a table that was stolen."""
+"""What must not be found in a stolen table."""
 
 import base64
 import hmac

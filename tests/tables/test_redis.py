@@ -40,7 +40,7 @@ Open = Callable[..., Any]
 
 
 def new_prefix() -> str:
-    """Return a prefix under which nothing is."""
+    """Return an unused prefix."""
     return f"{secrets.token_hex(8)}:"
 
 

@@ -1,4 +1,4 @@
-"""Which file the table in SQLite uses: the one that stands at its path now, whoever has removed or replaced another."""
+"""Which file the table in SQLite uses: the one at its path now, even if it was removed or replaced."""
 
 import contextlib
 import fcntl

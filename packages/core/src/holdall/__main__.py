@@ -4,5 +4,5 @@ import sys
 
 from holdall.command import main
 
-if __name__ == "__main__":  # pragma: no branch  # nobody imports it
+if __name__ == "__main__":  # pragma: no branch  # it is never imported
     sys.exit(main())

@@ -313,7 +313,7 @@ def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) 
     for key, given in options.items():
         for each in (given,) if isinstance(given, Mapping) else given:
             if not isinstance(each, Mapping):
-                _refuse(f"old_keys[{key!r}] is {given!r}: give the options that the cookie had, or a list of them.")
+                _refuse(f"old_keys[{key!r}] is {given!r}: pass the options that the cookie had, or a list of them.")
             unknown = each.keys() - CookieOptions.__annotations__.keys()
             if unknown:
                 takes = ", ".join(sorted(CookieOptions.__annotations__))
@@ -373,7 +373,7 @@ def _same_site(value: str | None) -> str | None:
         return None
     found = value.capitalize() if isinstance(value, str) else value
     if found not in ("Lax", "Strict", "None"):
-        _refuse(f"same_site={value!r} is none of 'Lax', 'Strict', 'None' and None (which leaves it out).")
+        _refuse(f"same_site={value!r} is not 'Lax', 'Strict', 'None' or None (which leaves it out).")
     return found
 
 
@@ -383,7 +383,7 @@ def _whole_seconds(max_age: int | timedelta | None) -> int | None:
     if max_age is None:
         return None
     if type(max_age) is not int:
-        _refuse(f"max_age={max_age!r} is neither whole seconds, nor a timedelta, nor None.")
+        _refuse(f"max_age={max_age!r} is not a number of whole seconds, a timedelta, or None.")
     if max_age > _MOST_SECONDS:
         _refuse(f"max_age={max_age} is over 400 days, and browsers keep no cookie longer: use at most {_MOST_SECONDS}.")
     return max_age

@@ -120,7 +120,7 @@ def _flags(settings: Settings) -> Topic:
     if attributes.same_site:
         meets.append("ASVS 3.3.2")
     else:
-        lacks["ASVS 3.3.2"] = "give same_site, such as 'Lax'"
+        lacks["ASVS 3.3.2"] = "set same_site, such as 'Lax'"
     if attributes.http_only:
         meets.append("ASVS 3.3.4")
     else:
@@ -162,7 +162,7 @@ def _kept(backend: SyncBackend) -> Topic:
 def _inactivity(settings: Settings) -> Topic:
     seconds = settings.idle_timeout
     if seconds is None:
-        return Topic("idle timeout", "none", lacks={"ASVS 7.3.1": "give idle_timeout"})
+        return Topic("idle timeout", "none", lacks={"ASVS 7.3.1": "set idle_timeout"})
     return Topic("idle timeout", _span(seconds), ("ASVS 7.3.1", "NIST 5.2"))
 
 
@@ -170,7 +170,7 @@ def _lifetime(settings: Settings) -> Topic:
     idle, absolute = settings.idle_timeout, settings.absolute_timeout
     meets, lacks = [], {}
     if absolute is None:
-        lacks["ASVS 7.3.2"] = "give absolute_timeout"
+        lacks["ASVS 7.3.2"] = "set absolute_timeout"
     else:
         meets.append("ASVS 7.3.2")
     for name, preset in PRESETS.items():

@@ -165,8 +165,8 @@ class Exchange:
             if sessions not in self.group.also:
                 name = getattr(sessions, "key", f"a {type(sessions).__qualname__}")
                 msg = (
-                    f"the application was set up without these sessions, {name!r}: "
-                    "give also=[…] to Holdall, to SessionMiddleware, or in Django's HOLDALL."
+                    f"the application was set up without the sessions {name!r}: "
+                    "pass also=[…] to Holdall, to SessionMiddleware, or in Django's HOLDALL."
                 )
                 raise ConfigurationError(msg)
             backend = sessions.prepare(self.group.form)

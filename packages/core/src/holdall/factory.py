@@ -96,7 +96,7 @@ def store_opener(
     """
     own = {*taken, *OPTION_NAMES}
     if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
-        msg = f"serializer={options['serializer']!r} is a name of Plug's: give an object with dumps() and loads()."
+        msg = f"serializer={options['serializer']!r} is one of Plug's names: pass an object with dumps() and loads()."
         raise ConfigurationError(msg)
     match store:
         case "cookie":
@@ -120,10 +120,10 @@ def store_opener(
                 raise ConfigurationError(msg)
             table = options.pop("table")
             if not isinstance(table, str):
-                msg = f"table= takes a name or a URL: give a {type(table).__name__} as Sessions(TableStore(table), …)."
+                msg = f"table= takes a name or a URL: pass a {type(table).__name__} as Sessions(TableStore(table), …)."
                 raise ConfigurationError(msg)
             if not isinstance(options.get("list_from", ""), str):
-                msg = "list_from= takes a URL: give a table as Sessions(TableStore(table, list_from=replica), …)."
+                msg = "list_from= takes a URL: pass a table as Sessions(TableStore(table, list_from=replica), …)."
                 raise ConfigurationError(msg)
             sources = _several(options, "migrate_from", "sources, such as FlaskSessionSource(…)", "name")
             return _table_store_opener(table, options, sources, clock, random), _suffixed(*sources)
@@ -132,9 +132,9 @@ def store_opener(
             msg = f'store={store!r} is neither "cookie", nor "table", nor the URL of a table, nor a store.{hint}'
             raise ConfigurationError(msg)
     if not hasattr(store, "put"):
-        msg = f"a {type(store).__name__} is no store: give a table as Sessions(TableStore(table), …)."
+        msg = f"a {type(store).__name__} is not a store: pass a table as Sessions(TableStore(table), …)."
         raise ConfigurationError(msg)
-    _check(options, None, "a store given as an object", own)
+    _check(options, None, "a store passed as an object", own)
     return (lambda form, settings: store), _suffixed(store, *getattr(store, "sources", ()))
 
 
@@ -183,7 +183,7 @@ def _rows_opener(
     """Return a function that adds the rows of ``revocable=`` and ``overflow=`` to a store; ``None`` without either."""
     revocable, failing, overflow = (options.pop(name, None) for name in ("revocable", "when_unreachable", "overflow"))
     if revocable is None and failing is not None:
-        msg = "when_unreachable= says what happens when the table of revocable= fails: give that too."
+        msg = "when_unreachable= says what happens when the table of revocable= fails: set that too."
         raise ConfigurationError(msg)
     if failing not in (None, "refuse", "trust"):
         msg = f"when_unreachable={failing!r} is neither 'refuse' nor 'trust'."

@@ -137,7 +137,7 @@ def as_bytes(secret: str | bytes) -> bytes:
             raise ValueError(msg) from None
     if not isinstance(secret, bytes | bytearray | memoryview):
         # bytes(64) would be 64 zeros.
-        msg = f"it is of type {type(secret).__qualname__}: give text or bytes"
+        msg = f"it is of type {type(secret).__qualname__}: pass text or bytes"
         raise TypeError(msg)
     return bytes(secret)
 

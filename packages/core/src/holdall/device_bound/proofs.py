@@ -141,7 +141,7 @@ def verify(token: str, key: DeviceKey | None = None) -> Proof | Flaw:
         return Flaw("has extensions that are not known")
     challenge = payload.get("jti")
     if not isinstance(challenge, str) or not challenge.isascii():
-        return Flaw("jti is no challenge")
+        return Flaw("jti is not a challenge")
     brought = [each["jwk"] for each in (header, payload) if "jwk" in each]
     if key is not None and brought:
         # Only a registration contains a key. Accepting one from any other proof would let anyone sign.

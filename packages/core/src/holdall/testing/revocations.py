@@ -174,7 +174,7 @@ class RevocationRun(Run):
         return browser.get(KEY) or ""
 
     async def _is_alive(self, cookie: str) -> bool:
-        """Return whether it is a session of somebody's, and not one that has begun since."""
+        """Return whether it is a logged-in session, and not one that has begun since."""
         return PRINCIPAL_KEY in (await self._data(cookie) or {})
 
     def _ends(self, which: Ends) -> bool:

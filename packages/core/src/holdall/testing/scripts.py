@@ -151,7 +151,7 @@ def _hide_object(session: Any, key: str) -> None:
 
 
 def _keep(session: Any) -> None:
-    # The session itself: what a framework hands out may stand for that of whatever request there is.
+    # The session itself, because a framework may hand out a proxy for the session of the current request.
     kept.append(session.put.__self__)
 
 

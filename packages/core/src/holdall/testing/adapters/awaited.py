@@ -176,7 +176,7 @@ class WebSocketTests(AdapterSuite, sealed=True):
 
 
 def _stored_in(rows: MemoryTable) -> list[dict[str, Any]]:
-    """Return the data of all sessions that somebody has."""
+    """Return the data of all sessions that have a user."""
     listed = [each for user in ("7", "8") for each in rows.find(owner(user, "", KEY)) if not each.is_tombstone]
     found = (rows.read(each.digest) for each in listed)
     # Before its data a row names the cookie and the application that it belongs to.

@@ -21,7 +21,7 @@ class OldNameTests(AdapterSuite, sealed=True):
 
     @pytest.fixture
     def before(self, visit: Visit) -> Visitor:
-        """Somebody with a session from when the cookie had its old name."""
+        """Return a visitor with a session from when the cookie had its old name."""
         visitor = visit(key=_OLD, principal_key="user_id")
         visitor.does(["put", "n", 1])
         return visitor

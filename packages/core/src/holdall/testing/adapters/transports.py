@@ -72,7 +72,7 @@ def _number(held: str) -> int:
 
 
 class HeaderTests(AdapterSuite, sealed=True):
-    """A client that is no browser: nothing is set as a cookie, and all that holds of cookies holds of the header."""
+    """A client other than a browser: no cookie is set, and the rules for cookies apply to the header."""
 
     @pytest.fixture(autouse=True)
     def _carries(self, request: pytest.FixtureRequest) -> None:
