@@ -41,9 +41,17 @@ watched: deque[_Watched] = deque(maxlen=_MOST)
 def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
     """Call *report* if a value in *copy* is altered from now on; *session* hands the values out."""
     look()
-    # A copy, because requests that end in other threads put theirs in meanwhile.
-    if not any(each.copy is copy for each in watched.copy()):
+    if not _is_watched(copy):
         watched.append(_Watched(ref(session), copy, report))
+
+
+def _is_watched(copy: Tracked) -> bool:
+    while True:
+        try:
+            return any(each.copy is copy for each in watched.copy())
+        except RuntimeError:
+            # A request that ended in another thread put its own in while we copied: without a global lock it can.
+            continue
 
 
 def look() -> None:
