@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -262,6 +263,32 @@ def test_requests_that_end_in_many_threads_do_not_disturb_each_other(sessions: S
                 visits.result()
     finally:
         sys.setswitchinterval(before)
+
+
+class Shared(deque[Any]):
+    """A deque that another thread appends to the first time that it is copied."""
+
+    was_copied = False
+
+    def copy(self) -> Any:
+        if not self.was_copied:
+            self.was_copied = True
+            raise RuntimeError("deque mutated during iteration")  # noqa: EM101, TRY003  # as Python says it
+        return super().copy()
+
+
+def test_a_request_that_ends_in_another_thread_meanwhile_fails_none(
+    sessions: Sessions, cookie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Shared()
+    monkeypatch.setattr(late_changes, "watched", shared)
+    session = sessions.resume(cookie)
+    held = session["list"]
+
+    end(sessions, session)
+
+    assert shared.was_copied
+    assert [each.copy.data["list"] is held for each in shared] == [True]
 
 
 class Busy(dict[str, Any]):

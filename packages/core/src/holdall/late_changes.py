@@ -41,8 +41,15 @@ watched: deque[_Watched] = deque(maxlen=_MOST)
 def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
     """Call *report* if a value in *copy* is mutated from now on; *session* hands the values out."""
     look()
-    # A copy, because requests that end in other threads add theirs concurrently.
-    if not any(each.copy is copy for each in watched.copy()):
+    # A copy, because requests that end in other threads add theirs concurrently. Without a global lock, even copying can
+    # meet such an addition.
+    while True:
+        try:
+            is_watched = any(each.copy is copy for each in watched.copy())
+            break
+        except RuntimeError:
+            continue
+    if not is_watched:
         watched.append(_Watched(ref(session), copy, report))
 
 
