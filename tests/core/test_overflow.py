@@ -182,10 +182,11 @@ def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
         answer_ = answer(visitor.sessions, visitor.header, act)
         assert table.take_asked() == asked
         visitor.browser.keep(answer_, https=True)
-    # The row goes when the browser has shown the new cookie.
-    for asked in ({"remove": 1}, {}):
+    # The row goes when the browser has shown the new cookie, and no request that it sent before is on its way.
+    for asked in ({}, {"remove": 1}, {}):
         visitor.browser.keep(answer(visitor.sessions, visitor.header, write), https=True)
         assert table.take_asked() == asked
+        clock.advance(timedelta(minutes=1))
 
 
 def test_a_write_in_the_table_sends_no_cookie(table: Watched, clock: FakeClock) -> None:
@@ -396,6 +397,21 @@ def test_a_late_request_finds_its_session_although_that_has_come_back(table: Wat
     assert len(visitor.browser.jar) == 1
 
 
+def test_a_late_request_finds_its_session_although_that_went_to_and_fro(table: Watched, clock: FakeClock) -> None:
+    visitor = Visitor(make(table, clock), clock)
+    visitor.does(login_large)
+    before = visitor.header
+    for acts in ((shrink, write), (grow,), (shrink, write), (write_more, grow_more)):
+        expected = visitor.does(*acts)
+        assert visitor.sessions.fetch(before, https=True).principal == "7"
+
+    assert expected == {"user_id": 7, "n": 2, "m": 1, "wishes": "b" * 4000}
+    assert visitor.does(logout) == {}
+    clock.advance(8 * DAY)
+    # What it left on the way.
+    assert visitor.sessions.sweep() == 2
+
+
 def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make(table, clock, on_event=events.append)
@@ -406,7 +422,9 @@ def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Wat
     late = sessions.fetch(visitor.header, https=True)
     assert late.principal == in_cookie.principal == "7"
     before = visitor.header
-    visitor.does(shrink, write)
+    visitor.does(shrink)
+    clock.advance(timedelta(minutes=1))
+    visitor.does(write)
     events.clear()
     for session in (late, in_cookie):
         grow_more(session)
@@ -426,7 +444,9 @@ def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock)
     visitor.does(login_large)
     slow = visitor.sessions.fetch(visitor.header, https=True)
     slow.get("user_id")
-    visitor.does(shrink, write)
+    visitor.does(shrink)
+    clock.advance(timedelta(minutes=1))
+    visitor.does(write)
     slow.logout()
     visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
 
@@ -532,6 +552,7 @@ def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -
     large.does(grow)
     small.does(write)
     back.does(grow, shrink)
+    clock.advance(timedelta(minutes=1))
     table.is_away = True
 
     with pytest.raises(StoreError, match="the table is away"):

@@ -41,8 +41,8 @@ watched: deque[_Watched] = deque(maxlen=_MOST)
 def watch(session: object, copy: Tracked, report: Callable[[], None]) -> None:
     """Call *report* if a value in *copy* is mutated from now on; *session* hands the values out."""
     look()
-    # A copy, because requests that end in other threads add theirs concurrently. Without a global lock, even copying can
-    # meet such an addition.
+    # A copy, because requests that end in other threads add theirs concurrently. Without a global lock, this can happen
+    # even while the copy is made.
     while True:
         try:
             is_watched = any(each.copy is copy for each in watched.copy())

@@ -5,10 +5,9 @@ Of a session in the table the cookie holds the ID of its row, sealed, and no dat
 store writes it, so that the changes of concurrent requests are merged. To the application it is a session in a cookie.
 
 Each way is a new generation of the cookie (``stores.generations``), so that a late response of a request that came
-before it does not undo it. A renewal goes further than that here, and outranks a move that started where it did. The
-ID is made of the cookie that did not fit: requests at once with that cookie meet in one row. On the way back the row
-stays, up to date, until the browser shows that it has the new cookie: a response that gets lost loses nothing, and a
-late request with the old cookie still finds its session.
+before it does not undo it. The ID is made of the cookie that did not fit: requests at once with that cookie meet in one
+row. On the way back the row stays for a minute after that, and until the browser shows that it has the new cookie: a
+response that gets lost loses nothing, and a late request with the old cookie still finds its session.
 """
 
 import hashlib
@@ -38,8 +37,7 @@ __all__ = ["ListedOverflowStore", "OverflowStore"]
 #: The keys of a cookie's data that name the row with the session's data, and the row that it came back from.
 ROW, LEFT = "_holdall_overflow", "_holdall_left"
 
-# How far a move goes on among the generations; a renewal goes that much further than it would by itself. The names then
-# come round after three changes at the earliest, two logins and a renewal.
+# How far a move goes on among the generations: as far as a renewal does by itself.
 MOVE = 1
 
 # For what stands in the cookie besides: the ID of another row (``revocable``), and options of one response.
@@ -193,7 +191,10 @@ class OverflowStore:
             stored = inner
         if row is None and not self._fits(stored, write, key):
             row = yield from self.rows.put(None, _of_row(write), key=key)
-        sealed, stored = write if row is None else self._naming(write, row), _next(stored) if followed else stored
+        sealed = write if row is None else self._naming(write, row)
+        if followed and self._cookies is not self.store:
+            # A move that started where this renewal did has the cookie of a row that is gone: this outranks it.
+            stored = _next(stored)
         renewed: StoredSession | RenewalFailure = yield from asked(
             self.store.renew(stored, lambda last: sealed, key=key, until=until, followed=followed)
         )
@@ -242,7 +243,7 @@ class OverflowStore:
         row = yield from self.rows.put(stored.row, _of_row(changed), key=key)
         if row is None:
             return None
-        back = write.changed(data={**row.data, LEFT: row.cookie})
+        back = write.changed(data={**row.data, LEFT: f"{row.cookie}.{write.seen}"})
         inner: StoredSession = stored.inner
         place = _next(inner)
         if len(self._cookies.put(place, back, key=key).cookie) > self._room * _COMES_BACK:
@@ -268,17 +269,23 @@ class OverflowStore:
         return None
 
     def _put_back(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:
-        """Write a session that has come back: the browser has shown its cookie, so the row can go."""
+        """Write a session that has come back: the browser has shown its cookie, so the row can go after a while."""
+        inner, row = stored.inner, stored.row
+        kept = write.changed(data={**write.data, LEFT: inner.data[LEFT]})
+        fits = self._fits(inner, kept, key)
         try:
-            yield from self.rows.delete(stored.row, key=key, superseded_until=write.seen + _GRACE)
+            if write.seen >= int(inner.data[LEFT].partition(".")[2]) + _GRACE:
+                yield from self.rows.delete(row, key=key, superseded_until=write.seen + _GRACE)
+                return (yield from self.put(inner, write, key=key))
         except StoreError:
-            # The session needs no table any more. The next write tries again.
-            kept = write.changed(data={**write.data, LEFT: stored.row.cookie})
-            if not self._fits(stored.inner, kept, key):
+            if not fits:
                 raise
-            written = yield from asked(self.store.put(stored.inner, kept, key=key))
-            return None if written is None else SessionWithRow(written, stored.row, is_there=False)
-        return (yield from self.put(stored.inner, write, key=key))
+            # The session needs no table any more. The next write tries again.
+        if fits:
+            written = yield from asked(self.store.put(inner, kept, key=key))
+            return None if written is None else SessionWithRow(written, row, is_there=False)
+        # Requests that were sent before it came back may still look there, so that row is left to expire.
+        return (yield from self._move(inner, write, key))
 
     def _end(self, row: StoredSession, until: int | None, key: str) -> Steps[StoredSession | None]:
         """Remove a row, wherever another request has renewed it to, and return its last state, if there was one."""
@@ -324,7 +331,9 @@ def _named(found: StoredSession) -> StoredSession:
     for name, is_there in ((ROW, True), (LEFT, False)):
         sid = found.data.get(name)
         if sid is not None:
-            return SessionWithRow(found, StoredSession(str(sid), {}, 0, found.expires), is_there=is_there)
+            return SessionWithRow(
+                found, StoredSession(str(sid).partition(".")[0], {}, 0, found.expires), is_there=is_there
+            )
     return found
 
 
