@@ -120,7 +120,7 @@ def test_each_worker_of_a_real_server_warns(tmp_path: Path) -> None:
     # Without a warning, the end of the server ends the wait.
     in_time = threading.Timer(60, server.terminate)
     in_time.start()
-    warned = next((line for line in server.stderr if "of its own" in line), "")
+    warned = next((line for line in server.stderr if "its own memory table" in line), "")
     in_time.cancel()
     server.terminate()
     server.communicate()
