@@ -293,7 +293,7 @@ def test_what_was_given_stays_open_where_it_is_awaited(
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_the_twin_is_named_to_whoever_has_the_other_client(client: Any, kind: type, twin: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"give it to {twin}, not to {kind.__name__}"):
+    with pytest.raises(ConfigurationError, match=f"pass it to {twin}, not to {kind.__name__}"):
         kind(client)
 
 

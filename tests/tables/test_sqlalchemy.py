@@ -211,8 +211,8 @@ def test_a_url_with_a_driver_opens_the_form_that_the_driver_has(file: str) -> No
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("mysql+pymysql://shop:hunter2@[::1/shop", "the URL cannot be read"),
-        ("mysql+pymysql://shop:hunter2@localhost:http/shop", "the URL cannot be read"),
+        ("mysql+pymysql://shop:hunter2@[::1/shop", "the URL cannot be parsed"),
+        ("mysql+pymysql://shop:hunter2@localhost:http/shop", "the URL cannot be parsed"),
         ("mysql+nodriver://shop:hunter2@localhost/shop", "the driver for this table's URL is missing"),
         ("mssql://shop:hunter2@localhost/shop", "No module named 'pyodbc'"),
         ("sqlite+pysqlite://", "memory://"),
