@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from holdall._async import current_loop, finished, is_trios, shielded
 
-__all__ = ["Interruptible", "current_time", "new_event", "new_lock", "run_beside", "shielded", "sleep", "within"]
+__all__ = ["Interruptible", "current_time", "new_event", "new_lock", "run_alongside", "shielded", "sleep", "within"]
 
 R = TypeVar("R")
 
@@ -39,7 +39,7 @@ def current_time() -> float:
     return now
 
 
-async def run_beside(work: Callable[[], Awaitable[None]], beside: Work[None]) -> None:
+async def run_alongside(work: Callable[[], Awaitable[None]], beside: Work[None]) -> None:
     """Run *work*, with *beside* as a background task that ends when the work does."""
     if is_trios(current_loop()):
         import trio

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from holdall.errors import ConfigurationError
-from holdall.tables import Form
+from holdall.tables import Kind
 
 __all__ = ["Closing"]
 
@@ -13,7 +13,7 @@ class Closing:
     """Methods that close tables; ``Sessions`` inherits this."""
 
     _opens_table: bool
-    _backends: Mapping[Form, Any]
+    _backends: Mapping[Kind, Any]
 
     def close(self) -> None:
         """

@@ -23,7 +23,7 @@ from holdall.session import Session, state_of
 from holdall.sessions import Sessions
 from holdall.steps import Steps, run
 from holdall.stores.contract import ClientInfo
-from holdall.tables import Form
+from holdall.tables import Kind
 from holdall.unawaited import refuse_unawaited
 
 __all__ = ["Exchange", "Failure", "SessionGroup"]
@@ -58,10 +58,10 @@ class SessionGroup:
         ConfigurationError: They are not independent of each other, or the adapter cannot use one of their stores.
     """
 
-    def __init__(self, main: Sessions, also: Iterable[Sessions] = (), *, form: Form) -> None:
+    def __init__(self, main: Sessions, also: Iterable[Sessions] = (), *, form: Kind) -> None:
         self.main = main
         self.also = checked_list(also)
-        self.form: Form = form
+        self.form: Kind = form
         check_keys((main, *self.also))
         self.backend: Any = main.prepare(form)
         self.waits = self.backend.waits

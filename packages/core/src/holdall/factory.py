@@ -18,7 +18,7 @@ from holdall.setting_names import naming, setting_name, setting_names
 from holdall.settings import Settings
 from holdall.sources.contract import AnySource
 from holdall.stores import Store
-from holdall.tables import AsyncTable, Form, Table, table_opener
+from holdall.tables import AsyncTable, Kind, Table, table_opener
 
 __all__ = ["Options", "TableStoreOptions", "store_opener"]
 
@@ -82,7 +82,7 @@ def store_opener(
     random: Callable[[int], bytes],
     *,
     taken: Iterable[str],
-) -> tuple[Callable[[Form, Settings], Any], Suffixed]:
+) -> tuple[Callable[[Kind, Settings], Any], Suffixed]:
     """
     Check the options, and return a function that opens the store, and which cookie names have suffixes.
 
@@ -179,7 +179,7 @@ def _cookie_store(
 
 def _rows_opener(
     options: dict[str, Any], clock: Clock, random: Callable[[int], bytes]
-) -> Callable[[stores.CookieStore, Form, Settings], Any] | None:
+) -> Callable[[stores.CookieStore, Kind, Settings], Any] | None:
     """Return a function that adds the rows of ``revocable=`` and ``overflow=`` to a store; ``None`` without either."""
     revocable, failing, overflow = (options.pop(name, None) for name in ("revocable", "when_unreachable", "overflow"))
     if revocable is None and failing is not None:
@@ -202,7 +202,7 @@ def _rows_opener(
         given |= {"serializer": options.get("serializer")}
     read_old_until, names = options.get("read_old_until"), setting_names()
 
-    def open_store(store: stores.CookieStore, form: Form, settings: Settings) -> Any:
+    def open_store(store: stores.CookieStore, form: Kind, settings: Settings) -> Any:
         with naming(names):
             rows = stores.TableStore(open_table(form), random=random, **given)
         kept: Any = store
@@ -229,7 +229,7 @@ def _rows_opener(
 
 def _table_store_opener(
     name: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
-) -> Callable[[Form, Settings], Any]:
+) -> Callable[[Kind, Settings], Any]:
     open_table = table_opener(name, clock=clock)
     # It is only read, so the table is not created there.
     list_from = options.pop("list_from", None)
@@ -237,7 +237,7 @@ def _table_store_opener(
     read_old_until = options.pop("read_old_until", None)
     names = setting_names()
 
-    def open_store(form: Form, settings: Settings) -> Any:
+    def open_store(form: Kind, settings: Settings) -> Any:
         lists = None if open_lists is None else open_lists(form)
         table = open_table(form)
         # The secret is checked only now, so that the adapter has finished naming the options.

@@ -16,7 +16,7 @@ from holdall.session import Session, state_of
 from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores.contract import RowRef, SessionRow, StoredSession
-from holdall.tables import Form
+from holdall.tables import Kind
 
 if TYPE_CHECKING:
     from holdall.description import Description
@@ -34,7 +34,7 @@ class OutsideRequests(ABC):
     settings: Settings
 
     @abstractmethod
-    def prepare(self, form: Form) -> SyncBackend:
+    def prepare(self, form: Kind) -> SyncBackend:
         """Open the store in the *form* needed."""
 
     def describe(self) -> "Description":
@@ -164,7 +164,7 @@ class OutsideRequests(ABC):
 
     # For adapters that close connections whose session has ended.
 
-    def is_followed(self, form: Form) -> bool:
+    def is_followed(self, form: Kind) -> bool:
         """Return whether ``follow`` can detect a session's end, which needs a table."""
         can_revoke: bool = self.prepare(form).can_revoke
         return can_revoke
@@ -229,14 +229,14 @@ class OutsideRequests(ABC):
             await cast("AsyncBackend", self.prepare("async")).load(state_of(session))
         return _stored(session)
 
-    def _owned(self, form: Form, verb: str = "") -> Any:
+    def _owned(self, form: Kind, verb: str = "") -> Any:
         """Return the backend if it can find a principal's sessions."""
         if not self.settings.principals:
             msg = "the sessions' users are not known: leave out principal_key=None."
             raise ConfigurationError(msg)
         return self._with_rows(form, verb)
 
-    def _with_rows(self, form: Form, verb: str = "") -> Any:
+    def _with_rows(self, form: Kind, verb: str = "") -> Any:
         backend = self._prepared(form, verb)
         if not backend.can_revoke:
             msg = (
@@ -246,7 +246,7 @@ class OutsideRequests(ABC):
             raise ConfigurationError(msg)
         return backend
 
-    def _prepared(self, form: Form, verb: str) -> Any:
+    def _prepared(self, form: Kind, verb: str) -> Any:
         """Return the backend, or raise an error if the sync *verb* would block an event loop."""
         if form == "async":
             return self.prepare(form)

@@ -16,7 +16,7 @@ from holdall.outside_requests import OutsideRequests
 from holdall.session import Session, state_of
 from holdall.steps import Steps
 from holdall.stores.contract import ClientInfo
-from holdall.tables import Form
+from holdall.tables import Kind
 from holdall.unawaited import refuse_unawaited
 
 __all__ = ["RequestsByHand"]
@@ -51,7 +51,7 @@ class RequestsByHand(OutsideRequests):
         return self._session("sync", partial(self.find_cookies, headers), https, session_type, client)
 
     def resume(
-        self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session, form: Form = "sync"
+        self, cookie: str | None, *, https: bool = False, session_type: type[Session] = Session, form: Kind = "sync"
     ) -> Session:
         """Return the session for a cookie's value, outside of any request."""
         return self._session(form, () if cookie is None else (cookie,), https, session_type, None)
@@ -157,7 +157,7 @@ class RequestsByHand(OutsideRequests):
 
     def _session(
         self,
-        form: Form,
+        form: Kind,
         cookies: Any,
         https: bool,
         session_type: type[Session],
@@ -165,7 +165,7 @@ class RequestsByHand(OutsideRequests):
     ) -> Session:
         return session_type(self.new_state(self.prepare(form), cookies, https, client))
 
-    def _commit(self, session: Session, form: Form, status: int, streams: bool) -> Steps[ResponseHeaders]:
+    def _commit(self, session: Session, form: Kind, status: int, streams: bool) -> Steps[ResponseHeaders]:
         look_at_late_changes()
         steps: Steps[ResponseHeaders] = self.prepare(form).commit(
             state_of(session), now=self._now(), status=status, streams=streams

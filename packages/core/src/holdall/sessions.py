@@ -24,7 +24,7 @@ from holdall.requests_by_hand import RequestsByHand
 from holdall.settings import Settings, ValidSince, check_effect, check_kinds
 from holdall.stores.contract import Store
 from holdall.stores.limits import session_limit
-from holdall.tables import Form
+from holdall.tables import Kind
 from holdall.timeouts import ABSOLUTE_TIMEOUT, IDLE_TIMEOUT, PresetName, limits
 from holdall.transport import header_transport
 from holdall.validity import check_valid_since
@@ -186,7 +186,7 @@ class Sessions(RequestsByHand, Closing):
         check_effect(
             store, principals, carry=carry, record_client=record_client, has_rows=has_rows, raises_lost_write=raises
         )
-        self._backends: dict[Form, Any] = {}
+        self._backends: dict[Kind, Any] = {}
         # Two concurrent first requests must share one pool of connections.
         self._opening = threading.Lock()
         attributes = CookieAttributes(key, **cookie) if self.transport is None else self.transport.attributes
@@ -253,7 +253,7 @@ class Sessions(RequestsByHand, Closing):
 
     # Setup.
 
-    def prepare(self, form: Form) -> SyncBackend:
+    def prepare(self, form: Kind) -> SyncBackend:
         """
         Open the store in the *form* that an adapter needs, at setup rather than at the first request.
 
@@ -263,7 +263,7 @@ class Sessions(RequestsByHand, Closing):
         backend: SyncBackend = self._backends.get(form) or self._open(form)
         return backend
 
-    def shares_rows_with(self, other: "Sessions", form: Form) -> bool:
+    def shares_rows_with(self, other: "Sessions", form: Kind) -> bool:
         """
         Return whether both keep their rows in one table, where an ID opens its row whatever the cookie is called.
 
@@ -274,7 +274,7 @@ class Sessions(RequestsByHand, Closing):
 
     # How all of it is done.
 
-    def _open(self, form: Form) -> Any:
+    def _open(self, form: Kind) -> Any:
         with self._opening:
             if form in self._backends:
                 return self._backends[form]

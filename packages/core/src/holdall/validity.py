@@ -13,12 +13,12 @@ from holdall.principals import PrincipalKeys
 from holdall.settings import Settings, ValidSince
 from holdall.steps import Step, Steps, asked
 from holdall.stores.contract import NotFound, StoredSession
-from holdall.tables import Form
+from holdall.tables import Kind
 
 __all__ = ["CheckedReads", "check_valid_since"]
 
 
-def check_valid_since(settings: Settings, form: Form) -> None:
+def check_valid_since(settings: Settings, form: Kind) -> None:
     """
     Raise ``ConfigurationError`` if an adapter of this *form* cannot call ``valid_since``, or sessions have no age.
 

@@ -18,7 +18,7 @@ from holdall_django import rollback
 from holdall_django.checks import refuse_what_cannot_work
 from holdall_django.configuration import configuration
 from holdall_django.loading import load
-from holdall_django.opening import begin, prepare_to_commit, settle
+from holdall_django.opening import begin, prepare_to_commit, still_ours
 from holdall_django.requests import Opened, opened_for
 from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
 
@@ -73,7 +73,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
             try:
                 await load(opened.session)
             except StoreError as exc:
-                settle(request, opened)
+                still_ours(request, opened)
                 return answer_instead(request, exc, opened)
         rollback.begin()
         try:
@@ -83,7 +83,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
             await _abandon_async(request)
             raise
         noted = rollback.take()
-        if not settle(request, opened):
+        if not still_ours(request, opened):
             return response
         try:
             await _repeat_endings(noted)
@@ -100,7 +100,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
         opened, noted = cast("Opened", opened_for(request)), rollback.take()
-        if not settle(request, opened):
+        if not still_ours(request, opened):
             return response
         try:
             if noted:
@@ -120,7 +120,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
 def _abandon(request: HttpRequest) -> None:
     opened, noted = cast("Opened", opened_for(request)), rollback.take()
-    settle(request, opened)
+    still_ours(request, opened)
     with _failure_logged():
         rollback.repeat(noted)
         if not opened.is_shared:
@@ -130,7 +130,7 @@ def _abandon(request: HttpRequest) -> None:
 
 async def _abandon_async(request: HttpRequest) -> None:
     opened, noted = cast("Opened", opened_for(request)), rollback.take()
-    settle(request, opened)
+    still_ours(request, opened)
     with _failure_logged():
         await _repeat_endings(noted)
         if not opened.is_shared:

@@ -11,7 +11,7 @@ from holdall_django.configuration import configuration
 from holdall_django.requests import Opened, client_of, headers_of, outer_exchange, share, unshare
 from holdall_django.session import DjangoSession
 
-__all__ = ["begin", "prepare_to_commit", "settle"]
+__all__ = ["begin", "prepare_to_commit", "still_ours"]
 
 
 def begin(request: HttpRequest, *, is_async: bool) -> Opened:
@@ -42,7 +42,7 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
     return Opened(request, exchange, session, is_shared=theirs is not None)
 
 
-def settle(request: HttpRequest, opened: Opened) -> bool:
+def still_ours(request: HttpRequest, opened: Opened) -> bool:
     """
     Accept no further middleware of ours, and return whether ``request.session`` is still one of ours.
 

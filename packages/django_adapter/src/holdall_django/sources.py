@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 
 from holdall import ConfigurationError, StoreError
 from holdall.sources import Entry, Refused
-from holdall.tables import Form
+from holdall.tables import Kind
 from holdall.tables.failures import cause_of
 
 __all__ = ["EngineSource"]
@@ -41,7 +41,7 @@ class EngineSource:
     def __init__(self, engine: str = "db") -> None:
         self._engine = engine if "." in engine else f"django.contrib.sessions.backends.{engine}"
 
-    def opened(self, form: Form) -> "EngineSource":
+    def opened(self, form: Kind) -> "EngineSource":
         """Return it, for stores of either *form*: async adapters call it in a thread."""
         if apps.ready:
             self._check()

@@ -23,7 +23,7 @@ from django.db.models import QuerySet
 
 from holdall import ConfigurationError
 from holdall.clock import Clock, utc_now
-from holdall.tables import Form, Row, Tombstone
+from holdall.tables import Kind, Row, Tombstone
 from holdall.tables.sql import STATEMENTS, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of
 from holdall_django import rollback
@@ -154,7 +154,7 @@ class DjangoTable(SQLTable):
         return carry_out(execute, self.using, self._timeout)
 
 
-def open_table(url: str, form: Form, clock: Clock) -> DjangoTable:
+def open_table(url: str, form: Kind, clock: Clock) -> DjangoTable:
     """
     Return the table for ``"django"``, ``"django://"`` or ``"django://alias"``, which has only one form.
 

@@ -17,7 +17,7 @@ from holdall._async_tasks import (
     current_time,
     new_event,
     new_lock,
-    run_beside,
+    run_alongside,
     shielded,
     sleep,
     within,
@@ -94,7 +94,7 @@ class AutoClose:
             return
         closing = _Closing(watch, receive, send, self._code)
         try:
-            await run_beside(partial(app, scope, closing.receive, closing.send), closing.close_when_ended)
+            await run_alongside(partial(app, scope, closing.receive, closing.send), closing.close_when_ended)
         except (OSError, *disconnects):  # type: ignore[misc]  # mypy does not know what is unpacked
             if not watch.is_over:
                 raise

@@ -8,7 +8,7 @@ from holdall._redacted import redacted
 from holdall._redis import AsyncServer, Server, answers_later
 from holdall.clock import NEVER, Clock
 from holdall.sources.contract import AsyncSource, Entry, Refused, Source
-from holdall.tables import Form
+from holdall.tables import Kind
 from holdall.tables._steps import Steps, run, run_async
 
 __all__ = ["RedisValues"]
@@ -69,7 +69,7 @@ class RedisValues:
         self._loads = loads
         self._clock = clock
 
-    def opened(self, form: Form) -> Source | AsyncSource:
+    def opened(self, form: Kind) -> Source | AsyncSource:
         """Return the source in this *form* if it was given as a URL, otherwise in the form of its client."""
         if not isinstance(self._given, str):
             form = "async" if answers_later(self._given) else "sync"

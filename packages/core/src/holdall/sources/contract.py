@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from holdall._redacted import redacted
-from holdall.tables import Form
+from holdall.tables import Kind
 
 __all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource"]
 
@@ -81,7 +81,7 @@ class TwoFormedSource(Protocol):
 
     name: str
 
-    def opened(self, form: Form) -> Source | AsyncSource:
+    def opened(self, form: Kind) -> Source | AsyncSource:
         """Return it as a ``Source`` for ``"sync"``, and for ``"async"`` preferably as an ``AsyncSource``."""
         ...
 

@@ -27,7 +27,7 @@ from holdall.stores._rows import NONCE_BYTES
 from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write
 from holdall.stores.table import SessionInRow, TableStore, digest_of, log_id_of
 from holdall.stores.verbs import Insert, Read, Remove
-from holdall.tables import Form
+from holdall.tables import Kind
 from holdall.tables.contract import Row
 
 __all__ = ["MigratingStore"]
@@ -100,7 +100,7 @@ class MigratingStore:
     ) -> None:
         self.store = store
         self.table = store.table
-        form: Form = "async" if iscoroutinefunction(store.table.read) else "sync"
+        form: Kind = "async" if iscoroutinefunction(store.table.read) else "sync"
         self.sources = tuple(_opened(source, form) for source in migrate_from)
         self._read_old_until = time_limit("read_old_until", read_old_until)
         self._clock = clock
@@ -197,7 +197,7 @@ class MigratingStore:
         return entry
 
 
-def _opened(source: AnySource, form: Form) -> Any:
+def _opened(source: AnySource, form: Kind) -> Any:
     open_in = getattr(source, "opened", None)
     opened: Any = source if open_in is None else open_in(form)
     if form == "sync" and iscoroutinefunction(opened.read):

@@ -18,7 +18,7 @@ from holdall.tables.contract import (
     MAX_CLIENT_BYTES,
     MAX_PRINCIPAL_BYTES,
     AsyncTable,
-    Form,
+    Kind,
     Replacement,
     Row,
     RowInfo,
@@ -37,7 +37,7 @@ __all__ = [
     "MAX_CLIENT_BYTES",
     "MAX_PRINCIPAL_BYTES",
     "AsyncTable",
-    "Form",
+    "Kind",
     "MemoryTable",
     "Replacement",
     "Row",
@@ -51,7 +51,7 @@ __all__ = [
 _LIKE_A_PATH = frozenset("./\\:@")
 
 
-def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Form], Table | AsyncTable]:
+def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Kind], Table | AsyncTable]:
     """
     Return a function that opens the table at *url*, such as ``"memory://session"``, in a given form.
 
@@ -99,13 +99,13 @@ def _others() -> "Mapping[str, EntryPoint]":
     return {entry.name: entry for entry in entry_points(group="holdall.tables")}
 
 
-def _open_memory(url: str, form: Form, clock: Clock, create: bool) -> Table:
+def _open_memory(url: str, form: Kind, clock: Clock, create: bool) -> Table:
     from holdall.tables.memory import MemoryTable
 
     return MemoryTable.named(url.removeprefix("memory://"), clock=clock)
 
 
-def _open_sqlite(url: str, form: Form, clock: Clock, create: bool) -> Table:
+def _open_sqlite(url: str, form: Kind, clock: Clock, create: bool) -> Table:
     from urllib.parse import unquote
 
     from holdall.tables.sqlite import SQLiteTable
@@ -122,25 +122,25 @@ def _open_sqlite(url: str, form: Form, clock: Clock, create: bool) -> Table:
     return SQLiteTable(unquote(rest.removeprefix("/")), create=create, clock=clock, **options)
 
 
-def _open_redis(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
+def _open_redis(url: str, form: Kind, clock: Clock, create: bool) -> Table | AsyncTable:
     from holdall.tables.redis import AsyncRedisTable, RedisTable
 
     return RedisTable(url, clock=clock) if form == "sync" else AsyncRedisTable(url, clock=clock)
 
 
-def _open_postgres(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
+def _open_postgres(url: str, form: Kind, clock: Clock, create: bool) -> Table | AsyncTable:
     from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 
     return (PostgresTable if form == "sync" else AsyncPostgresTable)(url, create=create, clock=clock)
 
 
-def _open_sqlalchemy(url: str, form: Form, clock: Clock, create: bool) -> Table | AsyncTable:
+def _open_sqlalchemy(url: str, form: Kind, clock: Clock, create: bool) -> Table | AsyncTable:
     from holdall.tables.sqlalchemy import open_table
 
     return open_table(url, form, clock, create=create)
 
 
-_OPENERS: dict[str, Callable[[str, Form, Clock, bool], Table | AsyncTable]] = {
+_OPENERS: dict[str, Callable[[str, Kind, Clock, bool], Table | AsyncTable]] = {
     "memory": _open_memory,
     "sqlite": _open_sqlite,
     **dict.fromkeys(("redis", "rediss", "unix", "valkey", "valkeys"), _open_redis),

@@ -16,7 +16,7 @@ __all__ = [
     "MAX_CLIENT_BYTES",
     "MAX_PRINCIPAL_BYTES",
     "AsyncTable",
-    "Form",
+    "Kind",
     "Replacement",
     "Row",
     "RowInfo",
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 #: The form of table or store that an adapter can use.
-Form = Literal["sync", "async"]
+Kind = Literal["sync", "async"]
 
 #: The longest principal, in UTF-8, that every table can store and find. Database indexes limit its length: PostgreSQL
 #: to 2,704 bytes, SQL Server to 1,700.

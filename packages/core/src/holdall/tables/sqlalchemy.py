@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
-from holdall.tables.contract import Form
+from holdall.tables.contract import Kind
 from holdall.tables.sql import AsyncSQLTable, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of
 
@@ -227,7 +227,7 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
         raise failed
 
 
-def open_table(url: str, form: Form, clock: Clock, *, create: bool = True) -> SQLAlchemyTable | AsyncSQLAlchemyTable:
+def open_table(url: str, form: Kind, clock: Clock, *, create: bool = True) -> SQLAlchemyTable | AsyncSQLAlchemyTable:
     """Return the table for *url*: async if the adapter is and the driver can be."""
     if form == "async" and serves(read_url(url.partition("?")[0]), form):
         return AsyncSQLAlchemyTable(url, create=create, clock=clock)
