@@ -34,7 +34,7 @@ import holdall_django
 import holdall_fastapi
 import holdall_flask
 from holdall import MemoryTable, Sessions, TableStore, late_changes, nested
-from holdall_django import test_client
+from holdall_django import _test_client as test_client
 from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall
 

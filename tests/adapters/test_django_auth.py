@@ -414,12 +414,12 @@ def test_a_session_of_another_kind_is_left_to_django_in_an_async_view(sessions: 
 @pytest.mark.usefixtures("sessions")
 @in_a_table
 def test_commands_learn_of_changed_passwords_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("holdall_django.auth", "holdall_django.changed_users"):
+    for name in ("holdall_django.auth", "holdall_django._changed_users"):
         monkeypatch.delitem(sys.modules, name)
 
     apps.get_app_config("holdall_django").ready()
 
-    assert "holdall_django.changed_users" in sys.modules
+    assert "holdall_django._changed_users" in sys.modules
 
 
 @in_a_table

@@ -21,7 +21,7 @@ from django.views.debug import SafeExceptionReporterFilter
 
 from holdall import ConfigurationError, Sessions
 from holdall_django import configured_sessions
-from holdall_django.options import HiddenOptions, hide_options
+from holdall_django._options import HiddenOptions, hide_options
 
 __all__ = ["configure", "environment"]
 

@@ -18,8 +18,8 @@ from holdall import CookieStore, MemoryTable, Sessions, TableStore
 from holdall.formats import NativeFormat
 from holdall.stores import StoredSession
 from holdall_django import DjangoSession
+from holdall_django._names import LENGTH, cookies_of, name_of
 from holdall_django.engine import SessionStore
-from holdall_django.names import LENGTH, cookies_of, name_of
 
 __all__ = ["configure", "environment"]
 

@@ -13,7 +13,7 @@ from django.test import Client
 from holdall import CookieStore, MemoryTable, Session, TableStore
 from holdall.formats import NativeFormat
 from holdall_django import DjangoSession
-from holdall_django.adopted import AdoptedSession
+from holdall_django._adopted import AdoptedSession
 from holdall_django.engine import SessionStore
 
 __all__ = ["configure", "environment"]

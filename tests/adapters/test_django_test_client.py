@@ -14,7 +14,8 @@ from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.test.utils import setup_test_environment, teardown_test_environment
 from django.urls import path
 
-from holdall_django import SessionMiddleware, test_client
+from holdall_django import SessionMiddleware
+from holdall_django import _test_client as test_client
 from holdall_django.engine import SessionStore
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356-c05e7719ad3f8246-91b4e60d52c8fa73"

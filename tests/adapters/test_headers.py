@@ -19,9 +19,9 @@ from holdall import ConfigurationError, MemoryTable, Sessions, StoreError, Table
 from holdall.testing import Request, asgi_client, init_test_session, wsgi_client
 from holdall.testing.adapters.failures import FailingTable
 from holdall.testing.clock import FakeClock
-from holdall_django.configuration import configured_sessions
+from holdall_django._configuration import configured_sessions
 from holdall_fastapi import SessionDep, SessionMiddleware
-from holdall_fastapi.configuration import sessions_by_arguments
+from holdall_fastapi._configuration import sessions_by_arguments
 from holdall_flask import Holdall, fetch_session
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"

@@ -31,8 +31,8 @@ from holdall import (
 from holdall.adapters import state_of
 from holdall.testing import FakeClock, Request, Response, as_async, asgi_client, init_test_session, wsgi_client
 from holdall_django import DjangoSession, SessionMiddleware, afetch_session, configured_sessions, fetch_session
-from holdall_django.configuration import configuration
-from holdall_django.names import name_of
+from holdall_django._configuration import configuration
+from holdall_django._names import name_of
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 

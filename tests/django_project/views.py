@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from holdall import Sessions
 from holdall.testing import perform, perform_async, stream
 from holdall_django import afetch_session, fetch_session
-from holdall_django.configuration import configuration
+from holdall_django._configuration import configuration
 
 
 @csrf_exempt

@@ -31,7 +31,7 @@ from holdall import AsyncTable, ConfigurationError, Sessions, StoreError, TableS
 from holdall.clock import utc_now
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance
-from holdall_django import rollback
+from holdall_django import _rollback as rollback
 from holdall_django.table import DjangoTable
 from servers.postgres import FAST, running_postgres
 from servers.processes import free_port

@@ -5,11 +5,11 @@ Put ``holdall_django.SessionMiddleware`` into ``MIDDLEWARE`` instead of Django's
 ``holdall_django.engine``. The setting ``HOLDALL`` holds the options; Django's own settings supply what it leaves out.
 """
 
-from holdall_django.configuration import configured_sessions
-from holdall_django.flashes import flash, get_flashed_messages
-from holdall_django.middleware import SessionMiddleware
-from holdall_django.session import DjangoSession, SessionEndedError
-from holdall_django.verbs import (
+from holdall_django._configuration import configured_sessions
+from holdall_django._flashes import flash, get_flashed_messages
+from holdall_django._middleware import SessionMiddleware
+from holdall_django._session import DjangoSession, SessionEndedError
+from holdall_django._verbs import (
     afetch_session,
     clear_session,
     configure_session,

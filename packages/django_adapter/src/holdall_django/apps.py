@@ -18,9 +18,9 @@ class HoldallConfig(AppConfig):
     verbose_name = "holdall"
 
     def ready(self) -> None:
-        from holdall_django import checks as ours
-        from holdall_django.logins import record_logins
-        from holdall_django.options import hide_options
+        from holdall_django import _checks as ours
+        from holdall_django._logins import record_logins
+        from holdall_django._options import hide_options
 
         hide_options()
         record_logins()

@@ -7,7 +7,7 @@ writes are added, including the user's auth hash. From then on all of ``contrib.
 in here, and a change of the password ends the session like any other of Django's.
 
 Other frameworks do not know that hash. So a user's sessions in a table are also revoked when the user is saved with
-another password, deactivated or deleted (``holdall_django.changed_users``).
+another password, deactivated or deleted (``holdall_django._changed_users``).
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,10 +24,10 @@ from django.middleware.csrf import rotate_token
 from django.utils.functional import SimpleLazyObject
 
 from holdall import ConfigurationError
-from holdall_django import changed_users
-from holdall_django.changed_users import hash_of, principal_of
-from holdall_django.configuration import configured_sessions
-from holdall_django.session import DjangoSession
+from holdall_django import _changed_users as changed_users
+from holdall_django._changed_users import hash_of, principal_of
+from holdall_django._configuration import configured_sessions
+from holdall_django._session import DjangoSession
 
 __all__ = ["AuthenticationMiddleware"]
 

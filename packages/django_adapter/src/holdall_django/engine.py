@@ -7,11 +7,12 @@ Django.
 """
 
 from holdall.adapters import Intent
-from holdall_django import rollback, test_client
-from holdall_django.configuration import configured_sessions
-from holdall_django.loading import afind, is_in_event_loop
-from holdall_django.names import cookies_of, stands_for
-from holdall_django.session import DjangoSession
+from holdall_django import _rollback as rollback
+from holdall_django import _test_client as test_client
+from holdall_django._configuration import configured_sessions
+from holdall_django._loading import afind, is_in_event_loop
+from holdall_django._names import cookies_of, stands_for
+from holdall_django._session import DjangoSession
 
 __all__ = ["SessionStore"]
 

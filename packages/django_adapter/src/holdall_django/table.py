@@ -26,7 +26,7 @@ from holdall.clock import Clock, utc_now
 from holdall.tables import Kind, Row, Tombstone
 from holdall.tables.sql import STATEMENTS, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of
-from holdall_django import rollback
+from holdall_django import _rollback as rollback
 from holdall_django._attempts import carry_out
 from holdall_django._connections import leave_to_parent
 
@@ -53,7 +53,7 @@ class DjangoTable(SQLTable):
     ``"holdall_django"`` must be in ``INSTALLED_APPS``. Routers are ignored: *using* decides.
 
     A verb within one of the project's transactions is part of it. If it ends a session in a request, the session is
-    ended again with the response (``holdall_django.rollback``), so that a rollback does not bring it back.
+    ended again with the response (``holdall_django._rollback``), so that a rollback does not bring it back.
 
     Unless it is part of a transaction, a statement that meets a serialization failure or a deadlock is sent again, and
     one that the server refuses because it was demoted is sent once more on a new connection. A connection that was

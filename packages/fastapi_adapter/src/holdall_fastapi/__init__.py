@@ -5,10 +5,10 @@ Sessions for FastAPI, and for any other Starlette application.
 or a parameter of type ``SessionDep``.
 """
 
-from holdall_fastapi.flashes import flash, get_flashed_messages
-from holdall_fastapi.middleware import SessionMiddleware
-from holdall_fastapi.typed import FromSession, TypedSession
-from holdall_fastapi.verbs import (
+from holdall_fastapi._flashes import flash, get_flashed_messages
+from holdall_fastapi._middleware import SessionMiddleware
+from holdall_fastapi._typed import FromSession, TypedSession
+from holdall_fastapi._verbs import (
     SessionDep,
     SessionOf,
     clear_session,

@@ -16,7 +16,7 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend, Bas
 from starlette.requests import HTTPConnection
 
 from holdall import Sessions
-from holdall_fastapi.verbs import SessionDep, fetch_session
+from holdall_fastapi._verbs import SessionDep, fetch_session
 
 __all__ = ["CurrentPrincipal", "PrincipalBackend", "PrincipalUser", "RequirePrincipal", "SessionCookie"]
 

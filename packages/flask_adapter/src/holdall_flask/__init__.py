@@ -4,9 +4,9 @@ holdall's sessions for Flask.
 ``Holdall(app, sessions)`` makes ``flask.session`` one of ours; ``Holdall(app)`` is configured by Flask's own settings.
 """
 
-from holdall_flask.extension import Holdall
-from holdall_flask.session import FlaskSession
-from holdall_flask.verbs import (
+from holdall_flask._extension import Holdall
+from holdall_flask._session import FlaskSession
+from holdall_flask._verbs import (
     clear_session,
     configure_session,
     delete_session,

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from holdall.adapters import state_of
-from holdall_flask.verbs import fetch_session
+from holdall_flask._verbs import fetch_session
 
 try:
     import flask_login  # type: ignore[import-untyped]  # it has no types

@@ -5,7 +5,7 @@ from typing import Any, cast
 from flask.testing import FlaskClient
 
 from holdall import Sessions
-from holdall_flask.session import FlaskSession
+from holdall_flask._session import FlaskSession
 
 __all__ = ["force_login"]
 

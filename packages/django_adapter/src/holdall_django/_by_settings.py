@@ -14,9 +14,9 @@ from holdall.adapters import (
     reading_framework_cookies,
     with_cookie_settings,
 )
-from holdall_django.cookie_name import is_named
-from holdall_django.options import HiddenOptions
-from holdall_django.test_client import are_tests_running
+from holdall_django._cookie_name import is_named
+from holdall_django._options import HiddenOptions
+from holdall_django._test_client import are_tests_running
 
 __all__ = ["sessions_by_settings"]
 

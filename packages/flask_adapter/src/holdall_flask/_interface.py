@@ -15,9 +15,9 @@ from flask.sessions import SessionInterface, SessionMixin
 from holdall import SessionError, StoreError
 from holdall.adapters import Exchange, Phase, SessionGroup, environ_header, state_of
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
-from holdall_flask.answers import add, answer_instead, tell
-from holdall_flask.bodies import end_with, send_body
-from holdall_flask.session import BorrowedSession, FlaskSession, current_context
+from holdall_flask._answers import add, answer_instead, tell
+from holdall_flask._bodies import end_with, send_body
+from holdall_flask._session import BorrowedSession, FlaskSession, current_context
 
 __all__ = ["Interface"]
 

@@ -6,10 +6,10 @@ from django.http import HttpRequest
 
 from holdall.adapters import Exchange, Phase, state_of
 from holdall.nested import exchange_of, outer_session
-from holdall_django.adopted import AdoptedSession
-from holdall_django.configuration import configuration
-from holdall_django.requests import Opened, client_of, headers_of, outer_exchange, share, unshare
-from holdall_django.session import DjangoSession
+from holdall_django._adopted import AdoptedSession
+from holdall_django._configuration import configuration
+from holdall_django._requests import Opened, client_of, headers_of, outer_exchange, share, unshare
+from holdall_django._session import DjangoSession
 
 __all__ = ["begin", "prepare_to_commit", "still_ours"]
 

@@ -10,10 +10,10 @@ from django.utils.cache import patch_vary_headers
 
 from holdall import AnsweredError, ResponseHeaders, StoreError
 from holdall.adapters import Exchange, cache_headers, state_of, warn_if_exposed, warn_of_public_cookie
-from holdall_django.configuration import configuration
-from holdall_django.cookies import add_cookies
-from holdall_django.requests import Opened
-from holdall_django.session import DjangoSession
+from holdall_django._configuration import configuration
+from holdall_django._cookies import add_cookies
+from holdall_django._requests import Opened
+from holdall_django._session import DjangoSession
 
 __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_headers"]
 

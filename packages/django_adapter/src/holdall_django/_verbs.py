@@ -12,9 +12,9 @@ from django.http import HttpRequest
 from holdall import ConfigurationError, Sessions
 from holdall.adapters import state_of
 from holdall.cookies import ConfigureOptions
-from holdall_django.loading import is_in_event_loop, load, load_at_once
-from holdall_django.requests import opened_for
-from holdall_django.session import DjangoSession
+from holdall_django._loading import is_in_event_loop, load, load_at_once
+from holdall_django._requests import opened_for
+from holdall_django._session import DjangoSession
 
 __all__ = [
     "afetch_session",

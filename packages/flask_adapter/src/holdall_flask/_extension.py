@@ -8,12 +8,12 @@ from flask import Flask, current_app, has_request_context
 
 from holdall import ConfigurationError, SessionError, Sessions
 from holdall.adapters import SessionGroup, checked_list
-from holdall_flask.answers import answer
-from holdall_flask.configuration import Configuration
-from holdall_flask.devices import device_answerer
-from holdall_flask.interface import Interface
-from holdall_flask.reports import hide_session
-from holdall_flask.session import TemplateSession
+from holdall_flask._answers import answer
+from holdall_flask._configuration import Configuration
+from holdall_flask._devices import device_answerer
+from holdall_flask._interface import Interface
+from holdall_flask._reports import hide_session
+from holdall_flask._session import TemplateSession
 
 __all__ = ["Holdall"]
 

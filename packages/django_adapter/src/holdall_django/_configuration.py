@@ -20,9 +20,9 @@ from holdall.adapters import (
     check_keys,
     state_of,
 )
-from holdall_django.by_settings import sessions_by_settings
-from holdall_django.cookie_name import name_the_cookie
-from holdall_django.options import HiddenOptions, hide_options
+from holdall_django._by_settings import sessions_by_settings
+from holdall_django._cookie_name import name_the_cookie
+from holdall_django._options import HiddenOptions, hide_options
 
 __all__ = ["ADAPTER_OPTIONS", "Configuration", "configuration", "configured_sessions", "options_given"]
 

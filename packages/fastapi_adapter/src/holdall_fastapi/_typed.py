@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from holdall import Sessions
 from holdall.typed import MISSING, check_model, typed_session
-from holdall_fastapi.verbs import fetch_session
+from holdall_fastapi._verbs import fetch_session
 
 __all__ = ["FromSession", "TypedSession"]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from holdall.adapters import SessionState
 from holdall.cookie_header import SentCookie
-from holdall_django import rollback
+from holdall_django import _rollback as rollback
 
 __all__ = ["are_tests_running", "follow", "latest", "latest_cookies", "latest_of", "note"]
 

@@ -7,7 +7,7 @@ from werkzeug.exceptions import Conflict, HTTPException, default_exceptions
 
 from holdall import AnsweredError, LostWriteError, ResponseHeaders, SessionError, StoreError
 from holdall.adapters import SessionGroup, cache_headers, merged_vary, warn_if_exposed, warn_of_public_cookie
-from holdall_flask.session import FlaskSession
+from holdall_flask._session import FlaskSession
 
 __all__ = ["add", "answer", "answer_instead", "tell"]
 

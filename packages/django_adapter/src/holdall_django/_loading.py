@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from holdall import Session, Sessions
 from holdall.adapters import Fetched, state_of
 from holdall.cookie_header import SentCookie
-from holdall_django import test_client
-from holdall_django.configuration import configuration
+from holdall_django import _test_client as test_client
+from holdall_django._configuration import configuration
 
 __all__ = ["afind", "aopened", "find", "is_in_event_loop", "load", "load_at_once", "opened"]
 

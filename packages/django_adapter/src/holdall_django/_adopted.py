@@ -10,7 +10,7 @@ from typing import Any
 
 from holdall import Session
 from holdall.adapters import state_of
-from holdall_django.session import DjangoSession
+from holdall_django._session import DjangoSession
 
 __all__ = ["AdoptedSession"]
 

@@ -13,7 +13,7 @@ from werkzeug.local import LocalProxy
 from holdall import Sessions
 from holdall.adapters import state_of
 from holdall.cookies import ConfigureOptions
-from holdall_flask.session import BorrowedSession, FlaskSession
+from holdall_flask._session import BorrowedSession, FlaskSession
 
 __all__ = [
     "clear_session",

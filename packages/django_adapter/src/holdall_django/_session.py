@@ -15,13 +15,13 @@ from django.contrib.sessions.backends.base import UpdateError
 from holdall import LostWriteError, ResponseHeaders, Session, Sessions, SetCookie
 from holdall.adapters import NOT_STORED, SUPERSEDED, Intent, Phase, SessionState, check_savable
 from holdall.stores import Changes
-from holdall_django import test_client
-from holdall_django.awaited import report_unawaited
-from holdall_django.configuration import configuration, configured_sessions
-from holdall_django.loading import afind, find
-from holdall_django.lookups import DjangoLookups
-from holdall_django.names import cookies_of
-from holdall_django.templates import guard
+from holdall_django import _test_client as test_client
+from holdall_django._awaited import report_unawaited
+from holdall_django._configuration import configuration, configured_sessions
+from holdall_django._loading import afind, find
+from holdall_django._lookups import DjangoLookups
+from holdall_django._names import cookies_of
+from holdall_django._templates import guard
 
 __all__ = ["DjangoSession", "SessionEndedError"]
 

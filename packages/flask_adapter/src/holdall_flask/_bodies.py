@@ -12,7 +12,7 @@ from werkzeug.wsgi import ClosingIterator
 from holdall import Sessions, StoreError, connections
 from holdall.adapters import state_of
 from holdall.connections import Follower
-from holdall_flask.session import FlaskSession
+from holdall_flask._session import FlaskSession
 
 __all__ = ["end_with", "send_body"]
 

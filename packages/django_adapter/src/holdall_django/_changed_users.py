@@ -20,8 +20,8 @@ from django.db.models import signals
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
-from holdall_django.configuration import configuration, configured_sessions
-from holdall_django.session import DjangoSession
+from holdall_django._configuration import configuration, configured_sessions
+from holdall_django._session import DjangoSession
 
 __all__ = ["Account", "ended_or_kept", "hash_of", "noted", "principal_of", "revoke", "revoke_async"]
 
@@ -126,7 +126,7 @@ for _model in apps.get_models():
             (signals.post_save, _after_save),
             (signals.post_delete, _after_delete),
         ):
-            _signal.connect(_listener, sender=_model, dispatch_uid="holdall_django.changed_users")
+            _signal.connect(_listener, sender=_model, dispatch_uid="holdall_django._changed_users")
 
 
 def _valid_hash(user: Any) -> str | None:

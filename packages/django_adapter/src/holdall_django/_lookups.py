@@ -8,10 +8,10 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from holdall import Session
-from holdall_django.configuration import configuration
-from holdall_django.contract import DjangoNames
-from holdall_django.loading import afind, aopened, find, opened
-from holdall_django.names import LENGTH, cookies_of, name_of
+from holdall_django._configuration import configuration
+from holdall_django._contract import DjangoNames
+from holdall_django._loading import afind, aopened, find, opened
+from holdall_django._names import LENGTH, cookies_of, name_of
 
 __all__ = ["DjangoLookups"]
 

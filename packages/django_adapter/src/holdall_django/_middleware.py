@@ -14,13 +14,13 @@ from django.contrib.sessions import middleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from holdall import AnsweredError, ResponseHeaders, StoreError
-from holdall_django import rollback
-from holdall_django.checks import refuse_what_cannot_work
-from holdall_django.configuration import configuration
-from holdall_django.loading import load
-from holdall_django.opening import begin, prepare_to_commit, still_ours
-from holdall_django.requests import Opened, opened_for
-from holdall_django.responses import answer, answer_instead, finished_with_body, streams, with_headers
+from holdall_django import _rollback as rollback
+from holdall_django._checks import refuse_what_cannot_work
+from holdall_django._configuration import configuration
+from holdall_django._loading import load
+from holdall_django._opening import begin, prepare_to_commit, still_ours
+from holdall_django._requests import Opened, opened_for
+from holdall_django._responses import answer, answer_instead, finished_with_body, streams, with_headers
 
 __all__ = ["SessionMiddleware"]
 
@@ -39,7 +39,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
         if cls is SessionMiddleware and configuration().has_devices:
-            from holdall_django.devices import DeviceMiddleware
+            from holdall_django._devices import DeviceMiddleware
 
             return object.__new__(DeviceMiddleware)
         return super().__new__(cls)

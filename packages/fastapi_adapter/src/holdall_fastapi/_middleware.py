@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
 from holdall import ConfigurationError, Sessions, asgi
-from holdall_fastapi.configuration import Arguments, sessions_by_arguments
+from holdall_fastapi._configuration import Arguments, sessions_by_arguments
 
 __all__ = ["SessionMiddleware"]
 

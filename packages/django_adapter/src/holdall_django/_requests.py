@@ -13,11 +13,11 @@ from holdall.adapters import Exchange, environ_header
 from holdall.cookie_header import FindHeader
 from holdall.nested import KEY, enter, in_environ, in_scope
 from holdall.stores.contract import ClientInfo
-from holdall_django.configuration import configuration
-from holdall_django.names import COOKIE
+from holdall_django._configuration import configuration
+from holdall_django._names import COOKIE
 
 if TYPE_CHECKING:
-    from holdall_django.session import DjangoSession
+    from holdall_django._session import DjangoSession
 
 __all__ = ["Opened", "client_of", "headers_of", "opened_for", "outer_exchange", "share", "unshare"]
 

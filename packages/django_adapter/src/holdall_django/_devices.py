@@ -7,9 +7,9 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 
 from holdall.adapters import EndpointRequest, EndpointResponse, SessionGroup
-from holdall_django.cookies import add_cookies
-from holdall_django.middleware import SessionMiddleware
-from holdall_django.requests import opened_for
+from holdall_django._cookies import add_cookies
+from holdall_django._middleware import SessionMiddleware
+from holdall_django._requests import opened_for
 
 __all__ = ["DeviceMiddleware"]
 

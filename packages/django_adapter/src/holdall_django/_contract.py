@@ -9,9 +9,9 @@ from django.contrib.sessions.backends.base import SessionBase
 
 from holdall import Session, Sessions
 from holdall.adapters import Intent, Lifetime
-from holdall_django import expiry
-from holdall_django.configuration import configuration
-from holdall_django.loading import load
+from holdall_django import _expiry as expiry
+from holdall_django._configuration import configuration
+from holdall_django._loading import load
 
 __all__ = ["DjangoNames"]
 

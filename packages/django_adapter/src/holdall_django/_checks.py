@@ -24,7 +24,7 @@ from holdall.adapters import meant_by, several_workers
 from holdall.factory import Options
 from holdall.keys import WeakSecretWarning
 from holdall.tables.memory import MemoryTable
-from holdall_django.configuration import ADAPTER_OPTIONS, configuration, options_given
+from holdall_django._configuration import ADAPTER_OPTIONS, configuration, options_given
 
 __all__ = ["check_deployment", "check_settings", "refuse_what_cannot_work"]
 
@@ -93,7 +93,7 @@ def _faults() -> Iterator[Error]:
 
 
 def _is_ours(engine: str) -> bool:
-    from holdall_django.session import DjangoSession
+    from holdall_django._session import DjangoSession
 
     store = getattr(import_module(engine), "SessionStore", None)
     return isinstance(store, type) and issubclass(store, DjangoSession)
@@ -111,7 +111,7 @@ def _session_middlewares() -> tuple[list[str], list[str]]:
             # Django reports that itself.
             continue
         if isinstance(found, type) and issubclass(found, SessionMiddleware):
-            is_ours = any(base.__module__ == "holdall_django.middleware" for base in found.__mro__)
+            is_ours = any(base.__module__ == "holdall_django._middleware" for base in found.__mro__)
             (ours if is_ours else djangos).append(path)
     return ours, djangos
 
