@@ -6,8 +6,8 @@ and the two could change places: of the orders that come to the same, the first 
 """
 
 from holdall.steps import Step
-from holdall.stores.migration import ReadEntry
-from holdall.stores.verbs import Find, Read
+from holdall.stores._migration import ReadEntry
+from holdall.stores._verbs import Find, Read
 
 __all__ = ["commute"]
 

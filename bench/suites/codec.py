@@ -15,7 +15,7 @@ from bench.measuring import Effort, figure, ratio, rotate
 from bench.reporting import Cell, Table
 from bench.samples import PAYLOADS, SECRET
 from holdall.formats import Format, NativeFormat, PlugFormat
-from holdall.formats.contract import Record
+from holdall.formats._contract import Record
 from holdall.msgspec_json import FastTaggedJSON
 
 __all__ = ["tables"]

@@ -18,11 +18,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from holdall import ConfigurationError, MemoryTable, ResponseStartedError, Sessions, StoreError, TableStore
-from holdall.asgi import auto_close
+from holdall.asgi import _auto_close as auto_close
 from holdall.steps import run
 from holdall.stores import RowRef
-from holdall.stores.principals import owner
-from holdall.stores.table import digest_of
+from holdall.stores._principals import owner
+from holdall.stores._table import digest_of
 from holdall.tables import Row
 from holdall.testing import Browser, FakeClock, Request, as_async
 from holdall_fastapi import SessionDep, SessionMiddleware, fetch_session

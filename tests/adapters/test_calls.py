@@ -33,7 +33,8 @@ import holdall
 import holdall_django
 import holdall_fastapi
 import holdall_flask
-from holdall import MemoryTable, Sessions, TableStore, late_changes, nested
+from holdall import MemoryTable, Sessions, TableStore, nested
+from holdall import _late_changes as late_changes
 from holdall_django import _test_client as test_client
 from holdall_fastapi import SessionMiddleware
 from holdall_flask import Holdall

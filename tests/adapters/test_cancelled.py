@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message
 
 from holdall import AsyncTable, Session, Sessions, Table, TableStore
 from holdall.serializers import TaggedJSON
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables.postgres import AsyncPostgresTable, PostgresTable
 from holdall.tables.redis import AsyncRedisTable, RedisTable
 from holdall_django.table import DjangoTable

@@ -45,7 +45,7 @@ from holdall.adapters import state_of
 from holdall.formats import NativeFormat
 from holdall.keys import WeakSecretWarning
 from holdall.serializers import TaggedJSON
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.testing import AdapterConformance, FakeClock, as_async, asgi_client, init_test_session
 from holdall.testing import Request as ClientRequest
 from holdall.testing.awaited import Awaited

@@ -16,7 +16,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from holdall import CookieStore, LostWriteError, MemoryTable, ResponseStartedError, TableStore, late_changes
+from holdall import CookieStore, LostWriteError, MemoryTable, ResponseStartedError, TableStore
+from holdall import _late_changes as late_changes
 from holdall.formats import NativeFormat
 from holdall_django import DjangoSession, SessionEndedError
 from holdall_django.engine import SessionStore

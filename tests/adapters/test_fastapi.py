@@ -35,7 +35,7 @@ from holdall import (
     TableStore,
 )
 from holdall.nested import KEY
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables import Replacement, Row, RowInfo, Tombstone
 from holdall.testing import METHODS, AdapterConformance, asgi_client, perform_async, stream
 from holdall.testing.adapters.suite import Mount as MountApplication

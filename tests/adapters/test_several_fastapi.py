@@ -274,7 +274,7 @@ async def test_a_websocket_is_not_closed_when_another_than_the_main_one_ends(
     lists = Sessions(TableStore(MemoryTable()), key="_lists")
     main = Sessions(TableStore(rows), key="sid", principal_key="user_id")
     looks = anyio.Event()
-    monkeypatch.setattr("holdall.asgi.auto_close.sleep", lambda seconds: anyio.sleep(0))
+    monkeypatch.setattr("holdall.asgi._auto_close.sleep", lambda seconds: anyio.sleep(0))
 
     async def look(step: str) -> None:
         if rows.steps.count("read") > 3:

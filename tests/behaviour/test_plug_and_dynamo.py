@@ -456,7 +456,7 @@ def test_line_40_cookies_are_encrypted_or_signed(encrypt: bool, readable: bool) 
 
 
 def test_line_41_keys_are_derived_once_at_set_up(monkeypatch: pytest.MonkeyPatch, by_cookie: Any) -> None:
-    monkeypatch.setattr("holdall.formats.native.derive_key", None)
+    monkeypatch.setattr("holdall.formats._native.derive_key", None)
 
     begin(by_cookie, foo="bar")
 

@@ -18,10 +18,11 @@ import pytest
 
 from conformance.bare import Adapter, Headers, mount_asgi, mount_middleware, mount_wsgi
 from holdall import AsyncTable, MemoryTable, ResponseHeaders, Session, SessionError, Sessions, StoreError, TableStore
+from holdall._cache_headers import merged_cache_control
+from holdall._clients import note_client
 from holdall.adapters import Exchange, Failure, Intent, state_of
-from holdall.asgi import SessionMiddleware, middleware
-from holdall.cache_headers import merged_cache_control
-from holdall.clients import note_client
+from holdall.asgi import SessionMiddleware
+from holdall.asgi import _middleware as middleware
 from holdall.clock import NEVER
 from holdall.formats import Format, NativeFormat, Record
 from holdall.serializers import TaggedJSON

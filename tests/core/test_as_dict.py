@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from holdall import Sessions
-from holdall.session import Session
+from holdall._session import Session
 from holdall.session_view import SessionView
 
 FILLED = {"user": 7, "cart": ["apple", {"pears": 2}]}

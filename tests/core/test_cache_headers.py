@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from holdall import cache_headers as module
-from holdall.cache_headers import CacheHeaders, cache_headers, merged_cache_control, warn_of_public_cookie
+from holdall import _cache_headers as module
+from holdall._cache_headers import CacheHeaders, cache_headers, merged_cache_control, warn_of_public_cookie
 
 
 @pytest.mark.parametrize(

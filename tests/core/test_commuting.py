@@ -7,7 +7,7 @@ from typing import Any
 from commuting import commute
 from holdall import MemoryTable
 from holdall.steps import Step
-from holdall.stores.verbs import Clear, Find, Insert, Read, Remove, Replace, Sweep, Touch
+from holdall.stores._verbs import Clear, Find, Insert, Read, Remove, Replace, Sweep, Touch
 from holdall.tables import Tombstone
 from holdall.testing import FakeClock
 from tables.rows import DAY, new_row

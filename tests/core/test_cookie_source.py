@@ -12,7 +12,7 @@ from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import FlaskFormat, NativeFormat
 from holdall.sources import Entry, Refused
 from holdall.sources.cookie import CookieSource
-from holdall.stores.migration import MigratingStore
+from holdall.stores._migration import MigratingStore
 from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.begun import begin
 from holdall import ConfigurationError, MemoryTable, Sessions, TableStore
-from holdall.stores.table import digest_of
+from holdall.stores._table import digest_of
 from holdall.tables import Row
 from holdall.testing import FakeClock
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from holdall import MemoryTable, ResponseStartedError, Session, Sessions, TableStore
+from holdall._session import state_of
 from holdall.lifecycle import commit, fetch
-from holdall.session import state_of
 from holdall.settings import Lifetime
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.testing import Browser, FakeClock
 
 Request = Generator[Any, Any, tuple[str, ...]]

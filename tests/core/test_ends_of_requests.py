@@ -8,7 +8,7 @@ import pytest
 from core.begun import begin
 from holdall import Event, LostWriteError, MemoryTable, Session, Sessions, StoreError, TableStore
 from holdall.adapters import SessionGroup
-from holdall.stores.table import digest_of
+from holdall.stores._table import digest_of
 from holdall.tables import Replacement, Row
 from holdall.testing import FakeClock
 

@@ -18,7 +18,7 @@ from holdall import (
     StoreError,
     TableStore,
 )
-from holdall.exchange import Exchange, SessionGroup
+from holdall._exchange import Exchange, SessionGroup
 from holdall.testing import as_async
 from holdall.testing.adapters.failures import FailingTable
 

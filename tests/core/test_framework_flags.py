@@ -3,7 +3,7 @@
 import pytest
 
 from holdall import Sessions, StoreError, TableStore
-from holdall.session import Session
+from holdall._session import Session
 from holdall.tables import MemoryTable, Row
 
 

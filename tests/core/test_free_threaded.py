@@ -14,7 +14,7 @@ import pytest
 from holdall import MemoryTable, Sessions, TableStore
 from holdall.formats import _xaes
 from holdall.tables import Row, Table
-from holdall.tables.contract import Replacement
+from holdall.tables._contract import Replacement
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock
 from sizes import sized

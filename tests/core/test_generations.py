@@ -13,7 +13,7 @@ from holdall import ConfigurationError, CookieStore, MemoryTable, Sessions
 from holdall.adapters import SessionGroup
 from holdall.cookies import SUFFIXES
 from holdall.formats import FlaskFormat, NativeFormat
-from holdall.stores import generations
+from holdall.stores import _generations as generations
 from holdall.testing import Browser, FakeClock
 
 SECRET = secrets.token_hex(32)
@@ -78,7 +78,7 @@ def test_the_orders_show_what_a_cookie_without_generations_loses() -> None:
 
 def test_the_orders_show_strides_that_are_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGIN", "LOGOUT"):
-        monkeypatch.setattr(f"holdall.stores.cookie.{name}", 1)
+        monkeypatch.setattr(f"holdall.stores._cookie.{name}", 1)
 
     assert found_by(make, [(renew, login), (renew, logout)]) == {"login is back", "logged out"}
 
@@ -89,8 +89,8 @@ def test_the_orders_show_that_two_names_are_too_few(monkeypatch: pytest.MonkeyPa
         "cookie_header",
         "lifecycle.actions",
         "lifecycle.headers",
-        "sessions",
-        "stores.generations",
+        "_sessions",
+        "stores._generations",
     ):
         monkeypatch.setattr(f"holdall.{place}.SUFFIXES", SUFFIXES[:2])
 

@@ -87,10 +87,10 @@ def test_one_store_and_one_format_are_loaded_of_all() -> None:
         "holdall.formats._json",
         "holdall.formats._stamped",
         "holdall.formats._times",
-        "holdall.formats.contract",
-        "holdall.formats.starlette",
+        "holdall.formats._contract",
+        "holdall.formats._starlette",
     }
-    assert {"holdall.stores.cookie", "cryptography", "holdall.stores.table"} & loaded == {"holdall.stores.cookie"}
+    assert {"holdall.stores._cookie", "cryptography", "holdall.stores._table"} & loaded == {"holdall.stores._cookie"}
 
 
 @pytest.mark.parametrize("package", LAZY)

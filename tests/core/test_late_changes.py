@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from holdall import Event, ResponseStartedError, Sessions, TableStore, late_changes
-from holdall.session import Session, state_of
+from holdall import Event, ResponseStartedError, Sessions, TableStore
+from holdall import _late_changes as late_changes
+from holdall._session import Session, state_of
 from holdall.tables import MemoryTable
 from holdall.typed import typed_session
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from holdall import CookieOverflowError, LostWriteError, ResponseStartedError, Session, lifecycle
+from holdall._principals import principal_keys
+from holdall._session import state_of
 from holdall._state import Fetched, Phase, SessionState
 from holdall.cookie_header import OldCookie
 from holdall.cookies import CookieAttributes
-from holdall.principals import principal_keys
-from holdall.session import state_of
 from holdall.settings import Lifetime, Settings
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdall import MemoryTable, Session, Sessions, TableStore
-from holdall.session import state_of
+from holdall._session import state_of
 from holdall.settings import Lifetime
 from holdall.testing import Browser, FakeClock
 

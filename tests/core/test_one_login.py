@@ -9,9 +9,9 @@ import pytest
 
 from core.begun import InterruptedTable
 from holdall import ConfigurationError, CookieStore, MemoryTable, Session, Sessions, TableStore
+from holdall._principals import principal_keys
 from holdall.adapters import state_of
 from holdall.formats import NativeFormat
-from holdall.principals import principal_keys
 from holdall.typed import typed_session
 
 AUTO = principal_keys("auto")

@@ -28,10 +28,10 @@ from core.orders import (
     write,
 )
 from holdall import ConfigurationError, CookieOverflowError, Event, MemoryTable, Session, Sessions, StoreError
+from holdall._session import state_of
 from holdall.adapters import SessionGroup
 from holdall.formats import FlaskFormat
 from holdall.lifecycle import commit, fetch
-from holdall.session import state_of
 from holdall.testing import Browser, FakeClock, as_async
 from sizes import sized
 
@@ -814,14 +814,14 @@ def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessio
 
 
 def test_the_orders_show_a_move_that_is_no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdall.stores.overflow.MOVE", 0)
+    monkeypatch.setattr("holdall.stores._overflow.MOVE", 0)
 
     lost = {bool(meeting.visitor.does(read).get("cart")) for meeting in meetings(make_plain, (login,), write, grow)}
     assert lost == {True, False}
 
 
 def test_the_orders_show_a_row_that_goes_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    from holdall.stores.overflow import OverflowStore
+    from holdall.stores._overflow import OverflowStore
 
     put_there = OverflowStore._put_there
 

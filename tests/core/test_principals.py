@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, Event, MemoryTable, Sessions, TableStore
-from holdall.clients import client_text, info_of
+from holdall._clients import client_text, info_of
 from holdall.stores import SessionRow
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES, Row, Tombstone
 from holdall.tables.sqlite import SQLiteTable
 from holdall.testing import FakeClock, as_async

@@ -22,11 +22,11 @@ from holdall import (
     StoreError,
     TooManySessionsError,
 )
+from holdall._session import state_of
 from holdall.connections import Follower
 from holdall.formats import FlaskFormat
 from holdall.lifecycle import commit, fetch
-from holdall.session import state_of
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.testing import Browser, FakeClock, as_async
 
 SECRET = secrets.token_hex(32)

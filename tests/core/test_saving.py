@@ -20,9 +20,9 @@ from holdall import (
     StoreError,
     TableStore,
 )
+from holdall._exchange import SessionGroup
+from holdall._session import state_of
 from holdall._state import Phase
-from holdall.exchange import SessionGroup
-from holdall.session import state_of
 from holdall.testing import FakeClock, as_async
 from holdall.typed import typed_session
 

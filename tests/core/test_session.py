@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from holdall import ConfigurationError, ResponseStartedError, Session, SessionNotFetchedError
+from holdall._principals import principal_keys
+from holdall._session import state_of
 from holdall._state import Fetched, Intent, Phase, SessionState
 from holdall.cookies import CookieAttributes
-from holdall.principals import principal_keys
-from holdall.session import state_of
 from holdall.settings import Settings
 from holdall.stores import Changes, StoredSession
 

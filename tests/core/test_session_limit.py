@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, MemoryTable, Session, Sessions, TooManySessionsError
+from holdall._session import state_of
 from holdall.adapters import Phase
 from holdall.lifecycle import commit, fetch
-from holdall.session import state_of
 from holdall.stores import CookieStore, TableStore
 from holdall.testing import FakeClock
 from sizes import sized

@@ -15,7 +15,7 @@ import pytest
 from holdall import Event, MemoryTable, Sessions, StoreError, TableStore
 from holdall.steps import run
 from holdall.stores import Changes, NotFound, Write
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables import Replacement, Row, Tombstone
 from holdall.testing import FakeClock
 

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, CookieOverflowError, MemoryTable, Sessions, TableStore
+from holdall._migrate import reading_framework_cookies
+from holdall._transport import HeaderTransport
 from holdall.adapters import SessionGroup, merged_vary, with_cookie_settings
 from holdall.device_bound import DeviceBound
 from holdall.formats import FlaskFormat, NativeFormat
-from holdall.migrate import reading_framework_cookies
 from holdall.nested import outer_session
 from holdall.sources.cookie import CookieSource
 from holdall.stores import CookieStore
-from holdall.stores.migration import MigratingStore
+from holdall.stores._migration import MigratingStore
 from holdall.testing import FakeClock, init_test_session
-from holdall.transport import HeaderTransport
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 

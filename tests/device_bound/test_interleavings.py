@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from holdall import MemoryTable, Session, TableStore
+from holdall._backends import AsyncBackend
+from holdall._principals import principal_keys
+from holdall._session import state_of
 from holdall._state import SessionState
-from holdall.backends import AsyncBackend
 from holdall.cookie_header import cookie_finder
 from holdall.cookies import CookieAttributes
 from holdall.device_bound import DeviceBound
-from holdall.device_bound.endpoints import DeviceEndpoints
-from holdall.device_bound.messages import EndpointRequest, EndpointResponse
-from holdall.device_bound.rows import BoundTableStore
-from holdall.device_bound.setup import bindable, finding_bound_cookies
+from holdall.device_bound._endpoints import DeviceEndpoints
+from holdall.device_bound._messages import EndpointRequest, EndpointResponse
+from holdall.device_bound._rows import BoundTableStore
+from holdall.device_bound._setup import bindable, finding_bound_cookies
 from holdall.lifecycle import fetch
 from holdall.lifecycle.device import binding_of
-from holdall.principals import principal_keys
-from holdall.session import state_of
 from holdall.settings import Settings
 from holdall.steps import Steps, run_async
 from holdall.testing import Act, Browser, FakeClock, as_async, explore

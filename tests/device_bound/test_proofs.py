@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdall._base64url import from_text, to_text
-from holdall.device_bound.proofs import MAX_PROOF_BYTES, DeviceKey, Flaw, Proof, header_text, verify
+from holdall.device_bound._proofs import MAX_PROOF_BYTES, DeviceKey, Flaw, Proof, header_text, verify
 from holdall.testing.device_keys import SoftwareKey
 from sizes import sized
 

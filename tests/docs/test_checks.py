@@ -30,7 +30,12 @@ def test_a_session_id_is_written_with_capitals() -> None:
 def test_pages_and_docstrings_are_read() -> None:
     read = {path.relative_to(ROOT).as_posix() for path, _, _ in checks.texts()}
 
-    assert {"README.md", "docs/security.md", "packages/core/README.md", "packages/core/src/holdall/sessions.py"} <= read
+    assert {
+        "README.md",
+        "docs/security.md",
+        "packages/core/README.md",
+        "packages/core/src/holdall/_sessions.py",
+    } <= read
 
 
 def test_what_a_page_loads_from_another_host_is_found(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from docs.blocks import ROOT
 from holdall import Event, EventCounts, Session, SessionInfo, Sessions
+from holdall._closing import Closing
+from holdall._outside_requests import OutsideRequests
+from holdall._recorded_login import RecordedLogin
 from holdall.adapters import Exchange, SessionGroup
-from holdall.closing import Closing
-from holdall.outside_requests import OutsideRequests
-from holdall.recorded_login import RecordedLogin
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 

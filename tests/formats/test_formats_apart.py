@@ -22,7 +22,7 @@ from holdall.formats import (
     PlugFormat,
     StarletteFormat,
 )
-from holdall.formats.native import _HEAD_BYTES
+from holdall.formats._native import _HEAD_BYTES
 from holdall.stores import NotFound
 from sizes import FUZZED
 

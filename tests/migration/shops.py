@@ -18,7 +18,7 @@ from holdall.formats import DjangoFormat, FlaskFormat, Format, StarletteFormat
 from holdall.sources import Source
 from holdall.sources.django import DjangoSource
 from holdall.stores import Store
-from holdall.stores.migration import MigratingStore
+from holdall.stores._migration import MigratingStore
 from holdall.tables.sqlite import SQLiteTable
 from servers.web import SECONDS, Server, serve, uvicorn, waitress
 

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 from commuting import commute
 from holdall import MemoryTable, Session, TableStore
+from holdall._backends import SyncBackend
+from holdall._principals import principal_keys
 from holdall._state import SessionState
-from holdall.backends import SyncBackend
 from holdall.cookies import CookieAttributes
 from holdall.lifecycle import commit, fetch
-from holdall.principals import principal_keys
 from holdall.settings import Settings
 from holdall.steps import Steps, run
-from holdall.stores.migration import MigratingStore
-from holdall.stores.verbs import Insert, Remove
+from holdall.stores._migration import MigratingStore
+from holdall.stores._verbs import Insert, Remove
 from holdall.testing import Browser, FakeClock
 from moving.kept import Kept
 

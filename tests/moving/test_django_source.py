@@ -31,7 +31,7 @@ from django.test import override_settings
 from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError, TableStore, _async
 from holdall.sources import Entry, Refused
 from holdall.sources.django import DjangoSource
-from holdall.stores.migration import MigratingStore
+from holdall.stores._migration import MigratingStore
 from holdall.testing import as_async
 from holdall_django.sources import EngineSource
 

@@ -19,7 +19,7 @@ from holdall import ConfigurationError, Event, MemoryTable, Sessions, StoreError
 from holdall.sources import Entry, Refused
 from holdall.sources.flask_session import FlaskSessionSource
 from holdall.steps import run_async
-from holdall.stores.migration import MigratingStore
+from holdall.stores._migration import MigratingStore
 from holdall.testing import Browser, FakeClock, Request, as_async, wsgi_client
 from holdall_flask import Holdall
 from servers.processes import free_port, wait_until

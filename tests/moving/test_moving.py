@@ -22,8 +22,8 @@ from holdall import (
 from holdall.sources import Entry, Refused
 from holdall.steps import run, run_async
 from holdall.stores import Changes, ForeignSession, NotFound, StoredSession, Write
-from holdall.stores.migration import MigratingStore
-from holdall.stores.principals import owner
+from holdall.stores._migration import MigratingStore
+from holdall.stores._principals import owner
 from holdall.tables import Row
 from holdall.testing import FakeClock, as_async
 from moving.kept import OLD_COOKIE, AsyncKept, Kept

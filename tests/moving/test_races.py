@@ -9,7 +9,7 @@ import pytest
 
 from holdall import Event, Sessions
 from holdall.sources.flask_session import FlaskSessionSource
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables.redis import RedisTable
 from servers.redis import RedisServer
 

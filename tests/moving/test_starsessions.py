@@ -19,7 +19,7 @@ from holdall import Event, MemoryTable, Sessions, TableStore
 from holdall.serializers import MAX_DEPTH
 from holdall.sources import Entry
 from holdall.sources.starsessions import StarsessionsSource
-from holdall.stores.migration import MigratingStore
+from holdall.stores._migration import MigratingStore
 from holdall.testing import Browser, Request, asgi_client
 from servers.redis import RedisServer
 

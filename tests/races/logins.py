@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from holdall.principals import principal_keys
-from holdall.session import Session
-from holdall.stores.principals import owner
+from holdall._principals import principal_keys
+from holdall._session import Session
+from holdall.stores._principals import owner
 from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, Act, Run
 
 __all__ = ["LOGINS", "LOGIN_ACTS", "LOGOUTS", "LoginRun"]

@@ -7,8 +7,10 @@ Sessions for Python web applications.
 
 from typing import TYPE_CHECKING
 
+from holdall._clients import SessionInfo
 from holdall._lazy_import import lazy_import
-from holdall.clients import SessionInfo
+from holdall._session import Session
+from holdall._sessions import Sessions
 from holdall.cookies import CookieOptions, SetCookie
 from holdall.errors import (
     AnsweredError,
@@ -25,8 +27,6 @@ from holdall.errors import (
 )
 from holdall.events import Event, EventCounts
 from holdall.lifecycle import ResponseHeaders
-from holdall.session import Session
-from holdall.sessions import Sessions
 from holdall.stores import Store
 from holdall.tables import AsyncTable, Table
 

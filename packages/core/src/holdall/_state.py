@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from holdall._redacted import Redacted
+from holdall._tracking import Tracked
 from holdall.cookie_header import SentCookie
 from holdall.errors import ResponseStartedError, SessionNotFetchedError
 from holdall.settings import Lifetime, LifetimeOf, Settings
 from holdall.stores.contract import Changes, ClientInfo, StoredSession
-from holdall.tracking import Tracked
 
 __all__ = [
     "ENDS",
@@ -119,7 +119,7 @@ _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Backend(Protocol):
-    """The settings and the open store of a session; see ``holdall.backends``."""
+    """The settings and the open store of a session; see ``holdall._backends``."""
 
     settings: Settings
     store: Any
@@ -365,7 +365,7 @@ class SessionState:
         """Report values that are mutated in place from now on, because no call of ours could refuse that."""
         if self.takes_forgotten_changes is not None and self.takes_forgotten_changes():
             return
-        from holdall import late_changes
+        from holdall import _late_changes as late_changes
 
         log_id = self.stored.log_id if self.stored else ""
         late_changes.watch(self, tracked, partial(self.settings.emit, "lost_write", "request ended", log_id))

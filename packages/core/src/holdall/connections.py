@@ -6,8 +6,8 @@ An adapter reads ``seen``, passes it to ``follow`` of its ``Sessions``, and repo
 
 from holdall._state import SessionState
 from holdall.lifecycle.saving import forget_ended
+from holdall.stores._table import digest_of
 from holdall.stores.contract import RowRef, StoredSession
-from holdall.stores.table import digest_of
 
 __all__ = ["SELDOM", "Follower"]
 

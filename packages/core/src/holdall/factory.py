@@ -7,16 +7,16 @@ from functools import partial
 from typing import Any, Literal, TypedDict
 
 from holdall import formats, stores
+from holdall._option_hints import check_known, store_hint
+from holdall._setting_names import naming, setting_name, setting_names
 from holdall.clock import Clock
 from holdall.cookies import OPTION_NAMES, CookieOptions
 from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
 from holdall.keys import several_secrets
-from holdall.option_hints import check_known, store_hint
 from holdall.serializers import Serializer
-from holdall.setting_names import naming, setting_name, setting_names
 from holdall.settings import Settings
-from holdall.sources.contract import AnySource
+from holdall.sources._contract import AnySource
 from holdall.stores import Store
 from holdall.tables import AsyncTable, Kind, Table, table_opener
 
@@ -207,7 +207,7 @@ def _rows_opener(
             rows = stores.TableStore(open_table(form), random=random, **given)
         kept: Any = store
         if revocable is not None:
-            from holdall.stores.revocable import RevocableCookieStore
+            from holdall.stores._revocable import RevocableCookieStore
 
             kept = RevocableCookieStore(
                 store,
@@ -220,7 +220,7 @@ def _rows_opener(
             )
         if overflow is None:
             return kept
-        from holdall.stores.overflow import ListedOverflowStore, OverflowStore
+        from holdall.stores._overflow import ListedOverflowStore, OverflowStore
 
         return (OverflowStore if revocable is None else ListedOverflowStore)(kept, rows, settings)
 
@@ -245,7 +245,7 @@ def _table_store_opener(
             store = stores.TableStore(table, list_from=lists, random=random, **options)
         if not sources:
             return store
-        from holdall.stores.migration import MigratingStore
+        from holdall.stores._migration import MigratingStore
 
         return MigratingStore(store, sources, read_old_until=read_old_until, clock=clock, random=random)
 

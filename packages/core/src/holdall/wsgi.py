@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
+from holdall._session import Session
+from holdall._sessions import Sessions
 from holdall.adapters import (
     Exchange,
     Failure,
@@ -18,11 +20,9 @@ from holdall.adapters import (
     state_of,
     with_session_headers,
 )
-from holdall.device_bound.wsgi import answer_devices
+from holdall.device_bound._wsgi import answer_devices
 from holdall.errors import AnsweredError, ConfigurationError, StoreError
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
-from holdall.session import Session
-from holdall.sessions import Sessions
 
 __all__ = ["SessionMiddleware", "fetch_session"]
 

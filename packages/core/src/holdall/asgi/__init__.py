@@ -4,6 +4,6 @@ Sessions for any ASGI application: Litestar, Quart, Falcon, or one without a fra
 ``SessionMiddleware`` manages each request's session; handlers find it as ``scope["session"]``.
 """
 
-from holdall.asgi.middleware import SessionMiddleware, fetch_session
+from holdall.asgi._middleware import SessionMiddleware, fetch_session
 
 __all__ = ["SessionMiddleware", "fetch_session"]

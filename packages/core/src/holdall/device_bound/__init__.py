@@ -7,6 +7,6 @@ The browser keeps a key pair in the device's hardware and proves every few minut
 bindings in a table and in cookies, and ``endpoints`` handles the two requests that the browser sends by itself.
 """
 
-from holdall.device_bound.options import DeviceBound
+from holdall.device_bound._options import DeviceBound
 
 __all__ = ["DeviceBound"]

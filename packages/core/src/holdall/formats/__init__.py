@@ -8,26 +8,26 @@ libraries' cookies.
 from typing import TYPE_CHECKING
 
 from holdall._lazy_import import lazy_import
-from holdall.formats.contract import Format, Record
+from holdall.formats._contract import Format, Record
 from holdall.keys import Derivation, Salt
 
 if TYPE_CHECKING:
-    from holdall.formats.django import DjangoFormat
-    from holdall.formats.dynamo import DynamoFormat
-    from holdall.formats.flask import FlaskFormat
-    from holdall.formats.native import NativeFormat
-    from holdall.formats.plug import PlugFormat
-    from holdall.formats.starlette import StarletteFormat
+    from holdall.formats._django import DjangoFormat
+    from holdall.formats._dynamo import DynamoFormat
+    from holdall.formats._flask import FlaskFormat
+    from holdall.formats._native import NativeFormat
+    from holdall.formats._plug import PlugFormat
+    from holdall.formats._starlette import StarletteFormat
 else:
     __getattr__, __dir__ = lazy_import(
         __name__,
         {
-            "DjangoFormat": "holdall.formats.django",
-            "DynamoFormat": "holdall.formats.dynamo",
-            "FlaskFormat": "holdall.formats.flask",
-            "NativeFormat": "holdall.formats.native",
-            "PlugFormat": "holdall.formats.plug",
-            "StarletteFormat": "holdall.formats.starlette",
+            "DjangoFormat": "holdall.formats._django",
+            "DynamoFormat": "holdall.formats._dynamo",
+            "FlaskFormat": "holdall.formats._flask",
+            "NativeFormat": "holdall.formats._native",
+            "PlugFormat": "holdall.formats._plug",
+            "StarletteFormat": "holdall.formats._starlette",
         },
     )
 

@@ -15,7 +15,7 @@ import re
 from typing import Any, NamedTuple
 
 from holdall.clock import FOREVER
-from holdall.formats.contract import Record
+from holdall.formats._contract import Record
 
 __all__ = ["RESERVED_KEY", "with_times", "without_times"]
 

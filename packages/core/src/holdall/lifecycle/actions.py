@@ -5,6 +5,7 @@ from types import GeneratorType
 from typing import Any
 
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
+from holdall._tracking import NO_CHANGES
 from holdall.cookie_header import OldCookie
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
 from holdall.errors import LostWriteError, StoreError
@@ -24,9 +25,8 @@ from holdall.lifecycle.login import carried_over, removals
 from holdall.lifecycle.rules import Action, Place
 from holdall.settings import Lifetime
 from holdall.steps import Steps, asked
+from holdall.stores._generations import suffix_of
 from holdall.stores.contract import Changes, NotFound, RenewalFailure, StoredSession, Write
-from holdall.stores.generations import suffix_of
-from holdall.tracking import NO_CHANGES
 
 __all__ = ["ACTIONS", "End", "let_go", "lose", "write_row"]
 

@@ -10,8 +10,8 @@ from holdall.cookies import CookieAttributes
 from holdall.lifecycle.expiry import expiry, has_ended
 from holdall.settings import Settings
 from holdall.steps import Steps, asked
+from holdall.stores._generations import Apart, latest, suffix_of
 from holdall.stores.contract import Changes, ForeignSession, NotFound, StoredSession, Write
-from holdall.stores.generations import Apart, latest, suffix_of
 
 __all__ = ["fetch", "fetched_at_once"]
 

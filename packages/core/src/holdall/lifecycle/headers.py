@@ -10,8 +10,8 @@ from holdall.cookie_header import OldCookie, suffix_sent
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, CookieAttributes, SetCookie
 from holdall.errors import CookieOverflowError
 from holdall.settings import Lifetime
+from holdall.stores._generations import suffix_of
 from holdall.stores.contract import StoredSession
-from holdall.stores.generations import suffix_of
 
 __all__ = [
     "LOOKED_AT",

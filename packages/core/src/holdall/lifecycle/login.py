@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdall.principals import CSRF_KEYS
+from holdall._principals import CSRF_KEYS
 from holdall.settings import Settings
 from holdall.stores.contract import Changes
 

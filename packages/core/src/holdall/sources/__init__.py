@@ -5,6 +5,6 @@ Places on the server where other libraries keep their sessions.
 library's source has its own module.
 """
 
-from holdall.sources.contract import AnySource, AsyncSource, Entry, Refused, Source, TwoFormedSource
+from holdall.sources._contract import AnySource, AsyncSource, Entry, Refused, Source, TwoFormedSource
 
 __all__ = ["AnySource", "AsyncSource", "Entry", "Refused", "Source", "TwoFormedSource"]

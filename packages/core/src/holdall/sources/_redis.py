@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from holdall._redacted import redacted
 from holdall._redis import AsyncServer, Server, answers_later
 from holdall.clock import NEVER, Clock
-from holdall.sources.contract import AsyncSource, Entry, Refused, Source
+from holdall.sources._contract import AsyncSource, Entry, Refused, Source
 from holdall.tables import Kind
 from holdall.tables._steps import Steps, run, run_async
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from holdall.sources.contract import Refused
+from holdall.sources._contract import Refused
 
 __all__ = ["data_of"]
 

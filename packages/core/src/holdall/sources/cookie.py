@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format
-from holdall.sources.contract import Entry
+from holdall.sources._contract import Entry
 
 __all__ = ["CookieSource"]
 

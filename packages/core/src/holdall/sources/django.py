@@ -11,11 +11,11 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
 from holdall.errors import StoreError
+from holdall.formats._django import BASE62_STAMPS
 from holdall.formats._json import PlainJSON
 from holdall.formats._stamped import Signer, from_url_text
-from holdall.formats.django import BASE62_STAMPS
+from holdall.sources._contract import Entry, Refused
 from holdall.sources._values import data_of
-from holdall.sources.contract import Entry, Refused
 from holdall.tables.failures import cause_of
 
 __all__ = ["DjangoSource"]

@@ -15,9 +15,9 @@ from holdall._base64url import to_text
 from holdall.clock import Clock, utc_now
 from holdall.keys import as_bytes
 from holdall.sources import _msgpack
+from holdall.sources._contract import Entry, Refused
 from holdall.sources._redis import RedisValues
 from holdall.sources._values import data_of
-from holdall.sources.contract import Entry, Refused
 
 __all__ = ["FlaskSessionSource"]
 

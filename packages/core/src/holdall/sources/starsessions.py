@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from holdall.clock import Clock, utc_now
+from holdall.sources._contract import Entry, Refused
 from holdall.sources._redis import RedisValues
 from holdall.sources._values import data_of
-from holdall.sources.contract import Entry, Refused
 
 __all__ = ["StarsessionsSource"]
 

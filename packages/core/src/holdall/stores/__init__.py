@@ -25,16 +25,16 @@ from holdall.stores.contract import (
 )
 
 if TYPE_CHECKING:
-    from holdall.stores.cookie import CookieStore
-    from holdall.stores.migration import MigratingStore
-    from holdall.stores.table import TableStore
+    from holdall.stores._cookie import CookieStore
+    from holdall.stores._migration import MigratingStore
+    from holdall.stores._table import TableStore
 else:
     __getattr__, __dir__ = lazy_import(
         __name__,
         {
-            "CookieStore": "holdall.stores.cookie",
-            "MigratingStore": "holdall.stores.migration",
-            "TableStore": "holdall.stores.table",
+            "CookieStore": "holdall.stores._cookie",
+            "MigratingStore": "holdall.stores._migration",
+            "TableStore": "holdall.stores._table",
         },
     )
 

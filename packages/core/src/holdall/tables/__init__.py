@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from holdall._lazy_import import lazy_import
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError
-from holdall.tables.contract import (
+from holdall.tables._contract import (
     MAX_CLIENT_BYTES,
     MAX_PRINCIPAL_BYTES,
     AsyncTable,

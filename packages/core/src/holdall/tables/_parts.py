@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from holdall.clock import NEVER
-from holdall.tables.contract import Row
+from holdall.tables._contract import Row
 
 __all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "row_of"]
 

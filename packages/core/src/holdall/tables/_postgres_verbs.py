@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 from holdall._redacted import redacted
 from holdall.clock import Clock
 from holdall.errors import ConfigurationError, StoreError
+from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._postgres_pools import OwnPool, Pool
 from holdall.tables._steps import Steps
 from holdall.tables.columns import (
@@ -27,7 +28,6 @@ from holdall.tables.columns import (
     seconds_of,
     utf8_or_none,
 )
-from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables.failures import cause_of
 from holdall.tables.urls import checked_name
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._steps import Steps
-from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 
 __all__ = ["AsyncTwin", "SyncTwin", "Verbs"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from holdall.tables.contract import Row, RowInfo
+from holdall.tables._contract import Row, RowInfo
 
 __all__ = [
     "SWEPT_AT_ONCE",

@@ -24,8 +24,8 @@ from holdall._workers import several_workers
 from holdall.clock import NEVER, Clock, utc_now
 from holdall.errors import ConfigurationError, StoreError
 from holdall.events import Event, Listener, report
+from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._parts import CREATED, EXPIRES, PLACE, VERSION, Kept, Owners, Part, row_of
-from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 
 __all__ = ["MemoryTable"]
 

@@ -17,10 +17,10 @@ from holdall._redacted import redacted
 from holdall._redis import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
+from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import row_info_of, row_of, seconds_of
-from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables.urls import checked_timeout, split_options
 
 __all__ = ["AsyncRedisTable", "RedisTable"]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from holdall._redacted import redacted
 from holdall.clock import Clock
+from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import (
@@ -27,7 +28,6 @@ from holdall.tables.columns import (
     seconds_or_none,
     utf8_or_none,
 )
-from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 
 __all__ = ["COLUMNS", "STATEMENTS", "AsyncSQLTable", "SQLTable"]
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
-from holdall.tables.contract import Kind
+from holdall.tables._contract import Kind
 from holdall.tables.sql import AsyncSQLTable, SQLTable
 from holdall.tables.urls import checked_timeout, split_options, timeout_of
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
+from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._sqlite_files import Connection, checked_path, identity, open_file, remove_what_it_left
 from holdall.tables.columns import (
     SWEPT_AT_ONCE,
@@ -24,7 +25,6 @@ from holdall.tables.columns import (
     seconds_of,
     seconds_or_none,
 )
-from holdall.tables.contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables.urls import checked_name, checked_timeout
 
 __all__ = ["SQLiteTable"]

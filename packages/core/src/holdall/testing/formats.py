@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
+from holdall._sessions import Sessions
 from holdall.clock import FOREVER
 from holdall.cookies import MAX_COOKIE_BYTES
 from holdall.formats import Format, Record
-from holdall.sessions import Sessions
 from holdall.stores import CookieStore
 from holdall.testing.clock import FakeClock
 from holdall.testing.suite import Suite

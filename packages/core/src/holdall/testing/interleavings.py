@@ -20,12 +20,12 @@ from itertools import permutations
 from random import Random
 from typing import Any, NamedTuple
 
+from holdall._backends import AsyncBackend
+from holdall._principals import principal_keys
+from holdall._session import Session, state_of
 from holdall._state import SessionState
-from holdall.backends import AsyncBackend
 from holdall.cookies import CookieAttributes
 from holdall.lifecycle import commit, fetch, update
-from holdall.principals import principal_keys
-from holdall.session import Session, state_of
 from holdall.settings import Settings
 from holdall.steps import Step, Steps, run_async
 from holdall.stores import Changes, StoredSession, TableStore, Write

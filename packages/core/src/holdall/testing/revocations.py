@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from holdall.session import Session
+from holdall._session import Session
 from holdall.steps import Steps
-from holdall.stores import principals
-from holdall.stores.principals import owner
-from holdall.stores.table import digest_of
+from holdall.stores import _principals as principals
+from holdall.stores._principals import owner
+from holdall.stores._table import digest_of
 from holdall.testing.browser import Browser
 from holdall.testing.interleavings import ACTS, BEFORE, IDLE_TIMEOUT, KEY, PRINCIPAL_KEY, Act, Run
 from holdall.testing.tables.rows import SECOND

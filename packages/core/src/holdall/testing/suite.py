@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from holdall.option_hints import meant_by
+from holdall._option_hints import meant_by
 from holdall.testing.clock import FakeClock
 
 __all__ = ["Suite"]

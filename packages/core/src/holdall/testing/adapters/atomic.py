@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holdall.session import Session
-from holdall.sessions import Sessions
+from holdall._session import Session
+from holdall._sessions import Sessions
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from holdall._sessions import Sessions
 from holdall.events import Event
 from holdall.serializers import TaggedJSON
-from holdall.sessions import Sessions
 from holdall.stores import TableStore
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.failures import FailingTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount, Visit, VisitStore

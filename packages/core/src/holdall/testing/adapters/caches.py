@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from holdall import cache_headers
+from holdall import _cache_headers as cache_headers
 from holdall.testing.adapters.suite import AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
 

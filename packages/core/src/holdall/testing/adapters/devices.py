@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from holdall._sessions import Sessions
 from holdall.device_bound import DeviceBound
 from holdall.events import Event
-from holdall.sessions import Sessions
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Mount, Visit, cookie_store

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdall import late_changes
+from holdall import _late_changes as late_changes
 from holdall.errors import ResponseStartedError
 from holdall.events import Event
 from holdall.testing.adapters.suite import AdapterSuite, Visit

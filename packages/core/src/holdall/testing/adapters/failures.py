@@ -8,7 +8,7 @@ import pytest
 from holdall.errors import StoreError
 from holdall.events import Event
 from holdall.stores import TableStore
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit, VisitStore
 from holdall.testing.clock import FakeClock

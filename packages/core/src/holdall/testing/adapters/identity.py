@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from holdall.events import Event
-from holdall.stores.principals import owner
+from holdall.stores._principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdall.sessions import Sessions
+from holdall._sessions import Sessions
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, SECRET, AdapterSuite, Mount

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdall.sessions import Sessions
+from holdall._sessions import Sessions
 from holdall.testing.clients import Request, Response
 
 __all__ = ["check_mount"]

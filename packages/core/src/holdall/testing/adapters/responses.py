@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from holdall.sessions import Sessions
+from holdall._sessions import Sessions
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing import clients

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import pytest
 
+from holdall._sessions import Sessions
 from holdall.events import Event
 from holdall.formats import NativeFormat
-from holdall.sessions import Sessions
 from holdall.stores import CookieStore, Store, TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.mounted import check_mount

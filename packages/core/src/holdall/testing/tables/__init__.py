@@ -1,4 +1,4 @@
-"""The conformance suite for tables (``holdall.tables.contract``)."""
+"""The conformance suite for tables (``holdall.tables._contract``)."""
 
 from holdall.testing.tables.connections import ConnectionTests
 from holdall.testing.tables.failures import FailureTests

@@ -8,7 +8,7 @@ import pytest
 
 from holdall.clock import NEVER
 from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone
-from holdall.tables.contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
+from holdall.tables._contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
 from holdall.testing.tables.suite import TableSuite

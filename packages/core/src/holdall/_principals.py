@@ -1,0 +1,272 @@
+"""
+The principal of a session: the user it belongs to.
+
+The principal is the value under one of a few keys: the application's own, or one that a login library writes. A table
+looks it up as text, so that ``7`` and ``"7"`` are the same user whichever framework logged them in.
+
+Several libraries may each keep the login under their own key. The session still has one principal: a login under one
+key removes the other keys if they name a different user, and a logout under one key removes all of them.
+
+If the keys were not configured, a login under an unknown key would leave the session anonymous, with an ID that an
+attacker may have planted. So a key that looks like a login is refused until ``principal_key`` is set.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Container, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from holdall.errors import ConfigurationError
+from holdall.tables._contract import MAX_PRINCIPAL_BYTES
+
+__all__ = [
+    "CSRF_KEYS",
+    "KNOWN_KEYS",
+    "NO_PRINCIPAL",
+    "PrincipalKeys",
+    "carried_keys",
+    "principal_keys",
+    "principal_text",
+]
+
+#: Where login libraries and applications store the user: Django's auth, Flask-Login, then the usual names.
+KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id", "userid", "uid", "user", "username")
+
+# These say who is logged in. The other known names may also be used for display, so they count only if none of these
+# is set, and they never remove another key.
+_LOGIN_KEYS = KNOWN_KEYS[:3]
+
+# Further keys that login libraries write. They mean nothing without the main key.
+_KEPT_BESIDES = {
+    "_auth_user_id": ("_auth_user_backend", "_auth_user_hash"),
+    "_user_id": ("_fresh", "_id"),
+}
+
+#: Where CSRF protection keeps its token: Django, Flask-WTF, Plug, and the usual name.
+CSRF_KEYS = frozenset({"_csrftoken", "csrf_token", "_csrf_token", "csrf", "_csrf", "csrftoken"})
+
+# Other keys that look like a login, in lower case. Their meaning cannot be known, and it is better to raise one error
+# too many during development than to let a planted session be logged in.
+_LOGIN_LIKE = re.compile(
+    r"""
+    [_.-]*
+    (?:
+        (?: (?:current|active|auth|authenticated|session|login|logged_?in) [_.-]? )?
+        (?: user|member|account|customer|subscriber|employee|student|teacher|patient|player|seller|vendor
+          | admin|administrator|superuser|principal|identity )
+        (?: [_.-]? (?:id|pk|uid|uuid|guid|no|nr|number|name|key|email|info) )?
+      | (?: is [_.-]? )?
+        (?: (?:logged|signed) [_.-]? (?:in|on) | login | auth | authenticated | authorized | admin )
+      | (?:access|auth|bearer|id|session) [_.-]? token
+      | userid | jwt
+    )
+    """,
+    re.VERBOSE,
+)
+
+# The text of a longer number may be too long.
+_WORD = 2**63
+
+# Keys that identify a user in an identity provider's profile (OpenID Connect Core 1.0, section 5.1), or in a record.
+_NAMES_IN_PROFILE = ("sub", "id", "user_id", "pk", "email", "username", "login", "name")
+
+
+class PrincipalKeys:
+    """
+    The session keys that identify the user; the first that is set counts.
+
+    Attributes:
+        keys: The keys in that order.
+        all: The keys as a set.
+        written: The key that ``session.login`` writes; ``None`` if there is none.
+        guessed: The keys are defaults, so the application may use others.
+    """
+
+    __slots__ = ("_deciding", "all", "guessed", "keys", "written")
+
+    def __init__(
+        self,
+        keys: Iterable[str],
+        written: str | None = None,
+        *,
+        deciding: Iterable[str] | None = None,
+        guessed: bool = False,
+    ) -> None:
+        self.guessed = guessed
+        self.keys = tuple(keys)
+        self.written = written or next(iter(self.keys), None)
+        self.all = frozenset(self.keys)
+        # A login or a logout under one of these applies to all keys.
+        self._deciding = self.all if deciding is None else frozenset(deciding)
+
+    def __bool__(self) -> bool:
+        return bool(self.keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.all
+
+    def of(self, data: Mapping[str, Any]) -> str | None:
+        """
+        Return the principal of this *data* as text; ``None`` for an anonymous session.
+
+        Raises:
+            TypeError: It is not valid text, or too long.
+        """
+        if self.all.isdisjoint(data):
+            return None
+        for key in self.keys:
+            value = data.get(key)
+            if value is not None:
+                # The usual types need no further check.
+                return str(value) if type(value) is int and -_WORD < value < _WORD else principal_text(value, key)
+        return None
+
+    def overruled(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
+        """
+        Return which keys of *data* must be removed when *key* is set to *value*, or removed if *value* is ``None``.
+
+        After a login these are the keys that name another user; after a logout, all keys that name a user. Both include
+        the further keys that libraries write.
+
+        Raises:
+            TypeError: *value* is not valid text, or too long.
+        """
+        names = [name for name in self.keys if data.get(name) is not None]
+        others = [name for name in names if name != key]
+        if value is None:
+            # A key that did not count before says nothing about the login.
+            counted = key in names and (key in self._deciding or key == names[0])
+            return _with_rest(names if counted else (), data, key)
+        if not others or key not in self._deciding:
+            # This key may count from now on.
+            self.of({**data, key: value})
+            return []
+        text = principal_text(value, key)
+        theirs = [name for name in others if name in self._deciding and principal_text(data[name], name) != text]
+        return _with_rest(theirs, data, key)
+
+    def refuse_unknown_login(self, put: Mapping[str, Any]) -> None:
+        """
+        Refuse a login under an unconfigured key in the values *put* into a session that is still anonymous.
+
+        Raises:
+            ConfigurationError: A key looks like a login.
+        """
+        if not self.guessed:
+            return
+        found = next((key for key, value in put.items() if value and _looks_like_login(key)), None)
+        # Error reports show the local variables of every call that failed.
+        del put
+        if found is not None:
+            msg = (
+                f"session[{found!r}] looks like a login under an unknown key: the session would keep "
+                f"its ID, which an attacker may have planted. Set principal_key={found!r}, or the key that identifies "
+                "the user, such as 'user_id'; or None, if the application has no logins."
+            )
+            raise ConfigurationError(msg)
+
+    def without_login(self, data: Mapping[str, Any], kept: Container[str] = ()) -> dict[str, Any]:
+        """Return *data* without the keys that identify or identified its user, except those in *kept*."""
+        gone = set(_with_rest((name for name in self.keys if name in data), data, ""))
+        return {key: value for key, value in data.items() if key not in gone or key in kept}
+
+
+#: For anonymous sessions.
+NO_PRINCIPAL = PrincipalKeys(())
+
+
+def principal_keys(given: str | Iterable[str] | None, *, in_rows: bool = False) -> PrincipalKeys:
+    """
+    Parse the option ``principal_key``: a key, several, ``"auto"`` for the known ones, ``None`` for none.
+
+    Args:
+        in_rows: Session IDs refer to rows, so that a planted ID would be logged in with its visitor.
+
+    Raises:
+        ConfigurationError: It has another type.
+    """
+    if given is None:
+        return NO_PRINCIPAL
+    if given == "auto":
+        return PrincipalKeys(KNOWN_KEYS, "user_id", deciding=_LOGIN_KEYS, guessed=in_rows)
+    keys = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
+    if not keys or not all(isinstance(key, str) and key for key in keys):
+        msg = f"principal_key={given!r} is not a session key, a list of keys, 'auto' or None."
+        raise ConfigurationError(msg)
+    return PrincipalKeys(keys)
+
+
+def carried_keys(carry: Iterable[str] | None) -> frozenset[str] | None:
+    """
+    Parse the option ``carry``: the keys that a login carries over; ``None`` for all but CSRF tokens.
+
+    Raises:
+        ConfigurationError: It is a single key, whose characters would be taken for separate keys.
+    """
+    if isinstance(carry, str):
+        msg = f"carry={carry!r} is one key: pass a list of them, [{carry!r}]."
+        raise ConfigurationError(msg)
+    return None if carry is None else frozenset(carry)
+
+
+def principal_text(value: Any, key: str | None = None) -> str | None:
+    """
+    Return a principal as the text that a table uses; ``None`` for an anonymous session.
+
+    Args:
+        key: The session key it is stored under, for the message; ``None`` for an argument.
+
+    Raises:
+        TypeError: It is not valid text, or too long.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        value = _named_in(value)
+    try:
+        text = str(value)
+    except ValueError as exc:
+        # A number with more digits than Python converts.
+        msg = f"{_place(key)} cannot identify the user: it cannot be converted to text."
+        raise TypeError(msg) from exc
+    if text.isascii():
+        size = len(text)
+    else:
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError as exc:
+            msg = f"{_place(key)} cannot identify the user: it is not valid text."
+            raise TypeError(msg) from exc
+    if size > MAX_PRINCIPAL_BYTES:
+        msg = (
+            f"{_place(key)} cannot identify the user: as text it has {size:,} bytes, and tables store at most "
+            f"{MAX_PRINCIPAL_BYTES:,}. Use something shorter, such as the user's primary key."
+        )
+        raise TypeError(msg)
+    return text
+
+
+@lru_cache(maxsize=256)
+def _looks_like_login(key: str) -> bool:
+    return _LOGIN_LIKE.fullmatch(key.lower()) is not None
+
+
+def _place(key: str | None) -> str:
+    return "the principal" if key is None else f"session[{key!r}]"
+
+
+def _named_in(profile: Mapping[str, Any]) -> Any:
+    """Return what identifies a user in a *profile*: a stable ID if there is one, otherwise a digest of all of it."""
+    for name in _NAMES_IN_PROFILE:
+        value = profile.get(name)
+        if value is not None and not isinstance(value, Mapping | list):
+            return value
+    return hashlib.sha256(json.dumps(profile, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def _with_rest(names: Iterable[str], data: Mapping[str, Any], key: str) -> list[str]:
+    """Return *names* and the further keys in *data* that belong to them, without *key* itself."""
+    found = (each for name in names for each in (name, *_KEPT_BESIDES.get(name, ())))
+    return [each for each in found if each in data and each != key]

@@ -1,0 +1,354 @@
+"""
+Cookie sessions with room: what does not fit into its cookie goes into a row of a table, and comes back when it fits.
+
+Of a session in the table the cookie holds the ID of its row, sealed, and no data. Its row is written as a table
+store writes it, so that the changes of concurrent requests are merged. To the application it is a session in a cookie.
+
+Each way is a new generation of the cookie (``stores.generations``), so that a late response of a request that came
+before it does not undo it. The ID is made of the cookie that did not fit: requests at once with that cookie meet in one
+row. On the way back the row stays for a minute after that, and until the browser shows that it has the new cookie: a
+response that gets lost loses nothing, and a late request with the old cookie still finds its session.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from holdall._base64url import to_text
+from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
+from holdall.errors import StoreError
+from holdall.events import Listener
+from holdall.settings import Settings
+from holdall.steps import Steps, asked
+from holdall.stores._table import SID_BYTES, TableStore
+from holdall.stores.contract import (
+    Changes,
+    ForeignSession,
+    NotFound,
+    RenewalFailure,
+    RowRef,
+    SessionRow,
+    StoredSession,
+    Write,
+)
+
+__all__ = ["ListedOverflowStore", "OverflowStore"]
+
+#: The keys of a cookie's data that name the row with the session's data, and the row that it came back from.
+ROW, LEFT = "_holdall_overflow", "_holdall_left"
+
+# How far a move goes on among the generations: as far as a renewal does by itself.
+MOVE = 1
+
+# For what stands in the cookie besides: the ID of another row (``revocable``), and options of one response.
+_SPARE = 200
+# How much of the room a session may take that comes back, so that one at the limit does not go to and fro.
+_COMES_BACK = 7 / 8
+# How long the ID of a row that was left keeps its tombstone, in seconds, as in ``lifecycle.actions``.
+_GRACE = 60
+# As ``lifecycle.expiry`` has it.
+_TOUCHES_PER_LIFE = 10
+_A_YEAR = 365 * 24 * 60 * 60
+
+# Named here, because in the class ``list`` is its method.
+_Rows = list[SessionRow]
+
+
+class SessionWithRow(ForeignSession):
+    """
+    A session whose cookie names a row.
+
+    Attributes:
+        inner: It as its cookie holds it.
+        row: Its row, or the row's ID alone.
+        is_there: The row has its data; else that is in the cookie again.
+    """
+
+    __slots__ = ("inner", "is_there", "row")
+
+    def __init__(self, inner: StoredSession, row: StoredSession, *, is_there: bool) -> None:
+        move = getattr(inner, "move", None)
+        super().__init__(inner, inner.origin, rewrite=inner.rewrite, move=None if move is None else self._moved)
+        self.inner = inner
+        self.row = row
+        self.is_there = is_there
+        if is_there:
+            # The cookie is written again once in a while, with the expiry that the row had then.
+            self.data, self.expires = row.data, row.expires
+        else:
+            self.data = {key: value for key, value in inner.data.items() if key != LEFT}
+
+    def _moved(self, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
+        found = yield from asked(self.inner.move(write, key=key))  # type: ignore[attr-defined]  # it is there, or this would not be
+        return _known(found) if isinstance(found, NotFound) else SessionWithRow(found, self.row, is_there=self.is_there)
+
+
+class OverflowStore:
+    """
+    A cookie store with a table for sessions that do not fit into their cookies.
+
+    Args:
+        store: Keeps sessions in cookies with generations, and may keep rows of its own for those that are somebody's.
+        rows: Keeps what does not fit.
+        settings: Those of the ``Sessions``.
+    """
+
+    def __init__(self, store: Any, rows: TableStore, settings: Settings) -> None:
+        self.store = store
+        self.rows = rows
+        self.table = rows.table
+        self.check, self.bury = store.check, store.bury
+        self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
+        self.sweep = rows.sweep
+        self.listen: Callable[[Listener], None] = rows.listen
+        # Seals, and asks no table.
+        self._cookies = store if hasattr(store, "format") else store.store
+        self._settings = settings
+        named = settings.attributes.ending[SUFFIXES[-1]]
+        empty = SetCookie("", named, https=True, now=0, max_age=_A_YEAR)
+        self._room = MAX_COOKIE_BYTES - _SPARE - empty.size
+
+    def get(self, cookie: str, *, key: str) -> Steps[StoredSession | NotFound]:
+        found = yield from asked(self.store.get(cookie, key=key))
+        if isinstance(found, NotFound):
+            return _known(found)
+        named = _named(found)
+        if not isinstance(named, SessionWithRow) or not named.is_there:
+            return named
+        # The row may have been bound to the present name since the browser sent an old one.
+        row = yield from self.rows.get(named.row.cookie, key=key, or_keys=(self._settings.key,))
+        if isinstance(row, NotFound):
+            # Its generation outranks what a late response may have brought.
+            return NotFound(row.reason, superseded=row.superseded, stored=named)
+        return SessionWithRow(found, row, is_there=True)
+
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[StoredSession | None]:
+        if isinstance(stored, SessionWithRow):
+            if stored.is_there:
+                return (yield from self._put_there(stored, write, key))
+            return (yield from self._put_back(stored, write, key))
+        sealed: StoredSession = self._cookies.put(stored, write, key=key)
+        if len(sealed.cookie) > self._room:
+            return (yield from self._move(stored, write, key))
+        if self._cookies is self.store:
+            return sealed
+        written: StoredSession | None = yield from asked(self.store.put(stored, write, key=key))
+        return written
+
+    def delete(
+        self, stored: StoredSession, *, key: str, superseded_until: int | None = None
+    ) -> Steps[StoredSession | None]:
+        row: StoredSession | None = None
+        if isinstance(stored, SessionWithRow):
+            row = yield from self._end(stored.row, superseded_until, key)
+            if row is None and stored.is_there:
+                found = yield from self.rows.get(stored.row.cookie, key=key)
+                if not (isinstance(found, NotFound) and found.superseded):
+                    return None
+                # It has come back into its cookie since, and the browser must hear that it has ended.
+        inner: StoredSession | None = yield from asked(
+            self.store.delete(_inner(stored), key=key, superseded_until=superseded_until)
+        )
+        if inner is None or not isinstance(stored, SessionWithRow):
+            return inner
+        return SessionWithRow(inner, row or stored.row, is_there=stored.is_there)
+
+    def renew(
+        self,
+        stored: StoredSession,
+        make_write: Callable[[StoredSession], Write],
+        *,
+        key: str,
+        until: int,
+        followed: bool,
+    ) -> Steps[StoredSession | RenewalFailure]:
+        write, was_there = make_write(stored), False
+        row: StoredSession | None = None
+        if isinstance(stored, SessionWithRow):
+            inner, was_there = stored.inner, stored.is_there
+            if was_there and followed and not self._fits(inner, write, key):
+
+                def make_row(last: StoredSession) -> Write:
+                    nonlocal write
+                    write = make_write(SessionWithRow(inner, last, is_there=True))
+                    return _of_row(write)
+
+                answer = yield from self.rows.renew(stored.row, make_row, key=key, until=until, followed=True)
+                if isinstance(answer, RenewalFailure):
+                    return answer
+                row = answer
+            else:
+                # The row goes first: an ID that somebody else may have must not outlive a failure in between.
+                last = yield from (
+                    self.rows.delete(stored.row, key=key, superseded_until=until)
+                    if followed
+                    else self._end(stored.row, until, key)
+                )
+                if was_there and last is not None:
+                    write = make_write(SessionWithRow(inner, last, is_there=True))
+                elif was_there and (followed or write.principal is not None):
+                    return RenewalFailure.GONE
+            stored = inner
+        if row is None and not self._fits(stored, write, key):
+            row = yield from self.rows.put(None, _of_row(write), key=key)
+        sealed = write if row is None else self._naming(write, row)
+        if followed and self._cookies is not self.store:
+            # A move that started where this renewal did has the cookie of a row that is gone: this outranks it.
+            stored = _next(stored)
+        renewed: StoredSession | RenewalFailure = yield from asked(
+            self.store.renew(stored, lambda last: sealed, key=key, until=until, followed=followed)
+        )
+        if row is not None and isinstance(renewed, RenewalFailure):
+            yield from self.rows.delete(row, key=key)
+        if isinstance(renewed, RenewalFailure):
+            return renewed
+        if was_there is (row is None):
+            self._report_moved(renewed, to_table=not was_there)
+        return renewed if row is None else SessionWithRow(renewed, row, is_there=True)
+
+    # How all of it is done.
+
+    def _fits(self, stored: StoredSession | None, write: Write, key: str) -> bool:
+        return len(self._cookies.put(stored, write, key=key).cookie) <= self._room
+
+    def _report_moved(self, stored: StoredSession, *, to_table: bool) -> None:
+        self._settings.emit("moved", "to the table" if to_table else "to the cookie", stored.log_id)
+
+    def _naming(self, write: Write, row: StoredSession) -> Write:
+        """Return what a cookie holds of a session whose data is in a *row*: whose it is, for who asks its cookie."""
+        own = {key: write.data[key] for key in self._settings.principals.all & write.data.keys()}
+        named: Write = write.changed(data={**own, ROW: row.cookie})
+        return named
+
+    def _move(self, stored: StoredSession | None, write: Write, key: str) -> Steps[StoredSession | None]:
+        """Bring a session into the table that does not fit into its cookie."""
+        if stored is None or stored.ended:
+            row, place = (yield from self.rows.put(None, _of_row(write), key=key)), stored
+        else:
+            row = yield from self.rows.put_as(_sid_after(stored.cookie), _of_row(write), key=key)
+            place = _next(stored)
+        if row is None:
+            return None
+        written = yield from self._put_naming(place, write, row, key)
+        if written is not None:
+            self._report_moved(written, to_table=True)
+        return written
+
+    def _put_there(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:
+        """Write a session that is in the table, and let it come back if it fits."""
+        changed = write
+        if not write.changes and write.expires < stored.row.expires:
+            # A touch moves no expiry to an earlier time.
+            changed = write.changed(changes=Changes(write.data), sets_lifetime=True)
+        row = yield from self.rows.put(stored.row, _of_row(changed), key=key)
+        if row is None:
+            return None
+        back = write.changed(data={**row.data, LEFT: f"{row.cookie}.{write.seen}"})
+        inner: StoredSession = stored.inner
+        place = _next(inner)
+        if len(self._cookies.put(place, back, key=key).cookie) > self._room * _COMES_BACK:
+            is_due = (write.expires - inner.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
+            if getattr(stored.row, "key", None) == key and not (write.sets_lifetime or is_due):
+                # Its cookie says already where it is.
+                return SessionWithRow(inner, row, is_there=True)
+            return (yield from self._put_naming(inner, write, row, key))
+        written = yield from asked(self.store.put(place, back, key=key))
+        if written is None:
+            return None
+        self._report_moved(written, to_table=False)
+        return SessionWithRow(written, row, is_there=False)
+
+    def _put_naming(
+        self, place: StoredSession | None, write: Write, row: StoredSession, key: str
+    ) -> Steps[StoredSession | None]:
+        written = yield from asked(self.store.put(place, self._naming(write, row), key=key))
+        if written is not None:
+            return SessionWithRow(written, row, is_there=True)
+        # Somebody has ended it.
+        yield from self.rows.delete(row, key=key)
+        return None
+
+    def _put_back(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:
+        """Write a session that has come back: the browser has shown its cookie, so the row can go after a while."""
+        inner, row = stored.inner, stored.row
+        kept = write.changed(data={**write.data, LEFT: inner.data[LEFT]})
+        fits = self._fits(inner, kept, key)
+        try:
+            if write.seen >= int(inner.data[LEFT].partition(".")[2]) + _GRACE:
+                yield from self.rows.delete(row, key=key, superseded_until=write.seen + _GRACE)
+                return (yield from self.put(inner, write, key=key))
+        except StoreError:
+            if not fits:
+                raise
+            # The session needs no table any more. The next write tries again.
+        if fits:
+            written = yield from asked(self.store.put(inner, kept, key=key))
+            return None if written is None else SessionWithRow(written, row, is_there=False)
+        # Requests that were sent before it came back may still look there, so that row is left to expire.
+        return (yield from self._move(inner, write, key))
+
+    def _end(self, row: StoredSession, until: int | None, key: str) -> Steps[StoredSession | None]:
+        """Remove a row, wherever another request has renewed it to, and return its last state, if there was one."""
+        last: StoredSession | None = yield from self.rows.delete(row, key=key, superseded_until=until)
+        if last is None and until is not None:
+            last = yield from self.rows.delete(row, key=key)
+        return last
+
+
+class ListedOverflowStore(OverflowStore):
+    """One whose inner store keeps a row for each session that is somebody's (``revocable``)."""
+
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
+        found: Steps[_Rows] = self.store.list(principal, keys=keys, current=_inner(current))
+        return found
+
+    def revoke(
+        self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None
+    ) -> Steps[int]:
+        ended: Steps[int] = self.store.revoke(principal, keys=keys, keep=_inner(keep), handle=handle)
+        return ended
+
+    def revoke_all(self, began_by: int) -> Steps[int]:
+        return self.rows.revoke_all(began_by)
+
+    def follow(self, place: StoredSession | RowRef) -> Steps[RowRef | None]:
+        followed: Steps[RowRef | None] = self.store.follow(place.inner if isinstance(place, SessionWithRow) else place)
+        return followed
+
+
+def _inner(stored: StoredSession | None) -> StoredSession | None:
+    return stored.inner if isinstance(stored, SessionWithRow) else stored
+
+
+def _next(stored: StoredSession) -> StoredSession:
+    """Return a session's place after a move."""
+    moved: StoredSession = stored.changed(generation=(stored.generation or 0) + MOVE)
+    return moved
+
+
+def _named(found: StoredSession) -> StoredSession:
+    """Return what was *found* in a cookie with the row that it names, if any, as far as that is known."""
+    for name, is_there in ((ROW, True), (LEFT, False)):
+        sid = found.data.get(name)
+        if sid is not None:
+            return SessionWithRow(
+                found, StoredSession(str(sid).partition(".")[0], {}, 0, found.expires), is_there=is_there
+            )
+    return found
+
+
+def _known(missing: NotFound) -> NotFound:
+    """Return what is *missing*, with the row that its cookie names where that is known."""
+    stored = missing.stored
+    return missing if stored is None else NotFound(missing.reason, superseded=missing.superseded, stored=_named(stored))
+
+
+def _of_row(write: Write) -> Write:
+    """Return *write* as that of a row, which is nobody's: users' sessions are listed by rows of their own."""
+    row: Write = write.changed(principal=None, client=None)
+    return row
+
+
+def _sid_after(cookie: str) -> str:
+    """Return the ID of the row of a session that does not fit into the cookie that comes after this one."""
+    return to_text(hashlib.sha256(b"holdall overflow" + cookie.encode("ascii")).digest()[:SID_BYTES])

@@ -1,0 +1,297 @@
+"""
+Sessions in cookies that can be listed and ended: the cookie contains the session, a table says whether it is valid.
+
+The session of a logged-in user has a row without data, under the digest of an ID that is sealed in the cookie
+along with the session. The row is read once in each request that uses such a session. It is written when the session
+begins, is renewed or ends, and occasionally to move its expiry; a plain write does not need it, because a cookie
+without its row opens nothing. The rows are those of a table store, with its handling of races. Anonymous sessions have
+no row.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+from holdall.clock import Clock, time_limit
+from holdall.cookies import MAX_COOKIE_BYTES
+from holdall.errors import StoreError
+from holdall.events import Listener
+from holdall.settings import Settings
+from holdall.steps import Steps
+from holdall.stores._cookie import CookieStore
+from holdall.stores._migration import MigratingStore
+from holdall.stores._table import TableStore, digest_of
+from holdall.stores.contract import (
+    Changes,
+    ForeignSession,
+    NotFound,
+    RenewalFailure,
+    RowRef,
+    SessionRow,
+    StoredSession,
+    Write,
+)
+
+__all__ = ["RevocableCookieStore"]
+
+#: The key of a session's data that contains its row's ID, which the application does not see.
+MARK = "_holdall_row"
+
+# The same as in ``lifecycle.expiry``.
+_TOUCHES_PER_LIFE = 10
+
+# The length of a row's ID.
+_NO_ROW = StoredSession("-" * 40, {}, 0, 0)
+
+_NO_CHANGES = Changes({})
+_ANEW = Changes({}, cleared=True)
+
+# Defined here, because inside the class ``list`` is its method.
+_Rows = list[SessionRow]
+
+
+class RevocableInCookie(ForeignSession):
+    """
+    A session in its cookie that has a row.
+
+    Attributes:
+        row: The row's content, or only its ID.
+    """
+
+    __slots__ = ("row",)
+
+    def __init__(self, found: StoredSession, row: StoredSession, origin: str = "") -> None:
+        super().__init__(found, origin or found.origin, rewrite=found.rewrite or bool(origin))
+        if MARK in found.data:
+            self.data = {key: value for key, value in found.data.items() if key != MARK}
+        # Either one ends it.
+        self.expires = min(found.expires, row.expires)
+        self.row = row
+
+
+class InCookie(RowRef):
+    """The location of a session without a row, about which nothing can be found out."""
+
+    __slots__ = ()
+
+
+class RevocableCookieStore:
+    """
+    A cookie store whose logged-in sessions are listed in a table and can be ended there.
+
+    A session from before, or of another library, gets its row at its first use, and only one: copies used later are the
+    same session.
+
+    Args:
+        store: Stores the sessions.
+        rows: Stores a row for each logged-in session.
+        settings: The settings of the ``Sessions``.
+        trusts: Accept sessions that cannot be looked up because the table fails.
+        read_old_until: The time from which a session without a row is invalid.
+    """
+
+    def __init__(
+        self,
+        store: CookieStore,
+        rows: TableStore,
+        settings: Settings,
+        *,
+        trusts: bool,
+        read_old_until: datetime | None,
+        clock: Clock,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.store = store
+        self.rows = rows
+        self.table = rows.table
+        self.check = store.check
+        self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
+        if store.keeps_generations:
+            self.bury = store.bury
+        self.sweep = rows.sweep
+        self.revoke_all = rows.revoke_all
+        self.listen: Callable[[Listener], None] = rows.listen
+        self._settings = settings
+        self._trusts = trusts
+        self._moving = MigratingStore(rows, (), clock=clock, random=random)
+        self._read_old_until = time_limit("read_old_until", read_old_until)
+        self._clock = clock
+
+    def get(self, cookie: str, *, key: str) -> Steps[StoredSession | NotFound]:
+        found = self.store.get(cookie, key=key)
+        if isinstance(found, NotFound) or found.ended:
+            return found
+        sid = found.data.get(MARK)
+        if sid is None:
+            return (yield from self._unlisted(found, key)) if self._is_somebodys(found) else found
+        row: StoredSession | NotFound
+        try:
+            # The row may have been bound to the present name since the browser sent an old one.
+            row = yield from self.rows.get(str(sid), key=key, or_keys=(self._settings.key,))
+        except StoreError as exc:
+            if not self._trusts:
+                raise
+            self._settings.emit("unchecked", type(exc).__name__, found.log_id)
+            row = _named(found)
+        return _with(found, row)
+
+    def put(self, stored: StoredSession | None, write: Write, *, key: str) -> Steps[StoredSession | None]:
+        row = None if stored is None or stored.ended else _row_of(stored)
+        if row is None:
+            if write.principal is None:
+                return self.store.put(stored, write, key=key)
+            oversized = self._oversized(stored, write, key)
+            if oversized is not None:
+                return oversized
+            row = yield from self.rows.put(None, _of_row(write), key=key)
+        elif (
+            write.sets_lifetime
+            # A row that is bound to an old name of the cookie.
+            or getattr(row, "key", key) != key
+            or (write.expires - row.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
+        ):
+            row = yield from self._moved(row, write, key)
+        if row is None:
+            return None
+        return RevocableInCookie(self.store.put(stored, _marked(write, row), key=key), row)
+
+    def delete(
+        self, stored: StoredSession, *, key: str, superseded_until: int | None = None
+    ) -> Steps[StoredSession | None]:
+        row = _row_of(stored)
+        if row is None:
+            return self.store.delete(stored, key=key, superseded_until=superseded_until)
+        last = yield from self.rows.delete(row, key=key, superseded_until=superseded_until)
+        return None if last is None else stored
+
+    def renew(
+        self,
+        stored: StoredSession,
+        make_write: Callable[[StoredSession], Write],
+        *,
+        key: str,
+        until: int,
+        followed: bool,
+    ) -> Steps[StoredSession | RenewalFailure]:
+        write, row = make_write(stored), _row_of(stored)
+        oversized = self._oversized(stored, write, key)
+        if oversized is not None:
+            return oversized
+        after: StoredSession | None = None
+        if row is not None and write.principal is not None and followed:
+            place = yield from self.rows.renew(row, lambda last: _of_row(write), key=key, until=until, followed=True)
+            if isinstance(place, RenewalFailure):
+                return place
+            after = place
+        else:
+            # The row goes first: an ID that an attacker may have must not survive a failure in between.
+            if row is not None and not (yield from self._end(row, until, key)) and write.principal is None:
+                return RenewalFailure.GONE
+            if write.principal is not None:
+                after = yield from self.rows.put(None, _of_row(write), key=key)
+        if after is not None:
+            write = _marked(write, after)
+        if self.keeps_generations:
+            renewed = self.store.renew(stored, lambda last: write, key=key, until=until, followed=followed)
+        else:
+            renewed = self.store.put(None, write, key=key)
+        return renewed if after is None else RevocableInCookie(renewed, after)
+
+    # Methods of a store that knows its sessions' owners.
+
+    def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
+        return self.rows.list(principal, keys=keys, current=_row_of(current))
+
+    def revoke(
+        self, principal: str, *, keys: Iterable[str], keep: StoredSession | None, handle: str | None
+    ) -> Steps[int]:
+        return self.rows.revoke(principal, keys=keys, keep=_row_of(keep), handle=handle)
+
+    def follow(self, place: StoredSession | RowRef) -> Steps[RowRef | None]:
+        if isinstance(place, StoredSession):
+            place = _row_of(place) or InCookie(digest_of(place.cookie))
+        return place if isinstance(place, InCookie) else (yield from self.rows.follow(place))
+
+    # Implementation.
+
+    def _is_somebodys(self, found: StoredSession) -> bool:
+        try:
+            return self._settings.principals.of(found.data) is not None
+        except TypeError:
+            # Another library's session, which is refused where it is read.
+            return False
+
+    def _oversized(self, stored: StoredSession | None, write: Write, key: str) -> StoredSession | None:
+        """
+        Return the session without a row if its cookie is larger than allowed, so that the caller refuses it.
+
+        A login that fails for this reason leaves no row, and a renewal keeps the row that it was about to replace. A
+        value that cannot be stored raises its error here already.
+        """
+        sealed = self.store.put(stored, _marked(write, _NO_ROW), key=key)
+        return sealed if len(key) + len(sealed.cookie) >= MAX_COOKIE_BYTES else None
+
+    def _unlisted(self, found: StoredSession, key: str) -> Steps[StoredSession | NotFound]:
+        """Return a session whose cookie names no row, with the row it has got since, or a way to get one."""
+        if self._clock() >= self._read_old_until:
+            return NotFound("unlisted", stored=found)
+        row = yield from self._moving._pointed(found.log_id, key)
+        if row is not None:
+            return _with(found, row, origin=_origin(found))
+        return ForeignSession(found, _origin(found), rewrite=True, move=partial(self._adopt, found))
+
+    def _adopt(self, found: StoredSession, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
+        # The pointer to its row must outlive every copy of its cookie.
+        before = StoredSession(found.log_id, {}, found.created, write.ends)
+        row = yield from self._moving._move(before, "", _of_row(write), key=key)
+        return _with(found, row, origin=_origin(found))
+
+    def _moved(self, row: StoredSession, write: Write, key: str) -> Steps[StoredSession | None]:
+        """Move a row's expiry, and return the row; ``None`` if the session has ended."""
+        try:
+            return (
+                yield from self.rows.put(row, _of_row(write, _ANEW if write.sets_lifetime else _NO_CHANGES), key=key)
+            )
+        except StoreError:
+            if not self._trusts:
+                raise
+            return row
+
+    def _end(self, row: StoredSession, until: int, key: str) -> Steps[bool]:
+        """End the session of a row, following its renewals, and return whether this call ended it."""
+        last = yield from self.rows.delete(row, key=key, superseded_until=until)
+        return last is not None or (yield from self.rows.delete(row, key=key)) is not None
+
+
+def _row_of(stored: StoredSession | None) -> StoredSession | None:
+    row: StoredSession | None = getattr(stored, "row", None)
+    return row
+
+
+def _origin(found: StoredSession) -> str:
+    """Return the origin to report for a session whose cookie names no row."""
+    return found.origin or "unlisted"
+
+
+def _with(found: StoredSession, row: StoredSession | NotFound, *, origin: str = "") -> StoredSession | NotFound:
+    """Return what was *found*, with its *row*; if the row is gone, the session is still known by its ID."""
+    if isinstance(row, NotFound):
+        known = RevocableInCookie(found, row.stored or _named(found))
+        return NotFound(row.reason, superseded=row.superseded, stored=known)
+    return RevocableInCookie(found, row, origin)
+
+
+def _named(found: StoredSession) -> StoredSession:
+    """Return the row of a session, as far as its cookie describes it."""
+    return StoredSession(str(found.data.get(MARK)), {}, found.created, found.expires)
+
+
+def _of_row(write: Write, changes: Changes = _NO_CHANGES) -> Write:
+    """Return *write* for a row, which holds no data."""
+    row: Write = write.changed(data={}, changes=changes)
+    return row
+
+
+def _marked(write: Write, row: StoredSession) -> Write:
+    marked: Write = write.changed(data={**write.data, MARK: row.cookie})
+    return marked
