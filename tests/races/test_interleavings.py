@@ -14,8 +14,8 @@ from holdall.steps import Steps, run_async
 from holdall.stores import Changes, StoredSession, TableStore, Write
 from holdall.stores import _principals as principals
 from holdall.stores import _renewal as renewal
-from holdall.stores import _verbs as verbs
 from holdall.stores import _table as table_store
+from holdall.stores import _verbs as verbs
 from holdall.stores._table import digest_of
 from holdall.tables import Row, Tombstone
 from holdall.testing import ACTS, ATOMIC_ACTS, Act, Explored, FakeClock, InterleavingConformance, as_async, explore
