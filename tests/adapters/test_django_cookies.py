@@ -188,7 +188,7 @@ def test_djangos_own_ways_to_say_public_are_taken_back_and_named_once(caplog: py
         for _ in range(2):
             assert "public" not in requested(view, url="/once/told").headers["Cache-Control"]
 
-    told = [record.getMessage() for record in caplog.records if "shared caches" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "marks its response as public" in record.getMessage()]
     assert len(told) == 1
     assert "<path:rest>" in told[0]
 

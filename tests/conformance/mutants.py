@@ -23,7 +23,7 @@ from holdall._clients import note_client
 from holdall.adapters import Exchange, Failure, Intent, state_of
 from holdall.asgi import SessionMiddleware
 from holdall.asgi import _middleware as middleware
-from holdall.clock import NEVER
+from holdall.clock import FOREVER, NEVER
 from holdall.formats import Format, NativeFormat, Record
 from holdall.serializers import TaggedJSON
 from holdall.steps import run_async
@@ -728,7 +728,7 @@ class LosesMarks(NativeFormat):
 class LosesTimes(NativeFormat):
     def open(self, cookie: str, *, key: str) -> Record | None:
         found = super().open(cookie, key=key)
-        return found and found._replace(expires=NEVER)
+        return found and found._replace(expires=FOREVER)
 
 
 class LosesLogIds(NativeFormat):
