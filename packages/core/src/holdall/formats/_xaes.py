@@ -1,5 +1,5 @@
 """
-XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which can safely be random without a limit.
+XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which may be drawn at random for 2⁸⁰ messages under one key.
 
 The derived key depends only on the first half of a nonce. So a process draws that half once, and the other half anew
 for each message: each is a valid XAES-256-GCM message that any implementation can open, at the cost of AES-256-GCM.
