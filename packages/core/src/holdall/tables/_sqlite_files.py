@@ -6,6 +6,7 @@ Each thread of each process has its own ``Connection`` to it.
 
 import os
 import sqlite3
+import sys
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,10 @@ _APPLICATION_ID = 0x686F6C64
 _LAYOUT = 2
 
 _SHORT_WAIT_SECONDS = 0.001
+
+# Without a global lock, a statement is freed only when the thread that made it runs again, and until then the files of
+# a connection that another thread has closed stay open. So no statement is kept there.
+_CACHED_STATEMENTS = 128 if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
 
 _SCHEMA = """
 CREATE TABLE {table} (
@@ -126,7 +131,11 @@ def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, 
         # Before it is opened: if the file is replaced at this moment, the next call notices.
         file = identity(real)
         connection = sqlite3.connect(
-            real, timeout=busy_timeout.total_seconds(), isolation_level=None, check_same_thread=False
+            real,
+            timeout=busy_timeout.total_seconds(),
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=_CACHED_STATEMENTS,
         )
         try:
             _lay_out(connection, path, table, create=create, patience=busy_timeout)
