@@ -75,7 +75,6 @@ _KNOWN = {
     "FoldsTimes": "test_the_check_says_the_same_at_the_line_that_puts_it",
     "ChecksNothing": "test_the_check_says_the_same_at_the_line_that_puts_it",
     "GivesTheSameAgain": "test_each_read_returns_its_own_objects",
-    "DependsOnTheStack": "test_values_may_be_nested_to_the_limit_and_no_deeper",
     "SendsNoVary": "test_caches_are_told_once",
     "LetsCachesKeepIt": "test_caches_are_told_once",
     "AlwaysVaries": "test_an_untouched_session_sends_nothing",
