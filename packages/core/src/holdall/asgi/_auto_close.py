@@ -62,7 +62,7 @@ class AutoClose:
         given = timedelta(seconds=SELDOM) if every is None else every
         span = timedelta(seconds=given) if isinstance(given, int) else given
         if not timedelta() < span <= _LONGEST:
-            msg = f"check_ended_every={every!r}: use more than 0 and up to 30 seconds, or a session that is renewed is lost."
+            msg = f"check_ended_every={every!r}: use more than 0 and at most 30 seconds, or a renewed session is lost."
             raise ConfigurationError(msg)
         if code != 1008 and not 3000 <= code <= 4999:
             msg = f"close_code={code!r}: an application closes a WebSocket with 1008, or with a code from 3000 to 4999."

@@ -12,10 +12,11 @@ from holdall.testing.adapters.identity import IdentityTests
 from holdall.testing.adapters.incoming import IncomingCookieTests
 from holdall.testing.adapters.listing import ListingTests
 from holdall.testing.adapters.logins import LoginTests
+from holdall.testing.adapters.mounted_applications import MountedTests
 from holdall.testing.adapters.names import OldNameTests, OldPlaceTests
 from holdall.testing.adapters.requests import RequestTests
 from holdall.testing.adapters.responses import ResponseTests
-from holdall.testing.adapters.several import MountedTests, SeveralTests
+from holdall.testing.adapters.several import SeveralTests
 from holdall.testing.adapters.streaming import StreamingTests
 from holdall.testing.adapters.transports import HeaderTests
 

@@ -2,6 +2,7 @@
 
 from holdall.testing.tables.connections import ConnectionTests
 from holdall.testing.tables.failures import FailureTests
+from holdall.testing.tables.many_rows import ManyRowsTests
 from holdall.testing.tables.model import ModelTests
 from holdall.testing.tables.races import RaceTests
 from holdall.testing.tables.readers import ReaderTests
@@ -10,7 +11,7 @@ from holdall.testing.tables.verbs import VerbTests
 __all__ = ["TableConformance"]
 
 
-class TableConformance(VerbTests, RaceTests, ReaderTests, ConnectionTests, FailureTests, ModelTests):
+class TableConformance(VerbTests, ManyRowsTests, RaceTests, ReaderTests, ConnectionTests, FailureTests, ModelTests):
     """
     The suite for tables.
 

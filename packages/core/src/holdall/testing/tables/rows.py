@@ -1,15 +1,18 @@
 """Rows, digests and principals to test tables with."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from holdall.clock import Clock
-from holdall.tables import Row
+from holdall.tables import AsyncTable, Row, Tombstone
 
-__all__ = ["HOUR", "SECOND", "new_digest", "new_principal", "new_row"]
+__all__ = ["HOUR", "SECOND", "SUCCESSOR", "leave_tombstone", "new_digest", "new_principal", "new_row", "pointer"]
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
+
+#: Where a tombstone points: a kind and a digest, as a store writes them.
+SUCCESSOR = b"\0" + bytes(range(224, 256))
 
 
 def new_digest() -> bytes:
@@ -35,3 +38,14 @@ def new_row(
     """Return a row that began *age* ago, is used now and *lives* from now on."""
     now = clock()
     return Row(data, version, now + lives, now - age, principal, client, now)
+
+
+def pointer(until: datetime) -> Tombstone:
+    """Return a tombstone that lasts *until* then."""
+    return Tombstone(until, SUCCESSOR)
+
+
+async def leave_tombstone(table: AsyncTable, clock: Clock, digest: bytes) -> None:
+    """Insert a row and remove it again, as a renewal does, with a tombstone that lasts an hour."""
+    await table.insert(digest, new_row(clock))
+    await table.remove(digest, tombstone=pointer(clock() + HOUR))

@@ -1,29 +1,31 @@
-"""What each verb of a table does, alone."""
+"""What each verb that takes one row's digest does, alone."""
 
 import os
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from holdall.clock import NEVER
-from holdall.tables import AsyncTable, Replacement, Row, RowInfo, Tombstone
+from holdall.tables import AsyncTable, Replacement, Row, Tombstone
 from holdall.tables._contract import MAX_CLIENT_BYTES, MAX_PRINCIPAL_BYTES
 from holdall.testing.clock import FakeClock
-from holdall.testing.tables.rows import HOUR, SECOND, new_digest, new_principal, new_row
+from holdall.testing.tables.rows import (
+    HOUR,
+    SECOND,
+    SUCCESSOR,
+    leave_tombstone,
+    new_digest,
+    new_principal,
+    new_row,
+    pointer,
+)
 from holdall.testing.tables.suite import TableSuite
 
 __all__ = ["VerbTests"]
 
 _MEGABYTE = 1024 * 1024
-# A kind and a digest, as a store puts them there.
-_SUCCESSOR = b"\0" + bytes(range(224, 256))
-
 Ending = Callable[[AsyncTable, FakeClock, bytes], Awaitable[None]]
-
-
-def _pointer(until: datetime) -> Tombstone:
-    return Tombstone(until, _SUCCESSOR)
 
 
 async def _never_was(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
@@ -40,16 +42,11 @@ async def _deleted(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
     await table.remove(digest)
 
 
-async def _renewed(table: AsyncTable, clock: FakeClock, digest: bytes) -> None:
-    await table.insert(digest, new_row(clock))
-    await table.remove(digest, tombstone=_pointer(clock() + HOUR))
-
-
-_no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, _renewed])
+_no_live_row = pytest.mark.parametrize("end", [_never_was, _expired, _deleted, leave_tombstone])
 
 
 class VerbTests(TableSuite, sealed=True):
-    """``read insert replace touch remove find clear sweep``."""
+    """``read insert replace touch remove``."""
 
     async def test_read_finds_nothing_where_nothing_is(self, table: AsyncTable) -> None:
         assert await table.read(new_digest()) is None
@@ -150,7 +147,7 @@ class VerbTests(TableSuite, sealed=True):
 
     async def test_insert_does_not_overwrite_a_tombstone(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
-        await _renewed(table, clock, digest)
+        await leave_tombstone(table, clock, digest)
 
         assert await table.insert(digest, new_row(clock)) is False
         row = await table.read(digest)
@@ -293,9 +290,9 @@ class VerbTests(TableSuite, sealed=True):
         clock.advance(HOUR / 2)
         expires = clock() + timedelta(minutes=1)
 
-        assert await table.remove(digest, tombstone=_pointer(expires)) == row
+        assert await table.remove(digest, tombstone=pointer(expires)) == row
 
-        tombstone = Row(_SUCCESSOR, 0, expires, row.created)
+        tombstone = Row(SUCCESSOR, 0, expires, row.created)
         assert await table.read(digest) == tombstone
         clock.advance(timedelta(minutes=1) - SECOND)
         assert await table.read(digest) == tombstone
@@ -315,14 +312,14 @@ class VerbTests(TableSuite, sealed=True):
     async def test_a_tombstone_keeps_the_principal(self, table: AsyncTable, clock: FakeClock) -> None:
         digest, row = new_digest(), new_row(clock, principal="7")
         await table.insert(digest, row)
-        await table.remove(digest, tombstone=_pointer(row.expires))
+        await table.remove(digest, tombstone=pointer(row.expires))
 
-        assert await table.read(digest) == Row(_SUCCESSOR, 0, row.expires, row.created, "7")
+        assert await table.read(digest) == Row(SUCCESSOR, 0, row.expires, row.created, "7")
 
     async def test_a_tombstone_may_outlive_the_row_it_stands_for(self, table: AsyncTable, clock: FakeClock) -> None:
         digest = new_digest()
         await table.insert(digest, new_row(clock, lives=SECOND))
-        await table.remove(digest, tombstone=_pointer(clock() + HOUR))
+        await table.remove(digest, tombstone=pointer(clock() + HOUR))
         clock.advance(2 * SECOND)
         await table.sweep()
 
@@ -335,177 +332,15 @@ class VerbTests(TableSuite, sealed=True):
         digest = new_digest()
         await end(table, clock, digest)
 
-        assert await table.remove(digest, tombstone=_pointer(clock() + HOUR)) is None
+        assert await table.remove(digest, tombstone=pointer(clock() + HOUR)) is None
         assert await table.read(digest) is None
         assert await table.insert(digest, new_row(clock)) is True
 
     @pytest.mark.parametrize("again", [False, True])
     async def test_remove_of_a_tombstone_leaves_it(self, table: AsyncTable, clock: FakeClock, again: bool) -> None:
         digest = new_digest()
-        await _renewed(table, clock, digest)
+        await leave_tombstone(table, clock, digest)
         before = await table.read(digest)
 
-        assert await table.remove(digest, tombstone=_pointer(clock() + 2 * HOUR) if again else None) is None
+        assert await table.remove(digest, tombstone=pointer(clock() + 2 * HOUR) if again else None) is None
         assert await table.read(digest) == before
-
-    # find
-
-    async def test_find_gives_the_rows_of_one_principal_oldest_first(self, table: AsyncTable, clock: FakeClock) -> None:
-        principal = new_principal()
-        rows = {
-            new_digest(): new_row(clock, age=n * HOUR, lives=n * HOUR, principal=principal, client=f"client {n}")
-            # So many that no other order is this one by chance.
-            for n in (2, 7, 4, 1, 6, 3, 8, 5)
-        }
-        for digest, row in rows.items():
-            await table.insert(digest, row)
-        await table.insert(new_digest(), new_row(clock, principal=new_principal()))
-        await table.insert(new_digest(), new_row(clock))
-
-        found = await table.find(principal)
-
-        expected = sorted(rows.items(), key=lambda item: item[1].created)
-        assert list(found) == [
-            RowInfo(digest, row.created, row.expires, row.client, row.seen) for digest, row in expected
-        ]
-
-    async def test_find_knows_of_no_stranger(self, table: AsyncTable, clock: FakeClock) -> None:
-        await table.insert(new_digest(), new_row(clock))
-
-        assert list(await table.find(new_principal())) == []
-        assert list(await table.find("")) == []
-
-    async def test_find_sees_what_touch_and_replace_did(self, table: AsyncTable, clock: FakeClock) -> None:
-        principal = new_principal()
-        touched, replaced = new_digest(), new_digest()
-        for digest in (touched, replaced):
-            await table.insert(digest, new_row(clock, lives=HOUR, principal=principal, client="a telephone"))
-        clock.advance(SECOND)
-        later = clock() + 2 * HOUR
-        await table.touch(touched, later, seen=clock())
-        await table.replace(replaced, new_row(clock, version=2, lives=2 * HOUR), version=1)
-
-        found = await table.find(principal)
-        assert {(each.expires, each.client, each.seen) for each in found} == {(later, "a telephone", clock())}
-        clock.advance(HOUR)
-        assert {each.digest for each in await table.find(principal)} == {touched, replaced}
-
-    async def test_find_forgets_what_was_deleted(self, table: AsyncTable, clock: FakeClock) -> None:
-        principal = new_principal()
-        digests = [new_digest() for _ in range(3)]
-        for digest in digests:
-            await table.insert(digest, new_row(clock, principal=principal))
-        await table.remove(digests[0])
-
-        assert {each.digest for each in await table.find(principal)} == set(digests[1:])
-
-    async def test_find_lists_a_tombstone_until_it_expires(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, principal = new_digest(), new_principal()
-        row = new_row(clock, age=HOUR, principal=principal, client="a telephone")
-        await table.insert(digest, row)
-        until = clock() + timedelta(minutes=1)
-        await table.remove(digest, tombstone=_pointer(until))
-
-        assert list(await table.find(principal)) == [RowInfo(digest, row.created, until, is_tombstone=True)]
-        clock.advance(timedelta(minutes=1))
-        assert list(await table.find(principal)) == []
-
-    async def test_find_forgets_what_has_expired(self, table: AsyncTable, clock: FakeClock) -> None:
-        principal, lasting = new_principal(), new_digest()
-        await table.insert(new_digest(), new_row(clock, lives=HOUR, principal=principal))
-        await table.insert(lasting, new_row(clock, lives=2 * HOUR, principal=principal))
-        clock.advance(HOUR)
-
-        assert [each.digest for each in await table.find(principal)] == [lasting]
-        await table.sweep()
-        assert [each.digest for each in await table.find(principal)] == [lasting]
-
-    # clear
-
-    async def test_clear_removes_what_began_then_or_before(self, table: AsyncTable, clock: FakeClock) -> None:
-        principal = new_principal()
-        older, now, newer = (new_digest() for _ in range(3))
-        for digest, age in ((older, HOUR), (now, 0 * HOUR), (newer, -SECOND)):
-            await table.insert(digest, new_row(clock, age=age, principal=principal))
-
-        assert await table.clear(clock()) == 2
-        assert [await table.read(digest) is None for digest in (older, now, newer)] == [True, True, False]
-        assert [each.digest for each in await table.find(principal)] == [newer]
-
-    async def test_clear_goes_by_the_beginning_and_by_no_other_time(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, row = new_digest(), new_row(clock)
-        await table.insert(digest, row)
-        clock.advance(HOUR / 2)
-        await table.replace(digest, new_row(clock, version=2, lives=2 * HOUR), version=1)
-
-        assert await table.clear(row.created - SECOND) == 0
-        assert await table.clear(row.created) == 1
-
-    async def test_clear_removes_tombstones_and_other_notes_too(self, table: AsyncTable, clock: FakeClock) -> None:
-        renewed, note = new_digest(), new_digest()
-        await _renewed(table, clock, renewed)
-        await table.insert(note, new_row(clock, version=0))
-
-        assert await table.clear(clock()) == 2
-        assert [await table.read(digest) for digest in (renewed, note)] == [None, None]
-
-    async def test_clear_removes_as_many_as_it_is_told_and_counts_them(
-        self, table: AsyncTable, clock: FakeClock
-    ) -> None:
-        for _ in range(10):
-            await table.insert(new_digest(), new_row(clock))
-
-        assert [await table.clear(clock(), limit) for limit in (3, 1, 100, 100)] == [3, 1, 6, 0]
-
-    async def test_what_was_cleared_can_only_be_begun_anew(self, table: AsyncTable, clock: FakeClock) -> None:
-        digest, row = new_digest(), new_row(clock)
-        await table.insert(digest, row)
-        await table.clear(clock())
-
-        assert await table.replace(digest, new_row(clock, version=2), version=1) is Replacement.GONE
-        assert await table.touch(digest, row.expires, seen=clock()) is False
-        assert await table.remove(digest, tombstone=_pointer(row.expires)) is None
-        assert await table.insert(digest, row) is True
-
-    # sweep
-
-    async def test_sweep_leaves_what_lives(self, table: AsyncTable, clock: FakeClock) -> None:
-        live, renewed, expired = new_digest(), new_digest(), new_digest()
-        await table.insert(live, new_row(clock, lives=2 * HOUR))
-        await table.insert(renewed, new_row(clock, lives=2 * HOUR))
-        await table.remove(renewed, tombstone=_pointer(clock() + 2 * HOUR))
-        await table.insert(expired, new_row(clock, lives=HOUR))
-        clock.advance(HOUR)
-
-        await table.sweep()
-
-        assert await table.read(live) is not None
-        assert await table.read(renewed) is not None
-        assert await table.read(expired) is None
-
-    async def test_sweep_removes_as_many_as_it_is_told_and_counts_them(
-        self, table: AsyncTable, clock: FakeClock
-    ) -> None:
-        self.needs_sweeping()
-        for n in range(10):
-            await table.insert(new_digest(), new_row(clock, lives=HOUR + n * SECOND))
-        clock.advance(2 * HOUR)
-
-        assert [await table.sweep(limit) for limit in (3, 1, 100, 100)] == [3, 1, 6, 0]
-
-    async def test_sweep_removes_tombstones_too(self, table: AsyncTable, clock: FakeClock) -> None:
-        self.needs_sweeping()
-        await _renewed(table, clock, new_digest())
-        clock.advance(HOUR)
-
-        assert await table.sweep() == 1
-
-    async def test_each_write_sweeps_a_little(self, table: AsyncTable, clock: FakeClock) -> None:
-        self.needs_sweeping()
-        for _ in range(100):
-            await table.insert(new_digest(), new_row(clock, lives=HOUR))
-        clock.advance(2 * HOUR)
-        for _ in range(200):
-            await table.insert(new_digest(), new_row(clock))
-
-        assert await table.sweep(1000) < 100
