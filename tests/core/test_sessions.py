@@ -574,3 +574,22 @@ def test_what_is_called_later_is_a_function(option: str) -> None:
 def test_what_takes_several_refuses_a_number(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option}=3 is not a list"):
         Sessions("table", key="sid", table="session", **{option: 3})  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.parametrize("option", ["encrypt", "compress", "generations", "weak_secrets"])
+def test_a_flag_of_a_cookie_is_no_text_either(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option}='no' is neither True nor False"):
+        Sessions("cookie", key="sid", secret_key_base=SECRET, **{option: "no"})  # type: ignore[arg-type]  # that is the test
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"app_name": 3}, "app_name=3 is not text"),
+        ({"revocable": 3}, "revocable=3 is neither a table nor the URL of one"),
+        ({"overflow": 3}, "overflow=3 is neither a table nor the URL of one"),
+    ],
+)
+def test_what_must_be_text_or_a_table_is_no_number(options: dict[str, Any], refusal: str) -> None:
+    with pytest.raises(ConfigurationError, match=refusal):
+        Sessions("cookie", key="sid", secret_key_base=SECRET, **options)

@@ -15,7 +15,7 @@ from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
 from holdall.keys import several_secrets
 from holdall.serializers import Serializer
-from holdall.settings import Settings
+from holdall.settings import Settings, check_kinds
 from holdall.sources._contract import AnySource
 from holdall.stores import Store
 from holdall.tables import AsyncTable, Kind, Table, table_opener
@@ -95,6 +95,11 @@ def store_opener(
         ConfigurationError: An option is unknown or invalid.
     """
     own = {*taken, *OPTION_NAMES}
+    flags = ("encrypt", "compress", "generations", "weak_secrets")
+    check_kinds(flags={name: options[name] for name in flags if name in options}, functions={}, several={})
+    if not isinstance(options.get("app_name", ""), str):
+        msg = f"app_name={options['app_name']!r} is not text."
+        raise ConfigurationError(msg)
     if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
         msg = f"serializer={options['serializer']!r} is one of Plug's names: pass an object with dumps() and loads()."
         raise ConfigurationError(msg)
@@ -193,6 +198,10 @@ def _rows_opener(
         return None
     if overflow not in (None, table):
         msg = "revocable= and overflow= share one table: give both the same."
+        raise ConfigurationError(msg)
+    if not isinstance(table, str) and not hasattr(table, "replace"):
+        name = "overflow" if revocable is None else "revocable"
+        msg = f"{name}={table!r} is neither a table nor the URL of one."
         raise ConfigurationError(msg)
     open_table = table_opener(table, clock=clock) if isinstance(table, str) else lambda form: table
     options["fallbacks"] = several_secrets(options.get("fallbacks", ()))
