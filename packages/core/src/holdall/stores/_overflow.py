@@ -344,7 +344,7 @@ def _known(missing: NotFound) -> NotFound:
 
 
 def _of_row(write: Write) -> Write:
-    """Return *write* as that of a row, which is nobody's: users' sessions are listed by rows of their own."""
+    """Return *write* for the row, without a principal: users' sessions are listed by separate rows."""
     row: Write = write.changed(principal=None, client=None)
     return row
 

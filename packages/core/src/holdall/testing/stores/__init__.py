@@ -26,7 +26,7 @@ class StoreConformance(RoundTripTests, WriterTests, EndingTests, RenewalTests, U
     Attributes:
         keeps_rows: The store knows what was written last, so two requests' changes are merged. ``False`` if a session
             exists only in its cookie.
-        revocable: A deleted session has ended, whoever still has its cookie.
+        revocable: A deleted session has ended, even for requests that still have its cookie.
         revokes_anonymous: The same for anonymous sessions.
         asks_at_writes: A write to a session that has ended reports it. ``False`` if it writes a cookie that opens
             nothing.
