@@ -8,33 +8,35 @@ from django.http import HttpRequest, HttpResponse
 
 from holdall.adapters import EndpointRequest, EndpointResponse, SessionGroup
 from holdall_django._cookies import add_cookies
-from holdall_django._middleware import SessionMiddleware
 from holdall_django._requests import opened_for
 
-__all__ = ["DeviceMiddleware"]
+__all__ = ["with_devices"]
 
 
-class DeviceMiddleware(SessionMiddleware):
+def with_devices(middleware: Any) -> type:
     """
-    The session middleware of a project whose sessions can be bound to a device.
+    Return the session *middleware* for a project whose sessions can be bound to a device.
 
     It responds before any view and before the CSRF check: a browser sends no token with these requests, and
     authenticates them with its signature.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        super().__init__(get_response)
-        self.get_response = _noting(get_response, self.group)
+    class DeviceMiddleware(middleware):  # type: ignore[misc]  # the class that imports this module
+        def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+            super().__init__(get_response)
+            self.get_response = _noting(get_response, self.group)
 
-    def __call__(self, request: HttpRequest) -> Any:
-        if not self.async_mode and request.path_info in self.group.devices:
-            return _response(self.group.devices.answer(_translated(request)))
-        return super().__call__(request)
+        def __call__(self, request: HttpRequest) -> Any:
+            if not self.async_mode and request.path_info in self.group.devices:
+                return _response(self.group.devices.answer(_translated(request)))
+            return super().__call__(request)
 
-    async def __acall__(self, request: HttpRequest) -> Any:
-        if request.path_info in self.group.devices:
-            return _response(await self.group.devices.answer_async(_translated(request)))
-        return await super().__acall__(request)
+        async def __acall__(self, request: HttpRequest) -> Any:
+            if request.path_info in self.group.devices:
+                return _response(await self.group.devices.answer_async(_translated(request)))
+            return await super().__acall__(request)
+
+    return DeviceMiddleware
 
 
 def _noting(get_response: Callable[[HttpRequest], Any], group: SessionGroup) -> Callable[[HttpRequest], Any]:

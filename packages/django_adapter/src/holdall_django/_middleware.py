@@ -39,9 +39,9 @@ class SessionMiddleware(middleware.SessionMiddleware):
 
     def __new__(cls, get_response: Callable[[HttpRequest], Any]) -> Any:
         if cls is SessionMiddleware and configuration().has_devices:
-            from holdall_django._devices import DeviceMiddleware
+            from holdall_django._devices import with_devices
 
-            return object.__new__(DeviceMiddleware)
+            return object.__new__(with_devices(cls))
         return super().__new__(cls)
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
