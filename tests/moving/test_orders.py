@@ -61,7 +61,7 @@ def _fault(names: tuple[str, ...], outcome: Outcome) -> str:
     if began:
         return "" if "login" not in names or "user_id" in outcome.browser or "renew" in names else "a login is lost"
     if not outcome.browser.items() >= BEFORE.items():
-        return "what nobody changed is gone"
+        return "data that no request changed is gone"
     for name in saved:
         lost = [key for key, value in ACTS[name].puts.items() if outcome.browser.get(key) != value]
         if lost and ACTS[name].status < 500:

@@ -163,7 +163,7 @@ def test_a_write_is_given_up_only_where_the_session_has_ended() -> None:
         (broken.IgnoresVersions, ("count", "set the counter"), "the counter was set, and is 1"),
         (broken.ForgetsRenewals, ("write", "login"), "a change to 'a' is lost"),
         (broken.ForgetsRenewals, ("write", "renew"), "the session was dropped"),
-        (broken.GivesNothing, ("touch", "renew"), "what nobody changed is gone"),
+        (broken.GivesNothing, ("touch", "renew"), "data that no request changed is gone"),
         (broken.RemovesNothing, ("write", "drop"), "what was dropped came back"),
         (broken.GivesStaleRows, ("write", "renew"), "a change to 'a' is lost"),
         (broken.GivesStaleRows, ("write", "login"), "a change to 'a' is lost"),

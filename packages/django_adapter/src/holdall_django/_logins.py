@@ -17,6 +17,6 @@ def record_logins() -> None:
 
 def _record(sender: Any, request: Any, **kwargs: object) -> None:
     session = getattr(request, "session", None)
-    # The first login changes the session by itself. A repeated one writes what is there already.
+    # The first login changes the session's data. A repeated login writes the same data again, so it must be recorded.
     if isinstance(session, DjangoSession) and state_of(session).settings.record_login and session.principal is not None:
         session.confirm_login()

@@ -75,7 +75,7 @@ class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
 
 def _record_login(app: Flask, **kwargs: object) -> None:
     session = fetch_session()
-    # The first login changes the session by itself. A repeated one writes what is there already.
+    # The first login changes the session's data. A repeated login writes the same data again, so it must be recorded.
     if state_of(session).settings.record_login and session.principal is not None and session.get("_fresh"):
         session.confirm_login()
 

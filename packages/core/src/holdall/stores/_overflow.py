@@ -88,7 +88,7 @@ class OverflowStore:
     A cookie store with a table for sessions that do not fit into their cookies.
 
     Args:
-        store: Keeps sessions in cookies with generations, and may keep rows of its own for those that are somebody's.
+        store: Keeps sessions in cookies with generations, and may keep rows of its own for logged-in ones.
         rows: Keeps what does not fit.
         settings: Those of the ``Sessions``.
     """
@@ -178,7 +178,7 @@ class OverflowStore:
                     return answer
                 row = answer
             else:
-                # The row goes first: an ID that somebody else may have must not outlive a failure in between.
+                # The row goes first: an ID that an attacker may know must not survive if the next step fails.
                 last = yield from (
                     self.rows.delete(stored.row, key=key, superseded_until=until)
                     if followed
@@ -215,7 +215,7 @@ class OverflowStore:
         self._settings.emit("moved", "to the table" if to_table else "to the cookie", stored.log_id)
 
     def _naming(self, write: Write, row: StoredSession) -> Write:
-        """Return what a cookie holds of a session whose data is in a *row*: whose it is, for who asks its cookie."""
+        """Return the small session for the cookie, which names the *row* with the data and keeps the user ID."""
         own = {key: write.data[key] for key in self._settings.principals.all & write.data.keys()}
         named: Write = write.changed(data={**own, ROW: row.cookie})
         return named
@@ -296,7 +296,7 @@ class OverflowStore:
 
 
 class ListedOverflowStore(OverflowStore):
-    """One whose inner store keeps a row for each session that is somebody's (``revocable``)."""
+    """An overflow store around one that keeps a row for each logged-in session (``revocable``)."""
 
     def list(self, principal: str, *, keys: Iterable[str], current: StoredSession | None) -> Steps[_Rows]:
         found: Steps[_Rows] = self.store.list(principal, keys=keys, current=_inner(current))

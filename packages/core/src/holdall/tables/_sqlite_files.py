@@ -108,7 +108,7 @@ def _failure(path: str, exc: sqlite3.Error) -> StoreError:
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
-    if pid == os.getpid():  # pragma: no branch  # it is another in a forked process, where nobody counts
+    if pid == os.getpid():  # pragma: no branch  # differs only in a forked process, where coverage is not measured
         connection.close()
 
 

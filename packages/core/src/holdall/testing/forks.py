@@ -19,8 +19,8 @@ def forked(work: Callable[[], object], *, hooks: bool = False) -> int:
     """
     Run *work* in a forked process, and return its process ID.
 
-    hooks: Run Python's fork hooks. Without them, it is forked the way uWSGI does it.
-        hooks: Run Python's fork hooks. Without them it is forked as uWSGI does it.
+    Args:
+        hooks: Run Python's fork hooks. Without them, it is forked the way uWSGI does it.
     """
     child: int = os.fork() if hooks else ctypes.PyDLL(None).fork()
     if child == 0:

@@ -345,7 +345,7 @@ class Run:
             return "an id from before the login reaches a session that is logged in"
         if any("ended" in events for events in self._events):
             if not any(act.drops for act in self._acts):
-                return "the session was dropped, and nobody asked for it"
+                return "the session was dropped, although no request asked for it"
             back = any(data and data.keys() & BEFORE.keys() for data in (now, old))
             return "what was dropped came back" if back else ""
         if not any(act.ends for act in self._acts) and any(self.lost):
@@ -359,7 +359,7 @@ class Run:
             # with either: of all that was changed, only the login itself is then sure to be in both, if both are one.
             promised &= {PRINCIPAL_KEY} if all(act.logs_in for act in self._acts if act.ends) else set()
         elif not now.items() >= BEFORE.items():
-            return "what nobody changed is gone"
+            return "data that no request changed is gone"
         if "created" not in (name for events in self._events for name in events):
             broken = self._miscounted(now.get(_COUNTER, 0))
             if broken:
@@ -430,4 +430,4 @@ class Run:
 
 
 def _random(seed: int) -> Callable[[int], bytes]:
-    return Random(seed).randbytes  # noqa: S311  # nobody gains by foreseeing it
+    return Random(seed).randbytes  # noqa: S311  # test data may be predictable

@@ -155,7 +155,7 @@ class RevocationRun(Run):
             if alive and (reached or any(came < at for at in cleared)):
                 return "a login from before lives on"
             if not alive and not (reached or cleared):
-                return "a login has ended that nobody was to end"
+                return "a login has ended that no request should have ended"
         return ""
 
     def _logins(self) -> dict[int, OwnersAct]:

@@ -261,7 +261,7 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert owner.does(["get", "user_id"]) == [7]
 
     def test_no_mutated_proof_is_taken_and_none_makes_a_failure(self, owner: Owner) -> None:
-        dice = random.Random(20260301)  # noqa: S311  # nobody gains by foreseeing it
+        dice = random.Random(20260301)  # noqa: S311  # test data may be predictable
         owner.passes(MAX_AGE)
         owner.does(["get", "user_id"])
         session = owner.session
