@@ -16,7 +16,7 @@ from holdall import _late_changes as late_changes
 from holdall._group_checks import check_keys, checked_list
 from holdall._session import Session, state_of
 from holdall._sessions import Sessions
-from holdall._state import Phase, SessionState
+from holdall._state import Intent, Phase, SessionState
 from holdall._unawaited import refuse_unawaited
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
@@ -234,12 +234,17 @@ class Exchange:
     def body_sent_at_once(self, *, last: bool = False) -> bool:
         """Do what ``body_sent`` does where nothing is left to save; ``False``, with nothing done, elsewhere."""
         state = self.session._state
-        is_used = state.unawaited or not ((state.tracked is None and not state.marked_unread) or state.is_as_stored)
-        if self._others or is_used:
+        if self._others or state.unawaited:
+            return False
+        if state.is_as_stored:
+            if last:
+                # Nothing was handed out that could be mutated later.
+                self._phase = state.phase = Phase.ENDED
+            return True
+        if state.intent is not Intent.KEEP or state.modified:
             return False
         if last:
-            # Nothing was handed out that could be mutated later.
-            self._phase = state.phase = Phase.ENDED
+            self.close()
         return True
 
     def failed(self, status: int = 500) -> None:
@@ -358,16 +363,11 @@ class Exchange:
         return ResponseHeaders(cookies, vary=vary, cookie=kept_under)
 
     def _finish(self) -> Steps[None]:
-        def end(state: SessionState) -> Steps[None]:
-            if state.unawaited:
-                refuse_unawaited(state)
-            return finish(state, now=self.group.backend.now())
-
-        yield from self._each(end)
+        yield from self._each(partial(_finish, now=self.group.backend.now()))
 
     def _abandon(self, status: int) -> Steps[None]:
         self._phase = Phase.DONE
-        yield from self._each(lambda state: abandon(state, now=self.group.backend.now(), status=status))
+        yield from self._each(partial(abandon, now=self.group.backend.now(), status=status))
 
     def _each(self, end: Any) -> Steps[None]:
         failure: Exception | None = None
@@ -378,6 +378,12 @@ class Exchange:
                 failure = failure or exc
         if failure is not None:
             raise failure
+
+
+def _finish(state: SessionState, *, now: int) -> Steps[None]:
+    if state.unawaited:
+        refuse_unawaited(state)
+    yield from finish(state, now=now)
 
 
 def _listed(names: Iterable[str]) -> str:

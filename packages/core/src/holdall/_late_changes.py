@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from holdall._redacted import redacted
+from holdall._snapshots import IMMUTABLE
 from holdall._tracking import Tracked
 
 __all__ = ["look", "watch", "watched"]
@@ -22,6 +23,9 @@ __all__ = ["look", "watch", "watched"]
 # hold values for ever.
 _MOST = 64
 _AT_ONCE = 4
+
+_MUTABLE = (list, dict, set)
+_NESTING = (list, dict, tuple)
 
 # Not every Python implementation counts references. Without the count, a value is forgotten when its session is.
 _references: Callable[[object], int] = getattr(sys, "getrefcount", lambda value: 0)
@@ -94,11 +98,11 @@ def _is_held(each: _Watched) -> bool:
 
 def _is_shared(values: Iterable[Any], alone: int) -> bool:
     for value in values:
-        if isinstance(value, list | dict | set) and _references(value) > alone:
+        if type(value) in IMMUTABLE:
+            continue
+        if isinstance(value, _MUTABLE) and _references(value) > alone:
             return True
-        if isinstance(value, list | dict | tuple) and _is_shared(
-            value.values() if isinstance(value, dict) else value, alone
-        ):
+        if isinstance(value, _NESTING) and _is_shared(value.values() if isinstance(value, dict) else value, alone):
             return True
     return False
 

@@ -6,6 +6,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from holdall import _late_changes as late_changes
 from holdall._redacted import Redacted
 from holdall._tracking import Tracked
 from holdall.cookie_header import SentCookie
@@ -365,8 +366,6 @@ class SessionState:
         """Report values that are mutated in place from now on, because no call of ours could refuse that."""
         if self.takes_forgotten_changes is not None and self.takes_forgotten_changes():
             return
-        from holdall import _late_changes as late_changes
-
         log_id = self.stored.log_id if self.stored else ""
         late_changes.watch(self, tracked, partial(self.settings.emit, "lost_write", "request ended", log_id))
 
