@@ -236,7 +236,7 @@ class Exchange:
         state = self.session._state
         if self._others or state.unawaited:
             return False
-        if state.is_as_stored:
+        if (state.tracked is None and not state.marked_unread) or state.is_as_stored:
             if last:
                 # Nothing was handed out that could be mutated later.
                 self._phase = state.phase = Phase.ENDED

@@ -114,9 +114,10 @@ class PrincipalKeys:
         Raises:
             TypeError: It is not valid text, or too long.
         """
-        if self.all.isdisjoint(data):
+        found = self.all.intersection(data)
+        if not found:
             return None
-        for key in self.keys:
+        for key in found if len(found) == 1 else self.keys:
             value = data.get(key)
             if value is not None:
                 # The usual types need no further check.

@@ -244,7 +244,7 @@ class SessionState:
         self.fetched = fetched
         self.tracked = tracked = Tracked({} if fetched.stored is None else fetched.stored.data)
         if self.marked_unread:
-            tracked.marked = True
+            tracked.marked = tracked.is_touched = True
         if self.phase is Phase.BODY:
             self.phase = self.phase_after_headers
         self._note_owner_and_lifetime(tracked.data)
@@ -299,6 +299,7 @@ class SessionState:
             self.marked_unread = value
         else:
             self.tracked.marked = value
+            self.tracked.is_touched = self.tracked.is_touched or value
 
     @property
     def modified(self) -> bool:
@@ -306,7 +307,7 @@ class SessionState:
         tracked = self.tracked
         if tracked is None:
             return self.marked_unread
-        return tracked.marked or ((tracked.is_touched or bool(tracked.views)) and bool(tracked.changes()))
+        return tracked.marked or (tracked.is_touched and bool(tracked.changes()))
 
     @property
     def is_as_stored(self) -> bool:
@@ -314,7 +315,7 @@ class SessionState:
         tracked = self.tracked
         if tracked is None:
             return not self.marked_unread
-        return self.intent is Intent.KEEP and not (tracked.is_touched or tracked.marked or tracked.views)
+        return self.intent is Intent.KEEP and not tracked.is_touched
 
     @property
     def phase_after_headers(self) -> Phase:
@@ -359,7 +360,7 @@ class SessionState:
         """End the request: from now on every change raises an error, and in-place mutations are reported."""
         self.phase = Phase.ENDED
         tracked = self.tracked
-        if self.takes_forgotten_changes is None and tracked is not None and (tracked.is_touched or tracked.views):
+        if self.takes_forgotten_changes is None and tracked is not None and tracked.is_touched:
             self.watch(tracked)
 
     def watch(self, tracked: Tracked) -> None:

@@ -27,7 +27,7 @@ class Tracked:
 
     Attributes:
         data: All of the current data.
-        is_touched: Something was changed, or handed out and may be mutated.
+        is_touched: Something was changed or marked, or handed out and may be mutated.
         marked: Every value that was handed out counts as changed, even if its snapshot is the same.
         views: Typed views of its values (``holdall.typed``), which report what was changed in them.
     """
@@ -82,9 +82,10 @@ class Tracked:
         if not (self._changes or self._snapshots or self._deleted or self._cleared):
             return NO_CHANGES
         put = {**self._changes}
-        for key, before in self._snapshots.items():
-            if key in data and key not in self._changes and (self.marked or snapshot(data[key]) != before):
-                put[key] = data[key]
+        if self._snapshots:
+            for key, before in self._snapshots.items():
+                if key in data and key not in self._changes and (self.marked or snapshot(data[key]) != before):
+                    put[key] = data[key]
         return Changes(put, self._deleted, self._cleared)
 
     def current(self) -> dict[str, Any]:
@@ -101,13 +102,13 @@ class Tracked:
     def begin_anew(self) -> None:
         """Use the current data as what is stored."""
         # The request may still hold values it stored and mutate them while the body streams.
-        held, data = self._snapshots.keys() | self._changes.keys(), self.data
+        data, changed, handed_out = self.data, self._changes, self._snapshots
         self._changes, self._snapshots, self._deleted = _NOTHING, _NOTHING, _NONE
-        self.is_touched = False
-        for key in held:
+        self.is_touched = bool(self.views)
+        self._cleared = self.marked = False
+        for key in (*changed, *handed_out):
             if key in data and type(data[key]) not in IMMUTABLE:
                 self.hand_out(key, data[key])
-        self._cleared = self.marked = False
 
     def restore(self, changes: Changes) -> None:
         """Count *changes* as changes again after they could not be written."""

@@ -104,7 +104,7 @@ class CookieAttributes:
     extra: str = ""
     seconds: int | None = field(init=False, repr=False, compare=False)
     _before: str = field(init=False, repr=False, compare=False)
-    _after: Mapping[bool, str] = field(init=False, repr=False, compare=False)
+    _after: Mapping[bool, tuple[str, bool]] = field(init=False, repr=False, compare=False)
     ending: Mapping[str, "CookieAttributes"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -123,7 +123,8 @@ class CookieAttributes:
         set_once("secure", self._checked_secure())
         set_once("_before", f"; path={self.path}" + (f"; domain={self.domain}" if self.domain else ""))
         set_once("ending", _Endings(self))
-        set_once("_after", {https: self._flags(https=https) for https in (False, True)})
+        secure = {https: self.secure is True or (self.secure == "auto" and https) for https in (False, True)}
+        set_once("_after", {https: (self._flags(secure=secure[https]), secure[https]) for https in secure})
 
     @property
     def place(self) -> tuple[str | None, ...]:
@@ -160,10 +161,10 @@ class CookieAttributes:
             _refuse("partitioned=True is only kept with Secure: set secure=True.")
         return secure
 
-    def _flags(self, *, https: bool) -> str:
+    def _flags(self, *, secure: bool) -> str:
         return "".join(
             (
-                "; secure" if self.secure is True or (self.secure == "auto" and https) else "",
+                "; secure" if secure else "",
                 "; HttpOnly" if self.http_only else "",
                 f"; SameSite={self.same_site}" if self.same_site else "",
                 "; partitioned" if self.partitioned else "",
@@ -243,9 +244,10 @@ class SetCookie:
         max_age: int | None = None,
         login: bool = False,
     ) -> None:
+        after, secure = attributes._after[https]
         self.value = value
-        self.secure = attributes.secure is True or (attributes.secure == "auto" and https)
-        self.is_exposed = login and not self.secure
+        self.secure = secure
+        self.is_exposed = login and not secure
         self.attributes = attributes
         self.https = https
         expires, expiry = None, ""
@@ -254,16 +256,17 @@ class SetCookie:
         elif max_age is not None:
             # A longer age may come from a framework's own settings, where it is not a mistake. An age in the far
             # past would be out of the calendar's range.
-            max_age = max(-_MOST_SECONDS, min(max_age, _MOST_SECONDS))
+            if not -_MOST_SECONDS <= max_age <= _MOST_SECONDS:
+                max_age = _MOST_SECONDS if max_age > 0 else -_MOST_SECONDS
             expires = now + max_age
         self.max_age = max_age
         self.expires = expires
         if expires is not None:
             expiry = f"; expires={_http_date(expires)}; Max-Age={max_age}"
         # Built once, because it is measured before it is sent.
-        self.line = line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{attributes._after[https]}"
+        self.line = line = f"{attributes.key}={value or ''}{attributes._before}{expiry}{after}"
         self.size = len(line)
-        if attributes.secure is True and not https:
+        if secure and not https:
             _doubt_that_it_is_kept(attributes.key)
 
     def __str__(self) -> str:

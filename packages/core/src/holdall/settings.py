@@ -67,6 +67,7 @@ class Settings:
         allow_public: Let the application mark a response that sets the cookie for shared caches.
         key: The cookie's name.
         keys: The current name and the old ones.
+        has_other_cookies: The browser may have further cookies that a response should remove.
         lifetime: The default lifetime.
     """
 
@@ -88,6 +89,7 @@ class Settings:
     allow_public: bool = False
     key: str = field(init=False)
     keys: tuple[str, ...] = field(init=False)
+    has_other_cookies: bool = field(init=False)
     lifetime: Lifetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,8 @@ class Settings:
         object.__setattr__(self, "key", self.attributes.key)
         object.__setattr__(self, "keys", tuple(keys))
         object.__setattr__(self, "lifetime", Lifetime(idle, max_age))
+        others = self.old_cookies or self.delete_at_logout or self.attributes.domain
+        object.__setattr__(self, "has_other_cookies", bool(others))
 
     def ends(self, created: int) -> int:
         """Return the latest end of a session created at this time, in Unix seconds."""

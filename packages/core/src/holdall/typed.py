@@ -55,6 +55,7 @@ def typed_session(session: Any, model: Any, key: str | None = None, *, default: 
     if view is None:
         view = View(session, model, key, default)
         tracked.views = {**tracked.views, name: view}
+        tracked.is_touched = True
     return view.value
 
 

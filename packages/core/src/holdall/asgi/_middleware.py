@@ -76,7 +76,8 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"
-        # Nothing has to be awaited, so a session can be read when it is first used.
+        # If nothing has to be awaited, a session is read when it is first used.
+        self._reads_first = self._fetches and self._group.waits_to_read
         self._is_fetched = self._fetches and not self._group.waits_to_read
         if self._group.devices is not None:
             answer_devices(self, self._group)
@@ -85,47 +86,59 @@ class SessionMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        outer = in_scope(scope) if KEY in scope or "wsgi_environ" in scope else None
-        borrowed = None if outer is None else outer_session(outer, self._group)
-        if borrowed is None or outer is None:
-            # Not of the scope, which holds the session: each request would leave a cycle for the garbage collector.
-            headers = scope["headers"]
-            if type(headers) is not list:
-                headers = scope["headers"] = list(headers)
-            hidden = self._hidden
-            for place in range(len(headers)):
-                if headers[place][0] in hidden:
-                    # Error reports show local variables. Every layer has the scope, and this one has no other copy.
-                    headers[place] = (headers[place][0], HiddenBytes(headers[place][1]))
-            exchange = Exchange(
-                self._group,
-                partial(_values, headers),
-                scope.get("scheme") in ("https", "wss"),
-                partial(_client, headers, scope.get("client")) if self._group.notes_clients else None,
-                AsyncSession,
-                self._is_fetched,
-            )
-            exchange.outer = outer
-            session = exchange.session
-        else:
-            exchange, session = exchange_of(outer, borrowed), borrowed
-        if self._fetches and (self._group.waits_to_read or borrowed is not None):
-            try:
-                await self.sessions.load_async(session)
-            except StoreError as error:
-                await refuse(error, exchange, scope, send)
+        outer: Exchange | None = None
+        if KEY in scope or "wsgi_environ" in scope:
+            outer = in_scope(scope)
+            borrowed = outer_session(outer, self._group)
+            if outer is not None and borrowed is not None:
+                await self._share(borrowed, outer, scope, receive, send)
                 return
+        # Not of the scope, which holds the session: each request would leave a cycle for the garbage collector.
+        headers = scope["headers"]
+        if type(headers) is not list:
+            headers = scope["headers"] = list(headers)
+        hidden, header = self._hidden, None
+        for place, header in enumerate(headers):
+            if header[0] in hidden:
+                # Error reports show local variables. Every layer has the scope, and this one has no other copy.
+                headers[place] = (header[0], HiddenBytes(header[1]))
+        header = None
+        exchange = Exchange(
+            self._group,
+            partial(_values, headers),
+            scope.get("scheme") in ("https", "wss"),
+            partial(_client, headers, scope.get("client")) if self._group.notes_clients else None,
+            AsyncSession,
+            self._is_fetched,
+        )
+        exchange.outer = outer
+        if self._reads_first and not await self._can_read(exchange.session, exchange, scope, send):
+            return
         if "session" in scope:
             # The middleware that put another session there will look for it when the response passes.
             scope = dict(scope)
+        scope["session"] = exchange.session
+        enter(scope, exchange)
+        await respond(self.app, exchange, scope, receive, send, self._auto_close, self.disconnects)
+
+    async def _share(self, session: Session, outer: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application with the *session* of an adapter around it, which created its exchange and ends it."""
+        if self._fetches and not await self._can_read(session, exchange_of(outer, session), scope, send):
+            return
+        if "session" in scope:
+            scope = dict(scope)  # as above
         scope["session"] = session
-        if borrowed is None or outer is None:
-            enter(scope, exchange)
-            await respond(self.app, exchange, scope, receive, send, self._auto_close, self.disconnects)
-        else:
-            # The adapter that created the exchange ends it.
-            enter(scope, outer)
-            await self.app(scope, receive, send)
+        enter(scope, outer)
+        await self.app(scope, receive, send)
+
+    async def _can_read(self, session: Session, exchange: Exchange, scope: Scope, send: Send) -> bool:
+        """Read *session*; if its store fails, send the error response and return ``False``."""
+        try:
+            await self.sessions.load_async(session)
+        except StoreError as error:
+            await refuse(error, exchange, scope, send)
+            return False
+        return True
 
 
 async def fetch_session(scope: Scope, sessions: Sessions | None = None) -> Session:

@@ -1,5 +1,8 @@
 """Process a response or a WebSocket being sent: store its sessions and add their headers."""
 
+# Otherwise the annotations of nested functions would be evaluated in each request.
+from __future__ import annotations
+
 import logging
 from functools import cache, lru_cache
 from operator import itemgetter
@@ -25,6 +28,7 @@ _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http
 _name = itemgetter(0)
 # There are as many as an application has combinations of sessions.
 _vary = cache(lambda vary: (b"vary", vary.encode()))
+_lowered = cache(lambda name: name.lower().encode())
 # The headers for a response that sets a cookie and has no cache headers of its own.
 _PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control or ""
 _NO_STORE = (b"cache-control", _PLAIN.encode())
@@ -126,13 +130,6 @@ async def respond(
             has_left = True
         return message
 
-    async def end() -> None:
-        # Save what was changed since the headers, including by background tasks.
-        if started:
-            await exchange.body_sent_async(last=True)
-        elif not was_refused:
-            await exchange.failed_async()
-
     try:
         if scope["type"] == "http":
             await app(scope, receive, send_on)
@@ -146,7 +143,7 @@ async def respond(
         is_disconnect = isinstance(error, disconnects)
         if has_left or (is_disconnect and scope["type"] == "websocket"):
             # A client that disconnects is not a failure of the application.
-            await end()
+            await _end(exchange, started)
             if was_broken_off and (is_disconnect or isinstance(error, OSError)):
                 return
             raise
@@ -159,7 +156,8 @@ async def respond(
     except BaseException:
         # A cancelled request ends like one whose client has disconnected; otherwise a logout would be lost.
         try:
-            await end()
+            if not was_refused:
+                await _end(exchange, started)
         except Exception:
             # Any error, such as a lost write or a value that cannot be stored, must not hide the cancellation.
             _logger.exception("a session could not be ended after its request had been cancelled")
@@ -170,11 +168,19 @@ async def respond(
             if not exchange.body_sent_at_once(last=True):
                 await exchange.body_sent_async(last=True)
             is_over = True
-        else:
-            await end()
+        elif not was_refused:
+            await _end(exchange, started)
     finally:
         if not is_over:
             exchange.close()
+
+
+async def _end(exchange: Exchange, started: bool) -> None:
+    # Save what was changed since the headers, including by background tasks.
+    if started:
+        await exchange.body_sent_async(last=True)
+    else:
+        await exchange.failed_async()
 
 
 async def _fail(exchange: Exchange) -> None:
@@ -226,7 +232,7 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
             if told.cookies:
                 headers.append(_NO_STORE)
     for cookie in told.cookies:
-        headers.append((cookie.header.lower().encode(), cookie.line.encode("latin-1")))
+        headers.append((_lowered(cookie.header), cookie.line.encode("latin-1")))
         for name, value in cookie.extra:
             headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
         if cookie.is_exposed:
@@ -235,5 +241,5 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
                     warn_if_exposed((cookie,), value.decode("latin-1"))
                     break
     for header, value in told.extra:
-        headers.append((header.lower().encode(), value.encode()))
+        headers.append((_lowered(header), value.encode()))
     return {**message, "headers": headers}

@@ -326,22 +326,21 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
     # A session that exists in several places is written in the current one and expired in the others.
     moved = moved or (fetched.copies and any(each.key == settings.key for each in settings.old_cookies))
     if moved or resend or state.overrides:
-        attributes = settings.attributes.changed(state.overrides) if state.overrides else settings.attributes
-        lifetime = end.lifetime
+        attributes, lifetime, old = settings.attributes, end.lifetime, []
         age = lifetime.max_age if lifetime.ends is None else lifetime.ends - end.now
-        if "max_age" in state.overrides:
-            age = attributes.seconds
+        if state.overrides:
+            attributes = attributes.changed(state.overrides)
+            age = attributes.seconds if "max_age" in state.overrides else age
+            if came is not None and attributes.place != settings.attributes.place:
+                old.append(settings.attributes.ending[suffix_of(came)])
         # The same as ``suffix_of``, without a call.
         suffix = SUFFIXES[(written.generation or 0) % len(SUFFIXES)]
         named, has_owner = attributes.ending[suffix], end.principal is not None
         cookie = SetCookie(written.cookie, named, state.https, end.now, age, has_owner)
         if cookie.size > MAX_COOKIE_BYTES:
             refuse_too_large(cookie.size, written.data, state)
-        old = old_places(state) if settings.old_cookies or settings.attributes.domain else []
-        if settings.delete_at_logout and end.logs_out:
-            old += settings.delete_at_logout
-        if came is not None and state.overrides and attributes.place != settings.attributes.place:
-            old.append(settings.attributes.ending[suffix_of(came)])
+        if settings.has_other_cookies:
+            old += [*old_places(state), *(settings.delete_at_logout if end.logs_out else ())]
         # A copy may have come under another of its names, for example from a test.
         sent: Any = state._cookies
         is_same_name = not fetched.several and bool(sent) and type(sent[0]) is not OldCookie
