@@ -300,7 +300,7 @@ def test_what_cannot_be_used_is_reported_at_set_up_by_the_name_of_the_setting(
 
 def test_a_missing_driver_is_reported_at_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    for name in [name for name in sys.modules if name in ("holdall._redis", "holdall.tables.redis")]:
+    for name in [name for name in sys.modules if name in ("holdall.tables._redis_servers", "holdall.tables.redis")]:
         monkeypatch.delitem(sys.modules, name)
 
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'holdall\[redis\]'"):

@@ -315,7 +315,7 @@ def test_a_client_of_the_newer_protocol_will_do(valkey: RedisServer, clock: Fake
 
 
 def test_without_the_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("holdall.tables.redis", "holdall._redis"):
+    for module in ("holdall.tables.redis", "holdall.tables._redis_servers"):
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "redis", None)
 

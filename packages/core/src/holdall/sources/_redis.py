@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from holdall._redacted import redacted
-from holdall._redis import AsyncServer, Server, answers_later
 from holdall.clock import NEVER, Clock
 from holdall.sources._contract import AsyncSource, Entry, Refused, Source
 from holdall.tables import Kind
+from holdall.tables._redis_servers import AsyncServer, Server, answers_later
 from holdall.tables._steps import Steps, run, run_async
 
 __all__ = ["RedisValues"]

@@ -14,10 +14,10 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from holdall._redacted import redacted
-from holdall._redis import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.clock import Clock, utc_now
 from holdall.errors import ConfigurationError
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
+from holdall.tables._redis_servers import TIMEOUT, AsyncServer, Server, answers_later
 from holdall.tables._steps import Steps, run, run_async
 from holdall.tables._twins import AsyncTwin, SyncTwin
 from holdall.tables.columns import row_info_of, row_of, seconds_of
