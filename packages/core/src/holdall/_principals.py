@@ -114,10 +114,9 @@ class PrincipalKeys:
         Raises:
             TypeError: It is not valid text, or too long.
         """
-        found = self.all.intersection(data)
-        if not found:
+        if self.all.isdisjoint(data):
             return None
-        for key in found if len(found) == 1 else self.keys:
+        for key in self.keys:
             value = data.get(key)
             if value is not None:
                 # The usual types need no further check.
