@@ -8,7 +8,7 @@ from servers.processes import NoProgramError
 
 __all__ = ["SUITES", "run_suite"]
 
-SUITES = ("codec", "cookies", "imports", "requests", "memory", "engines", "growth", "http", "million")
+SUITES = ("codec", "cookies", "imports", "requests", "memory", "engines", "growth", "threads", "http", "million")
 
 
 def run_suite(name: str, effort: Effort) -> list[Table]:
