@@ -224,7 +224,8 @@ def peers_quick(session: nox.Session) -> None:
 
 
 def run_peers(session: nox.Session, *frameworks: str) -> None:
-    session.install("-c", CONSTRAINTS, *CHECKOUT)
+    # The sources are downloaded with pip, which uv leaves out of an environment.
+    session.install("-c", CONSTRAINTS, "pip", *CHECKOUT)
     # These tests are not ours, and neither are the versions that they go with.
     session.install("-r", "peers/requirements.txt")
     session.run("python", "-m", "peers", "--sources", str(session.cache_dir / "peers"), *frameworks)
