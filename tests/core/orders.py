@@ -1,11 +1,12 @@
 """Requests of one browser whose responses arrive in every order, and what can go wrong then."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from holdall import Session, Sessions
+from holdall import MemoryTable, Session, Sessions, StoreError
 from holdall.testing import Browser, FakeClock
 
 #: A slow visitor of a first page may take this long between the begin of a request and the next event.
@@ -28,6 +29,10 @@ def login(session: Session) -> None:
     session.login(7)
 
 
+def switch(session: Session) -> None:
+    session.login(8)
+
+
 def logout(session: Session) -> None:
     session.logout()
 
@@ -45,7 +50,7 @@ def library_logout(session: Session) -> None:
     session.pop("user_id", None)
 
 
-Act = Callable[[Session], None]
+Act = Callable[[Session], Any]
 LOGINS: tuple[Act, ...] = (login,)
 LOGOUTS: tuple[Act, ...] = (logout, drop, farewell, library_logout)
 ACTS: tuple[Act, ...] = (write, read, renew, *LOGINS, *LOGOUTS)
@@ -61,6 +66,54 @@ def visit(browser: Browser, sessions: Sessions, act: Act = read) -> dict[str, An
     """Let *act* change the session, and return what the browser has of it afterwards."""
     browser.keep(answer(sessions, browser.header(https=True), act), https=True)
     return dict(sessions.fetch(browser.header(https=True), https=True))
+
+
+class Watched:
+    """A table that counts what it is asked, and can be away."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.table = MemoryTable(clock=clock)
+        self.asked: Counter[str] = Counter()
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.table, name)
+        if name not in ("read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"):
+            return found
+
+        def ask(*args: Any, **options: Any) -> Any:
+            self.asked[name] += 1
+            if self.is_away:
+                msg = "the table is away"
+                raise StoreError(msg)
+            return found(*args, **options)
+
+        return ask
+
+    def take_asked(self) -> dict[str, int]:
+        asked, self.asked = dict(self.asked), Counter()
+        return asked
+
+
+class Visitor:
+    """A browser at an application's sessions."""
+
+    def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
+        self.sessions = sessions
+        self.browser = Browser(clock=clock)
+
+    @property
+    def header(self) -> str:
+        return self.browser.header(https=True)
+
+    def does(self, *acts: Act, status: int = 200) -> Any:
+        """Make a request for each of the *acts*, and return what the last one returns."""
+        returned = None
+        for act in acts:
+            session = self.sessions.fetch(self.header, https=True)
+            returned = act(session)
+            self.browser.keep([str(each) for each in self.sessions.commit(session, status=status).cookies], https=True)
+        return returned
 
 
 def orders(count: int) -> Iterator[list[int]]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from commuting import commute
+from core.orders import Act, Visitor, Watched, drop, farewell, library_logout, login, logout, renew, switch, write
 from holdall import (
     ConfigurationError,
     CookieOverflowError,
@@ -27,39 +27,11 @@ from holdall.connections import Follower
 from holdall.formats import FlaskFormat
 from holdall.lifecycle import commit, fetch
 from holdall.stores._principals import owner
-from holdall.testing import Browser, FakeClock, as_async
+from holdall.testing import FakeClock, as_async
 
 SECRET = secrets.token_hex(32)
 KEY = "__Host-sid"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-class Watched:
-    """A table that counts what it is asked, and can be away."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.table = MemoryTable(clock=clock)
-        self.asked: Counter[str] = Counter()
-        self.is_away = False
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.table, name)
-        if name not in ("read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"):
-            return found
-
-        def ask(*args: Any, **options: Any) -> Any:
-            self.asked[name] += 1
-            if self.is_away:
-                msg = "the table is away"
-                raise StoreError(msg)
-            return found(*args, **options)
-
-        return ask
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -70,60 +42,6 @@ def table(clock: FakeClock) -> Watched:
 def make(table: Any, clock: FakeClock, **options: Any) -> Sessions:
     given = {"key": KEY, "secret_key_base": SECRET, "secure": True, "principal_key": "user_id", "revocable": table}
     return Sessions("cookie", clock=clock, **{**given, **options})
-
-
-Act = Callable[[Session], Any]
-
-
-class Visitor:
-    """A browser at an application's sessions."""
-
-    def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
-        self.sessions = sessions
-        self.browser = Browser(clock=clock)
-
-    @property
-    def header(self) -> str:
-        return self.browser.header(https=True)
-
-    def does(self, act: Act, *, status: int = 200) -> Any:
-        session = self.sessions.fetch(self.header, https=True)
-        answer = act(session)
-        self.browser.keep([str(each) for each in self.sessions.commit(session, status=status).cookies], https=True)
-        return answer
-
-
-def login(session: Session) -> None:
-    session.login(7)
-
-
-def switch(session: Session) -> None:
-    session.login(8)
-
-
-def write(session: Session) -> None:
-    session["n"] = session.get("n", 0) + 1
-
-
-def renew(session: Session) -> None:
-    session.configure(renew=True)
-
-
-def logout(session: Session) -> None:
-    session.logout()
-
-
-def drop(session: Session) -> None:
-    session.configure(drop=True)
-
-
-def farewell(session: Session) -> None:
-    session.logout()
-    session["message"] = "Goodbye"
-
-
-def library_logout(session: Session) -> None:
-    session.pop("user_id", None)
 
 
 def user_of(sessions: Sessions, header: str) -> str | None:
