@@ -49,11 +49,6 @@ def visitor(request: pytest.FixtureRequest, clock: FakeClock) -> Visitor:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def table(clock: FakeClock) -> Visitor:
     return Visitor(TableStore(MemoryTable(clock=clock)), clock)
 

@@ -41,11 +41,6 @@ def principal(sessions: Sessions, cookie: str) -> str | None:
     return sessions.resume(cookie).principal
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 def test_a_login_ends_the_oldest_session(clock: FakeClock) -> None:
     sessions, cookies = made("end_oldest", clock), []
     for _ in range(4):

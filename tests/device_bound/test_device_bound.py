@@ -43,11 +43,6 @@ MAX_AGE, LONG = timedelta(minutes=10), timedelta(hours=2)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def events() -> list[Event]:
     return []
 
