@@ -1,4 +1,4 @@
-"""Requests of one browser whose responses arrive in every order, and what can go wrong then."""
+"""Requests of one browser that meet in every order, and whose responses arrive in every order."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -6,7 +6,11 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+from commuting import Keep, Send, every_order
 from holdall import MemoryTable, Session, Sessions, StoreError
+from holdall._session import state_of
+from holdall.lifecycle import commit, fetch
+from holdall.steps import Steps
 from holdall.testing import Browser, FakeClock
 
 #: A slow visitor of a first page may take this long between the begin of a request and the next event.
@@ -181,3 +185,57 @@ def _judged(
     if start is not None and len(browser.jar) > 1:
         found.add("cookies are left")
     return found
+
+
+class Meeting:
+    """
+    Requests of one browser that meet in some order; the act ``"revoke"`` is a call that ends its user's sessions.
+
+    Attributes:
+        found: The principal that each request found.
+        seen: All cookies that the browser has got.
+    """
+
+    def __init__(
+        self, sessions: Sessions, clock: FakeClock, starts: tuple[Act, ...], acts: tuple[Act | str, ...]
+    ) -> None:
+        self.clock, self.sessions = clock, sessions
+        self.visitor = Visitor(sessions, clock)
+        self.visitor.does(*starts)
+        self.found: list[str | None] = [None] * len(acts)
+        self.seen = {self.visitor.header}
+        self.requests = [
+            self._revoke() if isinstance(act, str) else self._visit(number, act) for number, act in enumerate(acts)
+        ]
+
+    def _revoke(self) -> Steps[Any]:
+        store = self.sessions.prepare("sync").store
+        return store.revoke("7", keys=[self.sessions.settings.key], keep=None, handle=None)
+
+    def _visit(self, number: int, act: Act) -> Steps[None]:
+        header = yield Send(self.visitor.browser)
+        now = int(self.clock().timestamp())
+        session = self.sessions.fetch(header, https=True)
+        state = state_of(session)
+        state.take((yield from fetch(state.cookies, state.backend, now=now)))
+        self.found[number] = session.principal
+        act(session)
+        headers = yield from commit(state, now=now)
+        self.seen |= {f"{each.attributes.key}={each.value}" for each in headers.cookies if each.value}
+        yield Keep(self.visitor.browser, [str(each) for each in headers.cookies])
+
+
+def meetings(
+    make_sessions: Callable[[FakeClock], Sessions], starts: tuple[Act, ...], *acts: Act | str
+) -> Iterator[Meeting]:
+    """Let *acts* meet in every order, each time in a browser that has *starts* behind it."""
+    meeting: Meeting
+
+    def begin() -> list[Steps[Any]]:
+        nonlocal meeting
+        clock = FakeClock()
+        meeting = Meeting(make_sessions(clock), clock, starts, acts)
+        return meeting.requests
+
+    for _ in every_order(begin):
+        yield meeting
