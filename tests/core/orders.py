@@ -151,7 +151,8 @@ def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, ac
         for step, number in enumerate(order):
             clock.advance(STEP)
             if number in began:
-                # The response was made at any time since; nothing on the server depends on when.
+                # The response was made at any time since: for a session in its cookie it does not matter when. Where
+                # there is a row, ``meetings`` has the orders in which it does.
                 browser.keep(answer(sessions, began[number][1], acts[number]), https=True)
                 arrived[number] = step
             else:
