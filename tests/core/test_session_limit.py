@@ -164,9 +164,7 @@ def test_sessions_are_not_counted_in_a_replica() -> None:
 # Every order of two requests.
 
 
-def request(
-    sessions: Sessions, now: int, cookie: str | None, act: Callable[[Session], Any]
-) -> Steps[Any]:
+def request(sessions: Sessions, now: int, cookie: str | None, act: Callable[[Session], Any]) -> Steps[Any]:
     session = sessions.resume(cookie)
     state = state_of(session)
     state.take((yield from fetch(() if cookie is None else (cookie,), state.backend, now=now)))

@@ -1,4 +1,4 @@
-"""Two requests at the memory table in every order, and in full size three; and that the explorer sees what is broken."""
+"""Two requests at the memory table in every order, three at full size; and that the explorer sees what is broken."""
 
 import asyncio
 import math
