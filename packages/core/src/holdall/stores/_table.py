@@ -199,6 +199,13 @@ class TableStore:
             return stored
         return None
 
+    def delete_renewed(self, stored: StoredSession, *, key: str, until: int | None) -> Steps[StoredSession | None]:
+        """End a session as ``delete`` does, and also one that was renewed in the meantime."""
+        last = yield from self.delete(stored, key=key, superseded_until=until)
+        if last is None and until is not None:
+            last = yield from self.delete(stored, key=key)
+        return last
+
     def renew(
         self,
         stored: StoredSession,
