@@ -143,11 +143,13 @@ class RecordingState(SessionState):
 
 
 def note_login(end: Any, write: Write) -> None:
-    """Record the login of a session that begins, unless ``login`` has recorded it or no user is logged in."""
-    data = write.data
-    if write.principal is None or data.get(_FRESH_KEY) is False:
+    """Record the login of a session that begins, unless ``login`` has recorded it or no user has just logged in."""
+    data, principal = write.data, write.principal
+    if principal is not None and (principal == end.state.principal_before or LOGIN_KEY in end.changes.put):
+        return
+    if principal is None or data.get(_FRESH_KEY) is False:
         data.pop(LOGIN_KEY, None)
-    elif write.principal != end.state.principal_before and LOGIN_KEY not in end.changes.put:
+    else:
         data[LOGIN_KEY] = [end.now, 1]
 
 
