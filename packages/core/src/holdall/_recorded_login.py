@@ -16,7 +16,7 @@ from holdall._state import Intent, SessionState
 from holdall.errors import ConfigurationError, LoginRequiredError
 from holdall.stores.contract import Write
 
-__all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login"]
+__all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login", "record_repeated_login"]
 
 LOGIN_KEY = "_holdall_login"
 
@@ -151,6 +151,17 @@ def note_login(end: Any, write: Write) -> None:
         data.pop(LOGIN_KEY, None)
     else:
         data[LOGIN_KEY] = [end.now, 1]
+
+
+def record_repeated_login(session: RecordedLogin) -> None:
+    """
+    Record that a framework's login library has just logged its user in, where ``record_login`` is on.
+
+    The first login changes the session's data. A repeated one writes the same data again, so it must be recorded.
+    """
+    state = session._state
+    if state.settings.record_login and state.principal is not None:
+        session.confirm_login()
 
 
 def _require(state: SessionState) -> None:

@@ -15,6 +15,7 @@ from holdall._group_checks import check_keys, checked_list
 from holdall._header_lists import environ_header, for_caches, with_session_headers
 from holdall._migrate import reading_framework_cookies
 from holdall._option_hints import meant_by
+from holdall._recorded_login import record_repeated_login
 from holdall._redacted import HiddenBytes
 from holdall._session import AsyncSession, state_of
 from holdall._setting_names import naming
@@ -59,6 +60,7 @@ __all__ = [
     "naming",
     "permanent_max_age",
     "reading_framework_cookies",
+    "record_repeated_login",
     "several_workers",
     "state_of",
     "take_flashes",
