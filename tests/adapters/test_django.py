@@ -1305,6 +1305,14 @@ def test_what_cannot_be_used_is_refused(configure: Configure, given: Any, messag
         configured_sessions()
 
 
+def test_all_middleware_with_devices_is_of_one_class(configure: Configure, table: MemoryTable) -> None:
+    configure(HOLDALL={"store": TableStore(table), "device_bound": True})
+
+    made = [SessionMiddleware(lambda request: HttpResponse()) for _ in range(2)]
+
+    assert type(made[0]) is type(made[1]) is not SessionMiddleware
+
+
 def test_an_engine_of_djangos_is_refused(configure: Configure) -> None:
     configure(SESSION_ENGINE="django.contrib.sessions.backends.cache")
 
