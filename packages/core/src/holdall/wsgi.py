@@ -17,7 +17,6 @@ from holdall.adapters import (
     ResponseHeaders,
     SessionGroup,
     environ_header,
-    state_of,
     with_session_headers,
 )
 from holdall.device_bound._wsgi import answer_devices
@@ -67,9 +66,7 @@ class SessionMiddleware:
         outer = in_environ(environ)
         borrowed = outer_session(outer, self._group)
         if borrowed is not None:
-            # The adapter that created the exchange ends it. It may be async; this thread reads the session when it is
-            # used.
-            state_of(borrowed).is_fetched = True
+            # The adapter that created the exchange ends it.
             return self.app({**environ, SESSION: borrowed, KEY: outer}, start_response)
         # A copy, because the environ itself holds the session: each request would leave a cycle for the garbage
         # collector. An outer middleware of ours looks for its own session in its own environ.
