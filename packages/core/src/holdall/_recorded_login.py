@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from holdall._errors import ConfigurationError, LoginRequiredError
 from holdall._state import Intent, SessionState
-from holdall.errors import ConfigurationError, LoginRequiredError
 from holdall.stores.contract import Write
 
 __all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login", "record_repeated_login"]

@@ -14,12 +14,12 @@ from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from holdall._errors import ConfigurationError
 from holdall._exchange import Exchange, SessionGroup
 from holdall._header_lists import environ_header
 from holdall._session import Session, state_of
 from holdall._sessions import Sessions
 from holdall._state import Phase
-from holdall.errors import ConfigurationError
 
 __all__ = ["KEY", "enter", "exchange_of", "in_environ", "in_scope", "outer_session"]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
+from holdall._errors import AnsweredError, ConfigurationError, StoreError
 from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import (
@@ -20,7 +21,6 @@ from holdall.adapters import (
     with_session_headers,
 )
 from holdall.device_bound._wsgi import answer_devices
-from holdall.errors import AnsweredError, ConfigurationError, StoreError
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 
 __all__ = ["SessionMiddleware", "fetch_session"]

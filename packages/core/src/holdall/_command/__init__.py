@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from holdall._command import check, inspect, principal, secret, sweep
 from holdall._command._output import complain, prepare, printable
-from holdall.errors import SessionError
+from holdall._errors import SessionError
 
 __all__ = ["main"]
 

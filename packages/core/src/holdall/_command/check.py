@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from holdall._command._output import complain, say
+from holdall._errors import ConfigurationError, SessionError
 from holdall._sessions import Sessions
-from holdall.errors import ConfigurationError, SessionError
 
 __all__ = ["add"]
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
-from holdall.errors import StoreError
+from holdall._errors import StoreError
 from holdall.formats._django import django_signer
 from holdall.formats._json import PlainJSON
 from holdall.formats._stamped import from_url_text

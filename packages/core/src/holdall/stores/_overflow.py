@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdall._base64url import to_text
+from holdall._errors import StoreError
 from holdall._events import Listener
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
-from holdall.errors import StoreError
 from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores._table import SID_BYTES, TableStore

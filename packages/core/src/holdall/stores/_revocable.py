@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from holdall._errors import StoreError
 from holdall._events import Listener
 from holdall.clock import Clock, time_limit
 from holdall.cookies import MAX_COOKIE_BYTES
-from holdall.errors import StoreError
 from holdall.settings import Settings
 from holdall.steps import Steps
 from holdall.stores._cookie import CookieStore

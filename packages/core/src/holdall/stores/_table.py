@@ -9,8 +9,8 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from holdall._base64url import to_text
+from holdall._errors import ConfigurationError, ContentionError, StoreError
 from holdall._events import Listener
-from holdall.errors import ConfigurationError, ContentionError, StoreError
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps
 from holdall.stores import _principals as principals

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from holdall.errors import ConfigurationError, StoreError
+from holdall._errors import ConfigurationError, StoreError
 
 __all__ = ["Connection", "checked_path", "identity", "open_file", "remove_what_it_left"]
 
