@@ -98,11 +98,6 @@ def ended(sessions: Sessions, cookie: str) -> None:
 # With a server that stands on the protocol alone, in asyncio and in trio.
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 class Line:
     """A server's side of a WebSocket whose visitor sends nothing."""
 

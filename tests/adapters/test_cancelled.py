@@ -161,11 +161,6 @@ def check(act: Act, states: list[list[dict[str, Any]]]) -> None:
     assert states[-1] == new
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
 async def test_at_each_verb_of_an_awaited_table(act: Act, late: bool) -> None:

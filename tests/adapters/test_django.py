@@ -1,14 +1,12 @@
 """Django: the suite of all adapters, and what only Django has."""
 
-import tests.django_project  # noqa: F401  # sets Django up
-
-# isort: split
+from tests.django_project.visits import Configure, configure, environment, key_of, requested  # isort: skip
 
 import asyncio
 import pickle
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from io import BytesIO
@@ -26,7 +24,7 @@ from django.core.management import call_command
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.test import AsyncClient, Client, RequestFactory, override_settings
-from django.test.utils import setup_databases, setup_test_environment, teardown_databases, teardown_test_environment
+from django.test.utils import setup_test_environment, teardown_test_environment
 from django.urls import path
 from django.utils import timezone
 
@@ -53,6 +51,8 @@ from holdall_django import DjangoSession, SessionMiddleware, configured_sessions
 from holdall_django.engine import SessionStore
 from tests.adapters.mounts.django import mount as mount_wsgi
 from tests.adapters.mounts.django import mount_asgi
+
+__all__ = ["configure", "environment"]
 
 SECRET = "b7a1d0c4e9f25368-4f1c9a7be2d80356"
 KEY = "sessionid"
@@ -83,24 +83,6 @@ class TestDjangoSyncViewsUnderASGI(AdapterConformance):
 
 # A project of one view or a few, and the settings of one test.
 
-Configure = Callable[..., None]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def environment() -> Iterator[None]:
-    setup_test_environment()
-    databases = setup_databases(verbosity=0, interactive=False)
-    yield
-    teardown_databases(databases, verbosity=0)
-    teardown_test_environment()
-
-
-@pytest.fixture
-def configure() -> Iterator[Configure]:
-    """Override settings until the test ends."""
-    with ExitStack() as stack:
-        yield lambda **given: stack.enter_context(override_settings(**given))
-
 
 @pytest.fixture
 def table() -> MemoryTable:
@@ -126,21 +108,6 @@ def user() -> Iterator[User]:
     user = User.objects.create_superuser("ada", password="lovelace")
     yield user
     user.delete()
-
-
-def requested(view: Callable[[HttpRequest], Any], client: Client | None = None, url: str = "/", **extra: Any) -> Any:
-    """Return the answer to a request that *view* takes."""
-
-    def adapted(request: HttpRequest, rest: str = "") -> HttpResponse:
-        answer = view(request)
-        return answer if isinstance(answer, HttpResponse | StreamingHttpResponse) else JsonResponse({"is": answer})
-
-    with override_settings(ROOT_URLCONF=(path("", adapted), path("<path:rest>", adapted))):
-        return (client or Client()).get(url, **extra)
-
-
-def key_of(client: Client) -> str:
-    return client.cookies[settings.SESSION_COOKIE_NAME].value
 
 
 # django.contrib.auth
@@ -1303,6 +1270,14 @@ def test_what_cannot_be_used_is_refused(configure: Configure, given: Any, messag
 
     with pytest.raises(ConfigurationError, match=message):
         configured_sessions()
+
+
+def test_all_middleware_with_devices_is_of_one_class(configure: Configure, table: MemoryTable) -> None:
+    configure(HOLDALL={"store": TableStore(table), "device_bound": True})
+
+    made = [SessionMiddleware(lambda request: HttpResponse()) for _ in range(2)]
+
+    assert type(made[0]) is type(made[1]) is not SessionMiddleware
 
 
 def test_an_engine_of_djangos_is_refused(configure: Configure) -> None:

@@ -97,11 +97,6 @@ pytestmark = pytest.mark.filterwarnings("error")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def table() -> MemoryTable:
     return MemoryTable()

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.anyio
 CLIENTS = 12
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture(params=["in memory", "blocking", "awaited"])
 def sessions(request: pytest.FixtureRequest) -> tuple[Sessions, str]:
     """Return sessions, and the Cookie header of one."""

@@ -26,11 +26,6 @@ from tests.adapters.test_fastapi import SECRET, kept, looked_up, request, served
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def table() -> MemoryTable:
     return MemoryTable()

@@ -152,6 +152,19 @@ def test_flask_within_fastapi_writes_into_the_same_session(mounted: Any) -> None
     assert mounted.get("/").json() == {"before": True, "n": 1, "after": 1}
 
 
+def test_what_is_sync_within_reads_the_session_that_nothing_has_fetched(client_of: ClientOf) -> None:
+    table = MemoryTable()
+    table.blocking_reads = table.blocking_writes = True
+    sessions = Sessions(TableStore(table), key="_shop", principal_key="user_id")
+    app = FastAPI()
+    app.mount("/legacy", WSGIMiddleware(flask_app(sessions)))
+    app.add_middleware(SessionMiddleware, sessions=sessions, fetch="explicit")
+    client = client_of(app)
+    client.get("/legacy/put/n/1")
+
+    assert client.get("/legacy/").json() == {"n": 1}
+
+
 def test_a_login_within_is_not_lost(mounted: Any) -> None:
     mounted.get("/legacy/put/n/1")
     before = dict(mounted.cookies)

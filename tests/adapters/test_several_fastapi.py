@@ -37,11 +37,6 @@ from tests.adapters.test_fastapi import SECRET, AwaitedTable, BlockingTable, kep
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def main() -> Sessions:
     return Sessions("cookie", key="_shop", secret_key_base=SECRET)

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 from unittest import mock
 
-from holdall.command import main
+from holdall._command import main
 
 #: What Python finds to warn of is an error here too.
 HOLDALL = [sys.executable, "-W", "error", "-m", "holdall"]

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from holdall.command._output import complain, prepare, printable, say
+from holdall._command._output import complain, prepare, printable, say
 
 
 def test_every_character_that_a_terminal_obeys_or_nobody_sees_is_escaped() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import holdall
 from command.program import HOLDALL, run
-from holdall.command._tables import _without_password
+from holdall._command._tables import _without_password
 from servers.postgres import PostgresServer
 from servers.processes import free_port
 

@@ -1,11 +1,16 @@
-"""Requests of one browser whose responses arrive in every order, and what can go wrong then."""
+"""Requests of one browser that meet in every order, and whose responses arrive in every order."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from holdall import Session, Sessions
+from commuting import Keep, Send, every_order
+from holdall import MemoryTable, Session, Sessions, StoreError
+from holdall._session import state_of
+from holdall.lifecycle import commit, fetch
+from holdall.steps import Steps
 from holdall.testing import Browser, FakeClock
 
 #: A slow visitor of a first page may take this long between the begin of a request and the next event.
@@ -28,6 +33,10 @@ def login(session: Session) -> None:
     session.login(7)
 
 
+def switch(session: Session) -> None:
+    session.login(8)
+
+
 def logout(session: Session) -> None:
     session.logout()
 
@@ -45,7 +54,7 @@ def library_logout(session: Session) -> None:
     session.pop("user_id", None)
 
 
-Act = Callable[[Session], None]
+Act = Callable[[Session], Any]
 LOGINS: tuple[Act, ...] = (login,)
 LOGOUTS: tuple[Act, ...] = (logout, drop, farewell, library_logout)
 ACTS: tuple[Act, ...] = (write, read, renew, *LOGINS, *LOGOUTS)
@@ -61,6 +70,54 @@ def visit(browser: Browser, sessions: Sessions, act: Act = read) -> dict[str, An
     """Let *act* change the session, and return what the browser has of it afterwards."""
     browser.keep(answer(sessions, browser.header(https=True), act), https=True)
     return dict(sessions.fetch(browser.header(https=True), https=True))
+
+
+class Watched:
+    """A table that counts what it is asked, and can be away."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.table = MemoryTable(clock=clock)
+        self.asked: Counter[str] = Counter()
+        self.is_away = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.table, name)
+        if name not in ("read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"):
+            return found
+
+        def ask(*args: Any, **options: Any) -> Any:
+            self.asked[name] += 1
+            if self.is_away:
+                msg = "the table is away"
+                raise StoreError(msg)
+            return found(*args, **options)
+
+        return ask
+
+    def take_asked(self) -> dict[str, int]:
+        asked, self.asked = dict(self.asked), Counter()
+        return asked
+
+
+class Visitor:
+    """A browser at an application's sessions."""
+
+    def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
+        self.sessions = sessions
+        self.browser = Browser(clock=clock)
+
+    @property
+    def header(self) -> str:
+        return self.browser.header(https=True)
+
+    def does(self, *acts: Act, status: int = 200) -> Any:
+        """Make a request for each of the *acts*, and return what the last one returns."""
+        returned = None
+        for act in acts:
+            session = self.sessions.fetch(self.header, https=True)
+            returned = act(session)
+            self.browser.keep([str(each) for each in self.sessions.commit(session, status=status).cookies], https=True)
+        return returned
 
 
 def orders(count: int) -> Iterator[list[int]]:
@@ -94,7 +151,8 @@ def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, ac
         for step, number in enumerate(order):
             clock.advance(STEP)
             if number in began:
-                # The response was made at any time since; nothing on the server depends on when.
+                # The response was made at any time since: for a session in its cookie it does not matter when. Where
+                # there is a row, ``meetings`` has the orders in which it does.
                 browser.keep(answer(sessions, began[number][1], acts[number]), https=True)
                 arrived[number] = step
             else:
@@ -128,3 +186,57 @@ def _judged(
     if start is not None and len(browser.jar) > 1:
         found.add("cookies are left")
     return found
+
+
+class Meeting:
+    """
+    Requests of one browser that meet in some order; the act ``"revoke"`` is a call that ends its user's sessions.
+
+    Attributes:
+        found: The principal that each request found.
+        seen: All cookies that the browser has got.
+    """
+
+    def __init__(
+        self, sessions: Sessions, clock: FakeClock, starts: tuple[Act, ...], acts: tuple[Act | str, ...]
+    ) -> None:
+        self.clock, self.sessions = clock, sessions
+        self.visitor = Visitor(sessions, clock)
+        self.visitor.does(*starts)
+        self.found: list[str | None] = [None] * len(acts)
+        self.seen = {self.visitor.header}
+        self.requests = [
+            self._revoke() if isinstance(act, str) else self._visit(number, act) for number, act in enumerate(acts)
+        ]
+
+    def _revoke(self) -> Steps[Any]:
+        store = self.sessions.prepare("sync").store
+        return store.revoke("7", keys=[self.sessions.settings.key], keep=None, handle=None)
+
+    def _visit(self, number: int, act: Act) -> Steps[None]:
+        header = yield Send(self.visitor.browser)
+        now = int(self.clock().timestamp())
+        session = self.sessions.fetch(header, https=True)
+        state = state_of(session)
+        state.take((yield from fetch(state.cookies, state.backend, now=now)))
+        self.found[number] = session.principal
+        act(session)
+        headers = yield from commit(state, now=now)
+        self.seen |= {f"{each.attributes.key}={each.value}" for each in headers.cookies if each.value}
+        yield Keep(self.visitor.browser, [str(each) for each in headers.cookies])
+
+
+def meetings(
+    make_sessions: Callable[[FakeClock], Sessions], starts: tuple[Act, ...], *acts: Act | str
+) -> Iterator[Meeting]:
+    """Let *acts* meet in every order, each time in a browser that has *starts* behind it."""
+    meeting: Meeting
+
+    def begin() -> list[Steps[Any]]:
+        nonlocal meeting
+        clock = FakeClock()
+        meeting = Meeting(make_sessions(clock), clock, starts, acts)
+        return meeting.requests
+
+    for _ in every_order(begin):
+        yield meeting

@@ -1,11 +1,15 @@
-"""Of orders that differ in steps which can change places one is tried: both must come to the same."""
+"""Of orders that differ in steps which can change places one is tried: all of them must come to the same."""
 
 from datetime import timedelta
 from itertools import combinations
+from secrets import token_hex
 from typing import Any
 
+import pytest
+
 from commuting import commute
-from holdall import MemoryTable
+from core.orders import Act, login, logout, meetings, renew, switch, write
+from holdall import MemoryTable, Sessions
 from holdall.steps import Step
 from holdall.stores._verbs import Clear, Find, Insert, Read, Remove, Replace, Sweep, Touch
 from holdall.tables import Tombstone
@@ -53,3 +57,29 @@ def test_steps_that_can_change_places_come_to_the_same_in_either_order() -> None
 
     assert differ & can == set()
     assert (len(differ), len(can)) > (20, 100)
+
+
+def make(clock: FakeClock) -> Sessions:
+    table = MemoryTable(clock=clock)
+    options: Any = {"secret_key_base": token_hex(32), "principal_key": "user_id", "revocable": table}
+    return Sessions("cookie", key="sid", clock=clock, **options)
+
+
+@pytest.mark.parametrize("acts", [(write, renew), (renew, renew), (write, logout), (switch, "revoke")])
+def test_orders_that_are_left_out_come_to_the_same_as_others(
+    acts: tuple[Act | str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outcomes() -> list[str]:
+        """Return of each order what the requests found, and what the browser and the table have in the end."""
+        return [
+            f"{meeting.found} {meeting.visitor.does(dict)} {len(meeting.sessions.list(7))}"
+            for meeting in meetings(make, (login,), *acts)
+        ]
+
+    tried = outcomes()
+    monkeypatch.setattr("commuting.commute", lambda one, other: False)
+    every = outcomes()
+
+    assert set(tried) == set(every)
+    assert len(set(tried)) > 1
+    assert len(tried) < len(every)

@@ -10,7 +10,7 @@ import pytest
 
 from holdall import ConfigurationError, CookieOverflowError, Sessions
 from holdall._base64url import from_text, to_text
-from holdall.command._detect import detect
+from holdall._command._detect import detect
 from holdall.formats import NativeFormat, Record
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"

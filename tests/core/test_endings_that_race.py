@@ -1,22 +1,23 @@
 """A logout that meets a renewal or a login on its way: every order of the table's operations."""
 
-from collections.abc import Callable, Generator, Iterator
-from itertools import combinations
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from commuting import every_order
 from holdall import MemoryTable, ResponseStartedError, Session, Sessions, TableStore
 from holdall._session import state_of
 from holdall.lifecycle import commit, fetch
 from holdall.settings import Lifetime
+from holdall.steps import Steps
 from holdall.stores._principals import owner
 from holdall.testing import Browser, FakeClock
 
-Request = Generator[Any, Any, tuple[str, ...]]
 
-
-def _request(sessions: Sessions, clock: FakeClock, cookie: str, act: Callable[[Session], Any]) -> Request:
+def _request(
+    sessions: Sessions, clock: FakeClock, cookie: str, act: Callable[[Session], Any]
+) -> Steps[tuple[str, ...]]:
     session = sessions.resume(cookie)
     state, now = state_of(session), int(clock().timestamp())
     state.take((yield from fetch((cookie,), state.backend, now=now)))
@@ -26,37 +27,17 @@ def _request(sessions: Sessions, clock: FakeClock, cookie: str, act: Callable[[S
 
 
 class _Both:
-    """Two requests with the cookie of a logged-in session, in one order of their steps."""
+    """Two requests with the cookie of a session that holds *begin*."""
 
-    def __init__(
-        self, begin: dict[str, Any], acts: list[Callable[[Session], Any]], order: list[int] | None = None
-    ) -> None:
-        clock = FakeClock()
-        self.events: list[str] = []
+    def __init__(self, begin: dict[str, Any], acts: list[Callable[[Session], Any]]) -> None:
+        self.clock = clock = FakeClock()
         self.table = MemoryTable(clock=clock)
-        store = TableStore(self.table)
-        self.sessions = Sessions(
-            store, key="sid", clock=clock, principal_key="user", on_event=lambda event: self.events.append(event.name)
-        )
+        self.sessions = Sessions(TableStore(self.table), key="sid", clock=clock, principal_key="user")
         session = self.sessions.fetch()
         session.update(begin)
         self.cookie = self.sessions.commit(session).cookie or ""
-        requests = [_request(self.sessions, clock, self.cookie, act) for act in acts]
-        waiting = {number: next(request) for number, request in enumerate(requests)}
-        self.answers: list[tuple[str, ...]] = [(), ()]
-        self.taken: list[int] = []
-        todo = list(order)
-        while waiting:
-            number = todo.pop(0) if todo else next(iter(waiting))
-            if number not in waiting:
-                continue
-            self.taken.append(number)
-            try:
-                waiting[number] = requests[number].send(waiting[number].take())
-            except StopIteration as done:
-                del waiting[number]
-                self.answers[number] = done.value
-        self.clock = clock
+        self.requests = [_request(self.sessions, clock, self.cookie, act) for act in acts]
+        self.answers: list[tuple[str, ...]] = []
 
     def seen_after(self, *arrivals: int) -> dict[str, Any]:
         """Return what the browser's cookie opens when the answers have arrived in this order."""
@@ -68,16 +49,19 @@ class _Both:
 
 
 def _in_every_order(begin: dict[str, Any], acts: list[Callable[[Session], Any]]) -> Iterator[_Both]:
-    """Yield both requests in every order of up to six steps of each."""
-    seen: set[tuple[int, ...]] = set()
-    for places in combinations(range(12), 6):
-        order = [0 if place in places else 1 for place in range(12)]
-        # Most requests end earlier, and then many orders are the same.
-        if not any(tuple(order[: len(each)]) == each for each in seen):
-            both = _Both(begin, acts, order)
-            seen.add(tuple(both.taken))
-            yield both
-    assert len(seen) > 10
+    both: _Both
+
+    def make() -> list[Steps[Any]]:
+        nonlocal both
+        both = _Both(begin, acts)
+        return both.requests
+
+    count = 0
+    for answers in every_order(make):
+        both.answers, count = answers, count + 1
+        yield both
+    # Not only one after the other.
+    assert count > 2
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 
 from holdall import CookieOverflowError, Event, MemoryTable, Session, Sessions, TableStore
+from holdall._events import EventName, report
 from holdall._session import state_of
-from holdall.events import EventName, report
 from holdall.testing import FakeClock
 
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"

@@ -120,7 +120,7 @@ def test_nothing_warns_when_it_is_imported() -> None:
 
 
 #: What knows the core, and what its centre does not know.
-ADDITIONS = {"command", "etf", "_migrate", "msgspec_json", "sources", "testing", "typed"}
+ADDITIONS = {"_command", "etf", "_migrate", "msgspec_json", "sources", "testing", "typed"}
 CENTRE = {"lifecycle", "_session", "_exchange", "_state"}
 
 

@@ -3,19 +3,19 @@
 import asyncio
 import secrets
 from base64 import urlsafe_b64encode
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from hashlib import sha256
 from itertools import combinations_with_replacement, product
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from core.orders import (
     Act,
+    Visitor,
+    Watched,
     answer,
     drop,
     farewell,
@@ -23,53 +23,21 @@ from core.orders import (
     library_logout,
     login,
     logout,
+    meetings,
     read,
     renew,
+    switch,
     write,
 )
 from holdall import ConfigurationError, CookieOverflowError, Event, MemoryTable, Session, Sessions, StoreError
 from holdall._session import state_of
 from holdall.adapters import SessionGroup
 from holdall.formats import FlaskFormat
-from holdall.lifecycle import commit, fetch
-from holdall.testing import Browser, FakeClock, as_async
-from sizes import sized
+from holdall.testing import FakeClock, as_async
 
 SECRET = secrets.token_hex(32)
 KEY = "__Host-sid"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-class Watched:
-    """A table that counts what it is asked, and can be away."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.table = MemoryTable(clock=clock)
-        self.asked: Counter[str] = Counter()
-        self.is_away = False
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.table, name)
-        if name not in ("read", "insert", "replace", "touch", "remove", "find", "clear", "sweep"):
-            return found
-
-        def ask(*args: Any, **options: Any) -> Any:
-            self.asked[name] += 1
-            if self.is_away:
-                msg = "the table is away"
-                raise StoreError(msg)
-            return found(*args, **options)
-
-        return ask
-
-    def take_asked(self) -> dict[str, int]:
-        asked, self.asked = dict(self.asked), Counter()
-        return asked
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -95,26 +63,6 @@ KINDS = pytest.mark.parametrize("make_sessions", [make_plain, make_revocable], i
 MakeSessions = Callable[[FakeClock], Sessions]
 
 
-class Visitor:
-    """A browser at an application's sessions."""
-
-    def __init__(self, sessions: Sessions, clock: FakeClock) -> None:
-        self.sessions = sessions
-        self.browser = Browser(clock=clock)
-
-    @property
-    def header(self) -> str:
-        return self.browser.header(https=True)
-
-    def does(self, *acts: Act) -> dict[str, Any]:
-        for act in acts:
-            self.browser.keep(answer(self.sessions, self.header, act), https=True)
-        return dict(self.sessions.fetch(self.header, https=True))
-
-    def names(self) -> list[str]:
-        return [kept.name.removeprefix(KEY) for kept in self.browser.jar]
-
-
 def grow(session: Session) -> None:
     session["cart"] = "a" * 4000
 
@@ -126,10 +74,6 @@ def grow_more(session: Session) -> None:
 def shrink(session: Session) -> None:
     session.pop("cart", None)
     session.pop("wishes", None)
-
-
-def switch(session: Session) -> None:
-    session.login(8)
 
 
 def login_large(session: Session) -> None:
@@ -158,15 +102,15 @@ def test_what_does_not_fit_goes_into_the_table_and_comes_back(make_sessions: Mak
     visitor.does(login, write)
     events.clear()
 
-    assert visitor.does(grow) == {"user_id": 7, "n": 1, "cart": "a" * 4000}
+    assert visitor.does(grow, dict) == {"user_id": 7, "n": 1, "cart": "a" * 4000}
     assert len(visitor.header) < 400
-    assert visitor.does(write, write_more) == {"user_id": 7, "n": 2, "m": 1, "cart": "a" * 4000}
-    assert visitor.does(shrink) == {"user_id": 7, "n": 2, "m": 1}
-    assert visitor.does(write) == {"user_id": 7, "n": 3, "m": 1}
+    assert visitor.does(write, write_more, dict) == {"user_id": 7, "n": 2, "m": 1, "cart": "a" * 4000}
+    assert visitor.does(shrink, dict) == {"user_id": 7, "n": 2, "m": 1}
+    assert visitor.does(write, dict) == {"user_id": 7, "n": 3, "m": 1}
     assert [(event.name, event.reason) for event in events] == [("moved", "to the table"), ("moved", "to the cookie")]
     assert len({event.log_id for event in events}) == 1
     # Generations 5, 6 and 7.
-    assert visitor.names() == [".g"]
+    assert [kept.name for kept in visitor.browser.jar] == [f"{KEY}.g"]
 
 
 def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
@@ -194,7 +138,7 @@ def test_a_write_in_the_table_sends_no_cookie(table: Watched, clock: FakeClock) 
     visitor.does(grow)
 
     assert answer(visitor.sessions, visitor.header, write) == []
-    assert visitor.does(read)["n"] == 1
+    assert visitor.does(dict)["n"] == 1
 
 
 def test_a_session_at_the_limit_does_not_go_to_and_fro(table: Watched, clock: FakeClock) -> None:
@@ -204,7 +148,7 @@ def test_a_session_at_the_limit_does_not_go_to_and_fro(table: Watched, clock: Fa
     def fill(length: int) -> Act:
         return lambda session: session.put("text", "a" * length)
 
-    limit = next(length for length in range(2000, 4000, 10) if visitor.does(fill(length)) and table.take_asked())
+    limit = next(length for length in range(2000, 4000, 10) if visitor.does(fill(length), dict) and table.take_asked())
     for length in (limit - 10, limit, limit - 10, limit):
         visitor.does(fill(length))
     assert [event.reason for event in events if event.name == "moved"] == ["to the table"]
@@ -218,9 +162,9 @@ def test_a_session_at_the_limit_does_not_go_to_and_fro(table: Watched, clock: Fa
 def test_a_session_may_begin_in_the_table(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
 
-    assert visitor.does(grow) == {"cart": "a" * 4000}
-    assert visitor.does(logout, grow) == {"cart": "a" * 4000}
-    assert visitor.does(lambda session: (farewell(session), grow(session)))["message"] == "Goodbye"
+    assert visitor.does(grow, dict) == {"cart": "a" * 4000}
+    assert visitor.does(logout, grow, dict) == {"cart": "a" * 4000}
+    assert visitor.does(lambda session: (farewell(session), grow(session)), dict)["message"] == "Goodbye"
     assert table.table.sweep(10) == 0
     clock.advance(8 * DAY)
     # With the tombstone of the one before.
@@ -234,10 +178,10 @@ def test_a_renewal_or_a_login_takes_either_place(
     make_sessions: MakeSessions, clock: FakeClock, is_large: bool, act: Act
 ) -> None:
     visitor = Visitor(make_sessions(clock), clock)
-    before = visitor.does(write, *((grow,) if is_large else ()))
+    before = visitor.does(write, *((grow,) if is_large else ()), dict)
     old = visitor.header
 
-    after = visitor.does(act)
+    after = visitor.does(act, dict)
 
     expected = dict(before)
     checked = visitor.sessions.fetch(https=True)
@@ -245,11 +189,11 @@ def test_a_renewal_or_a_login_takes_either_place(
     act(checked)
     expected = dict(checked)
     assert after == expected
-    assert visitor.does(write)["n"] == 2
+    assert visitor.does(write, dict)["n"] == 2
     assert len(visitor.browser.jar) == 1
     if is_large:
         assert dict(visitor.sessions.fetch(old, https=True)) == {}
-    assert visitor.does(shrink, write)["n"] == 3
+    assert visitor.does(shrink, write, dict)["n"] == 3
 
 
 def test_who_renews_reports_a_move(table: Watched, clock: FakeClock) -> None:
@@ -270,7 +214,7 @@ def test_a_logout_kills_the_row(table: Watched, clock: FakeClock, act: Act, acts
     visitor.does(*acts[1:])
     assert visitor.sessions.fetch(copy, https=True).principal == "7"
 
-    assert "user_id" not in visitor.does(act)
+    assert "user_id" not in visitor.does(act, dict)
 
     assert dict(visitor.sessions.fetch(copy, https=True)) == {}
 
@@ -286,7 +230,7 @@ def test_what_is_due_is_touched_and_its_cookie_sent_anew(table: Watched, clock: 
         visitor.browser.keep(answer_, https=True)
 
     # A cookie that the browser keeps for a day is still there after two.
-    assert visitor.does(read)["n"] == 24
+    assert visitor.does(dict)["n"] == 24
     assert sent == 16
     assert set(table.asked) == {"read", "replace", "touch"}
 
@@ -298,10 +242,10 @@ def test_a_shorter_lifetime_reaches_the_row_once(table: Watched, clock: FakeCloc
     visitor.does(read)
     table.take_asked()
 
-    assert visitor.does(read) == {"cart": "a" * 4000}
-    assert table.take_asked() == {"read": 2}
+    assert visitor.does(dict) == {"cart": "a" * 4000}
+    assert table.take_asked() == {"read": 1}
     clock.advance(HOUR)
-    assert visitor.does(read) == {}
+    assert visitor.does(dict) == {}
 
 
 def test_the_application_sees_a_session_in_a_cookie_wherever_it_is(table: Watched, clock: FakeClock) -> None:
@@ -321,13 +265,13 @@ def test_the_row_shows_neither_data_nor_user_and_the_application_no_pointer(tmp_
     with make(f"sqlite:///{file}", clock) as sessions:
         visitor = Visitor(sessions, clock)
         visitor.does(login, lambda session: session.put("cart", "pickled herring " * 400))
-        assert set(visitor.does(read)) == {"user_id", "cart"}
+        assert set(visitor.does(dict)) == {"user_id", "cart"}
         assert b"herring" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
         assert sessions.prepare("sync").table.read(b"\0" * 32) is None
     # Closed, and opened again under another secret.
     with make(f"sqlite:///{file}", clock, fallbacks=[SECRET], secret_key_base=secrets.token_hex(32)) as sessions:
         visitor.sessions = sessions
-        assert visitor.does(write)["n"] == 1
+        assert visitor.does(write, dict)["n"] == 1
     with make(f"sqlite:///{file}", clock, app_name="another") as sessions:
         assert dict(sessions.fetch(visitor.header, https=True)) == {}
 
@@ -340,13 +284,13 @@ def test_a_lost_response_loses_no_session(table: Watched, clock: FakeClock) -> N
     visitor.does(login)
     answer(visitor.sessions, visitor.header, grow)
     # As where the response was lost, what was written is there, if the cookie does not fit once more.
-    assert visitor.does(write) == {"user_id": 7, "n": 1}
+    assert visitor.does(write, dict) == {"user_id": 7, "n": 1}
     visitor.does(grow)
     for _ in range(3):
         answer(visitor.sessions, visitor.header, shrink)
 
-    assert visitor.does(read) == {"user_id": 7, "n": 1}
-    assert visitor.does(write) == {"user_id": 7, "n": 2}
+    assert visitor.does(dict) == {"user_id": 7, "n": 1}
+    assert visitor.does(write, dict) == {"user_id": 7, "n": 2}
 
 
 def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Watched, clock: FakeClock) -> None:
@@ -355,7 +299,7 @@ def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Wat
     answer(visitor.sessions, visitor.header, grow)
     visitor.does(write, write_more)
 
-    assert visitor.does(grow_more) == {"user_id": 7, "n": 1, "m": 1, "wishes": "b" * 4000}
+    assert visitor.does(grow_more, dict) == {"user_id": 7, "n": 1, "m": 1, "wishes": "b" * 4000}
 
 
 def test_two_requests_that_do_not_fit_meet_in_one_row(table: Watched, clock: FakeClock) -> None:
@@ -366,7 +310,7 @@ def test_two_requests_that_do_not_fit_meet_in_one_row(table: Watched, clock: Fak
     visitor.does(grow)
     visitor.browser.keep(answer(visitor.sessions, before, grow_more), https=True)
 
-    assert set(visitor.does(read)) == {"user_id", "cart", "wishes"}
+    assert set(visitor.does(dict)) == {"user_id", "cart", "wishes"}
     assert len(visitor.browser.jar) == 1
 
 
@@ -393,7 +337,7 @@ def test_a_late_request_finds_its_session_although_that_has_come_back(table: Wat
     assert dict(visitor.sessions.fetch(before, https=True)) == {"user_id": 7}
     # Of plain writes in cookies the last response wins; this one knows the other's.
     visitor.browser.keep(answer(visitor.sessions, before, write), https=True)
-    assert visitor.does(read) == {"user_id": 7, "n": 1}
+    assert visitor.does(dict) == {"user_id": 7, "n": 1}
     assert len(visitor.browser.jar) == 1
 
 
@@ -402,11 +346,11 @@ def test_a_late_request_finds_its_session_although_that_went_to_and_fro(table: W
     visitor.does(login_large)
     before = visitor.header
     for acts in ((shrink, write), (grow,), (shrink, write), (write_more, grow_more)):
-        expected = visitor.does(*acts)
+        expected = visitor.does(*acts, dict)
         assert visitor.sessions.fetch(before, https=True).principal == "7"
 
     assert expected == {"user_id": 7, "n": 2, "m": 1, "wishes": "b" * 4000}
-    assert visitor.does(logout) == {}
+    assert visitor.does(logout, dict) == {}
     clock.advance(8 * DAY)
     # What it left on the way.
     assert visitor.sessions.sweep() == 2
@@ -436,7 +380,7 @@ def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Wat
     session = sessions.fetch(before, https=True)
     session.logout()
     visitor.browser.keep([str(each) for each in sessions.commit(session).cookies], https=True)
-    assert visitor.does(read) == {}
+    assert visitor.does(dict) == {}
 
 
 def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock) -> None:
@@ -450,7 +394,7 @@ def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock)
     slow.logout()
     visitor.browser.keep([str(each) for each in visitor.sessions.commit(slow).cookies], https=True)
 
-    assert visitor.does(read) == {}
+    assert visitor.does(dict) == {}
 
 
 def test_a_second_logout_says_nothing(table: Watched, clock: FakeClock) -> None:
@@ -481,7 +425,7 @@ def test_a_session_that_is_revoked_does_not_move_or_come_back(table: Watched, cl
         assert sessions.revoke(7) == 1
 
         assert sessions.commit(session).cookies == ()
-        assert visitor.does(read) == {}
+        assert visitor.does(dict) == {}
     # What was shrunk is left until it expires.
     clock.advance(8 * DAY)
     assert sessions.sweep() <= 2
@@ -510,7 +454,7 @@ def test_sessions_in_the_table_are_listed_once_followed_and_limited(table: Watch
         each.does(login_large, write)
         clock.advance(HOUR)
 
-    assert (first.does(read), second.does(read)["n"], len(sessions.list(7))) == ({}, 1, 2)
+    assert (first.does(dict), second.does(dict)["n"], len(sessions.list(7))) == ({}, 1, 2)
     current = sessions.fetch(second.header, https=True)
     assert [info.is_current for info in sessions.list(7, current=current)] == [True, False]
     place = sessions.follow(state_of(current).stored)
@@ -528,9 +472,9 @@ def test_a_session_in_the_table_from_before_revocable_gets_a_row_that_lists_it(
     copy = visitor.header
     visitor.sessions = make(table, clock, revocable=table)
 
-    assert visitor.does(write)["n"] == 1
+    assert visitor.does(write, dict)["n"] == 1
     assert len(visitor.sessions.list(7)) == 1
-    assert visitor.does(logout) == {}
+    assert visitor.does(logout, dict) == {}
     session = visitor.sessions.fetch(copy, https=True)
     assert dict(session) == {}
 
@@ -541,7 +485,7 @@ def test_a_session_in_the_table_goes_with_the_name_of_its_cookie(table: Watched,
     before = visitor.header
     visitor.sessions = make(table, clock, old_keys=["__Host-old"])
 
-    assert visitor.does(write)["n"] == 1
+    assert visitor.does(write, dict)["n"] == 1
     assert [kept.name for kept in visitor.browser.jar] == [f"{KEY}.e"]
     # A request with the old name that is late finds the row under the present one.
     assert dict(visitor.sessions.fetch(before, https=True))["n"] == 1
@@ -557,18 +501,18 @@ def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -
 
     with pytest.raises(StoreError, match="the table is away"):
         large.does(read)
-    assert small.does(write) == {"n": 2}
+    assert small.does(write, dict) == {"n": 2}
     with pytest.raises(StoreError, match="the table is away"):
         small.does(grow)
     # Its row is removed by a later write.
-    assert back.does(write, write) == {"n": 2}
+    assert back.does(write, write, dict) == {"n": 2}
     with pytest.raises(StoreError, match="the table is away"):
         back.does(grow)
     table.is_away = False
     table.take_asked()
-    assert back.does(write, write) == {"n": 4}
+    assert back.does(write, write, dict) == {"n": 4}
     assert table.take_asked() == {"remove": 1}
-    assert large.does(read) == {"cart": "a" * 4000}
+    assert large.does(dict) == {"cart": "a" * 4000}
 
 
 def test_another_librarys_session_moves_too(table: Watched, clock: FakeClock) -> None:
@@ -577,8 +521,8 @@ def test_another_librarys_session_moves_too(table: Watched, clock: FakeClock) ->
     visitor.does(login)
     visitor.sessions = make(table, clock, also_read=[FlaskFormat(SECRET, clock=clock)])
 
-    assert visitor.does(grow, write) == {"user_id": 7, "cart": "a" * 4000, "n": 1}
-    assert visitor.does(renew, shrink) == {"user_id": 7, "n": 1}
+    assert visitor.does(grow, write, dict) == {"user_id": 7, "cart": "a" * 4000, "n": 1}
+    assert visitor.does(renew, shrink, dict) == {"user_id": 7, "n": 1}
 
 
 def test_a_session_in_a_header_has_room_too(table: Watched, clock: FakeClock) -> None:
@@ -676,77 +620,6 @@ def test_no_order_of_three_responses_brings_a_login_back_or_loses_one(start: Act
 
 # Every order in which the steps of requests and their answers can meet.
 
-Steps = Generator[Any, Any, Any]
-
-
-class Meeting:
-    """Requests of one browser that is logged in."""
-
-    def __init__(self, sessions: Sessions, clock: FakeClock, starts: tuple[Act, ...], acts: tuple[Act, ...]) -> None:
-        self.clock, self.sessions = clock, sessions
-        clock.advance(timedelta(seconds=1))
-        self.visitor = Visitor(sessions, clock)
-        self.visitor.does(*starts)
-        self.read: list[str | None] = []
-        self.requests = [self._visit(act) for act in acts]
-
-    def _visit(self, act: Act) -> Steps:
-        yield None
-        now = int(self.clock().timestamp())
-        session = self.sessions.fetch(self.visitor.header, https=True)
-        state = state_of(session)
-        state.take((yield from fetch(state.cookies, state.backend, now=now)))
-        self.read.append(session.principal)
-        act(session)
-        headers = yield from commit(state, now=now)
-        yield None
-        self.visitor.browser.keep([str(each) for each in headers.cookies], https=True)
-
-    def run(self, choose: Callable[[list[int]], int]) -> None:
-        """Take one step after the other, each of the request that is chosen of those that go on."""
-        going, answers = dict(enumerate(self.requests)), dict.fromkeys(range(len(self.requests)))
-        while going:
-            number = choose(list(going))
-            try:
-                step = going[number].send(answers[number])
-                answers[number] = None if step is None else step.take()
-            except StopIteration:
-                del going[number]
-
-
-def meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -> Iterator[Meeting]:
-    """Let *acts* meet in every order, or in some where rows besides make them very many."""
-    if make_sessions is make_revocable:
-        yield from some_meetings(make_sessions, starts, *acts)
-        return
-    clock = FakeClock()
-    sessions = make_sessions(clock)
-    todo: list[list[int]] = [[]]
-    while todo:
-        order, taken = todo.pop(), []
-
-        def choose(going: list[int], order: list[int] = order, taken: list[int] = taken) -> int:
-            number = order[len(taken)] if len(taken) < len(order) else going[0]
-            if len(taken) >= len(order):
-                todo.extend([*taken, other] for other in going[1:])
-            taken.append(number)
-            return number
-
-        meeting = Meeting(sessions, clock, starts, acts)
-        meeting.run(choose)
-        yield meeting
-
-
-def some_meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -> Iterator[Meeting]:
-    """Let *acts* meet in some of very many orders."""
-    clock, random = FakeClock(), Random(16)
-    sessions = make_sessions(clock)
-    for _ in range(sized(100, 5000)):
-        meeting = Meeting(sessions, clock, starts, acts)
-        meeting.run(random.choice)
-        yield meeting
-
-
 PLACES = pytest.mark.parametrize(
     "starts",
     [(login,), (login_large,), (login_large, shrink)],
@@ -763,22 +636,22 @@ def test_in_no_order_does_a_move_hide_a_session_or_lose_a_login(
     for acts in combinations_with_replacement((write, grow, shrink), 2):
         for meeting in meetings(make_sessions, starts, *acts):
             count += 1
-            assert (acts, meeting.read) == (acts, ["7", "7"])
-            assert meeting.visitor.does(read).get("user_id") == 7
+            assert (acts, meeting.found) == (acts, ["7", "7"])
+            assert meeting.visitor.does(dict).get("user_id") == 7
             assert len(meeting.visitor.browser.jar) == 1
-    assert count > 30
+    assert count >= 6 * 4
 
 
 @PLACES
 def test_in_no_order_of_three_requests_does_a_move_lose_a_login(starts: tuple[Act, ...]) -> None:
     for acts in ((write, grow, shrink), (grow, shrink, shrink)):
-        for meeting in some_meetings(make_plain, starts, *acts):
-            assert meeting.visitor.does(read).get("user_id") == 7
+        for meeting in meetings(make_plain, starts, *acts):
+            assert meeting.visitor.does(dict).get("user_id") == 7
 
 
 def test_in_no_order_is_a_write_lost_while_the_session_is_in_the_table() -> None:
-    for meeting in some_meetings(make_plain, (login_large,), write, write_more, grow_more):
-        assert set(meeting.visitor.does(read)) == {"user_id", "cart", "n", "m", "wishes"}
+    for meeting in meetings(make_plain, (login_large,), write, write_more, grow_more):
+        assert set(meeting.visitor.does(dict)) == {"user_id", "cart", "n", "m", "wishes"}
 
 
 @PLACES
@@ -788,9 +661,9 @@ def test_in_no_order_does_a_move_undo_a_login_a_logout_or_a_renewal(
     make_sessions: MakeSessions, starts: tuple[Act, ...], move: Act, act: Act
 ) -> None:
     for meeting in meetings(make_sessions, starts, move, act):
-        found = meeting.visitor.does(read)
+        found = meeting.visitor.does(dict)
         assert found.get("user_id") == {logout: None, switch: 8, renew: 7}[act]
-        assert meeting.visitor.does(login)["user_id"] == 7
+        assert meeting.visitor.does(login, dict)["user_id"] == 7
         assert len(meeting.visitor.browser.jar) == 1
 
 
@@ -799,15 +672,15 @@ def test_in_no_order_does_a_move_undo_a_login_a_logout_or_a_renewal(
 def test_in_no_order_does_a_move_undo_a_logout_by_a_library(starts: tuple[Act, ...], act: Act) -> None:
     for move in (grow, shrink):
         for meeting in meetings(make_plain, starts, move, act):
-            assert "user_id" not in meeting.visitor.does(read)
+            assert "user_id" not in meeting.visitor.does(dict)
 
 
 @pytest.mark.parametrize("acts", [(renew, renew), (renew, logout), (renew, library_logout), (switch, renew)])
 @KINDS
 def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessions, acts: tuple[Act, Act]) -> None:
-    for meeting in some_meetings(make_sessions, (login_large,), *acts):
-        user = meeting.visitor.does(read).get("user_id")
-        if acts == (renew, library_logout) and None in meeting.read:
+    for meeting in meetings(make_sessions, (login_large,), *acts):
+        user = meeting.visitor.does(dict).get("user_id")
+        if acts == (renew, library_logout) and meeting.found[1] is None:
             # It saw an empty session, as in a table.
             continue
         assert user == {logout: None, library_logout: None, switch: 8}.get(acts[0] if acts[1] is renew else acts[1], 7)
@@ -816,7 +689,7 @@ def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessio
 def test_the_orders_show_a_move_that_is_no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holdall.stores._overflow.MOVE", 0)
 
-    lost = {bool(meeting.visitor.does(read).get("cart")) for meeting in meetings(make_plain, (login,), write, grow)}
+    lost = {bool(meeting.visitor.does(dict).get("cart")) for meeting in meetings(make_plain, (login,), write, grow)}
     assert lost == {True, False}
 
 
@@ -833,4 +706,4 @@ def test_the_orders_show_a_row_that_goes_too_early(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(OverflowStore, "_put_there", and_remove)
 
-    assert any(None in meeting.read for meeting in meetings(make_plain, (login_large,), write, shrink))
+    assert any(None in meeting.found for meeting in meetings(make_plain, (login_large,), write, shrink))

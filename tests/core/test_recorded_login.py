@@ -49,11 +49,6 @@ def visitor(request: pytest.FixtureRequest, clock: FakeClock) -> Visitor:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def table(clock: FakeClock) -> Visitor:
     return Visitor(TableStore(MemoryTable(clock=clock)), clock)
 
@@ -89,6 +84,30 @@ def test_flask_logins_remember_me_is_no_authentication(visitor: Visitor) -> None
     visitor.does(lambda session: session.update(_user_id="7", _fresh=False))
 
     assert visitor.does(known)[:2] == (None, 1)
+
+
+@pytest.mark.parametrize(
+    "authenticate",
+    [lambda session: session.login(7), lambda session: session.confirm_login()],
+    ids=["login", "confirm"],
+)
+def test_who_was_remembered_and_then_authenticates_is_fresh(
+    visitor: Visitor, clock: FakeClock, authenticate: Callable[[Session], None]
+) -> None:
+    visitor.does(lambda session: session.update(_user_id="7", _fresh=False))
+    visitor.does(authenticate)
+
+    assert visitor.does(known)[:2] == (clock(), 1)
+
+
+def test_what_flask_login_calls_not_fresh_keeps_a_login_elsewhere(visitor: Visitor, clock: FakeClock) -> None:
+    visitor.does(lambda session: session.login(7, level=2))
+    came = clock()
+    clock.advance(HOUR)
+    visitor.does(lambda session: session.update(_user_id="7", _fresh=False))
+    visitor.does(lambda session: session.configure(renew=True))
+
+    assert visitor.does(known)[:2] == (came, 2)
 
 
 def test_another_user_and_nobody_have_nothing_of_it(table: Visitor, clock: FakeClock) -> None:

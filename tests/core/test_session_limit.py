@@ -1,7 +1,7 @@
 """At most so many sessions of one user: one after another, in every order of two requests, and in real processes."""
 
 import multiprocessing
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from commuting import every_order
 from holdall import ConfigurationError, MemoryTable, Session, Sessions, TooManySessionsError
 from holdall._session import state_of
 from holdall.adapters import Phase
 from holdall.lifecycle import commit, fetch
+from holdall.steps import Steps
 from holdall.stores import CookieStore, TableStore
 from holdall.testing import FakeClock
 from sizes import sized
@@ -39,11 +41,6 @@ def log_in(sessions: Sessions, cookie: str | None = None) -> str:
 
 def principal(sessions: Sessions, cookie: str) -> str | None:
     return sessions.resume(cookie).principal
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 def test_a_login_ends_the_oldest_session(clock: FakeClock) -> None:
@@ -167,9 +164,7 @@ def test_sessions_are_not_counted_in_a_replica() -> None:
 # Every order of two requests.
 
 
-def request(
-    sessions: Sessions, now: int, cookie: str | None, act: Callable[[Session], Any]
-) -> Generator[Any, Any, Any]:
+def request(sessions: Sessions, now: int, cookie: str | None, act: Callable[[Session], Any]) -> Steps[Any]:
     session = sessions.resume(cookie)
     state = state_of(session)
     state.take((yield from fetch(() if cookie is None else (cookie,), state.backend, now=now)))
@@ -178,30 +173,6 @@ def request(
         return (yield from commit(state, now=now)).cookie
     except TooManySessionsError:
         return None
-
-
-def orders(begin: Callable[[], list[Generator[Any, Any, Any]]]) -> Iterator[list[Any]]:
-    """Take the steps of requests in every order, each time from the beginning, and yield what they return."""
-    todo: list[list[int]] = [[]]
-    # There are thousands of a login and a renewal: in small, some at random.
-    random, tries = Random(7), sized(500, 100_000)
-    while todo and tries:
-        tries -= 1
-        order = todo.pop(random.randrange(len(todo)))
-        requests, answers, results = dict(enumerate(begin())), {}, {}
-        taken: list[int] = []
-        while requests:
-            place = len(taken)
-            number = order[place] if place < len(order) else min(requests)
-            if place >= len(order):
-                todo.extend([*taken, other] for other in requests if other != number)
-            taken.append(number)
-            try:
-                answers[number] = requests[number].send(answers.get(number)).take()
-            except StopIteration as done:
-                results[number] = done.value
-                del requests[number]
-        yield [results[number] for number in sorted(results)]
 
 
 ACTS: dict[str, Callable[[Session], Any]] = {
@@ -229,7 +200,7 @@ def test_in_no_order_of_a_login_and_another_request_are_there_too_many(
 ) -> None:
     sessions: Sessions
 
-    def begin() -> list[Generator[Any, Any, Any]]:
+    def begin() -> list[Steps[Any]]:
         nonlocal sessions
         clock = FakeClock()
         sessions = made(when_full, clock, most)
@@ -239,7 +210,7 @@ def test_in_no_order_of_a_login_and_another_request_are_there_too_many(
         return [request(sessions, now, None, ACTS["login"]), request(sessions, now, came, ACTS[other])]
 
     seen = set()
-    for cookies in orders(begin):
+    for cookies in every_order(begin):
         seen.add(tuple(bool(cookie and principal(sessions, cookie)) for cookie in cookies))
         assert len(sessions.list(7)) <= most
 

@@ -30,11 +30,6 @@ class Since:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def since() -> Since:
     return Since()
 

@@ -1,6 +1,5 @@
 """XAES-256-GCM, and how it makes nonces that do not repeat."""
 
-import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdall.formats import _xaes
 from holdall.formats._xaes import XAES256GCM, derivation
+from holdall.testing.forks import exit_code, forked
 
 KEY = bytes(range(32))
 
@@ -100,11 +100,8 @@ def test_a_forked_process_draws_a_prefix_of_its_own(hooks: bool) -> None:
     before = box.seal(b"", b"")[:12]
     reading, writing = os.pipe()
 
-    child = os.fork() if hooks else ctypes.PyDLL(None).fork()
-    if child == 0:  # pragma: no cover  # the child's coverage is not recorded
-        os.write(writing, box.seal(b"", b"")[:12])
-        os._exit(0)
-    os.waitpid(child, 0)
+    child = forked(lambda: os.write(writing, box.seal(b"", b"")[:12]), hooks=hooks)
+    assert exit_code(child) == 0
     in_child = os.read(reading, 12)
     os.close(reading)
     os.close(writing)

@@ -43,11 +43,6 @@ MAX_AGE, LONG = timedelta(minutes=10), timedelta(hours=2)
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def events() -> list[Event]:
     return []
 
@@ -342,6 +337,16 @@ def test_two_of_them_cannot_have_the_same_path(clock: FakeClock) -> None:
 
 
 # What stands around the endpoints.
+
+
+def test_flask_answers_for_sessions_besides_those_of_its_settings() -> None:
+    app = flask.Flask(__name__)
+    app.secret_key = SECRET
+    Holdall(app, also=[Sessions("table", table="bound-besides", key="__Host-staff", device_bound=True)])
+
+    refresh = app.test_client().post("/device-bound-session/refresh", base_url="https://shop.example")
+
+    assert refresh.status_code == 200
 
 
 def test_a_check_for_csrf_and_a_wall_for_strangers_stand_behind_the_endpoints(clock: FakeClock) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from docs.blocks import ROOT, fenced
-from holdall.events import EventName
+from holdall._events import EventName
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Requests with the old cookie of one session, in every order in which they can meet."""
+"""Two requests with the old cookie of one session in every order in which they can meet, and three in some orders."""
 
 import os
 from itertools import combinations_with_replacement
@@ -24,7 +24,7 @@ def test_two_requests_with_the_old_cookie_keep_every_promise_in_every_order(name
 
 
 @pytest.mark.parametrize("names", list(combinations_with_replacement(ACTS, 3)), ids=" + ".join)
-def test_three_requests_with_the_old_cookie_keep_every_promise(names: tuple[str, ...]) -> None:
+def test_three_requests_with_the_old_cookie_keep_every_promise_in_some_orders(names: tuple[str, ...]) -> None:
     outcomes = [broken(names, outcome) for outcome in orders(names, at_most=_TRIPLES)]
 
     assert not any(outcomes), next(filter(None, outcomes))

@@ -1,4 +1,4 @@
-"""Two and three requests at the memory table, in every order; and that the explorer sees what is broken."""
+"""Two requests at the memory table in every order, three at full size; and that the explorer sees what is broken."""
 
 import asyncio
 import math

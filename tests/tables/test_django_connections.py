@@ -1,9 +1,6 @@
 """Django's table: whose connections it uses, for how long it waits on them, and which statements are sent again."""
 
 import asyncio
-import ctypes
-import os
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +26,8 @@ from holdall import StoreError
 from holdall.tables import Replacement, Row, table_opener
 from holdall.tables.failures import sqlstate_of
 from holdall.testing import FakeClock
-from holdall_django._connections import end
+from holdall.testing.forks import exit_code, forked
+from holdall_django._connections import _left_to_the_parent, end
 from holdall_django.table import DjangoTable
 from servers.postgres import FAST, PostgresServer, running_postgres
 from servers.processes import wait_until
@@ -92,23 +90,27 @@ def test_a_forked_process_and_its_parent_get_the_answers_to_their_own_questions(
         if is_given_back:
             # As at the end of a request.
             connections[alias].close()
-        child = ctypes.PyDLL(None).fork()
-        if child == 0:  # pragma: no cover  # the child's coverage is not recorded
-            code = 1
-            try:
-                threading.Timer(20, os._exit, [2]).start()
-                use(b"2" * 32)
-                code = 0
-            except BaseException:  # noqa: BLE001
-                traceback.print_exc()
-            finally:
-                os._exit(code)
+        child = forked(lambda: use(b"2" * 32))
         use(b"1" * 32)
 
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert exit_code(child) == 0
         if "pool" in name:
             connections[alias].close()
             connections[alias].close_pool()
+
+
+def test_a_forked_process_neither_closes_nor_frees_its_parents_connection(table: DjangoTable, clock: FakeClock) -> None:
+    table.insert(DIGEST, new_row(clock))
+    parents = connections["watched"].connection
+
+    def leave_it() -> None:  # pragma: no cover  # the child's coverage is not recorded
+        assert table.read(DIGEST) == new_row(clock)
+        assert connections["watched"].connection is not parents
+        assert not parents.closed
+        assert any(each is parents for each in _left_to_the_parent)
+
+    assert exit_code(forked(leave_it)) == 0
+    assert table.read(DIGEST) == new_row(clock)
 
 
 # Isolation.

@@ -35,6 +35,7 @@ from holdall.tables._sqlalchemy_schema import Schema
 from holdall.tables.columns import SWEPT_AT_ONCE
 from holdall.tables.sqlalchemy import AsyncSQLAlchemyTable, SQLAlchemyTable, session_table
 from holdall.testing import FakeClock, InterleavingConformance, TableConformance, as_async
+from holdall.testing.forks import exit_code, forked
 from servers.mariadb import MariaDBServer
 from servers.postgres import PostgresServer, driver
 from servers.processes import free_port, wait_until
@@ -310,6 +311,21 @@ def test_an_engine_that_is_handed_in_stays_open(file: str, clock: FakeClock) -> 
     table.close()
 
     assert engine.pool.checkedin() == 1
+    engine.dispose()
+
+
+def test_an_engine_that_a_forked_process_has_disposed_of_itself_is_left_alone(file: str, clock: FakeClock) -> None:
+    engine = create_engine(file)
+    table = SQLAlchemyTable(engine, clock=clock)
+    table.insert(DIGEST, new_row(clock))
+
+    def use() -> None:  # pragma: no cover  # the child's coverage is not recorded
+        engine.dispose(close=False)
+        pool = engine.pool
+        assert table.read(DIGEST) == new_row(clock)
+        assert engine.pool is pool
+
+    assert exit_code(forked(use, hooks=True)) == 0
     engine.dispose()
 
 

@@ -1,6 +1,7 @@
 """The table in an SQLite file: the contract, and what belongs to a file that processes share."""
 
 import gc
+import os
 import secrets
 import sqlite3
 import stat
@@ -130,6 +131,66 @@ def test_a_forked_process_opens_a_connection_of_its_own(sqlite: SQLiteTable, clo
 
     assert exit_code(child) == 0
     assert sqlite.replace(DIGEST, new_row(clock, b"parent", 3), version=2) is _DONE
+
+
+def test_what_a_forked_process_writes_after_its_parent_has_closed_is_not_lost(
+    sqlite: SQLiteTable, clock: FakeClock
+) -> None:
+    sqlite.insert(DIGEST, new_row(clock))
+    reading, writing = os.pipe()
+
+    def write() -> None:  # pragma: no cover  # the child's coverage is not recorded
+        os.read(reading, 1)
+        assert sqlite.replace(DIGEST, new_row(clock, b"child", 2), version=1) is _DONE
+
+    child = forked(write, hooks=True)
+    # The last connection to a file removes its log, to which a connection of this one would still write.
+    sqlite.close()
+    os.write(writing, b"!")
+
+    assert exit_code(child) == 0
+    assert sqlite.read(DIGEST) == new_row(clock, b"child", 2)
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.parametrize("use", [lambda table: table.read(DIGEST), SQLiteTable.close], ids=["read", "close"])
+def test_a_forked_process_neither_closes_nor_frees_its_parents_connection(
+    sqlite: SQLiteTable, clock: FakeClock, use: Callable[[SQLiteTable], object]
+) -> None:
+    sqlite.insert(DIGEST, new_row(clock))
+    parents = sqlite._connection().connection
+
+    def leave_it() -> None:  # pragma: no cover  # the child's coverage is not recorded
+        use(sqlite)
+        gc.collect()
+        assert parents.execute("SELECT 1").fetchone() == (1,)
+        assert any(each is parents for each in _sqlite_files._left_to_the_parent)
+
+    assert exit_code(forked(leave_it, hooks=True)) == 0
+
+
+def test_a_forked_process_can_close_a_table_that_a_thread_of_its_parent_is_using(
+    sqlite: SQLiteTable, path: Path, clock: FakeClock
+) -> None:
+    def is_waiting(thread: threading.Thread) -> bool:
+        frame = sys._current_frames().get(thread.ident or 0)
+        return frame is not None and frame.f_code is _sqlite_files.Connection.execute.__code__
+
+    sqlite.insert(DIGEST, new_row(clock))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writer = threading.Thread(target=sqlite.remove, args=(DIGEST,))
+        writer.start()
+        while not is_waiting(writer):
+            time.sleep(0.01)
+        # It holds the lock of its connection, for ever in a copy of this process.
+        child = forked(sqlite.close, hooks=True)
+        other.execute("ROLLBACK")
+    writer.join()
+
+    assert exit_code(child) == 0
+    assert sqlite.read(DIGEST) is None
 
 
 def test_a_durability_that_sqlite_does_not_have_is_refused(path: Path) -> None:

@@ -13,7 +13,6 @@ from fastapi import FastAPI, Request
 
 from holdall import CookieOptions, Event, ResponseHeaders, Session, SessionInfo, Sessions, SetCookie, Store
 from holdall.clock import Clock, utc_now
-from holdall.events import Listener
 from holdall.testing import FakeClock
 from holdall.typed import typed_session
 from holdall_fastapi import (
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 def parts(told: list[Event]) -> None:
     _clocks: tuple[Clock, Clock] = utc_now, FakeClock()
-    _listener: Listener = told.append
+    Sessions("cookie", key="sid", on_event=told.append)
 
 
 def application(session: Session, cookie: CookieOptions) -> None:

@@ -8,11 +8,7 @@ Sessions for Python web applications.
 from typing import TYPE_CHECKING
 
 from holdall._clients import SessionInfo
-from holdall._lazy_import import lazy_import
-from holdall._session import Session
-from holdall._sessions import Sessions
-from holdall.cookies import CookieOptions, SetCookie
-from holdall.errors import (
+from holdall._errors import (
     AnsweredError,
     ConfigurationError,
     ContentionError,
@@ -25,7 +21,11 @@ from holdall.errors import (
     StoreError,
     TooManySessionsError,
 )
-from holdall.events import Event, EventCounts
+from holdall._events import Event, EventCounts
+from holdall._lazy_import import lazy_import
+from holdall._session import Session
+from holdall._sessions import Sessions
+from holdall.cookies import CookieOptions, SetCookie
 from holdall.lifecycle import ResponseHeaders
 from holdall.stores import Store
 from holdall.tables import AsyncTable, Table

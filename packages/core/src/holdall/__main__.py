@@ -2,7 +2,7 @@
 
 import sys
 
-from holdall.command import main
+from holdall._command import main
 
 if __name__ == "__main__":  # pragma: no branch  # it is never imported
     sys.exit(main())

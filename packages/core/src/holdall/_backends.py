@@ -11,11 +11,11 @@ from inspect import iscoroutinefunction, isgeneratorfunction
 from typing import Any, TypeVar
 
 from holdall import _async
+from holdall._errors import ConfigurationError, LostWriteError, StoreError
 from holdall._state import NOT_STORED, Fetched, SessionState
 from holdall._unawaited import to_be_awaited
 from holdall._validity import CheckedReads
 from holdall.cookie_header import OldCookie
-from holdall.errors import ConfigurationError, LostWriteError, StoreError
 from holdall.lifecycle import ResponseHeaders, commit
 from holdall.lifecycle.fetching import fetch, fetched_at_once
 from holdall.lifecycle.saving import can_save, check_savable, reload, save, update

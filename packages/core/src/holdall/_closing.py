@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.tables import Kind
 
 __all__ = ["Closing"]

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from holdall import _late_changes as late_changes
+from holdall._errors import AnsweredError, ConfigurationError
 from holdall._group_checks import check_keys, checked_list
 from holdall._session import Session, state_of
 from holdall._sessions import Sessions
@@ -20,7 +21,6 @@ from holdall._state import Intent, Phase, SessionState
 from holdall._unawaited import refuse_unawaited
 from holdall.cookie_header import FindHeader
 from holdall.cookies import SetCookie
-from holdall.errors import AnsweredError, ConfigurationError
 from holdall.lifecycle import ExtraHeaders, ResponseHeaders, abandon, commit_unchanged, commit_unused, finish
 from holdall.steps import Steps, run
 from holdall.stores.contract import ClientInfo

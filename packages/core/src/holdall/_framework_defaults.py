@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["absolute_timeout", "permanent_max_age", "with_cookie_settings"]
+__all__ = ["permanent_max_age", "with_cookie_settings", "with_timeouts"]
 
 _MONTH = timedelta(days=30)
 
@@ -15,11 +15,21 @@ _LONGEST = 400 * 24 * 3600
 # The value may be invalid; ``Sessions`` refuses it then.
 
 
-def absolute_timeout(idle_timeout: timedelta | int | None) -> timedelta:
-    """Return the absolute timeout: 30 days, or *idle_timeout* if that is longer (an ``int`` is in seconds)."""
-    if isinstance(idle_timeout, int):
-        idle_timeout = timedelta(seconds=idle_timeout)
-    return max(_MONTH, idle_timeout) if isinstance(idle_timeout, timedelta) else _MONTH
+def with_timeouts(
+    options: Mapping[str, Any], idle_timeout: timedelta | int | None, *, refresh: bool = True
+) -> dict[str, Any]:
+    """
+    Return *options* of ``Sessions``, completed by the framework's *idle_timeout* and by an absolute timeout.
+
+    The latter is 30 days, or the idle timeout if that is longer, or without *refresh*, where use does not extend a
+    session. A preset (``timeouts=``) takes precedence over both.
+    """
+    if "timeouts" in options:
+        return {**options}
+    idle = options.get("idle_timeout", idle_timeout)
+    given = timedelta(seconds=idle) if isinstance(idle, int) else idle
+    absolute = max(_MONTH, given) if isinstance(given, timedelta) else _MONTH
+    return {"idle_timeout": idle, "absolute_timeout": absolute if refresh else idle, **options}
 
 
 def permanent_max_age(idle_timeout: int | None) -> int:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from holdall._errors import ConfigurationError
 from holdall._sessions import Sessions
-from holdall.errors import ConfigurationError
 
 __all__ = ["check_keys", "checked_list"]
 

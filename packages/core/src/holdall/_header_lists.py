@@ -6,7 +6,7 @@ Servers and protocols take such a list. For a framework with its own type of res
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from holdall._cache_headers import cache_headers, merged_vary, warn_of_public_cookie
@@ -27,8 +27,8 @@ def environ_header(environ: Mapping[str, Any], name: str) -> str:
     return value
 
 
-# The names of headers that sessions come in are few.
-@cache
+# The names of headers that sessions come in are few, but an application's cookie_options= may ask for any.
+@lru_cache(maxsize=64)
 def _variable(name: str) -> str:
     variable = name.upper().replace("-", "_")
     return variable if variable in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{variable}"

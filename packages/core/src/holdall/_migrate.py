@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.formats import Format
 from holdall.keys import is_fit
 from holdall.sources.cookie import CookieSource

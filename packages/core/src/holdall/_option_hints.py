@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection, Mapping
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 
 __all__ = ["check_known", "meant_by", "store_hint"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from holdall._async import current_loop
 from holdall._backends import AsyncBackend, SyncBackend
 from holdall._clients import SessionInfo, info_of
+from holdall._errors import ConfigurationError
 from holdall._principals import principal_text
 from holdall._session import Session, state_of
-from holdall.errors import ConfigurationError
 from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores.contract import RowRef, SessionRow, StoredSession

@@ -18,7 +18,7 @@ from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.tables._contract import MAX_PRINCIPAL_BYTES
 
 __all__ = [

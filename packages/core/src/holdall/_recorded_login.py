@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from holdall._errors import ConfigurationError, LoginRequiredError
 from holdall._state import Intent, SessionState
-from holdall.errors import ConfigurationError, LoginRequiredError
 from holdall.stores.contract import Write
 
-__all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login"]
+__all__ = ["LOGIN_KEY", "RecordedLogin", "RecordingState", "note_login", "record_repeated_login"]
 
 LOGIN_KEY = "_holdall_login"
 
@@ -143,12 +143,25 @@ class RecordingState(SessionState):
 
 
 def note_login(end: Any, write: Write) -> None:
-    """Record the login of a session that begins, unless ``login`` has recorded it or no user is logged in."""
-    data = write.data
-    if write.principal is None or data.get(_FRESH_KEY) is False:
+    """Record the login of a session that begins, unless ``login`` has recorded it or no user has just logged in."""
+    data, principal = write.data, write.principal
+    if principal is not None and (principal == end.state.principal_before or LOGIN_KEY in end.changes.put):
+        return
+    if principal is None or data.get(_FRESH_KEY) is False:
         data.pop(LOGIN_KEY, None)
-    elif write.principal != end.state.principal_before and LOGIN_KEY not in end.changes.put:
+    else:
         data[LOGIN_KEY] = [end.now, 1]
+
+
+def record_repeated_login(session: RecordedLogin) -> None:
+    """
+    Record that a framework's login library has just logged its user in, where ``record_login`` is on.
+
+    The first login changes the session's data. A repeated one writes the same data again, so it must be recorded.
+    """
+    state = session._state
+    if state.settings.record_login and state.principal is not None:
+        session.confirm_login()
 
 
 def _require(state: SessionState) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from holdall._as_dict import FILLED, AsDict
+from holdall._errors import ConfigurationError
 from holdall._iterative_json import key_text
 from holdall._recorded_login import RecordedLogin
 from holdall._redacted import without_frames
@@ -17,7 +18,6 @@ from holdall._snapshots import IMMUTABLE
 from holdall._state import Intent, Phase, SessionState
 from holdall._tracking import Tracked
 from holdall.cookies import OPTION_NAMES, ConfigureOptions
-from holdall.errors import ConfigurationError
 from holdall.settings import LifetimeOf
 
 __all__ = ["AsyncSession", "Session", "state_of"]

@@ -9,6 +9,8 @@ from typing import Any, Literal, Unpack, cast
 from holdall._backends import AsyncBackend, SyncBackend
 from holdall._clients import note_client
 from holdall._closing import Closing
+from holdall._errors import ConfigurationError
+from holdall._events import Event, EventName, Listener, report
 from holdall._principals import carried_keys, principal_keys
 from holdall._recorded_login import RecordingState, note_login
 from holdall._requests_by_hand import RequestsByHand
@@ -20,8 +22,6 @@ from holdall.cookie_header import cookie_finder
 from holdall.cookie_options import OptionsOf, tailored
 from holdall.cookies import OPTION_NAMES, SUFFIXES, CookieAttributes, CookieOptions, OldKeys, cookies_of, old_cookies
 from holdall.device_bound._options import DeviceBound, device_options
-from holdall.errors import ConfigurationError
-from holdall.events import Event, EventName, Listener, report
 from holdall.factory import Options, store_opener
 from holdall.settings import Settings, ValidSince, check_effect, check_kinds
 from holdall.stores._limits import session_limit

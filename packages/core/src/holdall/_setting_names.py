@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 
 __all__ = ["naming", "setting_name", "setting_names"]
 

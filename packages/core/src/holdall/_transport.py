@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from holdall._errors import ConfigurationError
 from holdall._state import Fetched, SessionState
 from holdall.cookie_header import FindHeader, SentCookie
 from holdall.cookies import CookieAttributes, SetCookie, logger
-from holdall.errors import ConfigurationError
 from holdall.lifecycle import ResponseHeaders, commit
 from holdall.steps import Steps
 from holdall.stores._generations import LOGOUT

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from holdall._errors import SessionError
 from holdall._state import SessionState
-from holdall.errors import SessionError
 
 __all__ = ["refuse_unawaited", "to_be_awaited"]
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from inspect import iscoroutinefunction
 from typing import Any
 
+from holdall._errors import ConfigurationError, StoreError
 from holdall._principals import PrincipalKeys
-from holdall.errors import ConfigurationError, StoreError
 from holdall.settings import Settings, ValidSince
 from holdall.steps import Step, Steps, asked
 from holdall.stores.contract import NotFound, StoredSession

@@ -10,11 +10,12 @@ adapter drives. The rest are helpers: ``state_of`` gives access to a session's s
 from holdall._cache_headers import CACHING_NAMES, CacheHeaders, cache_headers, merged_vary, warn_of_public_cookie
 from holdall._exchange import Exchange, Failure, SessionGroup
 from holdall._exposed import warn_if_exposed
-from holdall._framework_defaults import absolute_timeout, permanent_max_age, with_cookie_settings
+from holdall._framework_defaults import permanent_max_age, with_cookie_settings, with_timeouts
 from holdall._group_checks import check_keys, checked_list
 from holdall._header_lists import environ_header, for_caches, with_session_headers
 from holdall._migrate import reading_framework_cookies
 from holdall._option_hints import meant_by
+from holdall._recorded_login import record_repeated_login
 from holdall._redacted import HiddenBytes
 from holdall._session import AsyncSession, state_of
 from holdall._setting_names import naming
@@ -46,7 +47,6 @@ __all__ = [
     "ResponseHeaders",
     "SessionGroup",
     "SessionState",
-    "absolute_timeout",
     "add_flash",
     "cache_headers",
     "check_keys",
@@ -59,6 +59,7 @@ __all__ = [
     "naming",
     "permanent_max_age",
     "reading_framework_cookies",
+    "record_repeated_login",
     "several_workers",
     "state_of",
     "take_flashes",
@@ -67,4 +68,5 @@ __all__ = [
     "warn_of_public_cookie",
     "with_cookie_settings",
     "with_session_headers",
+    "with_timeouts",
 ]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from time import time
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 
 __all__ = ["FOREVER", "NEVER", "Clock", "seconds_of", "time_limit", "utc_now"]
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any, Literal, TypedDict
 
+from holdall._errors import ConfigurationError
 from holdall._exposed import warn_of_no_secure
-from holdall.errors import ConfigurationError
 
 __all__ = [
     "MAX_COOKIE_BYTES",

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Literal, TypedDict
 
 from holdall import formats, stores
+from holdall._errors import ConfigurationError
 from holdall._option_hints import check_known, store_hint
 from holdall._setting_names import naming, setting_name, setting_names
 from holdall.clock import Clock
 from holdall.cookies import OPTION_NAMES, CookieOptions
-from holdall.errors import ConfigurationError
 from holdall.formats import Derivation, Format, Salt
 from holdall.keys import several_secrets
 from holdall.serializers import Serializer

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Literal, NoReturn, SupportsIndex
 
+from holdall._errors import ConfigurationError
 from holdall._setting_names import setting_name
-from holdall.errors import ConfigurationError
 
 __all__ = [
     "Derivation",

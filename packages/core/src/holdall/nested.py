@@ -14,12 +14,12 @@ from collections.abc import Mapping, MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from holdall._errors import ConfigurationError
 from holdall._exchange import Exchange, SessionGroup
 from holdall._header_lists import environ_header
 from holdall._session import Session, state_of
 from holdall._sessions import Sessions
 from holdall._state import Phase
-from holdall.errors import ConfigurationError
 
 __all__ = ["KEY", "enter", "exchange_of", "in_environ", "in_scope", "outer_session"]
 
@@ -66,7 +66,11 @@ def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None
         if state_of(outer.session).phase is not Phase.ENDED:
             theirs = (outer.group.main, *outer.group.also)
             if main in theirs and (not also or (main is theirs[0] and set(also) <= set(theirs))):
-                return outer.session_of(main)
+                session = outer.session_of(main)
+                if group.form == "sync":
+                    # The outer adapter may be async; this thread reads the session when it is used.
+                    state_of(session).is_fetched = True
+                return session
             _check_apart(theirs, (main, *also))
         outer = outer.outer
     return None

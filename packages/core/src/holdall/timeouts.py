@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.settings import timeout_seconds
 
 __all__ = ["ABSOLUTE_TIMEOUT", "IDLE_TIMEOUT", "PRESETS", "Preset", "PresetName", "limits"]

@@ -11,9 +11,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
+from holdall._errors import ConfigurationError
 from holdall._session import Session, state_of
 from holdall._state import Phase
-from holdall.errors import ConfigurationError
 
 __all__ = ["MISSING", "View", "check_model", "typed_session"]
 

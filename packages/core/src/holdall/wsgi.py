@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
+from holdall._errors import AnsweredError, ConfigurationError, StoreError
 from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import (
@@ -17,11 +18,9 @@ from holdall.adapters import (
     ResponseHeaders,
     SessionGroup,
     environ_header,
-    state_of,
     with_session_headers,
 )
 from holdall.device_bound._wsgi import answer_devices
-from holdall.errors import AnsweredError, ConfigurationError, StoreError
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
 
 __all__ = ["SessionMiddleware", "fetch_session"]
@@ -67,9 +66,7 @@ class SessionMiddleware:
         outer = in_environ(environ)
         borrowed = outer_session(outer, self._group)
         if borrowed is not None:
-            # The adapter that created the exchange ends it. It may be async; this thread reads the session when it is
-            # used.
-            state_of(borrowed).is_fetched = True
+            # The adapter that created the exchange ends it.
             return self.app({**environ, SESSION: borrowed, KEY: outer}, start_response)
         # A copy, because the environ itself holds the session: each request would leave a cycle for the garbage
         # collector. An outer middleware of ours looks for its own session in its own environ.

@@ -8,11 +8,11 @@ from django.conf import global_settings, settings
 
 from holdall import ConfigurationError, Sessions, formats
 from holdall.adapters import (
-    absolute_timeout,
     naming,
     permanent_max_age,
     reading_framework_cookies,
     with_cookie_settings,
+    with_timeouts,
 )
 from holdall_django._cookie_name import is_named
 from holdall_django._options import HiddenOptions
@@ -58,10 +58,7 @@ def sessions_by_settings(options: HiddenOptions) -> Sessions:
     }
     age = settings.SESSION_COOKIE_AGE
     idle_timeout = options.get("idle_timeout", timedelta(seconds=age) if isinstance(age, float) else age)
-    if "timeouts" not in options:
-        # A preset takes precedence over Django's default.
-        options["idle_timeout"] = idle_timeout
-        options.setdefault("absolute_timeout", absolute_timeout(idle_timeout))
+    options = HiddenOptions(with_timeouts(options, idle_timeout))
     if isinstance(idle_timeout, timedelta):
         idle_timeout = int(idle_timeout.total_seconds())
     if not settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:

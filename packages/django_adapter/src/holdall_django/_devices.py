@@ -1,6 +1,7 @@
 """Let the middleware handle the requests that a browser sends by itself for device-bound sessions."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -13,6 +14,8 @@ from holdall_django._requests import opened_for
 __all__ = ["with_devices"]
 
 
+# Each of Django's test clients creates the middleware anew, and one class does for all.
+@cache
 def with_devices(middleware: Any) -> type:
     """
     Return the session *middleware* for a project whose sessions can be bound to a device.

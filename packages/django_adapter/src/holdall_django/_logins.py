@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in
 
-from holdall.adapters import state_of
+from holdall.adapters import record_repeated_login
 from holdall_django._session import DjangoSession
 
 __all__ = ["record_logins"]
@@ -17,6 +17,5 @@ def record_logins() -> None:
 
 def _record(sender: Any, request: Any, **kwargs: object) -> None:
     session = getattr(request, "session", None)
-    # The first login changes the session's data. A repeated login writes the same data again, so it must be recorded.
-    if isinstance(session, DjangoSession) and state_of(session).settings.record_login and session.principal is not None:
-        session.confirm_login()
+    if isinstance(session, DjangoSession):
+        record_repeated_login(session)

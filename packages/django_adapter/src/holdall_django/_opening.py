@@ -23,9 +23,6 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
         exchange = exchange_of(cast("Exchange", outer), theirs)
-        if not is_async:
-            # The outer adapter may be async; this thread reads the session when it is used.
-            state_of(theirs).is_fetched = True
     else:
         exchange = Exchange(
             group,

@@ -8,11 +8,11 @@ from starlette.datastructures import Secret
 
 from holdall import ConfigurationError, CookieOptions, Event, Sessions, Store, formats
 from holdall.adapters import (
-    absolute_timeout,
     naming,
     permanent_max_age,
     reading_framework_cookies,
     with_cookie_settings,
+    with_timeouts,
 )
 from holdall.clock import Clock
 from holdall.cookies import OldKeys
@@ -80,17 +80,13 @@ def sessions_by_arguments(
         msg = f"max_age={max_age!r} is not a number of whole seconds, a timedelta, or None."
         raise ConfigurationError(msg)
     idle_timeout = None if max_age is None else timedelta(seconds=max(max_age, 1))
-    # A preset of timeouts takes precedence over Starlette's default.
-    limits: dict[str, Any] = {}
-    if "timeouts" not in options:
-        limits["idle_timeout"] = idle_timeout
-        limits["absolute_timeout"] = absolute_timeout(options.get("idle_timeout", idle_timeout))
     cookie = {
         "max_age": max_age if max_age is None or max_age < 1 else permanent_max_age(max_age),
         # False is Starlette's default and not a choice, so Secure follows the request.
         "secure": https_only or "auto",
     }
-    given = with_cookie_settings({"store": "cookie", "key": session_cookie, **limits, **options}, cookie)
+    given = with_timeouts({"store": "cookie", "key": session_cookie, **options}, idle_timeout)
+    given = with_cookie_settings(given, cookie)
     if secret_key is not None or given["store"] == "cookie":
         # It seals cookies, and the rows of a table that leaves the process.
         given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))

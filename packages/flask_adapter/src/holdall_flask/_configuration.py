@@ -16,10 +16,10 @@ from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from holdall import ConfigurationError, Sessions, formats
 from holdall.adapters import (
     SessionGroup,
-    absolute_timeout,
     naming,
     reading_framework_cookies,
     with_cookie_settings,
+    with_timeouts,
 )
 
 __all__ = ["Configuration"]
@@ -133,18 +133,14 @@ class Configuration:
 
     def _make(self, settings: _Settings) -> Sessions:
         given = self._options
-        idle_timeout = given.get("idle_timeout", settings.lifetime)
         options: dict[str, Any] = {}
-        if "timeouts" not in given:
-            # A preset takes precedence over Flask's default.
-            options["idle_timeout"] = idle_timeout
-            options["absolute_timeout"] = absolute_timeout(idle_timeout) if settings.refresh else idle_timeout
         if isinstance(given["store"], str):
             if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
                 # It encrypts cookies, and the rows of a table that leave the process.
                 options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
             options["weak_secrets"] = settings.weak_secrets
-        options = with_cookie_settings({**options, **given}, settings.cookie)
+        options = with_timeouts({**options, **given}, settings.lifetime, refresh=settings.refresh)
+        options = with_cookie_settings(options, settings.cookie)
         with naming({option: name for option, name in _NAMES.items() if option not in given}):
             if self._framework is not None:
                 options = reading_framework_cookies(options, _framework_format(self._framework, settings))

@@ -77,7 +77,8 @@ class Holdall:
         # It runs after all other teardown functions, so that their changes are saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         app.context_processor(_for_templates)
-        if self._options.get("device_bound") or (group is not None and group.devices is not None):
+        given = self._also if group is None else (group.main, *group.also)
+        if self._options.get("device_bound") or any(each.device_bound is not None for each in given):
             app.before_request_funcs.setdefault(None, []).insert(0, device_answerer(interface.group_of))
         hide_session()
         # Registered for the common base, so that the application's own handler for either error comes first.

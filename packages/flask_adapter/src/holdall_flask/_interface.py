@@ -44,8 +44,6 @@ class Interface(SessionInterface):
             setattr(context, _OPENED, None)
             borrowed = None if outer is None else outer_session(outer, group)
             if borrowed is not None:
-                # The outer adapter may be async; this thread reads the session when it is used.
-                state_of(borrowed).is_fetched = True
                 return BorrowedSession(borrowed, exchange_of(cast("Exchange", outer), borrowed))
         exchange = Exchange(
             group,

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from holdall.adapters import state_of
+from holdall.adapters import record_repeated_login
 from holdall_flask._verbs import fetch_session
 
 try:
@@ -75,9 +75,9 @@ class LoginManager(flask_login.LoginManager):  # type: ignore[misc]  # as above
 
 def _record_login(app: Flask, **kwargs: object) -> None:
     session = fetch_session()
-    # The first login changes the session's data. A repeated login writes the same data again, so it must be recorded.
-    if state_of(session).settings.record_login and session.principal is not None and session.get("_fresh"):
-        session.confirm_login()
+    # A login by its "remember me" cookie is not fresh.
+    if session.get("_fresh"):
+        record_repeated_login(session)
 
 
 def _end_session(app: Flask, **kwargs: object) -> None:

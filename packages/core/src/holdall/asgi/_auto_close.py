@@ -22,12 +22,12 @@ from holdall._async_tasks import (
     sleep,
     within,
 )
+from holdall._errors import ConfigurationError, StoreError
 from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import state_of
 from holdall.asgi._protocol import ASGIApp, Message, Receive, Scope, Send
 from holdall.connections import SELDOM, Follower
-from holdall.errors import ConfigurationError, StoreError
 
 __all__ = ["ENDED", "AutoClose", "Watch"]
 

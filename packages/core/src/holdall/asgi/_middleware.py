@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Literal
 
+from holdall._errors import ConfigurationError, StoreError
 from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import AsyncSession, Exchange, HiddenBytes, SessionGroup
@@ -17,7 +18,6 @@ from holdall.asgi._auto_close import AutoClose
 from holdall.asgi._protocol import ASGIApp, Receive, Scope, Send
 from holdall.asgi._response import refuse, respond
 from holdall.device_bound._asgi import answer_devices
-from holdall.errors import ConfigurationError, StoreError
 from holdall.nested import KEY, enter, exchange_of, in_scope, outer_session
 
 __all__ = ["SessionMiddleware", "fetch_session"]

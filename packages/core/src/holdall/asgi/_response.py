@@ -7,6 +7,7 @@ import logging
 from functools import cache, lru_cache
 from operator import itemgetter
 
+from holdall._errors import AnsweredError
 from holdall.adapters import (
     CACHING_NAMES,
     Exchange,
@@ -18,7 +19,6 @@ from holdall.adapters import (
 )
 from holdall.asgi._auto_close import ENDED, AutoClose, Watch
 from holdall.asgi._protocol import ASGIApp, Message, Receive, Scope, Send
-from holdall.errors import AnsweredError
 
 __all__ = ["refuse", "respond"]
 

@@ -1,8 +1,10 @@
 """Let an ASGI middleware handle the requests that a browser sends by itself."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
 from typing import Any, cast
 
+from holdall.device_bound._answering import answer_by
 from holdall.device_bound._messages import EndpointRequest
 from holdall.nested import KEY
 
@@ -10,21 +12,6 @@ __all__ = ["answer_devices"]
 
 _Scope = MutableMapping[str, Any]
 _App = Callable[[Any, Any, Any], Awaitable[None]]
-
-
-def answer_devices(middleware: Any, group: Any) -> None:
-    """
-    Let *middleware* handle them, and record for other requests where the application is mounted.
-
-    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
-
-    Args:
-        group: Its ``SessionGroup``, which contains sessions that can be bound.
-    """
-    kind = type(middleware)
-    members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_devices": group.devices}
-    middleware.__class__ = type(kind.__name__, (_Answering, kind), members)
-    middleware.app = _noting(middleware.app, group)
 
 
 class _Answering:
@@ -75,3 +62,7 @@ def _paths(scope: _Scope) -> tuple[str, str]:
     mounted_at = scope.get("root_path", "").rstrip("/")
     # Servers differ in whether the path includes the mount path.
     return mounted_at, scope["path"].removeprefix(mounted_at)
+
+
+#: Let a middleware with a ``SessionGroup`` handle the requests for its devices.
+answer_devices = partial(answer_by, _Answering, _noting)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from holdall._errors import LostWriteError, StoreError
 from holdall.cookie_header import cookie_finder
 from holdall.cookies import SetCookie
 from holdall.device_bound._bindings import BindingStore, Device
@@ -18,7 +19,6 @@ from holdall.device_bound._marks import finder
 from holdall.device_bound._messages import EndpointRequest, EndpointResponse
 from holdall.device_bound._proofs import Flaw, Proof, header_text, verify
 from holdall.device_bound._told import cookies_of, removed_cookies
-from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle import fetch
 from holdall.lifecycle.device import Answer, Binding, Found, Refresh, Shown, answer_to, binding_of
 from holdall.settings import Settings

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from holdall._errors import ConfigurationError
 from holdall.device_bound._endpoints import DeviceEndpoints
 from holdall.device_bound._messages import EndpointRequest, EndpointResponse
-from holdall.errors import ConfigurationError
 
 __all__ = ["DeviceRoutes"]
 

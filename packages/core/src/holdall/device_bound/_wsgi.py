@@ -6,25 +6,11 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from holdall._header_lists import environ_header
+from holdall.device_bound._answering import answer_by
 from holdall.device_bound._messages import EndpointRequest
 from holdall.nested import KEY
 
 __all__ = ["answer_devices"]
-
-
-def answer_devices(middleware: Any, group: Any) -> None:
-    """
-    Let *middleware* handle them, and record for other requests where the application is mounted.
-
-    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
-
-    Args:
-        group: Its ``SessionGroup``, which contains sessions that can be bound.
-    """
-    kind = type(middleware)
-    members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_devices": group.devices}
-    middleware.__class__ = type(kind.__name__, (_Answering, kind), members)
-    middleware.app = _noting(middleware.app, group)
 
 
 class _Answering:
@@ -63,3 +49,7 @@ def _header(environ: Any, name: str) -> str | None:
 def _paths(environ: Any) -> tuple[str, str]:
     """Return the path where the application is mounted, and the path below that (PEP 3333)."""
     return environ.get("SCRIPT_NAME", "").rstrip("/"), environ.get("PATH_INFO", "")
+
+
+#: Let a middleware with a ``SessionGroup`` handle the requests for its devices.
+answer_devices = partial(answer_by, _Answering, _noting)

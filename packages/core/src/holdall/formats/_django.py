@@ -13,7 +13,7 @@ from holdall.clock import Clock, utc_now
 from holdall.formats._json import PlainJSON
 from holdall.formats._stamped import Signer, StampedFormat, Stamps, from_url_text, to_url_text
 
-__all__ = ["BASE62_STAMPS", "DjangoFormat"]
+__all__ = ["DjangoFormat", "django_signer"]
 
 _json = PlainJSON(alters=True)
 
@@ -39,7 +39,7 @@ def _from_base62(text: str) -> int | None:
 
 
 #: As Django writes them.
-BASE62_STAMPS = Stamps(_to_base62, _from_base62)
+_BASE62_STAMPS = Stamps(_to_base62, _from_base62)
 
 
 class DjangoFormat(StampedFormat):
@@ -71,16 +71,21 @@ class DjangoFormat(StampedFormat):
         weak_secrets: bool = False,
         clock: Clock = utc_now,
     ) -> None:
-        signer = Signer(
-            (secret, *fallbacks),
-            salt=salt,
-            derivation="django-concat",
-            digest="sha256",
-            weak_secrets=weak_secrets,
-            separator=":",
-            stamps=BASE62_STAMPS,
-        )
+        signer = django_signer((secret, *fallbacks), salt=salt, weak_secrets=weak_secrets)
         super().__init__(signer, dumps=_dumps, loads=_loads, max_age=max_age, clock=clock)
+
+
+def django_signer(secrets: Iterable[str | bytes], *, salt: str, weak_secrets: bool) -> Signer:
+    """Return a signer that signs as ``django.core.signing`` does."""
+    return Signer(
+        secrets,
+        salt=salt,
+        derivation="django-concat",
+        digest="sha256",
+        weak_secrets=weak_secrets,
+        separator=":",
+        stamps=_BASE62_STAMPS,
+    )
 
 
 def _dumps(data: dict[str, Any]) -> str:

@@ -20,8 +20,8 @@ from collections.abc import Callable
 from struct import Struct
 
 from holdall._base64url import from_text, to_text
+from holdall._errors import ConfigurationError
 from holdall._inflate import RAW, inflate
-from holdall.errors import ConfigurationError
 from holdall.formats._contract import Record, record_of
 from holdall.formats._xaes import XAES256GCM
 from holdall.keys import HoldsSecret, check_secret, derive_key

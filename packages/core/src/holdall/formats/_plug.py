@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdall import etf
 from holdall._base64url import from_text, to_text
+from holdall._errors import ConfigurationError
 from holdall.clock import Clock, seconds_of, utc_now
-from holdall.errors import ConfigurationError
 from holdall.etf import Atom, AtomKey
 from holdall.formats._contract import Record
 from holdall.formats._json import PlainJSON

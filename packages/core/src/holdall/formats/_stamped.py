@@ -16,9 +16,9 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from holdall._base64url import from_text, to_text
+from holdall._errors import ConfigurationError
 from holdall._inflate import inflate
 from holdall.clock import FOREVER, Clock, seconds_of
-from holdall.errors import ConfigurationError
 from holdall.formats._contract import Record
 from holdall.formats._exact import with_exact, without_exact
 from holdall.formats._times import with_times, without_times

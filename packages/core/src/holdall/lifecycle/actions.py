@@ -4,11 +4,11 @@ from collections.abc import Callable, Generator
 from types import GeneratorType
 from typing import Any
 
+from holdall._errors import LostWriteError, StoreError
 from holdall._state import NOT_STORED, SUPERSEDED, FetchedOfSeveral, Phase, SessionState
 from holdall._tracking import NO_CHANGES
 from holdall.cookie_header import OldCookie
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
-from holdall.errors import LostWriteError, StoreError
 from holdall.lifecycle.expiry import expiry, is_due
 from holdall.lifecycle.headers import (
     LOOKED_AT,

@@ -1,7 +1,7 @@
 """End a request: determine its situation, let a rule decide, and carry out the action."""
 
+from holdall._errors import TooManySessionsError
 from holdall._state import Phase, SessionState
-from holdall.errors import TooManySessionsError
 from holdall.lifecycle.actions import ACTIONS, End, let_go
 from holdall.lifecycle.expiry import expiry, is_due
 from holdall.lifecycle.headers import UNTOUCHED, ResponseHeaders, looked_at

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from holdall._errors import ConfigurationError
 from holdall._state import ENDS, Intent, Phase, SessionState
-from holdall.errors import ConfigurationError
 from holdall.lifecycle import actions
 from holdall.lifecycle.actions import End
 from holdall.lifecycle.fetching import fetch

@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
-from holdall.errors import StoreError
-from holdall.formats._django import BASE62_STAMPS
+from holdall._errors import StoreError
+from holdall.formats._django import django_signer
 from holdall.formats._json import PlainJSON
-from holdall.formats._stamped import Signer, from_url_text
+from holdall.formats._stamped import from_url_text
 from holdall.sources._contract import Entry, Refused
 from holdall.sources._values import data_of
 from holdall.tables.failures import cause_of
@@ -63,15 +63,7 @@ class DjangoSource:
         weak_secrets: bool = False,
     ) -> None:
         self._connect = connect
-        self._signer = Signer(
-            (secret, *fallbacks),
-            salt=salt,
-            derivation="django-concat",
-            digest="sha256",
-            weak_secrets=weak_secrets,
-            separator=":",
-            stamps=BASE62_STAMPS,
-        )
+        self._signer = django_signer((secret, *fallbacks), salt=salt, weak_secrets=weak_secrets)
         # A table's name cannot be a parameter; this one comes from the application.
         self._select = f"SELECT session_data, expire_date FROM {table} WHERE session_key = {placeholder}"  # noqa: S608
         self._delete = f"DELETE FROM {table} WHERE session_key = {placeholder}"  # noqa: S608

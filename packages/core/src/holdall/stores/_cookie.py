@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
+from holdall._errors import ConfigurationError
 from holdall.clock import FOREVER, Clock, time_limit, utc_now
 from holdall.cookies import MAX_COOKIE_BYTES
-from holdall.errors import ConfigurationError
 from holdall.formats._contract import Format, Record, record_of
 from holdall.stores._generations import LINE_BYTES, LOGIN, LOGOUT, RENEWAL, line_after, lines_of
 from holdall.stores.contract import ForeignSession, NotFound, StoredSession, Write

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from inspect import isgeneratorfunction
 from typing import Any
 
-from holdall.errors import ConfigurationError, TooManySessionsError
+from holdall._errors import ConfigurationError, TooManySessionsError
 from holdall.steps import Steps, asked
 from holdall.stores.contract import RenewalFailure, SessionRow, StoredSession, Write
 

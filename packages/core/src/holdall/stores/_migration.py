@@ -19,8 +19,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from holdall._errors import ConfigurationError
 from holdall.clock import NEVER, Clock, time_limit, utc_now
-from holdall.errors import ConfigurationError
 from holdall.sources._contract import AnySource, Entry, Refused
 from holdall.steps import Step, Steps
 from holdall.stores._rows import NONCE_BYTES

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from holdall._base64url import to_text
+from holdall._errors import StoreError
+from holdall._events import Listener
 from holdall.cookies import MAX_COOKIE_BYTES, SUFFIXES, SetCookie
-from holdall.errors import StoreError
-from holdall.events import Listener
 from holdall.settings import Settings
 from holdall.steps import Steps, asked
 from holdall.stores._table import SID_BYTES, TableStore
@@ -140,7 +140,7 @@ class OverflowStore:
     ) -> Steps[StoredSession | None]:
         row: StoredSession | None = None
         if isinstance(stored, SessionWithRow):
-            row = yield from self._end(stored.row, superseded_until, key)
+            row = yield from self.rows.delete_renewed(stored.row, key=key, until=superseded_until)
             if row is None and stored.is_there:
                 found = yield from self.rows.get(stored.row.cookie, key=key)
                 if not (isinstance(found, NotFound) and found.superseded):
@@ -182,7 +182,7 @@ class OverflowStore:
                 last = yield from (
                     self.rows.delete(stored.row, key=key, superseded_until=until)
                     if followed
-                    else self._end(stored.row, until, key)
+                    else self.rows.delete_renewed(stored.row, key=key, until=until)
                 )
                 if was_there and last is not None:
                     write = make_write(SessionWithRow(inner, last, is_there=True))
@@ -286,13 +286,6 @@ class OverflowStore:
             return None if written is None else SessionWithRow(written, row, is_there=False)
         # Requests that were sent before it came back may still look there, so that row is left to expire.
         return (yield from self._move(inner, write, key))
-
-    def _end(self, row: StoredSession, until: int | None, key: str) -> Steps[StoredSession | None]:
-        """Remove a row, wherever another request has renewed it to, and return its last state, if there was one."""
-        last: StoredSession | None = yield from self.rows.delete(row, key=key, superseded_until=until)
-        if last is None and until is not None:
-            last = yield from self.rows.delete(row, key=key)
-        return last
 
 
 class ListedOverflowStore(OverflowStore):

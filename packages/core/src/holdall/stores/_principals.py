@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.steps import Steps
 from holdall.stores._renewal import end, line_of
 from holdall.stores._verbs import Clear, Find

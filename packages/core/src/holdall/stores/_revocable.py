@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 
+from holdall._errors import StoreError
+from holdall._events import Listener
 from holdall.clock import Clock, time_limit
 from holdall.cookies import MAX_COOKIE_BYTES
-from holdall.errors import StoreError
-from holdall.events import Listener
 from holdall.settings import Settings
 from holdall.steps import Steps
 from holdall.stores._cookie import CookieStore
@@ -185,8 +185,10 @@ class RevocableCookieStore:
             after = place
         else:
             # The row goes first: an ID that an attacker may have must not survive a failure in between.
-            if row is not None and not (yield from self._end(row, until, key)) and write.principal is None:
-                return RenewalFailure.GONE
+            if row is not None:
+                last = yield from self.rows.delete_renewed(row, key=key, until=until)
+                if last is None and write.principal is None:
+                    return RenewalFailure.GONE
             if write.principal is not None:
                 after = yield from self.rows.put(None, _of_row(write), key=key)
         if after is not None:
@@ -256,11 +258,6 @@ class RevocableCookieStore:
             if not self._trusts:
                 raise
             return row
-
-    def _end(self, row: StoredSession, until: int, key: str) -> Steps[bool]:
-        """End the session of a row, following its renewals, and return whether this call ended it."""
-        last = yield from self.rows.delete(row, key=key, superseded_until=until)
-        return last is not None or (yield from self.rows.delete(row, key=key)) is not None
 
 
 def _row_of(stored: StoredSession | None) -> StoredSession | None:

@@ -9,8 +9,8 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from holdall._base64url import to_text
-from holdall.errors import ConfigurationError, ContentionError, StoreError
-from holdall.events import Listener
+from holdall._errors import ConfigurationError, ContentionError, StoreError
+from holdall._events import Listener
 from holdall.serializers import Serializer, TaggedJSON
 from holdall.steps import Steps
 from holdall.stores import _principals as principals
@@ -198,6 +198,13 @@ class TableStore:
         if tombstone is None and (yield from end(self.table, digest)):
             return stored
         return None
+
+    def delete_renewed(self, stored: StoredSession, *, key: str, until: int | None) -> Steps[StoredSession | None]:
+        """End a session as ``delete`` does, and also one that was renewed in the meantime."""
+        last = yield from self.delete(stored, key=key, superseded_until=until)
+        if last is None and until is not None:
+            last = yield from self.delete(stored, key=key)
+        return last
 
     def renew(
         self,

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from holdall._errors import ConfigurationError
 from holdall._lazy_import import lazy_import
 from holdall.clock import Clock
-from holdall.errors import ConfigurationError
 from holdall.tables._contract import (
     MAX_CLIENT_BYTES,
     MAX_PRINCIPAL_BYTES,

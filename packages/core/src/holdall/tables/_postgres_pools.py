@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from holdall._connections import Generations
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.tables.failures import shown_address
 from holdall.tables.psycopg import Selector, hang_up
 

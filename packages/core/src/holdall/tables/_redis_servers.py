@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from holdall._connections import Generations, PerLoop, PerProcess
-from holdall.errors import ConfigurationError, StoreError
+from holdall._errors import ConfigurationError, StoreError
 from holdall.tables._steps import is_async
 from holdall.tables.failures import cause_of, shown_address
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from holdall._connections import PerLoop, PerProcess
-from holdall.errors import ConfigurationError, StoreError
+from holdall._errors import ConfigurationError, StoreError
 from holdall.tables._sqlite_files import identity
 from holdall.tables.failures import (
     CONFLICTS,

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mssql, mysql, oracle
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 from holdall.tables.sql import COLUMNS, STATEMENTS
 from holdall.tables.urls import checked_name
 

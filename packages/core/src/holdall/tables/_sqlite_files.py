@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from holdall.errors import ConfigurationError, StoreError
+from holdall._errors import ConfigurationError, StoreError
 
 __all__ = ["Connection", "checked_path", "identity", "open_file", "remove_what_it_left"]
 
@@ -68,7 +68,7 @@ def identity(path: str) -> Identity:
 
 
 class Connection:
-    """A connection that closes when its thread ends."""
+    """A connection that closes when its thread ends; a copy in a forked process is left to the parent instead."""
 
     def __init__(self, connection: sqlite3.Connection, path: str, table: str, file: Identity) -> None:
         self.connection = connection
@@ -108,8 +108,14 @@ def _failure(path: str, exc: sqlite3.Error) -> StoreError:
 
 
 def _close(connection: sqlite3.Connection, pid: int) -> None:
-    if pid == os.getpid():  # pragma: no branch  # differs only in a forked process, where coverage is not measured
-        connection.close()
+    if pid != os.getpid():  # pragma: no cover  # runs in a forked process, where coverage is not measured
+        # A thread of the parent may have been at work in it, and closing it here could disturb the parent's locks.
+        _left_to_the_parent.append(connection)
+        return
+    connection.close()
+
+
+_left_to_the_parent: list[sqlite3.Connection] = []
 
 
 def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, synchronous: str) -> Connection:

@@ -11,8 +11,8 @@ import weakref
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from holdall._errors import ConfigurationError
 from holdall.clock import Clock, utc_now
-from holdall.errors import ConfigurationError
 from holdall.tables._contract import Replacement, Row, RowInfo, Tombstone
 from holdall.tables._sqlite_files import Connection, checked_path, identity, open_file, remove_what_it_left
 from holdall.tables.columns import (
@@ -205,12 +205,9 @@ class SQLiteTable:
         # The path is checked for each verb, because nothing else shows that the file was removed.
         if held is not None and held.pid == os.getpid() and held.file == identity(self._path):
             return held
-        if held is not None and held.pid == os.getpid():
+        if held is not None:
             remove_what_it_left(held, self._busy_timeout)
             held.close()
-        elif held is not None:  # pragma: no cover  # runs in a forked process, where coverage is not measured
-            # The parent's, copied by a fork: even closing it here could disturb the parent's locks.
-            _left_to_the_parent.append(held)
         held = self._local.held = open_file(
             self.path,
             self._table,
@@ -220,6 +217,3 @@ class SQLiteTable:
         )
         self._opened.add(held)
         return held
-
-
-_left_to_the_parent: list[Connection] = []

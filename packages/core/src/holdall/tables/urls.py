@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from holdall.errors import ConfigurationError
+from holdall._errors import ConfigurationError
 
 __all__ = ["checked_name", "checked_timeout", "split_options", "timeout_of"]
 

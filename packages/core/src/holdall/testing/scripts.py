@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from inspect import isawaitable, iscoroutine
 from typing import Any
 
-from holdall.errors import SessionError
+from holdall._errors import SessionError
 
 __all__ = ["METHODS", "FindOther", "ScriptedError", "kept", "perform", "perform_async", "stream", "stream_async"]
 

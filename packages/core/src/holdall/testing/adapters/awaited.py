@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from holdall._events import Event
 from holdall._sessions import Sessions
-from holdall.events import Event
 from holdall.serializers import TaggedJSON
 from holdall.stores import TableStore
 from holdall.stores._principals import owner

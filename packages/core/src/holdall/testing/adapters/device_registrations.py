@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdall.events import Event
+from holdall._events import Event
 from holdall.testing.adapters.device_visitors import (
     BOUND,
     GRACE,

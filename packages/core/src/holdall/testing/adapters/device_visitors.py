@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from holdall._events import Event
 from holdall.device_bound import DeviceBound
-from holdall.events import Event
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit
 from holdall.testing.adapters.visitor import Visitor
 from holdall.testing.browser import Browser

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from holdall._events import Event
 from holdall._sessions import Sessions
 from holdall.device_bound import DeviceBound
-from holdall.events import Event
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.device_registrations import RegistrationTests

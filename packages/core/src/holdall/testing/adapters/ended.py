@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from holdall import _late_changes as late_changes
-from holdall.errors import ResponseStartedError
-from holdall.events import Event
+from holdall._errors import ResponseStartedError
+from holdall._events import Event
 from holdall.testing.adapters.suite import AdapterSuite, Visit
 from holdall.testing.scripts import kept
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from holdall.errors import StoreError
-from holdall.events import Event
+from holdall._errors import StoreError
+from holdall._events import Event
 from holdall.stores import TableStore
 from holdall.stores._principals import owner
 from holdall.tables import MemoryTable

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from holdall.events import Event
+from holdall._events import Event
 from holdall.stores._principals import owner
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit

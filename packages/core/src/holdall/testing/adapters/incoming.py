@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdall.events import Event
+from holdall._events import Event
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.suite import KEY, AdapterSuite, Visit, VisitStore

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 import pytest
 
+from holdall._events import Event
 from holdall._sessions import Sessions
-from holdall.events import Event
 from holdall.stores import Store, TableStore
 from holdall.stores._principals import owner
 from holdall.testing.adapters.failures import FailingTable

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from holdall._events import Event
 from holdall._sessions import Sessions
-from holdall.events import Event
 from holdall.formats import NativeFormat
 from holdall.stores import CookieStore, Store, TableStore
 from holdall.tables import MemoryTable

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from holdall import _transport as transport
+from holdall._events import Event
 from holdall._sessions import Sessions
-from holdall.events import Event
 from holdall.stores import TableStore
 from holdall.tables import MemoryTable
 from holdall.testing.adapters.failures import FailingTable

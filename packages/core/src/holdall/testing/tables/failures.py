@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from holdall.errors import StoreError
+from holdall._errors import StoreError
 from holdall.tables import AsyncTable, Tombstone
 from holdall.testing.clock import FakeClock
 from holdall.testing.tables.rows import HOUR, new_digest, new_row

@@ -5,8 +5,8 @@ import sys
 import time
 from typing import Any
 
-from holdall.command._output import complain, say
-from holdall.command._tables import add_url, opened
+from holdall._command._output import complain, say
+from holdall._command._tables import add_url, opened
 
 __all__ = ["add"]
 

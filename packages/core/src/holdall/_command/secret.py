@@ -4,7 +4,7 @@ import argparse
 import secrets
 from typing import Any
 
-from holdall.command._output import say
+from holdall._command._output import say
 
 __all__ = ["add"]
 

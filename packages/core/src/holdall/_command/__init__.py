@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from holdall.command import check, inspect, principal, secret, sweep
-from holdall.command._output import complain, prepare, printable
-from holdall.errors import SessionError
+from holdall._command import check, inspect, principal, secret, sweep
+from holdall._command._output import complain, prepare, printable
+from holdall._errors import SessionError
 
 __all__ = ["main"]
 

@@ -7,9 +7,9 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
+from holdall._command._output import complain, say
+from holdall._errors import ConfigurationError, SessionError
 from holdall._sessions import Sessions
-from holdall.command._output import complain, say
-from holdall.errors import ConfigurationError, SessionError
 
 __all__ = ["add"]
 

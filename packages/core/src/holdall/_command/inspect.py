@@ -18,12 +18,12 @@ from inspect import signature
 from time import time
 from typing import Any
 
+from holdall._command._detect import FORMATS, SID, CookieKind, detect
+from holdall._command._output import say
+from holdall._command._times import utc
+from holdall._errors import ConfigurationError
 from holdall.clock import FOREVER
-from holdall.command._detect import FORMATS, SID, CookieKind, detect
-from holdall.command._output import say
-from holdall.command._times import utc
 from holdall.cookies import MAX_COOKIE_BYTES
-from holdall.errors import ConfigurationError
 from holdall.formats import Format, Record
 from holdall.keys import WeakSecretWarning
 
