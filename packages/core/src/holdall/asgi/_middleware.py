@@ -15,9 +15,9 @@ from holdall._session import Session
 from holdall._sessions import Sessions
 from holdall.adapters import AsyncSession, Exchange, HiddenBytes, SessionGroup
 from holdall.asgi._auto_close import AutoClose
+from holdall.asgi._devices import answer_devices
 from holdall.asgi._protocol import ASGIApp, Receive, Scope, Send
 from holdall.asgi._response import refuse, respond
-from holdall.device_bound._asgi import answer_devices
 from holdall.nested import KEY, enter, exchange_of, in_scope, outer_session
 
 __all__ = ["SessionMiddleware", "fetch_session"]

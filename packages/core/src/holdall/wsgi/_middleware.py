@@ -1,8 +1,4 @@
-"""
-Sessions for any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
-
-``SessionMiddleware`` manages each request's session; handlers find it under ``"holdall.session"``.
-"""
+"""The middleware: a plain WSGI layer between a server and an application."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -20,8 +16,8 @@ from holdall.adapters import (
     environ_header,
     with_session_headers,
 )
-from holdall.device_bound._wsgi import answer_devices
 from holdall.nested import KEY, exchange_of, in_environ, outer_session
+from holdall.wsgi._devices import answer_devices
 
 __all__ = ["SessionMiddleware", "fetch_session"]
 
