@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie
+from holdall import ConfigurationError, CookieOverflowError, CookieStore, Event, Sessions, SetCookie, _exposed
 from holdall._exposed import warn_if_exposed
 from holdall.cookie_header import OldCookie, cookie_finder
 from holdall.cookies import MAX_COOKIE_BYTES, CookieAttributes, check_key
@@ -419,6 +419,16 @@ def test_of_no_other_cookie_it_does(
     warn_if_exposed([SetCookie("v", attributes, https=https, now=NOON, login=login)], host)
 
     assert caplog.records == []
+
+
+def test_a_host_that_is_longer_than_a_name_can_be_is_not_kept() -> None:
+    cookie = SetCookie("v", CookieAttributes(f"login-{token_hex(4)}"), https=False, now=NOON, login=True)
+    _exposed._is_this_machine.cache_clear()
+
+    for end in ("a", "b"):
+        warn_if_exposed([cookie], "x" * 10_000 + end)
+
+    assert _exposed._is_this_machine.cache_info().currsize == 1
 
 
 def test_an_age_over_400_days_is_cut_as_browsers_do() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdall import ConfigurationError, LoginRequiredError, MemoryTable, ResponseStartedError, Session, Sessions
-from holdall.adapters import SessionGroup
+from holdall.adapters import SessionGroup, record_repeated_login
 from holdall.formats import DjangoFormat, DynamoFormat, FlaskFormat, Format, NativeFormat, PlugFormat, StarletteFormat
 from holdall.stores import CookieStore, TableStore
 from holdall.testing import FakeClock
@@ -108,6 +108,26 @@ def test_what_flask_login_calls_not_fresh_keeps_a_login_elsewhere(visitor: Visit
     visitor.does(lambda session: session.configure(renew=True))
 
     assert visitor.does(known)[:2] == (came, 2)
+
+
+def test_a_repeated_login_by_a_library_is_an_authentication(table: Visitor, clock: FakeClock) -> None:
+    table.does(lambda session: session.update(_user_id="7"))
+    before = table.cookie
+    clock.advance(HOUR)
+    table.does(lambda session: (session.update(_user_id="7"), record_repeated_login(session)))
+
+    assert table.does(known) == (clock(), 1, {"_user_id": "7"})
+    assert table.cookie != before
+
+
+def test_without_a_user_or_the_option_a_repeated_login_records_nothing(table: Visitor, clock: FakeClock) -> None:
+    plain = Visitor(TableStore(MemoryTable(clock=clock)), clock, record_login=False)
+    plain.does(lambda session: session.login(7))
+    before = plain.cookie
+    plain.does(record_repeated_login)
+    table.does(record_repeated_login)
+
+    assert (plain.cookie, table.cookie) == (before, None)
 
 
 def test_another_user_and_nobody_have_nothing_of_it(table: Visitor, clock: FakeClock) -> None:

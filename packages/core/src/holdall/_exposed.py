@@ -9,11 +9,14 @@ __all__ = ["warn_if_exposed", "warn_of_no_secure"]
 
 _logger = logging.getLogger("holdall")
 
+# A name has at most 253 characters (RFC 1035), and a visitor who sends more must not fill the cache with it.
+_LONGEST_HOST = 260
+
 
 def warn_if_exposed(cookies: Iterable[Any], host: str | None) -> None:
     """Log once that a login cookie is sent without Secure, unless *host*, a Host header, is this machine."""
     for cookie in cookies:
-        if cookie.is_exposed and host and not _is_this_machine(host):
+        if cookie.is_exposed and host and not _is_this_machine(host[:_LONGEST_HOST]):
             cookie.warn()
 
 
