@@ -23,13 +23,13 @@ _NONE: frozenset[str] = frozenset()
 
 class Tracked:
     """
-    What a request reads from and writes to its session.
+    A session's data as one request reads and changes it.
 
     Attributes:
         data: All of the current data.
-        is_touched: Something was changed, or handed out and may be mutated.
-        marked: Every value that was handed out counts as changed, even if its snapshot is the same.
-        views: Typed views of its values (``holdall.typed``), which report what was changed in them.
+        is_touched: Whether something was changed, or was handed out and may be mutated.
+        marked: Whether every value that was handed out counts as changed, even if its snapshot is the same.
+        views: Typed views of its values (``holdall.typed``), which report their changes.
     """
 
     # Class attributes until they are set, because most requests only read.
@@ -74,7 +74,7 @@ class Tracked:
         self._changes, self._deleted, self._cleared = _NOTHING, _NONE, True
         self.is_touched = True
 
-    # What was changed.
+    # The changes.
 
     def changes(self) -> Changes:
         """Return the changes, including values mutated in place."""
@@ -99,7 +99,7 @@ class Tracked:
     # After a write or another read.
 
     def begin_anew(self) -> None:
-        """Use the current data as what is stored."""
+        """Treat the current data as stored and unchanged."""
         # The request may still hold values it stored and mutate them while the body streams.
         held, data = self._snapshots.keys() | self._changes.keys(), self.data
         self._changes, self._snapshots, self._deleted = _NOTHING, _NOTHING, _NONE

@@ -97,7 +97,7 @@ class PlugFormat(HoldsSecret):
             msg = "signing_salt is missing: use the one of the Phoenix application (endpoint.ex), or any text."
             raise ConfigurationError(msg)
         if key_digest not in _KEY_DIGESTS:
-            msg = f"key_digest={key_digest!r} is not known. Known are: {', '.join(_KEY_DIGESTS)}."
+            msg = f"key_digest={key_digest!r} is unknown. Choose one of: {', '.join(_KEY_DIGESTS)}."
             raise ConfigurationError(msg)
         if type(key_iterations) is not int or key_iterations < 1:
             msg = f"key_iterations={key_iterations!r} is not a whole number from 1 up."

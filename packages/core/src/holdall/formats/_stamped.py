@@ -85,7 +85,7 @@ class Signer(HoldsSecret):
             raise ConfigurationError(msg)
         derive = _DERIVATIONS.get(derivation)
         if derive is None:
-            msg = f"key_derivation={derivation!r} is not known. Known are: {', '.join(_DERIVATIONS)}."
+            msg = f"key_derivation={derivation!r} is unknown. Choose one of: {', '.join(_DERIVATIONS)}."
             raise ConfigurationError(msg)
         self._keys = tuple(
             derive(
