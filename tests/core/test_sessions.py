@@ -208,10 +208,10 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": CookieStore(NativeFormat(SECRET)), "on_lost_write": "raise"}, "needs sessions in a table"),
         ({"store": "cookie", "secret_key_base": SECRET, "same_site": "None"}, "set secure=True"),
         ({"store": "table"}, "needs a table"),
-        ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Known are: .*memory://"),
+        ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Choose one of: .*memory://"),
         (
             {"store": "table", "table": "rdis://x"},
-            r"known for rdis://: did you mean redis://\? Known are: ",
+            r"known for rdis://: did you mean redis://\? Choose one of: ",
         ),
         ({"store": "postgrsql://u@h/d"}, r"did you mean postgresql://\?"),
         ({"store": "tabel"}, 'Write store="table"'),
