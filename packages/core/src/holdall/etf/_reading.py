@@ -40,8 +40,8 @@ def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
     Time and memory stay proportional to *max_bytes*, whatever lengths the payload claims.
 
     Raises:
-        ValueError: It is not a term, or one that is refused: containing a function or a port, nested over 512 deep, or
-            longer than *max_bytes*.
+        ValueError: *payload* is not a term, or is one that is refused because it contains a function or a port, is
+            nested more than 512 levels deep, or is longer than *max_bytes*.
     """
     if payload[:1] != VERSION:
         msg = "not an external term: the first byte is not 131"
@@ -273,12 +273,12 @@ _PLAIN_KEYS = frozenset({str, int})
 
 
 def _distinct(key: Any, held: Mapping[Any, Any]) -> Any:
-    """Return *key* in a form that a ``dict`` can hold along with *held*, if Erlang considers it another key."""
+    """Return *key* in a form that a ``dict`` can hold along with *held*, if Erlang considers it a different key."""
     try:
         if key not in held or identity(held[key]) == identity(key):
             return key
     except (TypeError, RecursionError):
-        # It is unhashable, or nested too deep to be hashed.
+        # It is unhashable, or nested too deeply to be hashed.
         return MapKey(key)
     return AtomKey(key) if isinstance(key, Atom) else MapKey(key)
 

@@ -1,4 +1,4 @@
-"""Write terms, and compare keys by what is written."""
+"""Write terms, and compare keys by their written form."""
 
 import hashlib
 import math
@@ -91,7 +91,7 @@ def _dumps(term: Any, otp: int, *, as_identity: bool) -> bytes:
             if inside is None:
                 continue
             if len(left) > MAX_DEPTH:
-                # The whole path to where it became too deep would be very long.
+                # Only the key, because the whole path would be very long.
                 msg = f"{_where(steps[1:2])} cannot be stored: {TOO_DEEP}."
                 raise TypeError(msg)
             left.append(inside)

@@ -36,7 +36,7 @@ def loads(payload: bytes) -> Any:
     Return the value in *payload*.
 
     Raises:
-        ValueError: It is not MessagePack, or contains what Python cannot represent.
+        ValueError: *payload* is not MessagePack, or contains a value that Python cannot represent.
     """
     reader = _Reader(payload)
     try:
