@@ -14,9 +14,9 @@ _App = Callable[[Any, Any, Any], Awaitable[None]]
 
 def answer_devices(middleware: Any, group: Any) -> None:
     """
-    Let *middleware* handle them, and record for other requests where the application is mounted.
+    Let *middleware* handle these requests, and record for other requests where the application is mounted.
 
-    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
+    The middleware becomes an instance of a separate class, so that one without bound sessions pays nothing.
 
     Args:
         group: Its ``SessionGroup``, which contains sessions that can be bound.
@@ -62,7 +62,7 @@ class _Headers:
 def _noting(app: _App, group: Any) -> _App:
     async def note(scope: _Scope, receive: Any, send: Any) -> None:
         exchange = scope.get(KEY)
-        # An outer adapter that keeps the session too has noted it already.
+        # An outer adapter that keeps the session too has already noted it.
         if exchange is not None and exchange.group is group:
             group.devices.note(exchange, _paths(scope)[0], _Headers(scope["headers"])("Secure-Session-Skipped"))
         await app(scope, receive, send)

@@ -14,9 +14,9 @@ __all__ = ["answer_devices"]
 
 def answer_devices(middleware: Any, group: Any) -> None:
     """
-    Let *middleware* handle them, and record for other requests where the application is mounted.
+    Let *middleware* handle these requests, and record for other requests where the application is mounted.
 
-    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
+    The middleware becomes an instance of a separate class, so that one without bound sessions pays nothing.
 
     Args:
         group: Its ``SessionGroup``, which contains sessions that can be bound.
@@ -48,7 +48,7 @@ class _Answering:
 def _noting(app: Any, group: Any) -> Any:
     def note(environ: Any, start_response: Any) -> Any:
         exchange = environ[KEY]
-        # An outer adapter that keeps the session too has noted it already.
+        # An outer adapter that keeps the session too has already noted it.
         if exchange.group is group:
             group.devices.note(exchange, _paths(environ)[0], _header(environ, "Secure-Session-Skipped"))
         return app(environ, start_response)
