@@ -44,7 +44,7 @@ def _noting(get_response: Callable[[HttpRequest], Any], group: SessionGroup) -> 
 
     def note(request: HttpRequest) -> None:
         opened = opened_for(request)
-        # An outer adapter that keeps the session too has noted it already.
+        # An outer adapter that keeps the session too has already noted it.
         if opened is not None and not opened.is_shared:
             skipped = request.headers.get("Secure-Session-Skipped")
             group.devices.note(opened.exchange, _mounted_at(request), skipped)
