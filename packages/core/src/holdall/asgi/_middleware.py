@@ -1,5 +1,5 @@
 """
-The middleware: a plain ASGI layer between a server and an application.
+Define the middleware: a plain ASGI layer between a server and an application.
 
 It creates the session of each request and WebSocket from the request's headers, and adds the session's headers to the
 response as it passes through.
@@ -29,22 +29,22 @@ class SessionMiddleware:
 
     If another middleware has already put a session there, ours replaces it only inside *app*.
 
-    If the application handles an exception outside of this layer, no cookie can be added to that response: a session in
-    a table that the handler ended has ended, and all other changes are discarded. Wrapped around the whole application,
-    this layer sees that response too and treats it like any 5xx.
+    If the application handles an exception outside of this layer, no cookie can be added to that response: sessions in
+    a table that the handler ended are still ended, and all other changes are discarded. If this layer is wrapped around
+    the whole application, it sees that response too and treats it like any 5xx.
 
     Args:
-        sessions: Where and how sessions are kept.
+        sessions: The configuration of the main session.
         fetch: ``"auto"`` reads a session before the handler runs if its store blocks or is async and the request has
             its cookie; otherwise when it is first used. ``"explicit"`` reads nothing before
             ``await fetch_session(scope)``.
-        also: Further sessions of the application, each with its own cookie and store;
+        also: Additional sessions of the application, each with its own cookie and store;
             ``await fetch_session(scope, cart)`` reads and returns the session of *cart*.
         check_ended_every: How often, in seconds, to check whether the session of a WebSocket or streamed body has ended
             through a logout, ``revoke`` or a timeout, and close the connection in that case. At most 30; needs a
             table. If left out, the connection's session is only emptied, when the next message passes after five
             seconds or more. Sessions in *also* are not checked.
-        close_code: The code that closes such a WebSocket.
+        close_code: The status code for closing such a WebSocket.
 
     Attributes:
         disconnects: The exception raised in a handler whose client has disconnected; a framework's subclass sets it.
@@ -76,7 +76,7 @@ class SessionMiddleware:
         self.app = app
         self.sessions = sessions
         self._fetches = fetch == "auto"
-        # Nothing has to be awaited, so a session can be read when it is first used.
+        # If nothing has to be awaited, a session can be read when it is first used.
         self._is_fetched = self._fetches and not self._group.waits_to_read
         if self._group.devices is not None:
             answer_devices(self, self._group)
@@ -88,14 +88,15 @@ class SessionMiddleware:
         outer = in_scope(scope) if KEY in scope or "wsgi_environ" in scope else None
         borrowed = None if outer is None else outer_session(outer, self._group)
         if borrowed is None or outer is None:
-            # Not of the scope, which holds the session: each request would leave a cycle for the garbage collector.
+            # The exchange refers to the headers, not the scope, because the scope refers to the session: each request
+            # would leave a reference cycle for the garbage collector.
             headers = scope["headers"]
             if type(headers) is not list:
                 headers = scope["headers"] = list(headers)
             hidden = self._hidden
             for place in range(len(headers)):
                 if headers[place][0] in hidden:
-                    # Error reports show local variables. Every layer has the scope, and this one has no other copy.
+                    # Hidden, because error reports show local variables, and every layer has the scope as one.
                     headers[place] = (headers[place][0], HiddenBytes(headers[place][1]))
             exchange = Exchange(
                 self._group,
@@ -123,7 +124,7 @@ class SessionMiddleware:
             enter(scope, exchange)
             await respond(self.app, exchange, scope, receive, send, self._auto_close, self.disconnects)
         else:
-            # The adapter that created the exchange ends it.
+            # The adapter that created the exchange also ends it.
             enter(scope, outer)
             await self.app(scope, receive, send)
 
