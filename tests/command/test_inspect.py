@@ -335,7 +335,7 @@ def test_a_session_that_has_ended_is_said_to(name: str) -> None:
 def test_a_cookie_that_does_not_say_its_times_is_not_given_any() -> None:
     _, said = inspect(f"_shop={cookie_of('plug', ends=NEVER)}", *PLUG_SALTS)
 
-    assert (said["made"], said["ends"]) == ("it does not say", "it does not say")
+    assert (said["made"], said["ends"]) == ("not recorded", "not recorded")
 
 
 def test_a_session_of_flask_ends_when_the_application_says() -> None:

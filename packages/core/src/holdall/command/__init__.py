@@ -1,5 +1,5 @@
 """
-The command ``holdall``, for an operator at a terminal or a nightly job.
+Run the command ``holdall``, for an operator at a terminal or a nightly job.
 
 Each subcommand is a module with a function ``add``, which adds it to the parser and sets ``run``, a function that takes
 the options and returns the exit code. To add a subcommand, write such a module and name it in ``_COMMANDS``. Results go

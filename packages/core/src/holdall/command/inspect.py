@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace) -> int:
     _say("format", kind.details(cookie))
     _say("size", _size(cookie))
     _say("secret", "opens it")
-    _say("made", "it does not say" if record.created == 0 else _utc(record.created))
+    _say("made", "not recorded" if record.created == 0 else _utc(record.created))
     _say("ends", _end(record.expires))
     _say("log id", record.log_id)
     if options.data:
@@ -207,7 +207,7 @@ def _size(cookie: str) -> str:
 
 def _end(expires: int) -> str:
     if expires == FOREVER:
-        return "it does not say"
+        return "not recorded"
     return f"{_utc(expires)}{' (expired)' if expires <= time() else ''}"
 
 
