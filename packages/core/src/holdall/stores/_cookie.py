@@ -27,8 +27,8 @@ class CookieStore:
 
     Args:
         format: The format that writes every cookie.
-        also_read: Further formats to read: old secrets, other libraries. The next write of a session that was read in
-            one of them uses *format*.
+        also_read: Additional formats to read: old secrets, other libraries. The next write of a session that was read
+            in one of them uses *format*.
         rewrite_on: ``"read"`` writes such a session in *format* as soon as it is used.
         read_old_until: The time from which only *format* is read; a ``datetime`` with its time zone.
         generations: ``False`` keeps the cookie under a single name, if other software must know it; a late response can

@@ -1,5 +1,5 @@
 """
-Migrate other libraries' sessions: find each in a source, write it into the table under a new ID, and remove it there.
+Migrate other libraries' sessions: copy each from a source into the table under a new ID, and remove it at the source.
 
 A pointer leads from the old cookie to the new ID: a row under a digest of the old cookie, which only one request can
 insert. It contains the new ID, sealed under a key derived from the old cookie, so that the table sees neither. A later

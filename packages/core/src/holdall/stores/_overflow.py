@@ -44,7 +44,8 @@ MOVE = 1
 _SPARE = 200
 # The share of the room that a session may take to move back, so that one near the limit does not move back and forth.
 _COMES_BACK = 7 / 8
-# How long a row that a session has left stays, and then its tombstone, in seconds, as in ``lifecycle.actions``.
+# How long a row that a session has left is kept, and then its tombstone, in seconds; the same as in
+# ``lifecycle.actions``.
 _GRACE = 60
 # The same as in ``lifecycle.expiry``.
 _TOUCHES_PER_LIFE = 10

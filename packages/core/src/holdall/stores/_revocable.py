@@ -79,7 +79,7 @@ class RevocableCookieStore:
     A cookie store whose logged-in sessions are listed in a table and can be ended there.
 
     A session that another library stored, or that began before there were rows, gets a row when it is first used. It
-    gets only one, which copies of its cookie that are used later share.
+    gets only one row; copies of its cookie that are used later share it.
 
     Args:
         store: Stores the sessions.

@@ -32,7 +32,7 @@ _NUMBERS = Struct(">32sQQ")
 
 
 class Labels(NamedTuple):
-    """A row's unencrypted fields that are authenticated. A later write does not know the client, so it is not one."""
+    """The unencrypted but authenticated fields of a row; without the client, which a later write does not know."""
 
     digest: bytes
     key: str
@@ -46,7 +46,7 @@ class RowSealer:
     A cipher that seals and opens the data of rows.
 
     Attributes:
-        has_secret: Whether creating a row takes the secret, and not only an ID.
+        has_secret: Whether creating a row requires the secret in addition to an ID.
 
     Args:
         secret_key_base: At least 32 bytes; ``None`` derives the keys from the IDs alone, so that an attacker with write

@@ -1,4 +1,4 @@
-"""The protocols of stores, and the values that pass between a store and the lifecycle."""
+"""Define the protocols of stores, and the values that pass between a store and the lifecycle."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from enum import Enum

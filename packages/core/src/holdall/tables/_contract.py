@@ -1,5 +1,5 @@
 """
-The protocol of tables, which makes lost updates and resurrected sessions impossible.
+Define the protocol of tables, which makes lost updates and resurrected sessions impossible.
 
 A table keeps rows under digests. Two verbs ensure this: ``insert`` never overwrites, and ``replace`` never creates.
 """

@@ -18,8 +18,8 @@ __all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "
 # Finding the least recently used rows requires scanning a part, so this many are remembered for later evictions.
 _FOUND_AT_ONCE = 512
 
-#: A row as it is stored: its values and its place, as a plain tuple, because Python's garbage collector visits these
-#: only once. It visits a million other objects every time, while all threads wait.
+#: A row as it is stored: its values and its place. It is a plain tuple, because Python's garbage collector visits
+#: a tuple only once. It visits other objects in every full collection, and all threads wait while it visits a million.
 Kept = tuple[Any, ...]
 VERSION, EXPIRES, CREATED, _PRINCIPAL = map(Row._fields.index, ("version", "expires", "created", "principal"))
 PLACE = len(Row._fields)
@@ -37,7 +37,7 @@ class Part:
         expiries: A heap. A row whose expiry moves forward stays here at its old expiry until then; a removed row
             leaves its entry behind.
         due: The earliest of ``expiries``. May be read without the lock.
-        evictable: The numbers of rows that may be evicted: of anonymous ones, and of those of users.
+        evictable: How many rows may be evicted: the number of anonymous ones, and of those that belong to users.
         oldest: For each kind, the least recently used rows at the last scan, the oldest last, with the number of their
             last use. A row whose number differs now was used since.
     """
