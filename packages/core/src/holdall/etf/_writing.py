@@ -132,7 +132,7 @@ def _write(out: bytearray, term: Any, otp: int, as_identity: bool) -> _Inside | 
             _write_integer(out, int(term))
         case float():
             if not math.isfinite(term):
-                msg = "it is not a number, or infinite, which no float is in Erlang"
+                msg = "it is NaN or infinite, which Erlang does not support"
                 raise TypeError(msg)
             out += b"F" + F64.pack(term)
         case dict():

@@ -1,4 +1,4 @@
-"""The protocol of formats."""
+"""Define the protocol of formats."""
 
 from collections.abc import Callable
 from functools import partial

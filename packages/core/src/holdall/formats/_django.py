@@ -51,7 +51,7 @@ class DjangoFormat(StampedFormat):
     Args:
         secret: ``SECRET_KEY``; at least 16 bytes.
         fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
-        salt: Change it if the application uses another salt than Django's engine.
+        salt: Set it if the application uses a different salt from Django's engine.
         max_age: ``SESSION_COOKIE_AGE``, in seconds or as a ``timedelta``; ``None`` for no limit.
         weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
 

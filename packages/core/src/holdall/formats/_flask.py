@@ -158,7 +158,7 @@ def _untagged(items: dict[str, Any]) -> Any:
         if tag in _FROM_TAG:
             kind, make = _FROM_TAG[tag]
             if not isinstance(value, kind):
-                msg = f"the tag {tag!r} marks another value than Flask's"
+                msg = f"the tag {tag!r} is on a value of the wrong type"
                 raise ValueError(msg)
             return make(value)
     return items

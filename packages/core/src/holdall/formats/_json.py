@@ -140,7 +140,7 @@ def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
     except RecursionError:
         data, end = read(text, decoder)
     if end != len(text):
-        msg = "something follows the payload"
+        msg = "the payload is followed by other data"
         raise ValueError(msg)
     return data
 

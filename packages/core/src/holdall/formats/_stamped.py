@@ -193,7 +193,7 @@ def to_url_text(json: bytes) -> str:
 
 
 def from_url_text(text: str) -> bytes:
-    """Return the JSON that ``to_url_text`` was given; ``ValueError`` if *text* is not its output or is too large."""
+    """Return the JSON that ``to_url_text`` was given; raise ``ValueError`` if *text* is not its output or too large."""
     found = from_text(text.removeprefix("."))
     if found is None:
         msg = "the text is not base64url"

@@ -1,5 +1,5 @@
 """
-XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which may be drawn at random for 2⁸⁰ messages under one key.
+Implement XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which may be random for 2⁸⁰ messages under one key.
 
 The derived key depends only on the first half of a nonce. So a process draws that half once, and the other half anew
 for each message. The result is a valid XAES-256-GCM message that any implementation can open, at the cost of
@@ -85,7 +85,7 @@ class _Sealer:
 
 
 def derivation(key: bytes) -> Callable[[bytes], AESGCM]:
-    """Return a function from the first 12 bytes of a nonce to its AES-256-GCM key."""
+    """Return a function that derives the AES-256-GCM key from the first 12 bytes of a nonce."""
 
     def encrypt_block(block: bytes) -> bytes:
         # CMAC is built from single AES blocks; nothing is encrypted in this mode.

@@ -1,4 +1,4 @@
-"""The protocol of sources: places on the server where another library keeps its sessions."""
+"""Define the protocol of sources: places on the server where another library keeps its sessions."""
 
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol

@@ -39,8 +39,8 @@ class DjangoSource:
         fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
         placeholder: How the driver writes a parameter: ``"?"`` for sqlite3.
         table: The rows' table.
-        salt: Change it if the engine's class has another name than ``SessionStore``.
-        time_zone: The time zone of databases that store none; change it from UTC if ``USE_TZ`` is off.
+        salt: Set it if the engine's class has a name other than ``SessionStore``.
+        time_zone: The time zone of databases that store none; set it if ``USE_TZ`` is off.
         weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
 
     Raises:
