@@ -76,7 +76,7 @@ def _mounted_at(request: HttpRequest) -> str:
     return mounted_at.rstrip("/")
 
 
-def _response(told: EndpointResponse) -> HttpResponse:
-    response = HttpResponse(told.body, status=told.status, headers=dict(told.headers))
-    add_cookies(response, told.cookies)
+def _response(answer: EndpointResponse) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
+    add_cookies(response, answer.cookies)
     return response

@@ -1,4 +1,4 @@
-"""Read the sessions of one of Django's own engines by means of that engine."""
+"""Read the sessions of one of Django's own engines through that engine."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -84,7 +84,7 @@ def delete_session(connection: HTTPConnection, key: str) -> None:
 
 
 def clear_session(connection: HTTPConnection) -> None:
-    """Remove all keys."""
+    """Remove all keys. The session continues, empty; ``configure_session(request, drop=True)`` ends it."""
     session_of(connection).clear()
 
 

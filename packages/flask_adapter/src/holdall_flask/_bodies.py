@@ -50,7 +50,7 @@ def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) 
                     follower.saw(sessions.follow(seen))
             except StoreError:
                 # A body must not be cut off because the store is down.
-                _logger.exception("the session of a streamed body could not be checked.")
+                _logger.exception("The session of a streamed body could not be checked.")
             next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
 
 
