@@ -1,4 +1,4 @@
-"""A mapping that is also a ``dict``, because code such as JSON encoders requires one. Its items are elsewhere."""
+"""Define a mapping that is also a ``dict``, because JSON encoders require one, but stores its items elsewhere."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
@@ -50,7 +50,7 @@ else:
         def popitem(self) -> tuple[str, Any]:
             for key in reversed(self):
                 return key, self.pop(key)
-            msg = "popitem(): there is no item"
+            msg = "popitem(): the session is empty"
             raise KeyError(msg)
 
         def __reversed__(self) -> Iterator[str]:

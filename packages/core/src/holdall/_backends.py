@@ -1,5 +1,5 @@
 """
-The backend that a session uses during its request: the settings and the open store of a ``Sessions``, sync or async.
+Define the backend that a session uses during its request: the settings and open store of a ``Sessions``.
 
 The rules are in ``holdall.lifecycle``. This module applies them to the store.
 """

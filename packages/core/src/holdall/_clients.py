@@ -1,4 +1,4 @@
-"""The details of a session that its owner sees in a list."""
+"""Collect the details of a session that its owner sees in a list."""
 
 import json
 from dataclasses import dataclass, field
@@ -56,11 +56,11 @@ def note_client(end: Any, write: Write) -> None:
 def info_of(row: SessionRow) -> SessionInfo:
     """Return the details of a *row* that the session's owner may see."""
     try:
-        told = json.loads(row.client or "{}")
+        client = json.loads(row.client or "{}")
     except (ValueError, RecursionError):
         # Anyone who can write to the table can write anything here.
-        told = {}
-    user_agent, address = (_shown(told.get(name)) if isinstance(told, dict) else None for name in _NAMES)
+        client = {}
+    user_agent, address = (_shown(client.get(name)) if isinstance(client, dict) else None for name in _NAMES)
     seen = None if row.seen is None else datetime.fromtimestamp(row.seen, UTC)
     created, expires = (datetime.fromtimestamp(time, UTC) for time in (row.created, row.expires))
     return SessionInfo(row.handle, created, expires, seen, user_agent, address, row.is_current, row.device_bound)

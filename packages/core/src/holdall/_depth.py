@@ -1,4 +1,4 @@
-"""The limit on how deeply the values of a session may be nested."""
+"""Limit how deeply the values of a session may be nested."""
 
 __all__ = ["MAX_DEPTH"]
 

@@ -1,5 +1,5 @@
 """
-One request and its response, as an adapter drives them for its sessions.
+Handle the sessions of one request and its response, for an adapter.
 
 An application may keep several sessions, each with its own store, cookie and lifetime. They share the request: all of
 them are committed when its headers are sent, and if one cannot be stored, the request has failed for the others too.

@@ -1,4 +1,4 @@
-"""Let an adapter read the cookies in which its framework kept sessions before."""
+"""Let an adapter read the cookies in which its framework previously kept sessions."""
 
 from collections.abc import Mapping
 from typing import Any

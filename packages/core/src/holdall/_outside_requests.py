@@ -1,7 +1,7 @@
 """
-Operations on sessions outside of their requests: list, revoke, sweep and follow.
+List, revoke, sweep and follow sessions outside of their requests.
 
-``Sessions`` inherits them. They all need a table, either of sessions or of rows that accompany cookies.
+``Sessions`` inherits these operations. They all need a table, either of sessions or of rows that accompany cookies.
 """
 
 from abc import ABC, abstractmethod

@@ -1,5 +1,5 @@
 """
-The principal of a session: the user it belongs to.
+Determine the principal of a session: the user it belongs to.
 
 The principal is the value under one of a few keys: the application's own, or one that a login library writes. A table
 looks it up as text, so that ``7`` and ``"7"`` are the same user whichever framework logged them in.
@@ -38,7 +38,7 @@ KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id", "userid", "uid", "user", "
 # these is set, and they never remove another key.
 _LOGIN_KEYS = KNOWN_KEYS[:3]
 
-# Further keys that login libraries write. They mean nothing without the main key.
+# Additional keys that login libraries write. They mean nothing without the main key.
 _COMPANION_KEYS = {
     "_auth_user_id": ("_auth_user_backend", "_auth_user_hash"),
     "_user_id": ("_fresh", "_id"),
@@ -128,7 +128,7 @@ class PrincipalKeys:
         Return the keys to remove from *data* when *key* is set to *value*, or is removed, if *value* is ``None``.
 
         After a login these are the keys that name another user; after a logout, all keys that name a user. Both include
-        the further keys that libraries write.
+        the additional keys that libraries write.
 
         Raises:
             TypeError: *value* is not valid text, or too long.
@@ -267,6 +267,6 @@ def _named_in(profile: Mapping[str, Any]) -> Any:
 
 
 def _with_rest(names: Iterable[str], data: Mapping[str, Any], key: str) -> list[str]:
-    """Return *names* and the further keys in *data* that belong to them, without *key* itself."""
+    """Return *names* and the additional keys in *data* that belong to them, without *key* itself."""
     found = (each for name in names for each in (name, *_COMPANION_KEYS.get(name, ())))
     return [each for each in found if each in data and each != key]

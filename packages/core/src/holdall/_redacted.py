@@ -1,5 +1,5 @@
 """
-Values that hold a secret, an ID or session data and do not show it in their ``repr``.
+Hide secrets, IDs and session data from the ``repr`` of the values that hold them.
 
 Error reporters print the local variables of a failed call. They print the items of tuples and dicts, and the ``repr``
 of everything else, so these values are neither tuples nor dicts, and their ``repr`` is the name of their class.

@@ -1,4 +1,4 @@
-"""Clients for Redis and Valkey, used by all modules that store or find sessions there."""
+"""Create clients for Redis and Valkey, for all modules that store or find sessions there."""
 
 import asyncio
 import os

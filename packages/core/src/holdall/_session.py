@@ -135,8 +135,8 @@ class Session(RecordedLogin, AsDict):
         request's changes. Within one call they take precedence in this order; if there are several calls, the last one
         wins. ``False`` changes nothing.
 
-        Any of ``key path domain secure http_only same_site max_age partitioned extra`` applies to the cookie of this
-        response, if one is sent. They do not cause one to be sent. ``configure("path", "/")`` is the same as
+        The options ``key path domain secure http_only same_site max_age partitioned extra`` apply to the cookie of this
+        response if one is sent; they do not cause one to be sent. ``configure("path", "/")`` is the same as
         ``configure(path="/")``.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The configuration of an application's sessions: ``Sessions``."""
+"""Define the configuration of an application's sessions: ``Sessions``."""
 
 import os
 import threading

@@ -1,5 +1,5 @@
 """
-Snapshots of values, to detect later whether they were mutated in place.
+Take snapshots of values, to detect later whether they were mutated in place.
 
 ``repr`` would not work: a dataclass may leave fields out of it, any class may override it, and Python refuses to
 convert integers of more than a few thousand digits.

@@ -1,5 +1,5 @@
 """
-A session's data within one request, and the request's changes to it.
+Track a session's data within one request, and the request's changes to it.
 
 Changes are kept by top-level key, so that concurrent requests can change other keys without losing writes. A list or a
 dict can be mutated after it was read, so a snapshot is taken when it is handed out and compared when the changes are

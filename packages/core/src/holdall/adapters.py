@@ -1,5 +1,5 @@
 """
-The API for writing an adapter to a framework.
+Provide the API for writing an adapter to a framework.
 
 ``SessionGroup`` holds the ``Sessions`` of an application. For each request it creates an ``Exchange``, which the
 adapter drives. The rest are helpers: ``state_of`` gives access to a session's state, ``cache_headers`` and

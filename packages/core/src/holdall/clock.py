@@ -1,4 +1,4 @@
-"""The current time. Code that needs it takes a ``Clock``, so that tests can set it."""
+"""Provide the current time. Code that needs it takes a ``Clock``, so that tests can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

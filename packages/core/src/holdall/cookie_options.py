@@ -1,5 +1,5 @@
 """
-Cookie options that depend on the request: a domain for each tenant, SameSite for a browser that misreads it.
+Compute cookie options for a request: a domain for each tenant, or SameSite for a browser that misreads it.
 
 They are computed when a session is first used. ``Sessions`` chooses the type of its state once, so sessions without
 this option pay nothing for it.

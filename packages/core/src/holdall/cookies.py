@@ -1,5 +1,5 @@
 """
-Cookie attributes and the Set-Cookie header (RFC 6265, and 6265bis for prefixes and limits).
+Check cookie attributes and write the Set-Cookie header (RFC 6265, and 6265bis for prefixes and limits).
 
 Cookie options are checked once, when they are set. Each Set-Cookie line then combines two prepared pieces with the
 parts that differ between responses.

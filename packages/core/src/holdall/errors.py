@@ -1,5 +1,5 @@
 """
-The exceptions that the packages raise.
+Define the exceptions that the packages raise.
 
     SessionError
     ├── ConfigurationError      invalid setup; also a ValueError

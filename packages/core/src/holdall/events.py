@@ -1,5 +1,5 @@
 """
-Events about sessions, for logs and metrics. They never contain an ID or data.
+Report events about sessions to logs and metrics. They never contain an ID or data.
 
 Each event goes to the ``holdall`` logger, with its attributes as extra fields of the log record (``session_event``,
 ``session_cookie``, ``session_reason``, ``session_log_id``), and to ``Sessions(on_event=…)`` if set.

@@ -1,5 +1,5 @@
 """
-Messages for the next page, stored in the session where Flask's ``flash`` stores them.
+Store messages for the next page in the session, where Flask's ``flash`` stores them.
 
 One framework can therefore show messages that another one stored. Adapters provide such functions for frameworks that
 have none.

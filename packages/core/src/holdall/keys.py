@@ -1,5 +1,5 @@
 """
-Secrets and the keys derived from them.
+Check secrets, and derive keys from them.
 
 All keys of an application are derived from one secret, each for one purpose; a key cannot open anything made for
 another purpose.

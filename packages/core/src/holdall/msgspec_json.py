@@ -1,5 +1,5 @@
 """
-The default serializer implemented in C, with msgspec.
+Implement the default serializer in C, with msgspec.
 
 Each reads the JSON that the other writes, so processes with and without msgspec can share sessions.
 """

@@ -1,5 +1,5 @@
 """
-One session for a request that passes through several adapters.
+Share one session among the adapters that a request passes through.
 
 A Flask application may be mounted in FastAPI, and a middleware may be added twice. If each adapter kept its own session
 under the same cookie, both would write it, two cookies with the same name would be sent, and a login could be lost. So

@@ -50,7 +50,7 @@ class Serializer(Protocol):
     """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
-        """Return *data* as bytes; ``TypeError`` names the key and path of a value that cannot be stored."""
+        """Return *data* as bytes; raise ``TypeError`` with the key and path of a value that cannot be stored."""
         ...
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class TaggedJSON:
         except (TypeError, AttributeError, ArithmeticError) as exc:
             raise ValueError(_NOT_OURS) from exc
         if end != len(text) and text[end:].strip(" \t\n\r"):
-            msg = "something follows the payload"
+            msg = "the payload is followed by other data"
             raise ValueError(msg)
         if type(data) is not dict:
             msg = "the payload is not an object"
@@ -135,7 +135,7 @@ def _encoder() -> Callable[[Any, int], Iterable[str]]:
 
 
 def _leaf(value: Any) -> dict[str, Any]:
-    """Return *value* with its tag; ``TypeError`` unless its type is exactly one of those in ``_TAGS``."""
+    """Return *value* with its tag; raise ``TypeError`` unless its type is exactly one of those in ``_TAGS``."""
     kind = _TAGS.get(type(value))
     if kind is None:
         msg = "JSON has no such type"

@@ -1,4 +1,4 @@
-"""A session for templates: its keys, without the methods of ``Session``."""
+"""Show a session to templates: its keys, without the methods of ``Session``."""
 
 from collections.abc import Iterator, MutableMapping
 from typing import Any

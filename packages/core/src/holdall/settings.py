@@ -1,4 +1,4 @@
-"""The settings of an application's sessions."""
+"""Define and check the settings of an application's sessions."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The options for session lifetimes: ``timeouts``, ``idle_timeout`` and ``absolute_timeout``."""
+"""Parse the options for session lifetimes: ``timeouts``, ``idle_timeout`` and ``absolute_timeout``."""
 
 from datetime import timedelta
 from typing import Literal, NamedTuple

@@ -1,5 +1,5 @@
 """
-Session values as typed objects: a dataclass, a ``TypedDict``, or a pydantic or msgspec model.
+Read session values as typed objects: a dataclass, a ``TypedDict``, or a pydantic or msgspec model.
 
 The session stores plain JSON values, so that any reader understands them; pydantic or msgspec converts them to objects
 and back. Changes to such an object are saved when the request ends.

@@ -1,5 +1,5 @@
 """
-Sessions for any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
+Keep the sessions of any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
 
 ``SessionMiddleware`` manages each request's session; handlers find it under ``"holdall.session"``.
 """
@@ -127,7 +127,7 @@ class _Response:
     has_started = False
     _is_over = False
     _failure: Failure | None = None
-    _told: ResponseHeaders
+    _added: ResponseHeaders
 
     def __init__(self, exchange: Exchange, environ: Environ, start_response: StartResponse) -> None:
         self._exchange = exchange
@@ -144,12 +144,12 @@ class _Response:
         if not self.has_started:
             try:
                 code = int(status[:3])
-                self._told = self._exchange.headers(code, streams=_streams(code, headers))
+                self._added = self._exchange.headers(code, streams=_streams(code, headers))
             except AnsweredError as error:
                 self._refuse(error)
                 raise
             self.has_started = True
-        merged = self._with(self._told, headers)
+        merged = self._with(self._added, headers)
         # Some servers' start_response does not take the third argument.
         return self._start_response(status, merged, exc_info) if exc_info else self._start_response(status, merged)
 
@@ -197,10 +197,10 @@ class _Response:
         if failure is not None and failure.status.value == 503:
             _logger.error("a session's store failed, responding with 503", exc_info=error)
 
-    def _with(self, told: ResponseHeaders, headers: Headers) -> Headers:
+    def _with(self, added: ResponseHeaders, headers: Headers) -> Headers:
         environ = self._environ
         route = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        return with_session_headers(headers, told, self._exchange.group, host=environ.get("HTTP_HOST"), route=route)
+        return with_session_headers(headers, added, self._exchange.group, host=environ.get("HTTP_HOST"), route=route)
 
 
 class _Body:

@@ -86,7 +86,7 @@ class AutoClose:
         send: Send,
         disconnects: tuple[type[Exception], ...],
     ) -> None:
-        """Run *app* with a WebSocket whose *session* is checked; it raises *disconnects* if the client disconnects."""
+        """Run *app* with a WebSocket whose *session* is checked; on a disconnect, *app* raises one of *disconnects*."""
         watch = self.watch(session)
         if not self.closes:
             socket = _Open(watch, receive, send)

@@ -1,4 +1,4 @@
-"""Bind sessions to devices as far as both kinds of store have it in common; ``_rows`` and ``_sealed`` do the rest."""
+"""Bind sessions to devices: the part that both kinds of store share. ``_rows`` and ``_sealed`` do the rest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
