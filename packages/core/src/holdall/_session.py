@@ -274,14 +274,14 @@ class Session(RecordedLogin, AsDict):
 
     @property
     def created(self) -> datetime | None:
-        """When it began, in UTC; ``None`` if it is not stored yet."""
+        """The time when it began, in UTC; ``None`` if it is not stored yet."""
         self._state.loaded()
         stored = self._state.fetched.stored
         return None if stored is None else datetime.fromtimestamp(stored.created, UTC)
 
     @property
     def expires(self) -> datetime | None:
-        """When it ends if it is not used again, in UTC; ``None`` if it is not stored yet."""
+        """The time when it ends if it is not used again, in UTC; ``None`` if it is not stored yet."""
         self._state.loaded()
         stored = self._state.fetched.stored
         return None if stored is None else datetime.fromtimestamp(stored.expires, UTC)

@@ -174,7 +174,7 @@ class SessionState:
     principal_before: str | None = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
-    #: Whether its user was just authenticated, so that its absolute timeout starts anew.
+    #: Whether its user was just authenticated, so that its absolute timeout restarts.
     restarts = False
     #: The kinds of data that the browser should clear at the logout (Clear-Site-Data).
     clears: frozenset[str] = frozenset()

@@ -44,7 +44,8 @@ def add(commands: Any) -> None:
         commands,
         "revoke",
         "end a principal's sessions",
-        "End a principal's sessions, selected by --handle, --all-but or --all. Or end everybody's sessions.",
+        "End a principal's sessions, selected by --handle, --all-but or --all. "
+        "With --everybody, end all sessions in the table.",
         _revoke,
     )
     whose = revoking.add_mutually_exclusive_group(required=True)

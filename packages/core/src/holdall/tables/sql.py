@@ -154,7 +154,7 @@ class SQLVerbs:
         return touched == 1
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
-        # Each further round means that another request's write succeeded, so the loop ends.
+        # Each additional round means that another request's write succeeded, so the loop ends.
         while True:
             row = _row((yield _Ask("_fetch", ("read_live", {"digest": digest, "now": self._now()}))))
             if row is None:
