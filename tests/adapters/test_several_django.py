@@ -97,7 +97,7 @@ def test_what_is_no_sessions_is_refused() -> None:
 def test_two_of_one_key_are_refused() -> None:
     with (
         override_settings(HOLDALL={"key": "_cart", "also": [cart]}),
-        pytest.raises(ConfigurationError, match="give each a key of its own"),
+        pytest.raises(ConfigurationError, match="give each its own key"),
     ):
         configured_sessions()
 

@@ -82,7 +82,7 @@ def keys_of(lines: list[bytes]) -> list[str]:
 
 
 def test_one_that_has_the_name_of_starlettes_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="give each a key of its own"):
+    with pytest.raises(ConfigurationError, match="give each its own key"):
         SessionMiddleware(
             FastAPI(), secret_key=SECRET, also=[Sessions("cookie", key="session", secret_key_base=SECRET)]
         )

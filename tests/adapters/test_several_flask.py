@@ -84,7 +84,7 @@ def test_one_that_has_the_name_in_flasks_settings_is_refused() -> None:
     app = Flask(__name__)
     app.config.update(SECRET_KEY=SECRET, TESTING=True)
 
-    with pytest.raises(ConfigurationError, match="give each a key of its own"):
+    with pytest.raises(ConfigurationError, match="give each its own key"):
         Holdall(app, also=[Sessions("cookie", key="session", secret_key_base=SECRET)])
 
 

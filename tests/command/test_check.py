@@ -50,7 +50,7 @@ def test_it_can_be_read_by_a_program_and_fails_where_a_line_is_required(shop: Pa
     assert json.loads(said.stdout)["key"] == "sid"
     assert said.stderr.splitlines() == [
         "holdall: NIST 2.2.3 is not met: timeouts='aal2', if the application needs this level.",
-        "holdall: ASVS 99 is not met: no configuration can meet it, or it does not exist.",
+        "holdall: ASVS 99 is not met: it does not exist, or no configuration can meet it.",
     ]
 
 

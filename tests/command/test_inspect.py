@@ -241,7 +241,7 @@ def test_a_variable_that_is_not_set_is_an_error() -> None:
     done = run("inspect", cookie_of("native"), "--secret-env", "SHOP_SECRET", env={"HOLDALL_SECRET": SECRET})
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "holdall: the variable that --secret-env names is not set, or empty.\n"
+    assert done.stderr == "holdall: the environment variable that --secret-env names is unset or empty.\n"
 
 
 def test_a_secret_of_bytes_is_taken_as_it_is() -> None:
@@ -255,7 +255,7 @@ def test_on_a_terminal_the_secret_is_asked_for_and_not_shown() -> None:
     code, seen = run_on_terminal("inspect", f"_shop={cookie_of('native')}", keys=f"{SECRET}\n")
 
     assert code == 0
-    assert "Secret (it is not shown" in seen
+    assert "Secret (input is hidden" in seen
     assert "opens it" in seen
     assert SECRET not in seen
 
@@ -266,7 +266,7 @@ def test_on_a_terminal_the_cookie_is_asked_for_and_not_shown() -> None:
     code, seen = run_on_terminal("inspect", keys=f"_shop={cookie}\n", env={"HOLDALL_SECRET": SECRET})
 
     assert code == 0
-    assert "Cookie (it is not shown" in seen
+    assert "Cookie (input is hidden" in seen
     assert "opens it" in seen
     assert cookie not in seen
 
@@ -280,7 +280,7 @@ def test_a_cookie_that_a_terminal_would_cut_off_is_refused() -> None:
     code, seen = run_on_terminal("inspect", keys="a" * 5000 + "\n")
 
     assert code == 1
-    assert "a terminal cuts off lines at 4095 characters" in seen
+    assert "the terminal cuts off lines at 4095 characters" in seen
 
 
 def test_on_a_terminal_one_can_go_on_without_a_secret() -> None:
@@ -311,7 +311,7 @@ def test_a_secret_needs_the_name_of_the_cookie() -> None:
         ("plug", [], "this cookie needs --signing-salt, as set in the application."),
         ("plug", ["--signing-salt", "salt"], "this cookie needs --encryption-salt, as set in the application."),
         ("native", ["--salt", "a"], "--salt is not an option of this cookie's format."),
-        ("plug, signed", [*PLUG_SALTS, "--key-digest", "md5"], "key_digest='md5' is not known. Known are: sha, "),
+        ("plug, signed", [*PLUG_SALTS, "--key-digest", "md5"], "key_digest='md5' is unknown. Choose one of: sha, "),
     ],
 )
 def test_options_that_do_not_fit_are_named(name: str, options: list[str], message: str) -> None:
@@ -329,13 +329,13 @@ def test_a_session_that_has_ended_is_said_to(name: str) -> None:
     code, said = inspect(f"_shop={cookie_of(name, ends=MADE + timedelta(minutes=1))}", *options)
 
     assert code == 0
-    assert said["ends"] == f"{MADE + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ} (it has)"
+    assert said["ends"] == f"{MADE + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ} (expired)"
 
 
 def test_a_cookie_that_does_not_say_its_times_is_not_given_any() -> None:
     _, said = inspect(f"_shop={cookie_of('plug', ends=NEVER)}", *PLUG_SALTS)
 
-    assert (said["made"], said["ends"]) == ("it does not say", "it does not say")
+    assert (said["made"], said["ends"]) == ("not recorded", "not recorded")
 
 
 def test_a_session_of_flask_ends_when_the_application_says() -> None:

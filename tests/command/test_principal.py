@@ -154,7 +154,7 @@ def test_whose_sessions_end_takes_the_name_of_their_cookie() -> None:
     refused = call("revoke", "sqlite:///x", "--principal", "7", "--all")
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "Pass the name of their cookie too, with --key." in refused.stderr
+    assert "--principal needs the name of the cookie too: pass it with --key." in refused.stderr
 
 
 def test_who_has_no_session_gets_an_empty_list(sessions: Sessions, url: str) -> None:
@@ -181,7 +181,7 @@ def test_which_of_a_principals_sessions_are_to_end_has_to_be_said(sessions: Sess
     refused = call("revoke", url, "--key", "sid", "--principal", "7")
 
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "which of the principal's sessions? Name one with --handle" in refused.stderr
+    assert "no sessions were selected: name one with --handle" in refused.stderr
     assert is_alive(sessions, sid)
 
 

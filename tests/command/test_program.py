@@ -100,7 +100,9 @@ def test_no_table_is_refused(command: list[str]) -> None:
     refused = run(*command)
 
     assert refused.returncode == 1
-    assert refused.stderr == "holdall: which table? Pass its URL, or set the variable HOLDALL_TABLE.\n"
+    assert refused.stderr == (
+        "holdall: no table was named: pass its URL, or set the environment variable HOLDALL_TABLE.\n"
+    )
 
 
 @every_table_command

@@ -64,8 +64,8 @@ def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets:
 @pytest.mark.parametrize(
     ("sessions", "name", "words"),
     [
-        (in_table(max_sessions=2), "sessions of a user", "at most 2; a further login ends the oldest"),
-        (in_table(max_sessions=2, when_full="refuse"), "sessions of a user", "at most 2; a further login is refused"),
+        (in_table(max_sessions=2), "sessions of a user", "at most 2; another login ends the oldest"),
+        (in_table(max_sessions=2, when_full="refuse"), "sessions of a user", "at most 2; another login is refused"),
         (in_table(idle_timeout=5400), "idle timeout", "1:30:00"),
         (in_cookie(domain="shop.example", max_age=3600), "cookie", "sid, path /, domain shop.example"),
         (
@@ -75,11 +75,11 @@ def test_what_is_met_and_what_is_not(sessions: Sessions, lacks: set[str], meets:
         ),
         (in_table(), "data", "in this process"),
         (in_cookie(), "data", "in the browser"),
-        (in_cookie(overflow="large"), "data", "in the browser; in a row where it does not fit into the cookie"),
+        (in_cookie(overflow="large"), "data", "in the browser; in a row if it does not fit into the cookie"),
         (
             in_cookie(overflow="large", revocable="large", max_sessions=2),
             "data",
-            "in the browser; a row for each session of a user, without its data; in a row where it does not fit",
+            "in the browser; a row for each session of a user, without its data; in a row if it does not fit",
         ),
         (in_cookie(overflow="large", revocable="large"), "token", "the session itself, sealed for this application"),
         (
@@ -101,7 +101,7 @@ def test_rows_that_leave_the_process(tmp_path: Path) -> None:
         with Sessions("table", table=url, key="sid", secret_key_base=SECRET, **options) as sessions:
             assert value(sessions, "data").startswith("encrypted under the ID and the secret")
     with Sessions("table", table=url, key="sid", encrypt=False) as sessions:
-        assert value(sessions, "data").startswith("in clear, in a table that others can read")
+        assert value(sessions, "data").startswith("unencrypted, in a table that others can read")
 
 
 def test_sessions_of_an_async_table_are_described_without_a_loop_or_a_server() -> None:

@@ -57,19 +57,19 @@ def group(main: Sessions, *also: Sessions) -> SessionGroup:
     ids=["the main one's", "by path", "one another's", "an old name of ours", "ours was an old name", "two old names"],
 )
 def test_two_of_one_key_are_refused(main: Sessions, also: list[Sessions]) -> None:
-    with pytest.raises(ConfigurationError, match=r"the cookie '_shop'.* give each a key of its own"):
+    with pytest.raises(ConfigurationError, match=r"the cookie '_shop'.* give each its own key"):
         SessionGroup(main, also, form="sync")
 
 
 def test_the_same_sessions_twice_are_refused() -> None:
     main = in_cookie("_shop")
 
-    with pytest.raises(ConfigurationError, match="give each a key of its own"):
+    with pytest.raises(ConfigurationError, match="give each its own key"):
         group(main, main)
 
 
 def test_one_that_is_not_in_a_list_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"pass a list of Sessions, also=\[…\]"):
+    with pytest.raises(ConfigurationError, match=r"takes a list of Sessions: pass also=\[…\]"):
         SessionGroup(in_cookie("_shop"), in_cookie("_cart"), form="sync")  # type: ignore[arg-type]
 
 

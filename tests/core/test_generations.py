@@ -237,7 +237,7 @@ def test_sessions_whose_names_would_meet_are_refused() -> None:
 
     with pytest.raises(ConfigurationError, match=r"read the cookie '__Host-sid\.c'"):
         SessionGroup(one, [other], form="sync")
-    with pytest.raises(ConfigurationError, match=r"old_keys differ by '\.a' to '\.k'"):
+    with pytest.raises(ConfigurationError, match=r"old_keys differ only by a suffix, '\.a' to '\.k'"):
         make(clock, old_keys=[f"{KEY}.a"])
 
 

@@ -568,8 +568,8 @@ def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"generations": False}, "leave generations=False out"),
-        ({"format": "flask", "secure": True}, "write format='native'"),
+        ({"generations": False}, "remove generations=False"),
+        ({"format": "flask", "secure": True}, "use format='native'"),
         ({"revocable": "another"}, "share one table"),
         ({"device_bound": True}, "leave overflow= out"),
         ({"max_sessions": 2}, "max_sessions needs sessions in a table, or revocable="),

@@ -150,7 +150,7 @@ def test_a_handle_that_a_form_lacks_ends_nothing(both: tuple[Sessions, Call], ha
     _, call = both
     mine = enter(call, 7)
 
-    with pytest.raises(TypeError, match=f"handle= takes a text, not {type(handle).__name__}. Is a form field missing"):
+    with pytest.raises(TypeError, match=f"handle= takes a string, not {type(handle).__name__}. Is a form field"):
         call("revoke", 7, handle=handle)
 
     assert alive(call, mine) == [True]

@@ -244,7 +244,7 @@ def test_where_nobody_is_logged_in_somebody_must(table: Visitor, act: Callable[[
 
 @pytest.mark.parametrize("level", [0, True, "2"])
 def test_a_level_is_a_number(table: Visitor, level: Any) -> None:
-    with pytest.raises(ConfigurationError, match="whole number from 1"):
+    with pytest.raises(ConfigurationError, match="whole number of at least 1"):
         table.does(lambda session: session.login(7, level=level), status=500)
 
 

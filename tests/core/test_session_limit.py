@@ -134,11 +134,11 @@ def test_a_lower_limit_takes_effect_with_the_next_login_or_renewal(clock: FakeCl
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"max_sessions": 0}, "whole number from 1"),
-        ({"max_sessions": True}, "whole number from 1"),
+        ({"max_sessions": 0}, "whole number of at least 1"),
+        ({"max_sessions": True}, "whole number of at least 1"),
         ({"max_sessions": 1, "when_full": "end"}, "neither 'end_oldest' nor 'refuse'"),
         ({"max_sessions": 1, "principal_key": None}, "leave out principal_key=None"),
-        ({"when_full": "refuse"}, "beyond max_sessions does: set max_sessions=5 too"),
+        ({"when_full": "refuse"}, "beyond max_sessions: set that too, as in max_sessions=5"),
     ],
 )
 def test_what_cannot_be_a_limit_is_refused(options: dict[str, Any], words: str) -> None:

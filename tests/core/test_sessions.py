@@ -177,7 +177,7 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": "cookie", "secret_key_base": "short"}, "needs at least 32"),
         (
             {"store": "cookie", "secret_key_base": SECRET, "format": "jwt"},
-            "format='jwt' is not known. Known are: native",
+            "format='jwt' is unknown. Choose one of: native",
         ),
         (
             {"store": "cookie", "secret_key_base": SECRET, "table": "session"},
@@ -208,10 +208,10 @@ def test_former_secrets_and_other_formats_are_read() -> None:
         ({"store": CookieStore(NativeFormat(SECRET)), "on_lost_write": "raise"}, "needs sessions in a table"),
         ({"store": "cookie", "secret_key_base": SECRET, "same_site": "None"}, "set secure=True"),
         ({"store": "table"}, "needs a table"),
-        ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Known are: .*memory://"),
+        ({"store": "table", "table": "gopher://x"}, "no table is known for gopher://. Choose one of: .*memory://"),
         (
             {"store": "table", "table": "rdis://x"},
-            r"known for rdis://: did you mean redis://\? Known are: ",
+            r"known for rdis://: did you mean redis://\? Choose one of: ",
         ),
         ({"store": "postgrsql://u@h/d"}, r"did you mean postgresql://\?"),
         ({"store": "tabel"}, 'Write store="table"'),
@@ -255,11 +255,11 @@ def test_what_cannot_be_used_is_refused_at_start_up(options: dict[str, Any], mes
         ("7 days", "not a timedelta, a number of whole seconds, or None"),
         (1.5, "not a timedelta"),
         (True, "not a timedelta"),
-        (0, "use at least a second"),
-        (-1, "use at least a second"),
-        (timedelta(milliseconds=999), "use at least a second"),
+        (0, "use at least 1"),
+        (-1, "use at least 1"),
+        (timedelta(milliseconds=999), "use at least 1"),
         (10**30, "use None for no limit"),
-        (-(10**30), "use at least a second"),
+        (-(10**30), "use at least 1"),
         (timedelta.max, "use None for no limit"),
     ],
 )
@@ -279,7 +279,7 @@ def test_an_async_table_in_a_sync_adapter_is_refused_and_its_twin_named() -> Non
     sessions = Sessions(TableStore(AsyncMemoryTable(MemoryTable())), key="sid")
 
     sessions.prepare("async")
-    refusal = "AsyncMemoryTable is async, which this adapter cannot use: take its twin, MemoryTable"
+    refusal = "AsyncMemoryTable is async, which this adapter cannot use: use its sync version, MemoryTable"
     with pytest.raises(ConfigurationError, match=refusal):
         sessions.prepare("sync")
 

@@ -34,7 +34,7 @@ def test_a_preset_sets_what_is_not_given(options: dict[str, Any], seconds: tuple
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"timeouts": "aal4"}, "Known are: aal1, aal2, aal3"),
+        ({"timeouts": "aal4"}, "Choose one of: aal1, aal2, aal3"),
         ({"timeouts": "aal2", "idle_timeout": timedelta(days=7)}, "idle_timeout=.* is longer than timeouts='aal2'"),
         ({"timeouts": "aal3", "absolute_timeout": None}, "absolute_timeout=None is longer than timeouts='aal3'"),
         ({"timeouts": "aal1", "idle_timeout": "an hour"}, "not a timedelta"),

@@ -85,7 +85,7 @@ BAD_KEYS: dict[str, tuple[SoftwareKey, Any]] = {
 def test_a_key_that_cannot_be_used_is_refused(name: str) -> None:
     key, jwk = BAD_KEYS[name]
 
-    assert verify(key.proof("c", brings_key=False, header={"jwk": jwk})) == Flaw("brings a key that cannot be used")
+    assert verify(key.proof("c", brings_key=False, header={"jwk": jwk})) == Flaw("contains a key that cannot be used")
 
 
 @pytest.mark.parametrize("algorithm", ["none", "NONE", "HS256", "ES384", "PS256", "es256", None, 7, ["ES256"]])
@@ -99,12 +99,12 @@ def test_what_the_headers_say_must_be_right() -> None:
     key = key_of(EC)
 
     assert verify(EC.proof("c", brings_key=True, header={"typ": "JWT"})) == Flaw("typ is not dbsc+jwt")
-    assert verify(EC.proof("c", brings_key=True, header={"crit": ["b64"]})) == Flaw("has extensions that are not known")
-    assert verify(EC.proof("c", brings_key=False)) == Flaw("brings no key")
-    assert verify(EC.proof("c", brings_key=True, jwk=OTHER.jwk)) == Flaw("brings two keys")
-    assert verify(EC.proof("c", brings_key=True), key) == Flaw("brings a key, which only a registration does")
+    assert verify(EC.proof("c", brings_key=True, header={"crit": ["b64"]})) == Flaw("has unknown extensions")
+    assert verify(EC.proof("c", brings_key=False)) == Flaw("contains no key")
+    assert verify(EC.proof("c", brings_key=True, jwk=OTHER.jwk)) == Flaw("contains two keys")
+    assert verify(EC.proof("c", brings_key=True), key) == Flaw("contains a key, which only a registration may")
     assert verify(EC.proof("c", brings_key=False, jwk=EC.jwk), key) == Flaw(
-        "brings a key, which only a registration does"
+        "contains a key, which only a registration may"
     )
     assert verify(RSA.proof("c", brings_key=False), key) == Flaw("alg is not the key's")
 

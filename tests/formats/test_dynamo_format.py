@@ -109,7 +109,7 @@ def test_what_is_no_cookie_at_all_is_none(cookie: str) -> None:
     [
         ("a", [{1}], r"session\['a'\]\[0\] cannot be stored: it is of type set"),
         ("true", 1, r"session\['true'\] cannot be stored: the atom true is True in Python, and keys are atoms"),
-        ("a" * 256, 1, "cannot be stored: an atom has 255 characters at most"),
+        ("a" * 256, 1, "cannot be stored: an atom has at most 255 characters"),
     ],
 )
 def test_what_cannot_be_carried_is_named(key: str, value: Any, message: str) -> None:

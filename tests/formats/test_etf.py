@@ -292,7 +292,7 @@ class Html(str):
         ({"a": (1, datetime.now(UTC))}, r"session\['a'\]\[1\] cannot be stored: it is of type datetime"),
         ({"a": {frozenset(): 1}}, r"a key of session\['a'\] cannot be stored: it is of type frozenset"),
         ({"a": math.nan}, r"session\['a'\] cannot be stored: it is not a number"),
-        ({"a": math.inf}, r"session\['a'\] cannot be stored: it is not a number, or infinite"),
+        ({"a": math.inf}, r"session\['a'\] cannot be stored: it is NaN or infinite"),
         ({"a": b"text"}, r"session\['a'\] cannot be stored: these bytes are UTF-8 .* store the str"),
         ({"a": "\ud800"}, r"session\['a'\] cannot be stored: the text contains half of a surrogate pair"),
         ({"a": Html("<b>")}, r"session\['a'\] cannot be stored: it is text marked as safe HTML"),

@@ -137,7 +137,7 @@ def test_a_table_is_named_by_its_databases_alias(alias: str, clock: FakeClock) -
 
 
 def test_an_alias_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no database is called 'sesions'"):
+    with pytest.raises(ConfigurationError, match="there is no database 'sesions'"):
         Sessions("table", table="django://sesions", key="sid").prepare("sync")
 
 

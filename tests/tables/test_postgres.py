@@ -183,9 +183,9 @@ def test_nothing_is_opened_before_the_first_use() -> None:
 
 
 def test_the_pool_of_the_other_form_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="pass a ConnectionPool, or use its twin"):
+    with pytest.raises(ConfigurationError, match="this table takes ConnectionPool, not AsyncConnectionPool"):
         PostgresTable(AsyncConnectionPool(url, open=False))  # type: ignore[arg-type]  # what is tested
-    with pytest.raises(ConfigurationError, match="pass a AsyncConnectionPool, or use its twin"):
+    with pytest.raises(ConfigurationError, match="this table takes AsyncConnectionPool, not ConnectionPool"):
         AsyncPostgresTable(ConnectionPool(url, open=False))  # type: ignore[arg-type]  # what is tested
 
 

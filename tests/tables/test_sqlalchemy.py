@@ -228,7 +228,7 @@ def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url: str, problem: s
 
 
 def test_the_engine_of_the_other_form_is_refused(file: str) -> None:
-    with pytest.raises(ConfigurationError, match="Engine is not for this table: pass an AsyncEngine or a URL"):
+    with pytest.raises(ConfigurationError, match="this table takes AsyncEngine or a URL, not Engine"):
         AsyncSQLAlchemyTable(create_engine(file))  # type: ignore[arg-type]  # that is what is tested
 
 

@@ -1,8 +1,8 @@
 """
 Sessions for Python web applications.
 
-``Sessions`` is what an application configures, ``Session`` what a request holds. The adapters ``holdall_flask``,
-``holdall_fastapi`` and ``holdall_django`` bring both to a framework.
+An application configures ``Sessions``, and each of its requests has a ``Session``. The adapters ``holdall_flask``,
+``holdall_fastapi`` and ``holdall_django`` integrate both with a framework.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Run the command as ``python -m holdall``, for when its script is not on the path."""
+"""Run the command as ``python -m holdall``, in case its script is not on the path."""
 
 import sys
 

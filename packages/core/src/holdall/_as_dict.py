@@ -1,4 +1,4 @@
-"""A mapping that passes for a ``dict`` where code requires one, as JSON encoders do; its items are elsewhere."""
+"""Define a mapping that is also a ``dict``, because JSON encoders require one, but stores its items elsewhere."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from copy import deepcopy
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["FILLED", "AsDict"]
 
 #: The dict's own item, so that it does not look empty: an encoder written in C skips an empty dict, but calls items()
-#: of a filled one because this is not a plain dict.
+#: on any other instance of a subclass.
 FILLED: Mapping[Any, None] = {object(): None}
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 else:
 
     class AsDict(MutableMapping, dict):
-        """The base of a mapping that defines a mapping's five methods and is also a dict, created with ``FILLED``."""
+        """A base for such mappings. A subclass defines the five abstract methods, and is created with ``FILLED``."""
 
         __slots__ = ()
 
         # A copy is a plain dict, so that the application can keep it and encode it.
 
         def copy(self) -> dict[str, Any]:
-            """Return its items as a ``dict``."""
+            """Return the items as a plain ``dict``."""
             return dict(self)
 
         __copy__ = copy
@@ -39,7 +39,7 @@ else:
             msg = f"a {type(self).__name__} belongs to its request and cannot be pickled: pickle dict(session)."
             raise TypeError(msg)
 
-        # Operations that a dict has and a mapping lacks, or performs in another order.
+        # Operations that a dict has and a mapping lacks, or that a mapping performs in another order.
 
         def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
             return dict(self) | dict(other)
@@ -50,7 +50,7 @@ else:
         def popitem(self) -> tuple[str, Any]:
             for key in reversed(self):
                 return key, self.pop(key)
-            msg = "popitem(): there is no item"
+            msg = "popitem(): the session is empty"
             raise KeyError(msg)
 
         def __reversed__(self) -> Iterator[str]:

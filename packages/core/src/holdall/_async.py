@@ -1,5 +1,5 @@
 """
-What the async library in use, asyncio or trio, provides: a worker thread, a shield, a way in from another thread.
+Run work in threads, shield it, or call it from other threads, with the async library in use: asyncio or trio.
 
 Neither library is imported here: a program in an event loop has already imported its own, and importing asyncio takes
 as long as importing all of this package.
@@ -39,7 +39,7 @@ def current_loop() -> Loop | None:
 async def to_thread(call: Callable[[], R]) -> R:
     """Call a function in a thread of the running library."""
     if "anyio" in sys.modules:
-        # Applications set anyio's limit of threads, which is higher than asyncio's.
+        # Applications configure anyio's limit on threads, which is higher than asyncio's.
         from anyio.to_thread import run_sync
 
         return await run_sync(call)
@@ -76,11 +76,11 @@ async def shielded(work: Coroutine[Any, Any, R]) -> R:
 
         with trio.CancelScope(shield=True):
             answer = await work
-        # Not returned inside the block: its type says that it may swallow exceptions, although this one does not.
+        # Not returned inside the block: type checkers think that it may swallow exceptions, although it does not.
         return answer  # noqa: RET504
     import asyncio
 
-    # Only another task outlives a task's own cancel().
+    # Cancelling a task also cancels the coroutine that it runs, but not another task.
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -92,7 +92,7 @@ async def shielded(work: Coroutine[Any, Any, R]) -> R:
 
 
 async def finished(task: Any) -> None:
-    """Wait until an asyncio task has ended, however often the caller is cancelled while waiting."""
+    """Wait until an asyncio task has ended, even if the caller is cancelled while it waits."""
     import asyncio
 
     anyio = sys.modules.get("anyio")
@@ -108,5 +108,5 @@ async def finished(task: Any) -> None:
 
 
 def is_trios(loop: Loop | None) -> bool:
-    """Return whether *loop* is trio's."""
+    """Return whether *loop* belongs to trio."""
     return hasattr(loop, "run_sync_soon")

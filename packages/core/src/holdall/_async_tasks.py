@@ -28,29 +28,29 @@ def new_lock() -> Any:
 
 
 async def sleep(seconds: float) -> None:
-    """Sleep for that long while other tasks run."""
+    """Sleep for *seconds* while other tasks run."""
     await _library().sleep(seconds)
 
 
 def current_time() -> float:
     """Return the event loop's clock, in seconds."""
     loop = current_loop()
-    now: float = _library().current_time() if is_trios(loop) else loop.time()  # type: ignore[union-attr]  # we are in it
+    now: float = _library().current_time() if is_trios(loop) else loop.time()  # type: ignore[union-attr]  # it runs now
     return now
 
 
-async def run_alongside(work: Callable[[], Awaitable[None]], beside: Work[None]) -> None:
-    """Run *work*, with *beside* as a background task that ends when the work does."""
+async def run_alongside(work: Callable[[], Awaitable[None]], background: Work[None]) -> None:
+    """Run *work*, and run *background* as a task that is cancelled when *work* ends."""
     if is_trios(current_loop()):
         import trio
 
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(beside)
+            nursery.start_soon(background)
             try:
                 await work()
-            except Exception as exc:  # noqa: BLE001  # it is raised further on
-                # Stopped here, because a nursery wraps the exceptions raised in it.
+            except Exception as exc:  # noqa: BLE001  # raised again below
+                # Caught here, because a nursery wraps the exceptions raised in it.
                 failure = exc
             nursery.cancel_scope.cancel()
         if failure is not None:
@@ -58,7 +58,7 @@ async def run_alongside(work: Callable[[], Awaitable[None]], beside: Work[None])
         return
     import asyncio
 
-    task = asyncio.ensure_future(beside())
+    task = asyncio.ensure_future(background())
     try:
         await work()
     finally:
@@ -69,7 +69,7 @@ async def run_alongside(work: Callable[[], Awaitable[None]], beside: Work[None])
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
-    """Run *work*, but cancel it after so many seconds."""
+    """Run *work*, but cancel it after *seconds*."""
     if is_trios(current_loop()):
         import trio
 

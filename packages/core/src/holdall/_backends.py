@@ -1,7 +1,7 @@
 """
-The settings and the open store of a ``Sessions``, either sync or async: what a session uses during its request.
+Define the backend that a session uses during its request: the settings and open store of a ``Sessions``.
 
-The rules are in ``holdall.lifecycle``. This module runs them on the store.
+The rules are in ``holdall.lifecycle``. This module applies them to the store.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -34,18 +34,18 @@ class SyncBackend:
 
     Attributes:
         store: The open store.
-        reading: The object that reads sessions from it for a request.
-        name: Its name in messages.
-        table: Its table, if it has one.
-        list_from: The table that lists are read from, if it has one.
-        sources: Other libraries' session stores that it also reads.
+        reading: The object that requests read sessions through: the store, or a wrapper that also checks them.
+        name: The store's name in messages.
+        table: The store's table, if it has one.
+        list_from: The table that lists are read from, if there is a separate one.
+        sources: Other libraries' session stores that the store also reads.
         check: Raises ``TypeError`` for a value that cannot be stored, if the store can tell.
-        can_bury: It leaves a marker in the browser when a session ends (``Burying``).
-        can_renew: It can renew a session in one operation (``Renewing``).
-        can_revoke: It knows its sessions' owners (``Revocable``).
-        can_sweep: It keeps expired sessions until they are swept.
-        waits: An async adapter must wait for the store.
-        waits_to_read: An async adapter must wait for reads.
+        can_bury: Whether the store leaves a marker in the browser when a session ends (``Burying``).
+        can_renew: Whether the store can renew a session in one operation (``Renewing``).
+        can_revoke: Whether the store knows its sessions' owners (``Revocable``).
+        can_sweep: Whether the store keeps expired sessions until they are swept.
+        waits: Whether an async adapter must wait for the store.
+        waits_to_read: Whether an async adapter must wait for reads.
         commit: Carries out what the application decided (``holdall.lifecycle.commit``).
     """
 
@@ -66,7 +66,7 @@ class SyncBackend:
         self.waits_to_read = self.is_async or bool(getattr(target, "blocking_reads", False))
         self.waits = self.waits_to_read or bool(getattr(target, "blocking_writes", False))
         for source in self.sources:
-            # Reading moves a session here.
+            # Reading a session from a source moves it into the store.
             self.waits = self.waits_to_read = self.waits or iscoroutinefunction(source.read) or _blocks(source)
         is_plain = not isgeneratorfunction(store.get)
         self.store = _Asked(store) if is_plain and self.waits else store
@@ -129,20 +129,20 @@ class AsyncBackend(SyncBackend):
     def __init__(self, settings: Settings, store: Any, now: Callable[[], int]) -> None:
         super().__init__(settings, store, now)
         if self.waits and not self.is_async:
-            # asyncio's thread support imports it on first use, and no visitor should wait for that.
+            # asyncio imports it when it first uses a thread; import it now, so that no request waits for that.
             import concurrent.futures.thread  # noqa: F401
         #: The event loop that last read a session here, for handlers that run in threads.
         self._loop: _async.Loop | None = None
 
     async def load(self, state: SessionState) -> None:
-        """Allow *state* to be used from now on."""
+        """Read the session ahead if that requires waiting, and allow *state* to be used from now on."""
         if state.is_fetched:
             return
         if not self.waits_to_read or not state.cookies:
             state.is_fetched = True
             return
         self._loop = _async.current_loop()
-        # A request that does not use the session sends nothing, although the session was read.
+        # Kept apart, because a request that does not use the session must not send a header for it.
         state.read_ahead = await run_async(fetch(state.cookies, self, now=self.now()))
         state.is_fetched = True
 
@@ -152,14 +152,15 @@ class AsyncBackend(SyncBackend):
 
     async def finish(self, steps: Steps[R], waits: bool | None = None) -> R:
         """
-        Run *steps* that change something to completion, even if the request is cancelled in the middle.
+        Run *steps* that write something, and complete them even if the request is cancelled.
 
         Args:
-            waits: Whether any store involved must be waited for, if other stores take part.
+            waits: Whether any of the stores must be waited for, if *steps* also use other stores.
         """
         return await _async.shielded(run_async(steps)) if (self.waits if waits is None else waits) else run(steps)
 
-    # Awaited in every async handler, whatever the store. In a handler's thread they are finished when they return.
+    # Async handlers always await these, whatever the store. For sync handlers, which run in a thread, they have
+    # finished when they return.
 
     def save(self, state: SessionState) -> Awaitable[None]:
         if _async.current_loop() is None:
@@ -197,7 +198,7 @@ class AsyncBackend(SyncBackend):
 
 
 class _Ask(Step):
-    """A step that calls a store that is not made of steps."""
+    """A step that calls a store whose methods are not generators of steps."""
 
     __slots__ = ("args", "call", "options")
 
@@ -217,7 +218,7 @@ class _AskToRead(_Ask):
 
 
 class _Asked:
-    """Wraps a store that waits for I/O but is not made of steps as one that is."""
+    """A wrapper that turns the methods of a store that waits for I/O into generators of steps."""
 
     def __init__(self, store: Any) -> None:
         self._store = store
@@ -230,7 +231,7 @@ class _Asked:
         def ask(*args: Any, **options: Any) -> Steps[Any]:
             answer: Any = yield kind(self._store, call, args, options)
             if isinstance(answer, ForeignSession) and answer.move is not None:
-                # It uses the same store.
+                # Moving the session calls the same store, so it must be a generator of steps too.
                 answer.move = self._asking(_Ask, answer.move)
             return answer
 
@@ -238,7 +239,7 @@ class _Asked:
 
 
 def _taken_as_it_is(key: str, value: Any) -> None:
-    """Check nothing: the store cannot tell what it will take."""
+    """Accept any value, because the store cannot tell whether it can store it."""
 
 
 def _blocks(source: Any) -> bool:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 __all__ = ["from_text", "to_text"]
 
-# Two replace() calls look faster on the same bytes over and over; on changing bytes they are not.
+# Two replace() calls look faster in a benchmark that repeats the same bytes, but are not faster on changing bytes.
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-# Characters that plain base64 has and ours lacks are mapped to one that is refused, and so are characters that have a
-# special meaning where base64 stands in JSON.
+# Characters that only plain base64 uses are mapped to one that is refused. So are those with a special meaning in JSON,
+# because a decoder may embed the text in it.
 _FROM_URL = bytes.maketrans(b'-_+/="\\', b"+/!!!!!")
 _PADDING = (b"", b"", b"==", b"=")
 # The unused bits of the last character must be 0. Otherwise several texts would decode to the same bytes.
@@ -25,7 +25,7 @@ def from_text(text: str, decode: Callable[..., bytes] = a2b_base64) -> bytes | N
     Return the bytes that ``to_text`` encoded, or ``None`` unless *text* is exactly what it would return.
 
     Args:
-        decode: Decodes base64 as ``binascii.a2b_base64`` does in strict mode, and also raises ``ValueError``.
+        decode: Decodes base64 and raises ``ValueError`` as ``binascii.a2b_base64`` does in strict mode.
     """
     left = len(text) % 4
     if left == 1 or not text or (left and text[-1] not in _LAST[left]):

@@ -2,9 +2,8 @@
 Keep shared caches from storing a response that sets a session cookie.
 
 A cache may store any response unless a directive forbids it (RFC 9111, section 3), including its Set-Cookie header.
-``Vary: Cookie`` does not distinguish visitors without a cookie, so the next of them would get the session of the
-visitor for whom the response was made. Therefore such a response is ``no-store``, or ``private`` if the application
-wants it cached.
+``Vary: Cookie`` does not distinguish visitors without a cookie, so the next visitor without one would receive the
+session of the first. Such a response is therefore ``no-store``, or ``private`` if the application wants it cached.
 """
 
 import logging
@@ -36,10 +35,10 @@ _FOR_SHARED_CACHES = frozenset({"public", "s-maxage"})
 # An application sets these only on a response that is the same for every visitor.
 _PUBLIC = _FOR_SHARED_CACHES | {"immutable"}
 
-# Some caches obey these instead of Cache-Control (RFC 9213, section 2, and the names from before it).
+# Some caches obey these instead of Cache-Control (RFC 9213, section 2, and names older than that).
 _TARGETED = re.compile(r"(?:.+-)?cdn-cache-control|surrogate-control|edge-control|x-accel-expires")
 
-# A route named after the request could have any number of names.
+# Limits the set of names, because routes named after the request could have any number of them.
 _MOST_ROUTES = 1000
 #: The routes already named in the log.
 warned: set[str] = set()
@@ -47,12 +46,12 @@ warned: set[str] = set()
 
 class CacheHeaders(NamedTuple):
     """
-    How a response's headers for caches must change.
+    The changes to make to a response's headers for caches.
 
     Attributes:
-        cache_control: The new value of Cache-Control; ``None`` leaves the headers as they are.
+        cache_control: The new value of Cache-Control; ``None`` leaves the header as it is.
         removed: The lower-case names of headers to remove.
-        was_public: The application has marked the response for shared caches.
+        was_public: Whether the application had marked the response for shared caches.
     """
 
     cache_control: str | None
@@ -68,8 +67,8 @@ def cache_headers(headers: Iterable[tuple[str, str]], *, sets_cookie: bool, allo
     Return how the *headers* that the application set on a response must change.
 
     Args:
-        sets_cookie: The response sets a session cookie.
-        allow_public: The application may still mark it for shared caches.
+        sets_cookie: Whether the response sets a session cookie.
+        allow_public: Whether the application may mark such a response for shared caches.
     """
     if not sets_cookie:
         return _UNCHANGED
@@ -95,9 +94,9 @@ def merged_cache_control(present: str | None, *, sets_cookie: bool, allow_public
     Return the Cache-Control header of a response; ``None`` leaves it as it is.
 
     Args:
-        present: What the application has set, several headers joined by commas; ``None`` if it has set none.
-        sets_cookie: The response sets a session cookie.
-        allow_public: The application may still mark it for shared caches.
+        present: The value that the application has set, several headers joined by commas; ``None`` if there is none.
+        sets_cookie: Whether the response sets a session cookie.
+        allow_public: Whether the application may mark such a response for shared caches.
     """
     if not sets_cookie:
         return None
@@ -137,7 +136,7 @@ def merged_vary(present: Iterable[str], vary: str) -> str | None:
 
 
 def warn_of_public_cookie(route: str) -> None:
-    """Log once that the responses of *route* are public and set a session cookie."""
+    """Log once for each *route* that its responses are public and set a session cookie."""
     if route in warned or len(warned) >= _MOST_ROUTES:
         return
     warned.add(route)
@@ -150,7 +149,7 @@ def warn_of_public_cookie(route: str) -> None:
 
 
 def _directives(value: str) -> dict[str, str | None] | None:
-    """Return the first of each directive by its lower-case name; ``None`` if *value* is malformed."""
+    """Return the argument of each directive, by lower-case name; ``None`` if *value* is malformed. The first wins."""
     found: dict[str, str | None] = {}
     at, end = 0, len(value.rstrip(" \t,"))
     while at < end:

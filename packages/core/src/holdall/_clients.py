@@ -1,4 +1,4 @@
-"""The information about a session that its owner sees in a list."""
+"""Collect the details of a session that its owner sees in a list."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,12 +22,13 @@ class SessionInfo:
         handle: Identifies the session to ``Sessions.revoke`` until its ID is renewed. It cannot open the session.
         created: When it began, in UTC.
         expires: When it ends if it is not used again.
-        seen: When it was last used, to within a tenth of the idle timeout: it is written when the expiry moves.
+        seen: When it was last used, to within a tenth of the idle timeout, because it is only written when the expiry
+            moves.
         user_agent: The browser's user agent when the session began, with ``record_client=True``. A client can send any
             text here.
         address: The client's address when the session began, with ``record_client=True``.
-        is_current: It is the session passed as *current*.
-        device_bound: It is bound to a device (``Sessions(device_bound=True)``).
+        is_current: Whether it is the session passed as *current*.
+        device_bound: Whether it is bound to a device (``Sessions(device_bound=True)``).
     """
 
     handle: str
@@ -53,13 +54,13 @@ def note_client(end: Any, write: Write) -> None:
 
 
 def info_of(row: SessionRow) -> SessionInfo:
-    """Return the information that a session's owner sees of a *row*."""
+    """Return the details of a *row* that the session's owner may see."""
     try:
-        told = json.loads(row.client or "{}")
+        client = json.loads(row.client or "{}")
     except (ValueError, RecursionError):
         # Anyone who can write to the table can write anything here.
-        told = {}
-    user_agent, address = (_shown(told.get(name)) if isinstance(told, dict) else None for name in _NAMES)
+        client = {}
+    user_agent, address = (_shown(client.get(name)) if isinstance(client, dict) else None for name in _NAMES)
     seen = None if row.seen is None else datetime.fromtimestamp(row.seen, UTC)
     created, expires = (datetime.fromtimestamp(time, UTC) for time in (row.created, row.expires))
     return SessionInfo(row.handle, created, expires, seen, user_agent, address, row.is_current, row.device_bound)
@@ -69,5 +70,5 @@ _NAMES = ("user_agent", "address")
 
 
 def _shown(said: object) -> str | None:
-    # The visitor chose this text. It must not be able to control a terminal that shows it.
+    # The client chose this text. It must not be able to control a terminal that shows it.
     return "".join(filter(str.isprintable, said)) if isinstance(said, str) else None

@@ -10,7 +10,7 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """Methods that close tables; ``Sessions`` inherits this."""
+    """The methods of ``Sessions`` that close its tables."""
 
     _opens_table: bool
     _backends: Mapping[Kind, Any]

@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """Make one value for each process, on first use, by calling *make*."""
+    """A value that each process makes for itself on first use, by calling *make*."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        # A forked process keeps its parent's entry, because ending it could disturb the parent.
-        # No lock: if another thread held it during a fork, it would stay locked in the forked process for ever.
+        # A forked process keeps its parent's entry, because closing it could disturb the parent.
+        # No lock: if another thread held it during a fork, it would stay locked in the forked process forever.
         self._made: dict[int, T] = {}
 
     def get(self) -> T:
@@ -31,27 +31,27 @@ class PerProcess(Generic[T]):
         return self._made.setdefault(pid, self._make()) if made is None else made
 
     def take_out(self) -> T | None:
-        """Return the value of this process, if there is one, for the caller to close."""
+        """Remove and return the value of this process, if there is one, so that the caller can close it."""
         return self._made.pop(os.getpid(), None)
 
 
 class Generations:
-    """Tell connections made before a failover from later ones."""
+    """A record that tells connections made before a failover from later ones."""
 
     def __init__(self) -> None:
         self._present = 0
         self._known: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     def renew(self) -> None:
-        """Count all connections made so far as outdated."""
+        """Mark all connections made so far as outdated."""
         self._present += 1
 
     def note(self, connection: Any) -> None:
-        """Count *connection*, which was just opened, as current."""
+        """Mark *connection*, which was just opened, as current."""
         self._known[connection] = self._present
 
     def is_current(self, connection: Any) -> bool:
-        """Return whether *connection* is current. A connection seen for the first time is."""
+        """Return whether *connection* is current. One seen for the first time counts as current."""
         return self._known.setdefault(connection, self._present) == self._present
 
 
@@ -62,10 +62,10 @@ class _Held(NamedTuple):
 
 class PerLoop(Generic[T]):
     """
-    Make one value for each asyncio event loop, on first use, and close it when the loop ends.
+    A value that is made for each asyncio event loop on first use, and closed when the loop ends.
 
-    An event loop that ends with ``shutdown_asyncgens``, as ``asyncio.run`` does, finishes its asynchronous generators.
-    A generator therefore closes what was made for the loop.
+    A loop that ends with ``shutdown_asyncgens``, as in ``asyncio.run``, finishes its asynchronous generators. A
+    generator can therefore close the value.
     """
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> None:
@@ -80,7 +80,7 @@ class PerLoop(Generic[T]):
         loops, loop = self._loops.get(), asyncio.get_running_loop()
         held = loops.get(loop)
         if held is None:
-            # Loops in other threads start and end at any time.
+            # A copy, because loops in other threads start and end at any time.
             for other in [each for each in list(loops) if each.is_closed()]:
                 loops.pop(other, None)
             value = self._make()

@@ -26,7 +26,7 @@ class Topic:
     One aspect that a configuration decides.
 
     Attributes:
-        value: What it decides, in words.
+        value: The decision, in words.
         meets: The requirements that it meets.
         lacks: The requirements that it does not meet, each with what to do about it.
     """
@@ -40,11 +40,11 @@ class Topic:
 @dataclass(frozen=True, slots=True)
 class Description:
     """
-    What a configuration guarantees; ``str`` converts it to text.
+    The guarantees of a configuration; ``str`` converts it to text.
 
     Attributes:
         key: The cookie's name.
-        store: Where sessions are kept, in words.
+        store: The place where sessions are kept, in words.
     """
 
     key: str
@@ -77,7 +77,7 @@ class Description:
 
 
 def described(settings: Settings, backend: SyncBackend) -> Description:
-    """Return what sessions with these *settings*, in the store of *backend*, guarantee."""
+    """Return a description of sessions with these *settings* in the store of *backend*."""
     topics = (
         *_cookie(settings),
         _token(backend),
@@ -96,17 +96,17 @@ def _cookie(settings: Settings) -> tuple[Topic, ...]:
     header: str | None = getattr(settings.attributes, "header", None)
     if header is None:
         return _name(settings), _flags(settings)
-    value = f"the header {header}, which no browser sends by itself, so that no other site can use it; no cookie"
+    value = f"the header {header}, which no browser sends by itself, so other sites cannot use it; no cookie"
     return (Topic("transport", value),)
 
 
 def _name(settings: Settings) -> Topic:
     attributes, prefix = settings.attributes, prefix_of(settings.key)
     value = f"{settings.key}, path {attributes.path}, " + (
-        f"domain {attributes.domain}" if attributes.domain else "this host alone"
+        f"domain {attributes.domain}" if attributes.domain else "this host only"
     )
     if prefix is None:
-        advice = f"name the cookie __Host-{settings.key}, or __Secure-{settings.key} where hosts share it"
+        advice = f"name the cookie __Host-{settings.key}, or __Secure-{settings.key} if several hosts share it"
         return Topic("cookie", value, lacks={"ASVS 3.3.1": advice, "ASVS 3.3.3": advice})
     meets = ["ASVS 3.3.1", "NIST 5.1.1"]
     if not prefix.startswith("__Host-"):
@@ -127,7 +127,7 @@ def _flags(settings: Settings) -> Topic:
         lacks["ASVS 3.3.4"] = "leave out http_only=False"
     secure = {True: "Secure", False: "not Secure", "auto": "Secure over HTTPS"}[attributes.secure]
     age = "until the browser closes" if settings.lifetime.max_age is None else f"for {_span(settings.lifetime.max_age)}"
-    parts = [secure, "HttpOnly" if attributes.http_only else "seen by scripts", f"SameSite={attributes.same_site}"]
+    parts = [secure, "HttpOnly" if attributes.http_only else "visible to scripts", f"SameSite={attributes.same_site}"]
     return Topic("attributes", f"{', '.join(parts)}; the browser keeps it {age}", tuple(meets), lacks)
 
 
@@ -141,19 +141,19 @@ def _token(backend: SyncBackend) -> Topic:
         meets += ["ASVS 9.2.1", "ASVS 9.2.2", "ASVS 9.2.3"]
         return Topic("token", "the session itself, sealed for this application and this cookie", tuple(meets))
     lacks = dict.fromkeys(("ASVS 9.2.2", "ASVS 9.2.3"), "use format='native', which binds a cookie to its application")
-    return Topic("token", "the session itself, sealed as another library does", tuple(meets), lacks)
+    return Topic("token", "the session itself, sealed in another library's format", tuple(meets), lacks)
 
 
 def _kept(backend: SyncBackend) -> Topic:
     if _is_in_cookie(backend):
         noted = "; a row for each session of a user, without its data" if backend.can_revoke else ""
-        large = "; in a row where it does not fit into the cookie" if _overflows(backend) else ""
+        large = "; in a row if it does not fit into the cookie" if _overflows(backend) else ""
         return Topic("data", f"in the browser{noted}{large}")
     # A store that migrates sessions wraps the one that keeps them.
     sealer = getattr(getattr(backend.store, "store", backend.store), "_sealer", None)
     if sealer is None:
         leaves = getattr(backend.table, "leaves_process", True)
-        return Topic("data", "in clear, in a table that others can read" if leaves else "in this process")
+        return Topic("data", "unencrypted, in a table that others can read" if leaves else "in this process")
     if sealer.has_secret:
         return Topic("data", "encrypted under the ID and the secret: write access to rows cannot forge a session")
     return Topic("data", "encrypted under the ID alone: write access to rows can forge sessions; set secret_key_base")
@@ -175,19 +175,19 @@ def _lifetime(settings: Settings) -> Topic:
         meets.append("ASVS 7.3.2")
     for name, preset in PRESETS.items():
         line = f"NIST {preset.section}"
-        # The document sets no inactivity limit for the first level.
+        # NIST sets no inactivity limit for the first level.
         is_idle_enough = name == "aal1" or (idle is not None and idle <= preset.idle.total_seconds())
         if is_idle_enough and absolute is not None and absolute <= preset.absolute.total_seconds():
             meets.append(line)
         else:
             lacks[line] = f"timeouts={name!r}, if the application needs this level"
-    value = "none" if absolute is None else f"{_span(absolute)} from the login or the beginning"
+    value = "none" if absolute is None else f"{_span(absolute)} from the login, or from the start without one"
     return Topic("absolute timeout", value, tuple(meets), lacks)
 
 
 def _login(settings: Settings) -> Topic:
     if not settings.principals:
-        return Topic("login", "users are not known", lacks={"ASVS 7.2.4": "leave out principal_key=None"})
+        return Topic("login", "users are not recognized", lacks={"ASVS 7.2.4": "leave out principal_key=None"})
     keys = ", ".join(settings.principals.keys)
     unnamed = "; set principal_key for another key" if settings.principals.guessed else ""
     return Topic("login", f"a new ID when the user changes; the user is in {keys}{unnamed}", ("ASVS 7.2.4",))
@@ -212,7 +212,7 @@ def _ends(settings: Settings, backend: SyncBackend) -> Topic:
 def _limit(backend: SyncBackend) -> Topic:
     store = backend.store
     if isinstance(store, LimitedStore):
-        after = "a further login is refused" if store.refuses else "a further login ends the oldest"
+        after = "another login is refused" if store.refuses else "another login ends the oldest"
         return Topic("sessions of a user", f"at most {store.most}; {after}", ("ASVS 7.1.2",))
     return Topic("sessions of a user", "any number", ("ASVS 7.1.2",))
 
@@ -252,7 +252,7 @@ def _format(backend: SyncBackend) -> str:
 
 
 def _span(seconds: int) -> str:
-    """Return a span of time as ``timedelta`` writes it, without zeros at its end."""
+    """Return a span of time as ``timedelta`` formats it, without a trailing ``0:00:00``."""
     return str(timedelta(seconds=seconds)).removesuffix(", 0:00:00")
 
 

@@ -1,5 +1,5 @@
 """
-The errors that a caller can tell apart.
+Define the exceptions that the packages raise.
 
     SessionError
     ├── ConfigurationError      invalid setup; also a ValueError
@@ -47,7 +47,7 @@ class SessionNotFetchedError(SessionError, RuntimeError):
 
 
 class ResponseStartedError(SessionError, RuntimeError):
-    """The session was changed after its cookie could still be sent."""
+    """The session was changed too late: the response's headers, which carry its cookie, had already been sent."""
 
 
 class CookieOverflowError(SessionError):

@@ -1,7 +1,7 @@
 """
-Events about sessions, for logs and metrics. They never contain an ID or data.
+Report events about sessions to logs and metrics. They never contain an ID or data.
 
-Each event goes to the ``holdall`` logger, with its parts as fields of the record (``session_event``,
+Each event goes to the ``holdall`` logger, with its attributes as extra fields of the log record (``session_event``,
 ``session_cookie``, ``session_reason``, ``session_log_id``), and to ``Sessions(on_event=…)`` if set.
 """
 
@@ -40,7 +40,7 @@ _LEVELS: dict[EventName, int] = {
     "created": logging.DEBUG,
     "renewed": logging.DEBUG,
     "ended": logging.DEBUG,
-    # Occurs at each request of a visitor who still has an old cookie: too often for a log, but useful to count.
+    # Occurs with each request from a browser that still has an old cookie: too often for a log, but useful to count.
     "old_cookie": logging.DEBUG,
     "expired": logging.DEBUG,
     "rejected": logging.WARNING,
@@ -59,20 +59,20 @@ _LEVELS: dict[EventName, int] = {
     "device_skipped": logging.INFO,
 }
 
-# A session that has ended or been renewed is no sign of an attack: browsers send its cookie once more.
+# These are no sign of an attack, because browsers may send the cookie of an ended or renewed session once more.
 _USUAL_REASONS = frozenset({"unknown", "renewed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One event.
+    An event in the life of a session.
 
     Attributes:
         key: The cookie's name, or the table's for ``evicted``.
-        reason: A word or two: ``"unreadable"``, ``"unknown"``, ``"duplicate"``; for ``old_cookie`` where the session
-            came from; for ``moved`` where it went; for ``device_skipped`` the browser's reason.
-        log_id: Identifies the session in logs and cannot open it; ``""`` if there is none.
+        reason: A word or two, such as ``"unreadable"``, ``"unknown"`` or ``"duplicate"``; for ``old_cookie`` where the
+            session came from; for ``moved`` where it went; for ``device_skipped`` the browser's reason.
+        log_id: Identifies the session in logs but cannot be used to open it; ``""`` if there is none.
     """
 
     name: EventName
@@ -83,12 +83,12 @@ class Event:
 
 class EventCounts:
     """
-    Counts events for monitoring: ``Sessions(on_event=counts)``.
+    A counter of events for monitoring: ``Sessions(on_event=counts)``.
 
-    Suspicious cookies appear as ``rejected`` events. Their reasons are few, and each has its own likely cause:
-    ``"unknown"`` and ``"malformed"`` mean guessed IDs; ``"unreadable"`` a forgery or a changed secret; ``"duplicate"``
-    and ``"too many duplicates"`` cookies set by another host; and ``"outdated"`` the use of a session that
-    ``valid_since`` has ended.
+    Suspicious cookies appear as ``rejected`` events. There are only a few reasons, each with its own likely cause:
+    ``"unknown"`` and ``"malformed"`` suggest guessed IDs; ``"unreadable"`` a forgery or a changed secret;
+    ``"duplicate"`` and ``"too many duplicates"`` cookies set by another host; and ``"outdated"`` the use of a session
+    that ``valid_since`` has ended.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class EventCounts:
 
     def __call__(self, event: Event) -> None:
         """Count *event*."""
-        # Requests in many threads count here, and an increment is not atomic.
+        # Several threads call this, and an increment is not atomic.
         with self._lock:
             self._events[event.name] += 1
             if event.name == "rejected":
@@ -121,7 +121,7 @@ Listener = Callable[[Event], None]
 
 
 def report(event: Event, *listeners: Listener | None) -> None:
-    """Log *event* and notify each listener; a listener's exception is logged and goes no further."""
+    """Log *event* and notify each listener. A listener's exception is logged, not raised."""
     level = _LEVELS[event.name]
     if event.name == "rejected" and event.reason in _USUAL_REASONS:
         level = logging.INFO

@@ -1,5 +1,5 @@
 """
-One request and its response, as an adapter drives them for its sessions.
+Handle the sessions of one request and its response, for an adapter.
 
 An application may keep several sessions, each with its own store, cookie and lifetime. They share the request: all of
 them are committed when its headers are sent, and if one cannot be stored, the request has failed for the others too.
@@ -51,8 +51,8 @@ class SessionGroup:
 
     Args:
         main: The ``Sessions`` of ``request.session``.
-        also: Further ``Sessions``, each with its own cookie and store.
-        form: Whether the adapter is sync or async.
+        also: Additional ``Sessions``, each with its own cookie and store.
+        form: The kind of adapter, ``"sync"`` or ``"async"``.
 
     Raises:
         ConfigurationError: They are not independent of each other, or the adapter cannot use one of their stores.
@@ -70,7 +70,7 @@ class SessionGroup:
         self.request_headers = frozenset(
             "cookie" if each.transport is None else each.transport.name.lower() for each in (main, *self.also)
         )
-        #: What a client says of itself is noted with its session.
+        #: Whether any of the sessions record the client's user agent and address.
         self.notes_clients = any(each.settings.record_client for each in (main, *self.also))
         self.allow_public = all(each.settings.allow_public for each in (main, *self.also))
         for each in self.also:
@@ -104,11 +104,11 @@ class SessionGroup:
 
         Args:
             headers: A function that takes a lower-case header name and returns that header's values in the request: one
-                text, or all of them. Alternatively the Cookie header itself, or all of those.
+                string, or one for each repetition of the header. Alternatively the Cookie header, or a list of them.
             https: Whether the request reached us over HTTPS.
             client: Returns the client's user agent and address.
             session_type: The adapter's subclass of ``Session``.
-            fetched: Its sessions may be used at once; otherwise only after ``load``.
+            fetched: Whether its sessions may be used at once; otherwise only after ``load``.
         """
         return Exchange(self, headers, https, client, session_type, fetched)
 
@@ -153,10 +153,10 @@ class Exchange:
 
     def session_of(self, sessions: Sessions | None = None) -> Session:
         """
-        Return the session of *sessions*, the main one for ``None``. A session that is not asked for costs nothing.
+        Return the session of *sessions*; for ``None``, the main one. A session that is not asked for costs nothing.
 
         Raises:
-            ConfigurationError: The application was not given these ``Sessions``.
+            ConfigurationError: The application was set up without these ``Sessions``.
         """
         if sessions is None or sessions is self.group.main:
             return self.session
@@ -192,7 +192,7 @@ class Exchange:
 
         Args:
             status: The response's status: after a failure (5xx) plain writes are not saved.
-            streams: The body is produced after the headers have been sent and may still use the session.
+            streams: Whether the body is produced after the headers have been sent and may still use the session.
 
         Raises:
             SessionError: A session could not be stored; ``failure`` says how to respond.
@@ -221,10 +221,10 @@ class Exchange:
 
     def body_sent(self, *, last: bool = False) -> None:
         """
-        Save what was changed while the body was sent.
+        Save the changes made while the body was sent.
 
         Args:
-            last: The request has ended: from here on every change is an error.
+            last: Whether the request has ended, so that from now on every change raises an error.
         """
         if not self.body_sent_at_once(last=last):
             self.group.backend.run(self._finish())
@@ -232,7 +232,7 @@ class Exchange:
                 self.close()
 
     def body_sent_at_once(self, *, last: bool = False) -> bool:
-        """Do what ``body_sent`` does where nothing is left to save; ``False``, with nothing done, elsewhere."""
+        """Do the same as ``body_sent`` if nothing is left to save; otherwise do nothing and return ``False``."""
         state = self.session._state
         if self._others or state.unawaited:
             return False
@@ -254,7 +254,7 @@ class Exchange:
     # Async.
 
     async def load(self, sessions: Sessions | None = None) -> Session:
-        """Return the session of *sessions*, which may be used from now on. A second call does nothing more."""
+        """Load and return the session of *sessions*, which may be used from now on. A second call does nothing more."""
         session = self.session_of(sessions)
         await (sessions or self.group.main).load_async(session)
         return session
@@ -287,7 +287,7 @@ class Exchange:
         self.mounted_at = self.session._state.mounted_at = path
 
     def replace(self, sessions: Sessions, session: Session) -> None:
-        """Store and send *session*, which the application assigned in place of the original one."""
+        """Store and send *session*, which the application has assigned, instead of the original one."""
         replaced = self.session_of(sessions)
         before, state = state_of(replaced), state_of(session)
         state.https, state.client = before.https, before.client
@@ -314,11 +314,11 @@ class Exchange:
                 session._state.end()
 
     def failure(self, error: BaseException) -> Failure | None:
-        """Return how to respond to *error*; ``None`` if it is not an ``AnsweredError``."""
+        """Return the response to *error*; ``None`` if it is not an ``AnsweredError``."""
         return Failure(error.status, self.unsent()) if isinstance(error, AnsweredError) else None
 
     def unsent(self) -> ResponseHeaders:
-        """Return the cookies of what was stored before ``headers`` failed, to be sent with the error response."""
+        """Return the cookies of sessions that were stored before ``headers`` failed, for the error response."""
         return ResponseHeaders(self._unsent, vary=_listed(state_of(session).vary for _, session in self._used))
 
     @property
@@ -339,8 +339,8 @@ class Exchange:
         said: list[ResponseHeaders] = []
         kept_under: str | None = None
         failure: Exception | None = None
-        # Store the sessions whose store can fail first, the main session before the others. Sealing a cookie needs no
-        # I/O, and a sealed cookie takes effect only if it is sent.
+        # First store the sessions whose store can fail, beginning with the main session. Sealing a cookie needs no I/O,
+        # and a sealed cookie takes effect only if it is sent.
         for _, session in sorted(self._used, key=lambda used: state_of(used[1]).backend.table is None):
             told = _FAILED if failure else status
             try:
@@ -348,7 +348,7 @@ class Exchange:
                 if state.unawaited:
                     refuse_unawaited(state, told)
                 answer = yield from state.backend.commit(state, now=now, status=told, streams=streams)
-            except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
+            except Exception as exc:  # noqa: BLE001  # raised below, after the other sessions are done
                 failure = failure or exc
                 continue
             said.append(answer)
@@ -374,7 +374,7 @@ class Exchange:
         for _, session in self._used:
             try:
                 yield from end(state_of(session))
-            except Exception as exc:  # noqa: BLE001  # it is raised when the others have had their turn
+            except Exception as exc:  # noqa: BLE001  # raised below, after the other sessions are done
                 failure = failure or exc
         if failure is not None:
             raise failure

@@ -20,13 +20,13 @@ def warn_if_exposed(cookies: Iterable[Any], host: str | None) -> None:
             cookie.warn()
 
 
-# An application has few names, and to read an address takes as long as to seal a cookie.
+# Cached, because an application has few host names, and parsing an address takes as long as sealing a cookie.
 @lru_cache(maxsize=64)
 def _is_this_machine(host: str) -> bool:
     """Return whether *host* is reached without a network."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     name = name.lower().removesuffix(".")
-    # The last is the host name in the test clients of Starlette and Django.
+    # The test clients of Starlette and Django use the host name testserver.
     if name in ("localhost", "testserver") or name.endswith(".localhost"):
         return True
     from ipaddress import ip_address
@@ -39,7 +39,7 @@ def _is_this_machine(host: str) -> bool:
 
 @lru_cache(maxsize=64)
 def warn_of_no_secure(key: str) -> None:
-    """Log, once per process, that a login cookie can be stolen in transit."""
+    """Log, once per process and cookie, that a login cookie can be stolen in transit."""
     _logger.warning(
         "the cookie %s of a logged-in user was sent without Secure, so anyone on the network can read and "
         "use it. Serve the application over HTTPS; if a proxy does so, make the framework trust its X-Forwarded-Proto: "

@@ -12,7 +12,7 @@ _MONTH = timedelta(days=30)
 _LONGEST = 400 * 24 * 3600
 
 
-# The value may be invalid; ``Sessions`` refuses it then.
+# These functions ignore invalid values, because ``Sessions`` refuses them later.
 
 
 def with_timeouts(
@@ -33,15 +33,15 @@ def with_timeouts(
 
 
 def permanent_max_age(idle_timeout: int | None) -> int:
-    """Return how many seconds the browser keeps the cookie of a session that outlives the browser's closing."""
+    """Return how many seconds the browser keeps the cookie of a session that survives closing the browser."""
     return min(_LONGEST, idle_timeout) if isinstance(idle_timeout, int) else _LONGEST
 
 
 def with_cookie_settings(options: Mapping[str, Any], cookie: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return *options* of ``Sessions``, completed by the framework's *cookie* settings.
+    Return *options* of ``Sessions``, with the framework's *cookie* settings as defaults.
 
-    Sessions in another header (``transport=``) have no cookie that these could apply to.
+    Sessions in another header (``transport=``) have no cookie that these settings could apply to.
     """
     if options.get("transport", "cookie") != "cookie":
         cookie = {name: value for name, value in cookie.items() if name == "key"}

@@ -1,4 +1,4 @@
-"""Check that several sessions of one application fit together."""
+"""Check that the several ``Sessions`` of one application are compatible."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ def checked_list(also: Iterable[Sessions]) -> tuple[Sessions, ...]:
         ConfigurationError: It contains something other than ``Sessions``.
     """
     if isinstance(also, Sessions):
-        msg = "also= takes several: pass a list of Sessions, also=[…]."
+        msg = "also= takes a list of Sessions: pass also=[…]."
         raise ConfigurationError(msg)
     others = tuple(also)
     for each in others:
@@ -26,15 +26,15 @@ def checked_list(also: Iterable[Sessions]) -> tuple[Sessions, ...]:
     return others
 
 
-def check_keys(all_of_them: Iterable[Sessions]) -> None:
+def check_keys(group: Iterable[Sessions]) -> None:
     """
-    Refuse sessions that could not be distinguished by a request's headers.
+    Refuse a *group* of ``Sessions`` that a request's headers could not tell apart.
 
     Raises:
         ConfigurationError: Two of them read the same cookie or header, or one is not a ``Sessions``.
     """
     owners: dict[str, str] = {}
-    for each in all_of_them:
+    for each in group:
         if not isinstance(each, Sessions):
             shown = each.__qualname__ if isinstance(each, type) else f"a {type(each).__qualname__}"
             msg = f"sessions= takes a Sessions(…), not {shown}."
@@ -46,8 +46,8 @@ def check_keys(all_of_them: Iterable[Sessions]) -> None:
                     raise ConfigurationError(msg)
                 # A different path or domain is not enough: a request's Cookie header does not contain them.
                 msg = (
-                    f"two Sessions of one application read the cookie {key!r}, {owners[key]!r} and {each.key!r}: give "
-                    "each a key of its own, and list no other's key in old_keys."
+                    f"the Sessions {owners[key]!r} and {each.key!r} of one application both read the cookie {key!r}: "
+                    "give each its own key, and do not list the other's key in old_keys."
                 )
                 raise ConfigurationError(msg)
             owners[key] = each.key

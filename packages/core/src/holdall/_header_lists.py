@@ -1,8 +1,8 @@
 """
 Add session headers to a response's headers, given as a list of names and values.
 
-Servers and protocols take such a list. For a framework with its own type of response headers, ``merged_vary`` and
-``cache_headers`` return what to change.
+ASGI and WSGI servers take such a list. For a framework with its own type of response headers, ``merged_vary`` and
+``cache_headers`` return the changes to make.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ def environ_header(environ: Mapping[str, Any], name: str) -> str:
     return value
 
 
-# The names of headers that sessions come in are few, but an application's cookie_options= may ask for any.
+# Requests carry sessions in only a few headers, but an application's cookie_options= may ask for any.
 @lru_cache(maxsize=64)
 def _variable(name: str) -> str:
     variable = name.upper().replace("-", "_")
@@ -36,40 +36,40 @@ def _variable(name: str) -> str:
 
 def with_session_headers(
     headers: Iterable[tuple[str, str]],
-    told: ResponseHeaders,
+    added: ResponseHeaders,
     group: SessionGroup,
     *,
     host: str | None = None,
     route: str = "",
 ) -> list[tuple[str, str]]:
     """
-    Return *headers* with those that an exchange has *told*: Vary, Cache-Control, Set-Cookie and others.
+    Return *headers* with the headers of the sessions *added*: Vary, Cache-Control, Set-Cookie and others.
 
     Args:
         headers: The headers that the application set.
         host: The request's Host header: a login cookie without Secure is reported only if others could read it.
         route: The route's name, for the warning about a public response that sets a cookie.
     """
-    if not told.vary:
+    if not added.vary:
         return list(headers)
-    result = for_caches(headers, told, group, route=route)
-    for cookie in told.cookies:
+    result = for_caches(headers, added, group, route=route)
+    for cookie in added.cookies:
         result += [(cookie.header, cookie.line), *cookie.extra]
-    result += told.extra
-    warn_if_exposed(told.cookies, host)
+    result += added.extra
+    warn_if_exposed(added.cookies, host)
     return result
 
 
 def for_caches(
-    headers: Iterable[tuple[str, str]], told: ResponseHeaders, group: SessionGroup, *, route: str
+    headers: Iterable[tuple[str, str]], added: ResponseHeaders, group: SessionGroup, *, route: str
 ) -> list[tuple[str, str]]:
-    """Return *headers* with Vary, and not storable by shared caches if a cookie is set."""
+    """Return *headers* with Vary added, and such that shared caches do not store a response that sets a cookie."""
     result = list(headers)
-    vary = merged_vary((value for name, value in result if name.lower() == "vary"), told.vary)
+    vary = merged_vary((value for name, value in result if name.lower() == "vary"), added.vary)
     if vary is not None:
         result = [each for each in result if each[0].lower() != "vary"]
         result.append(("Vary", vary))
-    if not told.cookies:
+    if not added.cookies:
         return result
     caches = cache_headers(result, sets_cookie=True, allow_public=group.allow_public)
     if caches.was_public:

@@ -10,7 +10,7 @@ RAW = -15
 
 def inflate(packed: bytes, *, at_most: int, wbits: int = zlib.MAX_WBITS) -> bytes:
     """
-    Return the decompressed bytes.
+    Return *packed* decompressed.
 
     Args:
         wbits: ``RAW`` for raw deflate.

@@ -42,10 +42,10 @@ quoted = json.encoder.encode_basestring
 
 class Nest(NamedTuple):
     """
-    How to write a value that contains others.
+    A description of how to write a value that contains others.
 
     Attributes:
-        items: For each of them its path, the JSON before it, the value itself, and the JSON after it.
+        items: For each contained value its path, the JSON before it, the value itself, and the JSON after it.
         describe: Describes how each item is written.
     """
 
@@ -55,7 +55,7 @@ class Nest(NamedTuple):
     describe: "Callable[[Any], Description]"
 
 
-#: How a value is written: as this JSON, or as a ``Nest``.
+#: A description of how to write a value: its JSON, or a ``Nest``.
 Description = str | Nest
 
 
@@ -127,7 +127,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-# Ignores the subclass's own str(), int() or float().
+# Methods of the base types, so that a subclass's own str(), int() or float() is ignored.
 _BASES: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 
 
@@ -172,14 +172,14 @@ def dicts_of(data: Mapping[str, Any], leaves: Collection[type]) -> list[Mapping[
 
 
 def exceeds_depth(data: Any, payload: bytes) -> bool:
-    """Say whether *data*, which is *payload* as JSON, is nested too deeply."""
+    """Return whether *data*, which is *payload* as JSON, is nested too deeply."""
     # Few sessions have that many containers. Replacing bytes is faster than counting them.
     containers = len(payload) - len(payload.replace(b"{", b"").replace(b"[", b""))
     return containers > MAX_DEPTH and is_too_deep(data)
 
 
 def is_too_deep(data: Any) -> bool:
-    """Say whether *data* nests more than ``MAX_DEPTH`` containers, counting itself."""
+    """Return whether *data* nests more than ``MAX_DEPTH`` containers, counting itself."""
     level = [data]
     for _ in range(MAX_DEPTH):
         level = [value for container in level for value in _within(container) if isinstance(value, _CONTAINERS)]
@@ -229,7 +229,7 @@ def read(text: str, decoder: json.JSONDecoder) -> tuple[Any, int]:
                     key, at = _name(text, at, decoder)
                 continue
             value, at = new, at + 1
-        # A value is complete, and perhaps also the containers whose last item it is.
+        # A value is complete, and so may be the containers whose last item it is.
         while True:
             if make is not None and isinstance(value, dict):
                 value = make(value)
@@ -262,7 +262,7 @@ def _skip(text: str, at: int) -> int:
 
 def _scalar(text: str, at: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
     try:
-        value, end = decoder.scan_once(text, at)  # type: ignore[attr-defined]  # in the stubs it has no such attribute
+        value, end = decoder.scan_once(text, at)  # type: ignore[attr-defined]  # missing from the type stubs
     except StopIteration:
         raise ValueError(_NO_JSON) from None
     return value, end

@@ -20,14 +20,14 @@ from holdall._tracking import Tracked
 __all__ = ["look", "watch", "watched"]
 
 # The maximum number of requests whose values are watched, and of those compared at a time, because an application may
-# hold values for ever.
+# hold values forever.
 _MOST = 64
 _AT_ONCE = 4
 
 _MUTABLE = (list, dict, set)
 _NESTING = (list, dict, tuple)
 
-# Not every Python implementation counts references. Without the count, a value is forgotten when its session is.
+# Not every Python implementation counts references. Without a count, a value is forgotten together with its session.
 _references: Callable[[object], int] = getattr(sys, "getrefcount", lambda value: 0)
 
 
@@ -63,7 +63,7 @@ def look() -> None:
         try:
             each = watched.popleft()
         except IndexError:
-            # Another thread has already compared it, or a listener that was notified of the one before.
+            # Another thread has taken the last one, or the listener to the previous report has.
             return
         if _was_altered(each.copy):
             each.report()
@@ -78,7 +78,7 @@ def _was_altered(copy: Tracked) -> bool:
         # The application may read another value of the session later; that must not report this change again.
         copy.begin_anew()
     except Exception:  # noqa: BLE001, S110  # one visitor's values must not fail the request of another
-        # A thread mutates it during the comparison, or a typed object can no longer be stored.
+        # A thread mutates the values during the comparison, or a typed object can no longer be stored.
         pass
     return True
 

@@ -1,4 +1,4 @@
-"""Text marked as safe HTML."""
+"""Mark text as safe HTML."""
 
 __all__ = ["markup"]
 

@@ -1,4 +1,4 @@
-"""Let an adapter read the cookies in which its framework kept sessions before."""
+"""Let an adapter read the cookies in which its framework previously kept sessions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def reading_framework_cookies(options: Mapping[str, Any], format: Format) -> dic
     """
     Return *options* of ``Sessions`` that also read cookies in the framework's *format* and replace them when used.
 
-    Old secrets that are too weak for us are left out: none of our cookies were made with them.
+    Old secrets that are too weak for us are left out, because none of our own cookies were made with them.
 
     Raises:
         ConfigurationError: The sessions are in cookies of a different format than ours, or in another header.

@@ -7,7 +7,7 @@ from holdall._errors import ConfigurationError
 
 __all__ = ["check_known", "meant_by", "store_hint"]
 
-# Other names that frameworks and libraries use for our options, where the spelling is not similar.
+# Other names that frameworks and libraries use for our options, if their spelling is not similar.
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
@@ -63,8 +63,8 @@ def check_known(
     Refuse *options* that are not *known*.
 
     Args:
-        what: The name of what takes the options, for the message.
-        elsewhere: Other objects that take options, and which.
+        what: The name of the object that takes the options, for the message.
+        elsewhere: The options that other objects take, by the object's name.
 
     Raises:
         ConfigurationError: An option is unknown; the message suggests the closest known one first.

@@ -1,7 +1,7 @@
 """
-Operations on sessions outside of their requests: list, revoke, sweep and follow.
+List, revoke, sweep and follow sessions outside of their requests.
 
-``Sessions`` inherits this. All of it needs a table, either of sessions or of rows that accompany cookies.
+``Sessions`` inherits these operations. They all need a table, either of sessions or of rows that accompany cookies.
 """
 
 from abc import ABC, abstractmethod
@@ -35,11 +35,11 @@ class OutsideRequests(ABC):
 
     @abstractmethod
     def prepare(self, form: Kind) -> SyncBackend:
-        """Open the store in the *form* needed."""
+        """Open the store in the *form* that an adapter needs, ``"sync"`` or ``"async"``."""
 
     def describe(self) -> "Description":
         """
-        Return what this configuration guarantees, and which requirements of ASVS 5.0 and NIST SP 800-63B-4 it meets.
+        Return the guarantees of this configuration, and the requirements of ASVS 5.0 and NIST SP 800-63B-4 it meets.
 
         ``print(sessions.describe())`` prints text for a security plan, ``describe().as_dict()`` returns data, and
         ``describe().lacks`` says what to do about each requirement that is not met.
@@ -181,7 +181,7 @@ class OutsideRequests(ABC):
 
     async def follow_async(self, place: StoredSession | RowRef) -> RowRef | None:
         """
-        Return where a session is now that was seen at *place* less than half a minute ago; ``None`` if it has ended.
+        Return the location of a session that was at *place* less than half a minute ago; ``None`` if it has ended.
 
         A renewed session is followed to its new ID; the caller decides whether to follow it into a login. This does not
         count as using the session.
@@ -205,7 +205,7 @@ class OutsideRequests(ABC):
     def _revocation(self, backend: SyncBackend, principal: Any, keep: StoredSession | None, handle: Any) -> Steps[int]:
         if handle is not ... and not isinstance(handle, str):
             msg = (
-                f"handle= takes a text, not {type(handle).__name__}. Is a form field missing? Leave handle out to "
+                f"handle= takes a string, not {type(handle).__name__}. Is a form field missing? Leave handle out to "
                 "end all sessions of the principal."
             )
             raise TypeError(msg)
@@ -232,7 +232,7 @@ class OutsideRequests(ABC):
     def _owned(self, form: Kind, verb: str = "") -> Any:
         """Return the backend if it can find a principal's sessions."""
         if not self.settings.principals:
-            msg = "the sessions' users are not known: leave out principal_key=None."
+            msg = "principal_key=None means that sessions have no users: leave it out."
             raise ConfigurationError(msg)
         return self._with_rows(form, verb)
 

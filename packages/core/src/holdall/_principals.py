@@ -1,5 +1,5 @@
 """
-The principal of a session: the user it belongs to.
+Determine the principal of a session: the user it belongs to.
 
 The principal is the value under one of a few keys: the application's own, or one that a login library writes. A table
 looks it up as text, so that ``7`` and ``"7"`` are the same user whichever framework logged them in.
@@ -34,17 +34,17 @@ __all__ = [
 #: Where login libraries and applications store the user: Django's auth, Flask-Login, then the usual names.
 KNOWN_KEYS = ("_auth_user_id", "_user_id", "user_id", "userid", "uid", "user", "username")
 
-# These say who is logged in. The other known names may also be used for display, so they count only if none of these
-# is set, and they never remove another key.
+# These identify the logged-in user. The other known names may also be used for display, so they count only if none of
+# these is set, and they never remove another key.
 _LOGIN_KEYS = KNOWN_KEYS[:3]
 
-# Further keys that login libraries write. They mean nothing without the main key.
-_KEPT_BESIDES = {
+# Additional keys that login libraries write. They mean nothing without the main key.
+_COMPANION_KEYS = {
     "_auth_user_id": ("_auth_user_backend", "_auth_user_hash"),
     "_user_id": ("_fresh", "_id"),
 }
 
-#: Where CSRF protection keeps its token: Django, Flask-WTF, Plug, and the usual name.
+#: Where CSRF protection stores its token: Django, Flask-WTF, Plug, and the usual names.
 CSRF_KEYS = frozenset({"_csrftoken", "csrf_token", "_csrf_token", "csrf", "_csrf", "csrftoken"})
 
 # Other keys that look like a login, in lower case. Their meaning cannot be known, and it is better to raise one error
@@ -81,7 +81,7 @@ class PrincipalKeys:
         keys: The keys in that order.
         all: The keys as a set.
         written: The key that ``session.login`` writes; ``None`` if there is none.
-        guessed: The keys are defaults, so the application may use others.
+        guessed: Whether the keys are defaults, so that the application may use others.
     """
 
     __slots__ = ("_deciding", "all", "guessed", "keys", "written")
@@ -125,10 +125,10 @@ class PrincipalKeys:
 
     def overruled(self, key: str, value: Any, data: Mapping[str, Any]) -> list[str]:
         """
-        Return which keys of *data* must be removed when *key* is set to *value*, or removed if *value* is ``None``.
+        Return the keys to remove from *data* when *key* is set to *value*, or is removed, if *value* is ``None``.
 
         After a login these are the keys that name another user; after a logout, all keys that name a user. Both include
-        the further keys that libraries write.
+        the additional keys that libraries write.
 
         Raises:
             TypeError: *value* is not valid text, or too long.
@@ -162,8 +162,8 @@ class PrincipalKeys:
         if found is not None:
             msg = (
                 f"session[{found!r}] looks like a login under an unknown key: the session would keep "
-                f"its ID, which an attacker may have planted. Set principal_key={found!r}, or the key that identifies "
-                "the user, such as 'user_id'; or None, if the application has no logins."
+                f"its ID, which an attacker may have planted. Set principal_key={found!r}, or to the key that "
+                "identifies the user, such as 'user_id'; or to None if the application has no logins."
             )
             raise ConfigurationError(msg)
 
@@ -173,7 +173,7 @@ class PrincipalKeys:
         return {key: value for key, value in data.items() if key not in gone or key in kept}
 
 
-#: For anonymous sessions.
+#: No keys: every session is anonymous.
 NO_PRINCIPAL = PrincipalKeys(())
 
 
@@ -182,10 +182,10 @@ def principal_keys(given: str | Iterable[str] | None, *, in_rows: bool = False) 
     Parse the option ``principal_key``: a key, several, ``"auto"`` for the known ones, ``None`` for none.
 
     Args:
-        in_rows: Session IDs refer to rows, so that a planted ID would be logged in with its visitor.
+        in_rows: Whether session IDs refer to rows, so that a login would also log in an attacker who planted the ID.
 
     Raises:
-        ConfigurationError: It has another type.
+        ConfigurationError: *given* has the wrong type.
     """
     if given is None:
         return NO_PRINCIPAL
@@ -203,7 +203,7 @@ def carried_keys(carry: Iterable[str] | None) -> frozenset[str] | None:
     Parse the option ``carry``: the keys that a login carries over; ``None`` for all but CSRF tokens.
 
     Raises:
-        ConfigurationError: It is a single key, whose characters would be taken for separate keys.
+        ConfigurationError: *carry* is a single key, whose characters would be taken for separate keys.
     """
     if isinstance(carry, str):
         msg = f"carry={carry!r} is one key: pass a list of them, [{carry!r}]."
@@ -216,7 +216,7 @@ def principal_text(value: Any, key: str | None = None) -> str | None:
     Return a principal as the text that a table uses; ``None`` for an anonymous session.
 
     Args:
-        key: The session key it is stored under, for the message; ``None`` for an argument.
+        key: The session key that it is stored under, for error messages; ``None`` if it was passed as an argument.
 
     Raises:
         TypeError: It is not valid text, or too long.
@@ -258,7 +258,7 @@ def _place(key: str | None) -> str:
 
 
 def _named_in(profile: Mapping[str, Any]) -> Any:
-    """Return what identifies a user in a *profile*: a stable ID if there is one, otherwise a digest of all of it."""
+    """Return the value that identifies a user in a *profile*: a stable ID, or a digest of it all if there is none."""
     for name in _NAMES_IN_PROFILE:
         value = profile.get(name)
         if value is not None and not isinstance(value, Mapping | list):
@@ -267,6 +267,6 @@ def _named_in(profile: Mapping[str, Any]) -> Any:
 
 
 def _with_rest(names: Iterable[str], data: Mapping[str, Any], key: str) -> list[str]:
-    """Return *names* and the further keys in *data* that belong to them, without *key* itself."""
-    found = (each for name in names for each in (name, *_KEPT_BESIDES.get(name, ())))
+    """Return *names* and the additional keys in *data* that belong to them, without *key* itself."""
+    found = (each for name in names for each in (name, *_COMPANION_KEYS.get(name, ())))
     return [each for each in found if each in data and each != key]

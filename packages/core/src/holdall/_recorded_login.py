@@ -1,9 +1,9 @@
 """
-When and how strongly a session's user was authenticated: ``Sessions(record_login=True)``.
+Record when and how strongly a session's user was authenticated: ``Sessions(record_login=True)``.
 
-Both are stored in the session's data under a key of ours, so that every format and every row can hold them. A session
-whose user did not log in here has neither. Every change to them renews the ID, so they never change within a row. The
-key is hidden from the application::
+Time and level are stored in the session's data under a key of ours, so that every format and every row can hold them.
+They are missing from a session whose user did not log in here. Every change to them renews the ID, so they never change
+within a row. The key is hidden from the application::
 
     "_holdall_login": [authenticated at (Unix seconds; 0 if unknown), level]
 """
@@ -53,7 +53,7 @@ class RecordedLogin:
         if state.settings.record_login or level != 1:
             _note(state, state.backend.now(), level)
         state.restarts = True
-        # After logout() it begins a new session unchanged, and the old one ends even if the request fails.
+        # After logout() the intent stays: it starts a new session too, and ends the old one even if the request fails.
         if state.intent is not Intent.LOGOUT:
             state.intent = Intent.RENEW
 
@@ -64,7 +64,7 @@ class RecordedLogin:
         The session gets a new ID, and its absolute timeout restarts.
 
         Args:
-            level: How strongly; if left out, the level does not change.
+            level: How strongly the user was authenticated; if left out, the level does not change.
 
         Raises:
             ConfigurationError: ``Sessions`` was created without ``record_login=True``.
@@ -77,7 +77,7 @@ class RecordedLogin:
     @property
     def authenticated_at(self) -> datetime | None:
         """
-        When its user was last authenticated, in UTC: by ``login``, a login library, or ``confirm_login``.
+        The time at which its user was last authenticated, in UTC: by ``login``, a login library, or ``confirm_login``.
 
         ``None`` if no user is logged in or the login was not recorded here, because it came from another library's
         cookie or from Flask-Login's "remember me".
@@ -91,7 +91,7 @@ class RecordedLogin:
     @property
     def level(self) -> int:
         """
-        How strongly its user was authenticated: 0 without a login, 1 after a login, more after ``login(level=…)``.
+        The strength of its user's authentication: 0 without a login, 1 after a login, more after ``login(level=…)``.
 
         Setting it gives the session a new ID.
 
@@ -173,7 +173,7 @@ def _require(state: SessionState) -> None:
 def _note(state: SessionState, at: int, level: int) -> None:
     _check_recorded(state)
     if type(level) is not int or level < 1:
-        msg = f"level={level!r} is not a whole number from 1."
+        msg = f"level={level!r} is not a whole number of at least 1."
         raise ConfigurationError(msg)
     state.changeable(row_suffices=False).put(LOGIN_KEY, [at, level])
 

@@ -1,5 +1,5 @@
 """
-Values that hold a secret, an ID or session data and do not show it in their ``repr``.
+Hide secrets, IDs and session data from the ``repr`` of the values that hold them.
 
 Error reporters print the local variables of a failed call. They print the items of tuples and dicts, and the ``repr``
 of everything else, so these values are neither tuples nor dicts, and their ``repr`` is the name of their class.
@@ -15,7 +15,7 @@ Failure = TypeVar("Failure", bound=BaseException)
 
 
 class Redacted:
-    """Base of small values with ``__slots__`` that compare by their fields and hide them in their ``repr``."""
+    """A base class for small values with ``__slots__`` that compare by their fields and hide them in their ``repr``."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class Redacted:
             return NotImplemented
         return all(getattr(self, name) == getattr(other, name) for name in self._fields())
 
-    __hash__ = None  # type: ignore[assignment]  # what holds data is no key
+    __hash__ = None  # type: ignore[assignment]  # it must not become a key
 
     def __reduce__(self) -> NoReturn:
         msg = f"a {type(self).__name__} contains secrets or session data and must not be pickled."
@@ -55,12 +55,12 @@ class HiddenBytes(bytes):
 
 
 def redacted(kind: Kind) -> Kind:
-    """Make the ``repr`` of a class's instances their class name."""
+    """Change a class so that the ``repr`` of its instances shows only the class's name."""
 
     def name_only(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
-    kind.__repr__ = name_only  # type: ignore[assignment]  # a class's methods can be set, whatever the checker thinks
+    kind.__repr__ = name_only  # type: ignore[assignment]  # checkers allow no assignment to a method
     return kind
 
 

@@ -23,7 +23,7 @@ __all__ = ["RequestsByHand"]
 
 
 class RequestsByHand(OutsideRequests):
-    """Methods that drive one session through its request; ``Sessions`` inherits this."""
+    """The methods of ``Sessions`` that take one session through its request."""
 
     find_cookies: Callable[[Any], Any]
     new_state: Callable[..., Any]
@@ -43,7 +43,7 @@ class RequestsByHand(OutsideRequests):
         Return a request's session, which is read when it is first used.
 
         Args:
-            headers: The request's Cookie header, or all of them.
+            headers: The request's Cookie header, or a list of such headers.
             https: Whether the request reached us over HTTPS.
             session_type: The adapter's subclass of ``Session``.
             client: Returns the client's user agent and address; called when a session begins, with ``record_client``.
@@ -62,7 +62,7 @@ class RequestsByHand(OutsideRequests):
 
         Args:
             status: The response's status: after a failure (5xx) plain writes are not saved.
-            streams: The body is produced after the headers have been sent and may still use the session.
+            streams: Whether the body is produced after the headers have been sent and may still use the session.
 
         Raises:
             CookieOverflowError: The cookie would be larger than browsers accept.
@@ -75,10 +75,10 @@ class RequestsByHand(OutsideRequests):
 
     def finish(self, session: Session, *, last: bool = False) -> None:
         """
-        Save what was changed while the body was sent, which needs a session in a table.
+        Save the changes made while the body was sent, which requires a session in a table.
 
         Args:
-            last: The request has ended: from here on every change is an error.
+            last: Whether the request has ended, so that from now on every change raises an error.
         """
         state = state_of(session)
         if not state.is_as_stored:

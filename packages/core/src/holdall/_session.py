@@ -1,8 +1,8 @@
 """
-The session of one request.
+Define the session of one request.
 
-A mapping that is read from its store when it is first used. ``holdall.lifecycle`` decides what happens to it when the
-request ends.
+It is a mapping that is read from its store when it is first used. ``holdall.lifecycle`` decides what happens to it when
+the request ends.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
@@ -41,7 +41,7 @@ class Session(RecordedLogin, AsDict):
     _lifetime_of: LifetimeOf | None = None
 
     def __init__(self, state: SessionState) -> None:
-        # super() goes through eleven bases for it, in each request.
+        # Called directly, because super() would search eleven base classes in each request.
         AsDict.__init__(self, FILLED)
         self._state = state
         if self._lifetime_of is not None:
@@ -125,18 +125,18 @@ class Session(RecordedLogin, AsDict):
         for name in self._state.settings.principals.overruled(key, value, tracked.current()):
             tracked.delete(name)
 
-    # What happens to it.
+    # Renewing, ending and saving it.
 
     def configure(self, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]) -> None:
         """
         Set what happens to the session when the request ends, or how this response sets its cookie.
 
         ``renew=True`` keeps the data under a new ID, ``drop=True`` ends the session, ``ignore=True`` discards this
-        request's changes. Within one call they take precedence in this order; over several calls the last one wins;
-        ``False`` changes nothing.
+        request's changes. Within one call they take precedence in this order; if there are several calls, the last one
+        wins. ``False`` changes nothing.
 
-        Any of ``key path domain secure http_only same_site max_age partitioned extra`` applies to the cookie of this
-        response, if one is sent. They do not cause one to be sent. ``configure("path", "/")`` is the same as
+        The options ``key path domain secure http_only same_site max_age partitioned extra`` apply to the cookie of this
+        response if one is sent; they do not cause one to be sent. ``configure("path", "/")`` is the same as
         ``configure(path="/")``.
 
         Raises:
@@ -176,7 +176,7 @@ class Session(RecordedLogin, AsDict):
                 cache can take seconds.
 
         Raises:
-            ConfigurationError: *clear_site_data* names something else.
+            ConfigurationError: *clear_site_data* contains anything else.
         """
         kinds = CLEARABLE if clear_site_data is True else frozenset(clear_site_data or ())
         if not kinds <= CLEARABLE:
@@ -225,7 +225,8 @@ class Session(RecordedLogin, AsDict):
         another lifetime, and any change to a session that is kept in its cookie.
 
         Raises:
-            ResponseStartedError: It was mutated in place after the headers, and the change can no longer be saved.
+            ResponseStartedError: It was mutated in place after the headers were sent, and the change can no longer be
+                saved.
             LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
         """
         saved: Awaitable[None] = self._state.backend.save(self._state)
@@ -233,7 +234,7 @@ class Session(RecordedLogin, AsDict):
 
     def reload(self) -> Awaitable[None]:
         """
-        Read what other requests have written since; this request's unsaved changes are kept on top.
+        Read what other requests have written since, and keep this request's unsaved changes on top.
 
         In an async handler, write ``await session.reload()``. Lists and dicts that another request has changed become
         new objects, so read them again. A session that has ended is empty from then on, and so is one whose ID was
@@ -245,7 +246,7 @@ class Session(RecordedLogin, AsDict):
         reloaded: Awaitable[None] = self._state.backend.reload(self._state)
         return reloaded
 
-    # What is known about it.
+    # Information about it.
 
     @property
     def accessed(self) -> bool:
@@ -273,14 +274,14 @@ class Session(RecordedLogin, AsDict):
 
     @property
     def created(self) -> datetime | None:
-        """When it began, in UTC; ``None`` if it is not stored yet."""
+        """The time when it began, in UTC; ``None`` if it is not stored yet."""
         self._state.loaded()
         stored = self._state.fetched.stored
         return None if stored is None else datetime.fromtimestamp(stored.created, UTC)
 
     @property
     def expires(self) -> datetime | None:
-        """When it ends if it is not used again, in UTC; ``None`` if it is not stored yet."""
+        """The time when it ends if it is not used again, in UTC; ``None`` if it is not stored yet."""
         self._state.loaded()
         stored = self._state.fetched.stored
         return None if stored is None else datetime.fromtimestamp(stored.expires, UTC)
@@ -292,7 +293,7 @@ class Session(RecordedLogin, AsDict):
 
     @property
     def log_id(self) -> str:
-        """A short identifier for logs, which cannot open the session; ``""`` if it is not stored yet."""
+        """A short identifier for logs, which cannot be used to open the session; ``""`` if it is not stored yet."""
         self._state.loaded()
         return self._state.fetched.stored.log_id if self._state.fetched.stored else ""
 

@@ -1,4 +1,4 @@
-"""``Sessions``, which an application configures."""
+"""Define the configuration of an application's sessions: ``Sessions``."""
 
 import os
 import threading
@@ -41,7 +41,7 @@ class Sessions(RequestsByHand, Closing):
 
     Args:
         store: ``"cookie"`` or ``"table"`` with that store's own options (``secret_key_base=…``; ``table="session"``), a
-            table's URL (``"redis://localhost/0"``), or a store.
+            table's URL (``"redis://localhost/0"``), or a store object.
         key: The cookie's name.
         old_keys: Names that the cookie had before: a session under one of them is read, and the next write moves it to
             *key* and expires the old cookie. A mapping gives the options, such as ``domain``, that the cookie had then
@@ -51,8 +51,8 @@ class Sessions(RequestsByHand, Closing):
             have a time zone. Required if *key* has a prefix, such as ``__Host-``, that an old name lacks.
         idle_timeout: How long a session lives without being used; 7 days by default, ``None`` for no limit.
         absolute_timeout: How long it lives in total, or since its login; 30 days by default, ``None`` for no limit.
-        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both to what NIST SP 800-63B-4 requires for that level: 7
-            and 30 days, 1 and 24 hours, 15 minutes and 12 hours. A shorter timeout may be set in addition.
+        timeouts: ``"aal1"``, ``"aal2"`` or ``"aal3"`` sets both timeouts as NIST SP 800-63B-4 requires for that level:
+            7 and 30 days, 1 and 24 hours, or 15 minutes and 12 hours. A shorter timeout may be set in addition.
         principal_key: The session key that identifies the user, or several; a login or a logout under one of them
             applies to all. When its value changes, the session gets a new ID. ``"auto"`` uses the keys of Django's auth
             and of Flask-Login, and ``user_id``; if none of these is set, other common names. In a table, any other key
@@ -66,15 +66,15 @@ class Sessions(RequestsByHand, Closing):
         record_login: Record with each session when and how strongly its user was authenticated, for
             ``session.authenticated_at``, ``require_fresh``, ``level`` and ``require_level``.
         max_sessions: The maximum number of sessions for each user; needs a table, of sessions or with ``revocable``.
-        when_full: ``"end_oldest"`` ends the user's oldest session at a login beyond that, ``"refuse"`` refuses the
-            login with ``TooManySessionsError``.
-        valid_since: Called with a session's user, as text, when the session is read. Returns the time before which that
-            user's sessions are invalid, by their beginning or login, or ``None``. It may be async in an async adapter;
+        when_full: If a login would exceed that number, ``"end_oldest"`` ends the user's oldest session, and
+            ``"refuse"`` refuses the login with ``TooManySessionsError``.
+        valid_since: Called with a session's user, as text, when the session is read. Returns a time, or ``None``: the
+            user's sessions that began, or logged in, before that time are invalid. It may be async in an async adapter;
             there, a sync function runs in a thread.
-        record_client: Record the user agent and address of the client with each session that has a row, for ``list`` to
-            show.
+        record_client: Record the user agent and address of the client with each session that has a row, so that
+            ``list`` can show them.
         device_bound: Bind sessions to the visitor's device after a login over HTTPS, in browsers that support it, so
-            that a copy of the cookies is useful for minutes only; ``DeviceBound(…)`` has the options.
+            that a copy of the cookies is useful only for minutes; ``DeviceBound(…)`` has the options.
         save_on_error: Save a request's changes even if it fails (5xx).
         on_lost_write: ``"raise"`` raises ``LostWriteError`` if a write comes after the session's end.
         allow_public: Let the application mark a response that sets the cookie for shared caches, such as ``public``;
@@ -170,13 +170,13 @@ class Sessions(RequestsByHand, Closing):
             cookie_options=cookie_options,
             migrate_from=given.get("migrate_from") or getattr(store, "sources", ()),
         )
-        # A store passed as an object has its own end of reading.
+        # A store passed as an object has a read_old_until of its own.
         is_named = isinstance(store, str)
         end = given.get("read_old_until") if is_named or not old_keys else given.pop("read_old_until", None)
         self._on_event = on_event
         self._now = seconds_of(clock)
         self._random = random
-        # A table that was opened here is closed here.
+        # Only a table that was opened here is closed here.
         named = (given.get(name) for name in ("table", "revocable", "overflow"))
         self._table = next((each for each in named if each is not None), None)
         self._opens_table = isinstance(self._table, str)
@@ -211,28 +211,31 @@ class Sessions(RequestsByHand, Closing):
             raise_on_lost_write=raises,
             allow_public=allow_public,
         )
-        #: Create the state of a request's session, and of one outside of requests.
+        #: The classes for the state of a request's session, and of one outside of requests.
         kind: Any = RecordingState if record_login else SessionState
         self.new_state, self.state_type = kind, kind
         if cookie_options is not None:
             self.new_state = tailored(cookie_options, self.settings, old_keys, base=kind, has_end=end is not None)
         self.device_bound = device_options(device_bound, is_tailored=cookie_options is not None)
         if self.device_bound is not None:
-            # The cookies of a binding belong to one name of the session's cookie.
+            # The cookies of a binding belong to a single name of the session's cookie.
             suffixed = ""
-        #: Returns the values of the cookie, given the Cookie header, all of them, or a function that finds headers.
+        #: Returns the cookie's values, given the Cookie header, a list of such headers, or a function that finds them.
         self.find_cookies = cookie_finder(key, [each.key for each in old], suffixed=suffixed)
         keys = self.settings.keys
         if self.transport is not None:
             self.find_cookies = self.transport.finder(numbered=bool(suffixed))
             self.new_state = self.state_type = self.transport.state_type(kind)
             keys, suffixed = (self.transport.place,), ""
-        #: The suffixes that their names may have.
+        #: The suffixes that the cookie names may have.
         self.suffixes = SUFFIXES if suffixed else SUFFIXES[:1]
         #: All cookie names that these sessions may have; for a header, its name with a colon.
         self.names = tuple(each + suffix for each in keys for suffix in self.suffixes)
         if len(set(self.names)) < len(self.names):
-            msg = f"key={key!r} and old_keys differ by '.a' to '.k', suffixes that the cookie's own names use."
+            msg = (
+                f"key={key!r} and old_keys differ only by a suffix, '.a' to '.k', that the cookie's own names use: "
+                "choose another key."
+            )
             raise ConfigurationError(msg)
         if self.device_bound is not None:
             from holdall.device_bound._setup import finding_bound_cookies
@@ -248,14 +251,14 @@ class Sessions(RequestsByHand, Closing):
         return f"<Sessions {self.key}>"
 
     def header_value(self, cookie: str) -> str:
-        """Return the header with which a request sends *cookie*: Cookie, or the header of ``transport``."""
+        """Return the value of the header that sends *cookie* with a request: Cookie, or the header of ``transport``."""
         return f"{self.key}={cookie}" if self.transport is None else self.transport.text(cookie)
 
     # Setup.
 
     def prepare(self, form: Kind) -> SyncBackend:
         """
-        Open the store in the *form* that an adapter needs, at setup rather than at the first request.
+        Open the store in the *form* that an adapter needs, at setup rather than with the first request.
 
         Raises:
             ConfigurationError: The store is async and the adapter is not.
@@ -265,14 +268,14 @@ class Sessions(RequestsByHand, Closing):
 
     def shares_rows_with(self, other: "Sessions", form: Kind) -> bool:
         """
-        Return whether both keep their rows in one table, where an ID opens its row whatever the cookie is called.
+        Return whether both keep their rows in one table, where an ID opens its row under any cookie name.
 
-        The same table is recognized, and the same URL. Two spellings of a URL look like two tables.
+        This recognizes the same table object and the same URL. Two spellings of a URL look like two tables.
         """
         table, others = (each.prepare(form).table for each in (self, other))
         return table is not None and (table is others or (self._table is not None and self._table == other._table))
 
-    # How all of it is done.
+    # Implementation.
 
     def _open(self, form: Kind) -> Any:
         with self._opening:
@@ -291,14 +294,14 @@ class Sessions(RequestsByHand, Closing):
             if form == "sync" and backend.is_async:
                 name = type(getattr(store, "table", store)).__name__
                 twin = name.removeprefix("Async")
-                advice = "take a sync table" if twin == name else f"take its twin, {twin}"
+                advice = "use a sync table" if twin == name else f"use its sync version, {twin}"
                 msg = f"{name} is async, which this adapter cannot use: {advice}."
                 raise ConfigurationError(msg)
             backend.commit = commit
             listen = getattr(store, "listen", None)
             if listen is not None and self._on_event is not None:
                 listen(self._on_event)
-            # A new dict, because another thread may be looking at this one.
+            # A new dict, because another thread may be reading this one.
             self._backends = {**self._backends, form: backend}
             return backend
 

@@ -1,4 +1,4 @@
-"""Make messages name the settings that the application's author wrote, if an adapter translates them to options."""
+"""Name the application's own settings in messages, if an adapter translates these settings to options."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ def setting_name(option: str) -> str:
 
 
 def setting_names() -> Mapping[str, str]:
-    """Return the setting for each option, for a part that is created later and uses ``naming``."""
+    """Return the setting for each option, so that an object created later can use ``naming`` with it."""
     return _names.get()
 
 

@@ -1,5 +1,5 @@
 """
-Snapshots of values, to detect later whether they were mutated in place.
+Take snapshots of values, to detect later whether they were mutated in place.
 
 ``repr`` would not work: a dataclass may leave fields out of it, any class may override it, and Python refuses to
 convert integers of more than a few thousand digits.
@@ -18,7 +18,7 @@ __all__ = ["IMMUTABLE", "snapshot"]
 #: Types whose values are immutable, so that no snapshot is needed.
 IMMUTABLE = frozenset({str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, UUID, Decimal})
 
-# The last version in which the same value always gives the same bytes, whatever other references to it exist.
+# The last version of the format in which equal values always give the same bytes, whatever refers to them.
 _VERSION = 2
 
 _CONTAINERS = (list, tuple, set, frozenset)
@@ -34,7 +34,7 @@ def snapshot(value: Any) -> object:
 
 
 def _walked(value: Any) -> list[Any]:
-    """Return the parts of a *value* that contains other than Python's plain types."""
+    """Return the parts of a *value* that contains other types than Python's plain ones."""
     parts: list[Any] = []
     todo: list[Any] = [value]
     # Includes the object itself, because its id may be reused once it is gone.
@@ -59,7 +59,7 @@ def _walked(value: Any) -> list[Any]:
 
 
 def _held_by(value: Any) -> Iterator[Any]:
-    """Return the contents of a value: its items, and its fields by name."""
+    """Yield the contents of a value: its items, and its fields with their names."""
     if isinstance(value, dict):
         yield from chain.from_iterable(value.items())
     elif isinstance(value, _CONTAINERS):

@@ -1,4 +1,4 @@
-"""The state of one request's session, for the lifecycle and adapters; the application sees only the mapping."""
+"""Keep the state of one request's session, for the lifecycle and adapters; the application sees only the mapping."""
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Intent(Enum):
-    """What the application asked to happen to the session, beyond its changes."""
+    """The action that the application has requested for the session, apart from its changes."""
 
     KEEP = "keep"
     RENEW = "renew"
@@ -36,7 +36,7 @@ class Intent(Enum):
     IGNORE = "ignore"
     LOGOUT = "logout"
 
-    __hash__ = object.__hash__  # Enum's own is a function in Python
+    __hash__ = object.__hash__  # Enum's own is slower: it is written in Python
 
 
 #: Intents that end the session that the request came with.
@@ -44,7 +44,7 @@ ENDS = (Intent.DROP, Intent.LOGOUT)
 
 
 class Phase(Enum):
-    """How far the response has progressed, and therefore what can still be changed."""
+    """The progress of the response, which determines what can still be changed."""
 
     HEADERS_PENDING = "the headers have not been sent"
     BODY = "the headers have been sent; a row in a table can still be changed"
@@ -54,24 +54,24 @@ class Phase(Enum):
 
 class Fetched(Redacted):
     """
-    What the request's cookies held.
+    The result of looking for a session in the request's cookies.
 
     Attributes:
-        stored: The session, or ``None`` where there is none.
-        superseded: The cookie is for a session whose ID was renewed after the browser sent it.
+        stored: The session, or ``None`` if there is none.
+        superseded: Whether the session's ID had been renewed when the browser still sent the old one.
         renewed: The session that a superseded cookie led to, without its data: it can still be ended.
-        copies: The browser has more than one cookie for the session.
+        copies: Whether the browser has more than one cookie for the session.
         old_key: The old name of the cookie, if the session came under one.
-        moved: The browser does not have the session's current cookie yet.
+        moved: Whether the browser does not have the session's current cookie yet.
     """
 
     __slots__ = ("copies", "moved", "old_key", "renewed", "stored", "superseded")
 
-    #: More than one of our cookies came.
+    #: Whether the request had more than one of our cookies.
     several = False
     #: The browser's marker for a session that has ended; a new session overwrites it.
     ended: StoredSession | None = None
-    #: The suffixes of the names under which outdated sessions came.
+    #: The suffixes of the cookie names that had outdated sessions.
     outdated: Sequence[str] = ()
 
     def __init__(
@@ -93,7 +93,7 @@ class Fetched(Redacted):
 
 
 class FetchedOfSeveral(Fetched):
-    """The result when several cookies came, or the marker of a session that has ended."""
+    """The result if the request had several of our cookies, or the marker of a session that has ended."""
 
     __slots__ = ("ended", "outdated")
     several = True
@@ -147,21 +147,21 @@ class SessionState:
     The state of one request's session.
 
     Attributes:
-        backend: Where the session is stored.
-        settings: Those of its ``Sessions``.
+        backend: The backend that stores the session.
+        settings: The settings of its ``Sessions``.
         https: Whether the request reached us over HTTPS.
         is_fetched: Whether the session may be used.
         tracked: Its data; ``None`` until the session is first used.
-        read_ahead: What the cookies held, read before the session is used; ``None`` if it has not been read yet.
-        fetched: What the cookies held, once read.
-        intent: What the application asked to do with the session.
+        read_ahead: The result of reading the session before it is used; ``None`` if it was not read ahead.
+        fetched: The result of reading the session, once it is used.
+        intent: The action that the application has requested for the session.
         overrides: Cookie options for this response.
         phase: How far the response has progressed.
         client: Returns the client's user agent and address.
         principal_before: Its principal when it was last read or written.
-        lifetime_before: Its lifetime then.
-        looked_at: A framework reports an access, although the session was not read.
-        marked_unread: The session was marked for writing before it was read.
+        lifetime_before: Its lifetime at that time.
+        looked_at: Whether a framework has reported an access, although the session may not have been read.
+        marked_unread: Whether the session was marked for writing before it was read.
         mounted_at: The path that the application is mounted under, if a response needs it.
     """
 
@@ -175,15 +175,15 @@ class SessionState:
     principal_before: str | None = None
     lifetime_before: Lifetime | None = None
     lifetime_of: LifetimeOf | None = None
-    #: Its user was just authenticated, so its absolute timeout starts anew.
+    #: Whether its user was just authenticated, so that its absolute timeout restarts.
     restarts = False
-    #: What the browser should clear at the logout (Clear-Site-Data).
+    #: The kinds of data that the browser should clear at the logout (Clear-Site-Data).
     clears: frozenset[str] = frozenset()
-    #: Store it even if it is empty.
+    #: Whether it must be stored even if it is empty.
     must_create = False
     #: Calls that an async handler has made and not awaited yet, by coroutine.
     unawaited: Mapping[Any, str] = _NO_OPTIONS
-    #: Whether a change that cannot be stored is silently discarded, as a framework's tests expect.
+    #: Returns whether a change that cannot be stored is silently discarded, as a framework's tests expect.
     takes_forgotten_changes: Callable[[], bool] | None = None
     marked_unread = False
     looked_at = False
@@ -239,7 +239,7 @@ class SessionState:
         return self.take(self.read_ahead or self.backend.fetch(self))
 
     def take(self, fetched: Fetched) -> Tracked:
-        """Use *fetched* as the content of the request's cookies."""
+        """Use *fetched* as the result of reading the session."""
         self.is_fetched = True
         self.fetched = fetched
         self.tracked = tracked = Tracked({} if fetched.stored is None else fetched.stored.data)
@@ -252,12 +252,12 @@ class SessionState:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The data itself, as it is now."""
+        """The current data, not a copy."""
         return self.loaded().data
 
     @property
     def stored(self) -> StoredSession | None:
-        """What the store holds, as far as this request knows."""
+        """The session as the store holds it, as far as this request knows."""
         return self.fetched.stored
 
     @property
@@ -267,15 +267,15 @@ class SessionState:
 
     @property
     def lifetime(self) -> Lifetime:
-        """Its lifetime, according to its data."""
+        """The session's lifetime, according to its data."""
         usual = self.settings.lifetime
         return usual if self.lifetime_of is None else self.lifetime_of(self.data, usual)
 
     def changes(self) -> Changes:
-        """Return what this request changed, including values altered in place."""
+        """Return this request's changes, including values mutated in place."""
         return self.loaded().changes()
 
-    # What is known of it.
+    # Information about it.
 
     @property
     def accessed(self) -> bool:
@@ -330,9 +330,9 @@ class SessionState:
         Return the data, if it may be changed now.
 
         Args:
-            key: The key to change. A key that identifies the user cannot change late, because that renews the ID; nor
-                can anything in a session that is about to end.
-            row_suffices: A row in a table can store the change.
+            key: The key to change. After the headers have been sent, a key that identifies the user cannot change,
+                because that renews the ID; nor can anything in a session that is about to end.
+            row_suffices: Whether a row in a table can store the change.
         """
         tracked = self.tracked or self.load()
         if self.phase is Phase.HEADERS_PENDING:
@@ -371,7 +371,7 @@ class SessionState:
         late_changes.watch(self, tracked, partial(self.settings.emit, "lost_write", "request ended", log_id))
 
     def mark_saved(self, stored: StoredSession | None, phase: Phase) -> None:
-        """Use *stored*, which was just written, as the current state; *phase* says what can be changed from here on."""
+        """Use *stored*, which was just written, as the current state; *phase* says what can still be changed."""
         self._note_owner_and_lifetime(self.take_saved(stored, phase).data)
 
     def take_saved(self, stored: StoredSession | None, phase: Phase) -> Tracked:
@@ -384,7 +384,7 @@ class SessionState:
         return tracked
 
     def update_stored(self, stored: StoredSession) -> None:
-        """Replace what is known of the store by *stored* during the request."""
+        """Use *stored* as the store's current content, in the middle of the request."""
         self.fetched = self.fetched.changed(stored=stored)
         self._note_owner_and_lifetime(stored.data)
 

@@ -1,5 +1,5 @@
 """
-A session's data within one request, and the request's changes to it.
+Track a session's data within one request, and the request's changes to it.
 
 Changes are kept by top-level key, so that concurrent requests can change other keys without losing writes. A list or a
 dict can be mutated after it was read, so a snapshot is taken when it is handed out and compared when the changes are
@@ -23,13 +23,13 @@ _NONE: frozenset[str] = frozenset()
 
 class Tracked:
     """
-    What a request reads from and writes to its session.
+    A session's data as one request reads and changes it.
 
     Attributes:
         data: All of the current data.
-        is_touched: Something was changed or marked, or handed out and may be mutated.
-        marked: Every value that was handed out counts as changed, even if its snapshot is the same.
-        views: Typed views of its values (``holdall.typed``), which report what was changed in them.
+        is_touched: Whether something was changed or marked, or was handed out and may be mutated.
+        marked: Whether every value that was handed out counts as changed, even if its snapshot is the same.
+        views: Typed views of its values (``holdall.typed``), which report their changes.
     """
 
     # Class attributes until they are set, because most requests only read.
@@ -74,7 +74,7 @@ class Tracked:
         self._changes, self._deleted, self._cleared = _NOTHING, _NONE, True
         self.is_touched = True
 
-    # What was changed.
+    # The changes.
 
     def changes(self) -> Changes:
         """Return the changes, including values mutated in place."""
@@ -100,7 +100,7 @@ class Tracked:
     # After a write or another read.
 
     def begin_anew(self) -> None:
-        """Use the current data as what is stored."""
+        """Treat the current data as stored and unchanged."""
         # The request may still hold values it stored and mutate them while the body streams.
         data, changed, handed_out = self.data, self._changes, self._snapshots
         self._changes, self._snapshots, self._deleted = _NOTHING, _NOTHING, _NONE

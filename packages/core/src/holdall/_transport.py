@@ -1,12 +1,12 @@
 """
-Sessions without cookies: in a request and response header, for mobile and command-line clients.
+Transport sessions in another header instead of cookies, for mobile and command-line clients.
 
-The lifecycle is unchanged and computes the cookie that it would set. The parts in this module find the value in the
-request's header and convert the cookie to the response's header.
+The lifecycle is unchanged and computes the cookie that it would set. This module finds the value in the request's
+header and converts the cookie to the response's header.
 
-A client stores one value, while a browser stores cookies of several names. So a sealed session's value begins with its
-generation number (``stores.generations``): when two responses arrive in the wrong order, the client keeps the one with
-the higher number.
+A client stores one value, while a browser stores cookies under several names. So a sealed session's value begins with
+its generation number (``stores._generations``): when two responses arrive in the wrong order, the client keeps the one
+with the higher number.
 """
 
 import re
@@ -26,10 +26,10 @@ __all__ = ["HeaderTransport", "SessionHeader", "header_transport", "warn_of_http
 
 _SCHEME = "Session"
 
-# Underscores are lost on the way to a WSGI application, and many servers drop such headers.
+# No underscores, because WSGI cannot tell them from hyphens, and many servers drop such headers.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
 
-# Headers with another meaning that a session would break, and suggestions for likely mistakes.
+# Headers with another meaning, which a session would break, and the word that is likely to be passed by mistake.
 _TAKEN = frozenset(
     {
         "cache-control",
@@ -60,7 +60,7 @@ _SPACE = " \t"
 
 
 class HeaderAttributes(CookieAttributes):
-    """Replaces the cookie attributes: the session is sent in the header called *header*."""
+    """Attributes that replace those of a cookie: the session is sent in the header called *header*."""
 
     header = "Authorization"
     overflow = "the session's header would have {size} bytes, over our limit of {most}: servers refuse long headers."
@@ -73,7 +73,10 @@ class HeaderAttributes(CookieAttributes):
     def changed(self, options: Any) -> "HeaderAttributes":
         """Refuse cookie *options*."""
         if options:
-            msg = f"{', '.join(sorted(options))}: cookie options, but these sessions use a header ({self.header})."
+            msg = (
+                f"these sessions use the header {self.header} and take no cookie options: "
+                f"leave out {', '.join(sorted(options))}."
+            )
             raise ConfigurationError(msg)
         return self
 
@@ -96,12 +99,12 @@ class SessionHeader(SetCookie):
 
 class HeaderTransport:
     """
-    The header that carries a session in place of a cookie.
+    The header that carries a session instead of a cookie.
 
     Attributes:
         name: The header's name.
-        place: Its identity among other headers and all cookies.
-        attributes: Used in place of the cookie's attributes.
+        place: The header's identity among other headers and all cookies.
+        attributes: The attributes that replace the cookie's.
     """
 
     def __init__(self, name: str, key: str) -> None:
@@ -123,7 +126,7 @@ class HeaderTransport:
         ignored. Each distinct value is returned once, in the order sent.
 
         Args:
-            numbered: The values may begin with a generation number.
+            numbered: Whether the values may begin with a generation number.
         """
         name, scheme = self.name.lower(), self._scheme.lower()
 
@@ -153,27 +156,27 @@ class HeaderTransport:
     ) -> Steps[ResponseHeaders]:
         """Do the same as ``holdall.lifecycle.commit``, with the header instead of cookies."""
         if state.marked_unread:
-            # Read as the commit would read it, because otherwise it is unknown what came.
+            # The commit would read the session too, but the result is needed before it.
             state.loaded()
-        came = state.fetched
+        received = state.fetched
         headers = yield from commit(state, now=now, status=status, streams=streams)
         if not headers.vary:
             return headers
-        sent = self._sent(headers, came, state)
+        sent = self._sent(headers, received, state)
         changed: ResponseHeaders = headers.changed(cookies=sent, vary=self.name)
         return changed
 
-    def _sent(self, headers: ResponseHeaders, came: Fetched, state: SessionState) -> tuple[SetCookie, ...]:
-        # A value that was outdated when it came is not what the client keeps.
-        late = {state.settings.attributes.ending[suffix].key for suffix in came.outdated}
+    def _sent(self, headers: ResponseHeaders, received: Fetched, state: SessionState) -> tuple[SetCookie, ...]:
+        # The client does not keep a value that was already outdated in its request, so it need not be expired.
+        late = {state.settings.attributes.ending[suffix].key for suffix in received.outdated}
         told = [each for each in headers.cookies if each.value is not None or each.attributes.key not in late]
         if not told:
             return ()
         last = next((each for each in told if each.value is not None), told[-1])
         value = last.value or ""
         if value:
-            # Without a session it is the marker of one that has ended.
-            stored, ended = state.stored, came.stored or came.renewed
+            # Without a stored session, the value is the marker of one that has ended.
+            stored, ended = state.stored, received.stored or received.renewed
             before = None if ended is None else (ended.generation or 0) + LOGOUT
             generation = before if stored is None else stored.generation
             value = value if generation is None else f"{generation}.{value}"
@@ -191,7 +194,7 @@ def header_transport(transport: str, key: str, cookie: Iterable[str], **others: 
 
     Args:
         cookie: The cookie options that were set.
-        others: Further options that concern cookies.
+        others: Other options that concern cookies.
 
     Raises:
         ConfigurationError: The header cannot carry a session, or options would have no effect.
@@ -213,7 +216,7 @@ def header_transport(transport: str, key: str, cookie: Iterable[str], **others: 
 
 @lru_cache(maxsize=64)
 def warn_of_http(name: str) -> None:
-    """Log, once per process, that a login can be stolen in transit."""
+    """Log, once per process and header, that a login can be stolen in transit."""
     logger.warning(
         "the header %s with the session of a logged-in user was sent over http, so anyone on the network can "
         "read and use it. Serve the application over HTTPS; if a proxy does so, make the framework trust its "

@@ -23,7 +23,7 @@ def to_be_awaited(state: SessionState, name: str, call: Callable[[], Coroutine[A
         return await call()
 
     coroutine: Any = awaited()
-    # Outside of requests Python's own warning is the only one, and it shows this name.
+    # Outside of requests, only Python's own warning reports it, and shows this name.
     coroutine.__qualname__ = f"session.{name}"
     state.unawaited = {**state.unawaited, coroutine: name}
     started: Coroutine[Any, Any, R] = coroutine
@@ -44,7 +44,7 @@ def refuse_unawaited(state: SessionState, status: int = 200) -> None:
     if status >= 500:
         return
     for call in calls:
-        # Python's own warning would repeat what the error says.
+        # Closed, because Python's own warning would repeat the error.
         call.close()
     name = next(iter(calls.values()))
     msg = f"session.{name}() was called without await, so it did nothing: write `await session.{name}(…)`."

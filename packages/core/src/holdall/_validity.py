@@ -1,7 +1,7 @@
 """
 Invalidate a user's older sessions: ``Sessions(valid_since=…)``.
 
-The application's callable is called as a step, like a table, each time that a logged-in session is read.
+The application's function is called as a step, like a table, each time a logged-in session is read.
 """
 
 from datetime import datetime
@@ -20,9 +20,9 @@ __all__ = ["CheckedReads", "check_valid_since"]
 
 def check_valid_since(settings: Settings, form: Kind) -> None:
     """
-    Raise ``ConfigurationError`` if an adapter of this *form* cannot call ``valid_since``, or sessions have no age.
+    Raise ``ConfigurationError`` if an adapter of this *form* cannot call ``valid_since``, or if sessions have no age.
 
-    Without limits most formats write no times, so each read would count the session as just created.
+    Without timeouts most formats write no times, so every session would look as if it had just begun.
     """
     if settings.valid_since is None:
         return
@@ -40,10 +40,10 @@ def _is_async(call: Any) -> bool:
 
 class CheckedReads:
     """
-    Reads sessions from *store* and refuses those that began before ``valid_since``.
+    A wrapper that reads sessions from *store* and refuses those that began before ``valid_since``.
 
     Attributes:
-        blocking_reads: The callable may block, for example on a database, although it is not async.
+        blocking_reads: Whether the function is not async, so that it may block, for example on a database.
     """
 
     def __init__(self, store: Any, valid_since: ValidSince, principals: PrincipalKeys) -> None:
@@ -64,7 +64,7 @@ class CheckedReads:
         if principal is None:
             return found
         since: datetime | None = yield _AskSince(self, principal)
-        # Sessions begin at whole seconds.
+        # Rounded down, because the times of sessions are whole seconds.
         if since is None or found.created >= int(since.timestamp()):
             return found
         return NotFound("outdated", stored=found)

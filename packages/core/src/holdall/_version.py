@@ -1,4 +1,4 @@
-"""The installed version, from the package's metadata."""
+"""Read the installed version from the package's metadata."""
 
 from importlib.metadata import version
 

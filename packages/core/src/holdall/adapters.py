@@ -1,9 +1,9 @@
 """
-The API for writing an adapter to a framework.
+Provide the API for writing an adapter to a framework.
 
 ``SessionGroup`` holds the ``Sessions`` of an application. For each request it creates an ``Exchange``, which the
 adapter drives. The rest are helpers: ``state_of`` gives access to a session's state, ``cache_headers`` and
-``merged_vary`` compute what caches are told, ``HiddenBytes`` keeps a Cookie header out of error reports, and
+``merged_vary`` compute the headers for caches, ``HiddenBytes`` keeps a Cookie header out of error reports, and
 ``holdall.nested`` lets several adapters share one request's session.
 """
 

@@ -1,4 +1,4 @@
-"""The current time. Code that needs it takes a ``Clock``, so that tests can set it."""
+"""Provide the current time. Code that needs it takes a ``Clock``, so that tests can set it."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ Clock = Callable[[], datetime]
 
 #: The latest time that fits in 32 bits, in Unix seconds: the expiry of sessions without a limit.
 FOREVER = 2**32 - 1
-#: The same as a ``datetime``.
+#: ``FOREVER`` as a ``datetime``.
 NEVER = datetime.fromtimestamp(FOREVER, UTC)
 
 #: Returns the current time as an aware ``datetime`` in UTC.
@@ -29,10 +29,10 @@ def seconds_of(clock: Clock) -> Callable[[], int]:
 
 def time_limit(name: str, value: datetime | None) -> datetime:
     """
-    Check the *value* of the option *name*, a point in time; ``None`` means no limit.
+    Return the *value* of the option *name*, a point in time; ``NEVER`` if it is ``None``.
 
     Raises:
-        ConfigurationError: It is not a ``datetime``, or lacks a time zone.
+        ConfigurationError: *value* is not a ``datetime``, or lacks a time zone.
     """
     if value is None:
         return NEVER

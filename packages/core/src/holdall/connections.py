@@ -1,7 +1,7 @@
 """
-Watch the session of a long-lived connection, such as a WebSocket or a streamed body, so that it notices its end.
+Watch the session of a long-lived connection, such as a WebSocket or a streamed body, to notice when the session ends.
 
-An adapter reads ``seen``, passes it to ``follow`` of its ``Sessions``, and reports the answer with ``saw``.
+An adapter calls ``seen``, passes the result to ``Sessions.follow``, and reports the answer with ``saw``.
 """
 
 from holdall._state import SessionState
@@ -11,7 +11,7 @@ from holdall.stores.contract import RowRef, StoredSession
 
 __all__ = ["SELDOM", "Follower"]
 
-#: The default interval between two checks, in seconds: each check reads the table.
+#: The default interval between two checks, in seconds. Each check reads the table.
 SELDOM = 5.0
 
 
@@ -20,23 +20,23 @@ class Follower:
     Follow one session until it ends, then empty it.
 
     Attributes:
-        is_over: The session has ended.
+        is_over: Whether the session has ended.
     """
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
         self._seen: StoredSession | RowRef | None = None
-        # An anonymous session's row. It is not followed into a login, because an attacker may have planted it.
+        # The digest of an anonymous session. It is not followed into a login, because an attacker may have planted it.
         self._row: bytes | None = None
         self.is_over = False
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether the next check decides, because the session's ID is being renewed."""
+        """Whether only the next check can tell if the session has ended, because its ID is being renewed."""
         return isinstance(self._seen, RowRef) and self._seen.in_doubt
 
     def seen(self) -> StoredSession | RowRef | None:
-        """Return where the session was last seen; ``None`` if it is unread or there is none."""
+        """Return the session's last known location; ``None`` if it has not been read or does not exist."""
         if self._seen is None and self._state.tracked is not None:
             self._seen = stored = self._state.stored
             if stored is not None and self._state.principal is None:

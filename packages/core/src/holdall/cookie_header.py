@@ -1,4 +1,4 @@
-"""Find our values in a request's Cookie header (RFC 6265, section 5.4), even if other software wrote parts of it."""
+"""Find our cookies in a request's Cookie header (RFC 6265, section 5.4), even if other software wrote parts of it."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,11 +18,11 @@ class OldCookie(NamedTuple):
     value: str
 
 
-#: Returns the values of a request header by its lower-case name: one text, or all of them.
+#: Returns the values of a request header by its lower-case name: one string, or one for each repetition of the header.
 FindHeader = Callable[[str], "str | Iterable[str]"]
 
 
-# Takes the Cookie header, all of them, or a function that finds them, and returns a cookie's values.
+# Takes the Cookie header, a list of such headers, or a function that finds them, and returns a cookie's values.
 _Find = Callable[[FindHeader | str | Iterable[str]], list[Any]]
 
 
@@ -48,7 +48,7 @@ def cookie_finder(
     """
     Return a function that takes a request's Cookie headers and returns the values of *key*, then of its old keys.
 
-    The function takes the Cookie header, all of them, or a function that returns a header's values by its name.
+    The function takes the Cookie header, a list of such headers, or a function that returns a header's values by name.
 
     Names are case-sensitive, because a browser that accepts ``__HoSt-`` as an ordinary name guarantees nothing about
     it. Each distinct value is returned once, in the order sent, without surrounding double quotes.
@@ -59,8 +59,8 @@ def cookie_finder(
     never for a name with a prefix (``__Host-``), whose guarantee it would break.
 
     Args:
-        suffixed: Which names also count with one of ``SUFFIXES`` appended: all of them, or only old ones, if cookies
-            used to be written that way.
+        suffixed: Which names also count with one of ``SUFFIXES`` appended: ``"all"`` of them, only ``"old"`` ones
+            because cookies used to be written that way, or none (``""``).
     """
     find = _finder(key, SUFFIXES if suffixed == "all" else ("",))
     old = SUFFIXES if suffixed else ("",)
@@ -91,7 +91,7 @@ def _finder(key: str, suffixes: Iterable[str] = ("",)) -> _Find:
         before, found, after = header.partition(key)
         if not found:
             return []
-        # Our name is nearly always there once, as browsers write it.
+        # The fast path: our name nearly always occurs once, and as browsers write it.
         suffix, _, rest = after.partition("=")
         if rest and suffix in known and key not in rest and (not before or before.endswith("; ")):
             value = rest.partition(";")[0]
@@ -141,6 +141,6 @@ def _find_all(key: str, header: str, names: Mapping[str, str]) -> list[str]:
 
 
 def _unquoted(value: str) -> str:
-    # Some clients send the value back in quotes that are not needed. Our values contain no quotes or escapes.
+    # Some clients add quotes, although our values need none: they contain no quotes or escapes.
     value = value.strip(_SPACE)
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value

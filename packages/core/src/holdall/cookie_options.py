@@ -1,5 +1,5 @@
 """
-Cookie options that depend on the request: a domain for each tenant, SameSite for a browser that misreads it.
+Compute cookie options for a request: a domain for each tenant, or SameSite for a browser that misreads it.
 
 They are computed when a session is first used. ``Sessions`` chooses the type of its state once, so sessions without
 this option pay nothing for it.
@@ -18,7 +18,7 @@ from holdall.settings import Settings
 
 __all__ = ["CookieRequest", "OptionsOf", "tailored"]
 
-# A function that uses the visitor's input could return any number of different options.
+# Limits the cache, because a function that uses the visitor's input could return any number of different options.
 _MOST = 1000
 
 
@@ -28,7 +28,7 @@ class CookieRequest(NamedTuple):
     The parts of a request that a cookie's options can depend on.
 
     Attributes:
-        find_header: The request's headers.
+        find_header: Returns the values of one of the request's headers by its lower-case name.
         https: Whether the request reached us over HTTPS.
     """
 
@@ -52,11 +52,11 @@ OptionsOf = Callable[[CookieRequest], CookieOptions]
 
 
 def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, base: Any, has_end: bool) -> Any:
-    """Return a factory for the state of sessions whose cookie options come from *options_of* the request."""
+    """Return a subclass of *base* for the state of sessions whose cookie options *options_of* computes per request."""
 
     @lru_cache(maxsize=_MOST)
     def settings_for(options: tuple[tuple[str, Any], ...]) -> Settings:
-        # A cookie with these options is also expired with them, and so are its old names and places.
+        # Old names and places take these options too, because a cookie is expired with the attributes it was set with.
         attributes = settings.attributes.changed(dict(options))
         return replace(settings, attributes=attributes, old_cookies=old_cookies(attributes, old_keys, has_end=has_end))
 
@@ -76,7 +76,7 @@ def tailored(options_of: OptionsOf, settings: Settings, old_keys: OldKeys, *, ba
             """Ignore the backend's settings."""
 
         def __init__(self, backend: Any, cookies: Any, https: bool, *args: Any) -> None:
-            # It is created with the function that finds its cookies in the headers, which this needs.
+            # *cookies* is bound to the function that finds the request's headers, or to its Cookie headers alone.
             given = cookies.args[0] if isinstance(cookies, partial) else ()
             self._headers: FindHeader = given if callable(given) else partial(_only_cookies, given)
             super().__init__(backend, cookies, https, *args)

@@ -1,8 +1,8 @@
 """
-Cookie attributes and the Set-Cookie header (RFC 6265, and 6265bis for prefixes and limits).
+Check cookie attributes and write the Set-Cookie header (RFC 6265, and 6265bis for prefixes and limits).
 
-Cookie options are checked once, when they are set. A Set-Cookie line is then two prepared pieces around the parts
-that differ between responses.
+Cookie options are checked once, when they are set. Each Set-Cookie line then combines two prepared pieces with the
+parts that differ between responses.
 """
 
 import logging
@@ -38,7 +38,7 @@ MAX_COOKIE_BYTES = 4096
 _MOST_SECONDS = 400 * 24 * 60 * 60
 _MAX_ATTRIBUTE_BYTES = 1024
 
-#: Suffixes of the names that a cookie alternates between (``stores.generations``); the first is the usual name.
+#: Suffixes of the names that a cookie alternates between (``stores._generations``); the first is the usual name.
 SUFFIXES = ("", *(f".{letter}" for letter in "abcdefghijk"))
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -77,11 +77,11 @@ class ConfigureOptions(CookieOptions, total=False):
 @dataclass(frozen=True)
 class CookieAttributes:
     """
-    Checked attributes of the cookie called *key*.
+    The checked attributes of the cookie called *key*.
 
     Attributes:
         secure: ``"auto"`` sets Secure if the request came over HTTPS.
-        ending: The attributes of the cookie whose name ends with one of ``SUFFIXES``, by suffix.
+        ending: The attributes of the cookie with one of ``SUFFIXES`` appended to its name, by suffix.
         max_age: How long the browser keeps it, 400 days at most; ``None`` keeps it until the browser closes.
         seconds: ``max_age`` in seconds.
         extra: Text appended to the header, such as ``"Priority=High"``.
@@ -128,13 +128,13 @@ class CookieAttributes:
 
     @property
     def place(self) -> tuple[str | None, ...]:
-        """The identity of a cookie in a browser (RFC 6265bis, section 5.7, and CHIPS for the last part)."""
-        # A cookie without a domain is distinct from one for the very same host; a leading dot makes no difference.
+        """The identity of the cookie in a browser (RFC 6265bis, section 5.7, and CHIPS for the last part)."""
+        # A cookie without a domain is distinct from one for the same host as its domain; a leading dot does not matter.
         domain = self.domain and self.domain.lower().removeprefix(".")
         return self.key, self.path, domain, *(("partitioned",) if self.partitioned else ())
 
     def changed(self, options: Mapping[str, Any]) -> "CookieAttributes":
-        """Return a checked copy of these with *options* applied."""
+        """Return a checked copy with *options* applied."""
         return replace(self, **options) if options else self
 
     def _checked_secure(self) -> bool | Literal["auto"]:
@@ -174,7 +174,7 @@ class CookieAttributes:
 
 
 class _Endings(dict[str, CookieAttributes]):
-    """Creates missing items on first access."""
+    """The attributes by suffix, which are created on first access."""
 
     def __init__(self, usual: CookieAttributes) -> None:
         super().__init__({"": usual})
@@ -205,7 +205,7 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-# Many cookies are set within one second, and most of them have the same lifetime.
+# Cached, because many cookies are set within one second, and most of them have the same lifetime.
 @lru_cache(maxsize=64)
 def _http_date(seconds: int) -> str:
     """Format a time as an HTTP date (RFC 9110, section 5.6.7)."""
@@ -221,8 +221,8 @@ class SetCookie:
         value: The cookie's value; ``None`` expires the cookie.
         secure: Whether it has the Secure attribute, with ``"auto"`` resolved.
         max_age: How many seconds the browser keeps it: 0 or less ends it, ``None`` keeps it until the browser closes.
-        expires: The same as a time, in Unix seconds.
-        is_exposed: It is for a logged-in user and lacks Secure, so others on the network can read it.
+        expires: The time until which the browser keeps it, in Unix seconds.
+        is_exposed: Whether it is for a logged-in user and lacks Secure, so that others on the network can read it.
         line: The header's value.
         size: The length of that value in characters.
         extra: Names and values of headers that accompany it.
@@ -283,7 +283,7 @@ class SetCookie:
 
 @lru_cache(maxsize=64)
 def _doubt_that_it_is_kept(key: str) -> None:
-    """Log, once per process, why logins may appear to do nothing."""
+    """Log, once per process and cookie, that a browser will drop the cookie, so that logins seem to do nothing."""
     logger.warning(
         "the cookie %s is Secure, but the framework says that its request came over http: a browser silently drops "
         "such a cookie over http. If a proxy in front of the application terminates TLS, make the framework trust its "
@@ -301,13 +301,13 @@ def prefix_of(key: str) -> str | None:
 
 def old_cookies(present: CookieAttributes, old_keys: OldKeys, *, has_end: bool) -> tuple[CookieAttributes, ...]:
     """
-    Return the cookie's old names and places from the option *old_keys*.
+    Return the attributes of the cookie under its old names and in its old places, from the option *old_keys*.
 
     Args:
         has_end: Whether ``read_old_until`` is set.
 
     Raises:
-        ConfigurationError: The message says what to do.
+        ConfigurationError: *old_keys* is invalid, or would weaken the cookie; the message says what to do.
     """
     if isinstance(old_keys, str):
         _refuse(f"old_keys={old_keys!r} is one name: pass a list of them, [{old_keys!r}].")

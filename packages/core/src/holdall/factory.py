@@ -1,4 +1,4 @@
-"""Create stores from options: the options of ``Sessions`` that describe a store, and the store they describe."""
+"""Create a store from the options of ``Sessions`` that describe it."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,13 +22,13 @@ from holdall.tables import AsyncTable, Kind, Table, table_opener
 
 __all__ = ["Options", "TableStoreOptions", "store_opener"]
 
-#: Which cookie names may end with one of ``SUFFIXES``: all, old ones, or none.
+#: Which cookie names may end with one of ``SUFFIXES``: none (``""``), only old ones, or all.
 Suffixed = Literal["", "old", "all"]
 SerializerName = Literal["external_term_format", "json"]
 
 
 class CookieStoreOptions(TypedDict, total=False):
-    """Further options of ``Sessions(store="cookie")``: those of ``CookieStore`` and its format."""
+    """The options of ``Sessions(store="cookie")`` that configure the ``CookieStore`` and its format."""
 
     format: str
     secret_key_base: str | bytes | None
@@ -57,7 +57,7 @@ class CookieStoreOptions(TypedDict, total=False):
 
 
 class TableStoreOptions(TypedDict, total=False):
-    """Further options of ``Sessions(store="table")``: those of ``TableStore`` and its table."""
+    """The options of ``Sessions(store="table")`` that configure the ``TableStore`` and its table."""
 
     table: str
     list_from: str
@@ -84,12 +84,12 @@ def store_opener(
     taken: Iterable[str],
 ) -> tuple[Callable[[Kind, Settings], Any], Suffixed]:
     """
-    Check the options, and return a function that opens the store, and which cookie names have suffixes.
+    Check the options, and return a function that opens the store and the kind of cookie names that have suffixes.
 
-    The function takes the form (sync or async) that the adapter needs, and the settings of the ``Sessions``.
+    The function takes the kind of store that the adapter needs, sync or async, and the settings of the ``Sessions``.
 
     Args:
-        taken: The options that ``Sessions`` takes itself, for messages.
+        taken: The options that ``Sessions`` takes itself, for error messages.
 
     Raises:
         ConfigurationError: An option is unknown or invalid.
@@ -101,7 +101,10 @@ def store_opener(
         msg = f"app_name={options['app_name']!r} is not text."
         raise ConfigurationError(msg)
     if isinstance(options.get("serializer"), str) and options.get("format") != "plug":
-        msg = f"serializer={options['serializer']!r} is one of Plug's names: pass an object with dumps() and loads()."
+        msg = (
+            f"serializer={options['serializer']!r} is a name that only format='plug' knows: pass an object with "
+            "dumps() and loads()."
+        )
         raise ConfigurationError(msg)
     match store:
         case "cookie":
@@ -111,17 +114,17 @@ def store_opener(
             cookie_store = _cookie_store(options, clock, random, own)
             if overflows and not cookie_store.keeps_generations:
                 msg = (
-                    "overflow= needs cookies with generations, or a late response would undo a move: leave "
-                    "generations=False out, and write format='native'."
+                    "overflow= needs cookies with generations, or a late response would undo a move: remove "
+                    "generations=False, and use format='native'."
                 )
                 raise ConfigurationError(msg)
             if open_rows is not None:
                 return partial(open_rows, cookie_store), _suffixed(cookie_store)
-            return (lambda form, settings: cookie_store), _suffixed(cookie_store)
+            return (lambda kind, settings: cookie_store), _suffixed(cookie_store)
         case "table":
             _check(options, TableStoreOptions, 'store="table"', own)
             if "table" not in options:
-                msg = 'store="table" needs a table: table="session" keeps one in memory, or name one by its URL.'
+                msg = 'store="table" needs a table: pass table="session" for one in memory, or the URL of another.'
                 raise ConfigurationError(msg)
             table = options.pop("table")
             if not isinstance(table, str):
@@ -140,7 +143,7 @@ def store_opener(
         msg = f"a {type(store).__name__} is not a store: pass a table as Sessions(TableStore(table), …)."
         raise ConfigurationError(msg)
     _check(options, None, "a store passed as an object", own)
-    return (lambda form, settings: store), _suffixed(store, *getattr(store, "sources", ()))
+    return (lambda kind, settings: store), _suffixed(store, *getattr(store, "sources", ()))
 
 
 def _several(options: dict[str, Any], option: str, what: str, attribute: str) -> tuple[Any, ...]:
@@ -164,7 +167,7 @@ def _cookie_store(
 ) -> stores.CookieStore:
     name = options.pop("format", "native")
     if name not in _FORMATS:
-        msg = f"format={name!r} is not known. Known are: {', '.join(_FORMATS)}."
+        msg = f"format={name!r} is unknown. Choose one of: {', '.join(_FORMATS)}."
         raise ConfigurationError(msg)
     make_format = _FORMATS[name]()
     fallbacks = several_secrets(options.pop("fallbacks", ()))
@@ -188,7 +191,7 @@ def _rows_opener(
     """Return a function that adds the rows of ``revocable=`` and ``overflow=`` to a store; ``None`` without either."""
     revocable, failing, overflow = (options.pop(name, None) for name in ("revocable", "when_unreachable", "overflow"))
     if revocable is None and failing is not None:
-        msg = "when_unreachable= says what happens when the table of revocable= fails: set that too."
+        msg = "when_unreachable= says what happens when the table of revocable= fails: set revocable= too."
         raise ConfigurationError(msg)
     if failing not in (None, "refuse", "trust"):
         msg = f"when_unreachable={failing!r} is neither 'refuse' nor 'trust'."
@@ -197,13 +200,13 @@ def _rows_opener(
     if table is None:
         return None
     if overflow not in (None, table):
-        msg = "revocable= and overflow= share one table: give both the same."
+        msg = "revocable= and overflow= share one table: pass the same to both."
         raise ConfigurationError(msg)
     if not isinstance(table, str) and not hasattr(table, "replace"):
         name = "overflow" if revocable is None else "revocable"
         msg = f"{name}={table!r} is neither a table nor the URL of one."
         raise ConfigurationError(msg)
-    open_table = table_opener(table, clock=clock) if isinstance(table, str) else lambda form: table
+    open_table = table_opener(table, clock=clock) if isinstance(table, str) else lambda kind: table
     options["fallbacks"] = several_secrets(options.get("fallbacks", ()))
     shared = ("secret_key_base", "fallbacks", "app_name", "weak_secrets")
     given = {name: options[name] for name in shared if name in options}
@@ -211,9 +214,9 @@ def _rows_opener(
         given |= {"serializer": options.get("serializer")}
     read_old_until, names = options.get("read_old_until"), setting_names()
 
-    def open_store(store: stores.CookieStore, form: Kind, settings: Settings) -> Any:
+    def open_store(store: stores.CookieStore, kind: Kind, settings: Settings) -> Any:
         with naming(names):
-            rows = stores.TableStore(open_table(form), random=random, **given)
+            rows = stores.TableStore(open_table(kind), random=random, **given)
         kept: Any = store
         if revocable is not None:
             from holdall.stores._revocable import RevocableCookieStore
@@ -240,16 +243,16 @@ def _table_store_opener(
     name: str, options: dict[str, Any], sources: tuple[AnySource, ...], clock: Clock, random: Callable[[int], bytes]
 ) -> Callable[[Kind, Settings], Any]:
     open_table = table_opener(name, clock=clock)
-    # It is only read, so the table is not created there.
+    # No table is created there, because it is only read.
     list_from = options.pop("list_from", None)
     open_lists = None if list_from is None else table_opener(list_from, clock=clock, create=False)
     read_old_until = options.pop("read_old_until", None)
     names = setting_names()
 
-    def open_store(form: Kind, settings: Settings) -> Any:
-        lists = None if open_lists is None else open_lists(form)
-        table = open_table(form)
-        # The secret is checked only now, so that the adapter has finished naming the options.
+    def open_store(kind: Kind, settings: Settings) -> Any:
+        lists = None if open_lists is None else open_lists(kind)
+        table = open_table(kind)
+        # The store checks the secret, so messages must still name the options as they were named at setup.
         with naming(names):
             store = stores.TableStore(table, list_from=lists, random=random, **options)
         if not sources:
@@ -261,7 +264,7 @@ def _table_store_opener(
     return open_store
 
 
-# Only the selected one is imported.
+# Functions, so that only the selected format is imported.
 _FORMATS: Mapping[str, Callable[[], Callable[..., Format]]] = {
     "native": lambda: formats.NativeFormat,
     "plug": lambda: formats.PlugFormat,

@@ -1,8 +1,8 @@
 """
-Messages for the next page, stored in the session where Flask's ``flash`` stores them.
+Store messages for the next page in the session, where Flask's ``flash`` stores them.
 
-So one framework can show another's messages. The adapters of frameworks without such a function offer one for each
-request.
+One framework can therefore show messages that another one stored. Adapters provide such functions for frameworks that
+have none.
 """
 
 from collections.abc import Collection, MutableMapping
@@ -29,7 +29,7 @@ def take_flashes(
     Return the messages as texts, or as ``Flash`` tuples, and remove them from the session.
 
     Args:
-        request: Caches the messages for this request, so that a template may ask twice.
+        request: Caches the messages for this request, so that a template can call this twice.
         category_filter: Return only messages of these categories. All messages are removed.
     """
     if _TAKEN not in request:

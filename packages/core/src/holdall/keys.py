@@ -1,5 +1,5 @@
 """
-Secrets and the keys derived from them.
+Check secrets, and derive keys from them.
 
 All keys of an application are derived from one secret, each for one purpose; a key cannot open anything made for
 another purpose.
@@ -27,7 +27,7 @@ __all__ = [
     "several_secrets",
 ]
 
-#: What a derived key is for, or a function that returns it when keys are derived.
+#: The purpose of a derived key, or a function that returns it when keys are derived.
 Salt = str | bytes | Callable[[], str | bytes]
 
 #: How to derive a key from a salt and a secret, by itsdangerous's names.
@@ -95,20 +95,20 @@ _SHORTEST_PART = 4
 # The minimum amount of unpredictable text in a secret. A character counts 1, or 2 if its script has thousands of them;
 # a repetition counts 1, whatever its length. The shortest secret that a format accepts has 16 bytes; if these are
 # random, they rarely score below 13.
-_LEAST_NEWS = 10
+_LEAST_SCORE = 10
 _SEPARATORS = re.compile(r"[\s_.-]+")
-_LOOKED_AT = 1024
+_SCORED_LENGTH = 1024
 
 # Works even where the command's script is not on the path.
 _ADVICE = "Make one with: python -m holdall secret"
 
 
 class WeakSecretWarning(UserWarning):
-    """A secret is too weak for production; it was let through for debugging or testing."""
+    """A secret is too weak for production; it was accepted for debugging or testing."""
 
 
 class HoldsSecret:
-    """Refuses to be pickled or copied, so that a secret does not end up in a cache, a queue or an error report."""
+    """A base class that refuses to be pickled or copied, to keep secrets out of caches, queues and error reports."""
 
     __slots__ = ()
 
@@ -125,8 +125,8 @@ def as_bytes(secret: str | bytes) -> bytes:
     Surrogates in text from ``os.environ`` are turned back into the bytes that could not be decoded.
 
     Raises:
-        TypeError: It is neither text nor bytes.
-        ValueError: It is text that UTF-8 cannot hold.
+        TypeError: *secret* is neither text nor bytes.
+        ValueError: *secret* is text that UTF-8 cannot encode.
     """
     if isinstance(secret, str):
         try:
@@ -147,12 +147,12 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
     Return *secret* as bytes if it is strong enough to derive keys from.
 
     Args:
-        name: The name of the option, for the message.
+        name: The name of the option, for error messages.
         at_least: The minimum length in bytes.
         weak_secrets: Warn instead of raising an error, for a framework's debug or testing mode.
 
     Raises:
-        ConfigurationError: It is missing, too short, easily guessed, or well known.
+        ConfigurationError: *secret* is missing, too short, easily guessed, or well known.
     """
     name = setting_name(name)
     if secret is None or (isinstance(secret, str | bytes | bytearray) and not secret):
@@ -163,9 +163,9 @@ def check_secret(secret: str | bytes | None, *, name: str, at_least: int, weak_s
     except (TypeError, ValueError) as exc:
         msg = f"{name} cannot be used: {exc}. {_ADVICE}"
         raise ConfigurationError(msg) from None
-    fault = _fault(found, at_least)
-    if fault is not None:
-        msg = f"{name} {fault}. {_ADVICE}"
+    weakness = _weakness(found, at_least)
+    if weakness is not None:
+        msg = f"{name} {weakness}. {_ADVICE}"
         if not weak_secrets:
             raise ConfigurationError(msg)
         warnings.warn(msg, WeakSecretWarning, stacklevel=3)
@@ -177,7 +177,7 @@ def several_secrets(fallbacks: Iterable[str | bytes]) -> tuple[str | bytes, ...]
     Return *fallbacks* as a tuple.
 
     Raises:
-        ConfigurationError: It is a single secret, whose characters would be taken for separate secrets.
+        ConfigurationError: *fallbacks* is a single secret, whose characters would be taken for separate secrets.
     """
     if isinstance(fallbacks, str | bytes):
         msg = "fallbacks is one secret: pass a list of them."
@@ -187,17 +187,17 @@ def several_secrets(fallbacks: Iterable[str | bytes]) -> tuple[str | bytes, ...]
 
 def is_fit(secret: str | bytes, *, at_least: int) -> bool:
     """Return whether ``check_secret`` would accept *secret*."""
-    return _fault(as_bytes(secret), at_least) is None
+    return _weakness(as_bytes(secret), at_least) is None
 
 
-def _fault(secret: bytes, at_least: int) -> str | None:
+def _weakness(secret: bytes, at_least: int) -> str | None:
     if len(secret) < at_least:
         return f"has {len(secret)} bytes and needs at least {at_least}"
     text = _as_text(secret)
     letters = "".join(filter(str.isalnum, text))
     if hashlib.sha256(secret.strip()).hexdigest() in _PUBLISHED or any(each in letters for each in _PLACEHOLDERS):
-        return "is a well-known one from a tutorial or template"
-    if _news(_SEPARATORS.sub("", text)[:_LOOKED_AT]) < _LEAST_NEWS:
+        return "is a well-known example from a tutorial or template"
+    if _unpredictability(_SEPARATORS.sub("", text)[:_SCORED_LENGTH]) < _LEAST_SCORE:
         return "is a pattern of words, runs or repetitions, which is easily guessed"
     return None
 
@@ -209,28 +209,28 @@ def _as_text(secret: bytes) -> str:
         return secret.decode("latin-1")
 
 
-def _news(text: str) -> int:
+def _unpredictability(text: str) -> int:
     """Score how unpredictable *text* is."""
-    news = at = 0
-    while at < len(text) and news < _LEAST_NEWS:
+    score = at = 0
+    while at < len(text) and score < _LEAST_SCORE:
         size = _known(text, at)
         if not size:
             # The second-to-last character is the limit: a repetition may overlap with what it repeats.
             size = _longest(text, at, lambda part, end: part in text[: end - 1])
-            news += 1 if size or len(text[at].encode()) < 3 else 2
+            score += 1 if size or len(text[at].encode()) < 3 else 2
         at += size or 1
-    return news
+    return score
 
 
 def _known(text: str, at: int) -> int:
-    """Return how many characters from *at* on form a known word or a part of a run."""
+    """Return how many characters, from *at* on, form a known word or part of a run."""
     runs = _runs()
     word = next((size for size in range(_LONGEST_WORD, 0, -1) if text[at : at + size] in _WORDS), 0)
     return max(word, _longest(text, at, lambda part, end: part in runs))
 
 
 def _longest(text: str, at: int, is_known: Callable[[str, int], bool]) -> int:
-    """Return the size of the longest known part of *text* at *at*, at least ``_SHORTEST_PART``; otherwise 0."""
+    """Return the size of the longest known part of *text* at *at*; 0 if it is shorter than ``_SHORTEST_PART``."""
     end = at + _SHORTEST_PART
     while end <= len(text) and is_known(text[at:end], end):
         end += 1
@@ -253,7 +253,7 @@ def derive_key(secret: bytes, purpose: str, *, length: int = 32) -> bytes:
 
     Call it at startup and keep the result, because deriving a key for each request would be slow.
     """
-    # Keys of other libraries are derived differently.
+    # Imported here, because the keys of other libraries' formats are derived without it.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 

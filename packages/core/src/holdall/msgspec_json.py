@@ -1,5 +1,5 @@
 """
-The default serializer implemented in C, with msgspec.
+Implement the default serializer in C, with msgspec.
 
 Each reads the JSON that the other writes, so processes with and without msgspec can share sessions.
 """
@@ -26,7 +26,7 @@ _decode = msgspec.json.Decoder().decode
 _decode_bytes = msgspec.json.Decoder(bytes).decode
 _REFUSED = (TypeError, ValueError, RecursionError, OverflowError, msgspec.MsgspecError)
 
-# As in ``TaggedJSON``. Searching bytes for a number is faster than searching for a byte.
+# As in ``TaggedJSON``. Searching bytes for an integer is faster than searching for a bytes object of length 1.
 _TAG_MARK = b'{"$'
 _DOLLAR_FIRST = b'"$'
 _ESCAPED_DOLLAR = b"\\u0024"
@@ -54,13 +54,14 @@ class FastTaggedJSON(TaggedJSON):
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         try:
             payload = _encode(data)
-            # msgspec writes a tuple as a list, a date as text and NaN as null. A value that comes back
-            # different or looks like a tag is not for it. Reading back is faster than checking each value here.
+            # msgspec writes a tuple as a list, a date as text and NaN as null. A value that would come back
+            # different, or that looks like a tag, is left to the base class. Decoding the payload is faster than
+            # checking each value here.
             if not (_DOLLAR in payload and _TAG_MARK in payload) and _decode(payload) == data:
                 if type(data) is not dict or payload.find(_OPENING, 1) > 0:
                     # A subclass of dict may hold other items than it shows and still compare equal. marshal, which is
                     # also written in C, accepts no subclasses.
-                    marshal.dumps(data)  # type: ignore[arg-type]  # this is what it finds out
+                    marshal.dumps(data)  # type: ignore[arg-type]  # raises ValueError if the type is wrong
                 if len(payload) <= SHORT or not exceeds_depth(data, payload):
                     return payload
         except _REFUSED:
@@ -68,7 +69,7 @@ class FastTaggedJSON(TaggedJSON):
         return super().dumps(data)
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
-        # Payloads with surrounding space, and all that may contain tags, are left to the base class.
+        # Payloads with surrounding space, and those that may contain tags, are left to the base class.
         whole = payload and payload[0] == _OPENING and payload[-1] == _CLOSING
         if whole and not (
             (_DOLLAR in payload and _DOLLAR_FIRST in payload) or (_BACKSLASH in payload and _ESCAPED_DOLLAR in payload)

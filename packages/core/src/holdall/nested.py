@@ -1,5 +1,5 @@
 """
-One session for a request that passes through several adapters.
+Share one session among the adapters that a request passes through.
 
 A Flask application may be mounted in FastAPI, and a middleware may be added twice. If each adapter kept its own session
 under the same cookie, both would write it, two cookies with the same name would be sent, and a login could be lost. So
@@ -23,7 +23,7 @@ from holdall._state import Phase
 
 __all__ = ["KEY", "enter", "exchange_of", "in_environ", "in_scope", "outer_session"]
 
-#: The key in a request's scope or environ of the exchange of the innermost adapter around a handler.
+#: The key, in a request's scope or environ, of the exchange that the innermost adapter around a handler created.
 KEY = "holdall.request"
 
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("holdall_scope")
@@ -59,7 +59,7 @@ def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None
     Return the session that an outer adapter keeps for the request; ``None`` if this adapter must keep its own.
 
     Raises:
-        ConfigurationError: Both would send the same cookie and cannot share a session.
+        ConfigurationError: Both adapters would send the same cookie, but they cannot share a session.
     """
     main, also = group.main, group.also
     while outer is not None:
@@ -78,9 +78,10 @@ def outer_session(outer: Exchange | None, group: SessionGroup) -> Session | None
 
 def exchange_of(innermost: Exchange, session: Session) -> Exchange:
     """
-    Return the exchange, among those around a handler, that *session* belongs to.
+    Return the exchange that *session* belongs to, among those around a handler.
 
-    If three adapters are nested and the first and the last keep the same sessions, it is not the *innermost* one.
+    It is not the *innermost* one if, for example, three adapters are nested and the first and the last keep the same
+    sessions.
     """
     exchange: Exchange | None = innermost
     while exchange is not None:
@@ -107,7 +108,7 @@ def _places(sessions: Sessions) -> set[tuple[str | None, ...]]:
 
 
 def _is_same(scope: Mapping[str, Any], environ: Mapping[str, Any]) -> bool:
-    """Return whether *environ* was made from *scope*, and not for another request that a handler makes in process."""
+    """Return whether *environ* was made from *scope*, and not for another request that a handler makes in-process."""
     exchange: Exchange = scope[KEY]
     found = False
     for header in exchange.group.request_headers:

@@ -40,7 +40,7 @@ __all__ = ["MAX_DEPTH", "Serializer", "TaggedJSON"]
 
 class Serializer(Protocol):
     """
-    Converts a session's data to bytes and back.
+    A converter of a session's data to bytes and back.
 
     A value must come back equal and of the same type, or of a type that the serializer documents; any other value
     raises ``TypeError``. ``holdall.testing.SerializerConformance`` checks this.
@@ -50,7 +50,7 @@ class Serializer(Protocol):
     """
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
-        """Return *data* as bytes; ``TypeError`` names the key and path of a value that cannot be stored."""
+        """Return *data* as bytes; raise ``TypeError`` with the key and path of a value that cannot be stored."""
         ...
 
     def loads(self, payload: bytes, /) -> dict[str, Any]:
@@ -60,11 +60,12 @@ class Serializer(Protocol):
 
 class TaggedJSON:
     """
-    The default serializer: compact JSON in UTF-8, with tags for what JSON lacks.
+    The default serializer: compact JSON in UTF-8, with tags for types that JSON lacks.
 
-    Supports ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, ``datetime``, ``date``, ``time``,
+    It supports ``None``, ``bool``, ``int``, ``float``, ``str``, ``list``, ``dict``, ``datetime``, ``date``, ``time``,
     ``timedelta``, ``UUID``, ``Decimal``, ``bytes``, ``tuple``, ``set``, ``frozenset``, and text marked as safe HTML,
-    nested ``MAX_DEPTH`` deep including the session itself. A dict's keys may have any of these types that is hashable.
+    nested up to ``MAX_DEPTH`` levels deep, including the session itself. A dict's keys may have any of these types that
+    is hashable.
 
     An instance of a subclass of one of them comes back as that type; any object with ``__html__`` as ``Markup``; and
     a dataclass as a dict of its fields. An aware ``datetime`` keeps its offset but loses the name of its zone.
@@ -73,13 +74,13 @@ class TaggedJSON:
 
     def dumps(self, data: Mapping[str, Any], /) -> bytes:
         try:
-            # Before it is looked at, because that would go round in a circle for ever.
+            # Encoded before anything else walks it, because a walk over data that contains itself would never end.
             text = "".join(_encode(data, 0))
             dicts = dicts_of(data, _LEAVES)
             if dicts and not ("$" in text and _TAG_MARK in text and any(map(_is_like_a_tag, dicts))):
                 return text.encode("utf-8", "surrogatepass")
         except (TypeError, ValueError, RecursionError):
-            # A few values need more, or cannot be stored.
+            # The few values that C code cannot encode are left to the code below, which refuses what cannot be stored.
             pass
         return written(data, _described).encode("utf-8", "surrogatepass")
 
@@ -105,7 +106,7 @@ class TaggedJSON:
         except (TypeError, AttributeError, ArithmeticError) as exc:
             raise ValueError(_NOT_OURS) from exc
         if end != len(text) and text[end:].strip(" \t\n\r"):
-            msg = "something follows the payload"
+            msg = "the payload is followed by other data"
             raise ValueError(msg)
         if type(data) is not dict:
             msg = "the payload is not an object"
@@ -115,18 +116,18 @@ class TaggedJSON:
         return data
 
 
-# Writing. The C encoder does everything in the usual case, and a walk over the containers checks that it can.
+# Writing. The C encoder usually does everything, and a walk over the containers checks that it can.
 
 
 def _encoder() -> Callable[[Any, int], Iterable[str]]:
     """Return a function that encodes plain values, and values with a tag of their own, as pieces of compact JSON."""
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        # CPython has it; other implementations do not.
+        # Python implementations other than CPython lack it.
         whole = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_leaf).encode
         return lambda value, level: (whole(value),)
-    # JSONEncoder.encode creates it in each call, which takes as long as encoding most sessions. Without the check for
-    # circular references, a circle raises RecursionError.
+    # JSONEncoder.encode creates one in each call, which takes as long as encoding most sessions. The check for circular
+    # references is off, because they raise RecursionError anyway.
     pieces: Callable[[Any, int], Iterable[str]] = make(
         None, _leaf, json.encoder.encode_basestring, None, ":", ",", False, False, False
     )
@@ -134,7 +135,7 @@ def _encoder() -> Callable[[Any, int], Iterable[str]]:
 
 
 def _leaf(value: Any) -> dict[str, Any]:
-    """Return *value* with its tag; ``TypeError`` unless its type is exactly one of those in ``_TAGS``."""
+    """Return *value* with its tag; raise ``TypeError`` unless its type is exactly one of those in ``_TAGS``."""
     kind = _TAGS.get(type(value))
     if kind is None:
         msg = "JSON has no such type"
@@ -150,7 +151,7 @@ def _described(value: Any) -> Description:
 
 
 def _described_by_base(value: Any) -> Description:
-    """Do the same for a value whose type is not supported itself but may be a subclass or convertible."""
+    """Describe a value whose own type is not supported, but may be a subclass of one that is, or convertible."""
     for container in _CONTAINERS:
         if isinstance(value, container):
             return _DESCRIBE[container](value)
@@ -171,7 +172,7 @@ _REFUSED = "it is of type {}. Store plain data (text, numbers, lists, dicts, dat
 
 
 def _described_hashable(value: Any) -> Description:
-    """Do the same for a key or a set member, which must come back with exactly its own type."""
+    """Describe a key or a set member, which must come back with exactly its own type."""
     if isinstance(value, tuple):
         return _several('{"$tuple":[', value, "]}", _described_hashable)
     if isinstance(value, _KEYS):
@@ -198,7 +199,7 @@ def _dict(value: Mapping[Any, Any]) -> Nest:
 
 
 class _Key(NamedTuple):
-    """A key, to be written as a key."""
+    """A dict's key, which is described by ``_described_hashable``."""
 
     key: Any
 
@@ -261,7 +262,7 @@ def _timedelta(value: timedelta) -> list[int]:
     return parts
 
 
-# A datetime is also a date, so it comes first.
+# ``datetime`` comes before ``date``, because it is a subclass.
 _TAGS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     datetime: ("$datetime", _datetime),
     date: ("$date", _date),
@@ -331,8 +332,8 @@ def _untagged(items: dict[str, Any]) -> Any:
     return items
 
 
-# The encoder writes these three characters only for an object's first key. Searching for one of them is much faster
-# than for all three, and most sessions do not contain even that.
+# The encoder writes these three characters only where an object's first key begins with a dollar sign. Searching for
+# the dollar sign alone is much faster, and most sessions contain none.
 _TAG_MARK = '{"$'
 
 _SPACES = (" ", "\t", "\n", "\r")

@@ -1,4 +1,4 @@
-"""A session for templates: its keys, without the methods of ``Session``."""
+"""Show a session to templates: its keys, without the methods of ``Session``."""
 
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["SessionView"]
 
 class SessionView(AsDict):
     """
-    A read-only dict of a session's keys, because template engines mistake methods for keys.
+    A dict of a session's keys, without the methods that a template engine would mistake for keys.
 
     A template engine looks for an attribute before it looks for a key. With the session itself, ``{{ session.login }}``
     would be a method, which is true for every visitor.
@@ -20,7 +20,7 @@ class SessionView(AsDict):
 
     def __init__(self, session: MutableMapping[str, Any]) -> None:
         super().__init__(FILLED)
-        # An adapter's view has more than the mapping's items.
+        # Typed as Any, because an adapter's view also uses other members of the session.
         self._session: Any = session
 
     def __getitem__(self, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""The settings of an application's sessions."""
+"""Define and check the settings of an application's sessions."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ __all__ = ["Lifetime", "LifetimeOf", "Note", "Settings", "ValidSince", "check_ef
 
 class Lifetime(NamedTuple):
     """
-    How long a session lives.
+    The lifetime of a session.
 
     Attributes:
-        idle: Seconds since its last use; ``None`` for no limit.
+        idle: How many seconds it lives after its last use; ``None`` for no limit.
         max_age: How many seconds the browser keeps its cookie; ``None`` keeps it until the browser closes.
         ends: When it and its cookie end regardless of use, in Unix seconds; ``None`` if *idle* decides.
     """
@@ -29,7 +29,7 @@ class Lifetime(NamedTuple):
     ends: int | None = None
 
 
-# Adding a longer span to a date would exceed the calendar's range.
+# The longest timeout, because adding a much longer span to a date would exceed the calendar's range.
 _CENTURY = timedelta(days=36525)
 
 #: Returns the lifetime of a session from its data, if a framework stores it there, or the given default.
@@ -50,24 +50,24 @@ class Settings:
 
     Attributes:
         attributes: The cookie's attributes.
-        emit: Reports an event: its name, a reason, the session's ``log_id``.
+        emit: Reports an event, given its name, a reason and the session's ``log_id``.
         old_cookies: The cookie's old names and places, which are also read.
-        read_old_until: When that stops, in Unix seconds.
+        read_old_until: When old cookies stop being read, in Unix seconds.
         idle_timeout: How many seconds a session lives without being used; ``None`` for no limit.
-        absolute_timeout: How many seconds it lives at most; ``None`` for no limit.
+        absolute_timeout: How many seconds a session lives at most; ``None`` for no limit.
         principals: The keys that identify a session's user.
         carry: The keys that a login carries over from the anonymous session; ``None`` for all but CSRF tokens.
         delete_at_logout: Other cookies that a logout removes from the browser.
-        record_client: Record the client's user agent and address with each session.
-        record_login: Record when and how strongly each session's user was authenticated.
+        record_client: Whether to record the client's user agent and address with each session.
+        record_login: Whether to record when and how strongly each session's user was authenticated.
         notes: Functions that record something with each session that begins or is renewed.
-        save_on_error: Save plain writes of a request that fails (5xx) too.
-        valid_since: Returns the earliest time from which a principal's sessions count.
-        raise_on_lost_write: Raise ``LostWriteError`` where a write comes after the session's end.
-        allow_public: Let the application mark a response that sets the cookie for shared caches.
+        save_on_error: Whether to save plain writes of a request that fails (5xx) too.
+        valid_since: Returns the time before which a principal's sessions are invalid.
+        raise_on_lost_write: Whether a write after the session's end raises ``LostWriteError``.
+        allow_public: Whether the application may mark a response that sets the cookie for shared caches.
         key: The cookie's name.
-        keys: The current name and the old ones.
-        has_other_cookies: The browser may have further cookies that a response should remove.
+        keys: The cookie's current name and its old ones.
+        has_other_cookies: Whether the browser may have further cookies that a response should remove.
         lifetime: The default lifetime.
     """
 
@@ -121,7 +121,7 @@ def check_effect(
     Refuse options that would have no effect.
 
     Args:
-        has_rows: Logged-in sessions have rows in a table.
+        has_rows: Whether logged-in sessions have rows in a table.
 
     Raises:
         ConfigurationError: An option is made useless by another; the message names both.
@@ -146,7 +146,7 @@ def check_effect(
 
 def check_kinds(*, flags: Mapping[str, object], functions: Mapping[str, object], several: Mapping[str, object]) -> None:
     """
-    Refuse options of the wrong type, such as ``"no"`` from an environment variable, which counts as true.
+    Refuse options of the wrong type, such as ``"no"`` from an environment variable, which Python treats as true.
 
     Args:
         flags: Options that must be ``True`` or ``False``, by name.
@@ -184,7 +184,7 @@ def timeout_seconds(name: str, value: timedelta | int | None) -> int | None:
         msg = f"{name}={value!r} is not a timedelta, a number of whole seconds, or None (no limit)."
         raise ConfigurationError(msg)
     if seconds < 1:
-        msg = f"{name} is {seconds:g} seconds, so no session would live: use at least a second, or None for no limit."
+        msg = f"{name} is {seconds:g} seconds, so sessions would expire at once: use at least 1, or None for no limit."
         raise ConfigurationError(msg)
     if seconds > _CENTURY.total_seconds():
         msg = f"{name} is {value}, which is over a hundred years: use None for no limit."

@@ -1,9 +1,9 @@
 """
-Write logic once for sync and async.
+Run logic that is written once, for sync and async tables alike.
 
 The logic is a generator. It yields each call to a table as a *step* and is sent the result. Only ``run`` and
-``run_async`` know whether a result is awaited or needs a thread, and tests can interleave the steps of several requests
-in every order.
+``run_async`` know whether a result must be awaited or a call needs a thread. Tests can also interleave the steps of
+several requests in every order.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 class Step(Redacted, ABC):
     """
-    A call to *target*: a table, a source of other libraries' sessions, or a store that is not made of steps.
+    A call to *target*: a table, a source of other libraries' sessions, or a store whose methods are not generators.
 
     Attributes:
         waits: The attribute of *target* that says whether it blocks the thread; if absent, it does not.
@@ -39,7 +39,7 @@ class Step(Redacted, ABC):
         """Make the call and return its result, or an awaitable of it if *target* is async."""
 
 
-#: Work on a table as a generator: it yields a ``Step``, is sent the table's answer, and returns its result.
+#: A generator that works on a table: it yields each ``Step``, is sent the table's answer, and returns its own result.
 Steps = Generator[Step, Any, R]
 
 
@@ -57,7 +57,7 @@ def run(steps: Steps[R]) -> R:
             failure = None
             try:
                 answer = step.take()
-            except Exception as exc:  # noqa: BLE001  # the steps may have another way
+            except Exception as exc:  # noqa: BLE001  # the steps may handle it
                 failure = exc
     except Exception as exc:
         # Error reports show the local variables of every call that failed.
@@ -86,7 +86,7 @@ async def run_async(steps: Steps[R]) -> R:
                     answer = step.take()
                     if hasattr(type(answer), "__await__"):
                         answer = await answer
-            except Exception as exc:  # noqa: BLE001  # the steps may have another way
+            except Exception as exc:  # noqa: BLE001  # the steps may handle it
                 failure = exc
     except Exception as exc:
         del answer, failure
@@ -95,7 +95,7 @@ async def run_async(steps: Steps[R]) -> R:
 
 
 def asked(answer: Any) -> Steps[Any]:
-    """Return a store's answer, whether the store is made of steps or answers directly."""
+    """Return a store's *answer*, running it as steps if the store's method is a generator."""
     if type(answer) is GeneratorType:
         answer = yield from answer
     return answer

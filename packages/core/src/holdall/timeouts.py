@@ -1,4 +1,4 @@
-"""The options for session lifetimes: ``timeouts``, ``idle_timeout`` and ``absolute_timeout``."""
+"""Parse the options for session lifetimes: ``timeouts``, ``idle_timeout`` and ``absolute_timeout``."""
 
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ __all__ = ["ABSOLUTE_TIMEOUT", "IDLE_TIMEOUT", "PRESETS", "Preset", "PresetName"
 
 PresetName = Literal["aal1", "aal2", "aal3"]
 
-# The defaults. An option that was left out is this very object.
+# The defaults. An option that was left out is this very object, so it can be told from an equal value that was passed.
 IDLE_TIMEOUT = timedelta(days=7)
 ABSOLUTE_TIMEOUT = timedelta(days=30)
 
@@ -20,7 +20,7 @@ class Preset(NamedTuple):
     The limits that NIST SP 800-63B-4 sets at an authentication assurance level.
 
     Attributes:
-        idle: The longest inactivity; the document sets none for AAL1, so this is our own default.
+        idle: The longest inactivity; the document sets no limit for AAL1, so there it is our own default.
         absolute: The longest time between two authentications.
         section: The section of the document.
     """
@@ -41,15 +41,15 @@ def limits(
     preset: str | None, idle: timedelta | int | None, absolute: timedelta | int | None
 ) -> tuple[int | None, int | None]:
     """
-    Return the idle and the absolute timeout in seconds, ``None`` for no limit.
+    Return the idle and the absolute timeout in seconds; ``None`` for no limit.
 
     Raises:
-        ConfigurationError: One is not a time span, or is longer than *preset* allows.
+        ConfigurationError: *preset* is unknown, or one of the others is not a time span or is longer than it allows.
     """
     if preset is None:
         return timeout_seconds("idle_timeout", idle), timeout_seconds("absolute_timeout", absolute)
     if preset not in PRESETS:
-        msg = f"timeouts={preset!r} is not known. Known are: {', '.join(PRESETS)}."
+        msg = f"timeouts={preset!r} is unknown. Choose one of: {', '.join(PRESETS)}."
         raise ConfigurationError(msg)
     longest = PRESETS[preset]
     return (

@@ -1,5 +1,5 @@
 """
-Session values as typed objects: a dataclass, a ``TypedDict``, or a pydantic or msgspec model.
+Read session values as typed objects: a dataclass, a ``TypedDict``, or a pydantic or msgspec model.
 
 The session stores plain JSON values, so that any reader understands them; pydantic or msgspec converts them to objects
 and back. Changes to such an object are saved when the request ends.
@@ -19,7 +19,7 @@ __all__ = ["MISSING", "View", "check_model", "typed_session"]
 
 M = TypeVar("M")
 
-#: Marks that no default was passed, because ``None`` may be one.
+#: The default if none is passed, because ``None`` may be passed as one.
 MISSING: Any = object()
 
 
@@ -72,11 +72,11 @@ class View(Generic[M]):
         self._session = session
         self._key = key
         self.value = self._load(default)
-        # As the model writes it, so that a value that the model merely writes differently does not count as changed.
+        # As the model dumps it, so that a stored value that the model merely formats differently is not a change.
         self._before = self._codec.dump(self.value)
 
     def changed(self) -> dict[str, Any]:
-        """Return what was changed since the last call, by session key."""
+        """Return the changes since the last call, by session key."""
         before, now = self._before, self._codec.dump(self.value)
         if now == before:
             return {}
@@ -87,7 +87,7 @@ class View(Generic[M]):
             altered = {self._key: _over(data.get(self._key), before, now)}
         else:
             altered = {k: _over(data.get(k), before.get(k), now[k]) for k in now if now[k] != before.get(k)}
-        # None under such a key counts as absent.
+        # A principal's key set to None counts as absent.
         contradicted = [principals.overruled(key, altered[key], data) for key in altered if key in principals]
         return {**dict.fromkeys(chain.from_iterable(contradicted)), **altered}
 
@@ -127,7 +127,7 @@ def _report(session: Session, key: str) -> None:
 
 
 def _over(present: Any, before: Any, now: Any) -> Any:
-    """Return *now*, plus the parts of *present* that *before* shows the model did not know."""
+    """Return *now*, plus the keys of *present* that the model does not define, which *before* and *now* both lack."""
     if not (isinstance(present, dict) and isinstance(before, dict) and isinstance(now, dict)):
         return now
     unknown = {key: value for key, value in present.items() if key not in before and key not in now}
@@ -136,7 +136,7 @@ def _over(present: Any, before: Any, now: Any) -> Any:
 
 class _Codec(NamedTuple):
     """
-    Converts plain values to objects of a type and back.
+    A converter of plain values to objects of a type and back.
 
     ``load`` raises ``ValueError`` for a value that does not fit, and does not modify its argument.
     """
@@ -199,21 +199,21 @@ def _msgspec_codec(model: Any) -> _Codec:
         try:
             return msgspec.convert(deepcopy(plain), model)
         except msgspec.ValidationError as exc:
-            # In older versions it is not a ValueError.
+            # In older versions of msgspec it is not a ValueError.
             raise ValueError(str(exc)) from exc
 
     return _Codec(model, load, msgspec.to_builtins)
 
 
 def _default(codec: _Codec, given: Any) -> Any:
-    """Return the value to use if none is stored."""
+    """Return the value to use if none is stored: a copy of the *given* default, or an empty one of the model."""
     if given is not MISSING:
         return deepcopy(given)
     # A model's own defaults define its value when nothing is stored.
-    nothings: tuple[Any, ...] = (None, {}, [])
-    for nothing in nothings:
+    empty_values: tuple[Any, ...] = (None, {}, [])
+    for empty in empty_values:
         try:
-            return codec.load(nothing)
+            return codec.load(empty)
         except ValueError:
             continue
     msg = f"{codec.model!r} cannot be created without data when the session has none yet: pass a default."

@@ -1,8 +1,8 @@
 """
-holdall's sessions for Django.
+Keep the sessions of Django projects with holdall.
 
 Put ``holdall_django.SessionMiddleware`` into ``MIDDLEWARE`` instead of Django's own, and set ``SESSION_ENGINE`` to
-``holdall_django.engine``. The setting ``HOLDALL`` holds the options; Django's own settings supply what it leaves out.
+``holdall_django.engine``. The setting ``HOLDALL`` contains the options, and Django's own settings are the defaults.
 """
 
 from holdall_django._configuration import configured_sessions

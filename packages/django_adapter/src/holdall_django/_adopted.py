@@ -1,9 +1,9 @@
 """
-Django's view of a session that another framework's adapter stores and sends.
+Wrap a session that another framework's adapter stores and sends.
 
 A project that is mounted in another application with the same ``Sessions`` finds that the request already has a
-session. If each kept its own session for one cookie, both would write and one would lose. So this class wraps the
-other's session and gives it Django's names.
+session. If each kept its own session under the same cookie, both would write it, and one write would be lost. So this
+class wraps the other adapter's session and gives it Django's names.
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ __all__ = ["AdoptedSession"]
 class AdoptedSession(DjangoSession):
     """The session *outer* under Django's names."""
 
-    # Its lifetime is what the outer session says.
+    # The outer session determines its lifetime.
     _lifetime_of = None
 
     def __new__(cls, outer: Session | str | None = None, *, session_key: str | None = None) -> Any:
         if isinstance(outer, Session):
             return super().__new__(cls)
-        # request.session.__class__(session_key), which is not the outer one.
+        # A call of request.session.__class__(session_key), which opens another session.
         return DjangoSession(outer, session_key=session_key)
 
     def __init__(self, outer: Session) -> None:

@@ -58,7 +58,7 @@ def carry_out(work: Callable[[], R], using: str, timeout: timedelta) -> R:
 def _failure(exc: Error, connection: Any) -> StoreError:
     cause = exc.__cause__
     is_file = connection.vendor == "sqlite"
-    # SQLite's messages show no values; those of others do, or show the address.
+    # SQLite's messages show no values; those of other databases do, or show the address.
     words = str(exc) if is_file else cause_of(cause or exc)
     # Each database has its own message for a missing table.
     hint = " Has it been migrated? Create it with: manage.py migrate" if "holdall_django_session" in str(exc) else ""

@@ -1,4 +1,4 @@
-"""Create ``Sessions`` from Django's own settings where ``HOLDALL`` leaves something out."""
+"""Create ``Sessions`` from ``HOLDALL``, with Django's own settings as defaults."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -35,12 +35,12 @@ _NAMES = {
 
 
 def sessions_by_settings(options: HiddenOptions) -> Sessions:
-    """Return sessions with these *options*, completed by Django's settings."""
+    """Return sessions with these *options*, and with Django's settings as defaults."""
     names = {option: name for option, name in _NAMES.items() if option not in options}
     options.setdefault("store", "cookie")
     if isinstance(options["store"], str):
         if "secret_key_base" not in options:
-            # It seals cookies, and the rows of a table that leaves the process.
+            # The secret seals cookies, and rows of a table that leave the process.
             options["secret_key_base"] = settings.SECRET_KEY
             options.setdefault("fallbacks", settings.SECRET_KEY_FALLBACKS)
         options.setdefault("weak_secrets", _weak_secrets())
@@ -66,7 +66,7 @@ def sessions_by_settings(options: HiddenOptions) -> Sessions:
     try:
         return _made(HiddenOptions(with_cookie_settings(options, cookie)), names)
     except ConfigurationError as exc:
-        exc.add_note("The options come from HOLDALL, and from SECRET_KEY… and SESSION_COOKIE_… where it lacks them.")
+        exc.add_note("The options come from HOLDALL; for any others, from SECRET_KEY… and SESSION_COOKIE_….")
         raise
 
 

@@ -1,7 +1,7 @@
 """
 End the sessions of users whose password has changed or who may no longer log in.
 
-Django ends such a session by its auth hash when it next comes to Django. Other frameworks do not know the hash, so all
+Django ends such a session by its auth hash when Django next receives it. Other frameworks do not know the hash, so all
 of the user's sessions in a table are revoked after the transaction has been committed. In a request this happens when
 the response is created, because the request's own session may be kept.
 """
@@ -27,7 +27,7 @@ __all__ = ["Account", "ended_or_kept", "hash_of", "noted", "principal_of", "revo
 
 
 class Account(NamedTuple):
-    """A user whose password has changed; *hash* is ``None`` for one who may no longer log in."""
+    """A user whose password has changed; *hash* is ``None`` if the user may no longer log in."""
 
     principal: str
     hash: str | None
@@ -56,7 +56,7 @@ def hash_of(user: Any) -> str:
 
 @contextmanager
 def noted() -> Iterator[list[Account]]:
-    """Collect the users that are changed in the block, instead of revoking their sessions at once."""
+    """Collect the users who are changed in the block, instead of revoking their sessions at once."""
     changed: list[Account] = []
     token = _noted.set(changed)
     try:
@@ -140,7 +140,7 @@ def _note_when_committed(account: Account, using: str) -> None:
 def _note(account: Account) -> None:
     changed = _noted.get()
     if changed is None:
-        # A command, a task or a shell.
+        # Outside of a request: in a command, a task or a shell.
         revoke(account.principal)
     else:
         changed.append(account)

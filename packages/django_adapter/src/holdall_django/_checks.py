@@ -1,8 +1,8 @@
 """
-Django's system checks for sessions, in ``manage.py check``.
+Check the session settings with Django's system checks, in ``manage.py check``.
 
 Settings that cannot work are errors, which the middleware refuses too. Settings that work, but probably not as
-intended, are warnings. ``check --deploy`` adds what matters only in production.
+intended, are warnings. ``check --deploy`` adds warnings that matter only in production.
 """
 
 import inspect
@@ -15,7 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error
-from django.core.checks import Warning as Doubt
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -32,7 +32,7 @@ _ENGINE = "holdall_django.engine"
 _OURS = "holdall_django.SessionMiddleware"
 _OUR_AUTH = "holdall_django.auth.AuthenticationMiddleware"
 
-# They read the session, so they must come after the middleware that provides it.
+# These read the session, so they must come after the middleware that provides it.
 _READERS = {
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -62,7 +62,7 @@ def check_deployment(**kwargs: Any) -> list[CheckMessage]:
     try:
         return list(_risks())
     except (ConfigurationError, ImproperlyConfigured, ImportError):
-        # check_settings reports it.
+        # check_settings reports the error.
         return []
 
 
@@ -86,10 +86,10 @@ def _faults() -> Iterator[Error]:
     ours, djangos = _session_middlewares()
     if ours and djangos:
         msg = f"MIDDLEWARE has {djangos[0]!r} as well as {ours[0]!r}: each would give requests a session of its own."
-        yield Error(msg, hint=f"Take {djangos[0]!r} out.", id="holdall_django.E002")
+        yield Error(msg, hint=f"Remove {djangos[0]!r}.", id="holdall_django.E002")
     if len(ours) > 1:
-        msg = f"MIDDLEWARE has {ours[0]!r} and {ours[1]!r}: a request has one session."
-        yield Error(msg, hint="Leave one of them.", id="holdall_django.E003")
+        msg = f"MIDDLEWARE has {ours[0]!r} and {ours[1]!r}, but a request has only one session."
+        yield Error(msg, hint="Keep one of them.", id="holdall_django.E003")
 
 
 def _is_ours(engine: str) -> bool:
@@ -128,8 +128,8 @@ def _order() -> Iterator[CheckMessage]:
         msg = f"MIDDLEWARE has {early!r} before {ours[0]!r}, whose session it needs."
         yield Error(msg, hint=f"Move {ours[0]!r} before it.", id="holdall_django.E005")
     if _CACHE in settings.MIDDLEWARE[place:]:
-        msg = f"MIDDLEWARE has {_CACHE!r} after {ours[0]!r}: it would keep a visitor's page for everyone."
-        yield Doubt(msg, hint=f"Move it before {ours[0]!r}.", id="holdall_django.W001")
+        msg = f"MIDDLEWARE has {_CACHE!r} after {ours[0]!r}: it would cache one visitor's page for everyone."
+        yield CheckWarning(msg, hint=f"Move it before {ours[0]!r}.", id="holdall_django.W001")
 
 
 def _options() -> Iterator[CheckMessage]:
@@ -137,8 +137,8 @@ def _options() -> Iterator[CheckMessage]:
         unknown = [] if "sessions" in (given := options_given()) else sorted(given.keys() - _known())
         for name in unknown:
             meant = " or ".join(map(repr, meant_by(str(name), _known())))
-            hint = f"Did you mean {meant}?" if meant else f"Known are: {', '.join(sorted(_known()))}."
-            yield Error(f"HOLDALL has an option {name!r}, which is unknown.", hint=hint, id="holdall_django.E006")
+            hint = f"Did you mean {meant}?" if meant else f"Choose one of: {', '.join(sorted(_known()))}."
+            yield Error(f"HOLDALL has an unknown option {name!r}.", hint=hint, id="holdall_django.E006")
         if not unknown:
             yield from _meant()
     except (ConfigurationError, ImproperlyConfigured, ImportError, TypeError) as exc:
@@ -153,7 +153,7 @@ def _known() -> set[str]:
 
 def _meant() -> Iterator[CheckMessage]:
     with warnings.catch_warnings():
-        # check --deploy reports it.
+        # check --deploy reports a weak secret.
         warnings.simplefilter("ignore", WeakSecretWarning)
         configured = configuration()
         # Only an async project can use an async store.
@@ -165,8 +165,8 @@ def _meant() -> Iterator[CheckMessage]:
             f"HOLDALL has principal_key={keys!r}, which django.contrib.auth does not write: its users' "
             "sessions can be neither listed nor revoked."
         )
-        hint = f"Leave it out: {_AUTH_KEY!r} is known. If the project logs visitors in by itself, silence W002."
-        kind, code = (Error, "E008") if _OUR_AUTH in settings.MIDDLEWARE else (Doubt, "W002")
+        hint = f"Leave it out: {_AUTH_KEY!r} is known by default. If the project has its own login, silence W002."
+        kind, code = (Error, "E008") if _OUR_AUTH in settings.MIDDLEWARE else (CheckWarning, "W002")
         yield kind(msg, hint=hint, id=f"holdall_django.{code}")
     workers = several_workers()
     if workers is not None:
@@ -181,21 +181,21 @@ def _risks() -> Iterator[CheckMessage]:
         for sessions in configured.all:
             sessions.prepare("async")
     for each in weak:
-        yield Doubt(f"A session secret is weak: {each.message}", id="holdall_django.W003")
+        yield CheckWarning(f"A session secret is weak: {each.message}", id="holdall_django.W003")
     yield from _in_memory(configured.all, "a second worker would not find them")
     for sessions in configured.all:
         attributes = sessions.settings.attributes
         if attributes.secure is False:
-            msg = f"The cookie {sessions.key!r} is sent without HTTPS too, where others on the network can read it."
-            yield Doubt(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W005")
+            msg = f"The cookie {sessions.key!r} is also sent without HTTPS, where others on the network can read it."
+            yield CheckWarning(msg, hint="Leave SESSION_COOKIE_SECURE and 'secure' out.", id="holdall_django.W005")
         if not attributes.http_only:
             msg = f"The cookie {sessions.key!r} can be read by scripts, and so by injected ones."
-            yield Doubt(msg, hint="Leave SESSION_COOKIE_HTTPONLY at True.", id="holdall_django.W006")
+            yield CheckWarning(msg, hint="Leave SESSION_COOKIE_HTTPONLY at True.", id="holdall_django.W006")
 
 
-def _in_memory(all_of_them: Iterable[Sessions], why: str) -> Iterator[Doubt]:
-    for sessions in all_of_them:
+def _in_memory(group: Iterable[Sessions], why: str) -> Iterator[CheckWarning]:
+    for sessions in group:
         if isinstance(getattr(sessions.prepare("async"), "table", None), MemoryTable):
             msg = f"The sessions {sessions.key!r} are in the memory of one process, and {why}."
-            hint = "Name a table that all processes reach, such as 'django' or a URL."
-            yield Doubt(msg, hint=hint, id="holdall_django.W004")
+            hint = "Use a table that all processes can reach, such as 'django' or a URL."
+            yield CheckWarning(msg, hint=hint, id="holdall_django.W004")

@@ -1,9 +1,9 @@
 """
 Read Django's settings for sessions.
 
-``HOLDALL`` holds the options of ``Sessions``, or names a ``Sessions`` created elsewhere. Django's own settings supply
-what it leaves out. Everything is read once, and again when a test overrides a setting; from then on the setting shows
-no secret.
+``HOLDALL`` contains the options of ``Sessions``, or names a ``Sessions`` created elsewhere. Django's own settings are
+the defaults. Everything is read once, and again when a test overrides a setting; once it has been read, ``HOLDALL``
+shows no secret.
 """
 
 from collections.abc import Mapping
@@ -37,9 +37,9 @@ class Configuration:
 
     Attributes:
         sessions: The main ``Sessions``, for ``request.session``.
-        also: Further ``Sessions`` of the project.
-        fetches: The middleware reads an async session; ``False`` leaves that to ``afetch_session``.
-        uses_always: Every request that brings a session counts as its use (``SESSION_SAVE_EVERY_REQUEST``).
+        also: Additional ``Sessions`` of the project.
+        fetches: Whether the middleware reads an async session; ``False`` leaves that to ``afetch_session``.
+        uses_always: Whether every request with a session counts as a use of it (``SESSION_SAVE_EVERY_REQUEST``).
     """
 
     sessions: Sessions
@@ -49,7 +49,7 @@ class Configuration:
 
     @cached_property
     def all(self) -> tuple[Sessions, ...]:
-        """The main ``Sessions`` followed by the further ones."""
+        """The main ``Sessions`` followed by the additional ones."""
         return self.sessions, *self.also
 
     @cached_property
@@ -105,13 +105,13 @@ def options_given() -> HiddenOptions:
     Return the options in the setting ``HOLDALL``.
 
     Raises:
-        ConfigurationError: It is of another type.
+        ConfigurationError: The setting has the wrong type.
     """
     given = getattr(settings, "HOLDALL", {})
     if isinstance(given, Sessions):
         given = {"sessions": given}
     if not isinstance(given, Mapping):
-        msg = f"HOLDALL is of type {type(given).__qualname__}: use a dict of options, or a Sessions."
+        msg = f"HOLDALL is of type {type(given).__qualname__}: use a dict of options, or a Sessions object."
         raise ConfigurationError(msg)
     return HiddenOptions(given)
 

@@ -1,4 +1,4 @@
-"""Django's names for session methods, except those that read or write the store."""
+"""Give a session Django's method names, except those of methods that read or write the store."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -19,9 +19,9 @@ _REQUIRED = object()
 
 
 class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappings; ours comes first
-    """A session of the core under Django's names, without its key, its lookups and ``save``."""
+    """The core's session with Django's method names, except for its key, its lookups and ``save``."""
 
-    #: It was changed, even if the change has been saved since.
+    #: Whether it was changed, even if the change has been saved since.
     _was_modified = False
 
     @property
@@ -30,7 +30,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return "django.contrib.sessions.SessionStore"
 
     def __bool__(self) -> bool:
-        # Always true before Django 6.1; from then on Django's value.
+        # Always true before Django 6.1, as Django's own; since then, the value that Django computes.
         return not (hasattr(SessionBase, "__bool__") and self.is_empty())
 
     @property
@@ -86,7 +86,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         """Return whether there is no data and no stored session."""
         return not self._state.data and self._cookie is None
 
-    # What happens to it.
+    # Renewing, ending and creating it.
 
     def cycle_key(self) -> None:
         """Keep the data under a new ID."""
@@ -112,7 +112,7 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         """Store it under a new ID at once, even if it is empty. If it was not read before, the new one starts empty."""
         if self._state.tracked is None:
             self.clear()
-        self.save(must_create=True)  # type: ignore[call-arg]  # which is Django's, and comes with DjangoSession
+        self.save(must_create=True)  # type: ignore[call-arg]  # DjangoSession overrides it with Django's arguments
 
     async def acreate(self) -> None:
         """Do the same as ``create``."""
@@ -128,11 +128,11 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
 
     def set_expiry(self, value: Any) -> None:
         """
-        Set this session's lifetime: seconds without use, a time, or 0 for until the browser closes.
+        Set this session's lifetime: seconds without use, a time, or 0 to keep it until the browser closes.
 
         Raises:
-            TypeError: *value* has another type.
-            ValueError: It is text that is not a time, or not a number.
+            TypeError: *value* has an unsupported type.
+            ValueError: *value* is text that is not a time, or is not a finite number.
         """
         expiry.check_expiry(value)
         SessionBase.set_expiry(self, value)
@@ -156,5 +156,5 @@ class DjangoNames(Session, SessionBase):  # type: ignore[misc]  # both are mappi
         return self._ends_with_browser(await self.aget(expiry.EXPIRY))
 
     def _ends_with_browser(self, given: object) -> bool:
-        # With the settings as they are now, as in Django.
+        # Uses the current settings, as Django does.
         return self._sessions.settings.attributes.seconds is None if given is None else given == 0

@@ -8,7 +8,7 @@ __all__ = ["is_named", "name_the_cookie"]
 
 _NAME = "SESSION_COOKIE_NAME"
 
-# The names that we, and not the project, have put into the setting.
+# The names that this module, and not the project, has put into the setting.
 _names_given: set[str] = set()
 
 

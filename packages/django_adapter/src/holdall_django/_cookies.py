@@ -60,7 +60,7 @@ def add_cookies(response: HttpResponseBase, cookies: Iterable[SetCookie]) -> Non
     """Set *cookies* on *response*. If several have the same name, domain and path, the last one counts."""
     places = {cookie.attributes.place: cookie for cookie in cookies}
     for place in [place for place, cookie in places.items() if cookie.header != "Set-Cookie"]:
-        # Not a cookie but a header of its own.
+        # A header that replaces the cookie.
         carried = places.pop(place)
         response.headers[carried.header] = carried.line
     # Django finds a cookie by its name. If one name is set for several paths or domains, the last one is the new

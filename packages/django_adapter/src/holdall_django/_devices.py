@@ -47,7 +47,7 @@ def _noting(get_response: Callable[[HttpRequest], Any], group: SessionGroup) -> 
 
     def note(request: HttpRequest) -> None:
         opened = opened_for(request)
-        # An outer adapter that keeps the session too has noted it already.
+        # An outer adapter that keeps the session too has already noted it.
         if opened is not None and not opened.is_shared:
             skipped = request.headers.get("Secure-Session-Skipped")
             group.devices.note(opened.exchange, _mounted_at(request), skipped)
@@ -79,7 +79,7 @@ def _mounted_at(request: HttpRequest) -> str:
     return mounted_at.rstrip("/")
 
 
-def _response(told: EndpointResponse) -> HttpResponse:
-    response = HttpResponse(told.body, status=told.status, headers=dict(told.headers))
-    add_cookies(response, told.cookies)
+def _response(answer: EndpointResponse) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
+    add_cookies(response, answer.cookies)
     return response

@@ -1,4 +1,4 @@
-"""The lifetime of a session with its own expiry, set by ``set_expiry`` or by another Django project."""
+"""Compute the lifetime of a session with its own expiry, set by ``set_expiry`` or by another Django project."""
 
 import math
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def check_expiry(value: object) -> None:
 
     Raises:
         TypeError: *value* is not a number of seconds, a time, or ``None``.
-        ValueError: It is text that is not a time, or not a number.
+        ValueError: *value* is text that is not a time, or is not a finite number.
     """
     if value is None or isinstance(value, timedelta | datetime):
         return

@@ -1,4 +1,4 @@
-"""Messages for the next page, as in Flask: stored in the session under the same key."""
+"""Store messages for the next page in the session, under the same key as Flask."""
 
 from collections.abc import Collection
 from typing import Literal, overload

@@ -44,7 +44,7 @@ async def aopened(sessions: Sessions, cookies: Sequence[SentCookie]) -> Session:
 
 
 def find(sessions: Sessions, cookies: Sequence[SentCookie]) -> Fetched:
-    """Return what is stored for one of *cookies*."""
+    """Return the result of fetching the session for one of *cookies*."""
     session = opened(sessions, cookies)
     state_of(session).loaded()
     return state_of(session).fetched

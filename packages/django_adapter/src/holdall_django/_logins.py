@@ -1,4 +1,4 @@
-"""Records a login by ``django.contrib.auth``, also one by the user who was logged in already."""
+"""Record logins by ``django.contrib.auth``, including one by a user who was already logged in."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["record_logins"]
 
 
 def record_logins() -> None:
-    """Let each login set the session's ``authenticated_at``, where ``record_login`` is on."""
+    """Let each login set the session's ``authenticated_at`` if ``record_login`` is on."""
     user_logged_in.connect(_record, dispatch_uid="holdall_django._logins")
 
 

@@ -1,4 +1,4 @@
-"""Django's methods that find or end a session by its ``session_key``."""
+"""Find or end a session by its ``session_key``, with Django's methods."""
 
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["DjangoLookups"]
 
 
 class DjangoLookups(DjangoNames):
-    """A session that finds others by the ``session_key`` that other packages have stored."""
+    """A session that can find others by a ``session_key`` that other packages have stored."""
 
     @property
     def _name(self) -> str | None:

@@ -1,5 +1,5 @@
 """
-The middleware: give each request its session, and add the session's headers to the response.
+Give each request its session, and add the session's headers to the response.
 
 It works under WSGI and ASGI, and uses a thread only if the store blocks.
 """
@@ -31,7 +31,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
     """
     Give each request its session, as ``request.session``.
 
-    It replaces Django's own, and Django's system checks accept it as such.
+    It replaces Django's own middleware, and Django's system checks accept it instead.
 
     Raises:
         ConfigurationError: The settings are invalid; the message says what to do.
@@ -53,7 +53,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
     def __call__(self, request: HttpRequest) -> Any:
         opened = opened_for(request)
         if opened is not None and opened.is_open:
-            # Another instance, further out, has begun it.
+            # Another instance, further out, has already begun it.
             return self.get_response(request)
         if self.async_mode:
             return self.__acall__(request)
@@ -62,7 +62,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         try:
             response = cast("HttpResponseBase", self.get_response(request))
         except BaseException:
-            # Django handles exceptions further in; it was told to let this one through.
+            # Django handles exceptions further in, unless it was told to let them through.
             _abandon(request)
             raise
         return self.process_response(request, response)
@@ -79,7 +79,7 @@ class SessionMiddleware(middleware.SessionMiddleware):
         try:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         except BaseException:
-            # As above, or the client has disconnected.
+            # The same, or the client has disconnected.
             await _abandon_async(request)
             raise
         noted = rollback.take()

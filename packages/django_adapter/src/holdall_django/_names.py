@@ -1,9 +1,9 @@
 """
-The text of ``request.session.session_key``: a name for the session that does not open it when sent as a cookie.
+Compute ``request.session.session_key``, a name for the session that does not open it when sent as a cookie.
 
 Other packages store that name in columns of 40 characters, so it must not be longer than an ID, and must not be one. It
 is the ID, encrypted under the project's ``SECRET_KEY`` without changing its length. With the secret, ``SessionStore``
-finds the row of a name; without it, a stolen copy of such a table opens no session.
+finds the row for a name; without it, a stolen copy of such a table opens no session.
 
 A session in a cookie has no row to find. Its name is a digest, which finds the session only while a request uses it.
 """
@@ -30,7 +30,7 @@ LENGTH = 40
 COOKIE = re.compile(r"[!#-+\--:<-\[\]-~]+")
 
 # Four rounds of a Feistel network over a pseudorandom function are a strong pseudorandom permutation (Luby and
-# Rackoff), so a known pair of an ID and its name says nothing about another pair.
+# Rackoff), so a known pair of an ID and its name reveals nothing about another pair.
 _ROUNDS = range(4)
 
 # The sessions in cookies whose name was requested, while they are in use.

@@ -1,4 +1,4 @@
-"""Give a request its session, and prepare what is committed in the end."""
+"""Give a request its session, and prepare the session for the commit."""
 
 from typing import cast
 
@@ -19,7 +19,7 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
     group = configuration().async_group if is_async else configuration().sync_group
     outer = outer_exchange(request)
     theirs = None if outer is None else outer_session(outer, group)
-    # An empty session is false.
+    # Compared with None, because an empty session is false.
     if theirs is not None:
         session: DjangoSession = AdoptedSession(theirs)
         exchange = exchange_of(cast("Exchange", outer), theirs)
@@ -41,9 +41,9 @@ def begin(request: HttpRequest, *, is_async: bool) -> Opened:
 
 def still_ours(request: HttpRequest, opened: Opened) -> bool:
     """
-    Accept no further middleware of ours, and return whether ``request.session`` is still one of ours.
+    Stop accepting further middleware of ours, and return whether ``request.session`` is still one of ours.
 
-    An application may have replaced the session by another one, to be saved instead, or a test by anything else.
+    An application may have replaced the session with another one, which is saved instead, or a test with any object.
     """
     opened.is_open = False
     if not opened.is_shared:
@@ -62,7 +62,7 @@ def still_ours(request: HttpRequest, opened: Opened) -> bool:
 
 
 def prepare_to_commit(opened: Opened) -> None:
-    """Skip what the request did not change, and read a session for which every request counts as a use."""
+    """Discard changes that the application has disowned, and read a session that every request counts as using."""
     session = opened.session
     if session._unmodified:
         session._forget_what_is_unmodified()

@@ -1,4 +1,4 @@
-"""Information about a request's session: its cookies, its client, and its exchange."""
+"""Find the cookies, the client and the exchange of a request."""
 
 import re
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ class Opened:
     A request's session as opened by a middleware.
 
     Attributes:
-        exchange: Commits the session.
+        exchange: The exchange that commits the session.
         session: The object that the middleware has put into ``request.session``.
-        is_shared: An outer adapter has begun the exchange, and commits it.
-        is_open: The request has no response yet.
+        is_shared: Whether an outer adapter has begun the exchange, and commits it.
+        is_open: Whether the request has no response yet.
     """
 
     __slots__ = ("exchange", "is_open", "is_shared", "session")
@@ -48,7 +48,7 @@ class Opened:
 
 
 def opened_for(request: HttpRequest) -> Opened | None:
-    """Return what was opened for *request*; ``None`` if no middleware of ours has processed it."""
+    """Return the ``Opened`` of *request*; ``None`` if no middleware of ours has processed it."""
     return getattr(request, _OPENED, None)
 
 
@@ -56,12 +56,12 @@ def headers_of(request: HttpRequest) -> FindHeader:
     """
     Return a function that finds a header of *request* by its name.
 
-    The Cookie headers are returned as they came, with our cookies replaced if the application has changed them in
-    ``request.COOKIES``. The result of Django's parser in there is ignored, because it accepts names for a session's
-    cookie that browsers let any subdomain set.
+    The Cookie headers are returned as received, with our cookies replaced if the application has changed them in
+    ``request.COOKIES``. The values that Django's parser puts there are ignored, because it accepts names for a
+    session's cookie that browsers let any subdomain set.
     """
     if isinstance(request, WSGIRequest) and "COOKIES" not in vars(request):
-        # Django parses them on first access, which an application that has replaced one has made.
+        # Django parses the cookies on first access, so the application has not replaced any.
         return partial(environ_header, request.META)
     if isinstance(request, ASGIRequest):
         # HTTP/2 may split the cookies into several headers, which Django before 6.0 joins with commas.
@@ -73,7 +73,7 @@ def headers_of(request: HttpRequest) -> FindHeader:
         headers = [named.sub(r"\1", header) for header in headers]
         if value is not None and COOKIE.fullmatch(value):
             headers.append(f"{key}={value}")
-    # Does not keep the request, which refers to the session: that would create a cycle for the garbage collector.
+    # Does not keep the request, because that refers to the session and would create a cycle for the garbage collector.
     return partial(_header, headers, request.META)
 
 
@@ -96,7 +96,7 @@ def _put_by_application(request: HttpRequest) -> Iterator[tuple[str, str | None]
 
 def client_of(request: HttpRequest) -> ClientInfo:
     """Return a function that returns the user agent and address of *request*'s client."""
-    # Does not keep the request, which refers to the session: that would create a cycle for the garbage collector.
+    # Does not keep the request, because that refers to the session and would create a cycle for the garbage collector.
     meta = request.META
     return lambda: (meta.get("HTTP_USER_AGENT"), meta.get("REMOTE_ADDR"))
 

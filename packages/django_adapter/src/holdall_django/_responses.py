@@ -19,14 +19,14 @@ __all__ = ["answer", "answer_instead", "finished_with_body", "streams", "with_he
 
 _logger = logging.getLogger("holdall")
 
-# The first failure is the one to report.
+# Logged for a second failure, because the first one is reported.
 _FAILED_BEFORE = "a session could not be ended after its request had failed"
 
 
 def with_headers(
     request: HttpRequest, response: HttpResponseBase, opened: Opened, headers: ResponseHeaders
 ) -> HttpResponseBase:
-    """Return *response* with *headers*, and with the cookies of what was saved before it."""
+    """Return *response* with *headers*, and with the cookies of sessions that were saved before it."""
     if headers.vary:
         if response.has_header("Vary"):
             patch_vary_headers(response, headers.vary.split(", "))
@@ -34,7 +34,7 @@ def with_headers(
             response.headers["Vary"] = headers.vary
     cookies = opened.session._unsent
     for other in opened.exchange.others:
-        # Headers from another framework's adapter have its own type.
+        # A session of another framework's adapter has that adapter's own type.
         cookies += other._unsent if isinstance(other, DjangoSession) else ()
     cookies += headers.cookies
     if cookies:
@@ -58,12 +58,12 @@ def _keep_out_of_caches(request: HttpRequest, response: HttpResponseBase, *, all
 
 
 def streams(response: HttpResponseBase) -> TypeGuard[StreamingHttpResponse]:
-    """Return whether the application produces the body while it is sent, unlike a file's."""
+    """Return whether the application produces the body while it is sent, which a file's body is not."""
     return isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None
 
 
 def finished_with_body(response: HttpResponseBase, exchange: Exchange) -> HttpResponseBase:
-    """Return *response*, whose body's end finishes the *exchange*: no session can be changed afterwards."""
+    """Return *response*, changed so that the end of its body also ends the *exchange* and refuses later changes."""
     if not streams(response):
         # Later changes could not be saved.
         exchange.close()
@@ -108,7 +108,7 @@ async def _finishing_async(body: AsyncIterable[bytes], exchange: Exchange) -> As
 
 
 def _end(exchange: Exchange, *, breaks: bool) -> None:
-    """End a request with its body, as a failed one if the body *breaks*."""
+    """End a request with its body, as a failed request if the body *breaks*."""
     if not breaks:
         exchange.body_sent(last=True)
         return
@@ -132,7 +132,7 @@ async def _end_async(exchange: Exchange, *, breaks: bool) -> None:
 
 
 def answer_instead(request: HttpRequest, error: AnsweredError, opened: Opened) -> HttpResponseBase:
-    """Return the response to a session error, with the cookies of what was saved before."""
+    """Return the response to a session error, with the cookies of sessions that were saved before it."""
     if opened.is_shared:
         return with_headers(request, answer(error), opened, ResponseHeaders(vary=state_of(opened.session).vary))
     response = with_headers(request, answer(error), opened, opened.exchange.unsent())

@@ -34,7 +34,7 @@ def note(end: Callable[[], object]) -> None:
 
 
 def take() -> _Endings:
-    """Return what was recorded, and stop recording."""
+    """Return the recorded endings, and stop recording."""
     noted = _noted.get() or []
     _noted.set(None)
     return noted

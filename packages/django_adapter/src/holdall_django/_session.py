@@ -1,7 +1,7 @@
 """
-The class of ``request.session``: the core's session plus Django's names.
+Define the class of ``request.session``: the core's session with Django's method names.
 
-Django's names are mapped to the core's: ``cycle_key`` is ``configure(renew=True)``, ``flush`` is ``logout``,
+Django's methods call the core's: ``cycle_key`` is ``configure(renew=True)``, ``flush`` is ``logout``, and
 ``set_expiry`` stores a lifetime with the data. They take effect with the response, like all changes; ``save`` writes
 at once.
 """
@@ -42,7 +42,7 @@ class DjangoSession(DjangoLookups):
         SessionEndedError: It is saved after it has ended elsewhere.
     """
 
-    #: The cookies of what was saved before the response.
+    #: The cookies of sessions that were saved before the response.
     _unsent: tuple[SetCookie, ...] = ()
     _unmodified: Changes | None = None
     _has_ended = False
@@ -162,7 +162,7 @@ class DjangoSession(DjangoLookups):
         self._state.fetched = NOT_STORED
 
     def _prepare_to_save(self, must_create: bool) -> tuple[str | None, str | None]:
-        """Return the stored session's cookie, and again if no write will check that it is still stored."""
+        """Return the stored session's cookie, and the same again if no write will check that it is still stored."""
         check_savable(self._state)
         before = None if self.is_new else self._cookie
         if must_create or (self.is_new and self._state.intent is Intent.KEEP):

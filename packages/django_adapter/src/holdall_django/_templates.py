@@ -55,5 +55,5 @@ def _copied(function: FunctionType) -> FunctionType:
     )
     copy.__kwdefaults__ = function.__kwdefaults__
     update_wrapper(copy, function)
-    del copy.__wrapped__  # type: ignore[attr-defined]  # it is the function, not one around it
+    del copy.__wrapped__  # type: ignore[attr-defined]  # the copy wraps nothing
     return copy

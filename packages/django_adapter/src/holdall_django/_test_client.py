@@ -1,5 +1,5 @@
 """
-Follow sessions that a test changes outside of any request from their old cookies.
+Follow old cookies to sessions that a test has changed outside of any request.
 
 No response carries the cookie of such a session. When the cookie changes, as it does with each write to a session that
 is kept in it, the code that saved the session must use the new ``session_key``. Django's test client does not, although
@@ -17,16 +17,16 @@ from holdall_django import _rollback as rollback
 
 __all__ = ["are_tests_running", "follow", "latest", "latest_cookies", "latest_of", "note"]
 
-# More than one test saves, and fewer than all tests together.
+# Enough for the sessions that a single test saves, but not for those of all tests together.
 _MOST = 1000
 
-#: Where old cookies lead to; ``None`` for a session that has ended.
+#: The cookie that each old cookie leads to; ``None`` if the session has ended.
 latest_cookies: dict[str, str | None] = {}
 
 
 def are_tests_running() -> bool:
     """Return whether Django's test runner, or another one that sets up its test environment, is active."""
-    # Outside of tests the module need not be imported. Django stores in it what it restores after the tests.
+    # Not imported, because only tests need this module. Django keeps there what it restores after the tests.
     state = getattr(sys.modules.get("django.test.utils"), "_TestState", None)
     return hasattr(state, "saved_data")
 
@@ -59,5 +59,5 @@ def latest_of(cookies: Sequence[SentCookie]) -> Sequence[SentCookie]:
 
 
 def follow(state: SessionState) -> None:
-    """Replace the cookies of a request's session by those that they lead to, where any do."""
+    """Replace the cookies of a request's session with those that they lead to, if any do."""
     state.cookies = latest_of(state.cookies)

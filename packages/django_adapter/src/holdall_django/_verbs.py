@@ -1,5 +1,5 @@
 """
-Plug's verbs, with the request as the first argument.
+Offer Plug's verbs as functions, with the request as the first argument.
 
 Each is the same as the ``request.session`` method of that name.
 """
@@ -36,7 +36,7 @@ def fetch_session(request: HttpRequest, sessions: Sessions | None = None) -> Dja
             ``afetch_session`` if their store is async.
 
     Raises:
-        ConfigurationError: The middleware, or these *sessions*, are not set up.
+        ConfigurationError: The middleware is not set up, or not with these *sessions*.
     """
     session = _session_of(request, sessions)
     if not load_at_once(session) and not is_in_event_loop():
@@ -87,5 +87,5 @@ def clear_session(request: HttpRequest) -> None:
 def configure_session(
     request: HttpRequest, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]
 ) -> None:
-    """Say what becomes of the session, or how its cookie is set by this response; see ``Session.configure``."""
+    """Set what happens to the session, or how this response sets its cookie; see ``Session.configure``."""
     _session_of(request).configure(option, value, **options)

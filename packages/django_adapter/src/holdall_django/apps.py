@@ -1,4 +1,4 @@
-"""The application for ``INSTALLED_APPS``: its table, and its system checks."""
+"""Configure the application for ``INSTALLED_APPS``, with its table and its system checks."""
 
 from importlib import import_module
 
@@ -12,7 +12,7 @@ _AUTH = "holdall_django.auth"
 
 
 class HoldallConfig(AppConfig):
-    """Registers the checks, and hides the secrets in ``HOLDALL`` before anything can show them."""
+    """The application's configuration, which registers the checks and hides the secrets in ``HOLDALL``."""
 
     name = "holdall_django"
     verbose_name = "holdall"

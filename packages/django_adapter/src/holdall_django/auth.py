@@ -1,10 +1,10 @@
 """
-``django.contrib.auth`` for visitors who logged in through another framework.
+Use ``django.contrib.auth`` for visitors who logged in through another framework.
 
-Use ``AuthenticationMiddleware`` instead of Django's own. It derives ``request.user`` from the session's principal,
-whichever library logged the user in. When such a session first comes to Django, the keys that Django's ``login``
-writes are added, including the user's auth hash. From then on all of ``contrib.auth`` works as if the user had logged
-in here, and a change of the password ends the session like any other of Django's.
+``AuthenticationMiddleware`` replaces Django's own. It derives ``request.user`` from the session's principal, whichever
+library logged the user in. When Django first receives such a session, the keys that Django's ``login`` writes are
+added, including the user's auth hash. From then on all of ``contrib.auth`` works as if the user had logged in here, and
+a change of the password ends the session like any other of Django's.
 
 Other frameworks do not know that hash. So a user's sessions in a table are also revoked when the user is saved with
 another password, deactivated or deleted (``holdall_django._changed_users``).
@@ -41,11 +41,11 @@ class AuthenticationMiddleware(djangos.AuthenticationMiddleware):
     The principal must be the user's primary key as Django writes it. A backend in ``AUTHENTICATION_BACKENDS`` must
     return the user for it, so an inactive user is anonymous here.
 
-    A user may have an attribute ``sessions_valid_since``, a ``datetime`` or ``None``: a session that began in another
-    framework before that ends when it first comes to Django. Django's own sessions are ended through their auth hash.
+    A user may have an attribute ``sessions_valid_since``, a ``datetime`` or ``None``: a session that began before that
+    time in another framework ends when Django first receives it. Django's own sessions end through their auth hash.
 
     Raises:
-        ConfigurationError: The sessions do not know the key that Django's ``login`` writes.
+        ConfigurationError: ``principal_key`` lacks the key that Django's ``login`` writes.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
@@ -68,7 +68,7 @@ class AuthenticationMiddleware(djangos.AuthenticationMiddleware):
         return response
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        # Unlike Django's own, without a thread.
+        # Called directly, while Django's own middleware uses a thread.
         self.process_request(request)
         with changed_users.noted() as noted:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
@@ -126,7 +126,7 @@ def _adopt(request: HttpRequest) -> None:
     session[SESSION_KEY] = session.principal
     session[BACKEND_SESSION_KEY] = backend
     session[HASH_SESSION_KEY] = hash_of(user)
-    # A token from before the login must not stay valid. That of a form being submitted must.
+    # A CSRF token from before the login must not stay valid, except that of a form that is being submitted.
     if request.method in _SAFE_METHODS:
         rotate_token(request)
 

@@ -1,5 +1,5 @@
 """
-The session engine for ``SESSION_ENGINE``: sessions outside of requests.
+Provide the session engine for ``SESSION_ENGINE``: sessions outside of requests.
 
 Django's test client, management commands and code that accesses other users' sessions create a ``SessionStore``. No
 response carries its cookie, so ending it or renewing its ID takes effect at once; ``save`` writes its data, as in
@@ -41,7 +41,7 @@ class SessionStore(DjangoSession):
 
     @property
     def session_key(self) -> str | None:
-        """The key described above; accessing it does not read the session."""
+        """The key that was passed in, or a new session's cookie value; accessing it does not read the session."""
         if self._state.tracked is None:
             return self._given_key
         cookie, given = self._cookie, self._given_key

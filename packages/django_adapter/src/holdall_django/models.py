@@ -1,4 +1,4 @@
-"""The model for the table of ``holdall_django.table``, used by Django's migrations."""
+"""Define the model for the table of ``holdall_django.table``, which Django's migrations use."""
 
 from typing import ClassVar
 
@@ -22,9 +22,9 @@ class DigestField(models.BinaryField):
 
 class SessionRow(models.Model):
     """
-    A row.
+    A row of the table.
 
-    Times are seconds since 1970 UTC. Principals and clients are bytes, because not every database accepts all text; a
+    Times are Unix seconds. Principals and clients are bytes, because not every database accepts all text; a
     principal can be long, so it is found by its digest.
     """
 

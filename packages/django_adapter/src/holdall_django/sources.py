@@ -1,4 +1,4 @@
-"""Read the sessions of one of Django's own engines with that engine."""
+"""Read the sessions of one of Django's own engines through that engine."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ class EngineSource:
         self._engine = engine if "." in engine else f"django.contrib.sessions.backends.{engine}"
 
     def opened(self, form: Kind) -> "EngineSource":
-        """Return it, for stores of either *form*: async adapters call it in a thread."""
+        """Return the source itself, for stores of either *form*: async adapters call it in a thread."""
         if apps.ready:
             self._check()
         return self
@@ -77,7 +77,7 @@ class EngineSource:
         data = dict(store.items())
         if not data:
             return None
-        # A cache does not say how long it keeps a session; it is never longer than one that is saved now.
+        # A cache does not say how long it keeps a session, but no longer than one that is saved now.
         expires = store.get_expiry_date()
         if hasattr(store, "model"):
             rows = store.model.objects.filter(session_key=store.session_key)

@@ -1,5 +1,5 @@
 """
-Rows in the project's own database, over Django's connections.
+Keep rows in the project's own database, over Django's connections.
 
 Requests use the SQL of ``holdall.tables.sql``, because the ORM takes ten times as long to build the same
 statements.
@@ -71,7 +71,7 @@ class DjangoTable(SQLTable):
     def __init__(
         self, using: str = "default", *, timeout: timedelta | int = timedelta(seconds=5), clock: Clock = utc_now
     ) -> None:
-        # The settings may create one before the applications are loaded.
+        # The settings may create a table before the applications are loaded.
         if apps.ready:
             _check(using)
         # In a transaction, the swept rows would stay locked until its end.
@@ -119,7 +119,7 @@ class DjangoTable(SQLTable):
     def _insert(self, values: Mapping[str, Any]) -> bool:
         def insert() -> bool:
             try:
-                # In PostgreSQL a failed statement aborts the transaction around it, back to a savepoint.
+                # A savepoint, because in PostgreSQL a failed statement aborts the transaction around it.
                 with (
                     transaction.atomic(self.using) if self._is_in_transaction else nullcontext(),
                     connections[self.using].cursor() as cursor,
@@ -179,5 +179,5 @@ def _check(using: str) -> None:
         msg = f"DjangoTable needs {_APP!r} in INSTALLED_APPS, and then: manage.py migrate."
         raise ConfigurationError(msg)
     if using not in connections:
-        msg = f"no database is called {using!r}: settings.DATABASES has {', '.join(connections)}."
+        msg = f"there is no database {using!r}: settings.DATABASES has {', '.join(connections)}."
         raise ConfigurationError(msg)

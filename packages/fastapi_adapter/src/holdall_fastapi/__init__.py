@@ -1,5 +1,5 @@
 """
-Sessions for FastAPI, and for any other Starlette application.
+Keep the sessions of FastAPI applications, and of any other Starlette application.
 
 ``SessionMiddleware`` manages each request's session; handlers find it as ``request.session``, ``websocket.session``
 or a parameter of type ``SessionDep``.

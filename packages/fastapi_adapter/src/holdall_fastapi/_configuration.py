@@ -1,4 +1,4 @@
-"""Create ``Sessions`` from the arguments of Starlette's own middleware, and from further options."""
+"""Create ``Sessions`` from the arguments of Starlette's own middleware and options of ``Sessions``."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -26,7 +26,7 @@ __all__ = ["Arguments", "sessions_by_arguments"]
 
 
 class Arguments(CookieOptions, TableStoreOptions, total=False):
-    """Arguments of ``SessionMiddleware`` instead of ``sessions``: Starlette's, and options of ``Sessions``."""
+    """The arguments of ``SessionMiddleware`` that replace ``sessions``: Starlette's, and options of ``Sessions``."""
 
     secret_key: str | Secret | None
     session_cookie: str
@@ -88,7 +88,7 @@ def sessions_by_arguments(
     given = with_timeouts({"store": "cookie", "key": session_cookie, **options}, idle_timeout)
     given = with_cookie_settings(given, cookie)
     if secret_key is not None or given["store"] == "cookie":
-        # It seals cookies, and the rows of a table that leaves the process.
+        # The secret seals cookies, and rows of a table that leave the process.
         given.setdefault("secret_key_base", "" if secret_key is None else str(secret_key))
     names = {"secret": "secret_key"}
     if "secret_key_base" not in options:

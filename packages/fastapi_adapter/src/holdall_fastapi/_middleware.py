@@ -1,4 +1,4 @@
-"""The middleware for Starlette and FastAPI: the ASGI middleware plus the arguments of Starlette's own."""
+"""Extend the ASGI middleware for Starlette and FastAPI with the arguments of Starlette's own middleware."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -20,25 +20,25 @@ class SessionMiddleware(asgi.SessionMiddleware):
 
     If another middleware has already put a session there, ours replaces it only inside *app*.
 
-    If a handler raises an exception of its own, the response is made outside of this layer, where no cookie can be
-    added: a session in a table that the handler ended has ended, and all other changes are discarded. Wrapped around
-    the whole application, ``SessionMiddleware(app, sessions)``, this layer sees that response too and treats it like
-    any 5xx; a ``StoreError`` in the handler then gets that response as well, instead of our 503.
+    If a handler raises an exception, the application creates the error response outside of this layer, where no cookie
+    can be added: sessions in a table that the handler ended are still ended, and all other changes are discarded. If
+    this layer is wrapped around the whole application, ``SessionMiddleware(app, sessions)``, it sees that response too
+    and treats it like any 5xx; a ``StoreError`` in the handler then also leads to that response, instead of our 503.
 
     Args:
-        sessions: Where and how sessions are kept. If left out, they are encrypted cookies configured by the arguments
-            of Starlette's own middleware, ``secret_key``, ``session_cookie``, ``max_age``, ``path``, ``same_site``,
-            ``https_only``, ``domain`` and ``partitioned``, and by options of ``Sessions``, such as
+        sessions: The configuration of the main session. If left out, sessions are encrypted cookies, configured by the
+            arguments of Starlette's own middleware, ``secret_key``, ``session_cookie``, ``max_age``, ``path``,
+            ``same_site``, ``https_only``, ``domain`` and ``partitioned``, and by options of ``Sessions``, such as
             ``principal_key="user_id"``.
         fetch: ``"auto"`` reads a session before the handler runs if its store blocks or is async and the request has
             its cookie; otherwise when it is first used. ``"explicit"`` reads nothing before
             ``await fetch_session(request)``.
         read_framework_cookies: Also read the cookies of Starlette's own middleware, so that users stay logged in.
-        also: Further sessions of the application, each with its own cookie and store;
+        also: Additional sessions of the application, each with its own cookie and store;
             ``await fetch_session(request, cart)`` reads and returns the session of *cart*.
         check_ended_every: How often to check whether the session of a WebSocket or streamed body has ended, and close
             the connection in that case; see ``holdall.asgi.SessionMiddleware``.
-        close_code: The code that closes such a WebSocket.
+        close_code: The status code for closing such a WebSocket.
 
     Raises:
         ConfigurationError: An option is invalid, or the sessions in *also* are not independent.

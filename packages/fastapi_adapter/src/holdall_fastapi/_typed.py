@@ -1,5 +1,5 @@
 """
-Handler parameters that are typed session values.
+Declare handler parameters that are typed session values.
 
 Changes to such an object are saved with the session. ``holdall.typed`` does the work; this module finds the type.
 """
@@ -40,7 +40,7 @@ def FromSession(  # noqa: N802  # as FastAPI spells its own
         def __init__(self, dependency: Callable[..., Any] | None = None, **options: Any) -> None:
             super().__init__(None, **options)
             if dependency is not None:
-                setattr(self, "dependency", dependency)  # noqa: B010  # newer types say that it is read only
+                setattr(self, "dependency", dependency)  # noqa: B010  # newer type hints declare it read-only
 
         def __setattr__(self, name: str, value: Any) -> None:
             is_model = name == "dependency" and value is not None
@@ -57,7 +57,7 @@ else:
         """A handler's parameter of the type ``TypedSession[Shop]`` is the session's data as a ``Shop``."""
 
         def __class_getitem__(cls, model: Any) -> Any:
-            # A separate marker for each type: if FastAPI does not copy it, it keeps the first type that it saw.
+            # A separate marker for each type, because one that FastAPI does not copy keeps the first type it saw.
             return Annotated[model, FromSession()]
 
 

@@ -1,5 +1,5 @@
 """
-Plug's verbs as functions of a request or a WebSocket, as an alternative to the mapping.
+Offer Plug's verbs as functions of a request or a WebSocket, as an alternative to the mapping.
 
 Each takes the connection as its first argument and calls the method of ``Session``; only ``fetch_session`` is async.
 """
@@ -84,21 +84,21 @@ def delete_session(connection: HTTPConnection, key: str) -> None:
 
 
 def clear_session(connection: HTTPConnection) -> None:
-    """Remove all keys."""
+    """Remove all keys. The session continues, empty; ``configure_session(request, drop=True)`` ends it."""
     session_of(connection).clear()
 
 
 def configure_session(
     connection: HTTPConnection, option: str | None = None, value: Any = True, /, **options: Unpack[ConfigureOptions]
 ) -> None:
-    """Set what happens to the session, or its cookie: ``renew``, ``drop``, ``ignore``, any cookie option."""
+    """Set what happens to the session, or how this response sets its cookie; see ``Session.configure``."""
     session_of(connection).configure(option, value, **options)
 
 
 def session_of(connection: HTTPConnection) -> Session:
     session = connection.scope.get("session")
     if not isinstance(session, Session):
-        msg = "the request has no session: app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
+        msg = "the request has no session: call app.add_middleware(SessionMiddleware, sessions=Sessions(…))."
         raise ConfigurationError(msg)
     return session
 
@@ -107,7 +107,7 @@ def template_session(request: Request) -> dict[str, Any]:
     """
     Return ``session`` for templates: ``Jinja2Templates(..., context_processors=[template_session])``.
 
-    It is only a dict, so that ``{{ session.login }}`` is the application's value under that key, or undefined. On
+    It is only a dict, so that ``{{ session.login }}`` is the application's value under that key, or undefined. With
     ``request.session`` it would be a method, which is true for every visitor.
     """
     return {"session": SessionView(session_of(request))}

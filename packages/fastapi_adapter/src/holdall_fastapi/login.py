@@ -1,5 +1,5 @@
 """
-The logged-in user, for FastAPI's dependencies and Starlette's ``AuthenticationMiddleware``.
+Provide the logged-in user to FastAPI's dependencies and Starlette's ``AuthenticationMiddleware``.
 
 All of it uses the session's principal, whichever framework or library logged the user in. To log in and out, call
 ``session.login(user_id)`` and ``session.logout()``.
@@ -45,10 +45,10 @@ class SessionCookie(SecurityBase):
         async def page(user_id: Annotated[str, Security(SessionCookie(sessions))]): ...
 
     Args:
-        sessions: Those of the ``SessionMiddleware``, or ones that were passed to it in *also*.
+        sessions: The ``Sessions`` of the ``SessionMiddleware``, or one of those passed to it in *also*.
         scheme_name: The scheme's name in OpenAPI.
         description: Its description there.
-        auto_error: Respond with 401 without a login; with ``False`` the value is ``None`` instead.
+        auto_error: Respond with 401 if no user is logged in; with ``False`` the value is ``None`` instead.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SessionCookie(SecurityBase):
 
 
 class PrincipalUser(BaseUser):
-    """A user of whom only the principal is known."""
+    """A user about whom only the principal is known."""
 
     def __init__(self, principal: str) -> None:
         self._principal = principal
@@ -91,7 +91,7 @@ class PrincipalUser(BaseUser):
 
 class PrincipalBackend(AuthenticationBackend):
     """
-    Finds the user for Starlette's ``AuthenticationMiddleware``, so that ``request.user`` and ``requires`` work.
+    The backend that finds the user for Starlette's ``AuthenticationMiddleware``, ``request.user`` and ``requires``.
 
     Add that middleware before ``SessionMiddleware``, which must be the outer one.
 

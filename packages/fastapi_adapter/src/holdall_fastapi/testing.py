@@ -38,7 +38,7 @@ def session_transaction(client: Any, sessions: Sessions) -> Iterator[Session]:
     if sessions.transport is not None:
         client.headers.update(cookies)
         return
-    # As if they had come with a response, because cookie jars treat hosts without a dot specially.
+    # Extracted from a response, because cookie jars treat hosts without a dot specially.
     library = sys.modules[type(request).__module__.partition(".")[0]]
     client.cookies.extract_cookies(library.Response(200, headers=cookies, request=request))
 

@@ -1,5 +1,5 @@
 """
-holdall's sessions for Flask.
+Keep the sessions of Flask applications with holdall.
 
 ``Holdall(app, sessions)`` makes ``flask.session`` one of ours; ``Holdall(app)`` is configured by Flask's own settings.
 """

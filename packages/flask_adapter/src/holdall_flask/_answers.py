@@ -42,12 +42,12 @@ def tell(told: ResponseHeaders, response: Response, group: SessionGroup) -> None
 
 
 def add(headers: Headers, name: str, line: str) -> None:
-    """Set a cookie, or the header that replaces it, of which a client keeps one value."""
+    """Add a cookie's header, or set the header that replaces it, because a client keeps only one value of that."""
     (headers.add if name == "Set-Cookie" else headers.set)(name, line)
 
 
 def answer_instead(app: Flask, session: FlaskSession, response: Response, error: Exception) -> None:
-    """Replace *response* by the one that the application's handlers return for *error*, as if a view had raised it."""
+    """Replace *response* with that of the application's handlers for *error*, as if a view had raised the error."""
     if response.status_code >= 500:
         app.logger.error("The session could not be saved, and the response already reports this error.", exc_info=error)
         return
@@ -74,8 +74,8 @@ def answer(error: SessionError) -> ResponseReturnValue:
     page: HTTPException = default_exceptions[error.status]()
     match error:
         case StoreError():
-            current_app.logger.error("The store of the sessions failed.", exc_info=error)
+            current_app.logger.error("The session store failed.", exc_info=error)
         case LostWriteError():
-            page = Conflict("Another request changed or ended the session while this one did. Please try again.")
-    # The application may have its own page for either status.
+            page = Conflict("Another request changed or ended the session at the same time. Please try again.")
+    # The application may have its own page for this status.
     return current_app.handle_http_exception(page)

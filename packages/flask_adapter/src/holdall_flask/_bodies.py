@@ -1,4 +1,4 @@
-"""Save changes made while a body is sent, before its last byte."""
+"""Save the changes made while a body is sent, before its last byte."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -49,13 +49,13 @@ def _followed(body: Iterable[bytes], session: FlaskSession, sessions: Sessions) 
                 if seen is not None:
                     follower.saw(sessions.follow(seen))
             except StoreError:
-                # A body is not cut off because the store is down.
-                _logger.exception("the session of a streamed body could not be checked.")
+                # A body must not be cut off because the store is down.
+                _logger.exception("The session of a streamed body could not be checked.")
             next_look = monotonic() + (0 if follower.is_in_doubt else connections.SELDOM)
 
 
 def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
-    """Send *body*, and distinguish its changes of the *session* from those of the test that receives it."""
+    """Send *body*, and distinguish its changes to the *session* from those of the test that receives it."""
     session.is_at_work = True
     try:
         for chunk in body:
@@ -67,7 +67,7 @@ def _at_work(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
 
 
 def _sent(body: Iterable[bytes], session: FlaskSession) -> Iterator[bytes]:
-    """Send *body*, and end the request with it, as a failed one if the body raises an exception."""
+    """Send *body*, and end the request with it, as a failed request if the body raises an exception."""
     try:
         yield from body
     except Exception:

@@ -1,8 +1,8 @@
 """
 Create ``Sessions`` from Flask's settings and the options of ``Holdall``.
 
-An application may change its settings while it runs, as tests do: each request checks them, and if they differ, the
-``Sessions`` are created anew.
+An application may change its settings while it runs, as tests do. So each request checks them, and creates new
+``Sessions`` if they differ.
 """
 
 from collections.abc import Iterable, Mapping
@@ -86,7 +86,7 @@ class Configuration:
     Args:
         options: Options of ``Sessions`` that override Flask's settings.
         framework: The interface whose cookies are also read; ``None`` to read only ours.
-        also: Further ``Sessions``.
+        also: Additional ``Sessions``.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Configuration:
         if settings.secret or "secret_key_base" in self._options:
             self.group(app)
             return
-        # All but the secret can be checked with any secret.
+        # Everything else can be checked with any secret.
         with self._make(settings._replace(secret=token_hex(32))) as sessions:
             SessionGroup(sessions, self._also, form="sync")
 
@@ -136,7 +136,7 @@ class Configuration:
         options: dict[str, Any] = {}
         if isinstance(given["store"], str):
             if "secret_key_base" not in given and (settings.secret or given["store"] == "cookie"):
-                # It encrypts cookies, and the rows of a table that leave the process.
+                # The secret seals cookies, and rows of a table that leave the process.
                 options |= {"secret_key_base": settings.secret, "fallbacks": settings.fallbacks}
             options["weak_secrets"] = settings.weak_secrets
         options = with_timeouts({**options, **given}, settings.lifetime, refresh=settings.refresh)

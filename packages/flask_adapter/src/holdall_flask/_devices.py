@@ -12,10 +12,10 @@ __all__ = ["device_answerer"]
 
 def device_answerer(group_of: Callable[[Flask], SessionGroup | None]) -> Callable[[], Response | None]:
     """
-    Return a function for ``before_request``, to run ahead of all others.
+    Return a function for ``before_request`` that must run ahead of all others.
 
-    So the application needs no route for them, and no CSRF or login check comes first: a browser sends no token with
-    these requests, and authenticates them with its signature.
+    The application then needs no route for these requests, and no CSRF or login check comes first: a browser sends no
+    token with them, and authenticates them with its signature.
     """
 
     def answer() -> Response | None:

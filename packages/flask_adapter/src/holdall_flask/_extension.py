@@ -1,4 +1,4 @@
-"""The Flask extension."""
+"""Define the Flask extension."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,20 +20,20 @@ __all__ = ["Holdall"]
 
 class Holdall:
     """
-    Keeps the sessions of Flask applications.
+    The Flask extension that keeps the sessions of applications.
 
     Args:
         app: The application; alternatively call ``init_app`` for each application.
-        sessions: Where and how sessions are kept. If left out, they are encrypted cookies configured by Flask's own
-            settings at the time of each request: ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``, ``SESSION_COOKIE_*`` and
-            ``PERMANENT_SESSION_LIFETIME``.
+        sessions: The configuration of the main session. If left out, sessions are encrypted cookies, configured by
+            Flask's own settings at the time of each request: ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS``,
+            ``SESSION_COOKIE_*`` and ``PERMANENT_SESSION_LIFETIME``.
         read_framework_cookies: Also read the cookies of Flask's own sessions, so that users stay logged in.
-        also: Further sessions of the application, each with its own cookie and store;
+        also: Additional sessions of the application, each with its own cookie and store;
             ``fetch_session(cart)`` returns the session of *cart*.
         options: Options of ``Sessions`` that override Flask's settings: ``store="table"``, ``principal_key="user_id"``.
 
     Raises:
-        ConfigurationError: Both *sessions* and options are given, the sessions' store is async, or those in *also*
+        ConfigurationError: Both *sessions* and *options* are given, the sessions' store is async, or those in *also*
             are not independent of them.
     """
 
@@ -61,7 +61,7 @@ class Holdall:
 
     def init_app(self, app: Flask) -> None:
         """
-        Let *app* keep its sessions here.
+        Set up *app* to keep its sessions with this extension.
 
         Raises:
             ConfigurationError: The settings that *app* has so far, or the options, are invalid.
@@ -74,14 +74,14 @@ class Holdall:
             by_settings.check(app)
         interface = Interface(by_settings.group if group is None else lambda app: group)
         app.session_interface = interface
-        # It runs after all other teardown functions, so that their changes are saved.
+        # Flask runs the first function last, so that the changes of all other teardown functions are saved.
         app.teardown_request_funcs.setdefault(None, []).insert(0, interface.end)
         app.context_processor(_for_templates)
         given = self._also if group is None else (group.main, *group.also)
         if self._options.get("device_bound") or any(each.device_bound is not None for each in given):
             app.before_request_funcs.setdefault(None, []).insert(0, device_answerer(interface.group_of))
         hide_session()
-        # Registered for the common base, so that the application's own handler for either error comes first.
+        # Registered for the common base class, so that the application's own handlers take precedence.
         app.register_error_handler(SessionError, answer)
 
 

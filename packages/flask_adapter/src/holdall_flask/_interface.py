@@ -1,5 +1,5 @@
 """
-Flask's session interface, implemented with ``Sessions``.
+Implement Flask's session interface with ``Sessions``.
 
 Flask opens a session when a request arrives and saves it when the response has passed all ``after_request`` functions.
 Changes made while the body is sent are saved at its end.
@@ -26,7 +26,7 @@ _OPENED = "_holdall_session"
 
 
 class Interface(SessionInterface):
-    """Opens and saves a request's session when Flask asks for it, and ends it with the request."""
+    """The interface through which Flask opens, saves and ends the session of each request."""
 
     def __init__(self, group_of: Callable[[Flask], SessionGroup | None]) -> None:
         self.group_of = group_of
@@ -56,7 +56,7 @@ class Interface(SessionInterface):
         session = cast("FlaskSession", exchange.session)
         session.exchange = exchange
         if is_the_requests:
-            # Only for this context: copies of it share the session, and may end earlier or later.
+            # Set only on this context, because copies of it share the session and may end earlier or later.
             setattr(context, _OPENED, session)
             session.is_the_requests = True
             exchange.outer = outer
@@ -80,7 +80,7 @@ class Interface(SessionInterface):
             headers = exchange.headers(response.status_code, streams=opened.streams)
         except (SessionError, TypeError) as exc:
             answer_instead(app, opened, response, exc)
-            # The cookies of the error response follow those of what was saved before it.
+            # The cookies of the error response come after those of sessions that were saved before it.
             unsent = exchange.unsent()
             names = {cookie.header for cookie in unsent.cookies}
             latest = [(name, line) for name in names for line in response.headers.getlist(name)]
@@ -95,7 +95,7 @@ class Interface(SessionInterface):
         if opened.streams:
             send_body(response, opened)
         elif not opened.is_the_requests:
-            # No teardown will end it.
+            # No teardown function will end it.
             end_with(opened)
 
     def end(self, error: BaseException | None) -> None:
@@ -105,8 +105,7 @@ class Interface(SessionInterface):
         if session is None:
             return
         setattr(context, _OPENED, None)
-        # The session may refer to the request, and so to its environ: a cycle that only the garbage collector could
-        # free.
+        # The session may refer to the request, and so to its environ, which would be a cycle for the garbage collector.
         opened = context.request.environ.pop(KEY, None)
         if opened is not None and opened.outer is not None:
             context.request.environ[KEY] = opened.outer

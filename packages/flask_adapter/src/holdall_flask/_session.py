@@ -1,4 +1,4 @@
-"""``flask.session``: the core's session with the attributes that Flask and its extensions expect."""
+"""Define ``flask.session``: the core's session with the attributes that Flask and its extensions expect."""
 
 import weakref
 from collections.abc import Awaitable, Mapping, MutableMapping
@@ -17,7 +17,7 @@ __all__ = ["BorrowedSession", "FlaskSession", "TemplateSession", "current_contex
 
 
 class _Permanent(MutableMapping[str, Any]):
-    """Flask's attribute for sessions that outlive the browser."""
+    """A mapping with Flask's attribute for sessions that survive closing the browser."""
 
     @property
     def permanent(self) -> bool:
@@ -41,27 +41,27 @@ class FlaskSession(_Permanent, Session, SessionMixin):
 
     #: The request's exchange, or its own if a test opened the session.
     exchange: Exchange
-    # The request failed to store it, and an error response is being sent.
+    # Whether storing it failed, and an error response is being sent.
     failed = False
-    # It was changed before the response's headers were sent, and the change was saved with them.
+    # Whether it was changed before the response's headers were sent, and the change was saved with them.
     was_modified = False
-    # The request's teardown will end it.
+    # Whether the request's teardown will end it.
     is_the_requests = False
-    # Its body is made while it is sent, so the request ends with the body.
+    # Whether the body is produced while it is sent, so that the request ends with the body.
     streams = False
-    # The request's own code is running, or may run next; a test's code runs only between the pieces of a body.
+    # Whether the request's own code is running or may run next; a test's code runs only between the pieces of a body.
     is_at_work = True
 
     def keep_for_test(self, context: object) -> None:
         """Accept and discard a test's changes in its ``with client:`` after the request, as Flask's own sessions do."""
-        # Only those of the test itself: not of the body, nor of a thread that the request has left behind.
+        # Only changes by the test itself, not by the body or by a thread that the request has left behind.
         state_of(self).takes_forgotten_changes = lambda: not self.is_at_work and is_current(context)
 
     def close(self) -> None:
         """End the request."""
         exchange = self.exchange
         exchange.close()
-        # Each refers to the other, and only the garbage collector could free such a cycle.
+        # Breaks the reference cycle between them, which only the garbage collector could free.
         exchange.session = weakref.proxy(self)
 
     @property
@@ -92,9 +92,9 @@ class FlaskSession(_Permanent, Session, SessionMixin):
 
 class TemplateSession(_Permanent, SessionMixin, SessionView):
     """
-    ``session`` in a template: a dict with the attributes of Flask's own session, without the methods of ours.
+    The ``session`` of a template: a dict with the attributes of Flask's own session, without the methods of ours.
 
-    So ``{{ session.login }}`` is the application's value under that key, or undefined.
+    ``{{ session.login }}`` is therefore the application's value under that key, or undefined.
     """
 
     @property
@@ -122,7 +122,7 @@ class BorrowedSession(TemplateSession):
     """
     The session that an outer adapter keeps for the request, with the attributes that Flask expects.
 
-    The outer adapter saves it and sends its cookie, with the lifetime that its own settings say.
+    The outer adapter saves it and sends its cookie, with the lifetime from its own settings.
     """
 
     def __init__(self, outer: Session, exchange: Exchange) -> None:
@@ -143,5 +143,5 @@ def is_current(context: object) -> bool:
 
 
 def current_context() -> Any:
-    """Return Flask's context of the request itself instead of the proxy."""
+    """Return the context of the current request itself instead of Flask's proxy."""
     return cast("LocalProxy[Any]", request_ctx)._get_current_object()

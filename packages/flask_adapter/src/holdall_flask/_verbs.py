@@ -1,5 +1,5 @@
 """
-Plug's verbs for the session of the current request.
+Offer Plug's verbs as functions, for the session of the current request.
 
 Each is the same as the ``flask.session`` method of that name.
 """
@@ -33,10 +33,10 @@ def fetch_session(sessions: Sessions | None = None) -> FlaskSession:
         sessions: One of those passed to ``Holdall`` in *also*, to get its session.
 
     Raises:
-        RuntimeError: The application has no ``Holdall``, or no secret to keep sessions with.
+        RuntimeError: The application has no ``Holdall``, or no secret for its sessions.
         ConfigurationError: ``Holdall`` was not given these *sessions*.
     """
-    # The session itself instead of the proxy, which lasts only as long as the request.
+    # The session itself, because the proxy lasts only as long as the request.
     session = cast("LocalProxy[SessionMixin]", flask.session)._get_current_object()
     if not isinstance(session, FlaskSession | BorrowedSession):
         msg = (

@@ -1,9 +1,9 @@
 """
-Flask-Login for visitors who logged in through another framework.
+Use Flask-Login for visitors who logged in through another framework.
 
-Use ``LoginManager`` instead of Flask-Login's. It derives ``current_user`` from the session's principal, whichever
-library logged the user in. When such a session first comes to Flask-Login, the keys that ``login_user`` writes are
-added, so that all of Flask-Login works as if the user had logged in here.
+``LoginManager`` replaces Flask-Login's. It derives ``current_user`` from the session's principal, whichever library
+logged the user in. When Flask-Login first receives such a session, the keys that ``login_user`` writes are added, so
+that all of Flask-Login works as if the user had logged in here.
 """
 
 from typing import Any
@@ -82,7 +82,7 @@ def _record_login(app: Flask, **kwargs: object) -> None:
 
 def _end_session(app: Flask, **kwargs: object) -> None:
     session = fetch_session()
-    # It tells Flask-Login to delete its own cookie with this response.
+    # This key tells Flask-Login to delete its own cookie with this response.
     remember = session.get("_remember")
     session.logout()
     if remember is not None:

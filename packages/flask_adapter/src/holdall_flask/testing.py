@@ -1,4 +1,4 @@
-"""Helpers for tests, in addition to Flask's own ``session_transaction``."""
+"""Log visitors in during tests, in addition to Flask's own ``session_transaction``."""
 
 from typing import Any, cast
 

@@ -1,5 +1,5 @@
 """
-The command ``holdall``, for an operator at a terminal or a nightly job.
+Run the command ``holdall``, for an operator at a terminal or a nightly job.
 
 Each subcommand is a module with a function ``add``, which adds it to the parser and sets ``run``, a function that takes
 the options and returns the exit code. To add a subcommand, write such a module and name it in ``_COMMANDS``. Results go
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         code: int = options.run(options)
-        # Flush here, because a failure at the interpreter's end could not be handled.
+        # Flush here, because a failure while the interpreter exits could not be handled.
         print(end="", flush=True)
     except SessionError as exc:
         complain(str(exc))
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Version(argparse.Action):
-    """Prints the version, which is read only on request."""
+    """An action that prints the version, which is looked up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from holdall import __version__
@@ -68,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     # Without abbreviations, because --secret would be one of --secret-env.
-    parser = _Parser("holdall", description="Look after sessions.", allow_abbrev=False)
+    parser = _Parser("holdall", description="Manage sessions.", allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in _COMMANDS:

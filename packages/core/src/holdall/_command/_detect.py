@@ -25,7 +25,7 @@ class CookieKind(NamedTuple):
 
     Attributes:
         format: The format's name in ``Sessions(format=…)``.
-        says: The description that the command prints.
+        label: The description that the command prints.
         make: Returns the format.
         pattern: Matches all cookies of this kind, and few others.
         options: The format's options for this kind of cookie.
@@ -33,7 +33,7 @@ class CookieKind(NamedTuple):
     """
 
     format: str
-    says: str
+    label: str
     make: Callable[..., Format]
     pattern: re.Pattern[str]
     options: Mapping[str, Any] = MappingProxyType({})
@@ -42,7 +42,7 @@ class CookieKind(NamedTuple):
     def details(self, cookie: str) -> str:
         """Describe what can be read from *cookie* without a secret."""
         header = from_text(cookie) if self.format == "native" else None
-        return f"{self.says}, version {header[0]}, key id {header[1:5].hex()}" if header else self.says
+        return f"{self.label}, version {header[0]}, key id {header[1:5].hex()}" if header else self.label
 
 
 #: The secret ID of a session in a table.
@@ -58,8 +58,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.ASCII)
 
 
-# Ours begin with the version and the key ID: in base64url the second character has the last bits of the version. The
-# last three have a time in six characters: four bytes of Unix time, or a base-62 number.
+# Our own begin with the version and the key ID: in base64url, the second character contains the last bits of the
+# version. The last three kinds contain a time in six characters: four bytes of Unix time, or a base-62 number.
 _KINDS = (
     CookieKind("native", "holdall, encrypted", NativeFormat, _pattern(r"A[Q-Za-fw-z0-9_-][\w-]{82,}"), _ENCRYPTED),
     CookieKind(
@@ -104,5 +104,5 @@ FORMATS = tuple(dict.fromkeys(kind.format for kind in _KINDS))
 
 
 def detect(cookie: str, formats: Iterable[str] = FORMATS) -> list[CookieKind]:
-    """Return the kinds, among *formats*, that *cookie* may be of."""
+    """Return the kinds of cookie, among *formats*, that *cookie* may be."""
     return [kind for kind in _KINDS if kind.format in formats and kind.pattern.fullmatch(cookie)]

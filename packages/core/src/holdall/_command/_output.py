@@ -1,4 +1,4 @@
-"""All of the command's output goes through here, because text from elsewhere can contain terminal control sequences."""
+"""Print all of the command's output, because text from elsewhere can contain control sequences for the terminal."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ def prepare() -> None:
 
 def printable(text: str) -> str:
     r"""
-    Return *text* with control characters and invisible characters as escapes (``\x1b``).
+    Return *text* with unprintable characters as escapes (``\x1b``).
 
     These are control characters, line separators, bidirectional marks, which can change how a line reads, and
     code points that are not characters.

@@ -23,8 +23,8 @@ def add_url(parser: argparse.ArgumentParser) -> None:
         "url",
         nargs="?",
         metavar="URL",
-        help="the table, such as sqlite:///sessions.db; by default the variable HOLDALL_TABLE, which keeps a password "
-        "out of the process list",
+        help="the table, such as sqlite:///sessions.db; the default is the environment variable HOLDALL_TABLE, which "
+        "keeps a password out of the process list",
     )
 
 
@@ -33,7 +33,7 @@ def opened(url: str | None) -> Iterator[Table]:
     """Open the table at *url* while the command uses it."""
     url = url or os.environ.get(_VARIABLE)
     if url is None:
-        msg = f"which table? Pass its URL, or set the variable {_VARIABLE}."
+        msg = f"no table was named: pass its URL, or set the environment variable {_VARIABLE}."
         raise ConfigurationError(msg)
     try:
         table = _open(url)
@@ -48,7 +48,7 @@ def opened(url: str | None) -> Iterator[Table]:
         raise type(exc)(message) from exc
 
 
-# urlsplit is not used, because it raises an error for a URL that it cannot parse, and that may show a password.
+# Not urlsplit, because its error for a URL that it cannot parse may show a password.
 _PASSWORD = re.compile(r"://[^:/@]*:([^/?#]*)@|[?&]password=([^&]*)")
 _PLACE = re.compile(r"://(?:[^/?#]*@)?+(([^/?#:]+)[^?#]*)")
 
@@ -68,7 +68,7 @@ def _with_place(message: str, url: str) -> str:
 
 def _open(url: str) -> Any:
     try:
-        # A table created here would be empty.
+        # Do not create the table, because a new one would be empty.
         table = table_opener(url, clock=utc_now, create=False)("sync")
     except ModuleNotFoundError as exc:
         # The message names the missing driver, and how to install it.

@@ -1,4 +1,4 @@
-"""Times as the commands print them."""
+"""Format times for the commands."""
 
 from datetime import datetime
 

@@ -27,10 +27,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "sessions",
         metavar="MODULE:NAME",
-        help="where the Sessions are, or a function that returns them, such as shop.web:sessions, or in Django "
+        help="the Sessions object, or a function that returns one, such as shop.web:sessions; in Django, "
         "holdall_django:configured_sessions",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
         "--require",
         action="append",
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     say(json.dumps(description.as_dict(), indent=2) if options.json else str(description))
     missing = [line for line in options.require if line not in description.meets]
     for line in missing:
-        advice = description.lacks.get(line, "no configuration can meet it, or it does not exist")
+        advice = description.lacks.get(line, "it does not exist, or no configuration can meet it")
         complain(f"{line} is not met: {advice}.")
     return 1 if missing else 0
 
@@ -56,7 +56,7 @@ def _found(place: str) -> Sessions:
     if not name:
         msg = f"{place!r} does not name sessions: write MODULE:NAME, such as shop.web:sessions."
         raise ConfigurationError(msg)
-    # As python -m does.
+    # Python -m does the same.
     sys.path.insert(0, "")
     try:
         found = attrgetter(name)(import_module(module))

@@ -1,10 +1,10 @@
 """
 ``holdall inspect``: identify a cookie without revealing it.
 
-A cookie is as good as a password while its session lives. The cookie and the secret are read from standard input or
-prompted for on a terminal, because arguments are visible in the process list and stay in the shell's history. The
-secret is never an argument, and the cookie need not be. The session's data is printed only on request, and only if the
-secret opened the cookie.
+A cookie is as good as a password while its session lives. The command reads the cookie and the secret from standard
+input, or prompts for them on a terminal, because arguments are visible in the process list and stay in the shell's
+history. The cookie may be passed as an argument, but the secret may not. The session's data is printed only on request,
+and only if the secret opened the cookie.
 """
 
 import argparse
@@ -31,7 +31,7 @@ __all__ = ["add"]
 
 _VARIABLE = "HOLDALL_SECRET"
 
-# The longest line that a terminal of Linux or the BSDs accepts.
+# The longest line that a terminal accepts on Linux and the BSDs.
 _TERMINAL_LINE = 4095
 _MAX_LINE = 2**20
 _STACK = 20_000
@@ -51,7 +51,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "salt": {"help": "Flask, Django"},
     "key_derivation": {"metavar": "HOW", "help": "Flask"},
     "digest": {"help": "Flask"},
-    "max_age": {"type": int, "metavar": "SECONDS", "help": "Flask, Starlette, Django: how long a cookie is read"},
+    "max_age": {"type": int, "metavar": "SECONDS", "help": "Flask, Starlette, Django: how long a cookie is valid"},
 }
 
 
@@ -60,19 +60,21 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "inspect",
         help="identify a cookie",
-        description="Identify a cookie, and tell whether a secret opens it and how long it is valid. "
+        description="Identify a cookie, and show whether a secret opens it and how long it is valid. "
         "On a terminal the command prompts for both; otherwise the first line of standard input is the cookie and the "
-        f"second the secret, unless the variable {_VARIABLE} contains it.",
+        f"second the secret, unless the environment variable {_VARIABLE} contains it.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "cookie",
         nargs="?",
         metavar="COOKIE",
-        help="its value, or name=value; better left out, because the process list shows arguments",
+        help="its value, or name=value; better omitted, because the process list shows arguments",
     )
     parser.add_argument("--key", metavar="NAME", help="the cookie's name, if COOKIE is a bare value")
-    parser.add_argument("--secret-env", metavar="NAME", help=f"the variable that holds the secret ({_VARIABLE})")
+    parser.add_argument(
+        "--secret-env", metavar="NAME", help=f"the environment variable that contains the secret ({_VARIABLE})"
+    )
     parser.add_argument("--data", action="store_true", help="also print the session's data")
     parser.add_argument("--format", choices=FORMATS, help="recognize this format only")
     group = parser.add_argument_group("options of the format", "if the application sets them")
@@ -102,7 +104,7 @@ def _run(options: argparse.Namespace) -> int:
     _say("format", kind.details(cookie))
     _say("size", _size(cookie))
     _say("secret", "opens it")
-    _say("made", "it does not say" if record.created == 0 else _utc(record.created))
+    _say("made", "not recorded" if record.created == 0 else _utc(record.created))
     _say("ends", _end(record.expires))
     _say("log id", record.log_id)
     if options.data:
@@ -113,15 +115,15 @@ def _run(options: argparse.Namespace) -> int:
 def _cookie_from_input() -> str:
     if not sys.stdin.isatty():
         return os.fsdecode(_line())
-    text = _typed("Cookie (it is not shown): ")
+    text = _typed("Cookie (input is hidden): ")
     if len(text) >= _TERMINAL_LINE:
-        msg = f"a terminal cuts off lines at {_TERMINAL_LINE} characters: pass a cookie this long on standard input."
+        msg = f"the terminal cuts off lines at {_TERMINAL_LINE} characters: pipe in a cookie this long instead."
         raise ConfigurationError(msg)
     return text
 
 
 def _line() -> bytes:
-    # Bytes, because neither a cookie nor a secret must be text. No cookie or secret is longer.
+    # Bytes, because a cookie or a secret need not be text. Neither is ever longer than this.
     return sys.stdin.buffer.readline(_MAX_LINE).rstrip(b"\r\n")
 
 
@@ -136,7 +138,7 @@ def _name_and_value(text: str) -> tuple[str | None, str]:
     """Return the name of a cookie, if *text* contains it, and its value."""
     # Drop the attributes of a Set-Cookie header.
     text = text.partition(";")[0].strip()
-    # Some formats also write =, but only where a name cannot end.
+    # A value may contain "=" too, but then it looks like a cookie, and name=value does not.
     if detect(text) or "=" not in text:
         return None, text
     key, _, value = text.partition("=")
@@ -144,16 +146,16 @@ def _name_and_value(text: str) -> tuple[str | None, str]:
 
 
 def _secret(variable: str | None, *, may_read: bool) -> bytes | None:
-    """Return the secret, if there is one. It *may* be read from standard input if the cookie was."""
+    """Return the secret, if there is one; it *may* be read from standard input if the cookie was."""
     found = os.environ.get(variable or _VARIABLE)
     if found:
-        # The bytes as they are, text or not.
+        # The original bytes, even if they are not text.
         return os.fsencode(found)
     if variable is not None:
-        msg = "the variable that --secret-env names is not set, or empty."
+        msg = "the environment variable that --secret-env names is unset or empty."
         raise ConfigurationError(msg)
     if sys.stdin.isatty():
-        return os.fsencode(_typed("Secret (it is not shown; leave it empty to continue without): ")) or None
+        return os.fsencode(_typed("Secret (input is hidden; leave it empty to continue without one): ")) or None
     return (_line() or None) if may_read else None
 
 
@@ -192,7 +194,7 @@ def _set_up(kind: CookieKind, secret: bytes, given: dict[str, Any]) -> Format:
     if "clock" in parameters:
         options["clock"] = lambda: _UNKNOWN
     with warnings.catch_warnings():
-        # The application reports a weak secret; there is no need to do so here.
+        # The application itself warns of a weak secret.
         warnings.simplefilter("ignore", WeakSecretWarning)
         return kind.make(secret, weak_secrets=True, **{**options, **kind.options})
 
@@ -205,8 +207,8 @@ def _size(cookie: str) -> str:
 
 def _end(expires: int) -> str:
     if expires == FOREVER:
-        return "it does not say"
-    return f"{_utc(expires)}{' (it has)' if expires <= time() else ''}"
+        return "not recorded"
+    return f"{_utc(expires)}{' (expired)' if expires <= time() else ''}"
 
 
 def _utc(seconds: int) -> str:

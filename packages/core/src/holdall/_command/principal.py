@@ -17,7 +17,7 @@ from holdall.tables import Table
 
 __all__ = ["add"]
 
-# The names in JSON; a table's header has them in capitals.
+# The names of the JSON fields; the printed table's header shows them in capitals.
 _COLUMNS: dict[str, Callable[[SessionInfo], str | None]] = {
     "handle": lambda info: info.handle,
     "began": lambda info: utc(info.created),
@@ -39,12 +39,13 @@ def add(commands: Any) -> None:
     )
     _add_principal(listing, required=True)
     _add_key(listing, required=True)
-    listing.add_argument("--json", action="store_true", help="for machines")
+    listing.add_argument("--json", action="store_true", help="print JSON")
     revoking = _add_one(
         commands,
         "revoke",
         "end a principal's sessions",
-        "End a principal's sessions, selected by --handle, --all-but or --all. Or end everybody's sessions.",
+        "End a principal's sessions, selected by --handle, --all-but or --all. "
+        "With --everybody, end all sessions in the table.",
         _revoke,
     )
     whose = revoking.add_mutually_exclusive_group(required=True)
@@ -52,8 +53,8 @@ def add(commands: Any) -> None:
     _add_key(revoking)
     whose.add_argument("--everybody", action="store_true", help="end all sessions in the table")
     some = revoking.add_mutually_exclusive_group()
-    some.add_argument("--handle", metavar="H", help="end this one")
-    some.add_argument("--all-but", metavar="H", help="end all but this one")
+    some.add_argument("--handle", metavar="H", help="end the session with this handle")
+    some.add_argument("--all-but", metavar="H", help="end all but the session with this handle")
     some.add_argument("--all", action="store_true", help="end all of the principal's sessions")
 
 
@@ -89,7 +90,7 @@ def _list(options: argparse.Namespace) -> int:
     rows = [{name: value(info_of(row)) for name, value in _COLUMNS.items()} for row in found]
     if options.json:
         text = json.dumps([{name.replace(" ", "_"): value for name, value in row.items()} for row in rows], indent=2)
-        # The only control character that JSON does not escape.
+        # The only control character that json.dumps does not escape.
         print(text.replace("\x7f", r"\u007f"))
     elif rows:
         cells = [[printable(value or "-") for value in row.values()] for row in rows]
@@ -111,11 +112,11 @@ def _revoke(options: argparse.Namespace) -> int:
         msg = "--everybody ends all sessions: leave out --handle, --all-but and --all, or name a --principal."
         raise ConfigurationError(msg)
     if not options.everybody and options.key is None:
-        msg = "whose sessions? Pass the name of their cookie too, with --key."
+        msg = "--principal needs the name of the cookie too: pass it with --key."
         raise ConfigurationError(msg)
     if not options.everybody and handle is None and not options.all:
         # A script that forgets an option must not end all sessions.
-        msg = "which of the principal's sessions? Name one with --handle, keep one with --all-but, or say --all."
+        msg = "no sessions were selected: name one with --handle, keep one with --all-but, or pass --all."
         raise ConfigurationError(msg)
     with opened(options.url) as table:
         if options.everybody:

@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--bytes", type=_size, default=64, metavar="N", help="random bytes in it, 32 or more (%(default)s)"
+        "--bytes", type=_size, default=64, metavar="N", help="its number of random bytes, 32 or more (%(default)s)"
     )
     parser.set_defaults(run=_run)
 

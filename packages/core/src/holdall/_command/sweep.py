@@ -1,4 +1,4 @@
-"""``holdall sweep``: remove expired rows in batches, so that no request waits for long."""
+"""``holdall sweep``: remove expired rows in batches, so that no request has to wait for long."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from holdall._command._tables import add_url, opened
 
 __all__ = ["add"]
 
-# Used without a terminal, so that the log of a long sweep stays short.
+# Applies if the output is not a terminal, so that the log of a long sweep stays short.
 _BATCHES_PER_LINE = 100
 
 
@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 class _Progress:
-    """Show how many rows have been removed: in one line on a terminal, otherwise in a new line from time to time."""
+    """A display of how many rows have been removed: one line on a terminal, otherwise a new line from time to time."""
 
     def __init__(self) -> None:
         self.removed = 0

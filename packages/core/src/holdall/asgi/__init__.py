@@ -1,5 +1,5 @@
 """
-Sessions for any ASGI application: Litestar, Quart, Falcon, or one without a framework.
+Keep the sessions of any ASGI application: Litestar, Quart, Falcon, or one without a framework.
 
 ``SessionMiddleware`` manages each request's session; handlers find it as ``scope["session"]``.
 """

@@ -2,8 +2,8 @@
 Handle connections that outlive their session.
 
 The session of a WebSocket or of a streamed body is checked when a message passes, but at most every few seconds. Once
-it has ended, the handler sees it as empty. With ``check_ended_every`` the connection is closed as well, and a
-WebSocket's session is checked even while no message passes: the handler is told that the visitor has disconnected.
+it has ended, the handler sees it as empty. With ``check_ended_every`` the connection is also closed, and a WebSocket's
+session is checked even while no message passes; the handler is told that the client has disconnected.
 """
 
 import logging
@@ -33,7 +33,7 @@ __all__ = ["ENDED", "AutoClose", "Watch"]
 
 _logger = logging.getLogger("holdall")
 
-# A table remembers the old ID of a renewed session for a minute, so one check may fail before the session is lost.
+# A table remembers the old ID of a renewed session for a minute, so one check may fail without losing the session.
 _LONGEST = timedelta(seconds=30)
 
 # How long, in seconds, a client that no longer reads can delay the closing message.
@@ -50,7 +50,7 @@ class AutoClose:
     Args:
         every: How long it may take to notice a session's end and close its connection, at most 30 seconds.
             ``None`` checks every few seconds and closes nothing.
-        code: The code that closes a WebSocket.
+        code: The status code for closing a WebSocket.
 
     Raises:
         ConfigurationError: Connections should be closed but the sessions are not in a table, or an argument is
@@ -86,7 +86,7 @@ class AutoClose:
         send: Send,
         disconnects: tuple[type[Exception], ...],
     ) -> None:
-        """Run *app* with a WebSocket whose *session* is checked; a disconnect raises *disconnects* in it."""
+        """Run *app* with a WebSocket whose *session* is checked; on a disconnect, *app* raises one of *disconnects*."""
         watch = self.watch(session)
         if not self.closes:
             socket = _Open(watch, receive, send)
@@ -95,13 +95,13 @@ class AutoClose:
         closing = _Closing(watch, receive, send, self._code)
         try:
             await run_alongside(partial(app, scope, closing.receive, closing.send), closing.close_when_ended)
-        except (OSError, *disconnects):  # type: ignore[misc]  # mypy does not know what is unpacked
+        except (OSError, *disconnects):  # type: ignore[misc]  # mypy cannot tell what is unpacked
             if not watch.is_over:
                 raise
 
 
 class Watch:
-    """Checks a session from time to time."""
+    """A periodic check of a session."""
 
     def __init__(self, sessions: Sessions, session: Session, every: float) -> None:
         self._sessions = sessions
@@ -124,19 +124,19 @@ class Watch:
         self._follower.seen()
 
     async def look_if_due(self) -> None:
-        """Check if the last check is long enough ago."""
+        """Check the session if its last check is long enough ago."""
         if not self.is_over and current_time() >= self._next:
             await self.look()
             self._next = current_time() + (0 if self._follower.is_in_doubt else self.every)
 
     async def look(self) -> bool:
-        """Return whether the session has ended. An unread one has not."""
+        """Check the session, and return whether it has ended. One that was not read counts as not ended."""
         seen = self._follower.seen()
         if seen is not None:
             try:
                 place = await self._sessions.follow_async(seen)
             except StoreError:
-                # A visitor must not be disconnected because our backend is down.
+                # Visitors must not be disconnected because our backend is down.
                 _logger.exception("the session of an open connection could not be checked")
             else:
                 self._follower.saw(place)
@@ -153,7 +153,7 @@ class _Open:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        # Before the handler acts on the message.
+        # Checked before the handler acts on the message.
         await self._watch.look_if_due()
         return message
 
@@ -204,12 +204,12 @@ class _Closing:
         while not await self._watch.look():
             await sleep(self._watch.every)
         if not self._is_closed:
-            # The handler may end before the client is told; if the client disconnects at this moment, it need not be.
+            # The handler may end before the client is told. A client that disconnects now need not be told.
             with suppress(OSError, RuntimeError, StoreError):
                 await shielded(within(_LONGEST_CLOSE, self._close()))
         self._receiving.interrupt()
 
     async def _close(self) -> None:
-        # No message of the handler may overtake it.
+        # Locked, so that no message from the handler follows it.
         async with self._sending:
             await self._send({"type": "websocket.close", **self._closing})

@@ -49,7 +49,7 @@ class _Headers:
 def _noting(app: _App, group: Any) -> _App:
     async def note(scope: _Scope, receive: Any, send: Any) -> None:
         exchange = scope.get(KEY)
-        # An outer adapter that keeps the session too has noted it already.
+        # An outer adapter that keeps the session too has already noted it.
         if exchange is not None and exchange.group is group:
             group.devices.note(exchange, _paths(scope)[0], _Headers(scope["headers"])("Secure-Session-Skipped"))
         await app(scope, receive, send)

@@ -1,5 +1,5 @@
 """
-The middleware: a plain ASGI layer between a server and an application.
+Define the middleware: a plain ASGI layer between a server and an application.
 
 It creates the session of each request and WebSocket from the request's headers, and adds the session's headers to the
 response as it passes through.
@@ -29,22 +29,22 @@ class SessionMiddleware:
 
     If another middleware has already put a session there, ours replaces it only inside *app*.
 
-    If the application handles an exception outside of this layer, no cookie can be added to that response: a session in
-    a table that the handler ended has ended, and all other changes are discarded. Wrapped around the whole application,
-    this layer sees that response too and treats it like any 5xx.
+    If the application handles an exception outside of this layer, no cookie can be added to that response: sessions in
+    a table that the handler ended are still ended, and all other changes are discarded. If this layer is wrapped around
+    the whole application, it sees that response too and treats it like any 5xx.
 
     Args:
-        sessions: Where and how sessions are kept.
+        sessions: The configuration of the main session.
         fetch: ``"auto"`` reads a session before the handler runs if its store blocks or is async and the request has
             its cookie; otherwise when it is first used. ``"explicit"`` reads nothing before
             ``await fetch_session(scope)``.
-        also: Further sessions of the application, each with its own cookie and store;
+        also: Additional sessions of the application, each with its own cookie and store;
             ``await fetch_session(scope, cart)`` reads and returns the session of *cart*.
         check_ended_every: How often, in seconds, to check whether the session of a WebSocket or streamed body has ended
             through a logout, ``revoke`` or a timeout, and close the connection in that case. At most 30; needs a
             table. If left out, the connection's session is only emptied, when the next message passes after five
             seconds or more. Sessions in *also* are not checked.
-        close_code: The code that closes such a WebSocket.
+        close_code: The status code for closing such a WebSocket.
 
     Attributes:
         disconnects: The exception raised in a handler whose client has disconnected; a framework's subclass sets it.
@@ -93,16 +93,17 @@ class SessionMiddleware:
             if outer is not None and borrowed is not None:
                 await self._share(borrowed, outer, scope, receive, send)
                 return
-        # Not of the scope, which holds the session: each request would leave a cycle for the garbage collector.
+        # The exchange refers to the headers, not the scope, because the scope refers to the session: each request
+        # would leave a reference cycle for the garbage collector.
         headers = scope["headers"]
         if type(headers) is not list:
             headers = scope["headers"] = list(headers)
         hidden, header = self._hidden, None
         for place, header in enumerate(headers):
             if header[0] in hidden:
-                # Error reports show local variables. Every layer has the scope, and this one has no other copy.
+                # Hidden, because error reports show local variables, and every layer has the scope as one.
                 headers[place] = (header[0], HiddenBytes(header[1]))
-        header = None
+        header = None  # the last one may be a cookie
         exchange = Exchange(
             self._group,
             partial(_values, headers),

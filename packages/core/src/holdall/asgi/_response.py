@@ -1,4 +1,4 @@
-"""Process a response or a WebSocket being sent: store its sessions and add their headers."""
+"""Process a response or a WebSocket as it is sent: store its sessions and add their headers."""
 
 # Otherwise the annotations of nested functions would be evaluated in each request.
 from __future__ import annotations
@@ -26,7 +26,7 @@ _logger = logging.getLogger("holdall")
 
 _HEADERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _name = itemgetter(0)
-# There are as many as an application has combinations of sessions.
+# An application has only one for each combination of its sessions.
 _vary = cache(lambda vary: (b"vary", vary.encode()))
 _lowered = cache(lambda name: name.lower().encode())
 # The headers for a response that sets a cookie and has no cache headers of its own.
@@ -34,7 +34,7 @@ _PLAIN = cache_headers((), sets_cookie=True, allow_public=False).cache_control o
 _NO_STORE = (b"cache-control", _PLAIN.encode())
 
 
-# An application has few names, and sends the same ones over and over.
+# Cached, because an application sends the same few names over and over.
 @lru_cache(maxsize=256)
 def _is_for_caches(name: bytes) -> bool:
     return CACHING_NAMES.search(name.decode("latin-1")) is not None
@@ -68,7 +68,7 @@ async def respond(
         kind = message["type"]
         if not started:
             if was_refused:
-                # The client has our response; a framework that caught our exception sends its own.
+                # The client has our error response. A framework that caught our exception is now sending its own.
                 return
             if kind in _HEADERS:
                 status, streams = message.get("status", 200), kind != "websocket.accept"
@@ -164,7 +164,7 @@ async def respond(
         raise
     else:
         if started:
-            # The same as end() does, and in most requests there is nothing to await.
+            # The same as end(), but in most requests there is nothing to await.
             if not exchange.body_sent_at_once(last=True):
                 await exchange.body_sent_async(last=True)
             is_over = True
@@ -176,7 +176,7 @@ async def respond(
 
 
 async def _end(exchange: Exchange, started: bool) -> None:
-    # Save what was changed since the headers, including by background tasks.
+    # Save the changes made since the headers were sent, including those made by background tasks.
     if started:
         await exchange.body_sent_async(last=True)
     else:
@@ -227,7 +227,7 @@ def _with_headers(message: Message, told: ResponseHeaders, exchange: Exchange, s
             merged = for_caches(given, told, exchange.group, route=route)
             headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in merged]
         else:
-            # The usual response has no cache headers of its own.
+            # The usual case: the response has no cache headers of its own.
             headers.append(_vary(told.vary))
             if told.cookies:
                 headers.append(_NO_STORE)

@@ -8,9 +8,9 @@ __all__ = ["answer_by"]
 
 def answer_by(answering: type, noting: Callable[[Any, Any], Any], middleware: Any, group: Any) -> None:
     """
-    Let *middleware* handle them, and record for other requests where the application is mounted.
+    Let *middleware* handle these requests, and record for other requests where the application is mounted.
 
-    It becomes an instance of a class of its own, so that a middleware without bound sessions pays nothing.
+    The middleware becomes an instance of a separate class, so that one without bound sessions pays nothing.
 
     Args:
         answering: Handles them with the ``DeviceRoutes`` in its attribute ``_devices``; the base class of that class.

@@ -1,4 +1,4 @@
-"""The parts of device binding that both kinds of store share; ``rows`` and ``sealed`` complete them."""
+"""Bind sessions to devices: the part that both kinds of store share. ``_rows`` and ``_sealed`` do the rest."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Stored = TypeVar("Stored", bound=StoredSession)
 
 _REFUSED = NotFound("not bound")
 
-# As many as the session's own cookie may have in a request.
+# The maximum number of values of the bound cookie in a request, the same as for the session's own cookie.
 _MOST_VALUES = 4
 
 
@@ -28,9 +28,9 @@ class Device(Redacted):
     A device to which a session is bound.
 
     Attributes:
-        binding: The binding it was registered for.
+        binding: The binding that it was registered for.
         key: Its public key.
-        place: Where the store keeps the device.
+        place: The location at which the store keeps the device.
     """
 
     __slots__ = ("binding", "key", "place")
@@ -43,9 +43,9 @@ class Device(Redacted):
 
 class BindingStore(ABC):
     """
-    Wraps a *store* so that its sessions can be bound to a device.
+    A wrapper around *store* whose sessions can be bound to a device.
 
-    All other operations are delegated to the wrapped store.
+    All other operations are delegated to *store*.
 
     Args:
         settings: The settings of the ``Sessions``.
@@ -135,7 +135,7 @@ class BindingStore(ABC):
         """Return the session that was *found* if the request has the bound cookie that it needs."""
         binding = binding_of(found)
         bound = cookie.bound if isinstance(cookie, BoundCookies) else None
-        # Outside of a request there is no such cookie.
+        # Outside of a request there is no bound cookie.
         if binding is None or bound is None:
             return found
         now = self._now()

@@ -1,8 +1,8 @@
 """
-The two requests that a browser sends by itself: to register the device's key, and to renew the bound cookie.
+Handle the two requests that a browser sends by itself: to register the device's key, and to renew the bound cookie.
 
-The draft's sections on registration and refresh specify requests and responses. ``holdall.lifecycle.device`` makes all
-decisions; this module parses the requests and writes the responses.
+The draft's sections on registration and refresh specify the requests and responses. ``holdall.lifecycle.device`` makes
+all decisions; this module parses the requests and writes the responses.
 """
 
 import json
@@ -40,7 +40,7 @@ class DeviceEndpoints:
     The endpoints of one ``Sessions``.
 
     Args:
-        store: Where its sessions and their bindings are kept.
+        store: The store of its sessions and their bindings.
         backend: The backend for that store, which runs its steps.
     """
 
@@ -84,7 +84,7 @@ class DeviceEndpoints:
         if request.method != "POST":
             return EndpointResponse(405, (("Allow", "POST"), *_NO_STORE))
         if not request.https:
-            return self._refused("it came by HTTP")
+            return self._refused("sent over http")
         return (yield from self.steps[request.path](request))
 
     # Registration.
@@ -146,8 +146,8 @@ class DeviceEndpoints:
     ) -> Steps[EndpointResponse]:
         challenge = yield from self._store.accept(device, proof.challenge, stored, now)
         if challenge is None:
-            # A browser that was suspended signs the last challenge it was given, which has expired: no reason for an
-            # alarm.
+            # No reason for an alarm: a browser that was suspended signs the last challenge it was given, even if that
+            # has expired.
             if not self._store.is_latest(device, proof.challenge):
                 self._settings.emit("device_refused", "an old challenge", "" if stored is None else stored.log_id)
             anew = yield from self._store.challenge(device, now)
@@ -183,7 +183,7 @@ class DeviceEndpoints:
             "session_identifier": binding.id,
             "refresh_url": f"{request.mounted_at}{self._options.path}/refresh",
             "scope": {"origin": origin, "include_site": self._options.include_site, "scope_specification": excluded},
-            # Without Max-Age and Expires, because otherwise the browser considers the cookie missing for ever.
+            # Without Max-Age and Expires, because otherwise the browser always considers the cookie missing.
             "credentials": [{"type": "cookie", "name": bound.key, "attributes": _attributes(cookies[0])}],
         }
         return EndpointResponse(200, (*_JSON, *headers), tuple(cookies), json.dumps(body).encode())
@@ -203,7 +203,7 @@ _JSON = (("Content-Type", "application/json"), *_NO_STORE)
 
 
 def _proof(request: EndpointRequest, device: Device | None = None) -> Proof | Flaw | None:
-    """Return the proof in a request, or why it is invalid; ``None`` if the request has no token."""
+    """Return the proof in a request, or its flaw; ``None`` if the request has no token."""
     token = header_text(request.header("Secure-Session-Response"))
     return None if token is None else verify(token, None if device is None else device.key)
 

@@ -1,7 +1,7 @@
 """
-The mark of a bound session: a text in its data, which the application can neither see nor set.
+Mark a bound session with a text in its data, which the application can neither see nor set.
 
-It is written as a change of its own key and preserved when other requests write, so that a page that was in
+The mark is written as a change of its own key and preserved when other requests write, so that a request that was in
 progress during the registration cannot undo it.
 """
 
@@ -14,7 +14,7 @@ from holdall.stores.contract import Changes, StoredSession, Write
 
 __all__ = ["MARK", "BoundCookies", "finder", "marked", "read_mark", "without_mark"]
 
-#: The key of a session's data that holds its binding.
+#: The key in a session's data that contains its binding.
 MARK = "_holdall_device"
 
 _KIND = "s"
@@ -55,7 +55,7 @@ def finder(
 def _with(sent: SentCookie, bound: list[Any] | None, devices: list[Any]) -> SentCookie:
     if isinstance(sent, OldCookie):
         value = _with(sent.value, bound, devices)
-        assert isinstance(value, str)  # noqa: S101  # as it was
+        assert isinstance(value, str)  # noqa: S101  # because sent.value is one
         return OldCookie(sent.key, value)
     cookies = BoundCookies(sent)
     cookies.bound, cookies.devices = bound, devices
@@ -85,7 +85,7 @@ def marked(write: Write, binding: Binding | None) -> Write:
 
 
 class _Keeping(Changes):
-    """An application's changes, which preserve the mark."""
+    """An application's changes, which leave the mark as it is."""
 
     __slots__ = ()
 

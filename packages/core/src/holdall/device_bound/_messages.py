@@ -1,4 +1,4 @@
-"""The requests that a browser sends by itself, and their responses, as passed between an adapter and the core."""
+"""Represent the requests that a browser sends by itself, and their responses, between an adapter and the core."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class EndpointRequest(NamedTuple):
     A request, as translated by an adapter.
 
     Attributes:
-        method: ``"POST"``, or another that is not allowed.
+        method: ``"POST"``, or another method, which is not allowed.
         path: The path below the one that the application is mounted under.
         mounted_at: The path that the application is mounted under (``SCRIPT_NAME``, ``root_path``); ``""`` for the
             root.

@@ -1,4 +1,4 @@
-"""The application's options for binding sessions to devices."""
+"""Check the application's options for binding sessions to devices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ _DEVICE_SUFFIX = "-device"
 @dataclass(frozen=True)
 class DeviceBound:
     """
-    How sessions are bound to the visitor's device.
+    Options for binding sessions to the visitor's device.
 
     Args:
         path: The path of the two endpoints, ``path/register`` and ``path/refresh``, relative to where the application
             is mounted.
-        cookie_max_age: How long a bound cookie is valid, and therefore a stolen copy of the cookies. In seconds, 10
+        cookie_max_age: How long a bound cookie, and therefore a stolen copy of the cookies, is valid. In seconds, 10
             minutes by default; browsers limit how often they sign, so use a minute or more.
         grace: How long a session may be used without its bound cookie after the registration, because earlier requests
-            may still be in flight. Seconds.
+            may still be in flight. In seconds.
         enforce: ``"all"`` gives a request that lacks the bound cookie an empty session; ``"report"`` only emits
             ``device_refused``, for a first deployment.
         exclude: Paths whose requests the browser does not hold back until it has the bound cookie, such as
-            ``"/static/"``. Requests without it are refused there as everywhere else.
+            ``"/static/"``. Requests without the bound cookie are refused there as everywhere else.
         origin: The application's origin as browsers see it, such as ``"https://shop.example"``; by default that of the
             request.
         include_site: Bind the subdomains too, for a cookie with a ``domain``; *origin* must be the registrable domain.
@@ -49,12 +49,12 @@ class DeviceBound:
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or self.path.endswith("/") or not _is_plain(self.path):
-            _refuse(f"path={self.path!r} is not a path such as '/device-bound-session', without a slash at its end.")
+            _refuse(f"path={self.path!r} is not a path such as '/device-bound-session', without a trailing slash.")
         for name, least in (("cookie_max_age", 1), ("grace", 0)):
             value = getattr(self, name)
             seconds = value.total_seconds() if isinstance(value, timedelta) else value
             if type(seconds) not in (int, float) or seconds < least:
-                _refuse(f"{name}={value!r} is not a timedelta or a number of seconds, at least {least}.")
+                _refuse(f"{name}={value!r} is neither a timedelta nor a number of seconds of at least {least}.")
             object.__setattr__(self, name, int(seconds))
         if self.enforce not in ("all", "report"):
             _refuse(f"enforce={self.enforce!r} is neither 'all' nor 'report'.")
@@ -72,12 +72,12 @@ class DeviceBound:
     @property
     def seconds(self) -> int:
         """``cookie_max_age`` in seconds."""
-        return int(self.cookie_max_age)  # type: ignore[arg-type]  # an int since it was checked
+        return int(self.cookie_max_age)  # type: ignore[arg-type]  # __post_init__ has made it an int
 
     @property
     def grace_seconds(self) -> int:
         """``grace`` in seconds."""
-        return int(self.grace)  # type: ignore[arg-type]  # an int since it was checked
+        return int(self.grace)  # type: ignore[arg-type]  # __post_init__ has made it an int
 
 
 def device_options(given: "DeviceBound | bool", *, is_tailored: bool = False) -> DeviceBound | None:
@@ -85,10 +85,10 @@ def device_options(given: "DeviceBound | bool", *, is_tailored: bool = False) ->
     Check the option ``Sessions(device_bound=…)`` and return it; ``None`` if it is off.
 
     Args:
-        is_tailored: The options of the session's cookie depend on the request.
+        is_tailored: Whether the options of the session's cookie depend on the request.
 
     Raises:
-        ConfigurationError: It is invalid or cannot be combined with the other options.
+        ConfigurationError: *given* is invalid or cannot be combined with the other options.
     """
     if not isinstance(given, DeviceBound | bool):
         _refuse(f"device_bound={given!r} is not True, False or a DeviceBound(…).")

@@ -1,8 +1,8 @@
 """
-Proofs that a browser holds a device's key: JWTs signed with ES256 or RS256 (RFC 7515, 7517 and 7518).
+Verify proofs that a browser holds a device's key: JWTs signed with ES256 or RS256 (RFC 7515, 7517 and 7518).
 
 The draft of Device Bound Session Credentials specifies their content in section "DBSC proof JWTs". Anyone can send any
-text as a proof, so an invalid one gives a ``Flaw`` and never an exception.
+text as a proof, so an invalid one results in a ``Flaw`` and never in an exception.
 """
 
 import json
@@ -40,11 +40,11 @@ _BARE = re.compile(r"[ \t]*([^\s;,\"]+)")
 
 class Flaw(NamedTuple):
     """
-    Why a proof was refused.
+    The reason why a proof was refused.
 
     Attributes:
         reason: A few words that do not repeat anything that was sent.
-        forged: It is well-formed, but the signature is not by the key, so the sender does not have the device.
+        forged: Whether the proof is well-formed but not signed by the key, so that the sender does not have the device.
     """
 
     reason: str
@@ -73,12 +73,12 @@ class DeviceKey(Redacted):
             self._key = RSAPublicNumbers(two, one).public_key()
 
     def __str__(self) -> str:
-        """Return the key as text, which ``from_stored`` reads."""
+        """Return the key as text that ``from_stored`` can read."""
         return ".".join((self.algorithm, *(to_text(_bytes_of(number)) for number in self.numbers)))
 
     @classmethod
     def from_stored(cls, text: str) -> "DeviceKey":
-        """Return the key from the *text* that ``str`` made."""
+        """Return the key from the *text* that ``str`` returned."""
         algorithm, *numbers = text.split(".")
         one, two = (int.from_bytes(from_text(number) or b"", "big") for number in numbers)
         return cls(algorithm, (one, two))
@@ -138,22 +138,22 @@ def verify(token: str, key: DeviceKey | None = None) -> Proof | Flaw:
         return Flaw("alg is neither ES256 nor RS256")
     if "crit" in header:
         # A recipient must understand these extensions or reject the token (RFC 7515, section 4.1.11).
-        return Flaw("has extensions that are not known")
+        return Flaw("has unknown extensions")
     challenge = payload.get("jti")
     if not isinstance(challenge, str) or not challenge.isascii():
         return Flaw("jti is not a challenge")
     brought = [each["jwk"] for each in (header, payload) if "jwk" in each]
     if key is not None and brought:
         # Only a registration contains a key. Accepting one from any other proof would let anyone sign.
-        return Flaw("brings a key, which only a registration does")
+        return Flaw("contains a key, which only a registration may")
     if key is None:
         if not brought:
-            return Flaw("brings no key")
+            return Flaw("contains no key")
         if brought[0] != brought[-1]:
-            return Flaw("brings two keys")
+            return Flaw("contains two keys")
         key = _key_of(brought[0], header["alg"])
     if key is None:
-        return Flaw("brings a key that cannot be used")
+        return Flaw("contains a key that cannot be used")
     if header["alg"] != key.algorithm:
         return Flaw("alg is not the key's")
     if not key.has_signed(parts[2] or b"", message.encode("ascii")):

@@ -28,8 +28,8 @@ class DeviceRoutes:
             for path in endpoints.steps:
                 if path in self._by_path:
                     msg = (
-                        f"two Sessions of one application use {path!r} for their devices: give one of them another, "
-                        "device_bound=DeviceBound(path='/…')."
+                        f"two Sessions of one application use {path!r} for their devices: give one of them another "
+                        "path with device_bound=DeviceBound(path='/…')."
                     )
                     raise ConfigurationError(msg)
                 self._by_path[path] = endpoints

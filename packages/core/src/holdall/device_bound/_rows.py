@@ -1,9 +1,9 @@
 """
-The bindings of sessions in a table.
+Store the bindings of sessions in a table.
 
 A session's row says that it is bound, and with which secret. Everything else is in a separate row under the binding's
 name: the device's key and the challenges. So a refresh writes no session row, and a renewal no device row. A bound
-cookie is a MAC under the secret, which is stored in the session: it is checked without another read of the table.
+cookie is a MAC under the secret, which is stored in the session, so checking it needs no other read of the table.
 """
 
 import hmac
@@ -261,7 +261,7 @@ class BoundTableStore(BindingStore):
             yield Remove(self.table, _note_of(_handle(stored)))
 
     def _lasts(self, stored: StoredSession, now: int) -> int:
-        """Return until when a session's extra row is needed: the session may be used until its next refresh."""
+        """Return the time until which a session's extra row is needed: the session may be used until its refresh."""
         if self.settings.absolute_timeout is not None:
             return self.settings.ends(stored.created)
         left = max(stored.expires - now, self.settings.idle_timeout or 0)
@@ -276,7 +276,7 @@ class BoundTableStore(BindingStore):
 
 
 class _DoneError(Exception):
-    """There is nothing to write. It carries the challenge to continue with."""
+    """Raised if there is nothing to write, with the challenge to continue with."""
 
     def __init__(self, challenge: str | None = None) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """
-The bindings of sessions kept in cookies: sealed, each part in its own cookie.
+Store the bindings of sessions that are kept in cookies: sealed, each part in its own cookie.
 
-A long-lived cookie holds the device's key; the session's own cookie says from the next response on that it is bound;
-and the bound cookie is short-lived as usual. The server stores nothing. Therefore a challenge can be answered
+A long-lived cookie contains the device's key; from the next response on, the session's own cookie says that it is
+bound; and the bound cookie is short-lived as usual. The server stores nothing. Therefore a challenge can be answered
 repeatedly until it expires, a wrong signature cannot end the session, and a copy of the session's cookie from before
 the registration is not bound.
 """
@@ -37,8 +37,8 @@ class BoundInCookie(ForeignSession):
     A device-bound session in its cookie, with its data as the application sees it.
 
     Attributes:
-        says_so: Its cookie says that it is bound. Otherwise the cookie dates from before the registration and is
-            written again.
+        says_so: Whether its cookie says that it is bound. Otherwise the cookie dates from before the registration and
+            is written again.
     """
 
     __slots__ = ("binding", "says_so")
@@ -122,7 +122,7 @@ class BoundCookieStore(BindingStore):
 
     def bind(self, stored: StoredSession, key: DeviceKey, now: int) -> Steps[StoredSession | None]:
         yield from ()
-        # Its cookie says so from the next response on, which also knows how long the browser should keep it.
+        # The cookie is left to the next response, which knows how long the browser should keep it.
         binding = Binding(to_text(self._random(_SECRET_BYTES)), now)
         return BoundInCookie(stored, binding, says_so=False)
 
@@ -153,7 +153,7 @@ class BoundCookieStore(BindingStore):
         return None
 
     def is_latest(self, device: Device, challenge: str) -> bool:
-        # It is not recorded which challenge was the last, so any of this device's counts.
+        # The last challenge is not recorded, so any challenge of this device counts.
         opened = self._opened([challenge], now=0)
         return any(kind == "c" and secret == device.binding.secret for kind, (secret, *_), _ in opened)
 
@@ -173,10 +173,10 @@ class BoundCookieStore(BindingStore):
 
     def _opened(self, values: Any, now: int | None = None) -> Iterator[tuple[str, list[str], str]]:
         """
-        Yield what was sealed here: its kind, its parts, and the session's ``log_id``.
+        Yield the contents of the values that were sealed here: kind, parts, and the session's ``log_id``.
 
         Args:
-            now: Skip what expired before this time; by default, before the present.
+            now: Skip values that expired before this time; by default, the current time.
         """
         now = self._now() if now is None else now
         for value in values:

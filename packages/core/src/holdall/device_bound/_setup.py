@@ -48,8 +48,8 @@ def bindable(
 
     if hasattr(store, "rows"):
         msg = (
-            "device_bound= keeps what it needs in cookies alone, or in the rows of sessions in a table: "
-            "leave overflow= out and revocable= too, or keep sessions in a table (store='table')."
+            "device_bound= needs sessions that are entirely in cookies or entirely in a table: "
+            "leave out overflow= and revocable=, or keep sessions in a table (store='table')."
         )
         raise ConfigurationError(msg)
     if not isinstance(getattr(store, "store", store), TableStore):

@@ -1,4 +1,4 @@
-"""Add the binding of a session to a response: offer it, or remove its cookies."""
+"""Add headers for a session's binding to a response: offer the binding, or remove its cookies."""
 
 from holdall._state import SessionState
 from holdall.cookies import CookieAttributes, SetCookie
@@ -24,7 +24,7 @@ class OfferingCookie(SetCookie):
 
 
 class Committing:
-    """Commits sessions that can be bound to a device, in place of ``holdall.lifecycle.commit``."""
+    """A replacement for ``holdall.lifecycle.commit``, for sessions that can be bound to a device."""
 
     def __init__(self, store: BindingStore) -> None:
         self._store = store

@@ -40,8 +40,8 @@ def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
     Time and memory stay proportional to *max_bytes*, whatever lengths the payload claims.
 
     Raises:
-        ValueError: It is not a term, or one that is refused: containing a function or a port, nested over 512 deep, or
-            longer than *max_bytes*.
+        ValueError: *payload* is not a term, or is one that is refused because it contains a function or a port, is
+            nested more than 512 levels deep, or is longer than *max_bytes*.
     """
     if payload[:1] != VERSION:
         msg = "not an external term: the first byte is not 131"
@@ -61,7 +61,7 @@ def loads(payload: bytes, /, *, max_bytes: int = MAX_BYTES) -> Any:
 
 _COMPRESSED = b"P"
 
-_ENDS_EARLY = "the term ends before its end"
+_ENDS_EARLY = "the payload ends before the term does"
 
 _Reader = Callable[[bytes, int], tuple[Any, int]]
 _Finish = Callable[[list[Any]], Any]
@@ -75,7 +75,7 @@ def _unpacked(payload: bytes, max_bytes: int) -> bytes:
         if size <= max_bytes:
             data = inflate(payload[2 + U32.size :], at_most=size)
             if len(data) != size:
-                msg = "a compressed term has another size than it says"
+                msg = "a compressed term does not have the size that it states"
                 raise ValueError(msg)
             return data
     else:
@@ -106,7 +106,7 @@ def _read(data: bytes) -> Any:
         elif mark in _READERS:
             term, at = _READERS[mark](data, at + 1)
         else:
-            msg = f"no term is marked by {mark}"
+            msg = f"no term has the tag {mark}"
             raise ValueError(msg)
         while incomplete:
             count, terms, finish = incomplete[-1]
@@ -151,7 +151,7 @@ def _large_big(data: bytes, at: int) -> tuple[int, int]:
 
 def _finite(number: float) -> float:
     if not math.isfinite(number):
-        msg = "a float is not a number, or infinite, which no float is in Erlang"
+        msg = "a float is NaN or infinite, which Erlang does not support"
         raise ValueError(msg)
     return number
 
@@ -168,7 +168,7 @@ def _old_float(data: bytes, at: int) -> tuple[float, int]:
     text, at = _take(data, at, 31)
     found = _OLD_FLOAT.fullmatch(text)
     if found is None:
-        msg = "an old float is not written as one"
+        msg = "a float in the old text form is malformed"
         raise ValueError(msg)
     return _finite(float(found[1])), at
 
@@ -201,7 +201,7 @@ def _bit_string(data: bytes, at: int) -> tuple[Any, int]:
     bits = data[at + 4]
     content, at = _take(data, at + 5, size)
     if (not content) != (not bits) or bits > 8:
-        msg = "a bit string counts other bits than it has"
+        msg = "a bit string's number of bits is invalid"
         raise ValueError(msg)
     if bits in (0, 8):
         return _text_or_bytes(content), at
@@ -251,11 +251,11 @@ def _map_of(terms: list[Any]) -> dict[Any, Any]:
     except (TypeError, RecursionError):
         found = {}
     if len(found) != len(keys):
-        found = dict(zip(_told_apart(keys), values, strict=True))
+        found = dict(zip(_distinguished(keys), values, strict=True))
     return found
 
 
-def _told_apart(keys: list[Any]) -> list[Any]:
+def _distinguished(keys: list[Any]) -> list[Any]:
     """Return *keys*, with those that a ``dict`` cannot hold together as ``AtomKey`` or ``MapKey``."""
     apart = keys.copy()
     held: dict[Any, Any] = {}
@@ -273,12 +273,12 @@ _PLAIN_KEYS = frozenset({str, int})
 
 
 def _distinct(key: Any, held: Mapping[Any, Any]) -> Any:
-    """Return *key* in a form that a ``dict`` can hold along with *held*, if Erlang considers it another key."""
+    """Return *key* in a form that a ``dict`` can hold along with *held*, if Erlang considers it a different key."""
     try:
         if key not in held or identity(held[key]) == identity(key):
             return key
     except (TypeError, RecursionError):
-        # It is unhashable, or nested too deep to be hashed.
+        # It is unhashable, or nested too deeply to be hashed.
         return MapKey(key)
     return AtomKey(key) if isinstance(key, Atom) else MapKey(key)
 

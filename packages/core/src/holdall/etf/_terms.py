@@ -1,4 +1,4 @@
-"""Terms that Python has no type for, and constants of the format."""
+"""Represent terms that Python has no type for, and define the format's constants."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -48,7 +48,7 @@ class Atom(str):
 
     def __new__(cls, name: str) -> Self:
         if len(name) > _MAX_ATOM_CHARACTERS:
-            msg = f"an atom has {_MAX_ATOM_CHARACTERS} characters at most, not {len(name)}"
+            msg = f"an atom has at most {_MAX_ATOM_CHARACTERS} characters, not {len(name)}"
             raise ValueError(msg)
         if name in SINGLETONS:
             msg = f"the atom {name} is {SINGLETONS[name]} in Python"
@@ -97,7 +97,7 @@ class ImproperList:
 
     def __post_init__(self) -> None:
         if not self.heads or isinstance(self.tail, (list, ImproperList)):
-            msg = "an improper list has a head at least, and a tail that is not a list"
+            msg = "an improper list needs at least one head, and a tail that is not a list"
             raise ValueError(msg)
 
 
@@ -108,7 +108,7 @@ class BitString:
 
     Attributes:
         data: The bits, highest first; unused bits of the last byte are 0.
-        bits: How many bits of the last byte are used, 1 to 7.
+        bits: The number of bits used in the last byte, 1 to 7.
     """
 
     data: bytes
@@ -116,7 +116,7 @@ class BitString:
 
     def __post_init__(self) -> None:
         if not self.data or not 1 <= self.bits <= 7 or self.data[-1] & (0xFF >> self.bits):
-            msg = "a bit string has a byte at least, of the last one 1 to 7 bits, and zeros after them"
+            msg = "a bit string needs at least one byte, 1 to 7 used bits in the last one, and zeros after them"
             raise ValueError(msg)
 
 

@@ -1,4 +1,4 @@
-"""Write terms, and compare keys by what is written."""
+"""Write terms, and compare keys by their written form."""
 
 import hashlib
 import math
@@ -91,7 +91,7 @@ def _dumps(term: Any, otp: int, *, as_identity: bool) -> bytes:
             if inside is None:
                 continue
             if len(left) > MAX_DEPTH:
-                # The whole path to where it became too deep would be very long.
+                # Only the key, because the whole path would be very long.
                 msg = f"{_where(steps[1:2])} cannot be stored: {TOO_DEEP}."
                 raise TypeError(msg)
             left.append(inside)
@@ -132,7 +132,7 @@ def _write(out: bytearray, term: Any, otp: int, as_identity: bool) -> _Inside | 
             _write_integer(out, int(term))
         case float():
             if not math.isfinite(term):
-                msg = "it is not a number, or infinite, which no float is in Erlang"
+                msg = "it is NaN or infinite, which Erlang does not support"
                 raise TypeError(msg)
             out += b"F" + F64.pack(term)
         case dict():

@@ -1,5 +1,5 @@
 """
-How a session is sealed into a cookie's value, and opened again.
+Seal a session into a cookie's value, and open it again.
 
 A format does no I/O and has no rules about sessions. ``NativeFormat`` is ours; the others read and write other
 libraries' cookies.

@@ -1,4 +1,4 @@
-"""The protocol of formats."""
+"""Define the protocol of formats."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +17,10 @@ class Record(NamedTuple):
     Attributes:
         created: When the session began, in Unix seconds.
         expires: When it ends unless it is used, in Unix seconds.
-        log_id: Sixteen hexadecimal digits that identify the session in logs and cannot open it.
-        generation: Grows with each renewal, logout and login; ``None`` from a format that cannot carry it.
-        lines: Four bytes that name the session's line, which a login starts anew, and those of the previous lines.
-        ended: This is the marker of an ended session, and contains none.
+        log_id: Sixteen hexadecimal digits that identify the session in logs but cannot be used to open it.
+        generation: Grows with each renewal, logout and login; ``None`` from a format that cannot store it.
+        lines: Four bytes for the session's line, which each login begins anew, followed by those of earlier lines.
+        ended: Whether this is the marker of an ended session, without data.
     """
 
     data: dict[str, Any]
@@ -32,13 +32,15 @@ class Record(NamedTuple):
     ended: bool = False
 
 
-#: Makes a ``Record`` of a tuple of all its fields. A named tuple's own constructor is a function in Python.
+#: Makes a ``Record`` from a tuple of all its fields, faster than its own constructor, which is written in Python.
 record_of: Callable[[tuple[Any, ...]], Record] = partial(tuple.__new__, Record)
 
 
 class Format(Protocol):
     """
-    Seals sessions into cookies. *key* is the cookie's name: a cookie must not open under another name.
+    The protocol of formats, which seal sessions into cookies.
+
+    *key* is the cookie's name: a cookie must not open under another name.
 
     An optional ``name``, one word, appears in the events that count sessions still read in this format. A format that
     seals a record's ``generation``, ``lines`` and ``ended`` along with its data sets ``keeps_generations = True``.

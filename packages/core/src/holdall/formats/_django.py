@@ -1,5 +1,5 @@
 """
-The cookies of Django's ``signed_cookies`` sessions: JSON in base64url, compressed if that is shorter, and signed.
+Read and write the cookies of Django's ``signed_cookies`` sessions: signed JSON in base64url, compressed if shorter.
 
 [.] base64url(JSON) : base62(Unix time) : base64url(HMAC-SHA256 of the preceding)
 """
@@ -38,7 +38,7 @@ def _from_base62(text: str) -> int | None:
     return stamp
 
 
-#: As Django writes them.
+#: Unix times as Django writes them.
 _BASE62_STAMPS = Stamps(_to_base62, _from_base62)
 
 
@@ -46,12 +46,12 @@ class DjangoFormat(StampedFormat):
     """
     Cookies of ``SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"``, with its JSON serializer.
 
-    A session written by Django counts as begun then, and ends *max_age* later.
+    A session written by Django counts as begun at that time, and ends *max_age* later.
 
     Args:
         secret: ``SECRET_KEY``; at least 16 bytes.
         fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
-        salt: Change it if the application signs such text with another salt than the engine's.
+        salt: Set it if the application uses a different salt from Django's engine.
         max_age: ``SESSION_COOKIE_AGE``, in seconds or as a ``timedelta``; ``None`` for no limit.
         weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
 

@@ -1,7 +1,7 @@
 """
-The cookies of Dynamo, the predecessor of Phoenix: an Erlang keyword list in base64, signed with HMAC-SHA1.
+Read and write the cookies of Dynamo, Phoenix's predecessor: an Erlang keyword list in base64, signed with HMAC-SHA1.
 
-base64(term) -- HMAC under the secret itself, as an upper-case hexadecimal number, hence without leading zeros
+base64(term) -- HMAC under the secret itself, as an upper-case hexadecimal number, so without leading zeros
 """
 
 import hmac
@@ -21,7 +21,7 @@ _SEPARATOR = "--"
 
 
 class _Binary(str):
-    """A key that was read as a binary, to be written as one."""
+    """A key that was read as a binary, and is written as one again."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class DynamoFormat(HoldsSecret):
     def seal(self, record: Record, *, key: str) -> str:
         data = with_times(record, key=key)
         for name, value in data.items():
-            # In the list below such keys would have an index instead of their name.
+            # Checked here, because errors about the list below would name an index instead of the key.
             self.check(name, value)
         payload = etf.dumps([(_to_key(name), value) for name, value in data.items()], otp=25)
         text = b2a_base64(payload, newline=False).decode("ascii")
@@ -70,7 +70,7 @@ class DynamoFormat(HoldsSecret):
         try:
             data = _from_keywords(etf.loads(a2b_base64(text)))
         except ValueError:
-            # Authentic, but not a keyword list, or one that contains a function.
+            # Authentic, but not a keyword list, or it contains a function.
             return None
         return without_times(data, cookie, key=key, created=self._now())
 
@@ -107,5 +107,5 @@ def _from_keywords(term: Any) -> dict[str, Any]:
         data = {_from_key(name): value for name, value in term}
         if len(data) == len(term):
             return data
-    msg = "the term is not a list of pairs, each of another name"
+    msg = "the term is not a list of pairs with distinct names"
     raise ValueError(msg)

@@ -36,7 +36,7 @@ def with_exact(data: dict[str, Any], alters: _Alters) -> dict[str, Any]:
         TypeError: The library or our own serializer cannot store a value; the message names its key and path.
     """
     altered = alters(data)
-    # As JSON they can be compared including their types, however deep they are nested.
+    # Compared as JSON, which includes their types and works at any depth.
     payload = _ours.dumps(data)
     if EXACT_KEY not in data and _ours.dumps(altered) == payload:
         return data

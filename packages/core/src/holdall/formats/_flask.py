@@ -1,10 +1,10 @@
 """
-The cookies of Flask and Quart: tagged JSON in base64url, compressed if that is shorter, signed by itsdangerous.
+Read and write the cookies of Flask and Quart: tagged JSON in base64url, compressed if shorter, signed by itsdangerous.
 
 [.] base64url(JSON) . base64url(Unix time) . base64url(HMAC of the preceding)
 
-A value beyond JSON is written as an object with one key that begins with a space: ``{" t": [1, 2]}`` is a tuple. A dict
-that would look like one has its key changed and is tagged with ``" di"``.
+A value of a type that JSON lacks is written as an object with one key that begins with a space: ``{" t": [1, 2]}`` is a
+tuple. A dict that would look like such an object has its key changed and is tagged with ``" di"``.
 """
 
 import json
@@ -31,8 +31,8 @@ class FlaskFormat(StampedFormat):
     """
     Cookies of Flask's own sessions.
 
-    A session written by Flask counts as begun then, and ends *max_age* later. A session written here and later by
-    Flask keeps its beginning; its idle limit counts from Flask's write.
+    A session written by Flask counts as begun at that time, and ends *max_age* later. A session written here and later
+    by Flask keeps its start; its idle timeout counts from Flask's write.
 
     Args:
         secret: ``SECRET_KEY``; at least 16 bytes.
@@ -158,7 +158,7 @@ def _untagged(items: dict[str, Any]) -> Any:
         if tag in _FROM_TAG:
             kind, make = _FROM_TAG[tag]
             if not isinstance(value, kind):
-                msg = f"the tag {tag!r} marks another value than Flask's"
+                msg = f"the tag {tag!r} is on a value of the wrong type"
                 raise ValueError(msg)
             return make(value)
     return items

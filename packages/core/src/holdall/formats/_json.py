@@ -1,4 +1,4 @@
-"""JSON as other libraries write it, without our tags."""
+"""Read and write JSON as other libraries do, without our tags."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ __all__ = ["PlainJSON", "from_json", "to_json"]
 
 class PlainJSON:
     """
-    Plain JSON: text, numbers, ``True``, ``False``, ``None``, lists, and dicts with string keys.
+    A serializer for plain JSON: text, numbers, ``True``, ``False``, ``None``, lists, and dicts with string keys.
 
     Args:
-        spaces: Write a space after each comma and colon.
-        strict: Follow RFC 8259, in UTF-8. Python's own JSON also allows ``NaN``, ``Infinity`` and unpaired
+        spaces: Whether to write a space after each comma and colon.
+        strict: Whether to follow RFC 8259, in UTF-8. Python's own JSON also allows ``NaN``, ``Infinity`` and unpaired
             surrogates, and writes ASCII.
-        alters: Write what Python's own JSON writes: a tuple as a list, a numeric key as text. Otherwise these raise
-            ``TypeError``, because they would come back as something else.
+        alters: Whether to write what Python's own JSON writes: a tuple as a list, a numeric key as text. Otherwise
+            these raise ``TypeError``, because they would come back as something else.
     """
 
     def __init__(self, *, spaces: bool = False, strict: bool = False, alters: bool = False) -> None:
@@ -107,7 +107,7 @@ def to_json(
         if is_written(data, text):
             return text.encode()
     except (TypeError, ValueError, RecursionError):
-        # Which value it was, and whether it can be written after all, is determined below.
+        # The code below finds out which value it was, and whether it can be written after all.
         pass
     return written(data, describe).encode()
 
@@ -117,7 +117,7 @@ def from_json(payload: bytes, decoder: json.JSONDecoder) -> dict[str, Any]:
     Return the object in *payload*.
 
     Raises:
-        ValueError: It is not an object.
+        ValueError: *payload* does not contain an object.
     """
     text = payload.decode()
     try:
@@ -140,7 +140,7 @@ def _decoded(text: str, decoder: json.JSONDecoder) -> Any:
     except RecursionError:
         data, end = read(text, decoder)
     if end != len(text):
-        msg = "something follows the payload"
+        msg = "the payload is followed by other data"
         raise ValueError(msg)
     return data
 

@@ -1,5 +1,5 @@
 """
-Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 if it should be readable.
+Read and write our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 if it should be readable.
 
 ``docs/formats.md`` specifies every byte. In short, before base64url without padding::
 
@@ -9,8 +9,8 @@ Our own format: XAES-256-GCM with the times sealed inside, or HMAC-SHA256 if it 
 
 03 and 04 are the same with compressed data.
 
-Version and key ID are in clear so that only one key is tried. They are authenticated together with the application,
-the purpose and the cookie's name.
+The version and the key ID are unencrypted, so that only one key is tried. They are authenticated together with the
+application, the purpose and the cookie's name.
 """
 
 import hmac
@@ -61,7 +61,7 @@ class NativeFormat(HoldsSecret):
         signing_salt: Separates keys for one purpose from another's. Not a secret.
         encryption_salt: Likewise.
         compress: Compress the data if that makes the cookie shorter. An attacker who sees the cookie's length and can
-            put text of his own into the session can then guess other parts of it (``docs/security.md``).
+            put chosen text into the session can then guess other parts of it (``docs/security.md``).
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
         random: Source of secret random bytes.
 
@@ -94,7 +94,7 @@ class NativeFormat(HoldsSecret):
         self._header = version + derive_key(secret, use + "\0key id", length=_KEY_ID_BYTES)
         self._compressed_header = _COMPRESSED[version] + self._header[1:]
         headers = (self._header, self._compressed_header)
-        # Which of them are read does not depend on which is written.
+        # Both are read, whichever is written.
         self._starts = tuple(to_text(header)[: _HEADER_BYTES * 8 // 6] for header in headers)
         place = b"holdall\0session\0" + app_name.encode() + b"\0"
         self._associated, self._compressed_associated = (header + place for header in headers)
@@ -142,7 +142,7 @@ class NativeFormat(HoldsSecret):
             else:
                 data = self._serializer.loads(sealed) if sealed else {}
         except ValueError:
-            # Authentic, so it is one of ours: the serializer has been changed since.
+            # Authentic, so it is one of ours, but the serializer has changed since.
             return None
         return record_of((data, created, expires, log_id.hex(), generation, body[_HEAD_BYTES:start], not sealed))
 

@@ -1,5 +1,5 @@
 """
-The cookies of Plug, and so of Phoenix: share a session between an Elixir application and a Python one.
+Read and write Plug's cookies, and so Phoenix's, to share a session between an Elixir application and a Python one.
 
 Signed, with ``HS256``, ``HS384`` or ``HS512``; encrypted; and as encrypted by plug_crypto before 2.0 (read only)::
 
@@ -47,9 +47,9 @@ class PlugFormat(HoldsSecret):
     The options have Plug's names and defaults; for its ``rotating_options``, list other formats in ``also_read``. Where
     Plug accepts several texts for one cookie (padding, unused bits), only the one that it writes is accepted.
 
-    These cookies contain no times. If sessions have limits, ours are stored in the session under the key
+    These cookies contain no times. If sessions have timeouts, our times are stored in the session under the key
     ``"_holdall"``, which Phoenix leaves alone. A session that Phoenix began does not say how old it is: until it is
-    written here with times, each read takes it as begun now and without an end, as Plug does. Without limits
+    written here with times, each read treats it as begun now and without an end, as Plug does. Without timeouts
     (``idle_timeout=None, absolute_timeout=None``) nothing is added and the cookie is exactly Plug's.
 
     ``put_session`` converts every key to text. If a key is an atom nevertheless, it is kept as an ``AtomKey``, which,
@@ -60,13 +60,13 @@ class PlugFormat(HoldsSecret):
         signing_salt: Required, for encrypted cookies too, as in Plug.
         encryption_salt: Enables encryption; with ``None`` cookies are only signed, and the visitor can read the
             session.
-        key_iterations: Rounds of PBKDF2, with which the keys are derived once, here. The secret is too long to be
-            guessed with any number of them.
+        key_iterations: The number of PBKDF2 rounds that derive the keys, once, when the format is created. The secret
+            is too long to be guessed, whatever the number is.
         key_length: The keys' length in bytes, at least 16. Cookies are always encrypted with 32, because plug_crypto 2
-            accepts nothing else; with 16, 24, or more than 32, cookies that plug_crypto 1 encrypted so can be read.
+            accepts nothing else; 16, 24, or more than 32 allows reading cookies that plug_crypto 1 encrypted that way.
         key_digest: The digest of PBKDF2. Signatures are always written with SHA-256, and read with any.
         serializer: ``"external_term_format"``, ``"json"``, or an object with ``dumps`` and ``loads``.
-        otp: The Erlang release to write atoms for: 25 for Phoenix on 25 or older, which 26 reads as well.
+        otp: The Erlang/OTP release to write atoms for: 25 if Phoenix runs on 25 or older; 26 reads those too.
         weak_secrets: Warn of a weak secret instead of refusing it, for a framework's debug or testing mode.
         clock: Returns the time at which a session of unknown age is read.
         random: Source of secret random bytes.
@@ -97,13 +97,13 @@ class PlugFormat(HoldsSecret):
             msg = "signing_salt is missing: use the one of the Phoenix application (endpoint.ex), or any text."
             raise ConfigurationError(msg)
         if key_digest not in _KEY_DIGESTS:
-            msg = f"key_digest={key_digest!r} is not known. Known are: {', '.join(_KEY_DIGESTS)}."
+            msg = f"key_digest={key_digest!r} is unknown. Choose one of: {', '.join(_KEY_DIGESTS)}."
             raise ConfigurationError(msg)
         if type(key_iterations) is not int or key_iterations < 1:
-            msg = f"key_iterations={key_iterations!r} is not a whole number from 1 up."
+            msg = f"key_iterations={key_iterations!r} is not a whole number of at least 1."
             raise ConfigurationError(msg)
         if type(key_length) is not int or key_length < _LEAST_KEY_BYTES:
-            msg = f"key_length={key_length!r} is too short or no whole number: {_LEAST_KEY_BYTES} bytes at least."
+            msg = f"key_length={key_length!r} is not a whole number of at least {_LEAST_KEY_BYTES} bytes."
             raise ConfigurationError(msg)
         if encryption_salt is not None and key_length < _KEY_BYTES and key_length not in _SHORTER_KEY_BYTES:
             msg = f"key_length={key_length} is not what encryption needs: leave it at {_KEY_BYTES}."
@@ -244,7 +244,7 @@ def _salt(name: str, salt: Salt) -> bytes:
 
 def _serializer(given: str | Serializer, otp: Literal[25, 26]) -> Serializer:
     if otp not in (25, 26):
-        msg = f"otp={otp!r} is neither 25 (and before) nor 26 (and after)."
+        msg = f"otp={otp!r} is neither 25 (for 25 and older) nor 26 (for 26 and newer)."
         raise ConfigurationError(msg)
     match given:
         case "external_term_format":
@@ -253,5 +253,5 @@ def _serializer(given: str | Serializer, otp: Literal[25, 26]) -> Serializer:
             return PlainJSON(strict=True)
         case _ if not isinstance(given, str) and hasattr(given, "dumps") and hasattr(given, "loads"):
             return given
-    msg = f'serializer={given!r} is neither "external_term_format", nor "json", nor has it dumps() and loads().'
+    msg = f'serializer={given!r} is not "external_term_format", "json", or an object with dumps() and loads().'
     raise ConfigurationError(msg)

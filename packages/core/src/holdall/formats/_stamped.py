@@ -1,9 +1,9 @@
 """
-The common part of the cookies of Flask, Starlette and Django: text, the time it was written, and an HMAC over both.
+Sign text and the time it was written with an HMAC, which the cookies of Flask, Starlette and Django have in common.
 
 This is itsdangerous' ``TimestampSigner``; Django has its own version with another separator and encoding of the time.
 Each library ends a session some time after it was last written, and so do these formats. Cookies written here also
-carry our own times (``holdall.formats._times``), and exact copies of what the library would alter
+contain our own times (``holdall.formats._times``), and exact copies of values that the library would alter
 (``holdall.formats._exact``).
 """
 
@@ -26,7 +26,7 @@ from holdall.keys import Derivation, HoldsSecret, as_bytes, check_secret
 
 __all__ = ["BINARY_STAMPS", "Signer", "StampedFormat", "Stamps", "from_url_text", "to_url_text"]
 
-# These libraries accept any secret, but with a short one anyone can log in. 16 bytes were Flask's own advice once.
+# These libraries accept any secret, but with a short one anyone can log in. Flask once recommended 16 bytes.
 _SECRET_BYTES = 16
 
 # No honest session is larger, but a small cookie can expand to three megabytes.
@@ -35,10 +35,10 @@ _MAX_JSON_BYTES = 2**20
 
 class Stamps(NamedTuple):
     """
-    How Unix times are encoded.
+    An encoding of Unix times.
 
     Attributes:
-        read: Returns what *write* was given, or ``None`` if the text is not its output.
+        read: Returns the time that *write* was given, or ``None`` if the text is not its output.
     """
 
     write: Callable[[int], str]
@@ -50,13 +50,13 @@ def _read_bytes(text: str) -> int | None:
     return None if found is None else int.from_bytes(found, "big")
 
 
-#: As in itsdangerous.
+#: Unix times as itsdangerous writes them.
 BINARY_STAMPS = Stamps(lambda stamp: to_text(stamp.to_bytes((stamp.bit_length() + 7) // 8, "big")), _read_bytes)
 
 
 class Signer(HoldsSecret):
     """
-    Signs text with a time, and verifies and splits the result.
+    A signer of text with a time, which also verifies and splits the result.
 
     Args:
         secrets: The first one signs; all are tried when reading.
@@ -85,7 +85,7 @@ class Signer(HoldsSecret):
             raise ConfigurationError(msg)
         derive = _DERIVATIONS.get(derivation)
         if derive is None:
-            msg = f"key_derivation={derivation!r} is not known. Known are: {', '.join(_DERIVATIONS)}."
+            msg = f"key_derivation={derivation!r} is unknown. Choose one of: {', '.join(_DERIVATIONS)}."
             raise ConfigurationError(msg)
         self._keys = tuple(
             derive(
@@ -100,12 +100,12 @@ class Signer(HoldsSecret):
         self._stamps = stamps
 
     def sign(self, text: str, stamp: int) -> str:
-        """Return *text*, *stamp* and signature."""
+        """Return *text* with *stamp* and a signature appended."""
         signed = f"{text}{self._separator}{self._stamps.write(stamp)}"
         return f"{signed}{self._separator}{self._mac(self._keys[0], signed)}"
 
     def unsign(self, token: str) -> tuple[str, int] | None:
-        """Return what ``sign`` was given, or ``None`` if *token* is not its output."""
+        """Return the text and the time that ``sign`` was given, or ``None`` if *token* is not its output."""
         if not token.isascii():
             return None
         signed, _, mac = token.rpartition(self._separator)
@@ -133,8 +133,8 @@ class StampedFormat(HoldsSecret):
 
     Args:
         dumps: Returns data as ASCII text; its ``TypeError`` names the key and path of a value that cannot be stored.
-        loads: Returns what *dumps* was given; raises ``ValueError`` if the text is not its output.
-        max_age: How long the other library accepts its cookies after it wrote them; ``None`` for ever.
+        loads: Returns the data that *dumps* was given; raises ``ValueError`` if the text is not its output.
+        max_age: How long the other library accepts its cookies after it wrote them; ``None`` for no limit.
         clock: Returns the time at which a cookie is written.
     """
 
@@ -172,28 +172,28 @@ class StampedFormat(HoldsSecret):
         try:
             data = self._loads(body)
         except ValueError:
-            # Authentic, so it is from the library itself, with another serializer.
+            # Authentic, so the library itself wrote it, but with another serializer.
             return None
         # It is at least as old as its last write. Nothing else is known about a cookie that was not written here.
-        # Their limit is the last second in which a cookie is valid, ours the first in which it is not.
+        # The library's limit is the last second in which a cookie is valid, ours the first in which it is not.
         expires = FOREVER if self._max_age is None else min(stamp + self._max_age + 1, FOREVER)
         record = without_times(data, cookie, key=key, created=stamp, expires=expires, since=stamp)
         return record and record._replace(data=without_exact(record.data, self._alters))
 
     def _alters(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return *data* as the library would, after it has stored it."""
+        """Return *data* as the library would return it after storing it."""
         altered: dict[str, Any] = self._loads(self._dumps(data))
         return altered
 
 
 def to_url_text(json: bytes) -> str:
-    """Return *json* in base64url, compressed behind a dot if that is shorter, as itsdangerous and Django do."""
+    """Return *json* in base64url, or a dot and *json* compressed if that is shorter, like itsdangerous and Django."""
     packed = zlib.compress(json)
     return "." + to_text(packed) if len(packed) < len(json) - 1 else to_text(json)
 
 
 def from_url_text(text: str) -> bytes:
-    """Return what ``to_url_text`` was given; ``ValueError`` if *text* is not its work or too large."""
+    """Return the JSON that ``to_url_text`` was given; raise ``ValueError`` if *text* is not its output or too large."""
     found = from_text(text.removeprefix("."))
     if found is None:
         msg = "the text is not base64url"

@@ -1,5 +1,5 @@
 """
-The cookies of Starlette's ``SessionMiddleware``: JSON in base64, signed by itsdangerous.
+Read and write the cookies of Starlette's ``SessionMiddleware``: JSON in base64, signed by itsdangerous.
 
 base64(JSON) . base64url(Unix time) . base64url(HMAC-SHA1 of the preceding)
 """
@@ -22,7 +22,7 @@ class StarletteFormat(StampedFormat):
     """
     Cookies of Starlette, and so of FastAPI.
 
-    A session written by Starlette counts as begun then, and ends *max_age* later.
+    A session written by Starlette counts as begun at that time, and ends *max_age* later.
 
     Args:
         secret: The middleware's ``secret_key``; at least 16 bytes.

@@ -5,9 +5,9 @@ They are stored in the session itself, under one reserved key::
 
     "_holdall": [created, expires, log_id, the cookie's name]
 
-A session without limits needs none and is written as the other library would write it. Cookies written by that library
-have none either; then the format says what is known. The cookie's name is included because these formats do not bind a
-cookie to its name. If an application uses the key itself, its value is appended to the list.
+A session without timeouts needs no times and is written as the other library would write it. Cookies written by that
+library have none either; the format then supplies what is known. The cookie's name is included because these formats do
+not bind a cookie to its name. If an application uses the key itself, its value is appended to the list.
 """
 
 import hashlib
@@ -38,8 +38,8 @@ def with_times(record: Record, *, key: str, since: int = 0) -> dict[str, Any]:
 
     Args:
         key: The cookie's name.
-        since: The time that ``expires`` is relative to. A stamped format counts from when it was written, so the
-            idle limit moves along when the other library writes the session again.
+        since: The time that ``expires`` is relative to. A stamped format counts from the time of writing, so the
+            expiry moves along when the other library writes the session again.
     """
     data, created, expires, log_id, *_ = record
     if expires == FOREVER and _times(data, since) is None:
@@ -52,7 +52,7 @@ def without_times(
     data: Any, cookie: str, *, key: str, created: int, expires: int = FOREVER, since: int = 0
 ) -> Record | None:
     """
-    Return what ``with_times`` was given, or ``None`` if *data* is not a session or belongs to another cookie.
+    Return the record that ``with_times`` was given, or ``None`` if *data* is not a session or is of another cookie.
 
     Args:
         created: When it began, if the session does not say.

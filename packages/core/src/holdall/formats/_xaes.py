@@ -1,8 +1,9 @@
 """
-XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which may be drawn at random for 2⁸⁰ messages under one key.
+Implement XAES-256-GCM (C2SP): AES-256-GCM with 24-byte nonces, which may be random for 2⁸⁰ messages under one key.
 
 The derived key depends only on the first half of a nonce. So a process draws that half once, and the other half anew
-for each message: each is a valid XAES-256-GCM message that any implementation can open, at the cost of AES-256-GCM.
+for each message. The result is a valid XAES-256-GCM message that any implementation can open, at the cost of
+AES-256-GCM.
 """
 
 import itertools
@@ -30,7 +31,7 @@ _KEPT_KEYS = 256
 
 class XAES256GCM:
     """
-    Encrypts and decrypts messages under one key.
+    A cipher that encrypts and decrypts messages under one key.
 
     Args:
         key: 32 bytes.
@@ -65,7 +66,7 @@ class XAES256GCM:
         except (InvalidTag, ValueError):
             return None
         if known is None:
-            # Only keys that opened a message are cached; otherwise forgeries could evict the good ones.
+            # Only keys that opened a message are cached, because otherwise forgeries could evict the good ones.
             with self._lock:
                 while len(self._openers) >= _KEPT_KEYS:
                     del self._openers[next(iter(self._openers))]
@@ -84,7 +85,7 @@ class _Sealer:
 
 
 def derivation(key: bytes) -> Callable[[bytes], AESGCM]:
-    """Return a function from the first 12 bytes of a nonce to its AES-256-GCM key."""
+    """Return a function that derives the AES-256-GCM key from the first 12 bytes of a nonce."""
 
     def encrypt_block(block: bytes) -> bytes:
         # CMAC is built from single AES blocks; nothing is encrypted in this mode.

@@ -1,5 +1,5 @@
 """
-XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ChaCha20-Poly1305 with 24-byte nonces, which can safely be random.
+Implement XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): ChaCha20-Poly1305 with 24-byte nonces, safe if random.
 
 The first 16 bytes of a nonce derive a subkey (HChaCha20), which is used with the last 8 as its nonce.
 """

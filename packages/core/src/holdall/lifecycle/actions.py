@@ -1,4 +1,4 @@
-"""The actions that the rules select, as steps. An action does not know why it was selected."""
+"""Carry out the actions that the rules select, as steps. An action does not know why it was selected."""
 
 from collections.abc import Callable, Generator
 from types import GeneratorType
@@ -40,12 +40,12 @@ class End:
 
     Attributes:
         now: When it ends, in Unix seconds.
-        failed: Its response is a failure (5xx), so its writes are not saved.
-        place: Where it ends.
-        changes: What the request changed.
+        failed: Whether its response is a failure (5xx), so that its writes are not saved.
+        place: The place where it ends.
+        changes: The request's changes.
         data: All of the session's data, as the request sees it.
-        wrote: The request changed something, or asked for a write.
-        lifetime: How long the session lives from now on.
+        wrote: Whether the request changed something, or asked for a write.
+        lifetime: The session's lifetime from now on.
         principal: The user ID of the session as it ends; ``None`` if no user is logged in.
         expires: When the stored session ends if it is used now, in Unix seconds.
     """
@@ -66,7 +66,7 @@ class End:
         self.changes = tracked.changes() if changes is None else changes
         self.data = tracked.data
         self.wrote = tracked.marked or bool(self.changes)
-        # Only the data decides about it.
+        # The lifetime can change only if the data does.
         may_differ = state.lifetime_of is not None and self.wrote
         self.lifetime: Lifetime = state.lifetime if may_differ else state.lifetime_before or state.lifetime
         changes, keys = self.changes, state.settings.principals.all
@@ -78,7 +78,7 @@ class End:
         self.expires = expiry(now if stored is None else stored.created, now, self.lifetime, state.settings)
 
     def is_due(self, stored: StoredSession) -> bool:
-        """Return whether the expiry of what is *stored* must be moved."""
+        """Return whether the expiry of the *stored* session must be moved."""
         return is_due(stored, self.expires, self.lifetime)
 
     @property
@@ -145,7 +145,7 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
     stored = state.fetched.stored
     last = None
     if stored is not None:
-        # A late request with the old cookie must not start a session in parallel to the new one.
+        # A late request with the old cookie must not start a session alongside the new one.
         last = yield from _delete(state, stored, superseded_until=end.now + _GRACE)
     ended = stored or state.fetched.renewed
     if last is None and ended is not None:
@@ -162,7 +162,7 @@ def log_out_and_begin(end: End) -> Steps[ResponseHeaders]:
 
 def renew(end: End) -> Steps[ResponseHeaders]:
     state, stored = end.state, end.state.fetched.stored
-    assert stored is not None  # noqa: S101  # by the rule
+    assert stored is not None  # noqa: S101  # the rule requires it
     changes = end.changes
     if end.failed:
         changes = removals(changes, state.settings) if end.logs_out else NO_CHANGES
@@ -183,7 +183,7 @@ def renew(end: End) -> Steps[ResponseHeaders]:
 
     def make_write(last: StoredSession) -> Write:
         if is_same:
-            # A user who was authenticated again has a session that is as good as after a login.
+            # After the user has authenticated again, the session is as good as after a login.
             is_confirmed = state.restarts and not end.failed
             return end.new(changes.over(last.data), changes, end.now if is_confirmed else last.created)
         if after is None:
@@ -215,7 +215,7 @@ def write(end: End) -> Steps[ResponseHeaders]:
     if end.place is not Place.HEADERS:
         return (yield from write_late(end))
     state, stored = end.state, end.state.fetched.stored
-    assert stored is not None  # noqa: S101  # by the rule
+    assert stored is not None  # noqa: S101  # the rule requires it
     expires, changes_lifetime = end.expires, end.lifetime != state.lifetime_before
     # The cookie's own expiry. A cookie that lasts until the browser closes has none.
     due = end.lifetime.max_age is not None and end.is_due(stored)
@@ -254,7 +254,7 @@ def write_late(end: End) -> Steps[ResponseHeaders]:
 
 
 def _note_failed_touch(end: End, exc: StoreError) -> None:
-    # Only the expiry needed moving: the next request tries again, and this one already has its response.
+    # Not an error, because only the expiry had to be moved: the next request tries again.
     stored = end.state.fetched.stored
     end.state.settings.emit("touch_failed", type(exc).__name__, "" if stored is None else stored.log_id)
 
@@ -262,7 +262,7 @@ def _note_failed_touch(end: End, exc: StoreError) -> None:
 def write_row(end: End) -> Steps[StoredSession | None]:
     """Write changes to the row, and return the stored session; ``None`` if the session has ended."""
     state, stored, changes = end.state, end.state.fetched.stored, end.changes
-    assert stored is not None  # noqa: S101  # by the rule
+    assert stored is not None  # noqa: S101  # the rule requires it
     # The stored data may include other requests' changes from the commit, which this request's view does not have.
     # A long body may last beyond the expiry that was stored when it began.
     wanted = end.write(changes.over(stored.data), changes, stored.created, end.expires, end.principal)
@@ -282,7 +282,7 @@ def report_lost(end: End) -> Steps[ResponseHeaders]:
     yield from ()
     state, stored = end.state, end.state.fetched.stored
     if end.changes:
-        # A list, a dict or an object was mutated in place, which no call of ours could refuse.
+        # A list, dict or object was mutated in place, which no call of ours could refuse.
         state.settings.emit("lost_write", "response started", stored.log_id if stored else "")
     state.mark_saved(stored, Phase.DONE)
     return LOOKED_AT
@@ -302,7 +302,7 @@ def let_go(end: End, reason: str, *, wrote: bool) -> None:
     """Discard changes to a session that has ended: restore nothing, send no cookie, report what was lost."""
     state, stored = end.state, end.state.fetched.stored
     state.mark_saved(None, Phase.DONE)
-    # An adapter that can save before the response lets the request continue: its later changes are just as late.
+    # An adapter that can save before the response lets the request continue, but its later changes are just as late.
     state.fetched = SUPERSEDED
     if wrote:
         state.settings.emit("lost_write", reason, stored.log_id if stored else "")
@@ -341,7 +341,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
             refuse_too_large(cookie.size, written.data, state)
         if settings.has_other_cookies:
             old += [*old_places(state), *(settings.delete_at_logout if end.logs_out else ())]
-        # A copy may have come under another of its names, for example from a test.
+        # The cookie may have come under another of its names, for example from a test.
         sent: Any = state._cookies
         is_same_name = not fetched.several and bool(sent) and type(sent[0]) is not OldCookie
         is_same_name = is_same_name and getattr(sent[0], "suffix", "") == suffix
@@ -355,7 +355,7 @@ def _sent(end: End, written: StoredSession, *, came: StoredSession | None, resen
 
 def _put(state: SessionState, stored: StoredSession | None, wanted: Write) -> Steps[Any]:
     answer = state.backend.store.put(stored, wanted, key=state.overrides.get("key", state.settings.key))
-    # As asked() does it.
+    # The same as asked(), without the call.
     return (yield from answer) if type(answer) is GeneratorType else answer
 
 
@@ -372,7 +372,7 @@ def _renew(
     until: int,
     followed: bool,
 ) -> Steps[StoredSession | RenewalFailure]:
-    # The name that the new cookie is sent under; the old one may have come under another.
+    # The key is the name of the new cookie; the old one may have come under another.
     store, key = state.backend.store, state.overrides.get("key", state.settings.key)
     renewed: StoredSession | RenewalFailure
     if state.backend.can_renew:

@@ -1,8 +1,8 @@
 """
-The rules for sessions bound to a device (``holdall.device_bound``).
+Decide about sessions bound to a device (``holdall.device_bound``).
 
-They decide when a binding is offered, whether a request without the bound cookie gets the session, and how to answer a
-browser's request for a new bound cookie. The last is a table whose first matching rule decides.
+The rules decide when a binding is offered, whether a request without the bound cookie gets the session, and how to
+answer a browser's request for a new bound cookie. The last is a table whose first matching rule decides.
 """
 
 import hashlib
@@ -39,10 +39,10 @@ OVERLAP = 30
 
 class Binding(Redacted):
     """
-    The fact that a session is bound to a device.
+    The binding of a session to a device.
 
     Attributes:
-        secret: Known only to the server. It creates bound cookies where they are not sealed.
+        secret: Known only to the server. Bound cookies are derived from it unless they are sealed.
         since: When the device was registered, in Unix seconds.
     """
 
@@ -79,9 +79,9 @@ def is_offered(
     offer ignores it, and its session works as usual.
 
     Args:
-        begins: The response gives the session its ID, for example after a login.
-        guarded: The store accepts only one of several concurrent registrations. Otherwise the offer must not be
-            repeated: the browser would register two keys and keep a cookie for each.
+        begins: Whether the response gives the session its ID, for example after a login.
+        guarded: Whether the store accepts only one of several concurrent registrations. Otherwise the offer must not be
+            repeated, because the browser would register two keys and keep a cookie for each.
     """
     is_theirs = https and cookie.value is not None and principal is not None
     return is_theirs and binding_of(stored) is None and (begins or guarded)
@@ -92,14 +92,14 @@ def is_carried(*, same_principal: bool, principal: str | None) -> bool:
     Return whether a renewed session stays bound to its device.
 
     It does if it still belongs to the same user. If a renewal removed the binding instead, a thief of the cookies could
-    renew the session and bind it to his own device. A login starts a new binding, because it is offered to the browser
+    renew the session and bind it to another device. A login starts a new binding, because it is offered to the browser
     that has just proved who its user is.
     """
     return same_principal and principal is not None
 
 
 class Found(Enum):
-    """What the cookies of a browser's request for a new bound cookie contain."""
+    """The content of the cookies in a browser's request for a new bound cookie."""
 
     NOTHING = "no session"
     SUPERSEDED = "the cookie of a session that was renewed a moment ago"
@@ -107,7 +107,7 @@ class Found(Enum):
 
 
 class Shown(Enum):
-    """What the browser presents for it."""
+    """The proof in a browser's request for a new bound cookie."""
 
     NOTHING = "no proof"
     FLAWED = "a proof that cannot be read"
@@ -117,10 +117,10 @@ class Shown(Enum):
 
 class Refresh(NamedTuple):
     """
-    All that a rule may depend on.
+    Everything that a rule may depend on.
 
     Attributes:
-        is_bound: The binding that the browser names exists, and belongs to this session.
+        is_bound: Whether the binding that the browser names exists, and belongs to this session.
     """
 
     found: Found
@@ -129,7 +129,7 @@ class Refresh(NamedTuple):
 
 
 class Answer(Enum):
-    """How the browser is answered."""
+    """The answer to the browser."""
 
     END = "there is nothing to renew: end the binding in the browser"
     CHALLENGE = "sign this challenge first"
@@ -147,7 +147,7 @@ class RefreshRule(NamedTuple):
 
 
 REFRESH_RULES: tuple[RefreshRule, ...] = (
-    # It was logged out or revoked, perhaps from another device, or has expired.
+    # The session was logged out or revoked, perhaps from another device, or has expired.
     RefreshRule("there is no session", lambda r: r.found is Found.NOTHING, Answer.END),
     # The name that the browser sends belongs to another login, or the table has lost the device's key.
     RefreshRule("the session is not bound under this name", lambda r: not r.is_bound, Answer.END),
@@ -163,5 +163,5 @@ REFRESH_RULES: tuple[RefreshRule, ...] = (
 
 @cache
 def answer_to(refresh: Refresh) -> Answer:
-    """Return how to answer the browser."""
+    """Return the answer to the browser."""
     return next(rule.answer for rule in REFRESH_RULES if rule.applies(refresh))

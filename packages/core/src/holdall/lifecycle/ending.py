@@ -21,7 +21,7 @@ def commit_unused(state: SessionState, *, streams: bool = False) -> ResponseHead
 
 def commit_unchanged(state: SessionState, *, now: int) -> ResponseHeaders | None:
     """Commit an unchanged session unless its expiry is due; in that case do nothing and return ``None``."""
-    # The last rule of the table, for requests that need no other: the store is not called.
+    # The last rule of the table, for requests to which no other applies, without a call of the store.
     stored, lifetime = state.fetched.stored, state.lifetime_before
     if stored is None or lifetime is None or stored.rewrite or state.must_create:
         return None
@@ -41,7 +41,7 @@ def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = 
 
     Args:
         status: The response's status: after a failure (5xx) only the end of a session is carried out.
-        streams: The body is produced after the headers have been sent and may still use the session.
+        streams: Whether the body is produced after the headers have been sent and may still use the session.
     """
     if state.tracked is None and not state.marked_unread:
         return commit_unused(state, streams=streams)
@@ -56,7 +56,7 @@ def commit(state: SessionState, *, now: int, status: int = 200, streams: bool = 
 
 
 def finish(state: SessionState, *, now: int) -> Steps[None]:
-    """Save what was changed while the body was sent: to an existing row, because no cookie can be sent any more."""
+    """Save the changes made while the body was sent to an existing row, because no cookie can be sent any more."""
     is_over = state.phase in (Phase.HEADERS_PENDING, Phase.ENDED)
     if state.tracked is not None and not is_over and not state.is_as_stored:
         end = End(state, now, place=Place.ROW)
@@ -78,7 +78,7 @@ def abandon(state: SessionState, *, now: int, status: int = 500) -> Steps[None]:
 
 
 def situation_of(end: End) -> Situation:
-    """Return all that a rule may depend on."""
+    """Return everything that a rule may depend on."""
     state, fetched = end.state, end.state.fetched
     stored, wrote = fetched.stored, end.wrote
     writable = stored is not None and (
@@ -93,7 +93,7 @@ def situation_of(end: End) -> Situation:
     used, has_data, owner = True, bool(end.data), Owner.SAME
     if end.principal != state.principal_before:
         owner = _owner_of(end)
-    # In order: by name it would take three times as long.
+    # Positional, because passing the fields by name would take three times as long.
     return Situation(
         used,
         state.intent,

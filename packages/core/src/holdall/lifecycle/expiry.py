@@ -1,4 +1,4 @@
-"""Compute how long a session lives, and when its expiry is moved. All times are in Unix seconds."""
+"""Compute how long a session lives and when its expiry is moved. All times are in Unix seconds."""
 
 from holdall.clock import FOREVER
 from holdall.settings import Lifetime, Settings
@@ -7,12 +7,12 @@ from holdall.stores.contract import StoredSession
 __all__ = ["expiry", "has_ended", "is_due"]
 
 _TOUCHES_PER_IDLE_TIMEOUT = 10
-# With smaller differences between their clocks, servers do not keep undoing each other's writes.
+# Smaller differences between their clocks must not make servers undo each other's writes again and again.
 _CLOCK_SKEW = 60
 
 
 def expiry(created: int, now: int, lifetime: Lifetime, settings: Settings) -> int:
-    """Return when a session ends that is used *now*."""
+    """Return when a session that is used *now* ends."""
     idle, _, ends = lifetime
     expires = ends if ends is not None else FOREVER if idle is None else now + idle
     latest = FOREVER if settings.absolute_timeout is None else created + settings.absolute_timeout

@@ -15,7 +15,7 @@ from holdall.stores.contract import Changes, ForeignSession, NotFound, StoredSes
 
 __all__ = ["fetch", "fetched_at_once"]
 
-# The maximum number of values of our cookie in a request, besides one for each old name or place, because each may cost
+# The maximum number of values of our cookie in a request, plus one for each old name or place, because each may cost
 # a read of the table and of each migration source. An honest browser has one, and perhaps others for a parent domain,
 # for another path or from before a change. With more than that the request has no session, so that an attacker who
 # fills the header cannot choose which ones count. A value under an old name counts only when it is read, so it hides
@@ -26,7 +26,7 @@ _UNCHANGED = Changes({})
 
 
 def fetched_at_once(answer: Any, settings: Settings, *, now: int) -> Fetched | None:
-    """Return what the only cookie held if *answer* is an up-to-date session of ours; ``None`` otherwise."""
+    """Return the result for the only cookie if *answer* is an up-to-date session of ours; ``None`` otherwise."""
     if not isinstance(answer, StoredSession) or answer.origin or answer.ended or answer.expires <= now:
         return None
     # The same check as in has_ended().
@@ -38,16 +38,16 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     """
     Find the session among the values of our cookie.
 
-    If several cookies have our name, another host or path has set one too ("cookie tossing"); then the one that holds a
-    session is used, if exactly one does. Copies of one session count as one, and so do as many sessions as the cookie
-    had places (``old_keys``): the last one written expires last.
+    If several cookies have our name, another host or path has set one too ("cookie tossing"); then the one that
+    contains a session is used, if exactly one does. Copies of one session count as one. So do several sessions, up to
+    the number of places that the cookie has had (``old_keys``): the last one written expires last.
 
-    Among sessions with generations the latest counts, and if that has ended there is none (``stores.generations``).
+    Among sessions with generations (``stores._generations``) the latest counts, and if it has ended there is none.
 
     A cookie under an old name counts if there is none under a later name. It is opened with the name it came under.
 
     Args:
-        first: The store's answer for the first cookie, if it was already asked.
+        first: The store's answer for the first cookie, if the store has already been asked.
     """
     settings = backend.settings
     old = settings.old_cookies
@@ -91,7 +91,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
     if ended is not None or not cookies:
         fetched = NOT_STORED
     elif current and not any(each.ended for each in current) and len({each.log_id for each in current}) <= places:
-        # Of two that expire together, the browser has sent the newer one last (RFC 6265, section 5.4).
+        # If two expire at the same time, the browser has sent the newer one last (RFC 6265, section 5.4).
         newest = max(enumerate(current), key=lambda each: (each[1].expires, each[1].created, each[0]))[1]
         copies = len(current) > 1 or places > 1
         fetched = _with_origin(newest, cookies, settings, old_key=old_key, copies=copies)
@@ -101,7 +101,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
         fetched = NOT_STORED if current else Fetched(superseded=renewed is not None, renewed=renewed, old_key=old_key)
         if standing:
             ended = Apart() if current or len(standing) > 1 else Apart(standing[0])
-    # Without another that counts, a new cookie may have this name by now.
+    # If no session counts, do not expire these names, because a new cookie may have one of them by now.
     others = (*found, *gone) if current else ()
     return _of_several(fetched, ended, others, current) if backend.can_bury and cookies else fetched
 
@@ -109,7 +109,7 @@ def fetch(cookies: Sequence[SentCookie], backend: Backend, *, now: int, first: A
 def _of_several(
     fetched: Fetched, ended: StoredSession | None, found: Sequence[StoredSession], current: list[StoredSession]
 ) -> Fetched:
-    """Return what was *fetched*, with the information about the other cookies that came."""
+    """Return *fetched* with information about the request's other cookies."""
     kept = {suffix_of(each) for each in current}
     return FetchedOfSeveral(fetched, ended, sorted({suffix_of(each) for each in found} - kept))
 
@@ -130,7 +130,7 @@ def _old_name(sent: SentCookie) -> str | None:
 
 
 def _places(key: str, settings: Settings, old: Sequence[CookieAttributes]) -> int:
-    """Return in how many places an honest browser may have the cookie *key*."""
+    """Return the number of places in which an honest browser may have the cookie *key*."""
     return max(1, sum(each.key == key for each in old) + (key == settings.key))
 
 
@@ -153,7 +153,7 @@ def _adopted(found: ForeignSession, settings: Settings, now: int) -> Steps[Store
 def _with_origin(
     stored: StoredSession, cookies: Sequence[SentCookie], settings: Settings, *, old_key: str | None, copies: bool
 ) -> Fetched:
-    """Return what was found, and report a session that is stored in an old way or under an old name."""
+    """Return the result for *stored*, and report a session that is stored in an old way or under an old name."""
     origin = stored.origin or old_key
     if not origin:
         return Fetched(stored, copies=copies)

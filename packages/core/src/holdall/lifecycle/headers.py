@@ -1,4 +1,4 @@
-"""The headers that a response needs for the session: its cookies, and instructions for caches."""
+"""Create the headers that a response needs for the session: its cookies, and instructions for caches."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -44,7 +44,7 @@ class ResponseHeaders(Redacted):
 
     __slots__ = ("cookie", "cookies", "vary")
 
-    #: Further headers, by name and value, of a response that sets cookies.
+    #: Additional headers, by name and value, of a response that sets cookies.
     extra: Sequence[tuple[str, str]] = ()
 
     def __init__(self, cookies: tuple[SetCookie, ...] = (), vary: str = "", cookie: str | None = None) -> None:
@@ -59,7 +59,7 @@ class ResponseHeaders(Redacted):
 
 
 class ExtraHeaders(ResponseHeaders):
-    """The same with further headers."""
+    """The headers for a response that needs additional ones."""
 
     __slots__ = ("extra",)
 
@@ -81,7 +81,7 @@ def looked_at(vary: str) -> ResponseHeaders:
 
 
 def old_places(state: SessionState) -> list[CookieAttributes]:
-    """Return where the browser may have old cookies of ours: under old names, for another path or domain."""
+    """Return the places where the browser may have old cookies of ours: under old names, for other paths or domains."""
     settings = state.settings
     places: list[CookieAttributes] = []
     if settings.old_cookies:
@@ -97,7 +97,7 @@ def old_places(state: SessionState) -> list[CookieAttributes]:
             places += [each.ending[suffix] for suffix in sorted(suffixes)]
     if settings.attributes.domain:
         sent = [suffix_sent(cookie) for cookie in state.cookies if not isinstance(cookie, OldCookie)]
-        # From before the domain was added. A cookie without a domain belongs only to this host.
+        # Cookies from before the domain was added. A cookie without a domain belongs only to this host.
         without = settings.attributes.changed({"domain": None})
         twice = [without.ending[each] for each in sorted(set(sent)) if sent.count(each) > 1]
         places += [each for each in twice if each.place not in [old.place for old in places]]
@@ -109,7 +109,7 @@ def other_names(state: SessionState, last: StoredSession | None, kept: str) -> l
     Return the name suffixes under which the browser has sessions other than the one it should keep.
 
     Args:
-        last: The session that the request came with, which may have come in another header.
+        last: The request's session, which may have come in another header.
         kept: The suffix of the name to keep.
     """
     # Not the suffixes of old names, which ``old_places`` handles, but those of the current name.
@@ -134,7 +134,7 @@ def mark_of(
     if age is not None:
         if age <= 0:
             return ()
-        # A response that is late by less than this brings a cookie that does not live longer.
+        # The cookie of a response that is late by less than this does not outlive the marker.
         age += _LATEST
     named = attributes.ending[suffix_of(buried)]
     return (SetCookie(buried.cookie, named, state.https, now, age),)
@@ -150,8 +150,8 @@ def cleared(headers: ResponseHeaders, kinds: frozenset[str], *, begins: bool = F
     Return *headers* with Clear-Site-Data, for a logout.
 
     Args:
-        kinds: What the browser should clear, such as ``"cache"``.
-        begins: The response sets the cookie of a new session, which must be kept.
+        kinds: The kinds of data that the browser should clear, such as ``"cache"``.
+        begins: Whether the response sets the cookie of a new session, which must be kept.
     """
     value = ", ".join(f'"{kind}"' for kind in sorted(kinds - {"cookies"} if begins else kinds))
     if not value:
@@ -165,7 +165,7 @@ def refuse_too_large(size: int, data: Mapping[str, Any], state: SessionState) ->
     Refuse a cookie of this *size*, which browsers would silently drop.
 
     Raises:
-        CookieOverflowError: It names the largest keys of *data*.
+        CookieOverflowError: Always; the message names the largest keys of *data*.
     """
     state.settings.emit("cookie_too_large", f"{size} bytes", "")
     sizes = sorted(((_size(value), key) for key, value in data.items()), reverse=True)

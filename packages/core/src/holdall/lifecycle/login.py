@@ -1,4 +1,4 @@
-"""What a login carries over from the previous session, and which part of a logout is kept if its request fails."""
+"""Select the data that a login carries over, and the part of a logout that is saved even if its request fails."""
 
 from collections.abc import Mapping
 from typing import Any

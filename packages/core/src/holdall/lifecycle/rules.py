@@ -1,5 +1,5 @@
 """
-The rules for what happens to a session at the end of a request, as one table.
+Decide what happens to a session at the end of a request, by one table of rules.
 
 The first matching rule decides. Each rule names an action for the three places where a request can end: while the
 headers can still be sent, when only the row can be written (the body has been sent, or the request saves in the
@@ -18,17 +18,17 @@ __all__ = ["RULES", "Action", "Owner", "Place", "Rule", "Situation", "decide"]
 
 
 class Place(Enum):
-    """Where a request ends."""
+    """The place where a request ends."""
 
     HEADERS = "headers"
     ROW = "row"
     NO_RESPONSE = "no response"
 
-    __hash__ = object.__hash__  # Enum's own is a function in Python
+    __hash__ = object.__hash__  # Enum's own is slower: it is written in Python
 
 
 class Owner(Enum):
-    """What happened to the session's principal in this request."""
+    """The change of the session's principal in this request."""
 
     SAME = "the same, or still anonymous"
     LOGIN = "an anonymous session became a user's"
@@ -39,7 +39,7 @@ class Owner(Enum):
 
 
 class Action(Enum):
-    """What to do; ``holdall.lifecycle.actions`` has a function for each."""
+    """An action to carry out; ``holdall.lifecycle.actions`` has a function for each."""
 
     LEAVE = "leave it as it is"
     FORGET = "forget this request's changes"
@@ -56,20 +56,20 @@ class Action(Enum):
 
 class Situation(NamedTuple):
     """
-    All that a rule may depend on.
+    Everything that a rule may depend on.
 
     Attributes:
-        used: The session was read, or must be written.
-        intent: What the application asked for.
-        failed: The response is a 5xx, and ``save_on_error`` is off.
-        superseded: The cookie is for a session whose ID has been renewed since.
-        stored: There is a session to write to, in this place.
-        wrote: This request changed something.
-        has_data: The session contains data now.
-        must_create: It is stored even if it is empty.
-        owner: What happened to its principal.
-        refresh: It is written even without a change: its expiry moves, its lifetime changed, or its format is an old
-            one.
+        used: Whether the session was read, or must be written.
+        intent: The action that the application has requested.
+        failed: Whether the response is a 5xx, and ``save_on_error`` is off.
+        superseded: Whether the cookie is for a session whose ID has been renewed since.
+        stored: Whether there is a session to write to, in this place.
+        wrote: Whether this request changed something.
+        has_data: Whether the session contains data now.
+        must_create: Whether it is stored even if it is empty.
+        owner: The change of its principal.
+        refresh: Whether it is written even without a change, because its expiry moves, its lifetime changed, or its
+            format is an old one.
     """
 
     used: bool
@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
         Action.DROP,
         Action.DROP,
     ),
-    # A library logged the user out by removing its key. An ID from before must not reach what comes after. After a
+    # A library logged the user out by removing its key. The old ID must not open the session that continues. After a
     # failed request only the removal is saved.
     Rule(
         "its principal was removed",
@@ -155,8 +155,8 @@ RULES: tuple[Rule, ...] = (
         Action.FORGET,
         Action.FORGET,
     ),
-    # The response to a superseded request must not replace the cookie of the session it was renewed to. Only a login
-    # may, because it brings a cookie that is just as good.
+    # The response to a request with a superseded cookie must not replace the new cookie. Only a login may, because its
+    # cookie is just as good.
     Rule(
         "its cookie is superseded, and there is no login",
         lambda s: s.superseded and not s.logs_in,

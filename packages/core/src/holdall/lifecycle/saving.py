@@ -39,7 +39,7 @@ def can_save(state: SessionState) -> bool:
 
 def save(state: SessionState, changes: Changes, *, now: int) -> Steps[None]:
     """
-    Write *changes* of a session to its row during the request, or end the session if requested.
+    Write *changes* to the session's row during the request, or end the session if that was requested.
 
     Raises:
         LostWriteError: The session has ended in the meantime, and ``on_lost_write="raise"``.
@@ -65,7 +65,7 @@ def reload(state: SessionState, *, now: int) -> Steps[None]:
     Update a session with what other requests have written since; one that has ended becomes empty.
 
     Raises:
-        LostWriteError: It has ended while it had unsaved changes, and ``on_lost_write="raise"``.
+        LostWriteError: The session has ended while it had unsaved changes, and ``on_lost_write="raise"``.
     """
     stored = state.stored
     if stored is None or stored.version is None or state.intent in ENDS:
@@ -75,7 +75,7 @@ def reload(state: SessionState, *, now: int) -> Steps[None]:
         state.loaded().rebase(found.stored.data)
         state.update_stored(found.stored)
         return
-    # The views' changes are collected before the data is discarded.
+    # Created first, because it collects the views' changes before the data is discarded.
     end = End(state, now)
     state.forget()
     _lose(end, "renewed" if found.superseded else "ended")
@@ -91,7 +91,7 @@ def forget_ended(state: SessionState) -> None:
 
 def update(state: SessionState, key: str, function: Callable[[Any], Any], default: Any, *, now: int) -> Steps[Any]:
     """
-    Replace the value under *key* by the result of *function* for the stored value, and return it.
+    Replace the value under *key* with the result of *function* for the stored value, and return it.
 
     Raises:
         ConfigurationError: The session is in its cookie, or *key* identifies the user.
@@ -110,7 +110,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
         )
         raise ConfigurationError(msg)
     if stored is None or state.intent in (*ENDS, Intent.IGNORE):
-        # No other request has a session that is not stored yet.
+        # No other request can use a session that is not stored yet.
         value = function(tracked.current().get(key, default))
         state.backend.check(key, value)
         tracked.put(key, value)
@@ -140,7 +140,7 @@ def update(state: SessionState, key: str, function: Callable[[Any], Any], defaul
 
 
 def _lose(end: End, reason: str) -> None:
-    """Discard changes while the request continues: before its headers are sent it may log in again."""
+    """Discard changes while the request continues, because before its headers are sent it may still log in again."""
     phase = end.state.phase
     try:
         actions.lose(end, reason)

@@ -1,4 +1,4 @@
-"""The protocol of sources: places on the server where another library keeps its sessions."""
+"""Define the protocol of sources: places on the server where another library keeps its sessions."""
 
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +15,7 @@ class Entry(NamedTuple):
     A session as another library stores it.
 
     Attributes:
-        expires: When it ends there if it is not used again, in UTC; if that is unknown, no earlier than that.
+        expires: When it ends there if it is not used again, in UTC; if that is unknown, a time that is not earlier.
         created: When it began, in UTC; ``None`` if unknown.
     """
 
@@ -29,7 +29,7 @@ class Refused(NamedTuple):
     A session that exists but is not migrated.
 
     Attributes:
-        reason: For the log: ``"pickle"``, ``"unreadable"``.
+        reason: A word for the log: ``"pickle"``, ``"unreadable"``.
     """
 
     reason: str
@@ -37,7 +37,7 @@ class Refused(NamedTuple):
 
 class Source(Protocol):
     """
-    Sessions of another library, each of which is read once, moved into a table, and removed.
+    The protocol of a source: another library's sessions, each of which is read once, moved into a table, and removed.
 
     A source with connections of its own closes them with ``close()``, or ``await aclose()`` if it is async. A source
     that blocks sets ``blocking_reads = blocking_writes = True``; an async adapter then calls it in a thread.
@@ -52,7 +52,7 @@ class Source(Protocol):
     name: str
 
     def matches(self, cookie: str) -> bool:
-        """Return whether *cookie* looks like one of its library's. If not, the store does not call ``read``."""
+        """Return whether *cookie* looks like one from this library. If not, the store does not call ``read``."""
         ...
 
     def read(self, cookie: str) -> Entry | Refused | None:

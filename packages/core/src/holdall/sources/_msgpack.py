@@ -36,16 +36,16 @@ def loads(payload: bytes) -> Any:
     Return the value in *payload*.
 
     Raises:
-        ValueError: It is not MessagePack, or contains what Python cannot represent.
+        ValueError: *payload* is not MessagePack, or contains a value that Python cannot represent.
     """
     reader = _Reader(payload)
     try:
         value = reader.value()
     except (IndexError, struct.error, TypeError, OverflowError, RecursionError) as exc:
-        msg = "the payload is not MessagePack, or contains what Python cannot represent"
+        msg = "the payload is not MessagePack, or contains a value that Python cannot represent"
         raise ValueError(msg) from exc
     if not reader.is_at_end:
-        msg = "something follows the payload"
+        msg = "the payload is followed by other data"
         raise ValueError(msg)
     return value
 
@@ -80,7 +80,7 @@ class _Reader:
                 return read(self._length(sizes[head]))
         length = self._length(_EXTENSIONS[head]) if head in _EXTENSIONS else _FIXED_EXTENSIONS.get(head)
         if length is None or self._take(1)[0] != _TIMESTAMP:
-            msg = "the payload contains what only its own application can read"
+            msg = "the payload contains an extension type that only its own application can read"
             raise ValueError(msg)
         return _time(self._take(length))
 

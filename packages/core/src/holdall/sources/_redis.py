@@ -1,4 +1,4 @@
-"""The common part of libraries that keep each session in Redis as one value under a key with its ID."""
+"""Read sessions of libraries that keep each one in Redis as a single value, under a key with its ID."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ Answer = Entry | Refused | None
 
 @redacted
 class _Get(NamedTuple):
-    """Get a value and its remaining time in milliseconds."""
+    """Get a value, and its remaining time in milliseconds."""
 
     key: str
 
@@ -49,7 +49,7 @@ class RedisValues:
     Args:
         client: A URL, a redis-py client or pool, or one of ``redis.asyncio``.
         sid_of: Returns the ID in a cookie, or ``None`` if the cookie is not from this library.
-        loads: Returns the session in a value with the given expiry, or why it is refused.
+        loads: Returns the session in a value with the given expiry, or the reason why it is refused.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class RedisValues:
         return self._sid_of(cookie) is not None
 
     def reading(self, cookie: str) -> Steps[Answer]:
-        """Return the session for a cookie."""
+        """Return the steps that read the session for a cookie."""
         value, milliseconds = yield _Get(self._key(cookie))
         if value is None:
             return None
-        # A value without a limit has -1.
+        # Redis returns -1 for a value that does not expire.
         expires = NEVER if milliseconds < 0 else self._clock() + timedelta(milliseconds=milliseconds)
         return self._loads(value, min(expires, NEVER))
 
     def deleting(self, cookie: str) -> Steps[None]:
-        """Remove it."""
+        """Return the steps that remove the session for a cookie."""
         yield _Delete(self._key(cookie))
 
     def _key(self, cookie: str) -> str:

@@ -11,18 +11,18 @@ __all__ = ["CookieSource"]
 
 class CookieSource:
     """
-    Sessions in cookies of a *format*.
+    A source of sessions in cookies of a *format*.
 
-    A cookie can't be deleted here. As long as the old one would open, the table remembers that its session has moved.
+    Cookies cannot be deleted here. As long as the old one would open, the table remembers that its session has moved.
 
     Args:
-        key: The name that the cookies were made for, if it has changed since: some formats open under no other.
+        key: The name that the cookies were made for, because some formats open them under no other.
     """
 
     def __init__(self, format: Format, *, key: str) -> None:
         self.name: str = getattr(format, "name", "cookie")
         self._format = format
-        #: Whether such a cookie alternated between several names.
+        #: Whether such a cookie may have alternated between several names.
         self.reads_generations = bool(getattr(format, "keeps_generations", False))
         self._key = key
 

@@ -1,5 +1,5 @@
 """
-Django's database sessions: rows of ``django_session``, each with signed JSON and an expiry.
+Read Django's database sessions: rows of ``django_session``, each with signed JSON and an expiry.
 
 [.] base64url(JSON) : base62(Unix time) : base64url(HMAC-SHA256 of the preceding)
 """
@@ -27,9 +27,9 @@ _json = PlainJSON()
 
 class DjangoSource:
     """
-    Sessions that Django keeps in its database, with the engine ``db`` or ``cached_db``, read without Django.
+    A source of sessions that Django keeps in its database, with the engine ``db`` or ``cached_db``.
 
-    It blocks; async adapters call it in threads. Inside a Django project, use
+    It works without Django and blocks, so async adapters call it in threads. Inside a Django project, use
     ``holdall_django.sources.EngineSource`` instead.
 
     Args:
@@ -39,8 +39,8 @@ class DjangoSource:
         fallbacks: ``SECRET_KEY_FALLBACKS``, only for reading.
         placeholder: How the driver writes a parameter: ``"?"`` for sqlite3.
         table: The rows' table.
-        salt: Change it if the engine's class has another name than ``SessionStore``.
-        time_zone: The time zone of databases that store none; change it from UTC if ``USE_TZ`` is off.
+        salt: Set it if the engine's class has a name other than ``SessionStore``.
+        time_zone: The time zone of databases that store none; set it if ``USE_TZ`` is off.
         weak_secrets: Warn of a weak secret, such as a ``django-insecure-`` one, instead of refusing it.
 
     Raises:
@@ -92,7 +92,7 @@ class DjangoSource:
                 cursor.execute(statement, (cookie,))
                 found = answer(cursor)
                 connection.commit()
-        except Exception as exc:  # noqa: BLE001  # the errors of all drivers have nothing in common
+        except Exception as exc:  # noqa: BLE001  # drivers' errors have no common base
             # The driver's message may contain an address, and so a password.
             failure = StoreError(f"Django's database failed: {cause_of(exc)}.")
         else:

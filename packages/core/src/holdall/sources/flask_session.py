@@ -1,5 +1,5 @@
 """
-Flask-Session's sessions in Redis: MessagePack or JSON, under ``session:`` and the ID in the cookie.
+Read Flask-Session's sessions in Redis: MessagePack or JSON, under ``session:`` and the ID in the cookie.
 
 The cookie may also be signed: ``id . base64url(HMAC-SHA1)``.
 """
@@ -27,7 +27,7 @@ _SID = re.compile(r"[A-Za-z0-9_-]{22,256}")
 
 class FlaskSessionSource(RedisValues):
     """
-    Sessions that Flask-Session 0.6 or later keeps in Redis or Valkey.
+    A source of sessions that Flask-Session 0.6 or later keeps in Redis or Valkey.
 
     Both of its serializers are supported. Pickled sessions, from older versions, are refused. A session begins when it
     is moved, because Flask-Session does not record when it began.

@@ -1,5 +1,5 @@
 """
-starsessions' sessions in Redis: JSON, under ``starsessions.`` and the ID in the cookie.
+Read starsessions' sessions in Redis: JSON, under ``starsessions.`` and the ID in the cookie.
 
 The data contains ``__metadata__``, which says when the session began.
 """
@@ -22,7 +22,7 @@ _SID = re.compile(r"[0-9a-f]{32}")
 
 class StarsessionsSource(RedisValues):
     """
-    Sessions that starsessions keeps in Redis or Valkey, with its JSON serializer.
+    A source of sessions that starsessions keeps in Redis or Valkey, with its JSON serializer.
 
     Args:
         client: The ``connection`` of its ``RedisStore``, or better the URL of that server, which works for sync and

@@ -1,5 +1,5 @@
 """
-Where sessions live between requests.
+Store sessions between requests.
 
 A store converts a cookie's value to a session's data and back. ``CookieStore`` seals the data into the cookie itself;
 ``TableStore`` keeps rows in a table and gives the browser a secret ID.

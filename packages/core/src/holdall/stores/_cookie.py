@@ -1,4 +1,4 @@
-"""Sessions kept in the browser: the cookie contains the whole session, sealed by a format."""
+"""Keep sessions in the browser: the cookie contains the whole session, sealed by a format."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -19,20 +19,20 @@ _UNREADABLE = NotFound("unreadable")
 
 class CookieStore:
     """
-    Keeps each session in its cookie, and nothing on the server.
+    A store that keeps each session in its cookie, and nothing on the server.
 
-    Its limits follow from that. Concurrent requests all start from the cookie that the browser sent, and among their
-    plain writes the last response wins; a copied cookie stays valid until it expires. A late response cannot undo a
-    login, logout or renewal if *format* supports generations (``stores.generations``).
+    This has limits. Concurrent requests all start from the cookie that the browser sent, and the last response wins
+    among their plain writes; a copied cookie stays valid until it expires. A late response cannot undo a login, logout
+    or renewal if *format* supports generations, which alternate between several cookie names.
 
     Args:
-        format: Writes every cookie, and reads its own.
-        also_read: Further formats to read: old secrets, other libraries. A session read in one of them is written
-            in *format* with its next write.
-        rewrite_on: ``"read"`` writes it as soon as the session is used.
+        format: The format that writes every cookie.
+        also_read: Additional formats to read: old secrets, other libraries. The next write of a session that was read
+            in one of them uses *format*.
+        rewrite_on: ``"read"`` writes such a session in *format* as soon as it is used.
         read_old_until: The time from which only *format* is read; a ``datetime`` with its time zone.
-        generations: ``False`` keeps the cookie under its one name, if other software must know it; then a late response
-            can also undo a login or a logout.
+        generations: ``False`` keeps the cookie under a single name, if other software must know it; a late response can
+            then also undo a login or a logout.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class CookieStore:
         self.check = getattr(format, "check", None)
         #: Whether a session's cookie alternates between several names.
         self.keeps_generations = generations and bool(getattr(format, "keeps_generations", False))
-        #: Whether it may have done so before.
+        #: Whether such cookies may have been written before.
         self.reads_generations = any(getattr(each, "keeps_generations", False) for each in (format, *self.also_read))
-        # What the format returns if no time was written.
+        # The generation of a cookie under a single name, if the format stores one.
         self._only_generation = 0 if getattr(format, "keeps_generations", False) else None
         if self.keeps_generations:
             self.renew, self.bury = self._renew, self._bury
@@ -64,7 +64,7 @@ class CookieStore:
         self._clock = clock
 
     def get(self, cookie: str, *, key: str) -> StoredSession | NotFound:
-        # Ours were never longer, so an oversized cookie is not worth decrypting.
+        # Our cookies are never longer, so an oversized one is not worth decrypting.
         if len(cookie) > MAX_COOKIE_BYTES:
             return _UNREADABLE
         record = self.format.open(cookie, key=key)
@@ -88,7 +88,7 @@ class CookieStore:
         return SealedSession(self.format.seal(record, key=key), record)
 
     def delete(self, stored: StoredSession, *, key: str, superseded_until: int | None = None) -> StoredSession:
-        """Return *stored*: nothing is kept on the server that could be deleted."""
+        """Return *stored*, because the server keeps nothing that could be deleted."""
         return stored
 
     def _renew(
@@ -106,7 +106,7 @@ class CookieStore:
         return self.put(_after(stored, RENEWAL if followed else LOGOUT), write, key=key)
 
     def _bury(self, stored: StoredSession, *, key: str) -> StoredSession:
-        # Only the browser limits how long it is kept, because it opens nothing.
+        # Only the browser's copy of the marker expires, because the marker opens nothing.
         generation, lines = (stored.generation or 0) + LOGOUT, lines_of(stored)
         record = Record({}, stored.created, FOREVER, stored.log_id, generation, lines, ended=True)
         return SealedSession(self.format.seal(record, key=key), record)

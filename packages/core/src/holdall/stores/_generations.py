@@ -1,20 +1,20 @@
 """
 Find the latest of several sealed sessions, so that a late response cannot bring an older one back.
 
-A cookie that contains its session is set by whichever response arrives last. So a session gets a new *generation*, and
-with it another of several cookie names, whenever it is renewed, ended, or a user logs in. A late response can only set
-the name of the generation that its request came with, and the latest generation counts.
+Of several responses that set the cookie of a sealed session, the last one to arrive wins. So a session gets a new
+*generation*, and with it another of several cookie names, whenever it is renewed, ended, or a user logs in. A late
+response can only set the name of the generation that its request came with, and the latest generation counts.
 
 Renewals, logouts and logins that start from the same generation get different names because of the different strides
 below, and a logout takes precedence over a renewal. A name is reused after four changes at the earliest, all within
 the time of one slow response.
 
-A login also begins a new *line*, and names the lines it comes from. It takes precedence over all of their generations,
-and only those. An attacker who plants a cookie in a browser can raise its generation, but cannot name the browser's
-line: two lines of which neither comes from the other are duplicates, and neither counts, as with any planted cookie.
-There is one exception for a first visit, where several requests come without a cookie and each begins a line: for five
-minutes a higher generation takes precedence over an anonymous session that came from nothing. An attacker who can plant
-a cookie within those minutes could just as well have planted it before the visit.
+A login also begins a new *line* of descent, and lists the lines that it comes from. It takes precedence over all of
+their generations, and only those. An attacker who plants a cookie in a browser can raise its generation, but cannot
+list the browser's line. If neither of two lines comes from the other, they are duplicates, and neither counts, as with
+any planted cookie. There is one exception for a first visit, where several requests come without a cookie and each
+begins a line: for five minutes a higher generation takes precedence over an anonymous session whose line comes from no
+other. An attacker who can plant a cookie within those minutes could just as well have planted it before the visit.
 """
 
 import os
@@ -30,7 +30,7 @@ LINE_BYTES = 4
 # The stride of each change. No sum of up to three of them is a multiple of the number of names.
 RENEWAL, LOGOUT, LOGIN = 1, 3, 5
 
-# The maximum number of lines that a session names, including its own.
+# The maximum number of lines that a session lists, including its own.
 _MOST_LINES = 5
 
 # No slow request of a first visit takes longer than this, in seconds.
@@ -53,7 +53,7 @@ def line_after(stored: StoredSession, new: bytes) -> bytes:
 
 
 def latest(found: Sequence[StoredSession], now: int) -> list[StoredSession]:
-    """Return those of *found* over which none takes precedence: a single one, unless they are unrelated."""
+    """Return the sessions in *found* that no other takes precedence over: a single one, unless they are unrelated."""
     return [each for each in found if not any(_outranks(other, each, now) for other in found)]
 
 
@@ -64,17 +64,19 @@ def _outranks(one: StoredSession, other: StoredSession, now: int) -> bool:
     if mine[0] == theirs[0]:
         return one.generation > other.generation
     if len(theirs) == 1 and LOGIN > other.generation < one.generation:
-        # Below ``LOGIN`` no user has logged in, and a single line came from nothing.
+        # A generation below ``LOGIN`` has seen no login, and a single line comes from no other.
         return theirs[0] in mine or min(one.created, other.created) >= now - _FIRST_VISIT
     return theirs[0] in mine
 
 
 class Apart(StoredSession):
     """
-    The place of a new session whose browser sent cookies that did not count: a line that came from something.
+    The place of a new session whose browser sent cookies that did not count.
+
+    Its line comes from another, so the exception for a first visit does not apply to it.
 
     Args:
-        last: The session of these cookies, which has ended.
+        last: The session of these cookies, if it is known; it has ended.
     """
 
     __slots__ = ("generation", "lines")

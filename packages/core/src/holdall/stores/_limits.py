@@ -2,8 +2,8 @@
 Limit the number of sessions of a principal: ``Sessions(max_sessions=…, when_full=…)``.
 
 Two logins can race, and no lock spans a principal's rows. So each login first inserts its row and then counts: the
-request that counts last sees every row, and removes the excess. All requests sort the rows in the same order, so that
-they agree on which rows those are. A renewal counts as well, because for a moment its row is not there.
+request that counts last sees every row, and removes the excess. All requests sort the rows in the same order, so they
+agree on which rows to remove. A renewal counts too, because its session has no row for a moment.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,11 +29,11 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[
         raise ConfigurationError(msg)
     if most is None:
         if when_full != "end_oldest":
-            msg = f"when_full={when_full!r} says what a login beyond max_sessions does: set max_sessions=5 too."
+            msg = f"when_full={when_full!r} applies to logins beyond max_sessions: set that too, as in max_sessions=5."
             raise ConfigurationError(msg)
         return None
     if type(most) is not int or most < 1:
-        msg = f"max_sessions={most!r} is not a whole number from 1."
+        msg = f"max_sessions={most!r} is not a whole number of at least 1."
         raise ConfigurationError(msg)
 
     def limited(store: Any, keys: Sequence[str]) -> LimitedStore:
@@ -54,11 +54,11 @@ def session_limit(most: int | None, when_full: str) -> "Callable[[Any, Sequence[
 
 class LimitedStore:
     """
-    Wraps *store* to keep at most *most* sessions of each principal.
+    A wrapper around *store* that keeps at most *most* sessions of each principal.
 
     Attributes:
         most: The maximum number.
-        refuses: It refuses a login beyond that instead of ending the principal's oldest sessions.
+        refuses: Whether it refuses a login beyond that instead of ending the principal's oldest sessions.
 
     Args:
         store: A store that knows its sessions' owners (``Revocable``) and can renew them (``Renewing``).
@@ -105,7 +105,7 @@ class LimitedStore:
             return write
 
         if self.refuses and not followed:
-            # A login. It is refused before anything is removed, which leaves the visitor's anonymous session as it is.
+            # Refuse a login before anything is removed, so that the visitor's anonymous session stays as it is.
             after = make_write(stored).principal
             if after is not None:
                 yield from self._refuse_if_full(after)
@@ -127,7 +127,7 @@ class LimitedStore:
         if too_many <= 0:
             return
         if self.refuses and is_login:
-            # Another login came in between. Neither knows which was first, so both may have to be refused.
+            # Another login came in between. Neither request knows which was first, so both may be refused.
             yield from asked(self._store.delete(own, key=key))
             raise _too_many(self.most)
         others = [row for row in reversed(rows) if not row.is_current] if self.refuses else rows

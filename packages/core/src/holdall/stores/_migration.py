@@ -1,5 +1,5 @@
 """
-Migrate sessions of other libraries: each is found in a source, written into the table under a new ID, and removed.
+Migrate other libraries' sessions: copy each from a source into the table under a new ID, and remove it at the source.
 
 A pointer leads from the old cookie to the new ID: a row under a digest of the old cookie, which only one request can
 insert. It contains the new ID, sealed under a key derived from the old cookie, so that the table sees neither. A later
@@ -81,7 +81,7 @@ class MigratingStore:
     All methods except ``get`` are those of the table store.
 
     Args:
-        store: Keeps the sessions from now on.
+        store: The table store that keeps the sessions from now on.
         migrate_from: Sources of sessions that are moved when they are first found (``holdall.sources``).
         read_old_until: The time from which the sources are ignored; a ``datetime`` with its time zone.
 
@@ -137,7 +137,7 @@ class MigratingStore:
                     begun, ends = int((created or now).timestamp()), int(expires.timestamp())
                     session = StoredSession(cookie, data, begun, ends, log_id_of(cookie))
                     return ForeignSession(session, source.name, move=partial(self._move, session, source.name))
-        # Checked only now, because a session is moved before its pointer is written.
+        # Checked last, because a session's pointer is written before its entry disappears from a source.
         return (yield from self._pointed(cookie, key)) or found
 
     def _move(self, session: StoredSession, origin: str, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
@@ -152,13 +152,13 @@ class MigratingStore:
     def _move_first(self, session: StoredSession, origin: str, write: Write, key: str) -> Steps[StoredSession | None]:
         """Create a row and the pointer to it, and return the session; ``None`` if another request was first."""
         moved = yield from self.store.put(None, write, key=key)
-        assert moved is not None  # noqa: S101  # a new session has no other request
+        assert moved is not None  # noqa: S101  # no other request can have ended a new session
         nonce = self._random(NONCE_BYTES)
         sealed = nonce + _box(session.cookie).encrypt(nonce, moved.cookie.encode("ascii"), None)
-        # Rows count whole seconds, and this one must outlive the source's entry.
+        # The times of rows are whole seconds, and this row must outlive the source's entry.
         until = min(datetime.fromtimestamp(session.expires, UTC) + timedelta(seconds=1), NEVER)
-        # Clearing all sessions removes rows that began by then. The pointer must stay, although it then leads nowhere:
-        # without it an old cookie that contains the session itself would open it again.
+        # Clearing all sessions removes the rows that began by then. The pointer must stay, although it then leads
+        # nowhere: without it, an old cookie that contains the session itself would open it again.
         if (yield Insert(self.table, _pointer(session.cookie), Row(sealed, 0, until, created=until))):
             return MigratedSession(moved, origin)
         yield Remove(self.table, digest_of(moved.cookie))

@@ -1,13 +1,13 @@
 """
-Cookie sessions with room: what does not fit into its cookie goes into a row of a table, and comes back when it fits.
+Let sessions outgrow their cookies: one that does not fit moves to a row of a table, and back when it fits again.
 
-Of a session in the table the cookie holds the ID of its row, sealed, and no data. Its row is written as a table
-store writes it, so that the changes of concurrent requests are merged. To the application it is a session in a cookie.
+While a session is in the table, its cookie contains only the sealed ID of the row. A table store writes the row, so
+the changes of concurrent requests are merged. To the application it is still a session in a cookie.
 
-Each way is a new generation of the cookie (``stores.generations``), so that a late response of a request that came
-before it does not undo it. The ID is made of the cookie that did not fit: requests at once with that cookie meet in one
-row. On the way back the row stays for a minute after that, and until the browser shows that it has the new cookie: a
-response that gets lost loses nothing, and a late request with the old cookie still finds its session.
+Each move, in either direction, is a new generation of the cookie (``stores._generations``), so that a late response to
+an earlier request does not undo it. The row's ID is derived from the cookie that was too small, so concurrent requests
+with that cookie use the same row. After a move back the row stays for a minute, and until the browser has shown that it
+has the new cookie: a lost response loses no data, and a late request with the old cookie still finds its session.
 """
 
 import hashlib
@@ -34,23 +34,24 @@ from holdall.stores.contract import (
 
 __all__ = ["ListedOverflowStore", "OverflowStore"]
 
-#: The keys of a cookie's data that name the row with the session's data, and the row that it came back from.
+#: The keys in a cookie's data that name the row with the session's data, and the row that it moved back from.
 ROW, LEFT = "_holdall_overflow", "_holdall_left"
 
-# How far a move goes on among the generations: as far as a renewal does by itself.
+# The number of generations that a move advances, the same as for a renewal.
 MOVE = 1
 
-# For what stands in the cookie besides: the ID of another row (``revocable``), and options of one response.
+# The bytes reserved in the cookie for the ID of another row (``revocable``), and for options of one response.
 _SPARE = 200
-# How much of the room a session may take that comes back, so that one at the limit does not go to and fro.
+# The share of the room that a session may take to move back, so that one near the limit does not move back and forth.
 _COMES_BACK = 7 / 8
-# How long the ID of a row that was left keeps its tombstone, in seconds, as in ``lifecycle.actions``.
+# How long a row that a session has left is kept, and then its tombstone, in seconds; the same as in
+# ``lifecycle.actions``.
 _GRACE = 60
-# As ``lifecycle.expiry`` has it.
+# The same as in ``lifecycle.expiry``.
 _TOUCHES_PER_LIFE = 10
 _A_YEAR = 365 * 24 * 60 * 60
 
-# Named here, because in the class ``list`` is its method.
+# Defined here, because inside the class ``list`` is its method.
 _Rows = list[SessionRow]
 
 
@@ -59,9 +60,9 @@ class SessionWithRow(ForeignSession):
     A session whose cookie names a row.
 
     Attributes:
-        inner: It as its cookie holds it.
-        row: Its row, or the row's ID alone.
-        is_there: The row has its data; else that is in the cookie again.
+        inner: The session as its cookie holds it.
+        row: Its row, or only the row's ID.
+        is_there: Whether its data is in the row; otherwise the data is back in the cookie.
     """
 
     __slots__ = ("inner", "is_there", "row")
@@ -73,13 +74,13 @@ class SessionWithRow(ForeignSession):
         self.row = row
         self.is_there = is_there
         if is_there:
-            # The cookie is written again once in a while, with the expiry that the row had then.
+            # The row's expiry counts, because the cookie's copy of it is updated only now and then.
             self.data, self.expires = row.data, row.expires
         else:
             self.data = {key: value for key, value in inner.data.items() if key != LEFT}
 
     def _moved(self, write: Write, *, key: str) -> Steps[StoredSession | NotFound]:
-        found = yield from asked(self.inner.move(write, key=key))  # type: ignore[attr-defined]  # it is there, or this would not be
+        found = yield from asked(self.inner.move(write, key=key))  # type: ignore[attr-defined]  # not called without it
         return _known(found) if isinstance(found, NotFound) else SessionWithRow(found, self.row, is_there=self.is_there)
 
 
@@ -89,8 +90,8 @@ class OverflowStore:
 
     Args:
         store: Keeps sessions in cookies with generations, and may keep rows of its own for logged-in ones.
-        rows: Keeps what does not fit.
-        settings: Those of the ``Sessions``.
+        rows: Keeps the sessions that do not fit.
+        settings: The settings of the ``Sessions``.
     """
 
     def __init__(self, store: Any, rows: TableStore, settings: Settings) -> None:
@@ -101,7 +102,7 @@ class OverflowStore:
         self.keeps_generations, self.reads_generations = store.keeps_generations, store.reads_generations
         self.sweep = rows.sweep
         self.listen: Callable[[Listener], None] = rows.listen
-        # Seals, and asks no table.
+        # The store that seals cookies, without any table.
         self._cookies = store if hasattr(store, "format") else store.store
         self._settings = settings
         named = settings.attributes.ending[SUFFIXES[-1]]
@@ -115,10 +116,10 @@ class OverflowStore:
         named = _named(found)
         if not isinstance(named, SessionWithRow) or not named.is_there:
             return named
-        # The row may have been bound to the present name since the browser sent an old one.
+        # The row may have been bound to the cookie's current name since the browser sent an old one.
         row = yield from self.rows.get(named.row.cookie, key=key, or_keys=(self._settings.key,))
         if isinstance(row, NotFound):
-            # Its generation outranks what a late response may have brought.
+            # Its generation takes precedence over a cookie that a late response may have set.
             return NotFound(row.reason, superseded=row.superseded, stored=named)
         return SessionWithRow(found, row, is_there=True)
 
@@ -145,7 +146,7 @@ class OverflowStore:
                 found = yield from self.rows.get(stored.row.cookie, key=key)
                 if not (isinstance(found, NotFound) and found.superseded):
                     return None
-                # It has come back into its cookie since, and the browser must hear that it has ended.
+                # It has moved back into its cookie since, so the browser must be told that it has ended.
         inner: StoredSession | None = yield from asked(
             self.store.delete(_inner(stored), key=key, superseded_until=superseded_until)
         )
@@ -193,7 +194,7 @@ class OverflowStore:
             row = yield from self.rows.put(None, _of_row(write), key=key)
         sealed = write if row is None else self._naming(write, row)
         if followed and self._cookies is not self.store:
-            # A move that started where this renewal did has the cookie of a row that is gone: this outranks it.
+            # A concurrent move from the same generation would set a cookie whose row is gone. This takes precedence.
             stored = _next(stored)
         renewed: StoredSession | RenewalFailure = yield from asked(
             self.store.renew(stored, lambda last: sealed, key=key, until=until, followed=followed)
@@ -206,7 +207,7 @@ class OverflowStore:
             self._report_moved(renewed, to_table=not was_there)
         return renewed if row is None else SessionWithRow(renewed, row, is_there=True)
 
-    # How all of it is done.
+    # Implementation.
 
     def _fits(self, stored: StoredSession | None, write: Write, key: str) -> bool:
         return len(self._cookies.put(stored, write, key=key).cookie) <= self._room
@@ -221,7 +222,7 @@ class OverflowStore:
         return named
 
     def _move(self, stored: StoredSession | None, write: Write, key: str) -> Steps[StoredSession | None]:
-        """Bring a session into the table that does not fit into its cookie."""
+        """Move a session that does not fit into its cookie to the table."""
         if stored is None or stored.ended:
             row, place = (yield from self.rows.put(None, _of_row(write), key=key)), stored
         else:
@@ -235,10 +236,10 @@ class OverflowStore:
         return written
 
     def _put_there(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:
-        """Write a session that is in the table, and let it come back if it fits."""
+        """Write a session that is in the table, and move it back to its cookie if it fits."""
         changed = write
         if not write.changes and write.expires < stored.row.expires:
-            # A touch moves no expiry to an earlier time.
+            # A touch cannot move the expiry to an earlier time, so write the whole row.
             changed = write.changed(changes=Changes(write.data), sets_lifetime=True)
         row = yield from self.rows.put(stored.row, _of_row(changed), key=key)
         if row is None:
@@ -249,7 +250,7 @@ class OverflowStore:
         if len(self._cookies.put(place, back, key=key).cookie) > self._room * _COMES_BACK:
             is_due = (write.expires - inner.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
             if getattr(stored.row, "key", None) == key and not (write.sets_lifetime or is_due):
-                # Its cookie says already where it is.
+                # Its cookie already names the row.
                 return SessionWithRow(inner, row, is_there=True)
             return (yield from self._put_naming(inner, write, row, key))
         written = yield from asked(self.store.put(place, back, key=key))
@@ -264,12 +265,12 @@ class OverflowStore:
         written = yield from asked(self.store.put(place, self._naming(write, row), key=key))
         if written is not None:
             return SessionWithRow(written, row, is_there=True)
-        # Somebody has ended it.
+        # Another request has ended the session.
         yield from self.rows.delete(row, key=key)
         return None
 
     def _put_back(self, stored: SessionWithRow, write: Write, key: str) -> Steps[StoredSession | None]:
-        """Write a session that has come back: the browser has shown its cookie, so the row can go after a while."""
+        """Write a session that has moved back. The browser has sent its new cookie, so the row can go after a while."""
         inner, row = stored.inner, stored.row
         kept = write.changed(data={**write.data, LEFT: inner.data[LEFT]})
         fits = self._fits(inner, kept, key)
@@ -280,11 +281,11 @@ class OverflowStore:
         except StoreError:
             if not fits:
                 raise
-            # The session needs no table any more. The next write tries again.
+            # The session no longer needs the table. The next write tries to remove the row again.
         if fits:
             written = yield from asked(self.store.put(inner, kept, key=key))
             return None if written is None else SessionWithRow(written, row, is_there=False)
-        # Requests that were sent before it came back may still look there, so that row is left to expire.
+        # Requests that were sent before it moved back may still look for that row, so it is left to expire.
         return (yield from self._move(inner, write, key))
 
 
@@ -320,7 +321,7 @@ def _next(stored: StoredSession) -> StoredSession:
 
 
 def _named(found: StoredSession) -> StoredSession:
-    """Return what was *found* in a cookie with the row that it names, if any, as far as that is known."""
+    """Return the session *found* in a cookie, with the row that it names, if any, as far as the cookie describes it."""
     for name, is_there in ((ROW, True), (LEFT, False)):
         sid = found.data.get(name)
         if sid is not None:
@@ -331,17 +332,17 @@ def _named(found: StoredSession) -> StoredSession:
 
 
 def _known(missing: NotFound) -> NotFound:
-    """Return what is *missing*, with the row that its cookie names where that is known."""
+    """Return *missing* with the row that its cookie names, if that is known."""
     stored = missing.stored
     return missing if stored is None else NotFound(missing.reason, superseded=missing.superseded, stored=_named(stored))
 
 
 def _of_row(write: Write) -> Write:
-    """Return *write* for the row, without a principal: users' sessions are listed by separate rows."""
+    """Return *write* for the row, without a principal, because separate rows list users' sessions."""
     row: Write = write.changed(principal=None, client=None)
     return row
 
 
 def _sid_after(cookie: str) -> str:
-    """Return the ID of the row of a session that does not fit into the cookie that comes after this one."""
+    """Return the ID of the row for a session that does not fit into the successor of this *cookie*."""
     return to_text(hashlib.sha256(b"holdall overflow" + cookie.encode("ascii")).digest()[:SID_BYTES])

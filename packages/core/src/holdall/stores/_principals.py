@@ -3,7 +3,7 @@ List and end a principal's sessions in a table, where rows are found by their ow
 
 A session that is being renewed may have no row for a moment, but its tombstone is listed too and leads to the new row,
 whether or not that exists yet (``holdall.stores._renewal``). So one pass ends every session that existed when the
-rows were listed; a login that comes later is a new session.
+rows were listed; a later login is a new session.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _MOST_APP_BYTES = 255
 def check_app(app: str) -> None:
     """Raise ``ConfigurationError`` if *app* is not a valid application name."""
     if not app.isprintable() or len(app.encode()) > _MOST_APP_BYTES:
-        msg = f"app_name= takes up to {_MOST_APP_BYTES} bytes without control characters."
+        msg = f"app_name= must have at most {_MOST_APP_BYTES} bytes and no control characters."
         raise ConfigurationError(msg)
 
 
@@ -65,7 +65,7 @@ def revoke(table: Any, owners: Iterable[str], *, keep: bytes | None = None, hand
 
     Args:
         keep: The digest of a session to keep, along with its renewals.
-        handle: End only this one.
+        handle: End only the session with this handle.
     """
     found = yield from _found(table, owners)
     # Read after the list, so that listed rows which belong to the kept session are recognized. It may have been renewed

@@ -54,11 +54,11 @@ def end(table: Any, digest: bytes, passed: set[bytes] | None = None) -> Steps[bo
 
 
 def follow(table: Any, place: RowRef) -> Steps[RowRef | None]:
-    """Return where a session is now; ``None`` if it has ended or now belongs to another user."""
+    """Return a session's current location; ``None`` if it has ended or now belongs to another user."""
     digest = place.digest
     while (row := (yield Read(table, digest))) is None or row.is_tombstone:
         if row is None:
-            # A tombstone may lead to a row that is still to come. By the next check it exists, or never will.
+            # A tombstone may lead to a row that does not exist yet. By the next check it exists, or never will.
             is_sure = place.in_doubt or digest == place.digest
             return None if is_sure else RowRef(place.digest, in_doubt=True)
         if not row.data:

@@ -1,11 +1,10 @@
 """
-Sessions in cookies that can be listed and ended: the cookie contains the session, a table says whether it is valid.
+List and end sessions in cookies: the cookie contains the session, and a table says whether it is valid.
 
-The session of a logged-in user has a row without data, under the digest of an ID that is sealed in the cookie
-along with the session. The row is read once in each request that uses such a session. It is written when the session
-begins, is renewed or ends, and occasionally to move its expiry; a plain write does not need it, because a cookie
-without its row opens nothing. The rows are those of a table store, with its handling of races. Anonymous sessions have
-no row.
+The session of a logged-in user has a row without data, under the digest of an ID that is sealed in the cookie along
+with the session. A request that uses such a session reads the row once. The row is written when the session begins, is
+renewed or ends, and occasionally to move its expiry; a plain write does not need it, because a cookie without its row
+opens nothing. A table store keeps the rows and handles their races. Anonymous sessions have no row.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,13 +33,13 @@ from holdall.stores.contract import (
 
 __all__ = ["RevocableCookieStore"]
 
-#: The key of a session's data that contains its row's ID, which the application does not see.
+#: The key in a session's data that contains the ID of its row; the application does not see it.
 MARK = "_holdall_row"
 
 # The same as in ``lifecycle.expiry``.
 _TOUCHES_PER_LIFE = 10
 
-# The length of a row's ID.
+# A placeholder with an ID of the usual length.
 _NO_ROW = StoredSession("-" * 40, {}, 0, 0)
 
 _NO_CHANGES = Changes({})
@@ -64,13 +63,13 @@ class RevocableInCookie(ForeignSession):
         super().__init__(found, origin or found.origin, rewrite=found.rewrite or bool(origin))
         if MARK in found.data:
             self.data = {key: value for key, value in found.data.items() if key != MARK}
-        # Either one ends it.
+        # The session ends when either of them does.
         self.expires = min(found.expires, row.expires)
         self.row = row
 
 
 class InCookie(RowRef):
-    """The location of a session without a row, about which nothing can be found out."""
+    """The location of a session without a row, whose end cannot be detected."""
 
     __slots__ = ()
 
@@ -79,14 +78,14 @@ class RevocableCookieStore:
     """
     A cookie store whose logged-in sessions are listed in a table and can be ended there.
 
-    A session from before, or of another library, gets its row at its first use, and only one: copies used later are the
-    same session.
+    A session that another library stored, or that began before there were rows, gets a row when it is first used. It
+    gets only one row; copies of its cookie that are used later share it.
 
     Args:
         store: Stores the sessions.
         rows: Stores a row for each logged-in session.
         settings: The settings of the ``Sessions``.
-        trusts: Accept sessions that cannot be looked up because the table fails.
+        trusts: Whether to accept sessions that cannot be looked up because the table fails.
         read_old_until: The time from which a session without a row is invalid.
     """
 
@@ -123,10 +122,10 @@ class RevocableCookieStore:
             return found
         sid = found.data.get(MARK)
         if sid is None:
-            return (yield from self._unlisted(found, key)) if self._is_somebodys(found) else found
+            return (yield from self._unlisted(found, key)) if self._has_user(found) else found
         row: StoredSession | NotFound
         try:
-            # The row may have been bound to the present name since the browser sent an old one.
+            # The row may have been bound to the cookie's current name since the browser sent an old one.
             row = yield from self.rows.get(str(sid), key=key, or_keys=(self._settings.key,))
         except StoreError as exc:
             if not self._trusts:
@@ -146,7 +145,7 @@ class RevocableCookieStore:
             row = yield from self.rows.put(None, _of_row(write), key=key)
         elif (
             write.sets_lifetime
-            # A row that is bound to an old name of the cookie.
+            # The row is bound to an old name of the cookie.
             or getattr(row, "key", key) != key
             or (write.expires - row.expires) * _TOUCHES_PER_LIFE >= write.expires - write.seen
         ):
@@ -216,25 +215,25 @@ class RevocableCookieStore:
 
     # Implementation.
 
-    def _is_somebodys(self, found: StoredSession) -> bool:
+    def _has_user(self, found: StoredSession) -> bool:
         try:
             return self._settings.principals.of(found.data) is not None
         except TypeError:
-            # Another library's session, which is refused where it is read.
+            # Another library's session, which is refused when it is read.
             return False
 
     def _oversized(self, stored: StoredSession | None, write: Write, key: str) -> StoredSession | None:
         """
-        Return the session without a row if its cookie is larger than allowed, so that the caller refuses it.
+        Return the session without a row if its cookie is too large, so that the caller refuses it.
 
         A login that fails for this reason leaves no row, and a renewal keeps the row that it was about to replace. A
-        value that cannot be stored raises its error here already.
+        value that cannot be stored already raises its error here.
         """
         sealed = self.store.put(stored, _marked(write, _NO_ROW), key=key)
         return sealed if len(key) + len(sealed.cookie) >= MAX_COOKIE_BYTES else None
 
     def _unlisted(self, found: StoredSession, key: str) -> Steps[StoredSession | NotFound]:
-        """Return a session whose cookie names no row, with the row it has got since, or a way to get one."""
+        """Return a session whose cookie names no row, with the row that it has since been given or a way to get one."""
         if self._clock() >= self._read_old_until:
             return NotFound("unlisted", stored=found)
         row = yield from self._moving._pointed(found.log_id, key)
@@ -271,7 +270,7 @@ def _origin(found: StoredSession) -> str:
 
 
 def _with(found: StoredSession, row: StoredSession | NotFound, *, origin: str = "") -> StoredSession | NotFound:
-    """Return what was *found*, with its *row*; if the row is gone, the session is still known by its ID."""
+    """Return the session *found* with its *row*. If the row is gone, the result still identifies the session."""
     if isinstance(row, NotFound):
         known = RevocableInCookie(found, row.stored or _named(found))
         return NotFound(row.reason, superseded=row.superseded, stored=known)

@@ -4,7 +4,7 @@ Encrypt a row's data and bind it to its row.
 A row that leaves the process is sealed under a key derived from the session's ID, which the table never sees, and the
 application's secret, which an attacker with write access to the table does not have. The row's other fields, except the
 text about the client, are authenticated along with the data: an attacker cannot move a row, change its owner or its
-age, or forge one. A whole old row can be restored; detecting that would take a second place to check::
+age, or forge one. A whole old row can be restored; detecting that would require a second place to compare with::
 
     key id (4) | nonce (12) | AES-256-GCM of (latest end (4) | data) | tag (16)
 """
@@ -32,7 +32,7 @@ _NUMBERS = Struct(">32sQQ")
 
 
 class Labels(NamedTuple):
-    """A row's authenticated fields in clear. They exclude the client, because a later write does not know it."""
+    """The unencrypted but authenticated fields of a row; without the client, which a later write does not know."""
 
     digest: bytes
     key: str
@@ -43,10 +43,10 @@ class Labels(NamedTuple):
 
 class RowSealer:
     """
-    Seals and opens the data of rows.
+    A cipher that seals and opens the data of rows.
 
     Attributes:
-        has_secret: IDs alone are not enough to create a row.
+        has_secret: Whether creating a row requires the secret in addition to an ID.
 
     Args:
         secret_key_base: At least 32 bytes; ``None`` derives the keys from the IDs alone, so that an attacker with write
@@ -84,7 +84,7 @@ class RowSealer:
         self._random = random
 
     def seal(self, sid: str, payload: bytes, ends: int, labels: Labels) -> bytes:
-        """Return *payload* sealed; it is invalid after *ends* (Unix seconds), even if the row claims to live longer."""
+        """Return *payload* sealed; it is invalid after *ends* (Unix seconds), even if the row claims a later expiry."""
         nonce = self._random(NONCE_BYTES)
         sealed = _box(self._key, sid).encrypt(nonce, _END.pack(ends) + payload, self._associated_with(labels))
         return self._key_id + nonce + sealed
@@ -104,7 +104,7 @@ class RowSealer:
     def _associated_with(self, labels: Labels) -> bytes:
         digest, key, version, created, principal = labels
         texts = (key.encode(), _bytes(principal))
-        # Lengths come first; otherwise a byte could move from one field to the next.
+        # Lengths come first, because otherwise a byte could move from one field to the next.
         lengths = b"".join(len(text).to_bytes(4, "big") for text in texts)
         return b"".join((self._associated, _NUMBERS.pack(digest, version, created), lengths, *texts))
 

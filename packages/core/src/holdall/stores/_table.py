@@ -1,4 +1,4 @@
-"""Sessions kept in a table: the cookie contains a secret ID, the table everything else."""
+"""Keep sessions in a table: the cookie contains a secret ID, and the table everything else."""
 
 import hashlib
 import os
@@ -66,7 +66,7 @@ class SessionInRow(StoredSession):
         self.version = version
 
     @property
-    def log_id(self) -> str:  # type: ignore[override]  # made when it is asked for, which most requests do not
+    def log_id(self) -> str:  # type: ignore[override]  # computed on demand, because most requests need none
         return log_id_of(self.cookie)
 
 
@@ -76,7 +76,7 @@ _Rows = list[SessionRow]
 
 class TableStore:
     """
-    Keeps each session in a row of *table*.
+    A store that keeps each session in a row of *table*.
 
     Concurrent requests lose no writes, and a session that has ended does not come back. The table never sees an ID or,
     if its rows leave the process, any data.
@@ -95,7 +95,7 @@ class TableStore:
         random: Source of secret random bytes.
 
     Raises:
-        ConfigurationError: A secret or *app_name* is invalid, or *list_from* does not have the table's form.
+        ConfigurationError: A secret or *app_name* is invalid, or only one of *list_from* and *table* is async.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class TableStore:
     # Methods of every store.
 
     def get(self, cookie: str, *, key: str, or_keys: tuple[str, ...] = ()) -> Steps[SessionInRow | NotFound]:
-        """Answer as every store does, and also for a row that is bound to one of *or_keys*."""
+        """Implement ``Store.get``, but also accept a row that is bound to one of *or_keys*."""
         if not _SID.fullmatch(cookie):
             return _MALFORMED
         row = yield Read(self.table, digest_of(cookie))
@@ -174,9 +174,9 @@ class TableStore:
 
     def put_as(self, sid: str, write: Write, *, key: str) -> Steps[SessionInRow | None]:
         """
-        Put *write* into a new session with this ID, or its changes over what another request has put there.
+        Write a new session with the ID *sid*, or apply the changes to the one that another request has written.
 
-        The answer is ``None`` if that has ended.
+        Returns ``None`` if that session has ended.
         """
         digest = digest_of(sid)
         row = self._row(sid, digest, write.data, 1, write.expires, write, key, self._owner(write, key))
@@ -309,7 +309,7 @@ class TableStore:
         return [principals.owner(principal, self._app, key) for key in keys]
 
     def _place(self, key: str) -> bytes:
-        """Return what binds an unsealed row to the application and the cookie's name."""
+        """Return the prefix that binds an unsealed row to the application and the cookie's name."""
         return f"{key}\0{self._app}\0".encode()
 
     def _row(

@@ -1,4 +1,4 @@
-"""A table's verbs as steps: the only calls that a table store makes."""
+"""Represent a table's verbs as steps: the only calls that a table store makes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The protocols of stores, and the values that pass between a store and the lifecycle."""
+"""Define the protocols of stores, and the values that pass between a store and the lifecycle."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from enum import Enum
@@ -25,10 +25,10 @@ __all__ = [
     "Write",
 ]
 
-#: What a store's method returns: its result, or a generator of steps (``holdall.steps``) that returns it.
+#: The return value of a store's method: its result, or a generator of steps (``holdall.steps``) that returns it.
 Answer = Any | Generator[Any, Any, Any]
 
-#: What is known about a client: its user agent and its address.
+#: Returns a client's user agent and its address; ``None`` for what is unknown.
 ClientInfo = Callable[[], tuple[str | None, str | None]]
 
 
@@ -41,21 +41,21 @@ class StoredSession(Redacted):
         data: This request's own copy.
         created: When it began, in Unix seconds.
         expires: When it ends, in Unix seconds.
-        log_id: Identifies the session in logs and cannot open it.
-        version: Compared by the store to detect writes of other requests. ``None`` for a session that exists only
-            in its cookie, which cannot change once the response has started.
+        log_id: Identifies the session in logs but cannot be used to open it.
+        version: The version that the store compares to detect other requests' writes. ``None`` for a session that
+            exists only in its cookie, which cannot change once the response has started.
     """
 
     __slots__ = ("cookie", "created", "data", "expires", "log_id", "version")
 
-    #: One word for where it was read from, if the store writes it elsewhere today.
+    #: One word for the place it was read from, if the store now writes elsewhere.
     origin = ""
-    #: The store asks for it to be written again even if nothing was changed.
+    #: Whether it must be written again even if nothing was changed.
     rewrite = False
-    #: Which of the browser's sessions it is, if the cookie itself says so; see ``stores.generations``.
+    #: Its generation, if its cookie contains one; see ``stores._generations``.
     generation: int | None = None
     lines = b""
-    #: This is the marker of an ended session, so that a late response does not bring it back.
+    #: Whether it is the marker of an ended session, which keeps a late response from restoring that session.
     ended = False
 
     def __init__(
@@ -80,8 +80,8 @@ class ForeignSession(StoredSession):
     A session that is not stored the way the store would write it today.
 
     Attributes:
-        origin: One word for where it was read from: a format's name, or ``"moved"``.
-        rewrite: It must be written again even if nothing was changed.
+        origin: One word for the place it was read from: a format's name, or ``"moved"``.
+        rewrite: Whether it must be written again even if nothing was changed.
         move: Set if it is stored elsewhere: ``move(write, key=key)`` moves it into the store, under the current name of
             the cookie, and returns what ``get`` will return from then on.
     """
@@ -105,13 +105,13 @@ class ForeignSession(StoredSession):
 
 class NotFound(Redacted):
     """
-    The store holds no session for a cookie.
+    The result for a cookie for which the store holds no session.
 
     Attributes:
-        reason: For the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
-        superseded: The session's ID was renewed a moment ago; the browser sent the old one before it had the new.
-        stored: What the store knows of the session that has ended or was renewed, if it knows more than the cookie. A
-            new session follows it.
+        reason: A word for the log: ``"unreadable"``, ``"malformed"``, ``"unknown"``, ``"renewed"``.
+        superseded: Whether the session's ID was renewed a moment ago, and the browser sent the old one before it
+            received the new one.
+        stored: The ended or renewed session, if the store knows more of it than the cookie. A new session succeeds it.
     """
 
     __slots__ = ("reason", "stored", "superseded")
@@ -155,7 +155,8 @@ class Write(Redacted):
         principal: The user it belongs to, as text; ``None`` for an anonymous session.
         client: The client's user agent and address as text, for the list of sessions.
         ends: When it ends regardless of use, in Unix seconds.
-        sets_lifetime: This request changed the session's lifetime, so its expiry overrides another request's.
+        sets_lifetime: Whether this request changed the session's lifetime, so that its expiry overrides those of other
+            requests.
     """
 
     __slots__ = ("changes", "client", "created", "data", "ends", "expires", "principal", "seen", "sets_lifetime")
@@ -185,10 +186,10 @@ class Write(Redacted):
 
 
 class RenewalFailure(Enum):
-    """Why a session could not be renewed."""
+    """The reason why a session could not be renewed."""
 
-    GONE = "another request has ended or renewed it before"
-    ENDED = "another request ended it in the middle"
+    GONE = "another request had already ended or renewed it"
+    ENDED = "another request ended it during the renewal"
 
 
 class SessionRow(Redacted):
@@ -196,13 +197,13 @@ class SessionRow(Redacted):
     One of a principal's sessions, as ``Revocable.list`` returns it.
 
     Attributes:
-        handle: Identifies it to ``revoke``, and cannot open it.
+        handle: Identifies it to ``revoke``, but cannot be used to open it.
         created: When it began, in Unix seconds.
         expires: When it ends, in Unix seconds.
         seen: When it was last used, in Unix seconds, as last recorded.
         client: The client's user agent and address when it began, as text.
-        is_current: It is the session passed as the current one.
-        device_bound: It is bound to a device.
+        is_current: Whether it is the session passed as the current one.
+        device_bound: Whether it is bound to a device.
     """
 
     __slots__ = ("client", "created", "device_bound", "expires", "handle", "is_current", "seen")
@@ -221,13 +222,13 @@ class SessionRow(Redacted):
 
 class Store(Protocol):
     """
-    Keeps sessions. *key* is always the cookie's name.
+    The protocol of a store, which keeps sessions. *key* is always the cookie's name.
 
     A method returns its result directly, or returns a generator that yields steps (``holdall.steps``) and returns the
-    result: a store over a table is made of the table's verbs and so works for sync and async alike. Or all methods are
-    ``async def``, in a store that only async adapters can use. A store that returns results directly but waits for a
-    disk or a network sets ``blocking_reads = True`` or ``blocking_writes = True``; an async adapter then calls it in a
-    thread.
+    result. A store over a table yields the table's operations as steps, so it works with sync and async tables alike.
+    Alternatively, all methods are ``async def``, in a store that only async adapters can use. A store that returns
+    results directly but waits for a disk or a network sets ``blocking_reads = True`` or ``blocking_writes = True``; an
+    async adapter then calls it in a thread.
 
     Some stores have optional methods, which are looked up once, at setup: ``check(key, value)`` raises the
     ``TypeError`` of ``put`` early. ``sweep(limit)`` removes up to that many expired sessions and returns how many it
@@ -293,7 +294,7 @@ class Burying(Protocol):
 
     def bury(self, stored: StoredSession, *, key: str) -> StoredSession:
         """
-        Return what the browser should keep in place of *stored*, which has ended: a marker that holds no session.
+        Return the marker that the browser should keep instead of *stored*, which has ended; it holds no session.
 
         A ``put`` over it begins a new session, which takes precedence over the one that has ended.
         """
@@ -305,7 +306,7 @@ class Updating(Protocol):
 
     def update(self, stored: StoredSession, make_write: Callable[[StoredSession], Write], *, key: str) -> Answer:
         """
-        Write ``make_write(stored)`` if *stored* is the latest version, otherwise the same for the latest version.
+        Write ``make_write(stored)`` if *stored* is the latest version, otherwise ``make_write`` of the latest version.
 
         Returns the ``StoredSession`` after the write, or ``None`` if the session has ended.
 
@@ -341,7 +342,7 @@ class Revocable(Protocol):
 
     def follow(self, place: "StoredSession | RowRef") -> Answer:
         """
-        Return where a session is now that was seen at *place* less than half a minute ago; ``None`` if it has ended.
+        Return the location of a session that was at *place* less than half a minute ago; ``None`` if it has ended.
 
         This does not count as using the session.
         """
@@ -350,11 +351,11 @@ class Revocable(Protocol):
 
 class RowRef(Redacted):
     """
-    Where a session was last seen.
+    A reference to the row in which a session was last seen.
 
     Attributes:
         digest: The digest that its row is stored under.
-        in_doubt: It was not there, but may reappear, because its ID is being renewed.
+        in_doubt: Whether the row was missing but may still appear, because the session's ID is being renewed.
     """
 
     __slots__ = ("digest", "in_doubt")

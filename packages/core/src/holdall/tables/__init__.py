@@ -1,9 +1,9 @@
 """
-Tables, which keep the rows of a table store.
+Keep the rows of a table store in tables.
 
 ``MemoryTable`` is the embedded default. Tables that need a driver have their own modules. Another package can register
 a table with an entry point in the group ``holdall.tables``: its name is the URL's scheme, and it is called with the
-URL, the form and the clock.
+URL, the form (``"sync"`` or ``"async"``) and the clock.
 """
 
 import difflib
@@ -53,25 +53,25 @@ _LIKE_A_PATH = frozenset("./\\:@")
 
 def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Kind], Table | AsyncTable]:
     """
-    Return a function that opens the table at *url*, such as ``"memory://session"``, in a given form.
+    Return a function that opens the table at *url*, such as ``"memory://session"``, in a given form, sync or async.
 
     A name without a scheme is a table in memory, unless it is the scheme of another package's table or looks like a
     path. A table that has only one form is opened in that form.
 
     Args:
-        create: Create a missing file or schema of ours on first use; otherwise it raises an error.
+        create: Create a missing file or schema of ours on first use; otherwise a missing one is an error.
 
     Raises:
         ConfigurationError: The scheme is unknown or missing.
     """
-    # urlsplit is not used, because its error message may repeat the password.
+    # Not urlsplit, because its error message may repeat the password.
     name, separator, _ = url.partition("://")
     scheme = name.lower() if separator or name in _others() else "memory"
     if not separator and scheme == "memory" and not _LIKE_A_PATH.isdisjoint(name):
         # Used as a name, it would give each process its own sessions, which end with the process.
         msg = (
-            "a table without a scheme is one in memory, and this looks like a path or an address: "
-            "write a path as sqlite:///path, and an address with its ://."
+            "a table without a scheme is in memory, but this name looks like a path or an address: "
+            "write a path as sqlite:///path, and an address with its scheme and ://."
         )
         raise ConfigurationError(msg)
     if scheme == "memory" and not url.removeprefix("memory://"):
@@ -87,13 +87,13 @@ def table_opener(url: str, *, clock: Clock, create: bool = True) -> Callable[[Ki
     known = ", ".join(f"{name}://" for name in (*_OPENERS, *_others()))
     meant = difflib.get_close_matches(scheme, (*_OPENERS, *_others()), n=1)
     hint = f": did you mean {meant[0]}://?" if meant else "."
-    msg = f"no table is known for {scheme}://{hint} Known are: {known}."
+    msg = f"no table is known for {scheme}://{hint} Choose one of: {known}."
     raise ConfigurationError(msg)
 
 
 @cache
 def _others() -> "Mapping[str, EntryPoint]":
-    """Return the tables of other packages by scheme. The search, and importing what it needs, take milliseconds."""
+    """Return other packages' tables by scheme. Cached, because the search and its imports take milliseconds."""
     from importlib.metadata import entry_points
 
     return {entry.name: entry for entry in entry_points(group="holdall.tables")}
@@ -114,7 +114,7 @@ def _open_sqlite(url: str, form: Kind, clock: Clock, create: bool) -> Table:
     url, options = split_options(url, {"table": str, "busy_timeout": timeout_of, "synchronous": str.upper})
     _, _, rest = url.partition("://")
     if "?" in rest:
-        msg = f"{url!r} has an unknown option: table, busy_timeout and synchronous are known. Write %3F for a ?."
+        msg = f"{url!r} has an unknown option: it takes table, busy_timeout and synchronous. Write %3F for a ?."
         raise ConfigurationError(msg)
     if not rest.startswith("/"):
         msg = f"{url!r} has two slashes and needs three before a path: sqlite:///{rest}, or four if it is absolute."

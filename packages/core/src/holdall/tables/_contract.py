@@ -1,5 +1,5 @@
 """
-The protocol of tables, which makes lost updates and resurrected sessions impossible.
+Define the protocol of tables, which makes lost updates and resurrected sessions impossible.
 
 A table keeps rows under digests. Two verbs ensure this: ``insert`` never overwrites, and ``replace`` never creates.
 """
@@ -25,13 +25,13 @@ __all__ = [
     "handle_of",
 ]
 
-#: The form of table or store that an adapter can use.
+#: The form of a table or store, and of the adapter that uses it.
 Kind = Literal["sync", "async"]
 
-#: The longest principal, in UTF-8, that every table can store and find. Database indexes limit its length: PostgreSQL
-#: to 2,704 bytes, SQL Server to 1,700.
+#: The maximum length of a principal, in UTF-8, that every table can store and find. Database indexes limit it:
+#: PostgreSQL's to 2,704 bytes, SQL Server's to 1,700.
 MAX_PRINCIPAL_BYTES = 1024
-#: The longest text about a session's client (``Row.client``), in UTF-8.
+#: The maximum length of the text about a session's client (``Row.client``), in UTF-8.
 MAX_CLIENT_BYTES = 8192
 
 
@@ -62,14 +62,14 @@ class Row(NamedTuple):
 
     @property
     def is_tombstone(self) -> bool:
-        """Whether this row is not a session, but says where one went when its ID was renewed."""
+        """Whether this row is not a session, but a pointer from one whose ID was renewed, or another note."""
         return self.version == 0
 
 
 @redacted
 class Tombstone(NamedTuple):
     """
-    What a removed row leaves behind: a pointer to the row that replaces it.
+    The pointer that a removed row leaves behind, to the row that replaces it.
 
     Attributes:
         until: When the pointer expires, in UTC and whole seconds.
@@ -81,7 +81,7 @@ class Tombstone(NamedTuple):
     successor: bytes
 
     def in_place_of(self, row: Row) -> Row:
-        """Return the row that replaces *row*: it keeps the principal and the start of the session."""
+        """Return the row that takes the place of *row*, with the same principal and start of the session."""
         return Row(self.successor, 0, self.until, row.created, row.principal)
 
 
@@ -106,7 +106,7 @@ class RowInfo(NamedTuple):
 
     @property
     def handle(self) -> str:
-        """A name for people and pages, which reveals neither the ID nor the row: sixteen hexadecimal digits."""
+        """A name to show to users, which reveals neither the ID nor the digest: 16 hexadecimal digits."""
         return handle_of(self.digest)
 
 
@@ -117,20 +117,20 @@ def handle_of(digest: bytes) -> str:
 
 class Table(Protocol):
     """
-    Rows by digest, 32 bytes each.
+    A table that keeps each row under a digest of 32 bytes.
 
-    Each verb is atomic, among threads and among processes, and for readers without a lock: a reader sees a row as it
-    was before a verb or as it is after it, and a row that can be read can also be found.
+    Each verb is atomic across threads and processes, and for readers that take no lock: a reader sees a row as it was
+    before a verb or as it is after it, and a row that can be read can also be found.
 
-    A row lives until its ``expires`` by the table's clock, and from then on it behaves as if it did not exist.
+    A row lives until its ``expires`` by the table's clock; after that the table behaves as if it did not exist.
 
     A table whose connections belong to certain threads also has an async ``in_thread(call)``, which runs a call in the
     right thread; async adapters then use that.
 
     Attributes:
-        leaves_process: The rows can be seen from outside of this process, so their data must be sealed.
-        blocking_reads: ``read`` waits for a network, so an async adapter runs it in a thread.
-        blocking_writes: The other verbs wait for a disk or a network.
+        leaves_process: Whether the rows can be seen from outside of this process, so that their data must be sealed.
+        blocking_reads: Whether ``read`` waits for a network, so that an async adapter runs it in a thread.
+        blocking_writes: Whether the other verbs wait for a disk or a network.
 
     A table with connections of its own closes them with ``close()``, or ``await aclose()`` if it is async, and reopens
     them on the next use.
@@ -152,7 +152,7 @@ class Table(Protocol):
         ...
 
     def replace(self, digest: bytes, row: Row, *, version: int) -> Replacement:
-        """Replace a live row of this *version* by *row*. If there is none, none is created."""
+        """Replace a live row of this *version* with *row*. If there is none, none is created."""
         ...
 
     def touch(self, digest: bytes, expires: datetime, *, seen: datetime) -> bool:

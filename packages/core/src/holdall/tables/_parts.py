@@ -1,5 +1,5 @@
 """
-The components of a table in memory: parts, which hold the rows, and owners, which map principals to rows.
+Store a table in memory in two kinds of components: parts hold the rows, and owners map principals to rows.
 
 ``holdall.tables.memory`` has a diagram.
 """
@@ -18,8 +18,8 @@ __all__ = ["CREATED", "EXPIRES", "PLACE", "VERSION", "Kept", "Owners", "Part", "
 # Finding the least recently used rows requires scanning a part, so this many are remembered for later evictions.
 _FOUND_AT_ONCE = 512
 
-#: A row as it is stored: its values and its place, as a plain tuple, because Python's garbage collector visits these
-#: only once. Every time it visits a million other objects, all threads wait.
+#: A row as it is stored: its values and its place. It is a plain tuple, because Python's garbage collector visits
+#: a tuple only once. It visits other objects in every full collection, and all threads wait while it visits a million.
 Kept = tuple[Any, ...]
 VERSION, EXPIRES, CREATED, _PRINCIPAL = map(Row._fields.index, ("version", "expires", "created", "principal"))
 PLACE = len(Row._fields)
@@ -27,17 +27,17 @@ PLACE = len(Row._fields)
 
 class Part:
     """
-    Some of a table's rows. Readers look up rows and record their use; everything else needs the lock.
+    A part of a table's rows. Readers look up rows and record their use; everything else needs the lock.
 
     Attributes:
         rows: The rows by digest. A row is never modified, only replaced.
         used: For each place, the number of the row's last use. Later uses have higher numbers.
         free: The unused places.
-        uses: How many uses were recorded.
+        uses: The number of uses recorded so far.
         expiries: A heap. A row whose expiry moves forward stays here at its old expiry until then; a removed row
             leaves its entry behind.
         due: The earliest of ``expiries``. May be read without the lock.
-        evictable: How many rows may be evicted: anonymous ones, and those of users.
+        evictable: How many rows may be evicted: the number of anonymous ones, and of those that belong to users.
         oldest: For each kind, the least recently used rows at the last scan, the oldest last, with the number of their
             last use. A row whose number differs now was used since.
     """
@@ -72,7 +72,7 @@ class Part:
         return row
 
     def bury(self, digest: bytes, tombstone: Row) -> None:
-        """Replace a session's row by a tombstone in one step, so that readers always find one of them."""
+        """Replace a session's row with a tombstone in one step, so that readers always find one of them."""
         place = self.rows[digest][PLACE]
         self.rows[digest] = (*tombstone, place)
         self.evictable[tombstone.principal is not None] -= 1
@@ -121,14 +121,14 @@ class Part:
     def _new_place(self) -> int:
         if not self.free:
             places = len(self.used)
-            # In another array, because a reader may be about to write to this one.
+            # A new array, because a reader may be about to write to this one.
             self.used = self.used + array("Q", bytes(8 * (places + 8)))
             self.free.extend(range(len(self.used) - 1, places - 1, -1))
         return self.free.pop()
 
 
 class Owners:
-    """The digests of some principals' rows. Their lock may be taken while a part's is held, not the other way round."""
+    """The digests of some principals' rows. A part's lock may be held when this one is taken, but not vice versa."""
 
     __slots__ = ("digests", "lock")
 

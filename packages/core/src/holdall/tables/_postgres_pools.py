@@ -1,4 +1,4 @@
-"""Pools of connections to PostgreSQL: the table's own, and one that an application passed in."""
+"""Pool connections to PostgreSQL, in the table's own pool or one that an application passed in."""
 
 import asyncio
 import os
@@ -32,10 +32,10 @@ _LIFETIME_SECONDS = 3600
 
 class Pool:
     """
-    Connections, and which of them may be used.
+    A pool that knows which of its connections may be used.
 
     Args:
-        most_refusals: How many connections in a row may lead to the wrong server.
+        most_refusals: The number of connections in a row that may lead to the wrong server.
     """
 
     def __init__(self, *, most_refusals: int, address: str) -> None:
@@ -44,7 +44,7 @@ class Pool:
         self._generations = Generations()
 
     def renew(self) -> None:
-        """Stop using the connections made so far. Those in use are left to finish."""
+        """Stop using the connections made so far. Those in use can finish first."""
         self._generations.renew()
 
     def is_usable(self, connection: Any) -> bool:
@@ -54,10 +54,10 @@ class Pool:
 
 class OwnPool(Pool):
     """
-    Connections that the table opens itself, up to a maximum at a time.
+    A pool of connections that the table opens itself, up to a maximum at a time.
 
-    It has no threads or tasks: a pool with threads does not survive a fork, and one of psycopg_pool's can delay the end
-    of an event loop.
+    It has no threads or tasks, because a pool with threads does not survive a fork, and one of psycopg_pool's can delay
+    the end of an event loop.
     """
 
     def __init__(self, conninfo: str, timeout: timedelta) -> None:
@@ -66,7 +66,7 @@ class OwnPool(Pool):
         self._conninfo = conninfo
         self._seconds = timeout.total_seconds()
         self._is_closed = False
-        # Each with the time since which it has been idle, the longest first.
+        # Each connection with the time at which it became idle, the longest idle first.
         self._idle: deque[tuple[float, Any]] = deque()
         self._made: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         # The connections are closed with the table even if the application never closes it.
@@ -103,13 +103,13 @@ class OwnPool(Pool):
 
 
 def _hang_up_all(idle: deque[tuple[float, Any]], pid: int) -> None:
-    # In a forked process they are the parent's.
+    # In a forked process, the connections belong to the parent.
     while idle and pid == os.getpid():
         hang_up(idle.pop()[1])
 
 
 class SyncOwnPool(OwnPool):
-    """For sync calls."""
+    """A pool for sync calls."""
 
     def __init__(self, conninfo: str, timeout: timedelta, max_size: int) -> None:
         super().__init__(conninfo, timeout)
@@ -131,7 +131,7 @@ class SyncOwnPool(OwnPool):
 
 
 class AsyncOwnPool(OwnPool):
-    """For async calls."""
+    """A pool for async calls."""
 
     def __init__(self, conninfo: str, timeout: timedelta, max_size: int) -> None:
         super().__init__(conninfo, timeout)
@@ -160,18 +160,21 @@ class GivenPool(Pool, Generic[Given]):
 
     def __init__(self, kind: type[Given], pool: Any) -> None:
         if not isinstance(pool, kind):
-            msg = f"{type(pool).__name__} is not the pool for this table: pass a {kind.__name__}, or use its twin."
+            msg = (
+                f"this table takes {kind.__name__}, not {type(pool).__name__}: "
+                "pass one, or use the table's sync or async counterpart."
+            )
             raise ConfigurationError(msg)
-        # It is unknown when its connections were opened, so each may have to be tried.
+        # The table does not know when its connections were opened, so it may have to try each of them.
         super().__init__(most_refusals=pool.max_size, address=_address(pool.conninfo))
         self.getconn: Any = pool.getconn
         self.putconn: Any = pool.putconn
-        # An open pool already has threads or tasks.
+        # An open pool already has threads or tasks, which belong to this process.
         self._pid = None if pool.closed else os.getpid()
         self._loop: Any = None
 
     def check(self, loop: Any = None) -> None:
-        """Raise ``ConfigurationError`` if it belongs to another process or event loop than the current one."""
+        """Raise ``ConfigurationError`` if the pool does not belong to this process, or to this event loop."""
         pid = os.getpid()
         self._pid, self._loop = self._pid or pid, self._loop or loop
         if self._pid != pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
@@ -195,7 +198,7 @@ def _address(conninfo: Any) -> str:
 
 
 def _was_closed_while_idle(connection: "psycopg.BaseConnection[Any]") -> bool:
-    """Check without a round trip whether the server has sent anything unasked, as it does before it disconnects."""
+    """Check without a round trip whether the server has sent an unsolicited message, as it does when disconnecting."""
     with Selector() as selector:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         return bool(selector.select(0))

@@ -1,7 +1,7 @@
 """
-The PostgreSQL statement for each verb of a table, which is guarded and runs completely or not at all.
+Run each verb of a table as a guarded PostgreSQL statement, which takes effect completely or not at all.
 
-The steps are written once and run by a sync and an async table.
+The steps are written once; a sync and an async table run them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,8 +58,8 @@ CREATE INDEX holdall_session_principal ON holdall_session (principal) WHERE prin
 COMMENT ON TABLE holdall_session IS '{_LAYOUT}';
 """
 
-# All or nothing. If another process is creating it, this waits until that is done; which name then conflicts first is
-# random.
+# All or nothing. If another process is creating the table, this waits until that is done; any of the names may then be
+# the first to conflict.
 _CREATE: LiteralString = f"""
 DO $$ BEGIN {SCHEMA} EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN NULL; END $$
 """
@@ -99,7 +99,7 @@ _REMOVE: LiteralString = """
 DELETE FROM holdall_session WHERE digest = %(digest)s AND version > 0 AND expires > %(now)s
 RETURNING data, version, expires, created, principal, client, seen
 """
-# The lock ensures that the returned row is the one that is buried.
+# The lock ensures that the returned row is the one that becomes a tombstone.
 _BURY: LiteralString = """
 WITH live AS (
     SELECT digest, data, version, expires, created, principal, client, seen FROM holdall_session
@@ -116,7 +116,7 @@ SELECT digest, created, expires, client, seen, version FROM holdall_session
 WHERE principal = %(principal)s AND expires > %(now)s
 ORDER BY created, digest
 """
-# In a fixed order, so that two of them cannot deadlock.
+# Locks rows in a fixed order, so that two of these statements cannot deadlock.
 _CLEAR: LiteralString = """
 WITH begun AS MATERIALIZED (
     SELECT digest FROM holdall_session WHERE created <= %(began_by)s
@@ -245,7 +245,7 @@ class Verbs:
 
     def _sweep_now_and_then(self) -> Steps[None]:
         if self._turns.is_due():
-            # Only rows of past hours, so that no live row is examined.
+            # Only rows due in past hours, so that no live row is examined.
             now = self._now()
             yield from self._execute(_SWEEP, due=now, now=now, limit=Int8(SWEPT_AT_ONCE))
 
@@ -293,7 +293,7 @@ def _row(found: Sequence[Any]) -> Row | None:
 
 
 def _seconds(time: datetime) -> Int8:
-    # Of one size whatever its value, so that each statement is prepared once.
+    # Of one type whatever its size, so that each statement is prepared only once.
     return Int8(seconds_of(time))
 
 

@@ -1,4 +1,4 @@
-"""Clients of Redis and Valkey, for all modules that store or find sessions there."""
+"""Create clients for Redis and Valkey, for all modules that store or find sessions there."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ TIMEOUT = timedelta(seconds=5)
 # The default size of the driver's blocking pool.
 _MOST_CONNECTIONS = 50
 
-# Other names for these schemes.
+# Valkey's schemes, by which the driver does not know them.
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 _FAILURES = (RedisError, RedisClusterException)
@@ -63,7 +63,7 @@ class _Renewing:
         self._generations = Generations()
 
     def renew(self) -> None:
-        """Make every connection reconnect before its next use. Those in use are left to finish."""
+        """Make every connection reconnect before its next use. Connections in use can finish first."""
         self._generations.renew()
 
 
@@ -96,7 +96,12 @@ class _AsyncPool(_Renewing, redis.asyncio.BlockingConnectionPool):
 
 
 class _Attempts:
-    """Decide for one command what to send after a failure: ``command``, unless there is an error to raise."""
+    """
+    The attempts to run one command.
+
+    Attributes:
+        command: The command to send next.
+    """
 
     def __init__(self, command: Command, otherwise: Command | None, clients: Any, address: str) -> None:
         self.command = command
@@ -106,7 +111,7 @@ class _Attempts:
         self._has_renewed = False
 
     def failed(self, exc: Exception, client: Any) -> StoreError | None:
-        """Return the error to raise, or ``None`` to send ``command``."""
+        """Return the error to raise after a failure, or ``None`` if ``command`` should be sent."""
         if self._otherwise is not None and isinstance(exc, NoScriptError):
             self.command, self._otherwise = self._otherwise, None
         elif not self._has_renewed and _is_elsewhere(exc):
@@ -121,13 +126,13 @@ class Server:
     """
     The server that a URL or a client points to.
 
-    An answer that refuses a command because the server is the wrong one (``READONLY`` after a failover, for example)
-    makes every connection connect again, and the command is sent once more. If an answer is lost instead, the command
-    is not sent again, because the server may have carried it out.
+    If an answer refuses a command because the server is the wrong one (``READONLY`` after a failover, for example),
+    every connection reconnects, and the command is sent once more. If an answer is lost instead, the command is not
+    sent again, because the server may have carried it out.
 
     Args:
-        given: A URL, which gets its own connections in each process, or a client or a pool of redis-py.
-        timeout: The limit of each wait, for a URL that does not set one itself.
+        given: A URL, for which each process opens its own connections, or a client or a pool of redis-py.
+        timeout: The limit of each wait, unless the URL itself sets one.
 
     Raises:
         ConfigurationError: The URL is invalid, or the client decodes responses.
@@ -172,7 +177,7 @@ class Server:
 
 
 class AsyncServer:
-    """The async version of ``Server``. With a URL it has its own connections in each event loop."""
+    """The async version of ``Server``. With a URL, it opens its own connections in each event loop."""
 
     def __init__(self, given: Any, *, timeout: timedelta = TIMEOUT) -> None:
         client, make = _client(redis.asyncio, _AsyncPool, given, timeout)

@@ -1,4 +1,4 @@
-"""SQLAlchemy engines: the table's own, and one that an application passed in."""
+"""Connect through SQLAlchemy engines: the table's own, or one that an application passed in."""
 
 import asyncio
 import math
@@ -52,10 +52,10 @@ class Options(NamedTuple):
 
 def read_url(text: str) -> URL:
     """
-    Parse the *text* of a URL, and check what can be checked without a server.
+    Parse the *text* of a URL, and check it as far as possible without a server.
 
     Raises:
-        ConfigurationError: It is invalid, its driver is not installed, or the database would be in memory.
+        ConfigurationError: The URL is invalid, its driver is not installed, or its database would be in memory.
     """
     try:
         url = make_url(text)
@@ -93,7 +93,7 @@ def _leave_removed_file(engine: Engine, forget: Callable[[], None]) -> None:
     def taken(_: object, record: Any, __: object) -> None:
         if record.info["file"] != identity(path):
             forget()
-            # The pool opens another in its place.
+            # The pool then opens a new connection.
             raise DisconnectionError
 
     event.listen(engine, "connect", opened)
@@ -138,7 +138,7 @@ class Own:
 
 
 class OwnOfLoop:
-    """The same, one in each event loop."""
+    """The table's own async engine, one in each event loop."""
 
     needs_commit = False
 
@@ -148,7 +148,7 @@ class OwnOfLoop:
 
         def make() -> AsyncEngine:
             engine = create_async_engine(url, **settings)
-            # Cancelling a wait, as an outer timeout does, must not take long itself.
+            # An outer timeout cancels a wait, and the cancellation itself must not take long.
             event.listen(
                 engine.sync_engine,
                 "connect",
@@ -191,15 +191,18 @@ class Given:
     """
     An engine that an application passed in.
 
-    The connections of its pool belong to one process, and to one event loop if they are async. A new pool, after
-    ``dispose()``, belongs to those that use it next.
+    The connections of its pool belong to one process, and to one event loop if they are async. After ``dispose()``, the
+    new pool belongs to the process and the event loop that use it next.
     """
 
     needs_commit = True
 
     def __init__(self, engine: Any, kind: "type[Engine | AsyncEngine]") -> None:
         if not isinstance(engine, kind):
-            msg = f"{type(engine).__name__} is not for this table: pass an {kind.__name__} or a URL, or use its twin."
+            msg = (
+                f"this table takes {kind.__name__} or a URL, not {type(engine).__name__}: "
+                "pass one, or use the table's sync or async counterpart."
+            )
             raise ConfigurationError(msg)
         self._engine: Any = engine
         self._pool: object = engine.pool
@@ -210,7 +213,7 @@ class Given:
         engine, pid = self._engine, os.getpid()
         if pid != self._pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             if engine.pool is self._pool:
-                # As SQLAlchemy advises, the parent's connections are left to it.
+                # As SQLAlchemy advises, the parent's connections are left open for the parent.
                 getattr(engine, "sync_engine", engine).dispose(close=False)
             self._pid = pid
         if engine.pool is not self._pool:
@@ -223,7 +226,7 @@ class Given:
 
 
 def limit_of(connection: Any, limit: timedelta | None) -> AbstractContextManager[None]:
-    """Limit each wait for a response on a *connection* if its driver is psycopg 3; others do so by themselves."""
+    """Limit each wait for a response on a *connection* if its driver is psycopg 3; other drivers have an option."""
     if limit is not None and connection.dialect.driver == "psycopg":
         from holdall.tables.psycopg import limited
 
@@ -243,20 +246,20 @@ def limit_answers(connection: Any, driver: str, limit: timedelta) -> None:
 
 
 class Attempts:
-    """Decides whether a statement is sent again after a failure."""
+    """The attempts to run one statement."""
 
     def __init__(self) -> None:
         self._conflicts = 0
-        #: Only new connections may be used from now on.
+        #: Whether only new connections may be used from now on.
         self.was_refused = False
 
     def again(self, exc: BaseException, database: str, *, is_commit: bool) -> float | None:
-        """Return after how many seconds the statement should be sent again, or ``None``."""
+        """Return how many seconds to wait before sending the statement again; ``None`` not to send it again."""
         code = sqlstate_of(exc.orig, database) if isinstance(exc, DBAPIError) else None
         if code in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
             return conflict_pause(self._conflicts)
-        # A statement refused twice is refused everywhere.
+        # If a second server refuses it too, another attempt will not help.
         if code in ELSEWHERE and not is_commit and not self.was_refused:
             self.was_refused = True
             return 0
@@ -287,7 +290,7 @@ def _of_mysql_awaited(connect: float, answer: float) -> dict[str, Any]:
     return {"init_command": f"SET SESSION innodb_lock_wait_timeout = {max(1, int(answer))}"}
 
 
-#: The drivers' timeout options, in seconds: to connect, and for a response. Async ones are limited from outside.
+#: The drivers' timeout options, from seconds to connect and for a response. An outer timeout limits async drivers.
 LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
     **dict.fromkeys(("pysqlite", "aiosqlite"), lambda connect, answer: {"timeout": answer}),
     **dict.fromkeys(("pymysql", "mysqldb", "mariadbconnector"), _of_mysql),
@@ -301,5 +304,5 @@ LIMITS: Mapping[str, Callable[[float, float], dict[str, Any]]] = {
     "pymssql": lambda connect, answer: {"login_timeout": math.ceil(connect), "timeout": math.ceil(answer)},
     "oracledb": lambda connect, answer: {"tcp_connect_timeout": connect},
 }
-# Attributes to set on a connection, and their unit as a fraction of a second.
+# Attributes to set on a connection, and how many of their units make a second.
 _ATTRIBUTES = {"pyodbc": ("timeout", 1), "oracledb": ("call_timeout", 1000)}

@@ -1,4 +1,4 @@
-"""The table as defined in SQLAlchemy, and the statements on it, for sync and async connections."""
+"""Define the table and its statements in SQLAlchemy, for sync and async connections."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ _VALUE_TYPES = {**_TYPES, "successor": _BYTES, "until": _NUMBER, "old_version": 
 
 def session_table(metadata: MetaData, name: str = NAME) -> Table:
     """
-    Add our table to *metadata* and return it, so that tools which compare that with a database know the table.
+    Add our table to *metadata* and return it, so that tools that compare *metadata* with a database know the table.
 
     Raises:
         ConfigurationError: *name* is not a valid table name.
@@ -68,7 +68,7 @@ def session_table(metadata: MetaData, name: str = NAME) -> Table:
 
 
 class Schema:
-    """The table of one name, and the operations on it with a connection."""
+    """A table with a given name, and the operations on it with a connection."""
 
     def __init__(self, name: str, *, create: bool) -> None:
         self._table = session_table(MetaData(), name)
@@ -81,7 +81,7 @@ class Schema:
         self._is_laid_out = False
 
     def create(self, connection: Connection) -> None:
-        # If a table and its indexes take several statements, a process may have ended between them.
+        # Each is checked, because a process may have ended between the statements for the table and its indexes.
         indexes = sorted(self._table.indexes, key=lambda index: str(index.name))
         made: list[Table | Index] = [self._table, *indexes]
         for each in made:

@@ -1,5 +1,5 @@
 """
-The file of an SQLite table: create it readable only by its owner, set up its layout, and notice when it is replaced.
+Create an SQLite table's file, readable only by its owner, set up its layout, and notice when it is replaced.
 
 Each thread of each process has its own ``Connection`` to it.
 """
@@ -22,7 +22,7 @@ from holdall._errors import ConfigurationError, StoreError
 
 __all__ = ["Connection", "checked_path", "identity", "open_file", "remove_what_it_left"]
 
-# Windows lacks it.
+# Windows has no fcntl.
 _fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 
 # In the file's header: the application ID ("hold" in ASCII), and the layout's version.
@@ -31,8 +31,8 @@ _LAYOUT = 2
 
 _SHORT_WAIT_SECONDS = 0.001
 
-# Without a global lock, a statement is freed only when the thread that made it runs again, and until then the files of
-# a connection that another thread has closed stay open. So no statement is kept there.
+# In a free-threaded Python, a statement is freed only when the thread that made it runs again, and until then the files
+# of a connection that another thread has closed stay open. So no statements are cached there.
 _CACHED_STATEMENTS = 128 if getattr(sys, "_is_gil_enabled", lambda: True)() else 0
 
 _SCHEMA = """
@@ -54,14 +54,14 @@ CREATE INDEX {table}_principal ON {table} (principal) WHERE principal IS NOT NUL
 # The device and inode numbers of a file.
 Identity = tuple[int, int] | None
 
-# The suffixes of the files that SQLite keeps next to a file.
-_BESIDE = ("-wal", "-shm")
+# The suffixes of the files that SQLite keeps next to a database file.
+_COMPANIONS = ("-wal", "-shm")
 
 
 def identity(path: str) -> Identity:
     """Return the identity of the file at a path; ``None`` if there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116  # with each verb, and a Path takes longer
+        found = os.stat(path)  # noqa: PTH116  # every verb calls this, and Path is slower
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -74,8 +74,8 @@ class Connection:
         self.connection = connection
         self.pid = os.getpid()
         self.file = file
-        #: The accompanying files, which belong only to this file.
-        self.beside = {each: identity(path + each) for each in _BESIDE}
+        #: The identities of the companion files, which belong only to this file.
+        self.companions = {each: identity(path + each) for each in _COMPANIONS}
         self.path = path
         self._table = table
         self.close = weakref.finalize(self, _close, connection, self.pid)
@@ -88,7 +88,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        # Immediate, because a transaction that begins with a read may fail at its first write.
+        # IMMEDIATE, because a transaction that begins with a read may fail at its first write.
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -126,7 +126,7 @@ def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, 
         ConfigurationError: The file belongs to another program, has another layout, or does not exist.
         StoreError: SQLite cannot use it.
     """
-    # SQLite follows links too, and names the accompanying files after the target.
+    # SQLite follows links too, and names the companion files after the target.
     real = os.path.realpath(path)
     try:
         if create:
@@ -134,7 +134,7 @@ def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, 
         elif not path.exists():
             msg = f"there is no file {path}."
             raise ConfigurationError(msg)
-        # Before it is opened: if the file is replaced at this moment, the next call notices.
+        # Read before the file is opened, so that the next call notices if it is replaced at this moment.
         file = identity(real)
         connection = sqlite3.connect(
             real,
@@ -158,7 +158,7 @@ def open_file(path: Path, table: str, *, create: bool, busy_timeout: timedelta, 
 def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
     """Lock the folder against other threads and processes that create or remove this file."""
     folder = None
-    # SQLite itself reports a bad folder. Windows cannot open folders and needs no lock: it keeps files that are in use.
+    # SQLite itself reports a bad folder. Windows cannot open folders and needs no lock: it does not remove open files.
     with suppress(OSError):
         folder = os.open(Path(path).parent, os.O_RDONLY)
     if _fcntl is None or folder is None:
@@ -186,7 +186,7 @@ def _alone_in_folder(path: str, patience: timedelta) -> Iterator[None]:
 
 
 def _make(path: str, patience: timedelta) -> None:
-    """Create the file if there is none, with a mode that SQLite also gives to the accompanying files."""
+    """Create the file if there is none, with a mode that SQLite also gives to the companion files."""
     # Closing any descriptor of a file drops all of this process's locks on it, so the file must be created and closed
     # before any connection is open.
     if Path(path).exists():
@@ -194,19 +194,19 @@ def _make(path: str, patience: timedelta) -> None:
     # SQLite itself reports other errors.
     with _alone_in_folder(path, patience), suppress(OSError):
         if not os.path.lexists(path):
-            # Left by a file that was removed. SQLite would use them for the new one.
-            for each in _BESIDE:
+            # Remove what a removed file left behind, because SQLite would use it for the new one.
+            for each in _COMPANIONS:
                 Path(path + each).unlink(missing_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def remove_what_it_left(old: Connection, patience: timedelta) -> None:
-    """Remove the accompanying files of a removed or replaced file, which SQLite would use for the new one."""
+    """Remove the companion files of a removed or replaced file, because SQLite would use them for the new one."""
     with _alone_in_folder(old.path, patience), suppress(OSError):
         if identity(old.path) == old.file:
             # Only a link was changed, so other programs may have the file open.
             return
-        for each, known in old.beside.items():
+        for each, known in old.companions.items():
             if known is not None and identity(old.path + each) == known:
                 Path(old.path + each).unlink()
 
@@ -216,7 +216,7 @@ def checked_path(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path) or os.fspath(path) == ":memory:":
         msg = (
             f"{os.fspath(path)!r} does not name a file, and SQLite would give each thread its own rows: "
-            'table="memory://session" keeps them in memory for all.'
+            'use table="memory://session" to keep them in memory.'
         )
         raise ConfigurationError(msg)
     # Absolute, because a program that changes its current folder would otherwise create a second file.
@@ -252,7 +252,7 @@ def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
-            # If two connections switch at once, SQLite refuses one without waiting: each reads and wants to write.
+            # If two connections switch at once, each reads and wants to write, so SQLite refuses one without waiting.
             if time.monotonic() >= until:
                 raise
             time.sleep(_SHORT_WAIT_SECONDS)
@@ -260,7 +260,7 @@ def _write_ahead(connection: sqlite3.Connection, *, until: float) -> None:
             return
 
 
-# A single statement, because another connection may set up the file between two.
+# A single statement, because another connection could set up the file between two of them.
 _LAID_OUT = """
 SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema),
     (SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?)
@@ -269,7 +269,7 @@ FROM pragma_application_id, pragma_user_version
 
 
 def _is_laid_out(connection: sqlite3.Connection, path: Path, table: str) -> bool:
-    """Return whether our *table* exists; if not, the file is empty or contains other tables of ours."""
+    """Return whether our *table* exists; if not, the file is empty or contains only other tables of ours."""
     application_id, layout, entries, found = connection.execute(_LAID_OUT, (table,)).fetchone()
     if (application_id, layout) == (_APPLICATION_ID, _LAYOUT):
         return bool(found)

@@ -1,4 +1,4 @@
-"""Statements as steps: each verb is written once, and a sync and an async table run its steps."""
+"""Run statements as steps, so that each verb is written once for sync and async tables."""
 
 import inspect
 from collections.abc import Generator

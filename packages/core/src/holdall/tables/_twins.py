@@ -1,5 +1,5 @@
 """
-The eight verbs of a table whose steps are written once and run by a sync and an async class.
+Define a sync and an async table whose eight verbs are written once, as steps.
 
 ``_verbs`` has a method for each verb, which returns its steps; ``_run`` runs them.
 """

@@ -1,5 +1,5 @@
 """
-Operations that create and drop our table in Alembic migrations; importing this module adds them to ``op``.
+Create and drop our table in Alembic migrations; importing this module adds the operations to ``op``.
 
 They work offline too, as in ``alembic upgrade head --sql``.
 """

@@ -21,14 +21,14 @@ __all__ = [
 
 # Rows become due for the sweep on a grid of one hour, so that moving an expiry seldom changes the index.
 _GRID_SECONDS = 3600
-# One write in so many sweeps so many rows: about four for each row that those writes can add.
+# One of this many writes also sweeps, up to about four rows for each row that those writes can add.
 _WRITES_PER_SWEEP = 64
-#: The most expired rows that one sweep of a table removes.
+#: The maximum number of expired rows that such a sweep removes.
 SWEPT_AT_ONCE = 256
 
 
 class SweepTurns:
-    """Decides which writes of this process also sweep."""
+    """A counter that decides which writes of this process also sweep."""
 
     def __init__(self) -> None:
         self._writes = itertools.count(1)
@@ -71,22 +71,22 @@ def seconds_of(time: datetime) -> int:
 
 
 def seconds_or_none(time: datetime | None) -> int | None:
-    """Return a time in whole Unix seconds, if there is one."""
+    """Return a time in whole Unix seconds; ``None`` if there is none."""
     return None if time is None else seconds_of(time)
 
 
 def utf8_or_none(text: str | None) -> bytes | None:
-    """Return a text in UTF-8, if there is one."""
+    """Return a text in UTF-8; ``None`` if there is none."""
     return None if text is None else text.encode()
 
 
 def due_of(expires: datetime) -> int:
-    """Return when a row that expires then is due for the sweep, as whole seconds."""
+    """Return when a row with this expiry is due for the sweep, in whole seconds."""
     return due_by(seconds_of(expires))
 
 
 def due_by(seconds: int) -> int:
-    """Return when a row that expires then is due for the sweep: at the next full hour."""
+    """Return when a row that expires at this time is due for the sweep: at the next full hour."""
     return -(-seconds // _GRID_SECONDS) * _GRID_SECONDS
 
 

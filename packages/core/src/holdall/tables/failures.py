@@ -15,16 +15,17 @@ __all__ = [
     "sqlstate_of",
 ]
 
-#: SQLSTATEs: the server undid the statement because of a concurrent one, by a conflict or a deadlock. Send it again.
+#: SQLSTATEs that mean that the server undid the statement, because of a conflict or a deadlock with a concurrent one.
+#: Sending it again can succeed.
 CONFLICTS = frozenset({"40001", "40P01"})
 #: Each conflict means that another statement succeeded, so many of them in a row are unlikely.
 MOST_CONFLICTS = 20
 _CONFLICT_SECONDS = 0.002
-#: SQLSTATEs: the server did nothing, because it is read-only, shutting down, crashed or starting. Another server may
-#: have taken over its address, so a new connection may reach the right one.
+#: SQLSTATEs that mean that the server did nothing, because it is read-only, shutting down, crashed or starting. Another
+#: server may have taken over its address, so a new connection may reach the right one.
 ELSEWHERE = frozenset({"25006", "57P01", "57P02", "57P03"})
 
-# The same errors in databases whose drivers have no SQLSTATE, or not a distinct one, by the database's name.
+# The same errors in databases whose drivers report no distinct SQLSTATE, by the database's name.
 _OF_MYSQL = {1020: "40001", 1213: "40P01", 1290: "25006", 1792: "25006", 1836: "25006", 1053: "57P01"}
 _OTHER_CODES: dict[str, dict[Any, str]] = {
     "mysql": _OF_MYSQL,
@@ -52,11 +53,11 @@ _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 def conflict_pause(conflicts: int) -> float:
     """Return how long to wait after this many *conflicts*, in seconds."""
-    return random.uniform(0, _CONFLICT_SECONDS * conflicts)  # noqa: S311  # it only spreads
+    return random.uniform(0, _CONFLICT_SECONDS * conflicts)  # noqa: S311  # not a secret
 
 
 def shown_address(host: object, port: object, database: object) -> str:
-    """Return an address for a message, or ``""`` unless all of it looks like one."""
+    """Return an address to show in a message; ``""`` unless every part looks like one."""
     texts = ["" if each is None else str(each) for each in (host, port, database)]
     if not (_HOST.fullmatch(texts[0]) and (not texts[1] or texts[1].isdigit()) and _NAME.fullmatch(texts[2])):
         return ""
@@ -68,7 +69,7 @@ def sqlstate_of(error: BaseException | None, database: str) -> str | None:
     """
     Return the SQLSTATE of a driver's *error*, or an equivalent for a *database* that uses numbers instead.
 
-    Only numbers of ``CONFLICTS`` and ``ELSEWHERE`` are known.
+    Only numbers that correspond to ``CONFLICTS`` or ``ELSEWHERE`` are known.
     """
     if database in _OTHER_CODES:
         number: Any = getattr(error, "errno", None) or next(iter(getattr(error, "args", ())), None)

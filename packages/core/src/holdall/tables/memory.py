@@ -1,5 +1,5 @@
 """
-Rows in this process's memory: the table without dependencies, for one process with any number of threads.
+Keep rows in this process's memory: the table without dependencies, for one process with any number of threads.
 
 The table is divided into parts, and a row's digest determines its part::
 
@@ -9,9 +9,9 @@ The table is divided into parts, and a row's digest determines its part::
 
     principal -> Owners   digests   principal -> digests, for ``find``
 
-A write holds the lock of one part, replaces the old tuple by a new one, and removes a few expired rows of that part as
-well. A reader needs no lock, because it sees a row as it was before a write or as it is after it. It records the use
-of the row separately from the row, where losing a record does no harm.
+A write holds the lock of one part, replaces the old tuple with a new one, and may also remove a few expired rows. A
+reader needs no lock, because it sees a row as it was before a write or as it is after it. It records the use of the row
+separately from the row, where losing a record does no harm.
 """
 
 import logging
@@ -59,10 +59,10 @@ class MemoryTable:
     it. If nothing may be evicted, the insert fails.
 
     Args:
-        max_rows: How many rows the table holds. With more than a few thousand, the least recently used row is chosen
+        max_rows: The maximum number of rows. If it is more than a few thousand, the least recently used row is chosen
             within one part of the table.
-        max_bytes: Approximately how much memory its rows may take.
-        name: The name in events and log lines.
+        max_bytes: The approximate maximum amount of memory for its rows.
+        name: The table's name in events and log lines.
 
     Raises:
         StoreError: The table is full of rows that must not be evicted, or the row is too large for it.
@@ -98,7 +98,7 @@ class MemoryTable:
         # Totals of all parts. This lock may be taken while a part's is held.
         self._totals_lock = threading.Lock()
         self._count = self._bytes = 0
-        # Until then no part has anything to sweep, and then this part is the first to check.
+        # Before this time no part has anything to sweep; after it, this part is the first to check.
         self._due = NEVER
         self._turn = 0
         self._pid = os.getpid()
@@ -106,7 +106,7 @@ class MemoryTable:
 
     @classmethod
     def named(cls, name: str, *, clock: Clock = utc_now) -> "MemoryTable":
-        """Return this process's table with that name, the same one each time."""
+        """Return this process's table called *name*, the same one each time."""
         with _naming:
             table = _named.get(name)
             if table is None:
@@ -130,7 +130,7 @@ class MemoryTable:
         kept = part.rows.get(digest)
         if kept is None or kept[EXPIRES] <= self.clock():
             return None
-        # Two threads may record the same number. Then it is random which of their rows counts as used last.
+        # Two threads may record the same number. Which of their rows counts as used last is then random.
         part.uses = part.used[kept[PLACE]] = part.uses + 1
         return row_of(kept)
 
@@ -212,7 +212,7 @@ class MemoryTable:
                     buried = tombstone.in_place_of(row)
                     part.bury(digest, buried)
                     self._note_due(part)
-                    # A full table must accept it too, because a logout must always work.
+                    # Not checked for room, because a logout must work even if the table is full.
                     self._release(0, _size(row.data, None, row.client) - _size(buried.data, None, None))
         if self._due <= now:
             self._sweep_a_little(now)
@@ -223,7 +223,7 @@ class MemoryTable:
         owners = self._owners[hash(principal) & self._mask]
         with owners.lock:
             before, kept = None, self._kept_of(owners.of(principal))
-            # Two reads with the same rows mean that these existed together.
+            # If two reads in a row give the same rows, these existed at the same time.
             while before is None or any(kept[digest] is not before[digest] for digest in kept):
                 before, kept = kept, self._kept_of(kept)
         rows = [(digest, row_of(each)) for digest, each in kept.items() if each is not None]
@@ -310,7 +310,7 @@ class MemoryTable:
         while self._count + rows > self.max_rows or self._bytes + more > self.max_bytes:
             if self._due <= self.clock() and self.sweep(_SWEPT_AT_ONCE) > 0:
                 continue
-            # Nothing is evicted for a row that would not fit into an empty table.
+            # Do not evict other rows for one that would not fit into an empty table.
             if size > self.max_bytes or not self._evict(spared):
                 msg = (
                     f"the memory table {self.name!r} has no room for a row of {size:,} bytes, and no other row in it "
@@ -364,7 +364,7 @@ class MemoryTable:
             )
 
     def _check_process(self) -> None:
-        # Compares the process ID, because a fork need not run Python's fork hooks.
+        # Compares process IDs, because a fork need not run Python's fork hooks.
         pid = os.getpid()
         if pid != self._pid:  # pragma: no cover  # runs in a forked process, where coverage is not measured
             _logger.warning(
@@ -380,5 +380,5 @@ _naming = threading.Lock()
 
 
 def _size(data: bytes, principal: str | None, client: str | None) -> int:
-    """Return approximately how much memory a row takes."""
+    """Return the approximate amount of memory that a row takes, in bytes."""
     return _ROW_BYTES + (len(data) | _BLOCK) + len(principal or "") + len(client or "")

@@ -1,8 +1,8 @@
 """
-Rows in PostgreSQL, for several machines that share a database.
+Keep rows in PostgreSQL, for several machines that share a database.
 
-Rows of one session are never locked for longer than a statement takes. ``PostgresTable`` and ``AsyncPostgresTable``
-differ in how they run the steps of the verbs.
+No row is locked for longer than a statement takes. ``PostgresTable`` and ``AsyncPostgresTable`` differ only in how they
+run the steps of the verbs.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ __all__ = ["SCHEMA", "AsyncPostgresTable", "PostgresTable", "SynchronousCommit"]
 R = TypeVar("R")
 Connection = TypeVar("Connection", bound="psycopg.BaseConnection[Any]")
 
-#: A value for PostgreSQL's setting of that name: with ``"off"`` a crash of the server may lose its last moments.
+#: A value of PostgreSQL's setting ``synchronous_commit``: with ``"off"``, a server crash may lose the latest writes.
 SynchronousCommit = Literal["on", "off"]
 
 _PATIENCE = timedelta(seconds=5)
@@ -47,7 +47,7 @@ _NEW_CONNECTION_HELPS = ELSEWHERE | {"26000"}
 
 
 class _Attempts:
-    """Decides whether a statement is sent again after a failure."""
+    """The attempts to run one statement."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -55,7 +55,7 @@ class _Attempts:
         self._refusals = 0
 
     def again(self, exc: psycopg.Error, connection: Any, *, is_commit: bool) -> float | None:
-        """Return after how many seconds the statement should be sent again, or ``None``."""
+        """Return how many seconds to wait before sending the statement again; ``None`` not to send it again."""
         if exc.sqlstate in CONFLICTS and self._conflicts < MOST_CONFLICTS:
             self._conflicts += 1
             return conflict_pause(self._conflicts)
@@ -69,7 +69,7 @@ class _Attempts:
 
 
 class _Connections:
-    """Connections as the target of steps."""
+    """The connections on which steps run."""
 
     def __init__(self, given: "str | ConnectionPool[Any]", options: "_Options") -> None:
         self._limit = options.statement_timeout
@@ -92,7 +92,7 @@ class _Connections:
         attempts = _Attempts(pool)
         rows: Sequence[Any]
         while True:
-            # Not the pool's context manager, which checks for something to commit after each statement.
+            # Not the pool's context manager, because that checks for something to commit after each statement.
             connection = pool.getconn()
             is_commit = False
             try:
@@ -193,8 +193,8 @@ class PostgresTable(SyncTwin[Verbs]):
             the URL, in seconds.
         statement_timeout: How long a request waits for the response to a statement before the statement is cancelled
             and ``StoreError`` is raised; ``?statement_timeout=`` in the URL, in seconds.
-        synchronous_commit: With a URL: whether a write waits for the server's disk. ``"off"`` is faster, and loses the
-            last moments if the server crashes; rows are never corrupted. By default the server's setting.
+        synchronous_commit: With a URL: whether a write waits for the server's disk. ``"off"`` is faster, but may lose
+            the latest writes if the server crashes; rows are never corrupted. By default the server's setting applies.
 
     Raises:
         ConfigurationError: The table belongs to another program, has a newer layout, or does not exist.

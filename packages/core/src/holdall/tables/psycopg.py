@@ -1,4 +1,4 @@
-"""Limit each wait of psycopg's connections."""
+"""Limit how long psycopg's connections wait for a response."""
 
 import selectors
 import time
@@ -19,7 +19,7 @@ _CANCEL_SECONDS = 1
 _can_cancel = psycopg.capabilities.has_cancel_safe()
 
 
-#: Not the default one, which on Linux creates a kernel object for each use.
+#: Not the default selector, which on Linux creates a kernel object for each use.
 Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 _LATE = "the server did not answer in time"
@@ -48,7 +48,7 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
     """
     Limit each wait for a response on a *connection* from now on, raising ``AnswerTimeout``.
 
-    The driver itself waits for ever, and a frozen server does not enforce its own ``statement_timeout``. When the limit
+    The driver itself waits forever, and a frozen server does not enforce its own ``statement_timeout``. When the limit
     has passed, the statement is cancelled if the server responds, and the connection is closed.
     """
     wait, cancel = type(connection).wait, type(connection).cancel_safe
@@ -58,7 +58,7 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
             # The wait in older drivers cannot be interrupted before the response comes.
             return _waited(generator, connection.fileno(), time.monotonic() + limit.total_seconds())
         except AnswerTimeout:
-            if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
+            if _can_cancel:  # pragma: no branch  # depends on the installed library
                 with suppress(psycopg.Error):
                     connection.cancel_safe()
             hang_up(connection)
@@ -72,7 +72,7 @@ def limit_waits(connection: Any, limit: timedelta) -> None:
             in_time = _until(generator, time.monotonic() + limit.total_seconds())
             return await wait(connection, in_time, *args, **options)
         except AnswerTimeout:
-            if _can_cancel:  # pragma: no branch  # it is up to the library that is installed
+            if _can_cancel:  # pragma: no branch  # depends on the installed library
                 with suppress(psycopg.Error):
                     await connection.cancel_safe()
             hang_up(connection)

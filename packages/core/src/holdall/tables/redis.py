@@ -1,9 +1,9 @@
 """
-Rows in Redis or Valkey, including clusters: one hash for each session.
+Keep rows in Redis or Valkey, including clusters: one hash for each session.
 
-Each guarded write is a script that runs on the server, on that one hash. The server's own expiry is only the sweep:
-our clock decides whether a row is live. The steps are written once; ``RedisTable`` and ``AsyncRedisTable`` differ in
-how they run them.
+Each guarded write is a script that runs on the server, on that one hash. The server's own expiry only replaces the
+sweep: our clock decides whether a row is live. The steps are written once; ``RedisTable`` and ``AsyncRedisTable``
+differ only in how they run them.
 """
 
 import hashlib
@@ -27,19 +27,19 @@ __all__ = ["AsyncRedisTable", "RedisTable"]
 
 R = TypeVar("R")
 
-# The server keeps a row this much longer than it lives, so that a slow clock of ours ends no session early.
+# The server keeps a row this much longer than it lives, so that it does not end early if our clock is slow.
 _MARGIN_SECONDS = 3600
 
 _DAY_SECONDS = 24 * 3600
-# An index lasts slightly longer than the 400 days of the longest cookie. Each login restarts that, and so does each day
-# on which a session is used.
+# An index lasts slightly longer than the 400 days of the longest cookie. Each login restarts this time, and so does
+# each day on which a session is used.
 _INDEX_SECONDS = 402 * _DAY_SECONDS
-# An entry is added to the index before its row exists: for this long it is not mistaken for that of an ended row.
+# An entry is added to the index before its row exists, so for this long it does not count as that of an ended row.
 _SETTLED_SECONDS = 60
 # With more entries than this, a login checks that many of them and removes those whose rows have ended.
-_LISTED_AT_EASE = 16
+_UNCHECKED_ENTRIES = 16
 
-# How many keys a clear checks in one round trip.
+# The number of keys that a clear checks in one round trip.
 _SCANNED = 1000
 
 # A hash's fields: d(ata), v(ersion), e(xpires), c(reated), p(rincipal), f(rom which client), s(een).
@@ -95,7 +95,7 @@ if ARGV[2] then
 end
 return present
 """,
-    # Randomly and not by age, because a few old sessions that live on would hide all those that have ended.
+    # Checks random entries, not the oldest, because a few long-lived sessions would hide all those that have ended.
     "list": """
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[2])
@@ -120,7 +120,7 @@ class Evaluate(NamedTuple):
     values: tuple[Any, ...] = ()
 
     def on(self, server: Server | AsyncServer) -> Any:
-        # A server that does not know the script, because it is new or was restarted, caches it when it gets the source.
+        # A server that is new or was restarted does not know the script; it caches it when it receives the source.
         return server.ask(
             lambda client: client.execute_command("EVALSHA", _DIGESTS[self.script], 1, self.key, *self.values),
             otherwise=lambda client: client.execute_command("EVAL", _SCRIPTS[self.script], 1, self.key, *self.values),
@@ -166,7 +166,7 @@ class Keys:
         return server.ask(self._send)
 
     def _send(self, client: Any) -> Any:
-        # Kept only while it does not fail, because an iterator that has raised an error then claims to be exhausted.
+        # Discarded after an error, because an iterator that has raised one then claims to be exhausted.
         found, self._found = self._found, None
         if found is None:
             # A cluster's client visits all nodes.
@@ -265,7 +265,7 @@ class _Verbs:
 
     def _note_in_index(self, principal: str, digest: bytes, now: int) -> Steps[None]:
         """List a row under its principal for as long as its cookie can be sent."""
-        values = (now, _INDEX_SECONDS, digest, _LISTED_AT_EASE)
+        values = (now, _INDEX_SECONDS, digest, _UNCHECKED_ENTRIES)
         yield from self._living(principal, (yield Evaluate("list", self._index(principal), values)))
 
     def _living(self, principal: str, entries: Sequence[bytes]) -> Steps[list[RowInfo]]:
@@ -294,7 +294,7 @@ class _Verbs:
         return f"{self._prefix}session:{digest.hex()}"
 
     def _key_pattern(self) -> str:
-        # Only these keys, because another prefix may begin with ours.
+        # The exact length, because another prefix may begin with ours.
         return f"{_literal(self._prefix)}session:{'?' * 64}"
 
     def _index(self, principal: str) -> str:

@@ -1,7 +1,7 @@
 """
-Rows in an SQL database, with statements that every such database understands.
+Keep rows in an SQL database, with statements that every such database understands.
 
-A verb is one guarded statement, or two of which the second is guarded by the result of the first. None needs a
+A verb is one guarded statement, or two, the second of which is guarded by the result of the first. No verb needs a
 transaction, and each may be part of one. The verbs are written once, as steps; a subclass of ``SQLTable`` or
 ``AsyncSQLTable`` defines how a statement is executed.
 """
@@ -41,7 +41,7 @@ COLUMNS = ("digest", "data", "version", "expires", "created", "principal", "prin
 # Every database accepts this many values in one statement.
 _MOST_DIGESTS = 500
 
-#: By name, with ``{table}`` for the table's name and a ``:name`` for each value.
+#: The statements by name, with ``{table}`` for the table's name and a ``:name`` for each value.
 STATEMENTS: Mapping[str, str] = {
     "read": """
 SELECT data, version, expires, created, principal, client, seen FROM {table}
@@ -69,7 +69,7 @@ UPDATE {table} SET
     seen = CASE WHEN seen > :seen THEN seen ELSE :seen END
 WHERE digest = :digest AND version > 0 AND expires > :now
 """,
-    # These two match a row as it was read, so that the row that is returned is the one that was removed.
+    # These two match a row only as it was read, so that the row that is returned is the one that was removed.
     "delete": """
 DELETE FROM {table}
 WHERE digest = :digest AND version = :version AND expires = :expires AND COALESCE(seen, -1) = :seen
@@ -154,7 +154,7 @@ class SQLVerbs:
         return touched == 1
 
     def remove(self, digest: bytes, *, tombstone: Tombstone | None = None) -> Steps[Row | None]:
-        # Each further round means that another request's write succeeded, so this ends.
+        # Each additional round means that another request's write succeeded, so the loop ends.
         while True:
             row = _row((yield _Ask("_fetch", ("read_live", {"digest": digest, "now": self._now()}))))
             if row is None:
@@ -184,7 +184,7 @@ class SQLVerbs:
 
     def _sweep_now_and_then(self, now: int) -> Steps[None]:
         if self._turns.is_due() and self._may_sweep():
-            # Only rows of past hours, so that no live row is examined.
+            # Only rows due in past hours, so that no live row is examined.
             yield from self._remove({"due": now}, SWEPT_AT_ONCE)
 
     def _remove(self, bounds: Mapping[str, int], limit: int) -> Steps[int]:
@@ -207,11 +207,12 @@ class SQLTable(SyncTwin[SQLVerbs]):
     """
     A ``Table`` in an SQL database, whose subclass defines five operations.
 
-    ``_insert`` may fail only because of the primary key. Each operation is committed at once, unless it is part of a
-    transaction of the application; statements that the database undoes because of a concurrent one are repeated.
+    ``_insert`` may return ``False`` only because of the primary key. Each operation is committed at once, unless it is
+    part of a transaction of the application; it repeats statements that the database undoes because of a concurrent
+    one.
 
     Args:
-        may_sweep: Asked when a write could remove expired rows along the way.
+        may_sweep: Returns whether a write may also remove expired rows; called when it is due to.
     """
 
     leaves_process = True

@@ -1,5 +1,5 @@
 """
-Rows in any database that SQLAlchemy supports, through a URL or an engine of the application.
+Keep rows in any database that SQLAlchemy supports, through a URL or an engine of the application.
 
 ``SQLAlchemyTable`` and ``AsyncSQLAlchemyTable`` differ in how they get a connection and wait for it. The operations on
 a connection are the same, and so are the verbs (``holdall.tables.sql``).
@@ -46,7 +46,7 @@ _PATIENCE = timedelta(seconds=5)
 
 
 class _InEngine:
-    """The operations of both forms on a connection; an async engine runs them too."""
+    """The operations on a connection, which are the same for sync and async engines."""
 
     _schema: Schema
     _carry_out: Callable[..., Any]
@@ -109,7 +109,7 @@ class SQLAlchemyTable(_InEngine, SQLTable):
             Own(given, options, self._schema.forget) if isinstance(given, URL) else Given(given, Engine)
         )
         self._url: URL = given if isinstance(given, URL) else given.url
-        # The connections of our own engine have it already.
+        # Our own engine already limits its connections.
         self._limit = None if isinstance(given, URL) else options.statement_timeout
 
     def create_schema(self) -> None:
@@ -228,7 +228,7 @@ class AsyncSQLAlchemyTable(_InEngine, AsyncSQLTable):
 
 
 def open_table(url: str, form: Kind, clock: Clock, *, create: bool = True) -> SQLAlchemyTable | AsyncSQLAlchemyTable:
-    """Return the table for *url*: async if the adapter is and the driver can be."""
+    """Return the table for *url*, async if both the adapter and the driver are."""
     if form == "async" and serves(read_url(url.partition("?")[0]), form):
         return AsyncSQLAlchemyTable(url, create=create, clock=clock)
     return SQLAlchemyTable(url, create=create, clock=clock)
@@ -246,6 +246,9 @@ def _read(
     address, stated = split_options(given, known)
     url = read_url(address)
     if not serves(url, form):
-        msg = f"{url.drivername}:// does not work for a table that is {form}: name another driver, or use its twin."
+        msg = (
+            f"{url.drivername}:// does not work for a table that is {form}: "
+            "name another driver, or use the table's sync or async counterpart."
+        )
         raise ConfigurationError(msg)
     return url, options._replace(**stated)

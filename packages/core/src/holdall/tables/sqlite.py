@@ -1,8 +1,8 @@
 """
-Rows in an SQLite file: the embedded table for several processes on one machine.
+Keep rows in an SQLite file: the embedded table for several processes on one machine.
 
 Write-ahead logging lets readers continue while one process writes. A verb is one guarded statement, or two in one
-transaction, so processes coordinate through nothing but the file.
+transaction, so processes coordinate only through the file.
 """
 
 import os
@@ -38,8 +38,8 @@ SET data = excluded.data, version = excluded.version, expires = excluded.expires
     principal = excluded.principal, client = excluded.client, seen = excluded.seen, due = excluded.due
 WHERE {table}.expires <= ?
 """
-# Two statements, of which the first nearly always suffices: SQLite rewrites a column's index if the column is set at
-# all, even to the same value, which costs as much again as the row.
+# Two statements, because the first nearly always suffices: SQLite rewrites a column's index whenever the column is set,
+# even to the same value, which costs as much again as the row.
 _REPLACE = """
 UPDATE {table} SET data = ?, version = ?, expires = ?, seen = ?
 WHERE digest = ? AND version = ? AND version > 0 AND expires > ? AND due = ?
@@ -78,7 +78,7 @@ class SQLiteTable:
     """
     A table in the SQLite file *path*.
 
-    Threads and processes may share one; each thread gets its own connection, and a forked process opens its own.
+    Threads and processes may share a table; each thread gets its own connection, and a forked process opens its own.
     If the file is removed or replaced, the next call opens the file at that path, or creates a new one.
 
     Args:
@@ -121,7 +121,7 @@ class SQLiteTable:
         self._busy_timeout = checked_timeout("busy_timeout", busy_timeout)
         self._synchronous = synchronous
         self._local = threading.local()
-        # The connections of all threads. The end of a thread closes its own.
+        # The connections of all threads. Each is also closed when its thread ends.
         self._opened: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._turns = SweepTurns()
 
@@ -186,8 +186,8 @@ class SQLiteTable:
         return self._connection().execute(_SWEEP_TO_THE_SECOND, values).rowcount
 
     def close(self) -> None:
-        """Close the connections of all threads, none of which may be in use; the next call opens one again."""
-        # Closed explicitly: in a free-threaded Python, other threads' references outlast this.
+        """Close the connections of all threads, none of which may be in use; the next call opens a new one."""
+        # Closed explicitly, because in a free-threaded Python other threads' references may outlast this call.
         for connection in list(self._opened):
             connection.close()
         self._local = threading.local()

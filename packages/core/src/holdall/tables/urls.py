@@ -1,4 +1,4 @@
-"""Our options for a table, in its URL or as arguments."""
+"""Parse our options for a table, from its URL or from arguments."""
 
 import math
 import re
@@ -40,10 +40,10 @@ def split_options(url: str, known: Mapping[str, Callable[[str], Any]]) -> tuple[
 
 def checked_name(table: str) -> str:
     """
-    Check the name of a *table* in SQL.
+    Return *table* if it can be a table's name in SQL.
 
     Raises:
-        ConfigurationError: It would have to be quoted, or is too long.
+        ConfigurationError: The name would have to be quoted, or is too long.
     """
     if not _TABLE_NAME.fullmatch(table):
         msg = (
@@ -59,13 +59,13 @@ def checked_timeout(name: str, value: timedelta | int) -> timedelta:
     Return the timeout *value* of the option *name*, which may be in whole seconds.
 
     Raises:
-        ConfigurationError: It is not a ``timedelta`` or whole seconds, or is shorter than a second.
+        ConfigurationError: *value* is not a ``timedelta`` or a whole number of seconds, or is shorter than a second.
     """
     if isinstance(value, timedelta):
         return value
-    # True is an int too, and timedelta holds no more days than this.
+    # Not isinstance, because True is an int too. A timedelta cannot be longer than its maximum.
     if type(value) is not int or not 0 < value < timedelta.max.total_seconds():
-        msg = f"{name}={value!r} is not a timedelta or whole seconds, at least one."
+        msg = f"{name}={value!r} is neither a timedelta nor a whole number of seconds of at least 1."
         raise ConfigurationError(msg)
     return timedelta(seconds=value)
 

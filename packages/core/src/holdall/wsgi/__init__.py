@@ -1,5 +1,5 @@
 """
-Sessions for any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
+Keep the sessions of any WSGI application (PEP 3333): Bottle, Pyramid, Falcon, or one without a framework.
 
 ``SessionMiddleware`` manages each request's session; handlers find it under ``"holdall.session"``.
 """

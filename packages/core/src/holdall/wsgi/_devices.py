@@ -34,7 +34,7 @@ class _Answering:
 def _noting(app: Any, group: Any) -> Any:
     def note(environ: Any, start_response: Any) -> Any:
         exchange = environ[KEY]
-        # An outer adapter that keeps the session too has noted it already.
+        # An outer adapter that keeps the session too has already noted it.
         if exchange.group is group:
             group.devices.note(exchange, _paths(environ)[0], _header(environ, "Secure-Session-Skipped"))
         return app(environ, start_response)

@@ -36,15 +36,15 @@ class SessionMiddleware:
     """
     Give each request of a WSGI application its session, as ``environ["holdall.session"]``.
 
-    It is read when it is first used, and stored when the application calls ``start_response``. If the body has no
-    declared length, changes made while it is sent are saved at its end.
+    The session is read when it is first used, and stored when the application calls ``start_response``. If the body has
+    no declared length, changes made while it is sent are saved at its end.
 
-    If the application raises an exception, no cookie can be added to the response: a session in a table that the
-    handler ended has ended, and all other changes are discarded. A ``StoreError`` becomes a 503 response.
+    If the application raises an exception, no cookie can be added to the response: sessions in a table that the handler
+    ended are still ended, and all other changes are discarded. A ``StoreError`` becomes a 503 response.
 
     Args:
-        sessions: Where and how sessions are kept.
-        also: Further sessions of the application, each with its own cookie and store;
+        sessions: The configuration of the main session.
+        also: Additional sessions of the application, each with its own cookie and store;
             ``fetch_session(environ, cart)`` returns the session of *cart*.
 
     Raises:
@@ -62,10 +62,10 @@ class SessionMiddleware:
         outer = in_environ(environ)
         borrowed = outer_session(outer, self._group)
         if borrowed is not None:
-            # The adapter that created the exchange ends it.
+            # The adapter that created the exchange also ends it.
             return self.app({**environ, SESSION: borrowed, KEY: outer}, start_response)
-        # A copy, because the environ itself holds the session: each request would leave a cycle for the garbage
-        # collector. An outer middleware of ours looks for its own session in its own environ.
+        # The session goes into a copy: in the environ that it refers to, it would leave a reference cycle for the
+        # garbage collector with each request. An outer middleware of ours keeps its session in its own environ.
         given, environ = environ, dict(environ)
         exchange = Exchange(
             self._group,
@@ -99,7 +99,7 @@ class SessionMiddleware:
 
 def fetch_session(environ: Environ, sessions: Sessions | None = None) -> Session:
     """
-    Return a request's session from its *environ*. It is read when it is first used.
+    Return the session of the request with this *environ*. It is read when it is first used.
 
     Args:
         sessions: One of those passed to ``SessionMiddleware`` in *also*, to get the session that it keeps.
@@ -115,12 +115,12 @@ def fetch_session(environ: Environ, sessions: Sessions | None = None) -> Session
 
 
 class _Response:
-    """A response being sent: stores the sessions and adds their headers."""
+    """A response in progress, which stores the sessions and adds their headers."""
 
     has_started = False
     _is_over = False
     _failure: Failure | None = None
-    _told: ResponseHeaders
+    _added: ResponseHeaders
 
     def __init__(self, exchange: Exchange, environ: Environ, start_response: StartResponse) -> None:
         self._exchange = exchange
@@ -130,24 +130,24 @@ class _Response:
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
         """Pass on the application's headers with those of the sessions added."""
         if self._failure is not None:
-            # The client gets our response; a framework that caught our exception sends its own.
+            # The client gets our error response, even if a framework caught our exception and starts its own.
             return _discard
-        # An application may replace headers that have not been sent if it has failed since (PEP 3333). What was
-        # stored by then stays stored.
+        # An application that fails after this may replace the headers until they are sent (PEP 3333). The sessions
+        # have been stored by then, and stay stored.
         if not self.has_started:
             try:
                 code = int(status[:3])
-                self._told = self._exchange.headers(code, streams=_streams(code, headers))
+                self._added = self._exchange.headers(code, streams=_streams(code, headers))
             except AnsweredError as error:
                 self._refuse(error)
                 raise
             self.has_started = True
-        merged = self._with(self._told, headers)
-        # The start_response of some servers does not take the third argument.
+        merged = self._with(self._added, headers)
+        # Some servers' start_response does not take the third argument.
         return self._start_response(status, merged, exc_info) if exc_info else self._start_response(status, merged)
 
     def end(self) -> None:
-        """Save what was changed since the headers."""
+        """Save the changes made since the headers were sent."""
         if self._is_over:
             return
         self._is_over = True
@@ -160,7 +160,7 @@ class _Response:
             self._exchange.close()
 
     def failed(self, error: Exception) -> list[bytes] | None:
-        """Give up after *error*, and return the body of an error response if *error* is ours and can be answered."""
+        """Discard the changes after *error*; if it is an ``AnsweredError``, respond with it and return the body."""
         if not self.has_started and self._failure is None:
             self._refuse(error)
         if not self._is_over:
@@ -190,14 +190,14 @@ class _Response:
         if failure is not None and failure.status.value == 503:
             _logger.error("a session's store failed, responding with 503", exc_info=error)
 
-    def _with(self, told: ResponseHeaders, headers: Headers) -> Headers:
+    def _with(self, added: ResponseHeaders, headers: Headers) -> Headers:
         environ = self._environ
         route = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        return with_session_headers(headers, told, self._exchange.group, host=environ.get("HTTP_HOST"), route=route)
+        return with_session_headers(headers, added, self._exchange.group, host=environ.get("HTTP_HOST"), route=route)
 
 
 class _Body:
-    """A body that is produced while it is sent, or whose headers are."""
+    """A body that the application produces while it is sent, perhaps calling ``start_response`` only then."""
 
     def __init__(self, body: Iterable[bytes], response: _Response) -> None:
         self._body = body

@@ -1,4 +1,4 @@
-"""The table as it was first made."""
+"""Create the table."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ import holdall_django.models
 
 
 class Migration(migrations.Migration):
-    """Make it."""
+    """Create the table and its indexes."""
 
     initial = True
     dependencies: ClassVar = []

@@ -1,1 +1,1 @@
-"""How the table came to be as it is."""
+"""Migrations of the table."""

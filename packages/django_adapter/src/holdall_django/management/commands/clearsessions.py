@@ -1,4 +1,4 @@
-"""Django's own ``clearsessions``, for projects without ``django.contrib.sessions``."""
+"""Provide Django's own ``clearsessions`` to projects without ``django.contrib.sessions``."""
 
 from django.contrib.sessions.management.commands.clearsessions import Command
 
