@@ -85,8 +85,8 @@ def test_the_model_finds_what_is_broken(mutant: type[MemoryTable]) -> None:
 @pytest.mark.parametrize(
     ("suite", "test"),
     [
-        (TableConformance, "test_replace_never_creates"),
-        (StoreConformance, "test_nothing_brings_it_back"),
+        (TableConformance, "test_replace_never_creates_a_row"),
+        (StoreConformance, "test_a_write_does_not_bring_a_deleted_session_back"),
         (FormatConformance, "test_no_part_of_a_cookie_opens"),
         (SerializerConformance, "test_the_limit_does_not_depend_on_the_stack"),
         (AdapterConformance, "test_drop_ends_the_session_and_its_cookie"),
@@ -165,7 +165,7 @@ def test_a_mount_without_streams_is_not_asked_for_them() -> None:
     ],
 )
 def test_errors_of_a_driver_are_explained(table: type[MemoryTable], explained: str) -> None:
-    test: Any = FailureTests().test_a_database_that_is_away_is_a_store_error_that_tells_nothing
+    test: Any = FailureTests().test_a_database_that_is_down_is_a_store_error_without_secrets
 
     with asyncio.Runner() as runner, pytest.raises(pytest.fail.Exception, match=explained):
         test(runner, broken_table=as_async(table()), clock=FakeClock(), verb="read")

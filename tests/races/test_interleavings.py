@@ -74,16 +74,18 @@ def test_every_order_is_explored(names: tuple[str, ...], steps: tuple[int, ...])
     ids=" + ".join,
 )
 def test_some_of_three_requests_keep_every_promise(names: tuple[str, ...]) -> None:
-    TestMemoryTable().test_three_requests_keep_every_promise_in_every_order(names, meet)
+    TestMemoryTable().test_three_requests_keep_every_guarantee_in_every_order(names, meet)
 
 
 def test_some_who_end_sessions_end_those_that_are_there_among_three() -> None:
     names = ("revoke", "renew", "write")
-    TestMemoryTable().test_who_ends_sessions_ends_those_that_are_there_among_three_in_every_order(names, meet)
+    TestMemoryTable().test_revocations_among_three_requests_end_exactly_the_existing_sessions_in_every_order(
+        names, meet
+    )
 
 
 def test_two_atomic_updates_keep_every_promise_where_the_session_ends() -> None:
-    TestMemoryTable().test_two_atomic_updates_keep_every_promise_in_every_order("drop", meet)
+    TestMemoryTable().test_two_atomic_updates_keep_every_guarantee_in_every_order("drop", meet)
 
 
 @pytest.mark.parametrize("names", list(combinations_with_replacement(LOGIN_ACTS, 2)), ids=" + ".join)

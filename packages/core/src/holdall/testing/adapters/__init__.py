@@ -89,9 +89,8 @@ class AdapterConformance(
             headers to it.
         passes_control_characters: The client of ``mount`` can send headers with control characters to the
             application; many servers refuse such a request themselves.
-        keeps_several: It can keep several sessions; if not, ``mount`` takes no *also*.
-        carries_headers: It sends a session in another header than Set-Cookie if ``transport=`` says so, and finds it
-            there.
+        keeps_several: It can keep several sessions; otherwise ``mount`` takes no *also*.
+        carries_headers: If ``transport=`` says so, it sends and reads the session in another header than the cookie's.
         awaits_tables: It supports async tables, and the client of ``mount`` is ``asgi_client``: then requests
             are cancelled at every wait, in asyncio and in trio.
         runs_in_trio: The framework supports trio too.

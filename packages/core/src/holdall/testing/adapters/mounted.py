@@ -15,16 +15,16 @@ _ACTIONS = [["put", "n", 1], ["get", "n"]]
 _RESULTS = [None, 1]
 
 
-# By the class whose mount was tried.
+# The result for each class whose mount was tried.
 _faults: dict[type, str | None] = {}
 
 
 def check_mount(suite: type, mount: Any, sessions: Sessions, *, streams: bool) -> None:
     """
-    Fail with an explanation if the *mount* of a *suite* cannot be tested. It is tried once for each.
+    Fail with an explanation if the *mount* of a *suite* cannot be tested. Each is tried once.
 
     Args:
-        streams: It says that it can send a body piece by piece.
+        streams: The suite declares that the framework can send a body piece by piece.
     """
     if suite not in _faults:
         _faults[suite] = _fault_of(mount, sessions, streams=streams)
@@ -37,7 +37,7 @@ def _fault_of(mount: Any, sessions: Sessions, *, streams: bool) -> str | None:
     """Return what is wrong with a *mount*; ``None`` if its application does what a script says."""
     try:
         client = mount(sessions)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
+    except Exception as error:  # noqa: BLE001  # any exception is shown
         return f"mount(sessions) failed: {error!r}"
     if not callable(client):
         return (
