@@ -1,4 +1,4 @@
-"""Sessions in cookies: what their generations, their rows and their compression cost, each against doing without it."""
+"""Measure sessions in cookies: the cost of generations, rows and compression, each compared with doing without."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _USES: dict[str, Callable[[Session], Any]] = {
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Measure both."""
+    """Measure requests, and compression."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _requests(effort, Path(folder))
     yield from _compression(effort)
@@ -55,9 +55,9 @@ def _requests(effort: Effort, folder: Path) -> Iterator[Table]:
         "A request with a session in a cookie, by itself",
         dict.fromkeys(_USES, "µs"),
         costs,
-        "Without a framework: the header is parsed, the session opened, read or written, and the answer's header made. "
-        "A logged-in revocable session also reads one row; an anonymous one does not use the table. With overflow only "
-        "a session that does not fit has a row, here of 8 KB, and reads and writes it.",
+        "Without a framework: the header is parsed, the session opened, read or written, and the response's header "
+        "made. A logged-in revocable session also reads one row; an anonymous one does not use the table. With "
+        "overflow, only a session that does not fit in the cookie reads and writes a row, here of 8 KB.",
     )
     ratios: dict[str, dict[str, Cell]] = {
         name: {

@@ -221,7 +221,7 @@ REFUSED: list[tuple[Any, str]] = [
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Return whether both are equal and of the same types throughout: ``1`` is not like ``True``, but NaNs are alike."""
+    """Return whether both are equal and of the same types throughout: ``1`` is unlike ``True``; NaNs are alike."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
