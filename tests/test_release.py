@@ -50,14 +50,14 @@ def test_the_version_reaches_every_package_and_the_changelog(copy: Path) -> None
 
 @pytest.mark.parametrize("version", ["", "1", "v1.0.0", "1.0.0-beta"])
 def test_what_is_no_version_is_refused(version: str, copy: Path) -> None:
-    with pytest.raises(SystemExit, match="is no version"):
+    with pytest.raises(SystemExit, match="is not a valid version"):
         release.bump(copy, version, "2031-02-03")
 
 
 def test_nothing_is_released_that_the_changelog_does_not_tell(copy: Path) -> None:
     release.bump(copy, "7.8.9", "2031-02-03")
 
-    with pytest.raises(SystemExit, match="say first what is new"):
+    with pytest.raises(SystemExit, match="describe the changes first"):
         release.bump(copy, "7.9.0", "2031-03-04")
 
 
