@@ -1,16 +1,16 @@
 """
-A plugin of pytest that runs the tests of each class until one fails: by then the suite has noticed what is wrong.
+A pytest plugin that runs each class's tests until one fails, because then the suite has noticed the fault.
 
-Of a suite that is set before a mutant, only the test that is known to notice it is collected: to collect the suites in
-full, 48,000 tests of which 300 are run, took most of the time.
+For a mutant of a suite, only the test that is known to notice it is collected. Collecting the suites in full took most
+of the time: 48,000 tests, of which 300 are run.
 """
 
 from typing import Any
 
 import pytest
 
-# By mutant the test that is known to notice it, in place of all of its suite. Where one is not named here the whole
-# suite is run, and says which.
+# For each mutant, the test that is known to notice it. For a mutant that is not listed here, the whole suite runs, and
+# reports which test noticed it.
 _KNOWN = {
     "Upserts": "test_replace_never_creates_a_row",
     "IgnoresVersions": "test_a_refused_verb_has_no_visible_effect",
@@ -25,7 +25,7 @@ _KNOWN = {
     "RemovesNothing": "test_of_concurrent_removals_one_returns_the_row",
     "RemovesInTwoSteps": "test_of_concurrent_removals_one_returns_the_row",
     "GivesStaleRows": "test_remove_returns_the_last_state_once",
-    "SweepsTheLiving": "test_a_touched_row_outlives_its_first_expiry",
+    "SweepsLiveRows": "test_a_touched_row_outlives_its_first_expiry",
     "ForgetsTheClient": "test_read_returns_what_was_inserted",
     "CutsAtNUL": "test_data_comes_back_byte_by_byte",
     "ReplacesCreatedAndPrincipal": "test_a_replaced_row_is_read_whole_and_found",
@@ -37,15 +37,15 @@ _KNOWN = {
     "SeesBackwards": "test_a_touched_row_is_read_and_found_and_its_times_never_go_back",
     "TouchesUnseen": "test_a_touched_row_is_read_and_found_and_its_times_never_go_back",
     "TouchesByRemoving": "test_a_touched_row_is_read_and_found_and_its_times_never_go_back",
-    "KeepsTheExpired": "test_a_row_that_replaces_an_expired_one_is_never_found_under_the_old_principal",
+    "ReturnsExpiredRows": "test_a_row_that_replaces_an_expired_one_is_never_found_under_the_old_principal",
     "InsertsEmptyAtFirst": "test_an_inserted_row_is_read_whole_and_found_from_then_on",
-    "BuriesNobody": "test_remove_leaves_no_tombstone_where_there_was_no_row",
+    "BuriesMissingRows": "test_remove_leaves_no_tombstone_where_there_was_no_row",
     "BuriesWithTheClient": "test_remove_leaves_a_tombstone_until_it_expires",
     "FindsOnlyTimes": "test_the_longest_principal_and_client_are_kept",
     "FindsInAnyOrder": "test_find_returns_one_principals_rows_oldest_first",
-    "FindsTheDead": "test_find_returns_a_tombstone_until_it_expires",
+    "FindsExpiredRows": "test_find_returns_a_tombstone_until_it_expires",
     "ClearsTheNewer": "test_clear_considers_only_when_rows_began",
-    "ClearsNotTheLast": "test_a_cleared_row_does_not_come_back",
+    "ClearsTooFew": "test_a_cleared_row_does_not_come_back",
     "ClearsByUse": "test_clear_removes_rows_that_began_at_or_before_the_given_time",
     "ClearsSessionsOnly": "test_clear_removes_tombstones_and_other_notes_too",
     "ClearsWithoutLimit": "test_clear_removes_at_most_the_limit_and_returns_the_number",
@@ -56,17 +56,17 @@ _KNOWN = {
     "SweepsAndRepairs": "test_live_rows_can_be_read_and_found_during_sweep_and_clear",
     "LosesOthersWrites": "test_writes_to_different_keys_are_both_kept",
     "BringsBack": "test_a_revoked_session_is_not_found_and_nothing_brings_it_back",
-    "EndsNobody": "test_a_revoked_session_is_not_found_and_nothing_brings_it_back",
-    "OnlySaysThatItDeletes": "test_a_login_does_not_end_with_the_anonymous_session_before_it",
+    "RevokesNothing": "test_a_revoked_session_is_not_found_and_nothing_brings_it_back",
+    "OnlyClaimsToDelete": "test_a_login_does_not_end_with_the_anonymous_session_before_it",
     "ForgetsThatItRenewed": "test_a_renewed_id_counts_as_superseded_for_a_while",
-    "ShedsTears": "test_a_bad_cookie_is_not_found_and_never_an_error",
+    "RaisesAtBadCookies": "test_a_bad_cookie_is_not_found_and_never_an_error",
     "SharesItsData": "test_each_request_has_its_own_copy",
     "WritesWhenItTouches": "test_moving_the_expiry_undoes_no_write",
-    "SparesNobody": "test_a_renewed_session_is_kept_or_ended_at_its_new_id",
-    "LeadsNowhere": "test_a_renewed_session_is_kept_or_ended_at_its_new_id",
+    "KeepsNoSession": "test_a_renewed_session_is_kept_or_ended_at_its_new_id",
+    "FollowsNoRenewal": "test_a_renewed_session_is_kept_or_ended_at_its_new_id",
     "KnowsNoHandles": "test_a_handle_selects_one_session",
-    "BeginsAnew": "test_get_returns_what_was_put",
-    "LeadsAlways": "test_an_anonymous_session_is_not_followed_beyond_its_login",
+    "ResetsTheAge": "test_get_returns_what_was_put",
+    "FollowsEveryRenewal": "test_an_anonymous_session_is_not_followed_beyond_its_login",
     "RenewsWhatWasRead": "test_a_renewal_keeps_what_another_request_wrote",
     "UpdatesWhatWasRead": "test_an_update_applies_to_what_another_request_wrote",
     "TuplesAreLists": "test_values_beyond_json_come_back_as_they_were_or_are_refused",
@@ -85,9 +85,9 @@ _KNOWN = {
     "SendsOneCookieOnly": "test_the_end_of_its_session_leaves_the_others_alone",
     "ForgetsHowToDelete": "test_the_end_of_its_session_leaves_the_others_alone",
     "DropsSecure": "test_a_logout_can_clear_the_browsers_data",
-    "KeepsOneCookieOfAName": "test_a_logout_can_clear_the_browsers_data",
+    "KeepsOneCookiePerName": "test_a_logout_can_clear_the_browsers_data",
     "AddsNothingFurther": "test_a_logout_can_clear_the_browsers_data",
-    "WarnsOfNothing": "test_a_login_without_secure_warns_unless_it_is_on_this_machine",
+    "NeverWarns": "test_a_login_without_secure_warns_unless_it_is_on_this_machine",
     "WarnsOnThisMachineToo": "test_a_login_without_secure_warns_unless_it_is_on_this_machine",
     "SavesWhatFailed": "test_one_in_a_table_saves_and_counts_at_once",
     "ForgetsThatItStreams": "test_a_session_in_a_row_takes_changes_until_the_body_ends",
@@ -95,13 +95,13 @@ _KNOWN = {
     "FinishesOneOnly": "test_a_session_in_a_row_takes_changes_until_the_body_ends",
     "ReadsOneHeader": "test_our_cookie_reaches_the_core",
     "ReadsLeniently": "test_a_bad_cookie_is_an_empty_session_however_the_framework_parses_it",
-    "AsksNobody": "test_each_is_listed_and_ended_by_its_own_principal",
+    "DropsTheClient": "test_each_is_listed_and_ended_by_its_own_principal",
     "TellsTheClientToOneOnly": "test_each_is_listed_and_ended_by_its_own_principal",
-    "TellsEverything": "test_no_client_is_recorded_unless_enabled",
+    "AlwaysRecordsTheClient": "test_no_client_is_recorded_unless_enabled",
     "KnowsOneSession": "test_each_has_its_own_data",
-    "OpensThemAnew": "test_each_has_its_own_data",
+    "OpensThemAgain": "test_each_has_its_own_data",
     "CommitsOneOnly": "test_each_has_its_own_data",
-    "UsesAllThatIsAskedFor": "test_one_that_is_fetched_but_not_read_does_not_count_as_used",
+    "UsesAllThatAreFetched": "test_one_that_is_fetched_but_not_read_does_not_count_as_used",
     "UsesAll": "test_one_that_is_fetched_but_not_read_does_not_count_as_used",
     "CommitsEachByItself": "test_cache_headers_are_added_for_one_that_was_only_read",
     "StopsAtTheFirst": "test_if_one_cannot_be_written_the_other_still_ends",
@@ -109,7 +109,7 @@ _KNOWN = {
     "RenewsAll": "test_a_login_in_one_does_not_renew_the_other",
     "EndsAll": "test_the_end_of_one_leaves_the_other_alone",
     "SetsAllCookiesForTheRoot": "test_a_mounted_application_has_its_own_data",
-    "LetsEverybodyIn": "test_a_page_that_needs_a_fresh_login_is_403_until_the_login_is_confirmed",
+    "SkipsLoginChecks": "test_a_page_that_needs_a_fresh_login_is_403_until_the_login_is_confirmed",
     "HidesABrokenBackend": "test_one_that_cannot_be_read_is_503",
     "ForgetsRedirects": "test_every_status_carries_the_cookie",
     "ForgetsEmptyResponses": "test_every_status_carries_the_cookie",
@@ -120,12 +120,12 @@ _KNOWN = {
     "SavesAfterTheEnd": "test_a_body_is_saved_before_its_end_is_announced",
     "StripsAllSpace": "test_another_cookies_value_does_not_interfere_with_ours",
     "SplitsAtCommas": "test_another_cookies_value_does_not_interfere_with_ours",
-    "LetsErrorsOut": "test_a_database_that_is_down_is_a_store_error_without_secrets",
+    "LetsErrorsThrough": "test_a_database_that_is_down_is_a_store_error_without_secrets",
     "AnswersWithoutADatabase": "test_a_database_that_is_down_is_a_store_error_without_secrets",
-    "ShowsWhatItAsked": "test_a_database_that_is_down_is_a_store_error_without_secrets",
+    "ShowsItsQuery": "test_a_database_that_is_down_is_a_store_error_without_secrets",
     "OpensUnderAnyName": "test_a_cookie_does_not_open_under_another_name",
     "KnowsOneSecret": "test_a_cookie_does_not_open_under_another_secret",
-    "RaisesAtRubbish": "test_no_altered_cookie_opens_or_raises",
+    "RaisesAtGarbage": "test_no_altered_cookie_opens_or_raises",
     "LosesGenerations": "test_generations_come_back_if_the_format_keeps_them",
     "LosesMarks": "test_generations_come_back_if_the_format_keeps_them",
     "LosesTimes": "test_times_come_back",
@@ -134,8 +134,8 @@ _KNOWN = {
     "LeavesSpace": "test_the_sealed_text_is_valid_in_a_cookie",
     "OnlySigns": "test_a_cookie_does_not_reveal_its_data",
     "ShowsItsSecret": "test_its_repr_shows_no_secret",
-    "TakesWhatFollows": "test_no_cookie_opens_with_extra_text_around_it",
-    "StoresWhatItCan": "test_an_unsupported_value_is_a_type_error_that_names_the_key",
+    "IgnoresTrailingText": "test_no_cookie_opens_with_extra_text_around_it",
+    "OmitsWhatItCannotStore": "test_an_unsupported_value_is_a_type_error_that_names_the_key",
     "CutsCommitsInTwo": "test_a_request_cancelled_at_any_wait_leaves_the_old_session_or_the_new_one",
     "HidesForgottenSaves": "test_a_save_that_is_not_awaited_is_done_or_reported",
     "HidesForgottenSavesOfHandlers": "test_a_save_that_is_not_awaited_is_done_or_reported",
@@ -156,7 +156,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str) -> list[Any] | None:
 def pytest_runtestloop(session: pytest.Session) -> bool:
     for item in session.items:
         if item.cls not in _noticed:  # type: ignore[attr-defined]  # all of these are methods
-            # Of no next item, for which of them that will be is not known yet.
+            # No next item is passed, because it is not known yet which one will be next.
             session.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
     return True
 
