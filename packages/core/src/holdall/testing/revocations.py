@@ -125,7 +125,7 @@ class RevocationRun(Run):
     async def _broken(self, now: dict[str, Any] | None, old: dict[str, Any] | None) -> str:
         theirs, everybodys = self._ends(Ends.THEIRS), self._ends(Ends.ALL)
         if await self._is_alive(self._strangers) is everybodys:
-            return f"a stranger's session {'lives on' if everybodys else 'has ended'}"
+            return f"a stranger's session {'is still alive' if everybodys else 'has ended'}"
         if await self._is_alive(self._elsewhere) is (theirs or everybodys or self._others_end):
             return "the principal's other session has ended or stayed, and should not have"
         broken = await self._broken_login()
