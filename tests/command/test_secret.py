@@ -6,7 +6,7 @@ from command.program import run
 from holdall.formats import NativeFormat, PlugFormat
 
 
-def test_it_prints_a_secret_that_every_format_takes_and_another_each_time() -> None:
+def test_it_prints_a_different_secret_each_time_that_every_format_accepts() -> None:
     first, second = run("secret"), run("secret")
 
     assert (first.returncode, first.stderr) == (0, "")
@@ -23,7 +23,7 @@ def test_its_size_can_be_chosen(size: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("size", ["31", "1025", "-1", "many", "²"])
-def test_a_size_that_makes_no_secret_is_refused(size: str) -> None:
+def test_a_size_that_is_too_small_is_refused(size: str) -> None:
     refused = run("secret", f"--bytes={size}")
 
     assert (refused.returncode, refused.stdout) == (2, "")
