@@ -1,4 +1,4 @@
-"""Requests of one browser whose responses arrive in every order, and what can go wrong then."""
+"""Requests of one browser whose responses arrive in every order, and what can then go wrong."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -8,7 +8,7 @@ from typing import Any
 from holdall import Session, Sessions
 from holdall.testing import Browser, FakeClock
 
-#: A slow visitor of a first page may take this long between the begin of a request and the next event.
+#: The longest time between the start of a slow visitor's request and the next event.
 STEP = timedelta(seconds=7)
 
 
@@ -58,13 +58,13 @@ def answer(sessions: Sessions, header: str, act: Act) -> list[str]:
 
 
 def visit(browser: Browser, sessions: Sessions, act: Act = read) -> dict[str, Any]:
-    """Let *act* change the session, and return what the browser has of it afterwards."""
+    """Let *act* change the session, and return the browser's state afterwards."""
     browser.keep(answer(sessions, browser.header(https=True), act), https=True)
     return dict(sessions.fetch(browser.header(https=True), https=True))
 
 
 def orders(count: int) -> Iterator[list[int]]:
-    """Return each order in which *count* requests can begin, and their responses arrive: a number comes twice."""
+    """Return each order in which *count* requests can begin and their responses arrive: each number occurs twice."""
 
     def rest(left: dict[int, int]) -> Iterator[list[int]]:
         if not left:
@@ -77,11 +77,11 @@ def orders(count: int) -> Iterator[list[int]]:
 
 
 def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, acts: tuple[Act, ...]) -> set[str]:
-    """Return what can go wrong if *acts* meet in every order, in a browser that has *start* behind it."""
+    """Return what can go wrong if *acts* happen in every order, in a browser that has made the requests in *start*."""
     found: set[str] = set()
     clock = FakeClock()
     sessions = make_sessions(clock)
-    # Of requests that do the same the first begins first: the other order is this one under other numbers.
+    # Of identical requests, the first begins first, because the other order is the same with other numbers.
     alike = [each for each, (act, following) in enumerate(pairwise(acts)) if act is following]
     for order in orders(len(acts)):
         if any(order.index(each) > order.index(each + 1) for each in alike):
@@ -94,7 +94,7 @@ def faults(make_sessions: Callable[[FakeClock], Sessions], start: Act | None, ac
         for step, number in enumerate(order):
             clock.advance(STEP)
             if number in began:
-                # The response was made at any time since; nothing on the server depends on when.
+                # The response may have been made at any time since, because nothing on the server depends on when.
                 browser.keep(answer(sessions, began[number][1], acts[number]), https=True)
                 arrived[number] = step
             else:
@@ -124,7 +124,7 @@ def _judged(
     if len(browser.jar) > len(acts):
         found.add("too many cookies")
     visit(browser, sessions)
-    # Without a cookie each request begins a line of its own.
+    # Without a cookie, each request begins a new line of sessions.
     if start is not None and len(browser.jar) > 1:
         found.add("cookies are left")
     return found

@@ -1,4 +1,4 @@
-"""Sessions in cookies with room: what does not fit goes into a table, and comes back when it fits."""
+"""Sessions in cookies with overflow: one that does not fit moves into a table, and moves back when it fits."""
 
 import asyncio
 import secrets
@@ -41,7 +41,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class Watched:
-    """A table that counts what it is asked, and can be away."""
+    """A table that counts its calls, and can be down."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.table = MemoryTable(clock=clock)
@@ -56,7 +56,7 @@ class Watched:
         def ask(*args: Any, **options: Any) -> Any:
             self.asked[name] += 1
             if self.is_away:
-                msg = "the table is away"
+                msg = "the table is down"
                 raise StoreError(msg)
             return found(*args, **options)
 
@@ -150,7 +150,7 @@ def write_more(session: Session) -> None:
 
 
 @KINDS
-def test_what_does_not_fit_goes_into_the_table_and_comes_back(make_sessions: MakeSessions, clock: FakeClock) -> None:
+def test_a_session_that_does_not_fit_moves_to_the_table_and_back(make_sessions: MakeSessions, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make_sessions(clock)
     sessions._on_event = events.append
@@ -169,7 +169,7 @@ def test_what_does_not_fit_goes_into_the_table_and_comes_back(make_sessions: Mak
     assert visitor.names() == [".g"]
 
 
-def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
+def test_a_session_that_fits_calls_no_table_and_others_as_little_as_in_a_table(
     table: Watched, clock: FakeClock
 ) -> None:
     visitor = Visitor(make(table, clock), clock)
@@ -182,7 +182,7 @@ def test_what_fits_asks_no_table_and_what_does_not_asks_as_little_as_in_a_table(
         answer_ = answer(visitor.sessions, visitor.header, act)
         assert table.take_asked() == asked
         visitor.browser.keep(answer_, https=True)
-    # The row goes when the browser has shown the new cookie, and no request that it sent before is on its way.
+    # The row is removed once the browser has sent the new cookie, and none of its earlier requests is in flight.
     for asked in ({}, {"remove": 1}, {}):
         visitor.browser.keep(answer(visitor.sessions, visitor.header, write), https=True)
         assert table.take_asked() == asked
@@ -197,7 +197,7 @@ def test_a_write_in_the_table_sends_no_cookie(table: Watched, clock: FakeClock) 
     assert visitor.does(read)["n"] == 1
 
 
-def test_a_session_at_the_limit_does_not_go_to_and_fro(table: Watched, clock: FakeClock) -> None:
+def test_a_session_at_the_limit_does_not_move_back_and_forth(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     visitor = Visitor(make(table, clock, on_event=events.append), clock)
 
@@ -223,14 +223,14 @@ def test_a_session_may_begin_in_the_table(table: Watched, clock: FakeClock) -> N
     assert visitor.does(lambda session: (farewell(session), grow(session)))["message"] == "Goodbye"
     assert table.table.sweep(10) == 0
     clock.advance(8 * DAY)
-    # With the tombstone of the one before.
+    # With the previous session's tombstone.
     assert visitor.sessions.sweep() == 2
 
 
 @KINDS
 @pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
 @pytest.mark.parametrize("act", [login, switch, renew, login_with_cart, lambda s: (renew(s), grow(s))])
-def test_a_renewal_or_a_login_takes_either_place(
+def test_a_renewal_or_a_login_may_use_either_place(
     make_sessions: MakeSessions, clock: FakeClock, is_large: bool, act: Act
 ) -> None:
     visitor = Visitor(make_sessions(clock), clock)
@@ -252,7 +252,7 @@ def test_a_renewal_or_a_login_takes_either_place(
     assert visitor.does(shrink, write)["n"] == 3
 
 
-def test_who_renews_reports_a_move(table: Watched, clock: FakeClock) -> None:
+def test_a_renewal_reports_a_move(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     visitor = Visitor(make(table, clock, on_event=events.append), clock)
 
@@ -263,7 +263,7 @@ def test_who_renews_reports_a_move(table: Watched, clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("act", [logout, drop, farewell, library_logout])
 @pytest.mark.parametrize("acts", [(login_large,), (login_large, shrink)], ids=["there", "back"])
-def test_a_logout_kills_the_row(table: Watched, clock: FakeClock, act: Act, acts: tuple[Act, ...]) -> None:
+def test_a_logout_deletes_the_row(table: Watched, clock: FakeClock, act: Act, acts: tuple[Act, ...]) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     copy = visitor.header
@@ -275,7 +275,7 @@ def test_a_logout_kills_the_row(table: Watched, clock: FakeClock, act: Act, acts
     assert dict(visitor.sessions.fetch(copy, https=True)) == {}
 
 
-def test_what_is_due_is_touched_and_its_cookie_sent_anew(table: Watched, clock: FakeClock) -> None:
+def test_a_session_that_is_due_is_touched_and_its_cookie_sent_again(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock, idle_timeout=DAY, max_age=DAY), clock)
     visitor.does(grow)
     table.take_asked()
@@ -316,7 +316,9 @@ def test_the_application_sees_a_session_in_a_cookie_wherever_it_is(table: Watche
             visitor.sessions.list(7)
 
 
-def test_the_row_shows_neither_data_nor_user_and_the_application_no_pointer(tmp_path: Path, clock: FakeClock) -> None:
+def test_the_row_shows_neither_data_nor_user_and_the_application_sees_no_pointer(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     file = tmp_path / "room.db"
     with make(f"sqlite:///{file}", clock) as sessions:
         visitor = Visitor(sessions, clock)
@@ -332,14 +334,14 @@ def test_the_row_shows_neither_data_nor_user_and_the_application_no_pointer(tmp_
         assert dict(sessions.fetch(visitor.header, https=True)) == {}
 
 
-# What is lost on the way.
+# Lost responses and writes.
 
 
 def test_a_lost_response_loses_no_session(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     answer(visitor.sessions, visitor.header, grow)
-    # As where the response was lost, what was written is there, if the cookie does not fit once more.
+    # If the response was lost, the write is there, unless the cookie does not fit again.
     assert visitor.does(write) == {"user_id": 7, "n": 1}
     visitor.does(grow)
     for _ in range(3):
@@ -349,7 +351,7 @@ def test_a_lost_response_loses_no_session(table: Watched, clock: FakeClock) -> N
     assert visitor.does(write) == {"user_id": 7, "n": 2}
 
 
-def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Watched, clock: FakeClock) -> None:
+def test_data_only_in_the_cookie_is_not_replaced_by_an_older_row(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     answer(visitor.sessions, visitor.header, grow)
@@ -358,7 +360,7 @@ def test_what_was_in_the_cookie_alone_is_not_replaced_by_an_older_row(table: Wat
     assert visitor.does(grow_more) == {"user_id": 7, "n": 1, "m": 1, "wishes": "b" * 4000}
 
 
-def test_two_requests_that_do_not_fit_meet_in_one_row(table: Watched, clock: FakeClock) -> None:
+def test_two_requests_that_do_not_fit_share_one_row(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     before = visitor.header
@@ -384,7 +386,7 @@ def test_the_row_is_where_the_formats_page_says(table: Watched, clock: FakeClock
     assert b'"cart":"aaaa' in row.data
 
 
-def test_a_late_request_finds_its_session_although_that_has_come_back(table: Watched, clock: FakeClock) -> None:
+def test_a_late_request_finds_its_session_although_it_has_moved_back(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     before = visitor.header
@@ -397,7 +399,7 @@ def test_a_late_request_finds_its_session_although_that_has_come_back(table: Wat
     assert len(visitor.browser.jar) == 1
 
 
-def test_a_late_request_finds_its_session_although_that_went_to_and_fro(table: Watched, clock: FakeClock) -> None:
+def test_a_late_request_finds_its_session_although_it_moved_back_and_forth(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     before = visitor.header
@@ -408,11 +410,11 @@ def test_a_late_request_finds_its_session_although_that_went_to_and_fro(table: W
     assert expected == {"user_id": 7, "n": 2, "m": 1, "wishes": "b" * 4000}
     assert visitor.does(logout) == {}
     clock.advance(8 * DAY)
-    # What it left on the way.
+    # The row that it left on the way.
     assert visitor.sessions.sweep() == 2
 
 
-def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Watched, clock: FakeClock) -> None:
+def test_a_write_after_the_row_was_removed_is_reported_as_lost(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     sessions = make(table, clock, on_event=events.append)
     visitor = Visitor(sessions, clock)
@@ -431,7 +433,7 @@ def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Wat
         assert sessions.commit(session).cookies == ()
 
     assert [(event.name, event.reason) for event in events] == [("lost_write", "ended")] * 2
-    # A logout with the old cookie is told to the browser all the same.
+    # The browser is still told about a logout with the old cookie.
     events.clear()
     session = sessions.fetch(before, https=True)
     session.logout()
@@ -439,7 +441,7 @@ def test_a_write_that_comes_after_the_row_is_gone_is_reported_as_lost(table: Wat
     assert visitor.does(read) == {}
 
 
-def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock) -> None:
+def test_a_slow_logout_ends_a_session_that_has_moved_back(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login_large)
     slow = visitor.sessions.fetch(visitor.header, https=True)
@@ -453,7 +455,7 @@ def test_a_slow_logout_ends_what_has_come_back(table: Watched, clock: FakeClock)
     assert visitor.does(read) == {}
 
 
-def test_a_second_logout_says_nothing(table: Watched, clock: FakeClock) -> None:
+def test_a_second_logout_reports_nothing(table: Watched, clock: FakeClock) -> None:
     events: list[Event] = []
     visitor = Visitor(make(table, clock, on_event=events.append), clock)
     visitor.does(login_large)
@@ -466,15 +468,15 @@ def test_a_second_logout_says_nothing(table: Watched, clock: FakeClock) -> None:
     assert [event.name for event in events].count("ended") == 1
 
 
-# Rows of other kinds, other names, and a table that is away.
+# Rows of other kinds, other names, and a table that is down.
 
 
-def test_a_session_that_is_revoked_does_not_move_or_come_back(table: Watched, clock: FakeClock) -> None:
+def test_a_revoked_session_does_not_move_or_come_back(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock, revocable=table)
     for before, act in ((login, grow), (login_large, shrink), (login_large, write)):
         visitor = Visitor(sessions, clock)
         visitor.does(before)
-        # By then its row is due, and is asked about by a write.
+        # By then its row is due, and a write checks it.
         clock.advance(DAY)
         session = sessions.fetch(visitor.header, https=True)
         act(session)
@@ -482,12 +484,12 @@ def test_a_session_that_is_revoked_does_not_move_or_come_back(table: Watched, cl
 
         assert sessions.commit(session).cookies == ()
         assert visitor.does(read) == {}
-    # What was shrunk is left until it expires.
+    # The shrunken session's row stays until it expires.
     clock.advance(8 * DAY)
     assert sessions.sweep() <= 2
 
 
-def test_a_renewal_of_a_session_that_is_revoked_leaves_no_row(table: Watched, clock: FakeClock) -> None:
+def test_a_renewal_of_a_revoked_session_leaves_no_row(table: Watched, clock: FakeClock) -> None:
     sessions = make(table, clock, revocable=table)
     visitor = Visitor(sessions, clock)
     visitor.does(login)
@@ -535,7 +537,7 @@ def test_a_session_in_the_table_from_before_revocable_gets_a_row_that_lists_it(
     assert dict(session) == {}
 
 
-def test_a_session_in_the_table_goes_with_the_name_of_its_cookie(table: Watched, clock: FakeClock) -> None:
+def test_a_session_in_the_table_follows_its_cookies_new_name(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock, key="__Host-old"), clock)
     visitor.does(login_large)
     before = visitor.header
@@ -543,11 +545,11 @@ def test_a_session_in_the_table_goes_with_the_name_of_its_cookie(table: Watched,
 
     assert visitor.does(write)["n"] == 1
     assert [kept.name for kept in visitor.browser.jar] == [f"{KEY}.e"]
-    # A request with the old name that is late finds the row under the present one.
+    # A late request with the old name finds the row under the present one.
     assert dict(visitor.sessions.fetch(before, https=True))["n"] == 1
 
 
-def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -> None:
+def test_without_the_table_a_session_that_fits_keeps_working(table: Watched, clock: FakeClock) -> None:
     large, small, back = (Visitor(make(table, clock), clock) for _ in range(3))
     large.does(grow)
     small.does(write)
@@ -555,14 +557,14 @@ def test_without_the_table_what_fits_goes_on(table: Watched, clock: FakeClock) -
     clock.advance(timedelta(minutes=1))
     table.is_away = True
 
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         large.does(read)
     assert small.does(write) == {"n": 2}
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         small.does(grow)
-    # Its row is removed by a later write.
+    # A later write removes its row.
     assert back.does(write, write) == {"n": 2}
-    with pytest.raises(StoreError, match="the table is away"):
+    with pytest.raises(StoreError, match="the table is down"):
         back.does(grow)
     table.is_away = False
     table.take_asked()
@@ -581,7 +583,7 @@ def test_another_librarys_session_moves_too(table: Watched, clock: FakeClock) ->
     assert visitor.does(renew, shrink) == {"user_id": 7, "n": 1}
 
 
-def test_a_session_in_a_header_has_room_too(table: Watched, clock: FakeClock) -> None:
+def test_a_session_in_a_header_can_overflow_too(table: Watched, clock: FakeClock) -> None:
     options: Any = {"secret_key_base": SECRET, "principal_key": "user_id", "overflow": table}
     sessions = Sessions("cookie", key="sid", transport="X-Session", clock=clock, **options)
 
@@ -597,10 +599,10 @@ def test_a_session_in_a_header_has_room_too(table: Watched, clock: FakeClock) ->
     assert dict(sessions.fetch(request(value, shrink))) == {"user_id": 7}
 
 
-# Set-up.
+# Setup.
 
 
-def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
+def test_it_is_awaited_if_the_table_is_async(clock: FakeClock) -> None:
     sessions = make(as_async(MemoryTable(clock=clock)), clock)
 
     async def request(header: str, act: Act) -> str:
@@ -632,19 +634,19 @@ def test_it_is_awaited_where_the_table_is_async(clock: FakeClock) -> None:
         ({"on_lost_write": "raise"}, "written without checking for its end"),
     ],
 )
-def test_what_cannot_be_is_refused(options: dict[str, Any], words: str, clock: FakeClock) -> None:
+def test_invalid_combinations_are_refused(options: dict[str, Any], words: str, clock: FakeClock) -> None:
     with pytest.raises(ConfigurationError, match=words):
         make(MemoryTable(clock=clock), clock, **options).prepare("sync")
 
 
-def test_without_it_what_does_not_fit_is_an_error_that_names_it(clock: FakeClock) -> None:
+def test_without_overflow_an_oversized_session_is_an_error_that_names_it(clock: FakeClock) -> None:
     visitor = Visitor(make(None, clock), clock)
 
     with pytest.raises(CookieOverflowError, match=r"'cart' \(about 4002 bytes\).*overflow="):
         visitor.does(grow)
 
 
-def test_two_sessions_of_one_table_are_refused(clock: FakeClock) -> None:
+def test_two_sessions_in_one_table_are_refused(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
 
     with pytest.raises(ConfigurationError, match="are in one table"):
@@ -674,13 +676,13 @@ def test_no_order_of_three_responses_brings_a_login_back_or_loses_one(start: Act
             assert (acts, faults(make_plain, start, acts)) == (acts, set())
 
 
-# Every order in which the steps of requests and their answers can meet.
+# Every order in which the steps of requests and their responses can interleave.
 
 Steps = Generator[Any, Any, Any]
 
 
 class Meeting:
-    """Requests of one browser that is logged in."""
+    """Requests of one browser with a logged-in session."""
 
     def __init__(self, sessions: Sessions, clock: FakeClock, starts: tuple[Act, ...], acts: tuple[Act, ...]) -> None:
         self.clock, self.sessions = clock, sessions
@@ -703,7 +705,7 @@ class Meeting:
         self.visitor.browser.keep([str(each) for each in headers.cookies], https=True)
 
     def run(self, choose: Callable[[list[int]], int]) -> None:
-        """Take one step after the other, each of the request that is chosen of those that go on."""
+        """Take one step after another, each of the request chosen from those that have not ended."""
         going, answers = dict(enumerate(self.requests)), dict.fromkeys(range(len(self.requests)))
         while going:
             number = choose(list(going))
@@ -715,7 +717,7 @@ class Meeting:
 
 
 def meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -> Iterator[Meeting]:
-    """Let *acts* meet in every order, or in some where rows besides make them very many."""
+    """Run *acts* in every order, or in some if additional rows make the orders too many."""
     if make_sessions is make_revocable:
         yield from some_meetings(make_sessions, starts, *acts)
         return
@@ -738,7 +740,7 @@ def meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -
 
 
 def some_meetings(make_sessions: MakeSessions, starts: tuple[Act, ...], *acts: Act) -> Iterator[Meeting]:
-    """Let *acts* meet in some of very many orders."""
+    """Run *acts* in some of very many orders."""
     clock, random = FakeClock(), Random(16)
     sessions = make_sessions(clock)
     for _ in range(sized(100, 5000)):
@@ -804,7 +806,7 @@ def test_in_no_order_does_a_move_undo_a_logout_by_a_library(starts: tuple[Act, .
 
 @pytest.mark.parametrize("acts", [(renew, renew), (renew, logout), (renew, library_logout), (switch, renew)])
 @KINDS
-def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessions, acts: tuple[Act, Act]) -> None:
+def test_renewals_in_the_table_race_with_logins_and_logouts(make_sessions: MakeSessions, acts: tuple[Act, Act]) -> None:
     for meeting in some_meetings(make_sessions, (login_large,), *acts):
         user = meeting.visitor.does(read).get("user_id")
         if acts == (renew, library_logout) and None in meeting.read:
@@ -813,14 +815,14 @@ def test_renewals_in_the_table_meet_logins_and_logouts(make_sessions: MakeSessio
         assert user == {logout: None, library_logout: None, switch: 8}.get(acts[0] if acts[1] is renew else acts[1], 7)
 
 
-def test_the_orders_show_a_move_that_is_no_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_a_move_without_a_new_generation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holdall.stores._overflow.MOVE", 0)
 
     lost = {bool(meeting.visitor.does(read).get("cart")) for meeting in meetings(make_plain, (login,), write, grow)}
     assert lost == {True, False}
 
 
-def test_the_orders_show_a_row_that_goes_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_orders_detect_a_row_that_is_removed_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     from holdall.stores._overflow import OverflowStore
 
     put_there = OverflowStore._put_there
