@@ -53,7 +53,7 @@ FEWER = {"HOLDALL_EXAMPLES": "20", "HOLDALL_FUZZED": "500"}
 # These do not depend on the Python: all orders of requests, many clients with real servers, the pages, the demo, and
 # the mutants of the suites.
 SAME_EVERYWHERE = ["bench", "browser", "demo", "docs", "fuzz", "migration", "moving/test_orders.py", "races"]
-ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not is_broken"]
+ELSEWHERE = [*(f"--ignore=tests/{each}" for each in SAME_EVERYWHERE), "-k", "not Interleavings and not mutant"]
 # These have no wheels for free-threaded builds. Tests that need them are skipped with a message, unless there is a
 # libpq.
 WITHOUT_WHEELS = {

@@ -1,8 +1,8 @@
 """
-Which steps of two requests can change places, so that of the orders that differ only in those one is enough.
+Which steps of two requests commute, so that of the orders that differ only in them, one is enough.
 
-Whoever tries all orders leaves out each in which a step of a later request comes right before one of an earlier request
-and the two could change places: of the orders that come to the same, the first in the alphabet has none of these.
+A test that tries all orders skips those in which a step of a later request comes right before one of an earlier request
+and the two commute. Among equivalent orders, the alphabetically first has no such pair.
 """
 
 from holdall.steps import Step
@@ -15,9 +15,9 @@ _READS = (Find, Read, ReadEntry)
 
 
 def commute(one: Step, other: Step) -> bool:
-    """Return whether two steps are told the same, and leave the same, whichever of them is first."""
+    """Return whether two steps get the same answers, and leave the same rows, whichever comes first."""
     if one.target is not other.target or (isinstance(one, _READS) and isinstance(other, _READS)):
         return True
-    # Of two rows, neither is told of the other. A list of rows is told of all.
+    # Steps on different rows do not affect each other. A list of rows is affected by all of them.
     rows = {getattr(one, "digest", None), getattr(other, "digest", None)}
     return len(rows) == 2 and None not in rows
