@@ -305,7 +305,7 @@ class TestProtocol:
 
         assert (line.closed, line.sent[-1]["type"], line.error) == ([1008], "websocket.close", None)
 
-    async def test_a_handler_that_receives_later_is_disconnected_then(
+    async def test_a_handler_that_receives_later_is_disconnected_when_it_does(
         self, sessions: Sessions, outside: Sessions
     ) -> None:
         codes: list[int] = []

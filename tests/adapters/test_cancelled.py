@@ -168,7 +168,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-async def test_at_each_verb_of_an_async_table(act: Act, late: bool) -> None:
+async def test_a_request_cancelled_at_each_verb_of_an_async_table(act: Act, late: bool) -> None:
     states = []
     for n in range(_MOMENTS):
         rows, left = AwaitedTable(), n
@@ -288,7 +288,9 @@ def moments() -> Iterator[Moments]:
 
 @pytest.mark.parametrize("by", ["its task", "a scope of anyio"])
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-def test_at_each_wait_for_a_server(act: Act, late: bool, by: str, tables: Any, moments: Moments) -> None:
+def test_a_request_cancelled_at_each_wait_for_a_server(
+    act: Act, late: bool, by: str, tables: Any, moments: Moments
+) -> None:
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
@@ -346,7 +348,7 @@ class Threaded:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("act", "late"), WHEN, ids=IDS)
-async def test_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tables: Any) -> None:
+async def test_a_request_cancelled_before_and_after_each_verb_in_a_thread(act: Act, late: bool, tables: Any) -> None:
     table, _ = tables
     states = []
     for n in range(_MOMENTS):
@@ -390,7 +392,7 @@ class Leaving(Wire):
 
 
 @pytest.mark.parametrize("act", IN_DJANGO, ids=lambda act: act.__name__)
-def test_at_each_wait_for_a_server_if_the_visitor_disconnects(act: Act, tables: Any, moments: Moments) -> None:
+def test_a_visitor_who_disconnects_at_each_wait_for_a_server(act: Act, tables: Any, moments: Moments) -> None:
     table, open_twin = tables
     twin = open_twin()
     other = kept(outside(table), user_id=9, n=9)
@@ -424,7 +426,9 @@ def test_at_each_wait_for_a_server_if_the_visitor_disconnects(act: Act, tables: 
 
 
 @pytest.mark.parametrize("act", IN_DJANGO, ids=lambda act: act.__name__)
-def test_before_and_after_each_verb_in_a_project_database(act: Act, postgres: PostgresServer) -> None:
+def test_a_visitor_who_disconnects_before_and_after_each_verb_in_a_project_database(
+    act: Act, postgres: PostgresServer
+) -> None:
     states = []
     wire = loop = left = None
 

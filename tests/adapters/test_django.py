@@ -225,7 +225,7 @@ def test_the_test_client_writes_to_the_session() -> None:
     assert client.session["cart"] == [7]
 
 
-def test_with_cookies_the_test_client_receives_the_new_one(configure: Configure) -> None:
+def test_with_sessions_in_cookies_the_test_client_receives_the_new_cookie(configure: Configure) -> None:
     configure(HOLDALL={"store": "cookie", "secret_key_base": SECRET})
     client = Client()
     session = client.session
@@ -652,7 +652,7 @@ def test_a_session_called_modified_is_written() -> None:
 
 
 @pytest.mark.usefixtures("stored")
-def test_modified_tells_what_was_changed_since_it_was_set() -> None:
+def test_modified_is_true_after_a_change_and_can_be_reset() -> None:
     session = SessionStore()
     assert not session.modified
     session["n"] = 1

@@ -368,7 +368,7 @@ def test_other_models_are_ignored(sessions: Sessions, ada: User) -> None:
 
 @in_a_table
 @pytest.mark.parametrize(("before", "expected"), [(-1, "ada"), (1, ""), (None, "ada")])
-def test_a_user_model_can_set_when_other_sessions_stop_being_valid(
+def test_a_users_sessions_from_before_sessions_valid_since_are_invalid(
     sessions: Sessions, ada: User, monkeypatch: pytest.MonkeyPatch, before: int | None, expected: str
 ) -> None:
     client = logged_in(sessions, ada)

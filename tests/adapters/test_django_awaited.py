@@ -78,7 +78,7 @@ def test_a_request_ends_with_an_error_if_a_change_was_not_awaited(name: str) -> 
         get(view)
 
 
-def test_a_request_under_wsgi_does_too() -> None:
+def test_a_request_under_wsgi_ends_with_an_error_if_a_change_was_not_awaited() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         request.session.aset("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
         return HttpResponse()
@@ -90,7 +90,7 @@ def test_a_request_under_wsgi_does_too() -> None:
         Client().get("/")
 
 
-def test_a_request_with_a_streamed_body_does_too() -> None:
+def test_a_streamed_body_ends_with_an_error_if_a_change_was_not_awaited() -> None:
     async def view(request: HttpRequest) -> StreamingHttpResponse:
         async def body() -> Any:
             request.session.aset("n", 1)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
@@ -133,7 +133,7 @@ def test_a_failing_request_keeps_its_own_response() -> None:
         gc.collect()
 
 
-def test_python_warns_about_one_outside_requests_by_its_name() -> None:
+def test_python_warns_by_name_about_an_unawaited_call_outside_requests() -> None:
     async def forget() -> None:
         SessionStore().asave()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
         gc.collect()

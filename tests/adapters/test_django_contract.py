@@ -167,7 +167,7 @@ def test_a_request_that_saves_an_ended_session_gets_an_error(
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_an_unchanged_ended_session_is_not_saved_either(in_table: MemoryTable, is_async: bool) -> None:
+def test_an_unchanged_ended_session_is_not_saved(in_table: MemoryTable, is_async: bool) -> None:
     client = Client()
     requested(lambda request: request.session.update(n=1), client)
 

@@ -225,7 +225,7 @@ def test_a_public_response_before_url_resolution_is_named_by_its_path(caplog: py
 
 
 @pytest.mark.usefixtures("in_table")
-def test_under_asgi_a_response_is_not_public_either() -> None:
+def test_under_asgi_a_response_that_sets_our_cookie_is_not_public() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         response = written(request)
         patch_cache_control(response, public=True)

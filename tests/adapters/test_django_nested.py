@@ -217,7 +217,7 @@ def test_our_second_middleware_leaves_the_session_to_the_first(sessions: Session
     assert dict(sessions.resume(answer.cookies["sid"].value)) == {"n": 1}
 
 
-def test_a_request_may_pass_through_twice(sessions: Sessions) -> None:
+def test_a_request_object_may_be_handled_twice(sessions: Sessions) -> None:
     request = RequestFactory().get("/")
     handler = SessionMiddleware(lambda request: HttpResponse(str(request.session.setdefault("n", 1))))
 

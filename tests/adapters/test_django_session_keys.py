@@ -50,7 +50,7 @@ def begun(**data: Any) -> tuple[Client, str]:
 
 
 @pytest.mark.usefixtures("table")
-def test_a_name_has_the_expected_length_and_stays_the_same() -> None:
+def test_a_name_has_40_characters_and_stays_the_same_until_a_renewal() -> None:
     client, name = begun(n=1)
 
     assert re.fullmatch(r"[\w-]{40}", name)

@@ -116,7 +116,7 @@ def test_another_sessions_end_by_the_application_works_as_in_production(store: s
     assert seen_by(client) == ({} if store == "table" else {"n": 1})
 
 
-def test_outside_tests_a_cookie_stands_for_its_own_content(store: str) -> None:
+def test_outside_tests_a_save_does_not_change_the_content_of_an_old_cookie(store: str) -> None:
     client = Client()
     session = client.session
     teardown_test_environment()

@@ -675,7 +675,7 @@ class TestFailures:
         assert isinstance(wire.error, KeyError)
         assert (wire.status, len(table)) == (500, 0)
 
-    async def test_a_failure_response_from_outside_removes_the_cookie_too(
+    async def test_around_the_whole_application_the_failure_response_removes_the_cookie(
         self, in_table: Sessions, table: MemoryTable
     ) -> None:
         async def handler(request: Request) -> Response:
@@ -848,7 +848,7 @@ class TestCancellation:
         assert task.cancelled()
         assert len(rows.table.find(owner("7", "", "sid"))) == 0
 
-    async def test_a_plain_write_is_discarded_then(self, in_table: Sessions) -> None:
+    async def test_a_cancelled_requests_plain_write_is_discarded(self, in_table: Sessions) -> None:
         async def handler(request: Request) -> Response:
             request.session["n"] = 2
             scope.cancel()

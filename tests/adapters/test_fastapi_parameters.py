@@ -132,7 +132,7 @@ class TestTyped:
         get(browser, "/spoil")
         assert get(browser, "/count") == 0
 
-    def test_it_is_fetched_if_nothing_else_has_fetched_it(self, sessions: Sessions) -> None:
+    def test_a_typed_parameter_fetches_the_session_if_necessary(self, sessions: Sessions) -> None:
         app = FastAPI()
         app.add_middleware(SessionMiddleware, sessions=sessions, fetch="explicit")
 

@@ -194,7 +194,7 @@ def test_a_session_moved_into_a_table_also_ends_for_its_old_cookie() -> None:
 
 
 @pytest.mark.parametrize("options", [{"store": CookieStore(NativeFormat(SECRET))}, {"format": "flask"}])
-def test_the_store_determines_the_format_of_new_cookies(options: dict[str, Any]) -> None:
+def test_another_store_or_format_is_refused(options: dict[str, Any]) -> None:
     app = flask_application()
 
     with pytest.raises(ConfigurationError, match="read_framework_cookies=True writes cookies of our own format"):

@@ -352,7 +352,7 @@ def test_additional_sessions_that_only_the_inner_one_has_are_refused(
             client.get("/inner/")
 
 
-def test_the_outer_application_ends_it(sessions: Sessions, client_of: ClientOf) -> None:
+def test_the_outer_application_ends_the_session(sessions: Sessions, client_of: ClientOf) -> None:
     kept: list[Any] = []
     legacy = flask_app(sessions)
 

@@ -63,7 +63,7 @@ def visited(view: Callable[..., Any], *also: Sessions, cookie: str = "", wsgi: b
 
 @pytest.mark.parametrize("named", [cart, f"{__name__}.cart"], ids=["object", "dotted path"])
 @pytest.mark.parametrize("given", [{"sessions": main}, {"key": "_shop"}], ids=["sessions", "options"])
-def test_each_is_given_by_dotted_path_or_as_an_object(named: Any, given: dict[str, Any]) -> None:
+def test_additional_sessions_are_given_by_dotted_path_or_as_objects(named: Any, given: dict[str, Any]) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         request.session["n"] = fetch_session(request, cart)["n"] = 1
         assert isinstance(fetch_session(request, cart), DjangoSession)
@@ -94,7 +94,7 @@ def test_an_object_that_is_not_sessions_is_refused() -> None:
         configured_sessions()
 
 
-def test_two_with_the_same_key_are_refused() -> None:
+def test_two_sessions_with_the_same_key_are_refused() -> None:
     with (
         override_settings(HOLDALL={"key": "_cart", "also": [cart]}),
         pytest.raises(ConfigurationError, match="give each a key of its own"),
@@ -102,7 +102,7 @@ def test_two_with_the_same_key_are_refused() -> None:
         configured_sessions()
 
 
-def test_an_async_one_is_refused_under_wsgi(table: MemoryTable) -> None:
+def test_an_additional_async_session_is_refused_under_wsgi(table: MemoryTable) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
 
     with (
@@ -112,7 +112,7 @@ def test_an_async_one_is_refused_under_wsgi(table: MemoryTable) -> None:
         SessionMiddleware(lambda request: HttpResponse())
 
 
-def test_one_that_is_not_set_up_is_an_error() -> None:
+def test_a_session_that_is_not_set_up_is_an_error() -> None:
     def view(request: HttpRequest) -> HttpResponse:
         with pytest.raises(ConfigurationError, match="without the sessions '_cart'"):
             fetch_session(request, cart)
@@ -125,7 +125,9 @@ def test_one_that_is_not_set_up_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("is_awaited", [True, False])
-def test_an_async_view_awaits_one_in_a_slow_table(table: MemoryTable, outside: Sessions, is_awaited: bool) -> None:
+def test_an_async_view_awaits_a_session_in_a_slow_table(
+    table: MemoryTable, outside: Sessions, is_awaited: bool
+) -> None:
     table.blocking_reads = not is_awaited
     waited = Sessions(TableStore(as_async(table)) if is_awaited else TableStore(table), key="sid")
     cookie = init_test_session(outside, {"n": 1})
@@ -141,7 +143,7 @@ def test_an_async_view_awaits_one_in_a_slow_table(table: MemoryTable, outside: S
     assert visited(view, waited, cookie=cookie).body == b'{"n": 2}'
 
 
-def test_an_async_view_need_not_await_one_that_is_already_read() -> None:
+def test_an_async_view_need_not_await_a_session_that_is_already_read() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         return JsonResponse(dict(fetch_session(request, cart)))
 
@@ -149,7 +151,7 @@ def test_an_async_view_need_not_await_one_that_is_already_read() -> None:
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_with_fetch_explicit_each_is_read_when_it_is_fetched(
+def test_with_fetch_explicit_each_session_is_read_when_it_is_fetched(
     table: MemoryTable, outside: Sessions, is_async: bool
 ) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
@@ -172,7 +174,7 @@ def test_with_fetch_explicit_each_is_read_when_it_is_fetched(
     assert answer.body == b"[1, 2]"
 
 
-def test_a_sync_view_under_asgi_waits_for_it(table: MemoryTable, outside: Sessions) -> None:
+def test_a_sync_view_under_asgi_waits_for_an_additional_session(table: MemoryTable, outside: Sessions) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
@@ -187,7 +189,7 @@ def test_a_sync_view_under_asgi_waits_for_it(table: MemoryTable, outside: Sessio
 
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 @pytest.mark.parametrize("is_async", [True, False])
-def test_a_body_may_fetch_it_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+def test_a_body_may_fetch_an_additional_session_late(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
     awaited = Sessions(TableStore(as_async(table)), key="sid")
     cookie = init_test_session(outside, {"n": 1})
 
@@ -207,7 +209,9 @@ def test_a_body_may_fetch_it_late(table: MemoryTable, outside: Sessions, is_asyn
 
 
 @pytest.mark.parametrize("make", [HttpResponse, lambda: FileResponse(BytesIO(b"a file"))], ids=["page", "file"])
-def test_after_the_response_it_takes_no_more_changes(outside: Sessions, make: Callable[[], HttpResponse]) -> None:
+def test_after_the_response_an_additional_session_takes_no_more_changes(
+    outside: Sessions, make: Callable[[], HttpResponse]
+) -> None:
     opened: list[DjangoSession] = []
 
     def view(request: HttpRequest) -> HttpResponse:
@@ -233,7 +237,7 @@ def named_by(line: str, sessions: Sessions) -> str:
     return name_of(session, stored)
 
 
-def test_it_works_with_djangos_methods(table: MemoryTable, outside: Sessions) -> None:
+def test_an_additional_session_works_with_djangos_methods(table: MemoryTable, outside: Sessions) -> None:
     def view(request: HttpRequest) -> HttpResponse:
         session = fetch_session(request, outside)
         session["n"] = 1
@@ -255,7 +259,7 @@ def test_it_works_with_djangos_methods(table: MemoryTable, outside: Sessions) ->
     assert len(table) == 1
 
 
-def test_it_works_with_their_async_twins(table: MemoryTable, outside: Sessions) -> None:
+def test_an_additional_session_works_with_their_async_twins(table: MemoryTable, outside: Sessions) -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         session = await afetch_session(request, outside)
         await session.aset("n", 1)
@@ -271,7 +275,9 @@ def test_it_works_with_their_async_twins(table: MemoryTable, outside: Sessions) 
 
 
 @pytest.mark.parametrize("is_async", [True, False])
-def test_it_ends_another_session_of_its_own_store(table: MemoryTable, outside: Sessions, is_async: bool) -> None:
+def test_an_additional_session_can_end_another_of_its_own_store(
+    table: MemoryTable, outside: Sessions, is_async: bool
+) -> None:
     other = init_test_session(outside, {"n": 1}).partition("=")[2]
 
     def end(request: HttpRequest) -> HttpResponse:

@@ -86,14 +86,14 @@ def keys_of(lines: list[bytes]) -> list[str]:
 # Setup.
 
 
-def test_one_with_the_name_of_starlettes_is_refused() -> None:
+def test_an_additional_session_with_the_name_of_starlettes_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="give each a key of its own"):
         SessionMiddleware(
             FastAPI(), secret_key=SECRET, also=[Sessions("cookie", key="session", secret_key_base=SECRET)]
         )
 
 
-async def test_one_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions) -> None:
+async def test_a_session_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions) -> None:
     async def handler(request: Request) -> Response:
         with pytest.raises(ConfigurationError, match="without the sessions 'sid'"):
             await fetch_session(request, cart)
@@ -107,7 +107,9 @@ async def test_one_that_is_not_set_up_is_an_error(main: Sessions, cart: Sessions
 
 
 @pytest.mark.parametrize("fetch", ["auto", "explicit"])
-async def test_it_is_read_when_it_is_fetched(main: Sessions, cart: Sessions, rows: AwaitedTable, fetch: Any) -> None:
+async def test_an_additional_session_is_read_when_it_is_fetched(
+    main: Sessions, cart: Sessions, rows: AwaitedTable, fetch: Any
+) -> None:
     steps: list[list[str]] = []
 
     async def handler(request: Request) -> Response:
@@ -123,7 +125,7 @@ async def test_it_is_read_when_it_is_fetched(main: Sessions, cart: Sessions, row
     assert rows.steps == ["read"]
 
 
-async def test_one_that_is_not_fetched_is_left_alone(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_session_that_is_not_fetched_is_left_alone(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
     async def handler(request: Request) -> Response:
         request.session["n"] = 1
         return Response()
@@ -134,7 +136,9 @@ async def test_one_that_is_not_fetched_is_left_alone(main: Sessions, cart: Sessi
     assert keys_of(wire.all(b"set-cookie")) == ["_shop"]
 
 
-async def test_one_that_was_not_awaited_cannot_be_used(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_session_that_was_not_awaited_cannot_be_used(
+    main: Sessions, cart: Sessions, rows: AwaitedTable
+) -> None:
     async def handler(request: Request) -> Response:
         with pytest.raises(SessionNotFetchedError, match="await fetch_session"):
             request.scope[KEY].session_of(cart)["n"] = 1
@@ -143,7 +147,7 @@ async def test_one_that_was_not_awaited_cannot_be_used(main: Sessions, cart: Ses
     assert (await request(served(handler, main, cart), kept(rows.sessions, n=7))).status == 200
 
 
-async def test_a_blocking_one_is_used_in_threads(main: Sessions) -> None:
+async def test_an_additional_session_in_a_blocking_table_is_used_in_threads(main: Sessions) -> None:
     table = BlockingTable()
     cart = Sessions(TableStore(table), key="sid")
 
@@ -198,7 +202,9 @@ def test_a_parameter_is_the_session_or_a_typed_value_of_it(main: Sessions) -> No
 # WebSockets and bodies.
 
 
-async def test_a_websocket_begins_both_when_it_is_accepted(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_websocket_begins_both_sessions_when_it_is_accepted(
+    main: Sessions, cart: Sessions, rows: AwaitedTable
+) -> None:
     async def handler(websocket: WebSocket) -> None:
         websocket.session["n"] = 1
         session = await fetch_session(websocket, cart)
@@ -214,7 +220,9 @@ async def test_a_websocket_begins_both_when_it_is_accepted(main: Sessions, cart:
     assert looked_up(rows.sessions, line.partition(b";")[0]) == {"n": 3}
 
 
-async def test_a_websocket_may_fetch_it_late_and_save(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_websocket_may_fetch_an_additional_session_late_and_save(
+    main: Sessions, cart: Sessions, rows: AwaitedTable
+) -> None:
     seen: list[dict[str, Any]] = []
     cookie = kept(rows.sessions, n=1)
 
@@ -247,7 +255,9 @@ async def test_a_refused_websocket_still_ends_a_dropped_session(
 
 
 @pytest.mark.parametrize("extensions", [{}, {"websocket.http.response": {}}], ids=["close", "response"])
-async def test_a_handshake_is_refused_if_one_cannot_be_stored(main: Sessions, extensions: dict[str, Any]) -> None:
+async def test_a_handshake_is_refused_if_one_session_cannot_be_stored(
+    main: Sessions, extensions: dict[str, Any]
+) -> None:
     table = FailingTable()
     cart = Sessions(TableStore(table), key="sid")
 
@@ -268,7 +278,7 @@ async def test_a_handshake_is_refused_if_one_cannot_be_stored(main: Sessions, ex
         assert wire.kinds == ["websocket.close"]
 
 
-async def test_a_websocket_is_not_closed_when_one_besides_the_main_one_ends(
+async def test_a_websocket_is_not_closed_when_an_additional_session_ends(
     rows: AwaitedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = Sessions(TableStore(MemoryTable()), key="_lists")
@@ -301,7 +311,7 @@ async def test_a_websocket_is_not_closed_when_one_besides_the_main_one_ends(
     assert wire.sent[-1]["code"] == 1000
 
 
-async def test_a_body_may_fetch_it_late(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
+async def test_a_body_may_fetch_an_additional_session_late(main: Sessions, cart: Sessions, rows: AwaitedTable) -> None:
     in_cookie = Sessions("cookie", key="_other", secret_key_base=SECRET)
 
     async def handler(request: Request) -> Response:
@@ -352,7 +362,7 @@ async def test_a_failure_after_the_visitor_left_is_not_sent_to_the_visitor(
 # Mounted applications.
 
 
-async def test_a_mounted_application_has_its_own_and_they_end_with_it(main: Sessions) -> None:
+async def test_a_mounted_applications_own_sessions_end_with_it(main: Sessions) -> None:
     cart = Sessions("cookie", key="_cart", secret_key_base=SECRET)
     staff = Sessions("cookie", key="_staff", secret_key_base=SECRET, path="/admin")
 
@@ -378,7 +388,7 @@ async def test_a_mounted_application_has_its_own_and_they_end_with_it(main: Sess
     assert keys_of((await request(app)).all(b"set-cookie")) == ["_cart"]
 
 
-async def test_a_mounted_application_without_its_own_uses_the_outer_ones(main: Sessions) -> None:
+async def test_a_mounted_application_without_its_own_sessions_uses_the_outer_ones(main: Sessions) -> None:
     staff = Sessions("cookie", key="_staff", secret_key_base=SECRET, path="/admin")
 
     async def inner(request: Request) -> Response:
@@ -398,7 +408,7 @@ async def test_a_mounted_application_without_its_own_uses_the_outer_ones(main: S
 # Tests of an application.
 
 
-def test_a_test_accesses_it_through_its_sessions(main: Sessions) -> None:
+def test_a_test_accesses_an_additional_session_through_its_sessions(main: Sessions) -> None:
     testclient = pytest.importorskip("fastapi.testclient", reason="the test client needs httpx2")
     cart = Sessions("table", key="_cart", table="carts of tests", principal_key="user_id")
     app = FastAPI()

@@ -52,7 +52,9 @@ each_other = pytest.mark.parametrize(("one", "other"), list(permutations(MOUNTS,
 
 
 @each_other
-def test_each_reads_and_changes_what_another_put(visit: Callable[[str], Visitor], one: str, other: str) -> None:
+def test_each_framework_reads_and_changes_what_another_put(
+    visit: Callable[[str], Visitor], one: str, other: str
+) -> None:
     first, second = visit(one), visit(other)
     first.does(["put", "cart", [{"sku": "Zoë"}]], ["put", "n", 1])
 
@@ -62,7 +64,7 @@ def test_each_reads_and_changes_what_another_put(visit: Callable[[str], Visitor]
 
 
 @each_other
-def test_a_login_in_one_is_a_login_in_the_others(
+def test_a_login_in_one_framework_is_a_login_in_the_others(
     visit: Callable[[str], Visitor], browser: Browser, one: str, other: str
 ) -> None:
     first, second = visit(one), visit(other)
@@ -77,7 +79,7 @@ def test_a_login_in_one_is_a_login_in_the_others(
 
 
 @each_other
-def test_a_logout_in_one_is_a_logout_in_the_others(
+def test_a_logout_in_one_framework_is_a_logout_in_the_others(
     visit: Callable[[str], Visitor], browser: Browser, one: str, other: str
 ) -> None:
     first, second = visit(one), visit(other)
@@ -89,7 +91,7 @@ def test_a_logout_in_one_is_a_logout_in_the_others(
 
 
 @pytest.mark.parametrize("framework", MOUNTS)
-def test_all_send_the_same_set_cookie_line(store: Store, clock: FakeClock, framework: str) -> None:
+def test_all_frameworks_send_the_same_set_cookie_line(store: Store, clock: FakeClock, framework: str) -> None:
     options = {"max_age": 3600, "path": "/shop", "domain": "shop.example", "same_site": "Strict", "secure": True}
     visitor = Visitor(MOUNTS[framework](Sessions(store, key=KEY, clock=clock, **options)), clock)
 

@@ -83,7 +83,7 @@ def devices(chromium: Any, demo: Demo, store: str, scheme: str) -> Iterator[tupl
 
 
 @pytest.mark.parametrize("store", ["cookie", "sqlite"])
-def test_all_three_see_one_session(devices: tuple[Device, Device], store: str, scheme: str) -> None:
+def test_all_three_frameworks_see_one_session(devices: tuple[Device, Device], store: str, scheme: str) -> None:
     here, there = devices
     flask, fastapi, django = FRAMEWORKS
 

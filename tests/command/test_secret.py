@@ -6,7 +6,7 @@ from command.program import run
 from holdall.formats import NativeFormat, PlugFormat
 
 
-def test_it_prints_a_different_secret_each_time_that_every_format_accepts() -> None:
+def test_each_call_prints_a_different_secret_that_every_format_accepts() -> None:
     first, second = run("secret"), run("secret")
 
     assert (first.returncode, first.stderr) == (0, "")
@@ -18,7 +18,7 @@ def test_it_prints_a_different_secret_each_time_that_every_format_accepts() -> N
 
 
 @pytest.mark.parametrize(("size", "length"), [("32", 43), ("64", 86), ("1024", 1366)])
-def test_its_size_can_be_chosen(size: str, length: int) -> None:
+def test_the_secrets_size_can_be_chosen(size: str, length: int) -> None:
     assert len(run("secret", "--bytes", size).stdout.strip()) == length
 
 

@@ -27,7 +27,7 @@ def browser(clock: FakeClock) -> Browser:
         f"sid={'x' * 4093}",
     ],
 )
-def test_it_keeps_a_cookie(browser: Browser, line: str) -> None:
+def test_the_browser_keeps_a_cookie(browser: Browser, line: str) -> None:
     browser.keep([line], "/")
 
     assert "sid" in browser
@@ -53,7 +53,7 @@ def test_it_keeps_a_cookie(browser: Browser, line: str) -> None:
         "__Host-sid=1; path=/",
     ],
 )
-def test_it_refuses_a_cookie(browser: Browser, line: str) -> None:
+def test_the_browser_refuses_a_cookie(browser: Browser, line: str) -> None:
     browser.keep([line], "/")
 
     assert browser.jar == []
@@ -79,7 +79,7 @@ def test_it_refuses_a_cookie(browser: Browser, line: str) -> None:
         ("__Host-Http-sid=1; Path=/; Secure", False),
     ],
 )
-def test_it_knows_the_prefixes(browser: Browser, line: str, kept: bool) -> None:
+def test_the_browser_knows_the_prefixes(browser: Browser, line: str, kept: bool) -> None:
     browser.keep([line], "/", https=True)
 
     assert bool(browser.jar) is kept
@@ -134,7 +134,7 @@ def test_a_cookie_expires_with_max_age(browser: Browser, clock: FakeClock) -> No
     assert [kept.name for kept in browser.jar] == ["open"]
 
 
-def test_it_sends_the_cookies_it_keeps_and_keeps_those_it_receives(clock: FakeClock) -> None:
+def test_the_browser_sends_the_cookies_it_keeps_and_keeps_those_it_receives(clock: FakeClock) -> None:
     seen: list[list[tuple[str, str]]] = []
 
     def client(request: Request) -> Response:

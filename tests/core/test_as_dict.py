@@ -35,7 +35,7 @@ def session(data: dict[str, Any]) -> Session:
     return sessions.resume(cookie)
 
 
-def test_it_behaves_like_one(session: Session) -> None:
+def test_a_session_is_a_dict(session: Session) -> None:
     assert isinstance(session, dict)
 
 
@@ -71,18 +71,18 @@ def test_code_that_needs_a_dict_sees_changes(session: Session, data: dict[str, A
     assert json.loads(json.dumps(session)) == {**data, "n": 2}
 
 
-def test_it_merges_with_dicts_on_either_side(session: Session) -> None:
+def test_a_session_merges_with_dicts_on_either_side(session: Session) -> None:
     session["n"] = 2
 
     assert (session | {"n": 3})["n"] == 3
     assert ({"n": 3} | session)["n"] == 2
 
 
-def test_its_keys_can_be_reversed(session: Session, data: dict[str, Any]) -> None:
+def test_a_sessions_keys_can_be_reversed(session: Session, data: dict[str, Any]) -> None:
     assert list(reversed(session)) == list(data)[::-1]
 
 
-def test_its_last_item_is_popped_first() -> None:
+def test_a_sessions_last_item_is_popped_first() -> None:
     session = Sessions("table", key="sid", table="as a dict").fetch()
     session.update(a=1, b=2)
 
@@ -92,7 +92,7 @@ def test_its_last_item_is_popped_first() -> None:
         session.popitem()
 
 
-def test_being_a_dict_does_not_read_it(session: Session) -> None:
+def test_the_type_check_does_not_read_the_session(session: Session) -> None:
     assert isinstance(session, dict)
     assert not session.accessed
 
@@ -126,7 +126,7 @@ def test_a_deep_copy_shares_nothing(session: Session, data: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_it_cannot_be_pickled(session: Session, protocol: int) -> None:
+def test_a_session_cannot_be_pickled(session: Session, protocol: int) -> None:
     with pytest.raises(TypeError, match=r"cannot be pickled: pickle dict\(session\)"):
         pickle.dumps(session, protocol)
     assert pickle.loads(pickle.dumps(dict(session), protocol)) == dict(session)

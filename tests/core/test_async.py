@@ -56,7 +56,7 @@ def test_a_thread_runs_a_coroutine_in_the_loop(run: Callable[[Callable[[], Any]]
     assert found == there
 
 
-def test_without_a_loop_it_runs_in_a_new_one() -> None:
+def test_without_a_loop_a_coroutine_runs_in_a_new_one() -> None:
     async def here() -> int:
         return threading.get_ident()
 

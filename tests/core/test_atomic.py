@@ -28,7 +28,7 @@ def increment(count: int) -> int:
     return count + 1
 
 
-def test_it_is_written_at_once_and_returned(sessions: Sessions) -> None:
+def test_an_atomic_update_is_written_at_once_and_returned(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
 
@@ -46,7 +46,9 @@ def test_an_absent_value_is_the_default(sessions: Sessions) -> None:
     assert session.atomic_update("other", lambda value: value) is None
 
 
-def test_it_is_applied_again_to_another_requests_write(sessions: Sessions, table: InterruptedTable) -> None:
+def test_an_atomic_update_is_applied_again_after_another_requests_write(
+    sessions: Sessions, table: InterruptedTable
+) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     table.before = lambda: sessions.resume(sid).atomic_update("n", lambda n: n + 10)
@@ -70,7 +72,7 @@ def test_other_changes_wait_for_the_response(sessions: Sessions) -> None:
     assert sessions.resume(sid) == {"n": 2, "cart": [1, 2], "m": 5}
 
 
-def test_it_supersedes_an_earlier_plain_write_of_the_same_key(sessions: Sessions) -> None:
+def test_an_atomic_update_supersedes_an_earlier_plain_write_of_the_same_key(sessions: Sessions) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     session["n"] = 100
@@ -105,7 +107,7 @@ def test_a_session_without_a_row_is_updated_with_the_response(sessions: Sessions
     assert sessions.resume(cookie) == ({"n": 2} if end is None else {} if end == "drop" else {"n": 1})
 
 
-def test_after_the_end_it_is_lost_and_reported(sessions: Sessions, events: list[Event]) -> None:
+def test_an_update_after_the_sessions_end_is_lost_and_reported(sessions: Sessions, events: list[Event]) -> None:
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)
     assert session["n"] == 1
@@ -119,7 +121,7 @@ def test_after_the_end_it_is_lost_and_reported(sessions: Sessions, events: list[
     assert sessions.resume(sid) == {}
 
 
-def test_it_is_raised_if_so_configured(table: InterruptedTable, clock: FakeClock) -> None:
+def test_a_lost_update_is_raised_if_so_configured(table: InterruptedTable, clock: FakeClock) -> None:
     sessions = Sessions(TableStore(table), key="sid", clock=clock, on_lost_write="raise")
     sid = begin(sessions, n=1)
     session = sessions.resume(sid)

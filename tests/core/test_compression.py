@@ -74,7 +74,7 @@ def test_ten_thousand_random_sessions_come_back_and_none_gets_longer() -> None:
 
 
 @BOTH
-def test_it_is_marked_in_the_version_and_off_by_default(encrypt: bool) -> None:
+def test_compression_is_marked_in_the_version_and_off_by_default(encrypt: bool) -> None:
     sealed = record({"cart": CART})
     plain = NativeFormat(SECRET, encrypt=encrypt).seal(sealed, key="_shop")
     packed = NativeFormat(SECRET, encrypt=encrypt, compress=True).seal(sealed, key="_shop")
@@ -115,7 +115,7 @@ def test_the_mark_of_an_ended_session_is_unchanged() -> None:
 
 
 @BOTH
-def test_every_flipped_bit_invalidates_it(encrypt: bool) -> None:
+def test_every_flipped_bit_invalidates_a_compressed_cookie(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt, compress=True)
     token = from_text(format.seal(record({"cart": CART[:10]}), key="_shop"))
     assert token is not None
@@ -197,7 +197,7 @@ def test_other_formats_do_not_take_the_option() -> None:
 
 
 @BOTH
-def test_the_command_recognizes_it(encrypt: bool) -> None:
+def test_the_command_recognizes_a_compressed_cookie(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt, compress=True)
     cookie = format.seal(record({"cart": CART}), key="sid")
 

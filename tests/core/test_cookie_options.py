@@ -35,7 +35,7 @@ def test_the_host_is_given_in_cookie_syntax(host: str | list[str], seen: str) ->
     assert asked == [(seen, "")]
 
 
-def test_they_override_those_of_all_cookies_and_are_checked_once() -> None:
+def test_the_returned_options_override_those_of_all_cookies_and_are_checked_once() -> None:
     kept = sessions(lambda request: {"domain": request.host}, path="/shop", http_only=False)
     group = SessionGroup(kept, form="sync")
 

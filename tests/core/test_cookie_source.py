@@ -47,7 +47,7 @@ def test_a_session_moves_when_it_is_first_used(old: str, clock: FakeClock) -> No
     assert ("old_cookie", "flask") in [(event.name, event.reason) for event in events]
 
 
-def test_it_moves_once_however_often_the_old_cookie_is_sent(old: str, clock: FakeClock) -> None:
+def test_a_session_moves_once_however_often_the_old_cookie_is_sent(old: str, clock: FakeClock) -> None:
     store = MigratingStore(TableStore(MemoryTable(clock=clock)), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)
     _, new = moved(old, sessions)
@@ -79,7 +79,7 @@ def test_the_old_cookie_expires_at_its_own_time(old: str, clock: FakeClock) -> N
     assert moved(old, Sessions(store, key="sid", clock=clock)) == ({}, None)
 
 
-def test_it_moves_into_async_tables_too(old: str, clock: FakeClock) -> None:
+def test_a_session_moves_into_async_tables_too(old: str, clock: FakeClock) -> None:
     table = as_async(MemoryTable(clock=clock))
     store = MigratingStore(TableStore(table), [CookieSource(FORMAT, key="sid")], clock=clock)
     sessions = Sessions(store, key="sid", clock=clock)

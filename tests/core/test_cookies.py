@@ -310,7 +310,7 @@ def test_check_key_returns_a_valid_name() -> None:
 # Setting the cookie.
 
 
-def test_it_is_written_as_in_plug() -> None:
+def test_a_cookie_is_written_as_in_plug() -> None:
     attributes = CookieAttributes(
         "_shop",
         domain="example.org",

@@ -90,7 +90,7 @@ def test_requirements_that_are_met_and_not_met(sessions: Sessions, lacks: set[st
         (Sessions(TableStore(MemoryTable(), encrypt=True), key="sid"), "data", "encrypted under the ID alone"),
     ],
 )
-def test_its_wording(sessions: Sessions, name: str, words: str) -> None:
+def test_the_wording_of_each_line(sessions: Sessions, name: str, words: str) -> None:
     assert value(sessions, name).startswith(words)
 
 
@@ -117,7 +117,7 @@ def test_the_store_of_cookies_names_their_tables() -> None:
     )
 
 
-def test_it_is_available_as_text_and_data() -> None:
+def test_a_description_is_available_as_text_and_data() -> None:
     description = in_cookie(record_login=True).describe()
 
     assert json.loads(json.dumps(description.as_dict()))["topics"][0]["lacks"]["ASVS 3.3.3"].startswith(

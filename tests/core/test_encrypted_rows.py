@@ -92,7 +92,9 @@ def test_a_row_made_with_only_an_id_holds_no_session(table: Rewritten, clock: Fa
 
 
 @pytest.mark.parametrize("options", [{"app_name": "admin"}, {"key": "_admin"}, {"secret_key_base": ANOTHER}], ids=str)
-def test_it_does_not_open_in_another_application(table: Rewritten, clock: FakeClock, options: dict[str, Any]) -> None:
+def test_a_row_does_not_open_in_another_application(
+    table: Rewritten, clock: FakeClock, options: dict[str, Any]
+) -> None:
     cookie = begin(made(table, clock, app_name="shop"), user=7)
 
     assert made(table, clock, **{"app_name": "shop", **options}).resume(cookie) == {}

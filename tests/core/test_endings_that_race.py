@@ -152,7 +152,7 @@ def test_copies_of_one_cookie_are_one_session_and_the_newest_counts(clock: FakeC
     assert answer[-1].startswith("_shop.h=")
 
 
-def test_another_visitors_session_next_to_ours_makes_both_invalid(clock: FakeClock) -> None:
+def test_another_visitors_cookie_next_to_ours_opens_neither_session(clock: FakeClock) -> None:
     sessions = Sessions("table", table="beside", key="sid", clock=clock)
     cookies = []
     for user in (7, 8):
@@ -180,7 +180,7 @@ def test_a_failed_request_keeps_only_the_logout(user: int | None, stays: dict[st
     assert dict(sessions.resume(said.cookie)) == stays
 
 
-def test_a_session_first_read_in_the_body_makes_the_response_vary() -> None:
+def test_an_unread_session_makes_a_streaming_response_vary() -> None:
     sessions = Sessions("table", table="streaming", key="sid")
 
     assert not sessions.commit(sessions.fetch()).vary

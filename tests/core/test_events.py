@@ -17,7 +17,7 @@ from holdall.testing import FakeClock
 SECRET = "6f1d2c93a8e04b57bb0f1e6d7c5a49382f6b0e1d4c7a85930f2e6b1d8c4a7590"
 
 
-def test_a_sessions_events_share_one_log_id(
+def test_a_sessions_events_carry_its_log_id(
     clock: FakeClock, visit: Callable[[Sessions], Any], events: list[Event]
 ) -> None:
     store = TableStore(MemoryTable(clock=clock))

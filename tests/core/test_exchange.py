@@ -56,7 +56,7 @@ def group(main: Sessions, *also: Sessions) -> SessionGroup:
     ],
     ids=["the main one's", "by path", "one another's", "an old name of ours", "ours was an old name", "two old names"],
 )
-def test_two_with_the_same_key_are_refused(main: Sessions, also: list[Sessions]) -> None:
+def test_two_sessions_with_the_same_key_are_refused(main: Sessions, also: list[Sessions]) -> None:
     with pytest.raises(ConfigurationError, match=r"the cookie '_shop'.* give each a key of its own"):
         SessionGroup(main, also, form="sync")
 
@@ -80,7 +80,7 @@ def test_an_object_that_is_not_sessions_is_refused_and_not_shown() -> None:
     assert "a secret" not in str(refused.value)
 
 
-def test_two_in_one_table_are_refused() -> None:
+def test_two_sessions_in_one_table_are_refused() -> None:
     table = MemoryTable()
     with pytest.raises(
         ConfigurationError, match=r"'_shop' and '_cart' are in one table.* give each a table of its own"
@@ -93,7 +93,7 @@ def test_two_in_one_table_are_refused() -> None:
     [("one", "one"), ("one", "memory://one"), ("sqlite:///{}/one", "sqlite:///{}/one")],
     ids=["name", "name and URL", "URL"],
 )
-def test_two_in_one_named_table_are_refused(main: str, also: str, tmp_path: Path) -> None:
+def test_two_sessions_in_one_named_table_are_refused(main: str, also: str, tmp_path: Path) -> None:
     shop = Sessions("table", key="_shop", table=main.format(tmp_path))
     cart = Sessions("table", key="_cart", table=also.format(tmp_path))
 
@@ -101,14 +101,14 @@ def test_two_in_one_named_table_are_refused(main: str, also: str, tmp_path: Path
         group(shop, cart)
 
 
-def test_two_in_separate_tables_are_accepted(tmp_path: Path) -> None:
+def test_two_sessions_in_separate_tables_are_accepted(tmp_path: Path) -> None:
     tables = [f"sqlite:///{tmp_path}/{name}" for name in ("one", "two")]
     sessions = [Sessions("table", key=f"_{index}", table=table) for index, table in enumerate(tables)]
 
     assert group(*sessions).also == (sessions[1],)
 
 
-def test_an_async_one_is_refused_by_a_sync_adapter() -> None:
+def test_an_async_session_is_refused_by_a_sync_adapter() -> None:
     cart = Sessions(TableStore(as_async(MemoryTable())), key="_cart")
 
     with pytest.raises(ConfigurationError, match="is async"):
@@ -116,7 +116,7 @@ def test_an_async_one_is_refused_by_a_sync_adapter() -> None:
 
 
 @pytest.mark.parametrize(("blocking", "waits"), [(True, True), (False, False)])
-def test_an_adapter_waits_if_one_of_them_must_wait(blocking: bool, waits: bool) -> None:
+def test_an_adapter_waits_if_one_of_its_sessions_must_wait(blocking: bool, waits: bool) -> None:
     table = MemoryTable()
     table.blocking_writes = blocking
 
@@ -126,7 +126,7 @@ def test_an_adapter_waits_if_one_of_them_must_wait(blocking: bool, waits: bool) 
 # Fetching one.
 
 
-def test_the_main_one_is_found_by_its_sessions_too() -> None:
+def test_the_main_session_is_found_by_its_sessions_too() -> None:
     main, cart = in_cookie("_shop"), in_cookie("_cart")
     exchange = group(main, cart).begin()
 
@@ -135,7 +135,7 @@ def test_the_main_one_is_found_by_its_sessions_too() -> None:
 
 
 @pytest.mark.parametrize("kept", [group(in_cookie("_shop")), group(in_cookie("_shop"), in_cookie("_wish"))])
-def test_one_that_is_not_set_up_is_an_error_with_a_hint(kept: SessionGroup) -> None:
+def test_a_session_that_is_not_set_up_is_an_error_with_a_hint(kept: SessionGroup) -> None:
     exchange = kept.begin()
 
     with pytest.raises(ConfigurationError, match=r"without the sessions '_cart': pass also=\[…\]"):
@@ -172,7 +172,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-def test_all_are_committed_and_the_headers_include_the_main_ones_cookie(act: Commit) -> None:
+def test_all_sessions_are_committed_and_the_headers_include_the_main_ones_cookie(act: Commit) -> None:
     cart = in_table("_cart")
     kept = group(in_cookie("_shop"), cart)
     exchange = kept.begin()
@@ -187,7 +187,7 @@ def test_all_are_committed_and_the_headers_include_the_main_ones_cookie(act: Com
 
 
 @pytest.mark.parametrize("broken", ["_shop", "_cart"])
-def test_of_two_in_tables_the_main_one_is_committed_first(act: Commit, broken: str) -> None:
+def test_of_two_sessions_in_tables_the_main_one_is_committed_first(act: Commit, broken: str) -> None:
     tables = {key: FailingTable() for key in ("_shop", "_cart")}
     cart = in_table("_cart", tables["_cart"])
     kept = group(in_table("_shop", tables["_shop"]), cart)
@@ -246,7 +246,7 @@ def test_an_oversized_cookie_comes_after_sessions_in_tables(act: Commit) -> None
 
 
 @pytest.mark.parametrize("verb", ["body_sent", "failed"])
-def test_one_that_fails_late_does_not_keep_the_others_from_ending(act: Commit, verb: str) -> None:
+def test_a_session_that_fails_late_does_not_keep_the_others_from_ending(act: Commit, verb: str) -> None:
     tables = {key: FailingTable() for key in ("_shop", "_cart", "_wish")}
     main, cart, wish = (in_table(key, table) for key, table in tables.items())
     kept = group(main, cart, wish)
@@ -271,7 +271,7 @@ def test_one_that_fails_late_does_not_keep_the_others_from_ending(act: Commit, v
     assert [len(table) for table in tables.values()] == [0, 1, 0]
 
 
-def test_one_that_was_not_fetched_is_finished_by_the_main_one(act: Commit) -> None:
+def test_a_session_that_was_not_fetched_is_finished_by_the_main_one(act: Commit) -> None:
     table = MemoryTable()
     kept = group(in_table("_shop", table), in_cookie("_cart"))
     exchange = kept.begin()
@@ -291,7 +291,7 @@ def test_one_that_was_not_fetched_is_finished_by_the_main_one(act: Commit) -> No
 # Changes that are still possible.
 
 
-def test_one_opened_after_the_headers_cannot_begin() -> None:
+def test_a_session_opened_after_the_headers_cannot_begin() -> None:
     cart = in_cookie("_cart")
     kept = group(in_cookie("_shop"), cart)
     exchange = kept.begin()
@@ -301,7 +301,7 @@ def test_one_opened_after_the_headers_cannot_begin() -> None:
         exchange.session_of(cart)["n"] = 1
 
 
-def test_after_a_failed_commit_no_session_takes_changes() -> None:
+def test_after_the_exchange_is_closed_no_session_takes_changes() -> None:
     cart, wish = in_table("_cart"), in_table("_wish")
     kept = group(in_cookie("_shop"), cart, wish)
     exchange = kept.begin()
@@ -318,7 +318,7 @@ def test_after_a_failed_commit_no_session_takes_changes() -> None:
             exchange.session_of(each)["n"] = 2
 
 
-def test_a_replacement_response_lets_all_take_changes_again() -> None:
+def test_a_reopened_exchange_lets_all_take_changes_again() -> None:
     cart, wish = in_cookie("_cart"), in_cookie("_wish")
     kept = group(in_cookie("_shop"), cart, wish)
     exchange = kept.begin()
@@ -342,7 +342,7 @@ def test_only_our_errors_have_a_response() -> None:
     assert (answers[0].headers.cookies, answers[0].headers.vary) == ((), "Cookie")
 
 
-def test_one_that_was_only_read_makes_no_call_to_its_store() -> None:
+def test_a_session_that_was_only_read_makes_no_call_to_its_store() -> None:
     table = FailingTable()
     kept = group(in_table("_shop", table))
     exchange = kept.begin()

@@ -276,7 +276,7 @@ def test_switching_generations_off_still_reads_each_name_once_more() -> None:
     assert names(browser) == [""]
 
 
-def test_an_old_name_is_removed_with_its_suffix() -> None:
+def test_an_old_name_is_read_with_its_suffixes() -> None:
     clock = FakeClock()
     browser = Browser(clock=clock)
     before = Sessions("cookie", key="__Host-old", secret_key_base=SECRET, clock=clock)

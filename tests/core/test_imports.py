@@ -47,7 +47,7 @@ def test_the_core_imports_no_framework_no_driver_and_no_test_tool() -> None:
     assert (others | tools).isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
 
 
-def test_it_imports_nothing_large_that_it_does_not_need() -> None:
+def test_the_core_imports_nothing_large_that_it_does_not_need() -> None:
     assert {"asyncio", "email"}.isdisjoint(modules_after("import holdall, holdall.formats, holdall.tables"))
     assert "asyncio" not in modules_after("import holdall_flask")
 

@@ -143,7 +143,7 @@ def test_a_random_secret_is_accepted_in_any_form(kind: str) -> None:
         ("z" * 1024 + GOOD, False),
     ],
 )
-def test_a_secret_must_not_repeat_itself(secret: str, taken: bool) -> None:
+def test_a_secret_must_not_be_repetitive(secret: str, taken: bool) -> None:
     assert is_fit(secret, at_least=32) is taken
 
 

@@ -181,7 +181,7 @@ def test_more_than_four_cookies_are_not_tried(told: Told, number: int) -> None:
     assert told == [("rejected", "too many duplicates", "")]
 
 
-def test_each_old_name_and_place_allows_one_more(told: Told) -> None:
+def test_each_old_name_and_place_allows_one_more_cookie(told: Told) -> None:
     old = CookieAttributes("_old"), CookieAttributes("_shop", path="/shop")
     settings = told.settings(old_cookies=old)
     six, seven = ([OldCookie("_old", str(each)) for each in range(number)] for number in (6, 7))
@@ -384,7 +384,7 @@ def test_a_write_to_an_ended_session_is_dropped_and_reported(told: Told) -> None
     assert told == [("lost_write", "ended", "log id of old")]
 
 
-def test_it_is_raised_if_so_configured(told: Told) -> None:
+def test_a_lost_write_is_raised_if_so_configured(told: Told) -> None:
     policy = told.settings(raise_on_lost_write=True)
     session = use(policy, stored(cart=1))
     session["cart"] = 2
@@ -776,7 +776,7 @@ def test_a_login_in_a_late_request_begins_a_session(told: Told) -> None:
 
 
 @pytest.mark.parametrize("options", [{"drop": True}, {"renew": True}, {}])
-def test_after_its_end_it_takes_no_more_changes(told: Told, options: dict[str, bool]) -> None:
+def test_after_its_end_a_session_takes_no_more_changes(told: Told, options: dict[str, bool]) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
     session.configure(**options)
@@ -1006,7 +1006,7 @@ def test_a_login_whose_cookie_cannot_be_sent_is_not_carried_out(told: Told) -> N
     assert list(abandon(session, told.settings(), now=NOON, status=403)) == []
 
 
-def test_a_failed_requests_write_is_not_saved_later_either(told: Told) -> None:
+def test_a_failed_requests_write_is_not_saved_later(told: Told) -> None:
     session = use(told.settings(), stored(cart=1))
     session["cart"] = 2
     assert list(abandon(session, told.settings(), now=NOON)) == []

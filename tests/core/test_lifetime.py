@@ -91,7 +91,7 @@ def test_a_request_whose_write_was_lost_stays_late(sessions: Sessions, begin: Ca
 
 
 @pytest.mark.parametrize("max_age", [0, -1])
-def test_a_cookie_that_expires_at_once_opens_nothing_either(clock: FakeClock, max_age: int) -> None:
+def test_a_cookie_that_expires_at_once_opens_nothing(clock: FakeClock, max_age: int) -> None:
     sessions = Sessions(TableStore(MemoryTable(clock=clock)), key="sid", max_age=max_age, clock=clock)
     session = sessions.fetch()
     session["n"] = 1

@@ -61,7 +61,7 @@ def test_cve_2025_46344_a_cookie_replayed_after_the_absolute_limit_is_empty(visi
     assert replay(someone, cookie) == {}
 
 
-def test_use_keeps_it_alive(visitor: Made, clock: FakeClock) -> None:
+def test_use_keeps_a_session_alive(visitor: Made, clock: FakeClock) -> None:
     someone = visitor(idle_timeout=HOUR, absolute_timeout=None)
 
     for _ in range(100):
@@ -69,7 +69,7 @@ def test_use_keeps_it_alive(visitor: Made, clock: FakeClock) -> None:
         assert someone.look() == {"user": 7}
 
 
-def test_it_is_touched_at_most_every_tenth_of_the_idle_limit(visitor: Made, clock: FakeClock) -> None:
+def test_a_session_is_touched_at_most_every_tenth_of_the_idle_limit(visitor: Made, clock: FakeClock) -> None:
     someone = visitor(idle_timeout=HOUR)
     limits = []
     for _ in range(60):
@@ -126,7 +126,7 @@ def test_a_login_restarts_the_absolute_limit(visitor: Made, clock: FakeClock) ->
 
 
 @pytest.mark.parametrize("idle_timeout", [None, timedelta(days=36_500)])
-def test_without_limits_it_does_not_end(visitor: Made, clock: FakeClock, idle_timeout: timedelta | None) -> None:
+def test_without_limits_a_session_does_not_end(visitor: Made, clock: FakeClock, idle_timeout: timedelta | None) -> None:
     someone = visitor(idle_timeout=idle_timeout, absolute_timeout=None)
     clock.advance(timedelta(days=10_000))
 

@@ -56,7 +56,7 @@ def test_each_reads_what_the_other_writes(data: dict[str, Any]) -> None:
 @example(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
 @example(b'{"a":1,}')
 @example(b"{}")
-def test_they_read_everything_alike(payload: bytes) -> None:
+def test_both_serializers_read_everything_alike(payload: bytes) -> None:
     assert read(FastTaggedJSON(), payload) == read(TaggedJSON(), payload)
 
 
@@ -88,7 +88,7 @@ def test_cookies_are_readable_with_it_and_without_it() -> None:
 @pytest.mark.parametrize(
     "value", [*JSON_VALUES, *BEYOND_JSON, *(value for value, _ in CONVERTED + HTML + REFUSED)], ids=name
 )
-def test_they_accept_and_refuse_the_same(value: Any) -> None:
+def test_both_serializers_accept_and_refuse_the_same_values(value: Any) -> None:
     fast, default = FastTaggedJSON(), TaggedJSON()
 
     for data in ({"k": value}, {"k": [{"a": value}], "other": {"b": 1}}):

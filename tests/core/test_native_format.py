@@ -187,7 +187,7 @@ def test_a_signed_cookie_is_readable_and_the_same_each_time() -> None:
 
 
 @BOTH
-def test_each_changed_character_invalidates_it(encrypt: bool) -> None:
+def test_each_changed_character_invalidates_a_cookie(encrypt: bool) -> None:
     format = NativeFormat(SECRET, encrypt=encrypt)
     cookie = format.seal(RECORD, key="_shop")
 

@@ -128,7 +128,7 @@ def test_a_logout_by_one_library_is_a_logout_by_all(
     assert "_auth_user_hash" not in after
 
 
-def test_within_a_request_no_other_login_remains(sessions: Sessions) -> None:
+def test_within_a_request_a_login_removes_another_librarys_keys(sessions: Sessions) -> None:
     session = sessions.fetch()
     django(session, 7)
     flask(session, 8)
@@ -242,7 +242,7 @@ def test_a_failed_request_logs_out_all_and_logs_in_none(sessions: Sessions) -> N
     assert principal(sessions, cookie) == "7"
 
 
-def test_another_key_is_not_checked() -> None:
+def test_only_the_configured_key_counts() -> None:
     sessions = Sessions("table", key="sid", table="memory://only", principal_key="account")
     session = sessions.fetch()
     django(session, 7)
@@ -299,7 +299,7 @@ def test_a_logout_deletes_the_cookies_that_would_undo_it(
     ],
     ids=["write", "renew", "switch", "logout and login"],
 )
-def test_a_user_who_stays_logged_in_keeps_them(act: Callable[[Session], object]) -> None:
+def test_a_user_who_stays_logged_in_keeps_those_cookies(act: Callable[[Session], object]) -> None:
     sessions = Sessions("memory://kept", key="sid", delete_at_logout=["remember_token"])
     cookie = made(sessions, None, lambda s: flask(s, 7))
 

@@ -602,7 +602,7 @@ def test_a_session_in_a_header_can_overflow_too(table: Watched, clock: FakeClock
 # Setup.
 
 
-def test_it_is_awaited_if_the_table_is_async(clock: FakeClock) -> None:
+def test_an_async_table_is_awaited(clock: FakeClock) -> None:
     sessions = make(as_async(MemoryTable(clock=clock)), clock)
 
     async def request(header: str, act: Act) -> str:

@@ -216,7 +216,7 @@ def test_the_handle_from_before_a_renewal_works_for_a_minute(sessions: Sessions,
         sessions.revoke(7)
 
 
-def test_an_interrupted_renewal_is_completed_by_a_revocation(
+def test_an_interrupted_renewal_leaves_nothing_to_revoke(
     sessions: Sessions, table: MemoryTable, clock: FakeClock
 ) -> None:
     log_in(sessions, 7)

@@ -91,7 +91,7 @@ def test_flask_logins_remember_me_is_not_an_authentication(visitor: Visitor) -> 
     assert visitor.does(known)[:2] == (None, 1)
 
 
-def test_another_user_or_an_anonymous_visitor_does_not_inherit_it(table: Visitor, clock: FakeClock) -> None:
+def test_another_user_or_an_anonymous_visitor_does_not_inherit_the_record(table: Visitor, clock: FakeClock) -> None:
     table.does(lambda session: session.login(7, level=3))
     clock.advance(HOUR)
     table.does(lambda session: session.update(user_id=8))
@@ -197,7 +197,7 @@ def test_a_level_can_be_required(table: Visitor) -> None:
         lambda session: session.require_level(1),
     ],
 )
-def test_a_requirement_needs_a_logged_in_user(table: Visitor, act: Callable[[Session], None]) -> None:
+def test_a_login_requirement_fails_without_a_login(table: Visitor, act: Callable[[Session], None]) -> None:
     with pytest.raises(LoginRequiredError):
         table.does(act)
     assert table.cookie is None
@@ -219,7 +219,7 @@ def test_a_level_is_a_number(table: Visitor, level: Any) -> None:
         lambda session: session.update(user_id=7) or session.confirm_login(),
     ],
 )
-def test_without_record_login_it_is_unavailable(clock: FakeClock, act: Callable[[Session], None]) -> None:
+def test_without_record_login_the_record_is_unavailable(clock: FakeClock, act: Callable[[Session], None]) -> None:
     visitor = Visitor(CookieStore(NativeFormat(SECRET)), clock, record_login=False)
 
     with pytest.raises(ConfigurationError, match="record_login=True"):

@@ -644,7 +644,7 @@ def test_two_requests_with_an_old_session_share_one_row(clock: FakeClock) -> Non
     assert store.table is table
 
 
-def test_an_old_session_renewed_or_ended_by_another_request(table: Watched, clock: FakeClock) -> None:
+def test_an_old_session_that_was_renewed_takes_no_late_write_and_can_be_ended(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(None, clock), clock)
     visitor.does(login)
     before = visitor.header
@@ -687,7 +687,7 @@ def test_sessions_without_a_row_are_read_until_a_set_time(table: Watched, clock:
     assert user_of(visitor.sessions, before) is None
 
 
-def test_a_session_with_an_invalid_principal_is_left_to_its_reader(table: Watched, clock: FakeClock) -> None:
+def test_an_invalid_principal_is_an_error_when_the_session_is_read(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(Sessions("cookie", key=KEY, secret_key_base=SECRET, principal_key=None, clock=clock), clock)
     visitor.does(lambda session: session.put("user_id", "x" * 2000))
     visitor.sessions = make(table, clock)
@@ -744,7 +744,7 @@ def test_a_session_that_cannot_be_checked_is_valid_with_trust(table: Watched, cl
     assert visitor.does(dict) == {}
 
 
-def test_a_failure_to_move_the_expiry_is_reported(table: Watched, clock: FakeClock) -> None:
+def test_a_failure_to_move_the_expiry_is_an_error(table: Watched, clock: FakeClock) -> None:
     visitor = Visitor(make(table, clock), clock)
     visitor.does(login)
     clock.advance(DAY)
@@ -775,7 +775,7 @@ def test_a_table_is_named_by_its_url_and_closed(tmp_path: Path, clock: FakeClock
         assert visitor.does(dict) == {"user_id": 7}
 
 
-def test_it_is_awaited_if_the_table_is_async(clock: FakeClock) -> None:
+def test_an_async_table_is_awaited(clock: FakeClock) -> None:
     table = as_async(MemoryTable(clock=clock))
 
     async def visits() -> list[Any]:

@@ -89,7 +89,7 @@ def test_rolled_out_in_two_steps_a_change_logs_no_user_out(change: str) -> None:
 
 
 @pytest.mark.parametrize("change", [change for change, (make, *_) in CHANGES.items() if make not in PLACES])
-def test_rolled_out_in_one_step_it_would(change: str) -> None:
+def test_rolled_out_in_one_step_a_change_would_log_users_out(change: str) -> None:
     make, old, new = CHANGES[change]
     browser = Browser()
 

@@ -304,7 +304,7 @@ def test_a_lost_save_can_be_an_error(table: InterruptedTable, clock: FakeClock, 
     assert lost(events) == ["ended"]
 
 
-def test_both_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
+def test_save_and_reload_can_be_awaited(table: InterruptedTable, clock: FakeClock) -> None:
     outside = Sessions(TableStore(table), key="sid", clock=clock)
     sid = begin(outside, n=1)
 
@@ -531,7 +531,7 @@ def test_an_expired_session_is_empty_after_a_reload(sessions: Sessions, clock: F
     assert dict(session) == {}
 
 
-def test_reload_of_a_session_in_a_cookie_changes_nothing(sessions: Sessions, in_cookie: Sessions) -> None:
+def test_reload_changes_nothing_if_no_other_request_can_write(sessions: Sessions, in_cookie: Sessions) -> None:
     new, sealed = sessions.fetch(), opened(in_cookie, begin(in_cookie, n=1), is_open=False)
     ending = opened(sessions, begin(sessions, n=1), is_open=True)
     new["n"] = 1

@@ -361,7 +361,7 @@ def test_a_framework_can_mark_it_as_accessed() -> None:
     assert session.accessed
 
 
-def test_it_is_read_once() -> None:
+def test_a_session_is_read_once() -> None:
     backend = Held(Fetched())
     session = Session(SessionState(backend, (), https=False))
 
@@ -371,7 +371,7 @@ def test_it_is_read_once() -> None:
     assert backend.reads == 1
 
 
-def test_it_cannot_be_used_before_it_is_fetched() -> None:
+def test_a_session_cannot_be_used_before_it_is_fetched() -> None:
     session = make_session()
     state_of(session).is_fetched = False
 

@@ -138,7 +138,7 @@ def test_a_store_is_given_by_name_or_as_an_object(make: Callable[[], Sessions]) 
     assert visit(sessions, cookie) == ({"user": 7}, cookie)
 
 
-def test_two_with_the_same_table_name_share_their_sessions() -> None:
+def test_two_stores_with_the_same_table_name_share_their_sessions() -> None:
     one, other = (Sessions("table", key="sid", table="shared") for _ in range(2))
 
     _, cookie = visit(one, user=7)
@@ -301,7 +301,7 @@ def test_a_table_given_by_url_is_opened_in_the_form_that_is_needed(monkeypatch: 
     assert asked == [("twin://somewhere", "sync"), ("twin://somewhere", "async")]
 
 
-def test_its_repr_shows_only_its_name() -> None:
+def test_the_repr_of_sessions_shows_only_their_name() -> None:
     assert repr(Sessions("cookie", key="_shop", secret_key_base=SECRET)) == "<Sessions _shop>"
 
 
@@ -577,7 +577,7 @@ def test_a_list_option_refuses_a_number(option: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["encrypt", "compress", "generations", "weak_secrets"])
-def test_a_cookies_flag_must_not_be_text_either(option: str) -> None:
+def test_a_cookies_flag_must_be_a_bool_and_not_text(option: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{option}='no' is neither True nor False"):
         Sessions("cookie", key="sid", secret_key_base=SECRET, **{option: "no"})  # type: ignore[arg-type]  # that is the test
 

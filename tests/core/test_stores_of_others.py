@@ -401,7 +401,7 @@ def test_an_async_store_is_reported_where_it_cannot_be_awaited(clock: FakeClock)
     asyncio.run(handler())
 
 
-def test_two_whose_stores_have_one_table_share_its_rows(clock: FakeClock) -> None:
+def test_two_sessions_whose_stores_have_one_table_share_its_rows(clock: FakeClock) -> None:
     table = MemoryTable(clock=clock)
     one, two = (Sessions(as_async(TableStore(table)), key=key, clock=clock) for key in ("sid", "cart"))
     apart = Sessions(as_async(TableStore(MemoryTable(clock=clock))), key="apart", clock=clock)

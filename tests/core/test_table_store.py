@@ -253,7 +253,7 @@ def test_cve_2025_46336_a_slow_write_does_not_bring_a_session_back(
     assert [event.name for event in events] == ["created", "ended", "lost_write"]
 
 
-def test_a_slow_read_that_would_touch_it_does_not_either(sessions: Sessions, table: Watched, clock: FakeClock) -> None:
+def test_a_slow_touch_does_not_bring_a_session_back(sessions: Sessions, table: Watched, clock: FakeClock) -> None:
     sid = begin(sessions, cart=1)
     clock.advance(timedelta(days=1))
     slow = sessions.fetch(f"sid={sid}")
@@ -422,7 +422,7 @@ def test_logout_ends_the_row_and_the_cookie_does_not_work_again(sessions: Sessio
     assert len(table) == 0
 
 
-def test_the_principal_is_stored_in_its_own_column(sessions: Sessions, table: Watched) -> None:
+def test_the_principal_is_stored_with_the_row(sessions: Sessions, table: Watched) -> None:
     begin(sessions, cart=1)
     sid = begin(sessions, user_id=7)
 

@@ -81,7 +81,7 @@ def test_two_sessions_cannot_share_a_header_but_may_share_a_name_with_a_cookie()
     assert group.request_headers == {"cookie", "x-session"}
 
 
-def test_two_adapters_of_one_request_cannot_share_one_either() -> None:
+def test_two_adapters_of_one_request_cannot_share_a_header() -> None:
     outer = SessionGroup(in_header(), form="sync").begin()
 
     with pytest.raises(ConfigurationError, match="two adapters"):
@@ -103,7 +103,7 @@ def test_a_session_can_be_driven_by_hand_with_its_headers_values() -> None:
         assert sessions.fetch(given)["n"] == 1
 
 
-def test_an_unread_session_that_was_marked_gets_the_number_from_the_request() -> None:
+def test_an_unread_session_marked_as_modified_gets_its_number_from_the_request() -> None:
     sessions = in_header()
     held = init_test_session(sessions, {"n": 1, "user_id": 7})
     session = sessions.fetch(held)

@@ -261,7 +261,7 @@ def test_a_default_is_copied_for_each_visitor() -> None:
 
 
 @pytest.mark.parametrize(("model", "nothing"), [(Cart | None, None), (list[int], []), (dict[str, int], {})])
-def test_a_type_determines_what_stands_for_nothing(model: Any, nothing: Any) -> None:
+def test_a_type_determines_its_empty_value(model: Any, nothing: Any) -> None:
     with Visitor({}, []).request() as session:
         assert typed_session(session, model, "value", default=nothing) == nothing
         assert typed_session(session, model, "another") == nothing

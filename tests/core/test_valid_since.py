@@ -75,7 +75,7 @@ def test_another_login_or_a_confirmed_one_counts(sessions: Sessions, since: Sinc
     assert sessions.resume(cookie).principal is None
 
 
-def test_it_is_called_once_for_a_logged_in_session_that_is_read(sessions: Sessions, since: Since) -> None:
+def test_valid_since_is_called_once_for_a_logged_in_session_that_is_read(sessions: Sessions, since: Since) -> None:
     anonymous = begin(sessions, lambda session: session.put("n", 1))
     assert sessions.resume(anonymous)["n"] == 1
     cookie = begin(sessions)
@@ -144,7 +144,7 @@ def test_a_value_that_is_not_a_time_is_an_error(sessions: Sessions, since: Since
         sessions.resume(cookie).get("user_id")
 
 
-def test_its_failure_is_a_store_error_that_shows_nothing(clock: FakeClock) -> None:
+def test_a_failure_of_valid_since_is_a_store_error_that_shows_nothing(clock: FakeClock) -> None:
     def fail(principal: str) -> None:
         msg = "password of the database"
         raise OSError(msg)
@@ -189,7 +189,7 @@ def test_an_async_adapter_awaits_it_or_calls_it_in_a_thread(clock: FakeClock, st
     assert len(threads) == 1 + is_async
 
 
-def test_an_async_one_that_fails_is_a_store_error(clock: FakeClock) -> None:
+def test_a_failure_of_an_async_valid_since_is_a_store_error(clock: FakeClock) -> None:
     async def fail(principal: str) -> None:
         raise OSError
 

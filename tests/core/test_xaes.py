@@ -34,7 +34,7 @@ def drawing(*pieces: bytes) -> Callable[[int], bytes]:
         (b"\x03" * 32, b"c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
     ],
 )
-def test_it_agrees_with_the_vectors_of_c2sp(key: bytes, associated: bytes, sealed: str) -> None:
+def test_xaes_agrees_with_the_vectors_of_c2sp(key: bytes, associated: bytes, sealed: str) -> None:
     nonce = b"ABCDEFGHIJKLMNOPQRSTUVWX"
     box = XAES256GCM(key, drawing(nonce[:12], nonce[12:]))
 
@@ -50,7 +50,7 @@ def test_a_sealed_message_opens(key: bytes, message: bytes, associated: bytes) -
 
 
 @given(st.integers(0, 8 * (24 + 7 + 16) - 1))
-def test_one_flipped_bit_invalidates_it(bit: int) -> None:
+def test_one_flipped_bit_invalidates_a_message(bit: int) -> None:
     box = XAES256GCM(KEY, os.urandom)
     sealed = bytearray(box.seal(b"message", b""))
 
@@ -59,14 +59,14 @@ def test_one_flipped_bit_invalidates_it(bit: int) -> None:
     assert box.open(bytes(sealed), b"") is None
 
 
-def test_truncated_anywhere_it_does_not_open() -> None:
+def test_a_message_truncated_anywhere_does_not_open() -> None:
     box = XAES256GCM(KEY, os.urandom)
     sealed = box.seal(b"message", b"")
 
     assert [box.open(sealed[:length], b"") for length in range(len(sealed))] == [None] * len(sealed)
 
 
-def test_another_key_or_other_associated_data_does_not_open_it() -> None:
+def test_another_key_or_other_associated_data_does_not_open_a_message() -> None:
     sealed = XAES256GCM(KEY, os.urandom).seal(b"message", b"associated")
 
     assert XAES256GCM(bytes(32), os.urandom).open(sealed, b"associated") is None
@@ -139,7 +139,7 @@ def test_a_nonces_first_half_has_its_length() -> None:
         derivation(KEY)(bytes(11))
 
 
-def test_threads_that_share_one_never_repeat_a_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_share_a_cipher_never_repeat_a_nonce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_xaes, "_SEALS_PER_PREFIX", 50)
     monkeypatch.setattr(_xaes, "_KEPT_KEYS", 4)
     box = XAES256GCM(KEY, os.urandom)

@@ -99,7 +99,7 @@ def test_a_bound_session_adds_few_calls_and_none_to_the_table(framework: str, st
 
 
 @pytest.mark.parametrize("framework", MOUNTS)
-def test_if_it_is_disabled_none_of_it_is_called(framework: str) -> None:
+def test_if_binding_is_disabled_none_of_its_code_is_called(framework: str) -> None:
     kept = sessions("table", CountingTable(), device_bound=False)
     called: set[str] = set()
 

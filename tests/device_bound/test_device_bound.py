@@ -186,7 +186,7 @@ class ForgetfulFormat(NativeFormat):
         return super().open(cookie, key="")
 
 
-def test_it_does_not_even_in_a_format_that_breaks_its_contract(clock: FakeClock) -> None:
+def test_kinds_stay_distinct_even_in_a_format_that_breaks_its_contract(clock: FakeClock) -> None:
     sessions = Sessions(CookieStore(ForgetfulFormat(SECRET)), key="_shop", clock=clock, device_bound=True)
     _, browser = owner_of(flask_mount.mount(sessions), clock)
 
@@ -334,7 +334,7 @@ def test_several_sessions_are_bound_separately(clock: FakeClock) -> None:
     assert {session.cookie for session in browser.sessions} == {"shop-bound", "staff-bound"}
 
 
-def test_two_of_them_cannot_have_the_same_path(clock: FakeClock) -> None:
+def test_two_bound_sessions_cannot_have_the_same_path(clock: FakeClock) -> None:
     shop, staff = (Sessions("table", key=key, table=f"same-{key}", device_bound=True) for key in ("shop", "staff"))
 
     with pytest.raises(ConfigurationError, match="two Sessions of one application use"):
@@ -593,7 +593,7 @@ def test_a_table_that_is_down_ends_nothing(
     goes_on(visitor, clock)
 
 
-def test_a_repr_shows_none_of_it() -> None:
+def test_no_repr_shows_a_secret_of_the_binding() -> None:
     request = EndpointRequest("POST", "/", "", "host", True, {"Cookie": "secret"}.get)
 
     assert repr(request) == "<EndpointRequest>"

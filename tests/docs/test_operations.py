@@ -48,12 +48,12 @@ def test_the_pages_user_can_do_everything_that_sessions_need(url: str, valkey: R
     assert removed >= 1
 
 
-def test_each_of_its_permissions_is_needed(url: str, valkey: RedisServer) -> None:
+def test_each_of_the_users_permissions_is_needed(url: str, valkey: RedisServer) -> None:
     valkey.client.execute_command(*COMMAND.replace(" +hset", "").split())
 
     with pytest.raises(StoreError):
         used(url)
 
 
-def test_it_cannot_access_other_keys() -> None:
+def test_the_pages_user_cannot_access_other_keys() -> None:
     assert re.findall(r"~\S+", COMMAND) == ["~holdall:*"]

@@ -69,7 +69,7 @@ def test_the_client_of_the_page_keeps_its_session(port: int) -> None:
     assert client.send("GET", "/me") == {"user": None}
 
 
-def test_its_rule_is_that_of_the_suite() -> None:
+def test_the_clients_rule_is_the_same_as_in_the_suite() -> None:
     names: dict[str, Any] = {"__name__": "client"}
     for line, source in python_blocks(PAGE):
         if source.startswith("# client.py"):

@@ -49,17 +49,17 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:+/
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_opens_its_own(name: str) -> None:
+def test_each_format_opens_its_own_cookies(name: str) -> None:
     assert FORMATS[name].open(COOKIES[name], key="session") is not None
 
 
 @pytest.mark.parametrize(("one", "other"), [*permutations(FORMATS, 2)])
-def test_none_opens_anothers(one: str, other: str) -> None:
+def test_no_format_opens_anothers_cookies(one: str, other: str) -> None:
     assert FORMATS[one].open(COOKIES[other], key="session") is None
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"plug 1"}))
-def test_none_opens_under_another_name(name: str) -> None:
+def test_no_cookie_opens_under_another_name(name: str) -> None:
     assert FORMATS[name].open(COOKIES[name], key="other") is None
 
 

@@ -25,7 +25,7 @@ PLUGS = [vector for vector in VECTORS if vector["kind"] != "dynamo"]
 VALID = [vector for vector in PLUGS if vector["valid"]]
 
 
-#: The length of the keys and the message, for the message's own key.
+#: The cookies by the length of their keys and of the message's own key.
 V1 = {(each["key_length"], each["message_key_length"]): each["cookie"] for each in PLUG_CRYPTO_1["cookies"]}
 
 

@@ -40,7 +40,7 @@ def test_every_example_is_run() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_all_of_them_share_one_session() -> None:
+def test_all_examples_share_one_session() -> None:
     clients: list[Client] = []
     for name, (package, client) in NEEDED.items():
         pytest.importorskip(package)

@@ -31,7 +31,7 @@ def is_ours(pair: str, key: str) -> bool:
 
 
 @given(before=OTHERS, value=OURS, after=OTHERS)
-def test_ours_is_found_next_to_any_other(before: list[str], value: str, after: list[str]) -> None:
+def test_our_cookie_is_found_next_to_any_other(before: list[str], value: str, after: list[str]) -> None:
     for key in (PLAIN, PREFIXED):
         pairs = [each for each in (*before, *after) if not is_ours(each, key)]
         header = "; ".join([*pairs[: len(before)], f"{key}={value}", *pairs[len(before) :]])
@@ -40,7 +40,7 @@ def test_ours_is_found_next_to_any_other(before: list[str], value: str, after: l
 
 
 @given(others=OTHERS)
-def test_no_other_cookie_provides_one_with_a_prefix(others: list[str]) -> None:
+def test_no_other_cookie_can_imitate_one_with_a_prefix(others: list[str]) -> None:
     pairs = [each for each in others if not is_ours(each, PREFIXED)]
 
     assert cookie_finder(PREFIXED)("; ".join(pairs)) == []

@@ -106,7 +106,7 @@ def test_a_row_is_read_and_removed_without_django(source: DjangoSource, engine: 
     assert sessions.resume(key) == DATA
 
 
-def test_it_ends_when_it_would_have_ended(source: DjangoSource) -> None:
+def test_a_moved_session_ends_when_it_would_have_ended(source: DjangoSource) -> None:
     found = source.read(kept(lives=3600))
 
     assert isinstance(found, Entry)
@@ -207,7 +207,7 @@ def test_a_failing_database_is_an_error_without_its_message() -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_it_serves_async_adapters_in_threads(source: DjangoSource, is_async: bool) -> None:
+def test_the_source_serves_async_adapters_in_threads(source: DjangoSource, is_async: bool) -> None:
     key = kept()
     table: Any = as_async(MemoryTable()) if is_async else MemoryTable()
     sessions = Sessions(MigratingStore(TableStore(table), [source]), key="sessionid")

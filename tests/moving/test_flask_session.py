@@ -117,7 +117,7 @@ def test_a_flask_application_switches_over_without_visitors_noticing(server: Red
     assert browser["session"] != old
 
 
-def test_it_ends_when_it_would_have_ended(server: RedisServer, clock: FakeClock) -> None:
+def test_a_moved_session_ends_when_it_would_have_ended(server: RedisServer, clock: FakeClock) -> None:
     app = old_application(server, DATA, PERMANENT_SESSION_LIFETIME=3600)
     source = FlaskSessionSource(server.client, clock=clock).opened("sync")
     assert source is not None

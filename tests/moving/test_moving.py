@@ -108,7 +108,7 @@ def test_a_session_is_found_under_its_old_cookie_and_gets_a_new_one(visitor: Any
     assert visitor.browser["sid"] == new
 
 
-def test_it_is_removed_from_the_source(visitor: Any, kept: Kept) -> None:
+def test_a_moved_session_is_removed_from_the_source(visitor: Any, kept: Kept) -> None:
     come(visitor, kept.put({"cart": 1}))
 
     visitor.look()
@@ -132,7 +132,9 @@ def test_the_first_requests_change_is_saved(visitor: Any, kept: Kept) -> None:
     assert visitor.look() == {"cart": 2}
 
 
-def test_it_is_in_its_principals_index(sessions: Sessions, visitor: Any, table: MemoryTable, kept: Kept) -> None:
+def test_a_moved_session_is_in_its_principals_index(
+    sessions: Sessions, visitor: Any, table: MemoryTable, kept: Kept
+) -> None:
     come(visitor, kept.put({"user_id": 7}))
 
     visitor.look()
@@ -141,7 +143,7 @@ def test_it_is_in_its_principals_index(sessions: Sessions, visitor: Any, table: 
     assert listed.digest == hashlib.sha256(visitor.browser["sid"].encode()).digest()
 
 
-def test_a_later_save_by_the_old_application_is_not_found(
+def test_a_later_save_by_the_old_application_does_not_bring_the_session_back(
     visitor: Any, sessions: Sessions, kept: Kept, table: MemoryTable
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -158,7 +160,7 @@ def test_a_later_save_by_the_old_application_is_not_found(
     assert kept.entries == {}
 
 
-def test_if_the_source_cannot_remove_it_the_old_cookie_still_leads_to_the_one_session(
+def test_if_the_source_cannot_remove_a_session_the_old_cookie_still_leads_to_the_moved_one(
     table: MemoryTable, kept: Kept, clock: FakeClock
 ) -> None:
     kept.delete = lambda cookie: None  # type: ignore[method-assign]  # as for a cookie, which only the browser can remove
@@ -232,7 +234,7 @@ def test_a_lost_response_logs_no_user_out(visitor: Any, sessions: Sessions, kept
     assert visitor.look() == {"cart": 2}
 
 
-def test_if_the_old_cookie_is_sent_with_the_new_one_that_is_not_sent_again(
+def test_if_both_old_and_new_cookies_arrive_no_cookie_is_set(
     visitor: Any, sessions: Sessions, kept: Kept, events: list[Event]
 ) -> None:
     come(visitor, kept.put({"cart": 1}))
@@ -263,7 +265,7 @@ def test_each_request_with_the_old_cookie_is_counted(visitor: Any, kept: Kept, e
 # Lifetime.
 
 
-def test_it_lives_no_longer_than_in_the_source_until_it_is_used_here(
+def test_a_moved_session_keeps_its_expiry_until_it_is_used_here(
     sessions: Sessions, kept: Kept, clock: FakeClock
 ) -> None:
     session = sessions.fetch(f"sid={kept.put({'cart': 1}, lives=2 * DAY)}")
@@ -275,7 +277,7 @@ def test_it_lives_no_longer_than_in_the_source_until_it_is_used_here(
     assert sessions.resume(cookie).expires == clock() + 7 * DAY
 
 
-def test_it_lives_no_longer_than_any_other_session(
+def test_a_moved_session_lives_no_longer_than_any_other(
     sessions: Sessions, visitor: Any, kept: Kept, clock: FakeClock
 ) -> None:
     come(visitor, kept.put({"cart": 1}, lives=90 * DAY))
@@ -285,7 +287,7 @@ def test_it_lives_no_longer_than_any_other_session(
     assert len(visitor.set_cookies) == 1
 
 
-def test_if_its_beginning_is_known_the_absolute_limit_counts_from_it(
+def test_if_a_sessions_beginning_is_known_the_absolute_limit_counts_from_it(
     sessions: Sessions, kept: Kept, clock: FakeClock, events: list[Event]
 ) -> None:
     kept.entries["old-1"] = Entry({"cart": 1}, clock() + 90 * DAY, clock() - 29 * DAY)
@@ -298,7 +300,7 @@ def test_if_its_beginning_is_known_the_absolute_limit_counts_from_it(
 
 
 @pytest.mark.parametrize("entry", [Entry({}, datetime(2100, 1, 1, tzinfo=UTC)), Entry({"cart": 1}, FakeClock()())])
-def test_an_empty_or_expired_one_is_not_a_session(
+def test_an_empty_or_expired_entry_is_not_a_session(
     sessions: Sessions, kept: Kept, events: list[Event], table: MemoryTable, entry: Entry
 ) -> None:
     kept.entries[OLD_COOKIE] = entry
@@ -502,7 +504,9 @@ def test_a_failing_source_is_an_error_and_not_an_empty_session(sessions: Session
         sessions.resume(OLD_COOKIE).get("cart")
 
 
-def test_no_repr_shows_it(kept: Kept, clock: FakeClock, caplog: pytest.LogCaptureFixture, table: MemoryTable) -> None:
+def test_no_repr_shows_the_old_cookie(
+    kept: Kept, clock: FakeClock, caplog: pytest.LogCaptureFixture, table: MemoryTable
+) -> None:
     caplog.set_level(logging.DEBUG)
     store = MigratingStore(TableStore(table), [kept], clock=clock)
     cookie = kept.put({"note": "private"})

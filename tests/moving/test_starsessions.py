@@ -65,7 +65,7 @@ def test_a_session_is_moved(server: RedisServer, prefix: str) -> None:
     assert server.client.keys() == []
 
 
-def test_it_keeps_its_beginning_and_end(server: RedisServer) -> None:
+def test_a_moved_session_keeps_its_beginning_and_end(server: RedisServer) -> None:
     before = datetime.now(UTC)
     cookie = cookie_of(server, lifetime=3600)
     source = StarsessionsSource(server.client).opened("sync")
@@ -80,7 +80,7 @@ def test_it_keeps_its_beginning_and_end(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("metadata", [{}, {"created": "yesterday"}, {"created": -1}, {"created": 1e300}, [], 7])
-def test_an_unknown_beginning_stays_unknown(server: RedisServer, metadata: Any) -> None:
+def test_a_missing_or_invalid_beginning_is_unknown(server: RedisServer, metadata: Any) -> None:
     server.client.set(f"starsessions.{SID}", json.dumps({"cart": 1, "__metadata__": metadata}))
     source = StarsessionsSource(server.client).opened("sync")
     assert source is not None
@@ -116,7 +116,7 @@ def test_only_its_own_ids_are_looked_up(cookie: str) -> None:
     assert not StarsessionsSource("redis://127.0.0.1:1/0").matches(cookie)
 
 
-def test_an_async_adapter_awaits_it(server: RedisServer) -> None:
+def test_an_async_adapter_awaits_the_source(server: RedisServer) -> None:
     cookie = cookie_of(server)
     # A source has its table's form: one in memory is sync, and one in Redis is async.
     url = f"{server.url.removesuffix('0')}1"

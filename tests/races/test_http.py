@@ -99,7 +99,7 @@ def test_a_body_overtaken_by_a_logout_brings_nothing_back(served: Served) -> Non
 
 
 @everywhere
-def test_a_logout_among_writers_is_a_logout(served: Served) -> None:
+def test_a_logout_among_concurrent_writers_takes_effect(served: Served) -> None:
     assert often(logout_amid_writers, served) == {}
 
 
@@ -110,7 +110,7 @@ def test_writes_overtaken_by_a_login_stay_out_of_the_new_session(served: Served,
 
 
 @everywhere
-def test_a_login_among_writers_is_a_login(served: Served) -> None:
+def test_a_login_among_concurrent_writers_takes_effect(served: Served) -> None:
     assert often(login_amid_writers, served) == {}
 
 

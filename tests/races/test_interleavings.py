@@ -161,7 +161,7 @@ def test_a_write_is_lost_only_if_the_session_has_ended() -> None:
         (broken.Upserts, ("write", "drop"), "the dropped session came back"),
         (broken.Upserts, ("write", "login"), "a change to 'a' was lost"),
         (broken.IgnoresVersions, ("write", "write another key"), "a change to '[ab]' was lost"),
-        (broken.IgnoresVersions, ("count", "count"), "1 of 2 counts is there"),
+        (broken.IgnoresVersions, ("count", "count"), "1 of 2 counts were kept"),
         (broken.IgnoresVersions, ("count", "set the counter"), "the counter was set, and is 1"),
         (broken.ForgetsRenewals, ("write", "login"), "a change to 'a' was lost"),
         (broken.ForgetsRenewals, ("write", "renew"), "the session was dropped"),

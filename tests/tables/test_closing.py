@@ -74,7 +74,7 @@ def test_closing_leaves_nothing_open_and_later_use_opens_it_again(url: str, left
     assert left_open() == set()
 
 
-def test_closing_an_async_form_leaves_nothing_open_either(url: str, left_open: Callable[[], set[Any]]) -> None:
+def test_closing_an_async_form_leaves_nothing_open(url: str, left_open: Callable[[], set[Any]]) -> None:
     sessions = Sessions("table", table=url, key="sid")
 
     async def main() -> None:

@@ -184,7 +184,7 @@ def test_an_insert_that_finds_a_row_leaves_the_transaction_usable(table: DjangoT
     assert table.read(b"2" * 32) == new_row(clock)
 
 
-def test_writes_in_a_transaction_are_rolled_back_with_it(table: DjangoTable, clock: FakeClock) -> None:
+def test_writes_are_visible_in_a_transaction_and_rolled_back_with_it(table: DjangoTable, clock: FakeClock) -> None:
     table.insert(DIGEST, new_row(clock))
 
     with transaction.atomic(table.using):

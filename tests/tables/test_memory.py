@@ -109,7 +109,7 @@ def test_readers_see_whole_rows_while_others_write(clock: FakeClock) -> None:
     assert all(0 < reader.result() <= 5000 for reader in readers)
 
 
-def test_it_starts_no_thread(clock: FakeClock) -> None:
+def test_the_memory_table_starts_no_thread(clock: FakeClock) -> None:
     before = set(threading.enumerate())
     table = MemoryTable(clock=clock)
     for number in range(100):

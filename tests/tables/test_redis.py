@@ -370,7 +370,7 @@ def test_clear_removes_many_keys_in_each_round_trip(table: RedisTable, valkey: R
     assert valkey.client.info("stats")["total_reads_processed"] - before < 50
 
 
-def test_clear_continues_after_the_last_keys(
+def test_clear_continues_over_several_scans(
     open_table: Open, valkey: RedisServer, clock: FakeClock, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("holdall.tables.redis._SCANNED", 2)

@@ -253,7 +253,7 @@ def test_a_source_leaves_a_demoted_server_too(
         use(forward, "async")
 
 
-def test_a_connection_that_cannot_be_reopened_is_returned_to_the_pool(
+def test_a_connection_that_cannot_be_reopened_goes_back_to_the_pool(
     servers: tuple[RedisServer, RedisServer], clock: FakeClock, runner: asyncio.Runner
 ) -> None:
     useless, other = servers

@@ -376,7 +376,7 @@ class Run:
         if ATOMIC_ACTS["set the counter"] in acts:
             # As with any key that is written plainly, the later write wins.
             return "" if _SET <= count <= _SET + counted else f"the counter was set, and is {count}"
-        return "" if count == counted else f"{count} of {counted} counts {'is' if count == 1 else 'are'} there"
+        return "" if count == counted else f"{count} of {counted} counts were kept"
 
     async def _begin_session(self) -> str:
         """Begin the visitor's session, and let time pass if the next request should move the expiry."""

@@ -48,13 +48,13 @@ class RegistrationTests(DeviceSuite, sealed=True):
         assert len(offer.response.all("Secure-Session-Registration")) == 1
         assert visitor.does(["ask", "device_bound"], ["get", "user_id"], https=True).results == [False, 7]
 
-    def test_it_is_offered_only_to_logged_in_users_over_https(self, visit: Visit) -> None:
+    def test_registration_is_offered_only_to_logged_in_users_over_https(self, visit: Visit) -> None:
         visitor = visit(device_bound=True)
 
         assert visitor.does(["put", "n", 1], https=True).response.all("Secure-Session-Registration") == []
         assert visitor.does(["login", 7]).response.all("Secure-Session-Registration") == []
 
-    def test_it_is_not_offered_unless_it_is_enabled(self, visit: Visit) -> None:
+    def test_registration_is_not_offered_unless_it_is_enabled(self, visit: Visit) -> None:
         answer = visit().does(["login", 7], https=True)
 
         assert answer.response.all("Secure-Session-Registration") == []

@@ -192,7 +192,7 @@ class DeviceTests(RegistrationTests, sealed=True):
                 assert owner.does(["get", "user_id"], ["ask", "device_bound"]) == [7, True]
             assert owner.refused == []
 
-    def test_it_works_in_a_mounted_application(self, visit: Visit, clock: FakeClock, events: list[Event]) -> None:
+    def test_binding_works_in_a_mounted_application(self, visit: Visit, clock: FakeClock, events: list[Event]) -> None:
         owner = Owner(visit(device_bound=DeviceBound(path="/bind", exclude=["/static/"])), clock, events)
         send = owner.browser.send
         body = b'{"actions": [["login", 7]]}'

@@ -69,7 +69,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert held.isdisjoint(kept.place for kept in after.browser.jar)
         assert after.does(["all"]).results == [{}]
 
-    def test_a_session_under_the_present_name_outranks_it(self, after: Visitor) -> None:
+    def test_a_session_under_the_present_name_outranks_one_under_an_old_name(self, after: Visitor) -> None:
         other = after.another()
         other.does(["put", "n", 2])
         after.browser.keep([f"{KEY}={other.browser[KEY]}; path=/"])
@@ -80,7 +80,7 @@ class OldNameTests(AdapterSuite, sealed=True):
         assert held.isdisjoint(kept.place for kept in after.browser.jar)
         assert after.does(["all"]).results == [{}]
 
-    def test_a_bad_cookie_under_the_present_name_does_not_hide_it(self, after: Visitor) -> None:
+    def test_a_bad_cookie_under_the_present_name_does_not_hide_the_old_one(self, after: Visitor) -> None:
         after.browser.keep([f"{KEY}=tossed; path=/"])
 
         assert after.does(["all"]).results == [{"n": 1}]

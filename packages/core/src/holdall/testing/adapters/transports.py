@@ -247,7 +247,7 @@ class HeaderTests(AdapterSuite, sealed=True):
 
         assert carried.held == held
 
-    def test_nor_does_a_request_that_also_sends_an_older_value(self, sealed: HeaderClient) -> None:
+    def test_the_newest_of_several_values_counts(self, sealed: HeaderClient) -> None:
         sealed.does(["put", "n", 1])
         old = sealed.held
         sealed.does(["login", 7])
