@@ -127,8 +127,8 @@ def _serving(framework: str, names: list[str], folder: str) -> Iterator[dict[str
     try:
         for number, name in enumerate(names):
             listener = socket.create_server(("127.0.0.1", 0))
-            # As servers do that listen themselves. Otherwise the second part of a response waits until the first is
-            # acknowledged.
+            # Servers that open their own socket set this. Without it, the second part of a response waits until the
+            # first is acknowledged.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             own = Path(folder, str(number))
             own.mkdir()

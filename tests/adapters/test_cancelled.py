@@ -1,8 +1,8 @@
 """
 Requests that are cancelled at every possible moment: afterwards the session is either the old one or the new one.
 
-A table in memory pauses before each verb. A driver's table is cancelled whenever anything in its event loop begins to
-wait, such as for a server's answer; a table that is called in threads, before and after each verb.
+A table in memory pauses before each verb. With a driver's table, a request is cancelled whenever anything in its event
+loop begins to wait, such as for a server's answer; with a table that is called in threads, before and after each verb.
 """
 
 import tests.django_project  # noqa: F401  # sets Django up

@@ -110,7 +110,7 @@ def table() -> MemoryTable:
 @pytest.fixture(params=["cookie", "table"])
 def stored(request: pytest.FixtureRequest, configure: Configure, table: MemoryTable) -> str:
     """Keep the test's sessions in cookies, and in a table."""
-    # Django's test client supports one name; a store that is named in the settings uses only one in tests by itself.
+    # Django's test client supports one name. In tests, a store that is named in the settings uses one automatically.
     store = CookieStore(NativeFormat(SECRET), generations=False) if request.param == "cookie" else TableStore(table)
     configure(HOLDALL={"store": store})
     return request.param

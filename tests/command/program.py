@@ -73,7 +73,7 @@ def run_on_terminal(*arguments: str, keys: str = "", env: dict[str, str] | None 
             try:
                 part = os.read(ours, 4096)
             except OSError:
-                # Linux signals only in this way that the other end is closed.
+                # On Linux, this is the only sign that the other end is closed.
                 part = b""
             if not part:
                 return process.wait(120), seen.decode()

@@ -101,7 +101,7 @@ def test_the_type_check_does_not_read_the_session(session: Session) -> None:
 
 
 class Shown(SessionView):
-    """What an adapter builds on the view."""
+    """A view as an adapter extends it."""
 
 
 @pytest.mark.parametrize("seen", [lambda session: session, SessionView, Shown], ids=["session", "view", "adapter's"])

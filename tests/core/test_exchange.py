@@ -123,7 +123,7 @@ def test_an_adapter_waits_if_one_of_its_sessions_must_wait(blocking: bool, waits
     assert SessionGroup(in_cookie("_shop"), [in_table("_cart", table)], form="async").waits is waits
 
 
-# Fetching one.
+# Fetching an additional session.
 
 
 def test_the_main_session_is_found_by_its_sessions_too() -> None:
@@ -148,7 +148,7 @@ def test_an_object_that_is_not_sessions_is_that_error_too() -> None:
         group(in_cookie("_shop")).begin().session_of("a secret")  # type: ignore[arg-type]
 
 
-# Committing them, sync and async.
+# Committing all sessions, sync and async.
 
 Commit = Callable[..., Any]
 

@@ -51,7 +51,7 @@ def lost(events: list[Event]) -> list[str]:
 
 
 def use(sessions: Sessions, cookie: str) -> None:
-    """Let another request pass."""
+    """Make another request."""
     session = sessions.resume(cookie)
     assert session["n"] == 6
     end(sessions, session)

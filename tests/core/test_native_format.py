@@ -236,7 +236,7 @@ def test_an_authentic_body_too_short_for_the_times_is_not_a_session() -> None:
 def test_a_custom_serializer_can_be_given() -> None:
     class Shouting:
         def dumps(self, data: Mapping[str, Any], /) -> bytes:
-            return data["text"].upper().encode()  # type: ignore[no-any-return]  # text is the result
+            return data["text"].upper().encode()  # type: ignore[no-any-return]  # the value is text
 
         def loads(self, payload: bytes, /) -> dict[str, Any]:
             return {"text": payload.decode()}

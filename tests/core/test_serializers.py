@@ -29,7 +29,7 @@ both = pytest.mark.parametrize("serializer", [TaggedJSON(), FastTaggedJSON()], i
 TEXT = st.text(st.characters(codec=None, categories=None))  # including lone surrogates
 # Whole seconds: Python 3.11 reads an offset of one microsecond as UTC.
 ZONES = st.none() | st.integers(-86399, 86399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
-# Times are refused if the zone makes them one hour earlier or later.
+# Always with fold=0, because a time that its zone reads as an hour earlier or later is refused.
 UNFOLDED = st.datetimes(timezones=ZONES).map(lambda value: value.replace(fold=0))
 HASHABLE = (
     st.none()

@@ -142,7 +142,7 @@ class _Run:
             else:
                 others += [(*chosen, other) for other in rest]
             step = waiting[first]
-            # A request that got its response precedes one whose cookie could depend on it.
+            # Only while the earlier request is unanswered: its response is part of the outcome, so its order matters.
             if first < before[0] and before[0] in waiting and commute(before[1], step):
                 self.is_repeated = True
                 return others

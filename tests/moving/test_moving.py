@@ -432,7 +432,7 @@ def _moved(sessions: Sessions, cookie: str) -> str:
 
 
 class BrokenOffError(Exception):
-    """The process has ended."""
+    """Raised in place of the end of the process."""
 
 
 @pytest.mark.parametrize("taken", range(7))

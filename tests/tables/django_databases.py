@@ -17,7 +17,7 @@ _numbers = count()
 
 
 def new_alias(name: str) -> str:
-    """Return a new alias, because a thread that lives on keeps its connection to the alias's earlier database."""
+    """Return a new alias, because a long-lived thread keeps its connection to the alias's earlier database."""
     return f"{name}{next(_numbers)}"
 
 

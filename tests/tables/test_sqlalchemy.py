@@ -626,7 +626,7 @@ def test_a_locked_row_is_a_store_error_within_the_limit_and_no_statement_waits_o
 
 
 def _finds(table: AsyncTable, clock: FakeClock, runner: asyncio.Runner) -> bool:
-    """Return whether the row is found, because a busy machine may exceed the short limits."""
+    """Return whether the row is found; on a busy machine, the call may exceed the short limits."""
     with suppress(StoreError):
         return runner.run(table.read(DIGEST)) == new_row(clock)
     return False

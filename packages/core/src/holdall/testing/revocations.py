@@ -104,7 +104,7 @@ class RevocationRun(Run):
         came = {(number, "insert") for number in self._logins()}
         if not came:
             return None
-        # Whether a login may stay alive depends on who had searched for rows before it.
+        # Whether a login may stay alive depends on which requests had searched for rows before it.
         return tuple(taken for taken in self._trace if taken in came or taken[1] in ("find", "clear"))
 
     def _handle(self, act: Act, session: Session) -> Steps[None]:

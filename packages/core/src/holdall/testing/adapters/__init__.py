@@ -74,8 +74,8 @@ class AdapterConformance(
 
     The application accepts a request with a script at every path, with each of ``METHODS``, performs it on the
     request's session, and responds with the result as JSON, the status, and the script's headers; with 204 and 304, the
-    body is ignored. An async handler awaits ``perform_async``. At ``/stream`` it
-    responds with the result of ``stream``.
+    body is ignored. An async handler awaits ``perform_async``. At ``/stream`` it responds with the result of
+    ``stream``.
     A mount that declares ``websockets`` also has a WebSocket at ``/ws``: before it accepts, the application performs
     the script in the header ``X-Script``, then the script in each text received, and sends each result as JSON.
     Each of these takes a function that returns the session of one of *also* by its key.

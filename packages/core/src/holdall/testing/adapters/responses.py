@@ -23,7 +23,7 @@ class ResponseTests(AdapterSuite, sealed=True):
 
     @pytest.mark.parametrize("status", [201, 204, 301, 302, 303, 304, 307, 404])
     def test_every_status_carries_the_cookie(self, visitor: Visitor, status: int) -> None:
-        # Responses to logins are redirects more often than anything else.
+        # Most responses that set a cookie are redirects after a login.
         answer = visitor.does(["login", 7], status=status, headers={"Location": "/"})
 
         assert (answer.status, answer.cookie.key) == (status, KEY)

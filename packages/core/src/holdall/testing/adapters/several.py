@@ -20,7 +20,7 @@ __all__ = ["SeveralTests"]
 CART = "_cart"
 OTHER_SECRET = secrets.token_hex(32)
 
-#: Where the main session and the other one are kept. In the last two each is once in a cookie and once in a table.
+#: Where the main session and the other one are kept. With these two, each is once in a cookie and once in a table.
 KINDS = ["cookie, table", "table, cookie"]
 
 

@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Return the cookie's usual name, of the two that a session alternates between."""
+        """Return the cookie's name without the suffix that alternates."""
         return next(self.name.removesuffix(suffix) for suffix in (*SUFFIXES[1:], "") if self.name.endswith(suffix))
 
 
