@@ -127,7 +127,7 @@ ON_THE_WAY: dict[Act, list[list[dict[str, Any]]]] = {
 LATE = [put, log_out, save, save_late, count]
 WHEN = [(act, False) for act in (*LATE, renew, log_in)] + [(act, True) for act in LATE]
 IN_DJANGO = [put_in_django, renew_in_django, log_in_to_django, save_in_django, log_out_of_django]
-IDS = [f"{act.__name__}, {'while the body goes' if late else 'before the headers'}" for act, late in WHEN]
+IDS = [f"{act.__name__}, {'during the body' if late else 'before the headers'}" for act, late in WHEN]
 
 
 def acting(act: Act, *, late: bool, sessions: Sessions) -> ASGIApp:

@@ -46,11 +46,11 @@ def in_table(configure: Configure) -> MemoryTable:
 CALLS: dict[str, Callable[[Any], Any]] = {
     "nothing": lambda session: None,
     "get": lambda session: session.get("n"),
-    "get what is not there": lambda session: session.get("no", 7),
+    "get a missing key": lambda session: session.get("no", 7),
     "set": lambda session: session.__setitem__("n", 2),
     "del": lambda session: session.__delitem__("n"),
     "pop": lambda session: session.pop("n", None),
-    "pop what is not there": lambda session: session.pop("no", 7),
+    "pop a missing key": lambda session: session.pop("no", 7),
     "setdefault": lambda session: session.setdefault("n", 7),
     "setdefault by name": lambda session: session.setdefault(key="new", value=7),
     "update": lambda session: session.update({"n": 2}),

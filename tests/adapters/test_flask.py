@@ -529,7 +529,7 @@ class BrokenTable(MemoryTable):
     """A table whose backend is down."""
 
     def insert(self, digest: bytes, row: Any) -> bool:
-        msg = "the table's backend is gone"
+        msg = "the table's backend is down"
         raise StoreError(msg)
 
 

@@ -85,7 +85,7 @@ def test_no_late_response_undoes_a_login_or_a_logout(
     served: Served, scenario: Callable[[Served, str], dict[str, bool]], what: str, record_property: Record
 ) -> None:
     assert often(lambda served: scenario(served, what), served, ROUNDS) == {}
-    record_property(f"{what} amid writes to cookies, after which it held", ROUNDS)
+    record_property(f"{what} during writes to cookies, all in effect afterwards", ROUNDS)
 
 
 def test_a_copy_of_the_cookie_ends_with_the_logout_if_it_is_revocable(

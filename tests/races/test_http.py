@@ -106,7 +106,7 @@ def test_a_logout_among_concurrent_writers_takes_effect(served: Served) -> None:
 @everywhere
 def test_writes_overtaken_by_a_login_stay_out_of_the_new_session(served: Served, record_property: Record) -> None:
     assert often(login_before_writes, served, OVERTAKINGS) == {}
-    record_property("logins before slow writes, after which all was as it should be", OVERTAKINGS)
+    record_property("logins before slow writes, all without a fault", OVERTAKINGS)
 
 
 @everywhere

@@ -60,7 +60,7 @@ def slow_move_against(served: Served, move: str, what: str) -> dict[str, bool]:
 @pytest.mark.parametrize(("move", "what"), list(product(["grow/slow", "shrink/slow"], ["login/ada", "logout/now"])))
 def test_no_slow_move_undoes_a_login_or_a_logout(served: Served, move: str, what: str, record_property: Record) -> None:
     assert often(lambda served: slow_move_against(served, move, what), served, ROUNDS) == {}
-    record_property(f"{what} amid {move}, after which it held", ROUNDS)
+    record_property(f"{what} during {move}, all in effect afterwards", ROUNDS)
 
 
 def writes_in_the_table(served: Served) -> dict[str, bool]:
@@ -82,7 +82,7 @@ def writes_in_the_table(served: Served) -> dict[str, bool]:
 
 def test_no_write_is_lost_while_the_session_is_in_the_table(served: Served, record_property: Record) -> None:
     assert often(writes_in_the_table, served, ROUNDS) == {}
-    record_property("tabs that wrote at once into a session in the table of overflow, nothing lost", ROUNDS)
+    record_property("concurrent writes in several tabs to a session in the overflow table, none lost", ROUNDS)
 
 
 def moves_amid_reads(served: Served) -> dict[str, bool]:
@@ -108,7 +108,7 @@ def moves_amid_reads(served: Served) -> dict[str, bool]:
 
 def test_no_move_hides_the_session_from_concurrent_requests(served: Served, record_property: Record) -> None:
     assert often(moves_amid_reads, served, ROUNDS) == {}
-    record_property("moves amid reads, each of which saw the login", ROUNDS)
+    record_property("moves during reads, each of which saw the login", ROUNDS)
 
 
 def test_the_logout_ends_a_copy_of_a_session_in_the_table(served: Served) -> None:

@@ -75,7 +75,7 @@ def test_none_of_thousands_of_writes_by_several_processes_is_lost(url: str, reco
     assert len(written) == PROCESSES * THREADS * REQUESTS
     assert written - data.keys() == set()
     assert data["began"] is True
-    record_property("writes, of which none is lost", len(written))
+    record_property("writes, none of them lost", len(written))
 
 
 def _keys(process: int, thread: int) -> list[str]:
@@ -103,7 +103,7 @@ def test_a_session_logged_out_among_slow_writers_does_not_come_back(url: str, re
     assert [dict(sessions.resume(cookie)) for cookie in cookies] == [{}] * LOGOUTS
     # They did interleave.
     assert sum(lost) > 0
-    record_property(f"logouts among slow writers, {sum(lost)} of whose writes came too late, and none back", LOGOUTS)
+    record_property(f"logouts among slow writers, with {sum(lost)} writes too late and no session back", LOGOUTS)
 
 
 def _write_until_logged_out(url: str, cookies: list[str], process: int) -> int:

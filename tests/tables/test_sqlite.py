@@ -428,5 +428,5 @@ def test_every_acknowledged_write_outlives_a_writer_that_is_killed(path: Path, r
                 known = acknowledged.get(number)
                 further = {None: 1, 1: 2, 2: 0 if number % 3 == 0 else 2, 0: 0}[known]
                 assert (row and row.version) in ({known, further} if number in ends else {known})
-    record_property("kills of a writer, after which every acknowledged write was there", KILLS)
+    record_property("kills of a writer, with every acknowledged write still there", KILLS)
     record_property("acknowledged rows", len(acknowledged))

@@ -92,7 +92,7 @@ class DeviceSuite(AdapterSuite, sealed=True):
     def skip_what_binds_devices(self, request: pytest.FixtureRequest) -> None:
         """Skip the tests of these classes, and none of a suite's others."""
         if not self.binds_devices and request.function.__qualname__.startswith(("RegistrationTests.", "DeviceTests.")):
-            pytest.skip("the adapter does not answer a browser that binds sessions to its device")
+            pytest.skip("the adapter does not support device-bound sessions")
 
     @pytest.fixture
     def owns(self, visit: Visit, clock: FakeClock, events: list[Event]) -> Owns:

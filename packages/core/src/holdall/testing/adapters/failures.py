@@ -31,7 +31,7 @@ class FailingTable(MemoryTable):
 
 
 def _fail(*args: Any, **options: Any) -> Any:
-    msg = "the table's backend is gone"
+    msg = "the table's backend is down"
     raise StoreError(msg)
 
 

@@ -30,7 +30,7 @@ def check_mount(suite: type, mount: Any, sessions: Sessions, *, streams: bool) -
         _faults[suite] = _fault_of(mount, sessions, streams=streams)
     fault = _faults[suite]
     if fault is not None:
-        pytest.fail(f"the mount of {suite.__name__} does not do what the suite asks for. {fault}")
+        pytest.fail(f"the mount of {suite.__name__} does not fulfil the suite's contract. {fault}")
 
 
 def _fault_of(mount: Any, sessions: Sessions, *, streams: bool) -> str | None:

@@ -91,7 +91,7 @@ class ResponseTests(AdapterSuite, sealed=True):
     ) -> None:
         self._needs_streams()
         if not self.in_process:
-            pytest.skip("the client of mount is not one of holdall.testing, which see the end of a body")
+            pytest.skip("the client of mount is not one of holdall.testing's, which report the end of a body")
         visitor = visit_table()
         visitor.does(["put", "n", 1])
         elsewhere = Sessions(TableStore(table), key=KEY, clock=clock)

@@ -13,8 +13,8 @@ from holdall.testing.tables.suite import TableSuite
 
 __all__ = ["FailureTests"]
 
-_PRINCIPAL = "user 4711 of nobody's business"
-_CLIENT = "a browser of nobody's business"
+_PRINCIPAL = "user 4711, a secret"
+_CLIENT = "a browser, a secret"
 
 _VERBS: dict[str, Callable[[AsyncTable, FakeClock, bytes], Awaitable[Any]]] = {
     "read": lambda table, clock, digest: table.read(digest),
