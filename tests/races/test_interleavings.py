@@ -77,9 +77,9 @@ def test_some_of_three_requests_keep_every_guarantee(names: tuple[str, ...]) -> 
     TestMemoryTable().test_three_requests_keep_every_guarantee_in_every_order(names, meet)
 
 
-def test_some_revocations_among_three_requests_end_exactly_the_existing_sessions() -> None:
+def test_some_revocations_among_three_acts_end_exactly_the_existing_sessions() -> None:
     names = ("revoke", "renew", "write")
-    TestMemoryTable().test_revocations_among_three_requests_end_exactly_the_existing_sessions_in_every_order(
+    TestMemoryTable().test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(
         names, meet
     )
 

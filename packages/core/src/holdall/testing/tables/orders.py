@@ -85,7 +85,7 @@ class InterleavingConformance(Suite, sealed=True):
 
     @pytest.mark.usefixtures("three_may_meet")
     @pytest.mark.parametrize("names", _THREE_WITH_A_REVOCATION, ids=" + ".join)
-    def test_revocations_among_three_requests_end_exactly_the_existing_sessions_in_every_order(
+    def test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(
         self, names: tuple[str, ...], meet: Meet
     ) -> None:
         assert meet(OWNERS_ACTS, *names, idle=False, kind=RevocationRun).schedules > 5
