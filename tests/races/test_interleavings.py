@@ -79,9 +79,7 @@ def test_some_of_three_requests_keep_every_guarantee(names: tuple[str, ...]) -> 
 
 def test_some_revocations_among_three_acts_end_exactly_the_existing_sessions() -> None:
     names = ("revoke", "renew", "write")
-    TestMemoryTable().test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(
-        names, meet
-    )
+    TestMemoryTable().test_revocations_among_three_acts_end_exactly_the_existing_sessions_in_every_order(names, meet)
 
 
 def test_two_atomic_updates_keep_every_guarantee_if_the_session_ends() -> None:
