@@ -69,8 +69,8 @@ def _requests(framework: str, ports: Mapping[str, int], effort: Effort) -> Table
         f"{framework} on {server}",
         dict.fromkeys(next(iter(cells.values())), ""),
         cells,
-        f"Requests per second of {_CONNECTIONS} connections, compared with the same application without sessions, "
-        "and the time of each. The client also uses part of the machine.",
+        f"Requests per second over {_CONNECTIONS} connections, compared with the same application without sessions, "
+        "and the time that each took. The client uses some of the machine's CPU time too.",
     )
 
 

@@ -224,11 +224,11 @@ def tables(effort: Effort) -> Iterator[Table]:
             "write, against an empty table": "x",
         },
         use,
-        "Rows of 300 bytes of data, every tenth with a principal. One client fills the tables in this process, and "
-        "four fill those behind a network; the latencies are one client's.",
+        "Rows with 300 bytes of data; every tenth has a user. One client fills the tables in this process, and four "
+        "clients those behind a network; the latencies are those of one client.",
     )
     yield Table(
-        f"{effort.rows:,} expired sessions: the longest wait of a request while they go",
+        f"{effort.rows:,} expired sessions: the longest wait of a request while they are removed",
         {
             "no sweep": "ms",
             "writes sweep": "ms",
@@ -238,10 +238,10 @@ def tables(effort: Effort) -> Iterator[Table]:
             "all gone after": "s",
         },
         waits,
-        "One client reads, changes and begins sessions without a pause: its longest call with nothing to sweep, while "
-        "its own writes sweep, and during a sweep job. For MemoryTable, the first two are CPU time. The job is a "
-        "thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the server's own expiry "
-        "for Redis, which needs no sweep.",
+        "One client reads, changes and begins sessions without a pause. The table shows its longest call with nothing "
+        "to sweep, while its own writes sweep, and during a sweeping job. For MemoryTable, the first two are CPU "
+        "time. The job is a thread for MemoryTable, the command `holdall sweep` for SQLite and PostgreSQL, and the "
+        "server's own expiry for Redis.",
     )
 
 

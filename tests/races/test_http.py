@@ -88,13 +88,13 @@ def test_readers_undo_no_writes(served: Served) -> None:
 
 
 @everywhere
-def test_a_write_overtaken_by_a_logout_brings_nothing_back(served: Served, record_property: Record) -> None:
+def test_a_write_that_a_logout_overtakes_brings_nothing_back(served: Served, record_property: Record) -> None:
     assert often(logout_before_a_write, served, OVERTAKINGS) == {}
     record_property("logouts before a slow write, after which nothing came back", OVERTAKINGS)
 
 
 @everywhere
-def test_a_body_overtaken_by_a_logout_brings_nothing_back(served: Served) -> None:
+def test_a_body_that_a_logout_overtakes_brings_nothing_back(served: Served) -> None:
     assert often(logout_during_a_body, served) == {}
 
 
@@ -104,7 +104,7 @@ def test_a_logout_among_concurrent_writers_takes_effect(served: Served) -> None:
 
 
 @everywhere
-def test_writes_overtaken_by_a_login_stay_out_of_the_new_session(served: Served, record_property: Record) -> None:
+def test_writes_that_a_login_overtakes_stay_out_of_the_new_session(served: Served, record_property: Record) -> None:
     assert often(login_before_writes, served, OVERTAKINGS) == {}
     record_property("logins before slow writes, all without a fault", OVERTAKINGS)
 
