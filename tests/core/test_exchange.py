@@ -143,7 +143,7 @@ def test_a_session_that_is_not_set_up_is_an_error_with_a_hint(kept: SessionGroup
     assert not list(exchange.others)
 
 
-def test_an_object_that_is_not_sessions_is_that_error_too() -> None:
+def test_fetching_with_an_object_that_is_not_sessions_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="without the sessions 'a str'"):
         group(in_cookie("_shop")).begin().session_of("a secret")  # type: ignore[arg-type]
 

@@ -159,7 +159,9 @@ def test_a_failure_of_valid_since_is_a_store_error_that_shows_nothing(clock: Fak
 
 @pytest.mark.parametrize("store", ["cookie", "table"])
 @pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
-def test_an_async_adapter_awaits_it_or_calls_it_in_a_thread(clock: FakeClock, store: str, is_async: bool) -> None:
+def test_an_async_adapter_awaits_valid_since_or_calls_it_in_a_thread(
+    clock: FakeClock, store: str, is_async: bool
+) -> None:
     threads: list[threading.Thread] = []
     since = clock() + HOUR
 

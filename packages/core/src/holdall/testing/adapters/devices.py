@@ -39,7 +39,7 @@ class DeviceTests(RegistrationTests, sealed=True):
         assert owner.refused == ["no bound cookie"]
         assert owner.does(["get", "user_id"]) == [7]
 
-    def test_without_the_bound_cookie_they_work_only_during_the_grace_period(self, owner: Owner) -> None:
+    def test_without_the_bound_cookie_copied_cookies_work_only_during_the_grace_period(self, owner: Owner) -> None:
         thief = owner.steals()
         thief.browser.keep([f"{BOUND}=; path=/; secure; Max-Age=0"], https=True)
         assert thief.does(["get", "user_id"]) == [7]

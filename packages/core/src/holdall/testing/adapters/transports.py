@@ -108,7 +108,7 @@ class HeaderTests(AdapterSuite, sealed=True):
         assert "cookie" not in first.vary
         assert carried.does(["all"]).results == [{"n": 1}]
 
-    def test_a_session_that_was_only_read_sends_only_vary_here_too(self, carried: HeaderClient) -> None:
+    def test_a_session_in_a_header_that_was_only_read_sends_only_vary(self, carried: HeaderClient) -> None:
         carried.does(["put", "n", 1])
 
         read, untouched = carried.does(["get", "n"]), carried.does()
